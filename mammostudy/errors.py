@@ -1,0 +1,19 @@
+"""Errors that a user can cause, and mend: one message that names the place and the fix."""
+
+from __future__ import annotations
+
+
+class StudyError(Exception):
+    """Base of every error with a message meant for the user; the command line prints it alone."""
+
+
+class DataError(StudyError):
+    """A file, manifest, cohort, mask or box that cannot be used as it is."""
+
+
+class SpecError(StudyError):
+    """A setting that is unknown, ill-typed or at odds with another one."""
+
+
+class BookError(StudyError):
+    """A page of the book that could not be executed or rendered."""

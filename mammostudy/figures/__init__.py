@@ -1,0 +1,1 @@
+"""One module a chapter: a table goes in, a figure comes out, and nothing is computed."""

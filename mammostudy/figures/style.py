@@ -1,0 +1,50 @@
+"""The look of every figure: one theme, one colour-blind palette, a few sizes."""
+
+from __future__ import annotations
+
+import seaborn as sns
+from matplotlib.axes import Axes
+
+PALETTE: list[str] = [str(colour) for colour in sns.color_palette("colorblind").as_hex()]
+BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, GREY, YELLOW, CYAN = PALETTE
+FRAMING_COLOURS = {"full": GREY, "loose": BLUE, "tight": ORANGE}
+SEQUENTIAL = "Blues"
+
+WIDTH = 7.2
+"""Width of a figure on a page, inches."""
+SINGLE = (WIDTH, 4.2)
+WIDE = (WIDTH, 3.0)
+TALL = (WIDTH, 6.4)
+
+
+def use_style() -> None:
+    """Set the theme for every figure that follows in this process."""
+    sns.set_theme(
+        context="notebook",
+        style="whitegrid",
+        palette="colorblind",
+        font_scale=0.85,
+        rc={
+            "figure.figsize": SINGLE,
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 110,
+            "savefig.dpi": 110,
+            "axes.titlesize": "medium",
+            "axes.titleweight": "bold",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "grid.linewidth": 0.6,
+            "image.cmap": "gray",
+            "legend.frameon": False,
+        },
+    )
+
+
+def picture_axes(axes: Axes, title: str = "") -> Axes:
+    """Make axes ready for an image: no ticks, no grid, an optional title."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    if title:
+        axes.set_title(title)
+    return axes

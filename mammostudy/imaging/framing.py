@@ -1,0 +1,233 @@
+"""Frames: the part of a mammogram that is cut out around a mass, and the way back.
+
+A box is ``(x_min, y_min, x_max, y_max)`` in pixels, half-open. A frame is a box too, but it may
+reach outside the image: what lies outside is filled with zeros, so the mass stays in the middle.
+Source: section "Workflow" of Singh et al. (2020) for full, loose and tight frames; the square
+aspect and the jitter are this study's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, overload
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mammostudy.errors import DataError
+
+Box = tuple[int, int, int, int]
+STRATEGIES = ("full", "loose", "tight")
+ASPECTS = ("stretch", "square")
+VERSION = 1
+
+
+def check_box(box: Box, image_shape: tuple[int, int]) -> Box:
+    """Return the box as plain ints, or say what is wrong with it.
+
+    Args:
+        box: pixels, half-open.
+        image_shape: height and width in pixels.
+
+    Raises:
+        DataError: the box is empty, or a part of it lies outside the image.
+    """
+    x_min, y_min, x_max, y_max = (int(edge) for edge in box)
+    height, width = image_shape
+    if x_max <= x_min or y_max <= y_min:
+        msg = f"box {(x_min, y_min, x_max, y_max)} is empty: x_min < x_max and y_min < y_max needed"
+        raise DataError(msg)
+    if x_min < 0 or y_min < 0 or x_max > width or y_max > height:
+        msg = (
+            f"box {(x_min, y_min, x_max, y_max)} is not inside the image "
+            f"of {width} x {height} pixels (width x height): check box and image belong together"
+        )
+        raise DataError(msg)
+    return x_min, y_min, x_max, y_max
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        msg = f"{name} {value!r} is unknown: use one of {', '.join(known)}"
+        raise DataError(msg)
+
+
+def _around(box: Box, width: int, height: int) -> Box:
+    """A box of the given size with the centre of ``box`` (to within half a pixel)."""
+    x_min = (box[0] + box[2] - width) // 2
+    y_min = (box[1] + box[3] - height) // 2
+    return x_min, y_min, x_min + width, y_min + height
+
+
+def frame_box(
+    box: Box,
+    image_shape: tuple[int, int],
+    *,
+    strategy: str = "loose",
+    scale: float = 2.0,
+    aspect: str = "stretch",
+) -> Box:
+    """The frame around a mass.
+
+    Args:
+        box: the mass's box in pixels, half-open, inside the image.
+        image_shape: height and width of the image in pixels.
+        strategy: ``full`` (the whole image), ``loose`` (the box, ``scale`` times as large on each
+            axis, same centre) or ``tight`` (the box itself; ``scale`` counts as 1).
+        scale: at least 1; the published loose frame has 2.
+        aspect: ``stretch`` (each axis by itself, as published) or ``square`` (both sides are
+            ``scale`` times the longer one, so that a later resize keeps the mass's aspect).
+
+    Returns:
+        The frame in pixels. It may reach outside the image.
+
+    Raises:
+        DataError: empty box, box not inside the image, unknown strategy or aspect, scale < 1.
+    """
+    _one_of("strategy", strategy, STRATEGIES)
+    _one_of("aspect", aspect, ASPECTS)
+    if not scale >= 1:
+        msg = f"scale {scale} would cut the mass: use 1 or more (the published loose frame has 2)"
+        raise DataError(msg)
+    inner = check_box(box, image_shape)
+    if strategy == "full":
+        inner = (0, 0, int(image_shape[1]), int(image_shape[0]))
+    factor = scale if strategy == "loose" else 1.0
+    width, height = inner[2] - inner[0], inner[3] - inner[1]
+    if aspect == "square":
+        width = height = max(width, height)
+    return _around(inner, round(factor * width), round(factor * height))
+
+
+def jitter_box(
+    box: Box,
+    image_shape: tuple[int, int],
+    *,
+    rng: np.random.Generator,
+    shift: float = 0.10,
+    resize: float = 0.20,
+) -> Box:
+    """A box as an imperfect detector would give it.
+
+    Args:
+        box: the true box in pixels, half-open, inside the image.
+        image_shape: height and width of the image in pixels.
+        rng: takes four uniform draws: shift in x and y, size in x and y.
+        shift: the centre moves by at most this share of the side, on each axis.
+        resize: each side changes by at most this share.
+
+    Returns:
+        The jittered box, clipped to the image, at least 2 pixels wide and high.
+
+    Raises:
+        DataError: empty box, or box not inside the image.
+    """
+    checked = check_box(box, image_shape)
+    draws = rng.uniform(-1.0, 1.0, size=4)
+    edges: list[tuple[int, int]] = []
+    for axis, limit in ((0, image_shape[1]), (1, image_shape[0])):
+        low, high = checked[axis], checked[axis + 2]
+        side = high - low
+        centre = (low + high) / 2 + shift * side * float(draws[axis])
+        half = side * (1 + resize * float(draws[axis + 2])) / 2
+        start = min(max(round(centre - half), 0), max(limit - 2, 0))
+        edges.append((start, max(min(round(centre + half), limit), min(start + 2, limit))))
+    return edges[0][0], edges[1][0], edges[0][1], edges[1][1]
+
+
+def _resample(array: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """Resize, each axis by area when it shrinks and linearly when it grows."""
+    for new_width, new_height in ((width, array.shape[0]), (width, height)):
+        rows, columns = array.shape
+        if (rows, columns) == (new_height, new_width):
+            continue
+        shrinks = new_width <= columns and new_height <= rows
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        array = np.asarray(cv2.resize(array, (new_width, new_height), interpolation=method))
+    return array
+
+
+def _overlap(box: Box, shape: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """The part of the frame inside the image: as (rows, columns) of the image and of the frame."""
+    x_min, y_min, x_max, y_max = box
+    if x_max <= x_min or y_max <= y_min:
+        msg = f"frame {box} is empty"
+        raise DataError(msg)
+    left, right = max(x_min, 0), min(x_max, shape[1])
+    top, bottom = max(y_min, 0), min(y_max, shape[0])
+    if left >= right or top >= bottom:
+        msg = f"frame {box} shows nothing of the image of {shape[1]} x {shape[0]} pixels"
+        raise DataError(msg)
+    inside = slice(top, bottom), slice(left, right)
+    return inside, (slice(top - y_min, bottom - y_min), slice(left - x_min, right - x_min))
+
+
+@overload
+def crop_and_resize(array: NDArray[np.bool_], box: Box, size: int) -> NDArray[np.bool_]: ...
+@overload
+def crop_and_resize(
+    array: NDArray[np.floating[Any]], box: Box, size: int
+) -> NDArray[np.float32]: ...
+def crop_and_resize(array: NDArray[Any], box: Box, size: int) -> NDArray[Any]:
+    """Cut a frame out of an image or a mask and bring it to a square grid.
+
+    Args:
+        array: ``(h, w)``; a float image or a bool mask.
+        box: the frame in pixels; what lies outside the array is filled with 0.
+        size: side of the result in pixels.
+
+    Returns:
+        ``(size, size)``: float32 of an image, bool of a mask (resampled as 0/1, then >= 0.5).
+        An axis that shrinks is averaged (OpenCV's area), one that grows is linear.
+
+    Raises:
+        DataError: not a 2-D array, empty frame, or a frame that shows nothing of the array.
+    """
+    _check_plane(array)
+    inside, place = _overlap(box, (array.shape[0], array.shape[1]))
+    if place[0].stop - place[0].start == box[3] - box[1] and (
+        place[1].stop - place[1].start == box[2] - box[0]
+    ):
+        crop = np.ascontiguousarray(array[inside], dtype=np.float32)
+    else:
+        crop = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
+        crop[place] = array[inside]
+    resized = _resample(crop, size, size)
+    return resized >= 0.5 if array.dtype == np.bool_ else resized
+
+
+@overload
+def paste_back(
+    frame: NDArray[np.bool_], box: Box, image_shape: tuple[int, int]
+) -> NDArray[np.bool_]: ...
+@overload
+def paste_back(
+    frame: NDArray[np.floating[Any]], box: Box, image_shape: tuple[int, int]
+) -> NDArray[np.float32]: ...
+def paste_back(frame: NDArray[Any], box: Box, image_shape: tuple[int, int]) -> NDArray[Any]:
+    """Put a frame back where it was cut: the inverse of :func:`crop_and_resize`.
+
+    Args:
+        frame: ``(s, s)``; float or bool.
+        box: the frame's place in the image in pixels; what lies outside is dropped.
+        image_shape: height and width of the image in pixels.
+
+    Returns:
+        ``(h, w)``, zero outside the frame: float32, or bool (resampled as 0/1, then >= 0.5).
+        Inside the frame it is what was cut, exactly, when the frame had the side ``s``.
+
+    Raises:
+        DataError: not a 2-D array, empty frame, or a frame outside the image.
+    """
+    _check_plane(frame)
+    inside, place = _overlap(box, image_shape)
+    full = _resample(frame.astype(np.float32), box[2] - box[0], box[3] - box[1])
+    result = np.zeros(image_shape, np.float32)
+    result[inside] = full[place]
+    return result >= 0.5 if frame.dtype == np.bool_ else result
+
+
+def _check_plane(array: NDArray[Any]) -> None:
+    if array.ndim != 2:
+        msg = f"an array of shape {array.shape} is not one image: (height, width) needed"
+        raise DataError(msg)

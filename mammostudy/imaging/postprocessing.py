@@ -1,0 +1,93 @@
+"""Morphological post-processing of a predicted mask.
+
+Source: section "Workflow" of Singh et al. (2020): closing 3x3, erosion 2x2, dilation 3x3. A step
+is a word, ``close``, ``open``, ``erode`` or ``dilate``, and the side of its square, 2 to 9.
+
+An even square has no centre. Here an erosion takes its odd pixel from the left and upper side
+(OpenCV's default anchor, ``side // 2``), and a dilation gives it back on that side (the mirrored
+anchor), so that an erosion and a dilation of one size are exactly an opening or a closing and move
+nothing. ``erode2`` followed by ``dilate3`` makes an object one pixel wider and higher: its centre
+moves by half a pixel to the right and down, which is the least that an odd change can do.
+Beyond the border nothing is assumed: a mass that touches it is not eaten from outside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import permutations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mammostudy.errors import SpecError
+
+VERSION = 1
+"""Recipe version: raised by hand when the masks that leave :func:`postprocess` change."""
+PUBLISHED = ("close3", "erode2", "dilate3")
+_PARTS = {
+    "close": ("dilate", "erode"),
+    "open": ("erode", "dilate"),
+    "erode": ("erode",),
+    "dilate": ("dilate",),
+}
+_STEP = re.compile(r"(close|open|erode|dilate)([2-9])")
+
+
+def _parse(step: str) -> tuple[tuple[str, ...], int]:
+    match = _STEP.fullmatch(step)
+    if match is None:
+        msg = (
+            f"post-processing step {step!r} is unknown: use {', '.join(_PARTS)} "
+            "followed by the side of the square, 2 to 9, as in " + ", ".join(PUBLISHED)
+        )
+        raise SpecError(msg)
+    return _PARTS[match[1]], int(match[2])
+
+
+def _apply(plane: NDArray[np.uint8], part: str, side: int) -> NDArray[np.uint8]:
+    square = np.ones((side, side), np.uint8)
+    if part == "erode":
+        eroded = cv2.erode(plane, square, anchor=(side // 2, side // 2))
+        return np.asarray(eroded, dtype=np.uint8)
+    mirrored = (side - 1) // 2
+    return np.asarray(cv2.dilate(plane, square, anchor=(mirrored, mirrored)), dtype=np.uint8)
+
+
+def postprocess(mask: NDArray[np.bool_], steps: Sequence[str] = PUBLISHED) -> NDArray[np.bool_]:
+    """Apply morphological steps to a mask, or to each mask of a batch.
+
+    Args:
+        mask: bool ``(h, w)`` or ``(n, h, w)``.
+        steps: names such as ``close3``, applied from first to last; none leaves the mask as it is.
+
+    Returns:
+        bool of the same shape.
+
+    Raises:
+        SpecError: an unknown step.
+    """
+    if isinstance(steps, str):
+        msg = f"steps {steps!r} is one word: give a sequence such as {PUBLISHED}"
+        raise SpecError(msg)
+    plan = [_parse(step) for step in steps]
+    result = np.array(mask, dtype=np.bool_, order="C")
+    for plane in result.reshape(-1, *mask.shape[-2:]):
+        work = plane.astype(np.uint8)
+        for parts, side in plan:
+            for part in parts:
+                work = _apply(work, part, side)
+        plane[:] = work > 0
+    return result
+
+
+def orderings(steps: Sequence[str] = PUBLISHED) -> list[tuple[str, ...]]:
+    """Every subset of the steps in every order, the empty one first (16 of 3 steps).
+
+    Raises:
+        SpecError: an unknown step.
+    """
+    for step in steps:
+        _parse(step)
+    return [order for count in range(len(steps) + 1) for order in permutations(steps, count)]

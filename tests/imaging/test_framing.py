@@ -1,0 +1,200 @@
+"""Frames: tables worked out by hand, the way back, and what stretch does to shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mammostudy.errors import DataError
+from mammostudy.imaging import framing
+from mammostudy.imaging.contours import box_of, inscribed_ellipse
+from mammostudy.imaging.framing import crop_and_resize, frame_box, jitter_box, paste_back
+
+SHAPE = (400, 300)
+
+
+def dice(one: np.ndarray, two: np.ndarray) -> float:
+    return 2 * float((one & two).sum()) / float(one.sum() + two.sum())
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"strategy": "tight"}, (100, 200, 140, 220)),
+        ({"strategy": "tight", "scale": 3.0}, (100, 200, 140, 220)),
+        ({"strategy": "tight", "aspect": "square"}, (100, 190, 140, 230)),
+        ({}, (80, 190, 160, 230)),
+        ({"scale": 1.0}, (100, 200, 140, 220)),
+        ({"scale": 3.0}, (60, 180, 180, 240)),
+        ({"aspect": "square"}, (80, 170, 160, 250)),
+        ({"strategy": "full"}, (0, 0, 300, 400)),
+        ({"strategy": "full", "scale": 3.0}, (0, 0, 300, 400)),
+        ({"strategy": "full", "aspect": "square"}, (-50, 0, 350, 400)),
+    ],
+)
+def test_frames_of_one_box(fields: dict, expected: tuple) -> None:
+    assert frame_box((100, 200, 140, 220), SHAPE, **fields) == expected
+
+
+def test_a_loose_frame_at_the_corner_reaches_outside() -> None:
+    assert frame_box((0, 0, 20, 10), SHAPE) == (-10, -5, 30, 15)
+
+
+def boxes(height: int, width: int) -> st.SearchStrategy[tuple[int, int, int, int]]:
+    def span(limit: int) -> st.SearchStrategy[tuple[int, int]]:
+        edges = st.lists(st.integers(0, limit), min_size=2, max_size=2, unique=True)
+        return edges.map(lambda pair: (min(pair), max(pair)))
+
+    return st.tuples(span(width), span(height)).map(
+        lambda spans: (spans[0][0], spans[1][0], spans[0][1], spans[1][1])
+    )
+
+
+@given(boxes(*SHAPE), st.floats(1, 4), st.sampled_from(("stretch", "square")))
+def test_the_mass_stays_in_the_middle(box: tuple, scale: float, aspect: str) -> None:
+    frame = frame_box(box, SHAPE, scale=scale, aspect=aspect)
+    for axis in (0, 1):
+        assert abs((frame[axis] + frame[axis + 2]) - (box[axis] + box[axis + 2])) <= 1
+        assert frame[axis] <= box[axis]
+        assert frame[axis + 2] >= box[axis + 2]
+    if aspect == "square":
+        assert frame[2] - frame[0] == frame[3] - frame[1]
+
+
+@settings(max_examples=60)
+@given(st.integers(-30, 60), st.integers(-30, 50), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_paste_back_is_the_inverse_when_nothing_is_resized(
+    left: int, top: int, side: int, seed: int
+) -> None:
+    shape = (50, 60)
+    box = (left, top, left + side, top + side)
+    rng = np.random.default_rng(seed)
+    mask, image = rng.random(shape) < 0.5, rng.random(shape).astype(np.float32)
+    window = np.zeros(shape, bool)
+    window[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = True
+    if not window.any():
+        with pytest.raises(DataError, match="shows nothing of the image"):
+            crop_and_resize(mask, box, side)
+        return
+    back = paste_back(crop_and_resize(mask, box, side), box, shape)
+    assert back.dtype == np.bool_
+    np.testing.assert_array_equal(back, mask & window)
+    grey = paste_back(crop_and_resize(image, box, side), box, shape)
+    assert grey.dtype == np.float32
+    np.testing.assert_array_equal(grey, np.where(window, image, 0))
+
+
+@pytest.mark.parametrize("size", [64, 128, 256])
+def test_there_and_back_through_another_size_keeps_a_smooth_mask(size: int) -> None:
+    box = (90, 120, 190, 280)
+    mask = inscribed_ellipse(box, SHAPE)
+    frame = frame_box(box, SHAPE)
+    assert dice(paste_back(crop_and_resize(mask, frame, size), frame, SHAPE), mask) > 0.97
+
+
+def test_stretch_makes_a_circle_and_an_oval_one_mask_and_square_does_not() -> None:
+    circle, oval = (100, 200, 150, 250), (100, 200, 200, 250)
+    cut = {
+        (name, aspect): crop_and_resize(
+            inscribed_ellipse(box, SHAPE), frame_box(box, SHAPE, aspect=aspect), 128
+        )
+        for name, box in (("circle", circle), ("oval", oval))
+        for aspect in ("stretch", "square")
+    }
+    assert dice(cut["circle", "stretch"], cut["oval", "stretch"]) > 0.985
+    assert dice(cut["circle", "square"], cut["oval", "square"]) < 0.75
+    x_min, y_min, x_max, y_max = box_of(cut["oval", "square"])
+    assert (x_max - x_min) / (y_max - y_min) == pytest.approx(2, abs=0.05)
+
+
+@pytest.mark.parametrize("size", [16, 32, 64, 128])
+def test_a_resized_ramp_is_the_ramp(size: int) -> None:
+    """Linear both ways: away from the border a ramp keeps its values at pixel centres."""
+    ramp = np.tile((np.arange(64, dtype=np.float32) + 0.5) / 64, (64, 1))
+    cut = crop_and_resize(ramp, (0, 0, 64, 64), size)
+    np.testing.assert_allclose(
+        cut[size // 2, 2:-2], (np.arange(size)[2:-2] + 0.5) / size, atol=1e-5
+    )
+
+
+def test_shrinking_averages_also_where_the_other_axis_grows() -> None:
+    stripes = np.zeros((8, 64), np.float32)
+    stripes[:, ::4] = 1
+    cut = crop_and_resize(stripes, (0, 0, 64, 8), 16)
+    np.testing.assert_allclose(cut, 0.25, atol=1e-6)
+
+
+def test_outside_the_image_is_zero() -> None:
+    cut = crop_and_resize(np.ones((10, 10), np.float32), (-5, 0, 5, 10), 10)
+    np.testing.assert_array_equal(cut, np.tile(np.arange(10) >= 5, (10, 1)).astype(np.float32))
+
+
+@settings(max_examples=200)
+@given(boxes(*SHAPE), st.integers(0, 2**32 - 1))
+def test_jitter_stays_within_its_bounds(box: tuple, seed: int) -> None:
+    moved = jitter_box(box, SHAPE, rng=np.random.default_rng(seed))
+    framing.check_box(moved, SHAPE)
+    for axis in (0, 1):
+        side = box[axis + 2] - box[axis]
+        assert moved[axis + 2] - moved[axis] >= 2
+        # centre +-10 %, half a side +-10 %: each edge moves by at most a fifth of the side
+        assert abs(moved[axis] - box[axis]) <= 0.2 * side + 2
+        assert abs(moved[axis + 2] - box[axis + 2]) <= 0.2 * side + 2
+
+
+def test_jitter_moves_and_repeats() -> None:
+    box = (100, 100, 200, 200)
+    draws = [jitter_box(box, SHAPE, rng=np.random.default_rng(s)) for s in range(200)]
+    assert draws == [jitter_box(box, SHAPE, rng=np.random.default_rng(s)) for s in range(200)]
+    centres = np.array([(b[0] + b[2]) / 2 for b in draws])
+    widths = np.array([b[2] - b[0] for b in draws])
+    assert 8 < np.abs(centres - 150).max() <= 10.5
+    assert 85 > widths.min() >= 80
+    assert 115 < widths.max() <= 120
+    assert abs(centres.mean() - 150) < 1.5
+
+
+@pytest.mark.parametrize("box", [(5, 5, 5, 9), (5, 9, 8, 9), (8, 5, 5, 9)])
+def test_an_empty_box_is_refused(box: tuple) -> None:
+    for use in (frame_box, lambda b, s: jitter_box(b, s, rng=np.random.default_rng(0))):
+        with pytest.raises(DataError, match="is empty"):
+            use(box, SHAPE)
+        use((5, 5, 8, 9), SHAPE)
+
+
+@pytest.mark.parametrize("box", [(-1, 0, 5, 5), (0, -1, 5, 5), (0, 0, 301, 5), (0, 0, 5, 401)])
+def test_a_box_outside_the_image_is_refused(box: tuple) -> None:
+    with pytest.raises(DataError, match=r"is not inside the image of 300 x 400 pixels"):
+        frame_box(box, SHAPE)
+    frame_box(box, (500, 500)) if min(box) >= 0 else frame_box((0, 0, 5, 5), SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"strategy": "lose"}, "'lose' is unknown: use one of full, loose, tight"),
+        ({"aspect": "wide"}, "'wide' is unknown: use one of stretch, square"),
+        ({"scale": 0.9}, r"scale 0\.9 would cut"),
+        ({"scale": float("nan")}, "would cut"),
+    ],
+)
+def test_settings_are_refused_by_name(fields: dict, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        frame_box((5, 5, 8, 9), SHAPE, **fields)
+
+
+def test_the_guard_is_what_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control: without the guard a box outside the image would go through unseen."""
+    monkeypatch.setattr(framing, "check_box", lambda box, shape: box)
+    assert frame_box((290, 0, 310, 10), SHAPE, strategy="tight") == (290, 0, 310, 10)
+
+
+def test_one_plane_only() -> None:
+    with pytest.raises(DataError, match="is not one image"):
+        crop_and_resize(np.zeros((2, 5, 5), np.float32), (0, 0, 5, 5), 4)
+    with pytest.raises(DataError, match="is not one image"):
+        paste_back(np.zeros((2, 5, 5), bool), (0, 0, 5, 5), (9, 9))
+    with pytest.raises(DataError, match="is empty"):
+        crop_and_resize(np.zeros((5, 5), np.float32), (3, 0, 3, 5), 4)

@@ -35,6 +35,7 @@ FIELDS = [
     "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
 ]  # fmt: skip
 VIEWS = ("CC", "MLO", "ML", "LM")
+VERSION = 1  # recipe version: raised when the pixels read change
 _READ_FAILURES = (
     ValueError, TypeError, LookupError, AttributeError, EOFError, OSError, RuntimeError,
     ArithmeticError, struct.error,

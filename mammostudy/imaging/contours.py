@@ -20,6 +20,8 @@ from skimage.segmentation import morphological_chan_vese
 from mammostudy.errors import DataError
 from mammostudy.imaging.framing import Box
 
+VERSION = 1
+
 
 def fill_outline(
     points: ArrayLike | Sequence[Sequence[float]], shape: tuple[int, int]

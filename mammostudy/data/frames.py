@@ -1,0 +1,160 @@
+"""From masses to the arrays a model sees: framed, resized, pre-processed, cached."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from mammostudy.data import dicom
+from mammostudy.data.cache import cached_arrays
+from mammostudy.data.cohort import Cohort, Sample
+from mammostudy.errors import SpecError
+from mammostudy.imaging import framing, preprocessing
+from mammostudy.imaging.framing import Box
+
+
+class Frame(BaseModel):
+    """How a mass is framed (paper, section "workflow"; see :mod:`mammostudy.imaging.framing`).
+
+    Attributes:
+        strategy: ``full`` mammogram, ``loose`` or ``tight`` frame.
+        scale: of a loose frame; the paper's text doubles each side.
+        aspect: ``stretch`` resizes each axis by itself (paper), ``square`` keeps the aspect.
+        truth: ``all`` masses that the frame shows (paper), or the ``target`` only.
+        box: ``oracle`` (the known box) or ``jittered`` (centre +-10 %, size +-20 %).
+        size: side of the resized frame in pixels.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strategy: Literal["full", "loose", "tight"] = "loose"
+    scale: float = Field(2.0, ge=1.0, le=8.0)
+    aspect: Literal["stretch", "square"] = "stretch"
+    truth: Literal["all", "target"] = "all"
+    box: Literal["oracle", "jittered"] = "oracle"
+    size: int = Field(256, ge=16, le=1024)
+
+
+class Preprocessing(BaseModel):
+    """The steps before the model, each a switch (paper, section "pre-processing").
+
+    Attributes:
+        denoise_sigma: of the Gaussian filter, in pixels of the resized frame; 0 leaves it out.
+        equalise: global histogram equalisation.
+        value_range: ``unit`` [0, 1] as the paper says, ``signed`` [-1, 1] as its code does.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    denoise_sigma: float = Field(0.5, ge=0.0, le=10.0)
+    equalise: bool = True
+    value_range: Literal["unit", "signed"] = "unit"
+
+
+@dataclass(frozen=True)
+class FramedSet:
+    """Framed cases, in order.
+
+    Attributes:
+        cases: names, n of them.
+        images: float32 ``(n, s, s)``, pre-processed.
+        masks: bool ``(n, s, s)``.
+        boxes: int ``(n, 4)``, the frame's box in the image.
+        given: float32 ``(n, 4)``, the given box of the mass in the frame's pixels.
+    """
+
+    cases: tuple[str, ...]
+    images: NDArray[np.float32]
+    masks: NDArray[np.bool_]
+    boxes: NDArray[np.int64]
+    given: NDArray[np.float32]
+
+    def take(self, cases: Sequence[str]) -> FramedSet:
+        """Return some cases, in the order asked for.
+
+        Raises:
+            SpecError: a case is not in the set.
+        """
+        index = {case: i for i, case in enumerate(self.cases)}
+        if missing := [case for case in cases if case not in index]:
+            msg = f"case {missing[0]!r} is not in the framed set"
+            raise SpecError(msg)
+        rows = [index[case] for case in cases]
+        return FramedSet(
+            tuple(cases), self.images[rows], self.masks[rows], self.boxes[rows], self.given[rows]
+        )
+
+
+def given_box(sample: Sample, frame: Frame) -> Box:
+    """Return the box that the frame is laid around: the known one, or that one jittered.
+
+    A jittered box is drawn from the case's name: the same in every run.
+    """
+    if frame.box == "oracle":
+        return sample.box
+    rng = np.random.default_rng(zlib.crc32(sample.case.encode()))
+    return framing.jitter_box(sample.box, sample.image.shape, rng=rng)
+
+
+def frame_of(sample: Sample, frame: Frame) -> Box:
+    """Return the frame's box of a sample, half-open pixels; may reach outside the image."""
+    return framing.frame_box(
+        given_box(sample, frame),
+        sample.image.shape,
+        strategy=frame.strategy,
+        scale=frame.scale,
+        aspect=frame.aspect,
+    )
+
+
+def frame_sample(
+    sample: Sample, frame: Frame, steps: Preprocessing
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], Box]:
+    """Frame one sample.
+
+    Returns:
+        Image float32 ``(s, s)``, mask bool ``(s, s)``, and the frame's box in the image.
+    """
+    box = frame_of(sample, frame)
+    image = framing.crop_and_resize(sample.image, box, frame.size)
+    truth = sample.truth_all if frame.truth == "all" else sample.mask
+    image = preprocessing.preprocess(image, **steps.model_dump())
+    return image, framing.crop_and_resize(truth, box, frame.size), box
+
+
+def _given_in_frame(sample: Sample, frame: Frame, box: Box) -> NDArray[np.float32]:
+    """Place the given box of the mass in the pixels of its frame."""
+    offset = np.array([box[0], box[1], box[0], box[1]], np.float32)
+    side = np.array([box[2] - box[0], box[3] - box[1]] * 2, np.float32)
+    return (np.array(given_box(sample, frame), np.float32) - offset) * frame.size / side
+
+
+def frame_cohort(cohort: Cohort, frame: Frame, steps: Preprocessing) -> FramedSet:
+    """Frame every mass of a cohort; made once, then read from the cache.
+
+    Raises:
+        DataError: a file behind a mass cannot be used.
+    """
+
+    def make() -> dict[str, NDArray[np.float32]]:
+        rows = []
+        for sample in cohort:
+            image, mask, box = frame_sample(sample, frame, steps)
+            rows.append((image, mask, np.array(box), _given_in_frame(sample, frame, box)))
+        columns = zip(*rows, strict=True)
+        return dict(zip(("images", "masks", "boxes", "given"), map(np.stack, columns), strict=True))
+
+    content = {
+        "manifest": cohort.manifest_hash,
+        "frame": frame.model_dump(),
+        "preprocessing": steps.model_dump(),
+        "versions": [dicom.VERSION, framing.VERSION, preprocessing.VERSION],
+    }
+    arrays = cached_arrays("frames", content, make)
+    return FramedSet(tuple(cohort.masses.index), **arrays)

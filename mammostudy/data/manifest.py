@@ -1,0 +1,211 @@
+"""The manifest: one table, a row a mass, that says all the study needs to know of a cohort.
+
+A view without a mass is a row whose box, mask and outline are empty.
+The schema is pandera's; a table is validated as a whole, so that one message lists every fault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pandera.errors
+import pandera.pandas as pa
+
+from mammostudy.errors import DataError
+
+SHAPES: Final = ("irregular", "lobular", "oval", "round")
+SUBTYPES: Final = ("Luminal-A", "Luminal-B", "HER-2", "Basal-like")
+VIEWS: Final = ("CC", "MLO", "ML", "LM", "other", "unknown")
+BOX: Final = ("x_min", "y_min", "x_max", "y_max")
+FILENAME: Final = "manifest.csv"
+
+
+def _outline_is_polygon(text: object) -> bool:
+    """Whether a cell is a JSON list of at least three ``[x, y]`` points."""
+    try:
+        points = json.loads(str(text))
+        return len(points) >= 3 and all(len([float(v) for v in p]) == 2 for p in points)
+    except (TypeError, ValueError):
+        return False
+
+
+def _inside_folder(text: object) -> bool:
+    path = Path(str(text))
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _column(dtype: object, *checks: pa.Check, nullable: bool = False) -> pa.Column:
+    return pa.Column(dtype, checks=list(checks), nullable=nullable, coerce=True)
+
+
+def _words(*values: str) -> pa.Check:
+    return pa.Check.isin(values, error=f"not one of {', '.join(values)}")
+
+
+def _relative() -> pa.Check:
+    return pa.Check(
+        _inside_folder, element_wise=True, error="must be a path inside the cohort folder"
+    )
+
+
+_POSITIVE = pa.Check.gt(0, error="must be above 0")
+_NOT_NEGATIVE = pa.Check.ge(0, error="must not be negative")
+
+SCHEMA: Final = pa.DataFrameSchema(
+    {
+        "case": _column(str, pa.Check.str_length(min_value=1, error="empty")),
+        "patient": _column(str, pa.Check.str_length(min_value=1, error="empty")),
+        "site": _column(str),
+        "image": _column(str, _relative()),
+        "height": _column(int, _POSITIVE),
+        "width": _column(int, _POSITIVE),
+        "view": _column(str, _words(*VIEWS)),
+        "side": _column(str, _words("L", "R", "unknown")),
+        "modality": _column(str, _words("DM", "CM", "SFM")),
+        **{name: _column("Int64", _NOT_NEGATIVE, nullable=True) for name in BOX},
+        "mask": _column(str, _relative(), nullable=True),
+        "mask_label": _column("Int64", _POSITIVE, nullable=True),
+        "outline": _column(
+            str,
+            pa.Check(
+                _outline_is_polygon,
+                element_wise=True,
+                error="must be a JSON list of three or more [x, y] points",
+            ),
+            nullable=True,
+        ),
+        "spacing_mm": _column(float, _POSITIVE, nullable=True),
+        "shape": _column(str, _words(*SHAPES), nullable=True),
+        "pathology": _column(str, _words("benign", "malignant", "unknown")),
+        "subtype": _column(str, _words(*SUBTYPES), nullable=True),
+        "image_sha256": _column(
+            str, pa.Check.str_matches(r"^[0-9a-f]{64}$", error="must be a SHA-256 in hex")
+        ),
+    },
+    strict=True,
+)
+COLUMNS: Final = tuple(SCHEMA.columns)
+_TEXT = [name for name in COLUMNS if str(SCHEMA.columns[name].dtype) in {"str", "string[python]"}]
+
+
+def _schema_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Coerce the columns and collect what pandera finds, as ``row, column: fault``."""
+    try:
+        return SCHEMA.validate(table, lazy=True), []
+    except pandera.errors.SchemaErrors as error:
+        faults = []
+        for case in error.failure_cases.to_dict("records"):
+            row, column = case["index"], case["column"]
+            if case["check"] == "column_in_dataframe":
+                faults.append(f"column {case['failure_case']}: missing")
+            elif case["check"] == "column_in_schema":
+                faults.append(f"column {case['failure_case']}: not a column of the manifest")
+            elif row is None or pd.isna(row):
+                faults.append(f"column {column}: {case['check']} ({case['failure_case']})")
+            else:
+                faults.append(
+                    f"row {int(row) + 2}, {column}: {case['failure_case']!r} {case['check']}"
+                )
+        return table, faults
+
+
+def _row_faults(table: pd.DataFrame) -> list[str]:
+    """Faults that need more than one cell: boxes, truth columns, duplicates."""
+    faults = [
+        f"row {row + 2}, case: {table['case'][row]!r} stands twice; give every mass its own"
+        for row in table.index[table["case"].duplicated()]
+    ]
+    given = table[list(BOX)].notna()
+    for row in table.index:
+        if not given.loc[row].any():
+            if table.loc[row, ["mask", "mask_label", "outline"]].notna().any():
+                faults.append(f"row {row + 2}, x_min: a mask or outline without a box")
+            continue
+        if not given.loc[row].all():
+            missing = [name for name in BOX if not given.loc[row, name]]
+            faults.append(f"row {row + 2}, {missing[0]}: the box is given in part")
+            continue
+        faults += [f"row {row + 2}, {fault}" for fault in _mass_faults(table.loc[row])]
+    return faults
+
+
+def _mass_faults(row: pd.Series) -> list[str]:
+    x_min, y_min, x_max, y_max = (int(row[name]) for name in BOX)
+    faults = []
+    if x_min >= x_max or y_min >= y_max:
+        faults.append(f"x_max: the box {x_min},{y_min},{x_max},{y_max} is empty")
+    if x_max > row["width"] or y_max > row["height"]:
+        faults.append(
+            f"x_max: the box {x_min},{y_min},{x_max},{y_max} lies outside "
+            f"the image of {row['width']}x{row['height']} pixels"
+        )
+    if pd.isna(row["mask"]) == pd.isna(row["outline"]):
+        faults.append("mask: a mass needs a mask or an outline, and not both")
+    return faults
+
+
+def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
+    """Check a manifest as a whole and return it with the schema's types.
+
+    Args:
+        table: the manifest; row 2 of a message is its first row, as a spreadsheet counts.
+        name: what to call it in the message (a path or a cohort).
+
+    Returns:
+        A copy with the columns of :data:`COLUMNS`, their types and a plain index.
+
+    Raises:
+        DataError: with every fault of the table, each with its row and column.
+    """
+    table = table.reset_index(drop=True).copy()
+    for column in ("mask", "outline", "shape", "subtype"):
+        if column in table:
+            table[column] = table[column].astype(object).where(table[column].notna(), None)
+    table, faults = _schema_faults(table)
+    if not faults:
+        faults = _row_faults(table)
+    if faults:
+        listed = "\n  ".join(faults)
+        msg = f"{name}: {len(faults)} fault(s) in the manifest; mend these cells:\n  {listed}"
+        raise DataError(msg)
+    return table[list(COLUMNS)]
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Read and validate a manifest file.
+
+    Raises:
+        DataError: the file is missing, not a CSV table, or has faults (all of them listed).
+    """
+    text = {name: str for name in ("case", "patient", "site", "image", "mask", "outline")}
+    try:
+        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        msg = f"{path}: no manifest there; build the cohort with `mammostudy data build`"
+        raise DataError(msg) from None
+    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        msg = f"{path}: not a readable CSV table ({error})"
+        raise DataError(msg) from error
+    return validate(table, str(path))
+
+
+def write_manifest(table: pd.DataFrame, path: Path) -> None:
+    """Validate a manifest and write it in one move, so that no half of it is ever seen.
+
+    Raises:
+        DataError: the table has faults; nothing is written.
+    """
+    checked = validate(table, str(path))
+    partial = path.with_suffix(".partial")
+    checked.to_csv(partial, index=False)
+    partial.replace(path)
+
+
+def content_hash(table: pd.DataFrame) -> str:
+    """Hash what a manifest says, images' content included (SHA-256, first 16 hex digits)."""
+    text = table.sort_values("case")[list(COLUMNS)].to_csv(index=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

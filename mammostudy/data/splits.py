@@ -1,0 +1,171 @@
+"""Splits by patient, and the check that nothing leaks across them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from mammostudy.data.cache import cached_arrays
+from mammostudy.data.cohort import Cohort
+from mammostudy.errors import DataError, SpecError
+
+THUMBNAIL = 64  # px, side of the picture that near-duplicates are sought in
+NEAR_DUPLICATE = 0.995  # correlation of two thumbnails from which on they count as one image
+
+
+@dataclass(frozen=True)
+class Split:
+    """Cases of the three parts; a patient stands in one part only."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """Return the parts by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+def strata(masses: pd.DataFrame) -> NDArray[np.str_]:
+    """Return what a split balances: the shape where every mass has one, else thirds of box area."""
+    if masses["shape"].notna().all():
+        return masses["shape"].to_numpy(str)
+    area = (masses["x_max"] - masses["x_min"]) * (masses["y_max"] - masses["y_min"])
+    return pd.qcut(area.astype(float).rank(method="first"), 3, labels=False).to_numpy().astype(str)
+
+
+def _part(masses: pd.DataFrame, folds: int, fold: int, seed: int) -> NDArray[np.bool_]:
+    """Mark the cases of one fold (``StratifiedGroupKFold`` over patients, shuffled by seed)."""
+    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # a stratum smaller than the folds is a fact, not a fault
+        warnings.simplefilter("ignore", UserWarning)
+        splits = list(splitter.split(masses, strata(masses), masses["patient"]))
+    chosen = np.zeros(len(masses), dtype=bool)
+    chosen[splits[fold][1]] = True
+    return chosen
+
+
+def split_cases(
+    masses: pd.DataFrame,
+    *,
+    folds: int = 5,
+    fold: int = 0,
+    seed: int = 0,
+    train_site: str | None = None,
+    validation_folds: int = 8,
+) -> Split:
+    """Split masses by patient.
+
+    Args:
+        masses: manifest rows with a box, indexed by case.
+        folds: number of folds; fold ``fold`` is the test part.
+        fold: 0 to ``folds - 1``.
+        seed: of the shuffling.
+        train_site: train on this site only; the other sites join the test part whole, as the
+            paper tests on INbreast (section 4). None: one pool.
+        validation_folds: the validation part is one in this many of the remaining patients.
+
+    Raises:
+        SpecError: the fold does not exist, the site is unknown, or patients are too few.
+    """
+    if not 0 <= fold < folds:
+        msg = f"split: fold {fold} of {folds} does not exist; fold counts from 0 to {folds - 1}"
+        raise SpecError(msg)
+    known = sorted(masses["site"].unique())
+    if train_site is not None and train_site not in known:
+        msg = f"split: train_site {train_site!r} is unknown; the cohort's sites are {known}"
+        raise SpecError(msg)
+    home = masses if train_site is None else masses[masses["site"] == train_site]
+    if home["patient"].nunique() < max(folds, 3):
+        msg = f"split: {home['patient'].nunique()} patients are too few for {folds} folds"
+        raise SpecError(msg)
+    held_out = _part(home, folds, fold, seed)
+    rest = home[~held_out]
+    validation = _part(rest, min(validation_folds, rest["patient"].nunique()), 0, seed)
+    away = masses[~masses.index.isin(home.index)]
+    return Split(
+        train=tuple(rest.index[~validation]),
+        validation=tuple(rest.index[validation]),
+        test=tuple(home.index[held_out]) + tuple(away.index),
+    )
+
+
+def thumbnails(cohort: Cohort) -> dict[str, NDArray[np.float32]]:
+    """Return a standardised thumbnail of every image of the cohort, by image path.
+
+    Each is a float32 vector of zero mean and unit length, so that a dot product of two is their
+    correlation.
+    """
+    rows = cohort.manifest.drop_duplicates("image").set_index("image", drop=False)
+
+    def make() -> dict[str, NDArray[np.float32]]:
+        return {"all": np.stack([_thumbnail(cohort.image(row)) for _, row in rows.iterrows()])}
+
+    content = {"manifest": cohort.manifest_hash, "side": THUMBNAIL}
+    stacked = cached_arrays("thumbnails", content, make)["all"]
+    return dict(zip(rows.index, stacked, strict=True))
+
+
+def _thumbnail(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel()
+    centred = small - small.mean()
+    return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-9), dtype=np.float32)
+
+
+def check_patients(masses: pd.DataFrame, parts: Mapping[str, Sequence[str]]) -> None:
+    """Raise where a patient stands in two parts.
+
+    Raises:
+        DataError: naming the patients and the parts.
+    """
+    patients = {name: set(masses.loc[list(cases), "patient"]) for name, cases in parts.items()}
+    for (one, ones), (other, others) in combinations(patients.items(), 2):
+        if shared := sorted(ones & others):
+            msg = (
+                f"split: patient {', '.join(shared[:5])} stands in {one} and in {other}; "
+                f"split by the column `patient`"
+            )
+            raise DataError(msg)
+
+
+def check_duplicates(cohort: Cohort, parts: Mapping[str, Sequence[str]]) -> None:
+    """Raise where two parts share an image or hold near-duplicates.
+
+    Near-duplicates are images whose thumbnails correlate above :data:`NEAR_DUPLICATE`.
+
+    Raises:
+        DataError: naming the first pair and their parts.
+    """
+    pictures = thumbnails(cohort)
+    images = {
+        name: sorted(set(cohort.masses.loc[list(cases), "image"])) for name, cases in parts.items()
+    }
+    for (one, ones), (other, others) in combinations(images.items(), 2):
+        if not ones or not others:
+            continue
+        alike = np.stack([pictures[i] for i in ones]) @ np.stack([pictures[i] for i in others]).T
+        row, column = np.unravel_index(int(alike.argmax()), alike.shape)
+        if alike[row, column] > NEAR_DUPLICATE:
+            msg = (
+                f"split: {ones[row]} ({one}) and {others[column]} ({other}) are near-duplicates "
+                f"(correlation {alike[row, column]:.4f}); give them one patient or drop one"
+            )
+            raise DataError(msg)
+
+
+def check_leakage(cohort: Cohort, split: Split) -> None:
+    """Raise where a patient or a near-duplicate image stands in two parts of a split.
+
+    Raises:
+        DataError: naming what leaks, and where.
+    """
+    check_patients(cohort.masses, split.parts())
+    check_duplicates(cohort, split.parts())

@@ -1,0 +1,38 @@
+"""Where things lie: the project, its committed records, the local store, the data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def project_root() -> Path:
+    """Return the project's folder: the nearest one above the working folder with a ``study.yaml``.
+
+    Without one it is the folder that holds the package, which is the project in a checkout.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "study.yaml").is_file():
+            return folder
+    return Path(__file__).resolve().parent.parent
+
+
+def store_root() -> Path:
+    """Return the local store for phantoms, caches, weights and records.
+
+    ``MAMMOSTUDY_STORE`` names it; the default is ``.mammostudy`` in the project.
+    """
+    named = os.environ.get("MAMMOSTUDY_STORE")
+    return Path(named).expanduser() if named else project_root() / ".mammostudy"
+
+
+def results_root() -> Path:
+    """Return the folder of the committed records (``results`` in the project)."""
+    return project_root() / "results"
+
+
+def data_root() -> Path | None:
+    """Return the folder of cohorts that ``MAMMOSTUDY_DATA`` names, or None where it is not set."""
+    named = os.environ.get("MAMMOSTUDY_DATA")
+    return Path(named).expanduser() if named else None

@@ -1,0 +1,1 @@
+"""Runs: what one is, how it is executed, and the record it leaves."""

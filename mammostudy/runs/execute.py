@@ -1,0 +1,242 @@
+"""Runs from spec to record: what is missing is trained once, and a killed run resumes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TYPE_CHECKING
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.frames import Frame, FramedSet, frame_cohort
+from mammostudy.data.splits import Split, check_leakage, split_cases
+from mammostudy.errors import DataError
+from mammostudy.evaluation import overlap
+from mammostudy.paths import store_root
+from mammostudy.runs.evaluate import evaluate
+from mammostudy.runs.provenance import provenance
+from mammostudy.runs.segmenters import THRESHOLD, as_tensor, baseline_masks, build_trainer
+from mammostudy.runs.spec import RunSpec
+from mammostudy.runs.store import Record, find_record, has_converged, weights_path, write_record
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mammostudy.training.fit import Fitted
+
+
+def manifest_hash(cohort: str) -> str | None:
+    """Return the manifest hash of a cohort, or None where its data are not at hand."""
+    try:
+        return load_cohort(cohort).manifest_hash
+    except DataError:
+        return None
+
+
+def split_of(cohort: Cohort, spec: RunSpec) -> Split:
+    """Return the split of a spec, checked for leaks.
+
+    Raises:
+        DataError: a patient or a near-duplicate image stands in two parts.
+    """
+    split = split_cases(cohort.masses, **spec.split.model_dump())
+    check_leakage(cohort, split)
+    return split
+
+
+def execute(spec: RunSpec, *, progress: bool | None = None) -> Record:
+    """Run one spec and write its record; a second process asking for the same run waits.
+
+    Args:
+        spec: what to run.
+        progress: show a bar; None shows it on a terminal only.
+
+    Raises:
+        DataError: the cohort is not at hand, or a file behind it cannot be used.
+    """
+    cohort = load_cohort(spec.cohort)
+    lock = store_root() / "locks" / f"{spec.training_key(cohort.manifest_hash)}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        found = find_record(spec, cohort.manifest_hash)
+        return found or _execute(spec, cohort, progress)
+
+
+def _execute(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Record:
+    started = time.monotonic()
+    split = split_of(cohort, spec)
+    parts = {"validation": split.validation, "test": split.test}
+    fitted = None
+    if spec.is_baseline:
+
+        def predict(frame: Frame, cases: Sequence[str]) -> tuple[FramedSet, NDArray[np.bool_]]:
+            framed = frame_cohort(cohort, frame, spec.preprocessing).take(cases)
+            return framed, baseline_masks(spec.model.name, framed)
+
+    else:
+        model, fitted = _trained(spec, cohort, split, progress)
+
+        def predict(frame: Frame, cases: Sequence[str]) -> tuple[FramedSet, NDArray[np.bool_]]:
+            framed = frame_cohort(cohort, frame, spec.preprocessing).take(cases)
+            return framed, predicted_masks(model, framed, spec)
+
+    rows, masks = evaluate(
+        cohort, parts, spec.frame, spec.evaluation.boxes, spec.evaluation.postprocessing, predict
+    )
+    content = _content(spec, cohort, split, fitted, time.monotonic() - started)
+    return write_record(content, rows, masks)
+
+
+def _content(
+    spec: RunSpec, cohort: Cohort, split: Split, fitted: Fitted | None, seconds: float
+) -> dict[str, object]:
+    """Return what ``record.json`` holds."""
+    threads = _threads()
+    return {
+        "spec": spec.model_dump(mode="json"),
+        "key": spec.key(cohort.manifest_hash),
+        "recipe_key": spec.recipe_key(),
+        "recipe_versions": spec.recipe_versions(),
+        "training_key": spec.training_key(cohort.manifest_hash),
+        "manifest_hash": cohort.manifest_hash,
+        "status": "diverged" if fitted is not None and fitted.diverged else "completed",
+        "diverged_with": fitted.diverged if fitted is not None else None,
+        "converged": None if fitted is None else has_converged(fitted.curves),
+        "curves": [] if fitted is None else fitted.curves,
+        "split": {name: list(cases) for name, cases in split.parts().items()},
+        "provenance": provenance(threads)
+        | {
+            "seconds": round(seconds, 1),
+            "training_seconds": round(fitted.seconds, 1) if fitted is not None else 0.0,
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        },
+    }
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def predicted_masks(model: nn.Module, framed: FramedSet, spec: RunSpec) -> NDArray[np.bool_]:
+    """Predict the masks of framed cases, bool ``(n, s, s)``."""
+    from mammostudy.training.prediction import predict_probabilities
+
+    images = as_tensor(framed.images, spec.model.channels)
+    return predict_probabilities(model, images, seed=spec.seed) >= THRESHOLD
+
+
+def _trained(
+    spec: RunSpec, cohort: Cohort, split: Split, progress: bool | None
+) -> tuple[nn.Module, Fitted]:
+    """Train the model of a spec, or read the weights where they were trained before."""
+    import torch
+    from safetensors.torch import load_model, save_model
+
+    from mammostudy.data.cache import write_atomically
+    from mammostudy.training.checkpoints import load_checkpoint, save_checkpoint
+    from mammostudy.training.fit import Budget, Fitted, fit
+
+    framed = frame_cohort(cohort, spec.frame, spec.preprocessing)
+    training, validation = framed.take(split.train), framed.take(split.validation)
+    key = spec.training_key(cohort.manifest_hash)
+    torch.manual_seed(spec.seed)
+    trainer = build_trainer(spec)
+    weights, history = weights_path(key), weights_path(key).with_suffix(".history")
+    if weights.is_file() and (past := load_checkpoint(history)) is not None:
+        load_model(trainer.generator, weights)
+        return trainer.generator, Fitted(**past)
+
+    def validate() -> float:
+        masks = predicted_masks(trainer.generator, validation, spec)
+        return float(overlap.dice(masks, validation.masks).mean())
+
+    checkpoint = store_root() / "checkpoints" / f"{key}.pt"
+    settings = spec.optimiser
+    fitted = fit(
+        trainer,
+        as_tensor(training.images, spec.model.channels),
+        as_tensor(training.masks, spec.model.channels),
+        Budget(settings.iterations, settings.batch, settings.validations),
+        seed=spec.seed,
+        validate=validate,
+        checkpoint=checkpoint,
+        augment=settings.augment,
+        label=label_of(spec),
+        progress=progress,
+    )
+    write_atomically(weights, lambda partial: save_model(trainer.generator, str(partial)))
+    save_checkpoint(history, vars(fitted))
+    checkpoint.unlink(missing_ok=True)
+    return trainer.generator, fitted
+
+
+def label_of(spec: RunSpec) -> str:
+    """Name a run for a person: cohort, frame, model, loss, seed and fold."""
+    frame = spec.frame.strategy + (f" x{spec.frame.scale:g}" if spec.frame.scale != 2 else "")
+    if spec.is_baseline:
+        return f"{spec.cohort} {frame} {spec.model.name} fold {spec.split.fold}"
+    adversary = "" if spec.loss.adversarial_weight else " no adversary"
+    return (
+        f"{spec.cohort} {frame} {spec.variant} {spec.model.name} {spec.loss.overlap}{adversary} "
+        f"fold {spec.split.fold} seed {spec.seed}"
+    )
+
+
+def _worker(spec: RunSpec) -> str:
+    """Run one spec with one thread, in a process of its own."""
+    import torch
+
+    torch.set_num_threads(1)
+    return execute(spec, progress=False).key
+
+
+def missing(specs: Iterable[RunSpec]) -> list[RunSpec]:
+    """Return the specs without a record, each once, in order."""
+    hashes: dict[str, str | None] = {}
+    absent = []
+    for spec in dict.fromkeys(specs):
+        if spec.cohort not in hashes:
+            hashes[spec.cohort] = manifest_hash(spec.cohort)
+        if find_record(spec, hashes[spec.cohort]) is None:
+            absent.append(spec)
+    return absent
+
+
+def ensure(
+    specs: Sequence[RunSpec], *, workers: int = 1, progress: bool | None = None
+) -> list[Record]:
+    """Return the records of some specs, running those that have none.
+
+    Args:
+        specs: what is asked for.
+        workers: 1 runs one after the other with all cores; more are processes of one thread each.
+        progress: show bars; None shows them on a terminal only.
+
+    Returns:
+        A record a spec, in order.
+
+    Raises:
+        DataError: a run is missing and its cohort is not at hand.
+    """
+    absent = missing(specs)
+    hidden = None if progress is None else not progress
+    if absent and workers > 1:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            futures = [pool.submit(_worker, spec) for spec in absent]
+            for future in tqdm(as_completed(futures), "runs", len(futures), disable=hidden):
+                future.result()
+    else:
+        for spec in tqdm(absent, "runs", disable=hidden or not absent, leave=False):
+            execute(spec, progress=progress)
+    hashes = {spec.cohort: manifest_hash(spec.cohort) for spec in dict.fromkeys(specs)}
+    found = [find_record(spec, hashes[spec.cohort]) for spec in specs]
+    return [record for record in found if record is not None]

@@ -1,0 +1,113 @@
+"""What a spec becomes: its baseline masks, its model, its trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammostudy.data.frames import FramedSet
+from mammostudy.imaging.contours import chan_vese_mask, inscribed_ellipse, otsu_mask
+from mammostudy.imaging.framing import Box
+from mammostudy.runs.spec import RunSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn, optim
+
+    from mammostudy.training.segmentation import Supervised
+
+THRESHOLD = 0.5  # of the probability; the paper does not report its own
+
+
+def baseline_masks(name: str, framed: FramedSet) -> NDArray[np.bool_]:
+    """Return the masks of a baseline that needs no training.
+
+    Args:
+        name: ``all-mass``, ``ellipse`` (inscribed in the given box), ``otsu`` or ``chan-vese``.
+        framed: the frames.
+
+    Returns:
+        bool ``(n, s, s)``.
+    """
+    if name == "all-mass":
+        return np.ones(framed.masks.shape, dtype=bool)
+    if name == "ellipse":
+        return np.stack([_ellipse(given, framed.images.shape[1]) for given in framed.given])
+    draw = otsu_mask if name == "otsu" else chan_vese_mask
+    return np.stack([draw(image) for image in framed.images])
+
+
+def _ellipse(given: NDArray[np.float32], side: int) -> NDArray[np.bool_]:
+    x_min, y_min, x_max, y_max = (round(float(v)) for v in given)
+    box: Box = (x_min, y_min, max(x_max, x_min + 1), max(y_max, y_min + 1))
+    return inscribed_ellipse(box, (side, side))
+
+
+def build_model(spec: RunSpec) -> nn.Module:
+    """Build the segmenter of a spec, initialised from torch's present random state.
+
+    Raises:
+        SpecError: the model's name or a field of it is unknown.
+    """
+    from mammostudy.models import build_segmenter
+
+    model = spec.model
+    if model.name != "cgan":
+        return build_segmenter(model.name, in_channels=model.channels, out_channels=model.channels)
+    module = build_segmenter(
+        "cgan",
+        in_channels=model.channels,
+        out_channels=model.channels,
+        width=model.width,
+        levels=model.levels,
+        shared_batch_norm=model.shared_batch_norm,
+    )
+    module.dropout_at_prediction = model.dropout_at_prediction
+    return module
+
+
+def build_trainer(spec: RunSpec) -> Supervised:
+    """Build the trainer of a spec, initialised as published from torch's present random state."""
+    import torch
+
+    from mammostudy.models import Discriminator
+    from mammostudy.models.generator import initialise_weights
+    from mammostudy.training.segmentation import Adversarial, Supervised
+
+    settings = spec.optimiser
+
+    def adam(parameters: Iterator[nn.Parameter]) -> optim.Optimizer:
+        betas = (settings.beta1, settings.beta2)
+        return torch.optim.Adam(parameters, lr=settings.learning_rate, betas=betas, fused=True)
+
+    generator = build_model(spec)
+    if spec.model.name == "cgan":
+        initialise_weights(generator)
+    if spec.loss.adversarial_weight == 0:
+        return Supervised(
+            generator,
+            overlap=spec.loss.overlap,
+            overlap_weight=spec.loss.overlap_weight,
+            optimiser=adam,
+        )
+    discriminator = Discriminator(in_channels=2 * spec.model.channels, width=spec.model.width)
+    initialise_weights(discriminator)
+    return Adversarial(
+        generator,
+        discriminator,
+        overlap=spec.loss.overlap,
+        overlap_weight=spec.loss.overlap_weight,
+        optimiser=adam,
+        signed_masks=spec.loss.signed_masks,
+        adversarial_weight=spec.loss.adversarial_weight,
+    )
+
+
+def as_tensor(planes: NDArray[np.float32] | NDArray[np.bool_], channels: int) -> Tensor:
+    """Return ``(n, s, s)`` planes as a float32 ``(n, channels, s, s)`` tensor."""
+    import torch
+
+    tensor = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32))
+    return tensor.unsqueeze(1).repeat(1, channels, 1, 1)

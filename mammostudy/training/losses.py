@@ -1,0 +1,69 @@
+"""The losses of the paper, of its released code, and their alternatives.
+
+``t`` is a generator's tanh output in [-1, 1], ``p = (t + 1) / 2`` the probability of mass,
+``y`` the mask as 0/1; all ``(n, c, h, w)`` float tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+VERSION: Final = 1
+SMOOTH: Final = 1.0  # in numerator and denominator, as in the released code
+
+
+def probability(t: Tensor) -> Tensor:
+    """Map a tanh output to [0, 1]."""
+    return (t + 1) / 2
+
+
+def _per_image(tensor: Tensor) -> Tensor:
+    return tensor.flatten(1).sum(dim=1)
+
+
+def dice_loss(p: Tensor, y: Tensor) -> Tensor:
+    """Return ``1 - 2|y o p| / (|y| + |p|)``, by image, then the mean (paper, section 2)."""
+    overlap = 2 * _per_image(p * y) + SMOOTH
+    return (1 - overlap / (_per_image(p) + _per_image(y) + SMOOTH)).mean()
+
+
+def released_dice_loss(t: Tensor, y: Tensor) -> Tensor:
+    """Return the Dice loss as the released code takes it: both sides on [-1, 1].
+
+    The sums can cancel, where the loss has a pole; it is kept as released.
+    """
+    return dice_loss(t, 2 * y - 1)
+
+
+def l1_loss(p: Tensor, y: Tensor) -> Tensor:
+    """Return the mean absolute difference (the loss of the authors' earlier paper)."""
+    return functional.l1_loss(p, y)
+
+
+def dice_bce_loss(p: Tensor, y: Tensor) -> Tensor:
+    """Return Dice loss plus binary cross-entropy, in equal parts."""
+    return dice_loss(p, y) + functional.binary_cross_entropy(p.clamp(1e-6, 1 - 1e-6), y)
+
+
+def overlap_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a loss of (tanh output, 0/1 mask) by name: dice, l1, released_dice or dice_bce."""
+    on_probability = {"dice": dice_loss, "l1": l1_loss, "dice_bce": dice_bce_loss}
+    if name == "released_dice":
+        return released_dice_loss
+    chosen = on_probability[name]
+    return lambda t, y: chosen(probability(t), y)
+
+
+def real_loss(scores: Tensor) -> Tensor:
+    """Return ``mean(-log D)``: the scores are wanted near 1."""
+    return functional.binary_cross_entropy(scores, torch.ones_like(scores))
+
+
+def fake_loss(scores: Tensor) -> Tensor:
+    """Return ``mean(-log(1 - D))``: the scores are wanted near 0."""
+    return functional.binary_cross_entropy(scores, torch.zeros_like(scores))

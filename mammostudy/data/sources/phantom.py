@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import (
+    UID,
     DigitalMammographyXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     generate_uid,
@@ -31,6 +32,7 @@ from mammostudy.data.phantoms.mammogram import draw_view
 from mammostudy.data.phantoms.patients import Patient, draw_patients
 from mammostudy.errors import SpecError
 
+VERSION = 1  # raised by hand whenever the same seed gives other pixels or rows
 SPACING_MM = 0.3125
 BLACK, WHITE = 300, 3700
 _FULL = 4095
@@ -179,7 +181,7 @@ def _write_dicom(
     dataset = Dataset()
     for name, value in fields.items():
         setattr(dataset, name, value)
-    dataset.file_meta = _file_meta(fields["SOPInstanceUID"])
+    dataset.file_meta = _file_meta(str(fields["SOPInstanceUID"]))
     dcmwrite(path, dataset, enforce_file_format=True)
 
 
@@ -217,7 +219,7 @@ def _file_meta(instance: str) -> FileMetaDataset:
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = DigitalMammographyXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = instance
+    meta.MediaStorageSOPInstanceUID = UID(instance)
     meta.ImplementationClassUID = generate_uid(entropy_srcs=["mammostudy phantom writer"])
     meta.ImplementationVersionName = "MAMMOSTUDY"
     return meta

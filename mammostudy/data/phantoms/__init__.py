@@ -1,0 +1,1 @@
+"""The procedural cohort, piece by piece: outlines, tissue, mammograms, patients."""

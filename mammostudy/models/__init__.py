@@ -1,0 +1,37 @@
+"""Networks, and nothing else: no data, no training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mammostudy._lazy import attach
+
+if TYPE_CHECKING:
+    from mammostudy.models.common import initialise_weights
+    from mammostudy.models.discriminator import Discriminator
+    from mammostudy.models.generator import Generator
+    from mammostudy.models.segmenters.registry import (
+        build_segmenter,
+        segmenter_names,
+        segmenter_version,
+    )
+
+__all__ = [
+    "Discriminator",
+    "Generator",
+    "build_segmenter",
+    "initialise_weights",
+    "segmenter_names",
+    "segmenter_version",
+]
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "Discriminator": ".discriminator",
+        "Generator": ".generator",
+        "build_segmenter": ".segmenters.registry",
+        "initialise_weights": ".common",
+        "segmenter_names": ".segmenters.registry",
+        "segmenter_version": ".segmenters.registry",
+    },
+)

@@ -1,0 +1,89 @@
+"""The discriminator of the conditional GAN: one score for each 70 x 70 patch.
+
+Source: section "Proposed method" of Singh et al. (2020): five 4x4 convolutions with strides
+2, 2, 2, 1, 1, batch norm after Cn2-Cn4, leaky ReLU 0.2 after all but the last, sigmoid.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mammostudy.errors import SpecError
+from mammostudy.models.common import initialise_weights
+
+VERSION = 1
+"""Recipe version: raised by hand when the numbers that leave :class:`Discriminator` change."""
+SMALLEST_SIDE = 24
+
+
+class Discriminator(nn.Module):
+    """Patch discriminator of width x (1, 2, 4, 8) filters and one score.
+
+    Args:
+        in_channels: of the image and the mask together: 1 + 1.
+        width: filters of Cn1.
+
+    Raises:
+        SpecError: a number of channels or filters that makes no network.
+    """
+
+    def __init__(self, in_channels: int = 2, width: int = 32) -> None:
+        super().__init__()
+        if min(in_channels, width) < 1:
+            msg = "in_channels and width of the discriminator must be 1 or more"
+            raise SpecError(msg)
+        self.in_channels = in_channels
+        layers: list[nn.Module] = []
+        inputs = in_channels
+        for number, stride in enumerate((2, 2, 2, 1)):
+            outputs = width * 2**number
+            layers.append(nn.Conv2d(inputs, outputs, 4, stride=stride, padding=1))
+            if number > 0:
+                layers.append(nn.BatchNorm2d(outputs))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+            inputs = outputs
+        layers.append(nn.Conv2d(inputs, 1, 4, stride=1, padding=1))
+        self.layers = nn.Sequential(*layers)
+        initialise_weights(self)
+
+    def logits(self, pairs: Tensor) -> Tensor:
+        """The scores before the sigmoid, for a loss that is stable far from 0 and 1.
+
+        Args:
+            pairs: as for :meth:`forward`.
+
+        Returns:
+            ``(n, 1, h/8 - 2, w/8 - 2)``, any real number.
+
+        Raises:
+            SpecError: the input does not fit the network.
+        """
+        if pairs.ndim != 4 or pairs.shape[1] != self.in_channels:
+            msg = (
+                f"the discriminator takes (n, {self.in_channels}, h, w), not "
+                f"{tuple(pairs.shape)}: in_channels is image and mask channels together"
+            )
+            raise SpecError(msg)
+        if min(pairs.shape[2:]) < SMALLEST_SIDE:
+            msg = (
+                f"the discriminator needs sides of {SMALLEST_SIDE} pixels or more, "
+                f"not {pairs.shape[2]} x {pairs.shape[3]}"
+            )
+            raise SpecError(msg)
+        scores: Tensor = self.layers(pairs)
+        return scores
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        """Score how real each patch of a batch looks.
+
+        Args:
+            pairs: float ``(n, in_channels, h, w)``: image and mask, concatenated.
+
+        Returns:
+            ``(n, 1, h/8 - 2, w/8 - 2)`` in [0, 1]: 30 x 30 scores of 256 x 256 pixels.
+
+        Raises:
+            SpecError: the input does not fit the network.
+        """
+        return torch.sigmoid(self.logits(pairs))

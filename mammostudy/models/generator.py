@@ -1,0 +1,137 @@
+"""The generator of the conditional GAN: a U-Net of stride-2 convolutions.
+
+Source: section "Proposed method" of Singh et al. (2020): eight convolutions Cn1-Cn8 down and
+eight transposed ones Dn1-Dn8 up, all 4x4 with stride 2, skips from Cn7..Cn1 to Dn1..Dn7, dropout on
+Dn1-Dn3, tanh at the end. From the released code: padding 1, dropout rate 0.5, the activation
+before each convolution, and (``shared_batch_norm``) one batch norm for all layers of one width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from mammostudy.errors import SpecError
+from mammostudy.models.common import check_sides, initialise_weights
+
+VERSION = 1
+"""Recipe version: raised by hand when the numbers that leave :class:`Generator` change."""
+DROPOUT = 0.5
+SLOPE = 0.2
+
+
+class Generator(nn.Module):
+    """U-Net whose depth follows the input: sides must be divisible by ``2**levels``.
+
+    Filters down are width x (1, 2, 4, 8, 8, 8, 8, 8) and up the same backwards, then the output
+    channels. Fewer levels leave out the innermost ones, so that the bottleneck stays 1 x 1:
+
+    ======  =====  ============================  ================================
+    levels  input  down (width 32)               up (width 32)
+    ======  =====  ============================  ================================
+    8       256    32-64-128-256, then 256 x 4   256 x 4, then 128-64-32-output
+    7       128    32-64-128-256, then 256 x 3   256 x 3, then 128-64-32-output
+    6       64     32-64-128-256, then 256 x 2   256 x 2, then 128-64-32-output
+    ======  =====  ============================  ================================
+
+    Dropout is on the first ``min(3, levels - 2)`` layers up: Dn1-Dn3 from five levels on.
+    Batch norm is after all layers but Cn1, the innermost Cn and the last Dn; as the innermost
+    1 x 1 layer has none, a batch of one image trains too.
+
+    Args:
+        in_channels: of the input.
+        out_channels: of the output.
+        width: filters of Cn1.
+        levels: stride-2 layers down, and up: 2 to 9.
+        shared_batch_norm: one batch norm for all layers of equal width, down and up, as in the
+            released code (4 modules; running statistics of unlike layers are mixed), instead of
+            one a layer.
+
+    Attributes:
+        dropout_at_prediction: dropout also acts in evaluation mode (the z of the paper); batch
+            norm still uses its running statistics. False when made; set it on the instance.
+
+    Raises:
+        SpecError: a number of channels, filters or levels that makes no network.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        width: int = 32,
+        levels: int = 8,
+        shared_batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        if not 2 <= levels <= 9:
+            msg = f"levels {levels} must be from 2 to 9 (8 for 256 pixels, 7 for 128, 6 for 64)"
+            raise SpecError(msg)
+        if min(in_channels, out_channels, width) < 1:
+            msg = "in_channels, out_channels and width of the generator must be 1 or more"
+            raise SpecError(msg)
+        self.in_channels = in_channels
+        self.levels = levels
+        self.shared_batch_norm = shared_batch_norm
+        self.dropout_at_prediction = False
+        self.dropout_layers = min(3, levels - 2)
+        self.down = nn.ModuleDict()
+        self.up = nn.ModuleDict()
+        self.norms = nn.ModuleDict()
+
+        filters = [width * min(2**level, 8) for level in range(levels)]
+        inputs = in_channels
+        for number, outputs in enumerate(filters, start=1):
+            self.down[f"Cn{number}"] = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
+            if 1 < number < levels:
+                self._add_norm(f"Cn{number}", outputs)
+            inputs = outputs
+        for number, outputs in enumerate([*filters[-2::-1], out_channels], start=1):
+            self.up[f"Dn{number}"] = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
+            if number < levels:
+                self._add_norm(f"Dn{number}", outputs)
+            inputs = 2 * outputs  # the skip is as wide as the layer
+        initialise_weights(self)
+
+    def _norm_key(self, layer: str, filters: int) -> str:
+        return f"width{filters}" if self.shared_batch_norm else layer
+
+    def _add_norm(self, layer: str, filters: int) -> None:
+        key = self._norm_key(layer, filters)
+        if key not in self.norms:
+            self.norms[key] = nn.BatchNorm2d(filters)
+
+    def _normed(self, layer: str, values: Tensor) -> Tensor:
+        normed: Tensor = self.norms[self._norm_key(layer, values.shape[1])](values)
+        return normed
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Segment a batch.
+
+        Args:
+            images: float ``(n, in_channels, h, w)``, h and w divisible by ``2**levels``.
+
+        Returns:
+            ``(n, out_channels, h, w)`` in [-1, 1]: t of which (t + 1) / 2 is the probability.
+
+        Raises:
+            SpecError: the input does not fit the network.
+        """
+        mend = "change the input size or `levels` (8 for 256 pixels, 7 for 128, 6 for 64)"
+        check_sides(images, self.in_channels, self.levels, "the generator", mend)
+        values: Tensor = self.down["Cn1"](images)
+        skips = [values]
+        for number in range(2, self.levels):
+            name = f"Cn{number}"
+            values = self._normed(name, self.down[name](F.leaky_relu(values, SLOPE)))
+            skips.append(values)
+        values = self.down[f"Cn{self.levels}"](F.leaky_relu(values, SLOPE))
+        for number in range(1, self.levels):
+            name = f"Dn{number}"
+            values = self._normed(name, self.up[name](F.relu(values)))
+            if number <= self.dropout_layers:
+                active = self.training or self.dropout_at_prediction
+                values = F.dropout(values, DROPOUT, training=active)
+            values = torch.cat([values, skips.pop()], dim=1)
+        return torch.tanh(self.up[f"Dn{self.levels}"](F.relu(values)))

@@ -1,0 +1,139 @@
+"""What every segmenter must do: inherit, name it, and state its parameters and a bad size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from mammostudy.errors import SpecError
+from mammostudy.imaging.contours import inscribed_ellipse
+from mammostudy.models import build_segmenter, segmenter_names, segmenter_version
+
+
+class SegmenterTester:
+    name: ClassVar[str]
+    fields: ClassVar[dict[str, Any]] = {}  # small, for the quick tests
+    parameters: ClassVar[int]  # of the segmenter as published: without fields
+    size: ClassVar[int] = 64
+    bad_size: ClassVar[int] = 72
+    rate: ClassVar[float] = 2e-3
+    steps: ClassVar[int] = 120
+
+    def build(self, seed: int = 0, **fields: Any) -> nn.Module:
+        torch.manual_seed(seed)
+        return build_segmenter(self.name, **{**self.fields, **fields})
+
+    def images(self, count: int = 2, channels: int = 1, seed: int = 1) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return torch.rand(count, channels, self.size, self.size, generator=generator)
+
+    def test_it_is_registered(self) -> None:
+        assert self.name in segmenter_names()
+        assert segmenter_version(self.name) >= 1
+
+    def test_parameter_count(self) -> None:
+        whole = build_segmenter(self.name)
+        assert sum(weights.numel() for weights in whole.parameters()) == self.parameters
+
+    @pytest.mark.parametrize("count", [1, 3])
+    @pytest.mark.parametrize("training", [True, False])
+    def test_output_size_and_range(self, count: int, training: bool) -> None:
+        out = self.build().train(training)(self.images(count))
+        assert out.shape == (count, 1, self.size, self.size)
+        assert out.dtype == torch.float32
+        assert out.abs().max() <= 1
+        assert out.std() > 0
+
+    def test_range_holds_for_any_input(self) -> None:
+        out = self.build()(1e3 * self.images())
+        assert torch.isfinite(out).all()
+        assert out.abs().max() <= 1
+
+    def test_channels(self) -> None:
+        out = self.build(in_channels=3, out_channels=2)(self.images(channels=3))
+        assert out.shape == (2, 2, self.size, self.size)
+
+    def test_gradient_reaches_every_parameter(self) -> None:
+        module = self.build().train()
+        out = module(self.images(4))
+        (out * torch.linspace(-1, 1, out.numel()).reshape(out.shape)).sum().backward()
+        for name, weights in module.named_parameters():
+            assert weights.grad is not None, name
+            assert torch.isfinite(weights.grad).all(), name
+            if weights.ndim > 1:  # the bias before a batch norm has none by its nature
+                assert weights.grad.abs().max() > 0, name
+
+    def test_same_seed_same_network_other_seed_another(self) -> None:
+        images = self.images()
+        one, two, other = (self.build(seed).eval()(images) for seed in (3, 3, 4))
+        assert torch.equal(one, two)
+        assert not torch.equal(one, other)
+
+    def test_prediction_repeats_and_does_not_depend_on_the_batch(self) -> None:
+        module, images = self.build().eval(), self.images(3)
+        with torch.no_grad():
+            assert torch.equal(module(images), module(images))
+            torch.testing.assert_close(
+                module(images)[1:2], module(images[1:2]), atol=1e-5, rtol=1e-4
+            )
+
+    def test_save_and_load(self, tmp_path: Path) -> None:
+        module = self.build(5)
+        module.train()(self.images(4))  # moves the running statistics
+        save_file(module.state_dict(), tmp_path / "weights.safetensors")
+        again = self.build(6)
+        again.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+        with torch.no_grad():
+            assert torch.equal(module.eval()(self.images()), again.eval()(self.images()))
+
+    def test_unsuitable_input_is_refused_by_name(self) -> None:
+        module = self.build()
+        for height, width in ((self.bad_size, self.size), (self.size, self.bad_size)):
+            with pytest.raises(SpecError, match=rf"{height} x {width} pixels must be divisible"):
+                module(torch.zeros(2, 1, height, width))
+        with pytest.raises(SpecError, match=r"takes \(n, 1, h, w\)"):
+            module(torch.zeros(2, 2, self.size, self.size))
+        module(torch.zeros(2, 1, self.size, self.size))  # control
+
+    def test_fields_are_refused_by_name(self) -> None:
+        with pytest.raises(SpecError, match=f"'{self.name}' has no field wdith: it has "):
+            self.build(wdith=3)
+        with pytest.raises(SpecError, match="in_channels: Input should be a valid integer"):
+            self.build(in_channels="one")
+        with pytest.raises(SpecError, match="must be 1 or more"):
+            self.build(in_channels=0)
+
+    @pytest.mark.slow
+    def test_it_overfits_four_crops(self) -> None:
+        images, truth = four_crops(self.size)
+        module = self.build().train()
+        optimiser = torch.optim.Adam(module.parameters(), lr=self.rate, betas=(0.5, 0.999))
+        for _ in range(self.steps):
+            share = (module(images) + 1) / 2
+            overlap = (share * truth).sum((1, 2, 3))
+            total = (share + truth).sum((1, 2, 3))
+            optimiser.zero_grad()
+            (1 - 2 * overlap / total).mean().backward()
+            optimiser.step()
+        with torch.no_grad():
+            found = (module.eval()(images) > 0).float()
+        dice = 2 * (found * truth).sum((1, 2, 3)) / (found + truth).sum((1, 2, 3))
+        assert dice.min() > 0.95
+
+
+def four_crops(size: int) -> tuple[Tensor, Tensor]:
+    """Noisy ellipses of unlike place and size: float (4, 1, s, s) images and 0/1 masks."""
+    shape, unit = (size, size), size // 16
+    boxes = ((4, 4, 12, 12), (2, 5, 11, 14), (6, 2, 13, 10), (3, 3, 14, 9))
+    truth = np.stack(
+        [inscribed_ellipse((unit * a, unit * b, unit * c, unit * d), shape) for a, b, c, d in boxes]
+    )
+    noise = 0.1 * np.random.default_rng(0).standard_normal(truth.shape)
+    images = np.clip(0.3 + 0.3 * truth + noise, 0, 1)
+    return tuple(torch.tensor(a[:, None], dtype=torch.float32) for a in (images, truth))  # type: ignore[return-value]

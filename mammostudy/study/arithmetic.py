@@ -1,0 +1,296 @@
+"""What follows from the published numbers by arithmetic alone: the tables behind the audit.
+
+Every function takes its numbers from :mod:`mammostudy.study.published` and computes the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import linprog
+
+from mammostudy.evaluation.overlap import dice, iou
+from mammostudy.imaging.contours import inscribed_ellipse
+from mammostudy.imaging.framing import crop_and_resize, frame_box
+from mammostudy.study import published
+
+VERSION = 1
+"""Recipe version: raised by hand whenever a change here moves a number."""
+
+BROKEN_BY = 0.1
+"""A pair breaks the bound if its IoU is this many points below it (rounding gives 0.01)."""
+EQUAL_WITHIN = 0.03
+"""A pair equals the bound if its IoU is within this many points of it."""
+Mask = NDArray[np.bool_]
+
+
+def least_iou(mean_dice: float) -> float:
+    """Least mean IoU that a mean Dice allows, both in %.
+
+    The IoU of a case is ``d / (2 - d)``, a convex function of its Dice; by Jensen's inequality
+    the mean IoU is at least the function's value at the mean Dice.
+    """
+    d = mean_dice / 100
+    return 100 * d / (2 - d)
+
+
+def overlap_pairs() -> pd.DataFrame:
+    """The printed Dice/IoU pairs against the convexity bound.
+
+    Returns:
+        :func:`published.segmentation_table` with bound (%), gap (iou - bound, points) and status
+        (broken | equal | possible).
+    """
+    table = published.segmentation_table()
+    table["bound"] = table["dice"].map(least_iou)
+    table["gap"] = table["iou"] - table["bound"]
+    broken, equal = table["gap"] < -BROKEN_BY, table["gap"].abs() <= EQUAL_WITHIN
+    table["status"] = np.select([broken, equal], ["broken", "equal"], "possible")
+    return table
+
+
+def class_recalls() -> pd.DataFrame:
+    """Recall of each shape from the published confusion matrix: shape, masses, correct, recall."""
+    matrix = published.confusion_matrix()
+    correct = pd.Series(np.diag(matrix), index=matrix.index)
+    masses = matrix.sum(axis=1)
+    table = pd.DataFrame({"masses": masses, "correct": correct, "recall": correct / masses})
+    return table.rename_axis("shape").reset_index()
+
+
+def accuracy_and_macro_recall() -> tuple[float, float]:
+    """Accuracy (weighted by class size) and mean of the class recalls, both in %."""
+    table = class_recalls()
+    accuracy = table["correct"].sum() / table["masses"].sum()
+    return 100 * float(accuracy), 100 * float(table["recall"].mean())
+
+
+def largest_mean(
+    quartiles: Sequence[float], count: int, outliers: Sequence[float] = (), reading: float = 0.0
+) -> float:
+    """Largest mean of ``count`` values in [0, 1] that a box plot allows.
+
+    A linear programme over the sorted values: the quartiles (linear interpolation, as the plotting
+    libraries draw them) and the lowest values, the outliers, may each be off by ``reading``.
+    Outliers that hide behind each other would only lower the mean.
+
+    Args:
+        quartiles: first quartile, median, third quartile.
+        count: number of values.
+        outliers: the values drawn as low outliers.
+        reading: how exactly the figure was read.
+
+    Returns:
+        The largest possible mean.
+    """
+    order = np.eye(count)[:-1] - np.eye(count)[1:]
+    quartile_rows = np.zeros((3, count))
+    for row, share in zip(quartile_rows, (0.25, 0.5, 0.75), strict=True):
+        below, part = divmod(share * (count - 1), 1)
+        row[int(below)] += 1 - part
+        row[int(below) + 1] += part
+    middle = np.asarray(quartiles, dtype=np.float64)
+    limits = [(max(v - reading, 0.0), min(v + reading, 1.0)) for v in sorted(outliers)]
+    solved = linprog(
+        -np.ones(count) / count,
+        A_ub=np.vstack([order, quartile_rows, -quartile_rows]),
+        b_ub=np.concatenate([np.zeros(count - 1), middle + reading, reading - middle]),
+        bounds=limits + [(0.0, 1.0)] * (count - len(limits)),
+    )
+    return -float(solved.fun)
+
+
+def box_plot_means() -> pd.DataFrame:
+    """Printed mean Dice against the box plot of the same run (INbreast, loose frames).
+
+    Returns:
+        Columns model, median, largest_mean, printed (all in %), above_median, impossible (printed
+        above the largest mean).
+    """
+    plots = published.box_plots().query("metric == 'dice'")
+    scores = published.segmentation_table().query("dataset == 'INbreast' and framing == 'loose'")
+    table = plots.merge(scores[["model", "dice"]], on="model").rename(columns={"dice": "printed"})
+    table["largest_mean"] = [
+        100
+        * largest_mean((r["q1"], r["median"], r["q3"]), r["images"], r["outliers"], r["reading"])
+        for r in table.to_dict("records")
+    ]
+    table["median"] *= 100
+    table["above_median"] = table["printed"] > table["median"]
+    table["impossible"] = table["printed"] > table["largest_mean"]
+    return table[["model", "median", "largest_mean", "printed", "above_median", "impossible"]]
+
+
+def everything_in_tight_frame(size: int = 256) -> pd.DataFrame:
+    """Scores of calling a whole tight frame mass, for an ellipse that touches its four sides.
+
+    Args:
+        size: side of the rasterised frame in pixels.
+
+    Returns:
+        Columns metric (dice | iou), analytic, rasterised (%).
+    """
+    fill = math.pi / 4
+    truth = inscribed_ellipse((0, 0, size, size), (size, size))[None]
+    everything = np.ones_like(truth)
+    return pd.DataFrame(
+        {
+            "metric": ["dice", "iou"],
+            "analytic": [100 * 2 * fill / (1 + fill), 100 * fill],
+            "rasterised": [100 * float(f(everything, truth)[0]) for f in (dice, iou)],
+        }
+    )
+
+
+def soft_dice_loss(truth: NDArray[np.float64], prediction: NDArray[np.float64]) -> float:
+    """Dice loss ``1 - (2 sum(y g) + 1) / (sum(y) + sum(g) + 1)``, smooth 1, on whatever range."""
+    overlap = 2 * float((truth * prediction).sum()) + 1
+    return 1 - overlap / (float(truth.sum()) + float(prediction.sum()) + 1)
+
+
+def dice_loss_costs(share: float = 0.20, size: int = 256) -> pd.DataFrame:
+    """Cost of some predictions by the Dice loss on [0, 1] and on [-1, 1].
+
+    Args:
+        share: part of the frame that is mass.
+        size: side of the frame in pixels.
+
+    Returns:
+        Columns prediction, paper (range [0, 1]), released (range [-1, 1]).
+    """
+    truth = np.zeros(size * size)
+    truth[: round(share * truth.size)] = 1
+    pole = 1 - 2 * share
+    predictions = {
+        "perfect": truth,
+        "middle grey (output 0)": np.full_like(truth, 0.5),
+        "everything background": np.zeros_like(truth),
+        "everything mass": np.ones_like(truth),
+        "uniform, just below the pole": np.full_like(truth, (pole - 0.01 + 1) / 2),
+        "uniform, just above the pole": np.full_like(truth, (pole + 0.01 + 1) / 2),
+    }
+    rows = [
+        {
+            "prediction": name,
+            "paper": soft_dice_loss(truth, p),
+            "released": soft_dice_loss(2 * truth - 1, 2 * p - 1),
+        }
+        for name, p in predictions.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def class_weights() -> pd.DataFrame:
+    """The published loss weights ``1 - n/N`` against those that would balance the classes.
+
+    Returns:
+        Columns shape, masses, weight (published), balanced (``N / (4 n)``), pull (masses x
+        weight as a share of the sum: what the class weighs in the loss).
+    """
+    table = published.shape_counts()[["shape", "masses"]]
+    total = table["masses"].sum()
+    table["weight"] = 1 - table["masses"] / total
+    table["balanced"] = total / (len(table) * table["masses"])
+    pull = table["masses"] * table["weight"]
+    table["pull"] = pull / pull.sum()
+    return table
+
+
+def iterations(images: int, batch: int, epochs: int) -> int:
+    """Optimiser steps of a training that keeps the last, smaller batch of each epoch."""
+    return math.ceil(images / batch) * epochs
+
+
+def parameter_count(
+    network: str,
+    in_channels: int,
+    out_channels: int | None = None,
+    *,
+    shared_norm: bool = False,
+    conv_bias: bool | None = None,
+) -> int:
+    """Trainable parameters of a published network, from kernel sizes and widths.
+
+    Args:
+        network: generator, discriminator or shape CNN.
+        in_channels: channels of the input.
+        out_channels: of the last layer; none = as published.
+        shared_norm: all layers of one width share one batch norm.
+        conv_bias: convolutions have a bias; none = as published.
+
+    Returns:
+        The count.
+    """
+    layers = published.architecture().query("network == @network").reset_index(drop=True)
+    channels, total = in_channels, 0
+    outputs: dict[str, int] = {}
+    norms: list[int] = []
+    for i, layer in enumerate(layers.to_dict("records")):
+        last = i == len(layers) - 1
+        filters = int(out_channels if last and out_channels else layer["filters"])
+        bias = layer["bias"] if conv_bias is None or layer["kind"] == "dense" else conv_bias
+        total += int(layer["kernel"]) ** 2 * channels * filters + filters * bool(bias)
+        if layer["norm"]:
+            norms.append(filters)
+        outputs[layer["layer"]] = filters
+        channels = filters + outputs.get(layer["skip"], 0)
+    return total + 2 * sum(set(norms) if shared_norm else norms)
+
+
+def parameter_counts() -> pd.DataFrame:
+    """Parameter counts of the networks under the readings that are possible.
+
+    Returns:
+        Columns network, reading, parameters, printed (missing = not reported), exact.
+    """
+    three, one = "3 channels in and out", "1 channel in and out"
+    shared, each = "one batch norm for each width", "one batch norm for each layer"
+    rows = [
+        ("generator", f"{three}, {shared}", parameter_count("generator", 3, 3, shared_norm=True)),
+        ("generator", f"{three}, {each}", parameter_count("generator", 3, 3)),
+        ("generator", f"{one}, {shared}", parameter_count("generator", 1, 1, shared_norm=True)),
+        ("generator", f"{one}, {each}", parameter_count("generator", 1, 1)),
+        ("discriminator", "1 + 1 channels", parameter_count("discriminator", 2)),
+        ("shape CNN", "convolutions without bias", parameter_count("shape CNN", 1)),
+        ("shape CNN", "convolutions with bias", parameter_count("shape CNN", 1, conv_bias=True)),
+    ]
+    table = pd.DataFrame(rows, columns=["network", "reading", "parameters"])
+    table["printed"] = table["network"].map(published.PARAMETER_COUNTS).astype("Int64")
+    table["exact"] = (table["parameters"] == table["printed"]).fillna(False).astype(bool)
+    return table
+
+
+def stretched_masks(size: int = 64) -> dict[tuple[str, str], Mask]:
+    """A round and an axis-aligned oval mass as the shape CNN would see them.
+
+    Args:
+        size: side of the resized mask in pixels (64 as published).
+
+    Returns:
+        Masks bool ``(size, size)`` by (shape, aspect): shapes round and oval, aspects image (the
+        loose frame of both in one image scale), stretch and square.
+    """
+    shape = (480, 480)
+    boxes = {"round": (190, 190, 290, 290), "oval": (160, 200, 320, 280)}
+    masks: dict[tuple[str, str], Mask] = {}
+    for name, box in boxes.items():
+        mass = inscribed_ellipse(box, shape)
+        masks[name, "image"] = crop_and_resize(mass, (80, 80, 400, 400), size)
+        for aspect in ("stretch", "square"):
+            frame = frame_box(box, shape, strategy="loose", scale=2.0, aspect=aspect)
+            masks[name, aspect] = crop_and_resize(mass, frame, size)
+    return masks
+
+
+def stretched_agreement(size: int = 64) -> pd.DataFrame:
+    """Dice between the round and the oval mass of :func:`stretched_masks`: aspect, dice."""
+    masks = stretched_masks(size)
+    rows = [
+        (aspect, float(dice(masks["round", aspect][None], masks["oval", aspect][None])[0]))
+        for aspect in ("stretch", "square")
+    ]
+    return pd.DataFrame(rows, columns=["aspect", "dice"])

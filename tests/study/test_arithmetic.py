@@ -1,0 +1,123 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mammostudy.models.discriminator import Discriminator
+from mammostudy.models.generator import Generator
+from mammostudy.study import arithmetic, published
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_no_set_of_cases_can_break_the_bound(dices):
+    d = np.array(dices)
+    mean_iou = 100 * (d / (2 - d)).mean()
+    assert mean_iou >= arithmetic.least_iou(100 * d.mean()) - 1e-9
+
+
+def test_six_pairs_break_the_bound_and_twelve_equal_it():
+    pairs = arithmetic.overlap_pairs()
+    assert pairs["status"].value_counts().to_dict() == {"possible": 48, "equal": 12, "broken": 6}
+    keys = ["dataset", "framing", "model"]
+    ours = pairs[pairs["status"] == "broken"].set_index(keys)["bound"].round(2)
+    assert ours["INbreast", "loose", "proposed cGAN"] == 88.80
+    assert ours["INbreast", "tight", "proposed cGAN"] == 85.37
+
+
+def test_control_a_bound_that_is_not_convex_breaks_other_pairs(monkeypatch):
+    monkeypatch.setattr(arithmetic, "least_iou", lambda d: d)
+    assert (arithmetic.overlap_pairs()["status"] == "broken").sum() == 66
+
+
+def test_accuracy_and_macro_recall():
+    assert arithmetic.accuracy_and_macro_recall() == pytest.approx(
+        (100 * 221 / 292, 79.97), abs=0.01
+    )
+    assert arithmetic.class_recalls()["correct"].sum() == 221
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(0, 1), min_size=9, max_size=40))
+def test_largest_mean_holds_for_any_sample_with_the_box_plot(values):
+    quartiles = np.percentile(values, [25, 50, 75])
+    bound = arithmetic.largest_mean(tuple(quartiles), len(values), reading=1e-7)
+    assert np.mean(values) <= bound + 1e-5
+
+
+def test_largest_mean_by_hand():
+    # 5 values: the quartiles are the second, third and fourth one; the last may be 1
+    assert arithmetic.largest_mean((0.2, 0.4, 0.6), 5) == pytest.approx(
+        (0.2 + 0.2 + 0.4 + 0.6 + 1) / 5
+    )
+    assert arithmetic.largest_mean((0.2, 0.4, 0.6), 5, [0.1]) == pytest.approx(2.3 / 5)
+
+
+def test_headline_mean_is_above_what_its_box_plot_allows():
+    table = arithmetic.box_plot_means().set_index("model")
+    assert table.index[table["impossible"]].tolist() == ["proposed cGAN"]
+    assert table.index[table["above_median"]].tolist() == ["proposed cGAN"]
+    assert table.loc["proposed cGAN", "largest_mean"] == pytest.approx(93.0, abs=0.1)
+
+
+def test_everything_in_a_tight_frame():
+    table = arithmetic.everything_in_tight_frame().set_index("metric")
+    assert table["analytic"].round(1).to_dict() == {"dice": 88.0, "iou": 78.5}
+    np.testing.assert_allclose(table["rasterised"], table["analytic"], atol=0.05)
+
+
+def test_dice_loss_on_signed_masks_prefers_anything_to_the_perfect_mask():
+    costs = arithmetic.dice_loss_costs(0.20).set_index("prediction")
+    assert costs.loc["perfect", "released"] == pytest.approx(2.67, abs=0.01)
+    assert costs.loc["middle grey (output 0)", "released"] == pytest.approx(1.0, abs=0.01)
+    assert costs["released"].idxmin() == "uniform, just below the pole"
+    assert costs["paper"].idxmin() == "perfect"
+    assert costs.loc["perfect", "paper"] == pytest.approx(0, abs=1e-9)
+
+
+def test_class_weights():
+    table = arithmetic.class_weights()
+    assert table["weight"].round(3).tolist() == [0.568, 0.595, 0.902, 0.935]
+    assert table["weight"].max() / table["weight"].min() == pytest.approx(1.6, abs=0.05)
+    assert table["masses"].max() / table["masses"].min() == pytest.approx(6.6, abs=0.05)
+    np.testing.assert_allclose(table["balanced"] * table["masses"], 1168 / 4)
+    assert table["pull"].sum() == pytest.approx(1)
+
+
+def test_iterations_of_the_loss_figure():
+    assert arithmetic.iterations(220, 8, 150) == published.FACTS["iterations"].value == 4200
+
+
+@pytest.mark.parametrize(
+    ("network", "channels", "options", "expected"),
+    [
+        ("generator", (3, 3), {"shared_norm": True}, 13_607_043),
+        ("generator", (1, 1), {"shared_norm": True}, 13_603_969),
+        ("generator", (1, 1), {}, 13_607_937),
+        ("discriminator", (2,), {}, 694_625),
+        ("shape CNN", (1,), {}, 767_684),
+        ("shape CNN", (1,), {"conv_bias": True}, 768_132),
+    ],
+)
+def test_parameter_counts_by_formula(network, channels, options, expected):
+    assert arithmetic.parameter_count(network, *channels, **options) == expected
+
+
+def test_parameter_counts_are_those_of_the_networks_built():
+    def size(module):
+        return sum(p.numel() for p in module.parameters())
+
+    assert size(Generator(3, 3, 32, shared_batch_norm=True)) == 13_607_043
+    assert size(Generator()) == arithmetic.parameter_count("generator", 1, 1)
+    assert size(Discriminator()) == arithmetic.parameter_count("discriminator", 2)
+
+
+def test_stretch_makes_an_oval_round_and_a_square_frame_does_not():
+    same = arithmetic.stretched_agreement().set_index("aspect")["dice"]
+    assert same["stretch"] > 0.99
+    assert same["square"] < 0.75
+    masks = arithmetic.stretched_masks()
+    assert all(m.shape == (64, 64) and m.dtype == bool for m in masks.values())
+    disc = math.pi / 4 / 4  # a disc of half the frame's side
+    assert masks["oval", "stretch"].mean() == pytest.approx(disc, rel=0.03)

@@ -166,7 +166,7 @@ def add_mass(
     texture[rows, columns] += (
         0.22 * own[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
     )
-    result = tissue * (1.0 - 0.45 * dome) + mass.contrast * dome * texture
+    result = tissue * (1.0 - 0.62 * dome) + mass.contrast * dome * texture
     if mass.shape == "irregular":
         result = result + 0.30 * mass.contrast * _strands(outline, radius, tissue.shape, rng)
     return np.asarray(result, dtype=np.float32)
@@ -202,7 +202,11 @@ def expose(tissue: Array, breast: Breast, site: Site, rng: np.random.Generator) 
     thickness = np.sqrt(1.0 - (1.0 - thin) ** 2)
     inside = breast.depth > 0
     skin = np.exp(-(((breast.depth - 4.0) / 3.0) ** 2)) * inside
-    value = thickness * (0.20 + 0.62 * tissue + 0.34 * breast.pectoral) + 0.05 * skin
+    value = (
+        thickness
+        * (0.20 + 0.62 * tissue + 0.30 * breast.pectoral * (1.0 - 0.5 * np.clip(tissue, 0.0, 1.0)))
+        + 0.05 * skin
+    )
     value = cv2.GaussianBlur(value.astype(np.float32), (0, 0), site.blur)
     grain = rng.standard_normal(value.shape, dtype=np.float32)
     grain *= site.noise * (0.35 + 0.65 * inside)

@@ -92,13 +92,12 @@ def lobes_radius(rng: np.random.Generator, lobes: int) -> Radius:
         doi 10.1109/42.650876: a few convex arcs that meet in concave points.
     """
     directions = 2.0 * np.pi * (np.arange(lobes) + rng.uniform(-0.2, 0.2, lobes)) / lobes
-    sizes = rng.uniform(0.40, 0.62, lobes)
-    reach = rng.uniform(0.55, 0.85, lobes)
-    sizes = np.maximum(sizes, 1.02 * reach * np.sin(np.pi / lobes) * 0.75)
+    sizes = rng.uniform(0.48, 0.72, lobes)
+    reach = rng.uniform(0.48, 0.80, lobes)
     gap = _THETA[None, :] - directions[:, None]
     inside = sizes[:, None] ** 2 - (reach[:, None] * np.sin(gap)) ** 2
     far = np.where(inside > 0, reach[:, None] * np.cos(gap) + np.sqrt(np.maximum(inside, 0)), 0.0)
-    return np.asarray(np.maximum(far.max(axis=0), 0.42))
+    return np.asarray(np.maximum(far.max(axis=0), 0.56))
 
 
 def spikes(rng: np.random.Generator, count: int, height: tuple[float, float]) -> Radius:
@@ -120,7 +119,7 @@ def _round(rng: np.random.Generator) -> Radius:
 
 
 def _oval(rng: np.random.Generator) -> Radius:
-    return ellipse_radius(rng.uniform(0.52, 0.74)) * gaussian_radius(rng, 0.03, 1.0, lowest=3)
+    return ellipse_radius(rng.uniform(0.48, 0.70)) * gaussian_radius(rng, 0.03, 1.0, lowest=3)
 
 
 def _lobular(rng: np.random.Generator) -> Radius:
@@ -130,7 +129,7 @@ def _lobular(rng: np.random.Generator) -> Radius:
 
 
 def _irregular(rng: np.random.Generator) -> Radius:
-    body = gaussian_radius(rng, rng.uniform(0.14, 0.24), rng.uniform(0.3, 0.6))
+    body = gaussian_radius(rng, rng.uniform(0.16, 0.25), rng.uniform(0.3, 0.6))
     return body * spikes(rng, int(rng.integers(4, 10)), (0.15, 0.55))
 
 

@@ -119,4 +119,4 @@ def _draw_mass(rng: np.random.Generator, chances: np.ndarray, malignant: bool) -
     diameter = float(np.clip(MEDIAN_DIAMETER * np.exp(0.28 * rng.standard_normal()), *DIAMETERS))
     ill_defined = rng.random() < (0.6 if malignant else 0.25)
     margin = float(rng.uniform(0.10, 0.24) if ill_defined else rng.uniform(0.03, 0.08))
-    return Mass(shape, diameter, margin, contrast=float(rng.uniform(0.24, 0.50)))
+    return Mass(shape, diameter, margin, contrast=float(rng.uniform(0.40, 0.68)))

@@ -1,0 +1,87 @@
+"""The banner at the top of every study page: whose images, how much was spent, by which code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+
+from mammostudy.paths import project_root
+from mammostudy.publishing.needs import Needs, needs_of
+from mammostudy.publishing.pages import Page
+from mammostudy.publishing.titles import cohort_title, is_phantom
+
+PHANTOM = "PHANTOM: computer-made images, no patients."
+NOT_THE_PAPER = (
+    "Not the paper's run: other images, a smaller budget; compare directions, not decimals."
+)
+
+
+@dataclass(frozen=True)
+class Banner:
+    """What a page says about itself; shows as HTML in the book, as Markdown elsewhere.
+
+    Attributes:
+        headline: the first words, set in bold.
+        facts: name -> value, in the order shown.
+        caution: the closing sentence.
+    """
+
+    headline: str
+    facts: Mapping[str, str]
+    caution: str = NOT_THE_PAPER
+
+    def _repr_markdown_(self) -> str:
+        facts = " · ".join(f"{name}: {value}" for name, value in self.facts.items())
+        return f"> **{self.headline}** {facts}. {self.caution}"
+
+    def _repr_html_(self) -> str:
+        facts = " · ".join(
+            f"{escape(name)}: <strong>{escape(value)}</strong>"
+            for name, value in self.facts.items()
+        )
+        return (
+            '<div class="admonition note"><p class="admonition-title">'
+            f"{escape(self.headline)}</p><p>{facts}.</p><p>{escape(self.caution)}</p></div>"
+        )
+
+
+def banner(cohort: str, preset: str, chapter: str) -> Banner:
+    """Make the banner of a page; the last line of its first code cell.
+
+    Args:
+        cohort: the page's cohort.
+        preset: the page's preset.
+        chapter: stem of the notebook, whose runs are looked up.
+    """
+    page = Page(chapter, chapter, {"cohort": cohort, "preset": preset}, fixed=True)
+    needs = needs_of(page)
+    title = cohort_title(cohort, project_root())
+    headline = PHANTOM if is_phantom(cohort) else f"{title}: real mammograms."
+    facts = {"Cohort": title, "Preset": preset, **_runs(needs)}
+    if cohort in needs.notes:
+        facts["Images"] = "not on this machine; tables come from the committed records"
+    return Banner(headline, facts)
+
+
+def _runs(needs: Needs) -> dict[str, str]:
+    """Say how many runs there are, with which recipe versions, and by which commits."""
+    facts = {}
+    recipes = dict(needs.recipes)
+    commits = set()
+    made = 0
+    for spec in needs.specs:
+        recipes |= spec.recipe_versions()
+        if folder := needs.record_of(spec):
+            content = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+            commits.add(str(content["provenance"].get("commit", "unknown")))
+            made += 1
+    if total := len(needs.specs):
+        facts["Runs"] = str(total) if made == total else f"{made} of {total} on record"
+    if recipes:
+        named = sorted((name.rpartition(".")[2], version) for name, version in recipes.items())
+        facts["Recipes"] = ", ".join(f"{name} {version}" for name, version in named)
+    if commits:
+        facts["Runs made by commit"] = ", ".join(sorted(commits))
+    return facts

@@ -1,0 +1,91 @@
+"""``mammostudy book``: the settings, then ``jupyter-book build .``, then where the book lies."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from mammostudy.errors import BookError
+from mammostudy.publishing.pages import check_preset, read_pages
+
+INDEX = Path("_build/html/index.html")
+
+
+def book_environment(
+    environ: Mapping[str, str], preset: str | None, cohort: str | None, data: Path | None
+) -> dict[str, str]:
+    """Return ``environ`` with the settings that the hook and the kernels read.
+
+    Raises:
+        BookError: unknown preset, or a data folder that is not there.
+    """
+    changed = dict(environ)
+    if preset:
+        changed["MAMMOSTUDY_PRESET"] = check_preset(preset, "--preset")
+    if cohort:
+        changed["MAMMOSTUDY_COHORT"] = cohort
+    if data:
+        folder = data.expanduser().resolve()
+        if not folder.is_dir():
+            msg = f"--data {data}: no such folder; give the folder that holds a folder per cohort"
+            raise BookError(msg)
+        changed["MAMMOSTUDY_DATA"] = str(folder)
+    elif named := environ.get("MAMMOSTUDY_DATA"):  # kernels run in the project, not here
+        changed["MAMMOSTUDY_DATA"] = str(Path(named).expanduser().resolve())
+    return changed
+
+
+def build_command(*, strict: bool) -> list[str]:
+    """Return the command that renders the book; ``strict`` makes every warning an error."""
+    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    return [*jupyter_book, "build", ".", *(("-W", "--keep-going", "--all") if strict else ())]
+
+
+def build_book(
+    root: Path,
+    preset: str | None = None,
+    cohort: str | None = None,
+    data: Path | None = None,
+    strict: bool = False,
+) -> Path:
+    """Build the book and return the path of its first page.
+
+    What is missing is trained and what is stale is executed on the way, with progress shown.
+
+    Args:
+        root: the project's folder.
+        preset: how much to spend on the pages that are not fixed; ``study.yaml`` otherwise.
+        cohort: the cohort of those pages; ``study.yaml`` otherwise.
+        data: folder that holds a folder per cohort of real data.
+        strict: treat every warning as an error and render every page again.
+
+    Raises:
+        BookError: a setting is wrong, the book extra is not installed, or the build failed.
+    """
+    environ = book_environment(os.environ, preset, cohort, data)
+    pages = read_pages(root, environ)  # refuses bad settings before anything starts
+    if find_spec("jupyter_book") is None:
+        msg = "Jupyter Book is not installed; run: pip install -e '.[book]'"
+        raise BookError(msg)
+    print(f"Building {len(pages)} study pages with {_settings(environ)}", flush=True)
+    done = subprocess.run(build_command(strict=strict), cwd=root, env=environ, check=False)
+    index = (root / INDEX).resolve()
+    if done.returncode or not index.is_file():
+        msg = f"the book in {root} was not built (exit code {done.returncode}); see above"
+        raise BookError(msg)
+    print(f"\nThe book is ready. Open: {index}", flush=True)
+    return index
+
+
+def _settings(environ: Mapping[str, str]) -> str:
+    named = {
+        "preset": environ.get("MAMMOSTUDY_PRESET"),
+        "cohort": environ.get("MAMMOSTUDY_COHORT"),
+        "data": environ.get("MAMMOSTUDY_DATA"),
+    }
+    chosen = [f"{name} {value}" for name, value in named.items() if value]
+    return ", ".join(chosen) or "the settings of study.yaml"

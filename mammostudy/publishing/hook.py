@@ -1,0 +1,178 @@
+"""The local Sphinx extension: runs stale pages before Sphinx looks for them.
+
+So that plain ``jupyter-book build .`` executes the study: missing runs are trained first, one at a
+time, then each stale notebook runs through papermill, then Sphinx renders the executed copies.
+"""
+
+from __future__ import annotations
+
+import logging as standard_logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sphinx.util import logging
+from sphinx.util.display import status_iterator
+
+from mammostudy.errors import BookError, StudyError
+from mammostudy.publishing import needs as wants
+from mammostudy.publishing import notebooks
+from mammostudy.publishing.pages import EXECUTED, STUDY_FILE, Page, read_pages
+from mammostudy.publishing.staleness import digest_of, is_fresh, page_key
+
+logger = logging.getLogger(__name__)
+STAMP = ".study_written"
+VERSION = "1"
+
+
+@dataclass
+class Outcome:
+    """What a pass over the pages did.
+
+    Attributes:
+        keys: page -> key of the copy that lies there now.
+        executed: page -> seconds, for the pages that ran.
+        failed: a message for each page that did not.
+    """
+
+    keys: dict[str, str] = field(default_factory=dict)
+    executed: dict[str, float] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
+
+def refresh(root: Path, pages: list[Page], *, verbosity: int = 0) -> Outcome:
+    """Bring every executed copy up to date: drop orphans, train what is missing, run what is stale.
+
+    Args:
+        root: the project's folder.
+        pages: the pages with their effective parameters.
+        verbosity: as Sphinx counts it.
+
+    Raises:
+        StudyError: before anything runs, for data or settings that cannot be used.
+    """
+    outcome = Outcome()
+    _drop_orphans(root, pages)
+    needed = {page.name: wants.needs_of(page) for page in pages}
+    stale = []
+    for page in pages:
+        outcome.keys[page.name] = page_key(root, page, needed[page.name])
+        if not is_fresh(root, page, outcome.keys[page.name]):
+            notebooks.check_parameters(root, page)
+            stale.append(page)
+    _say_what_is_absent(pages, needed)
+    _train(pages, needed)
+    for page in status_iterator(
+        stale, "executing pages... ", "purple", len(stale), verbosity, lambda page: page.name
+    ):
+        key = page_key(root, page, needed[page.name])
+        try:
+            seconds = notebooks.execute_page(root, page, key)
+        except BookError as error:
+            outcome.failed.append(str(error))
+            continue
+        outcome.keys[page.name], outcome.executed[page.name] = key, seconds
+        logger.info("%s: executed in %.1f s", page.name, seconds)
+    logger.info("pages: %d executed, %d up to date", len(outcome.executed), len(pages) - len(stale))
+    return outcome
+
+
+def _drop_orphans(root: Path, pages: Iterable[Page]) -> None:
+    """Delete executed copies that ``study.yaml`` does not list."""
+    kept = {page.executed.name for page in pages}
+    for path in (root / EXECUTED).glob("*.ipynb"):
+        if path.name not in kept:
+            path.unlink()
+
+
+def _say_what_is_absent(pages: Iterable[Page], needed: dict[str, wants.Needs]) -> None:
+    notes = {cohort: note for page in pages for cohort, note in needed[page.name].notes.items()}
+    for cohort, note in notes.items():
+        logger.info("%s: shown from committed records, without images (%s)", cohort, note)
+
+
+def _train(pages: Iterable[Page], needed: dict[str, wants.Needs]) -> None:
+    """Make the missing records of all pages before the first kernel starts."""
+    missing = wants.missing_specs(needed[page.name] for page in pages if not page.fixed)
+    if missing:
+        logger.info("training %d run(s) that have no record yet", len(missing))
+        wants.train(missing)
+
+
+def on_config_inited(app: Any, config: Any) -> None:
+    """Refresh the pages; priority 100 comes before the table of contents is read.
+
+    Raises:
+        SystemExit: a page failed or cannot run; any other exception would bring Jupyter Book's
+            traceback and its request to report a bug.
+    """
+    root = Path(app.srcdir)
+    if not (root / STUDY_FILE).is_file():  # a single file is being built, not the book
+        return
+    standard_logging.getLogger("papermill").setLevel(standard_logging.ERROR)
+    try:
+        outcome = refresh(root, read_pages(root), verbosity=app.verbosity)
+    except StudyError as error:
+        raise SystemExit(f"\nThe book was not built: {error}") from error
+    if outcome.failed:
+        raise SystemExit("\nThe book was not built, pages failed:\n" + "\n".join(outcome.failed))
+    app.study_digest = digest_of(outcome.keys)
+
+
+def _stamp(app: Any) -> Path:
+    return Path(app.outdir).parent / STAMP
+
+
+def on_env_updated(app: Any, env: Any) -> list[str]:
+    """Have every page written again when any changed since the last build that succeeded.
+
+    Numbers quoted from another page are put in when a page is written, not when it is read.
+    """
+    digest = getattr(app, "study_digest", None)
+    stamp = _stamp(app)
+    if digest is None or (stamp.is_file() and stamp.read_text(encoding="utf-8") == digest):
+        return []
+    return sorted(env.found_docs)
+
+
+def on_build_finished(app: Any, exception: Exception | None) -> None:
+    """Remember which pages a successful build has written."""
+    digest = getattr(app, "study_digest", None)
+    if exception is None and digest is not None and app.builder.format == "html":
+        _stamp(app).write_text(digest, encoding="utf-8")
+
+
+def on_page_context(
+    app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Let source and edit buttons lead to the template; the repository does not hold the copy.
+
+    The download button keeps the executed copy.
+    """
+    root = Path(app.srcdir)
+    if not pagename.startswith(f"{EXECUTED.as_posix()}/") or not (root / STUDY_FILE).is_file():
+        return
+    templates = {page.executed.as_posix(): page.template.as_posix() for page in read_pages(root)}
+    shown = f"{pagename}.ipynb"
+    if shown in templates:
+        _redirect(context.get("header_buttons", []), shown, templates[shown])
+
+
+def _redirect(buttons: Iterable[Any], shown: str, template: str) -> None:
+    for button in buttons:
+        if not isinstance(button, dict):
+            continue
+        _redirect(button.get("buttons", []), shown, template)
+        url = button.get("url")
+        if isinstance(url, str) and "_sources/" not in url:
+            button["url"] = url.replace(shown, template)
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Connect the hook to Sphinx; called by Sphinx."""
+    app.connect("config-inited", on_config_inited, priority=100)
+    app.connect("env-updated", on_env_updated)
+    app.connect("build-finished", on_build_finished)
+    app.connect("html-page-context", on_page_context, priority=502)  # after the theme's buttons
+    return {"version": VERSION, "parallel_read_safe": True, "parallel_write_safe": True}

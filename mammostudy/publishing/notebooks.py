@@ -1,0 +1,217 @@
+"""One page: its template checked and filled in, run by papermill, written as the executed copy."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from mammostudy.errors import BookError
+from mammostudy.publishing.pages import Page
+from mammostudy.publishing.titles import cohort_title
+
+CELL_TIMEOUT = 900  # seconds; training is done before the pages, so no cell should come near
+HIDDEN = "remove-cell"
+_PLACEHOLDER = re.compile(r"\{\{ ([A-Za-z_]\w*) \}\}")
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+}
+
+
+def read_template(root: Path, page: Page) -> nbformat.NotebookNode:
+    """Read the notebook a page is made from.
+
+    Raises:
+        BookError: the file is no notebook of format 4, or its kernel is not ``python3``.
+    """
+    try:
+        notebook: nbformat.NotebookNode = nbformat.read(  # type: ignore[no-untyped-call]
+            root / page.template, as_version=4
+        )
+    except Exception as error:  # nbformat raises a dozen kinds for a broken file
+        msg = f"{page.template}: not a readable notebook: {' '.join(str(error).split())[:200]}"
+        raise BookError(msg) from error
+    kernel = notebook.metadata.get("kernelspec", {})
+    if kernel.get("name") != "python3" or kernel.get("language", "python") != "python":
+        msg = f"{page.template}: its kernel is {kernel.get('name')!r}; it must be 'python3'"
+        raise BookError(msg)
+    return notebook
+
+
+def check_parameters(root: Path, page: Page) -> dict[str, Any]:
+    """Check a page's parameters against those its notebook declares.
+
+    Returns:
+        The declared parameters with the page's values, defaults elsewhere.
+
+    Raises:
+        BookError: a parameter is unknown or of another type; the message lists the known ones.
+    """
+    import papermill
+
+    known = papermill.inspect_notebook(root / page.template)
+    listed = ", ".join(f"{name}: {item['inferred_type_name']}" for name, item in known.items())
+    listed = listed or "none (no cell is tagged 'parameters')"
+    where = f"page {page.name} ({page.template})"
+    if unknown := sorted(set(page.parameters) - set(known)):
+        msg = f"{where}: unknown parameter {', '.join(unknown)}; known: {listed}"
+        raise BookError(msg)
+    for name, value in page.parameters.items():
+        wanted = _TYPES.get(known[name]["inferred_type_name"])
+        if wanted and not _is_of(value, wanted):
+            msg = (
+                f"{where}: parameter {name} must be {known[name]['inferred_type_name']}, "
+                f"not {value!r}; known: {listed}"
+            )
+            raise BookError(msg)
+    defaults = {name: _literal(item["default"]) for name, item in known.items()}
+    return defaults | dict(page.parameters)
+
+
+def _is_of(value: object, wanted: tuple[type, ...]) -> bool:
+    if isinstance(value, bool):  # a bool is an int to Python
+        return bool in wanted
+    return isinstance(value, wanted)
+
+
+def _literal(source: str) -> Any:
+    try:
+        return ast.literal_eval(source)
+    except (SyntaxError, ValueError):
+        return source
+
+
+def fill_in(
+    notebook: nbformat.NotebookNode, values: Mapping[str, object], where: str
+) -> nbformat.NotebookNode:
+    """Replace ``{{ name }}`` in Markdown cells and in the metadata of all cells, in place.
+
+    papermill injects parameters into code only; titles, labels and captions need them too.
+
+    Raises:
+        BookError: a name in Markdown that is not among ``values``.
+    """
+
+    def put(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in values:
+            msg = f"{where}: unknown placeholder {match[0]}; known: {', '.join(sorted(values))}"
+            raise BookError(msg)
+        return str(values[name])
+
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _PLACEHOLDER.sub(put, cell.source)
+        cell.metadata = nbformat.from_dict(  # type: ignore[no-untyped-call]
+            _walk(cell.metadata, put)
+        )
+    return notebook
+
+
+def _walk(node: Any, put: Any) -> Any:
+    """Copy nested metadata with every string passed through the placeholder substitution."""
+    if isinstance(node, str):
+        return _PLACEHOLDER.sub(put, node)
+    if isinstance(node, Mapping):
+        return {key: _walk(value, put) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_walk(value, put) for value in node]
+    return node
+
+
+def execute_page(root: Path, page: Page, key: str, *, timeout: int = CELL_TIMEOUT) -> float:
+    """Run a page's notebook and write the executed copy, or nothing where a cell fails.
+
+    Args:
+        root: the project's folder; the kernel runs in it.
+        page: the page with its effective parameters.
+        key: the page key, kept in the copy's metadata.
+        timeout: seconds a single cell may take.
+
+    Returns:
+        Seconds it took.
+
+    Raises:
+        BookError: parameters refused, or a cell failed: names the page, notebook, cell, exception.
+    """
+    import papermill
+
+    began = time.perf_counter()
+    notebook = read_template(root, page)
+    values = check_parameters(root, page) | {"page": page.name}
+    if values.get("cohort"):
+        values["cohort_title"] = cohort_title(str(values["cohort"]), root)
+    fill_in(notebook, values, f"page {page.name} ({page.template})")
+    scratch = root / "_build" / "papermill" / f"{page.name}.ipynb"
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        executed = papermill.execute_notebook(
+            notebook,
+            str(scratch),
+            dict(page.parameters),
+            cwd=str(root),
+            kernel_name="python3",
+            progress_bar={"desc": page.name, "disable": None, "leave": False},
+            execution_timeout=timeout,
+            extra_arguments=["--log-level=40"],
+        )
+    except Exception as error:  # also dead kernels and timeouts, which papermill does not wrap
+        raise BookError(_failure(page, notebook, error)) from error
+    _write(root / page.executed, _tidied(executed, page, key))
+    return time.perf_counter() - began
+
+
+def _failure(page: Page, notebook: nbformat.NotebookNode, error: Exception) -> str:
+    """Say which notebook and cell failed and how, with the cell's source where it is known."""
+    from papermill.exceptions import PapermillExecutionError
+
+    where = f"page {page.name} ({page.template})"
+    if not isinstance(error, PapermillExecutionError):
+        text = " ".join(str(error).split())
+        return f"{where}: {type(error).__name__}: {text[:400]}"
+    index = error.cell_index
+    tagged = [i for i, cell in enumerate(notebook.cells) if "parameters" in _tags(cell)]
+    if page.parameters and tagged and index > tagged[0]:
+        index -= 1  # the cell papermill injected is not in the notebook
+    source = "\n".join(f"    {line}" for line in error.source.splitlines())
+    return (
+        f"{where}: cell {index + 1} of {len(notebook.cells)} [In {error.exec_count}]: "
+        f"{error.ename}: {error.evalue}\n{source}"
+    )
+
+
+def _tags(cell: nbformat.NotebookNode) -> list[str]:
+    return list(cell.metadata.get("tags", []))
+
+
+def _tidied(notebook: nbformat.NotebookNode, page: Page, key: str) -> nbformat.NotebookNode:
+    """Hide the injected cell and drop times and paths: equal runs give equal files."""
+    for cell in notebook.cells:
+        if "injected-parameters" in _tags(cell):
+            cell.metadata["tags"] = [*_tags(cell), HIDDEN]
+            cell["id"] = "injected"
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata["study"] = {
+        "key": key,
+        "template": page.template.as_posix(),
+        "parameters": dict(page.parameters),
+    }
+    return notebook
+
+
+def _write(path: Path, notebook: nbformat.NotebookNode) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    nbformat.write(notebook, unfinished)  # type: ignore[no-untyped-call]
+    os.replace(unfinished, path)

@@ -1,0 +1,184 @@
+"""The pages of the book as ``study.yaml`` lists them: a notebook and its parameters each."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    ValidationError,
+)
+
+from mammostudy.errors import BookError
+
+STUDY_FILE = "study.yaml"
+TEMPLATES = Path("book/chapters")
+EXECUTED = Path("book/pages")
+PRESETS = ("smoke", "quick", "reference", "paper")
+
+Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+PageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Stem = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class PageEntry(BaseModel):
+    """One entry below ``pages`` in ``study.yaml``.
+
+    Attributes:
+        notebook: stem of the notebook in ``book/chapters``.
+        parameters: values for its cell tagged ``parameters``.
+        fixed: keep cohort and preset whatever ``MAMMOSTUDY_COHORT`` and ``MAMMOSTUDY_PRESET`` say,
+            and show committed records only: nothing is trained for such a page.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    notebook: Stem
+    parameters: dict[str, Scalar] = Field(default_factory=dict)
+    fixed: StrictBool = False
+
+
+class StudyFile(BaseModel):
+    """The parts of ``study.yaml``; the claims are read by ``mammostudy.study.claims``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pages: dict[PageName, PageEntry]
+    claims: Any = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page with the parameters it is executed with, after overrides.
+
+    Attributes:
+        name: name of the executed copy, ``book/pages/<name>.ipynb``.
+        notebook: stem of the template, ``book/chapters/<notebook>.ipynb``.
+        parameters: what papermill injects.
+        fixed: True for a page that shows committed records of its own cohort.
+    """
+
+    name: str
+    notebook: str
+    parameters: Mapping[str, bool | int | float | str]
+    fixed: bool = False
+
+    @property
+    def cohort(self) -> str | None:
+        """Name of the page's cohort, or None for a page that shows no cohort."""
+        return _text(self.parameters.get("cohort"))
+
+    @property
+    def preset(self) -> str | None:
+        """Preset of the page's runs, or None for a page that has none."""
+        return _text(self.parameters.get("preset"))
+
+    @property
+    def template(self) -> Path:
+        """The notebook it is made from, relative to the project."""
+        return TEMPLATES / f"{self.notebook}.ipynb"
+
+    @property
+    def executed(self) -> Path:
+        """The executed copy that the book shows, relative to the project."""
+        return EXECUTED / f"{self.name}.ipynb"
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def check_preset(preset: str, where: str) -> str:
+    """Return ``preset`` if it is known.
+
+    Raises:
+        BookError: naming ``where`` it was asked for and the known presets.
+    """
+    if preset not in PRESETS:
+        msg = f"{where}: unknown preset {preset!r}; known: {', '.join(PRESETS)}"
+        raise BookError(msg)
+    return preset
+
+
+def read_pages(root: Path, environ: Mapping[str, str] | None = None) -> list[Page]:
+    """Read the pages of a project, with the overrides of the environment applied.
+
+    ``MAMMOSTUDY_COHORT`` and ``MAMMOSTUDY_PRESET`` replace the parameters ``cohort`` and ``preset``
+    of every page that lists them and is not ``fixed``.
+
+    Args:
+        root: the project's folder, which holds ``study.yaml``.
+        environ: variables to read instead of the process's own.
+
+    Raises:
+        BookError: no or unreadable ``study.yaml``, unknown or ill-typed keys, unknown preset,
+            a notebook that is not there.
+    """
+    environ = os.environ if environ is None else environ
+    study = _parse(root / STUDY_FILE)
+    overrides = {
+        name: value
+        for name in ("cohort", "preset")
+        if (value := environ.get(f"MAMMOSTUDY_{name.upper()}"))
+    }
+    if "preset" in overrides:
+        check_preset(overrides["preset"], "MAMMOSTUDY_PRESET")
+    return [_page(root, name, entry, overrides) for name, entry in study.pages.items()]
+
+
+def _page(root: Path, name: str, entry: PageEntry, overrides: Mapping[str, str]) -> Page:
+    parameters: dict[str, bool | int | float | str] = dict(entry.parameters)
+    if not entry.fixed:
+        parameters |= {key: value for key, value in overrides.items() if key in parameters}
+    page = Page(name, entry.notebook, parameters, entry.fixed)
+    if page.preset is not None:
+        check_preset(page.preset, f"{STUDY_FILE}: pages.{name}.parameters.preset")
+    if not (root / page.template).is_file():
+        known = sorted(path.stem for path in (root / TEMPLATES).glob("*.ipynb"))
+        msg = (
+            f"{STUDY_FILE}: pages.{name}.notebook: no file {page.template}; "
+            f"there are: {', '.join(known) or 'none'}"
+        )
+        raise BookError(msg)
+    return page
+
+
+def _parse(path: Path) -> StudyFile:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = f"{path}: missing; run the command in the project's folder"
+        raise BookError(msg) from error
+    except yaml.YAMLError as error:
+        msg = f"{path}: not readable as YAML: {' '.join(str(error).split())}"
+        raise BookError(msg) from error
+    try:
+        return StudyFile.model_validate(content)
+    except ValidationError as error:
+        faults = "; ".join(_fault(dict(item)) for item in error.errors())
+        msg = f"{path.name}: {faults}"
+        raise BookError(msg) from error
+
+
+def _fault(item: dict[str, Any]) -> str:
+    """Put one pydantic complaint as ``pages.x.y: what is wrong``, naming the known keys."""
+    place = [
+        str(part) for part in item["loc"] if not re.fullmatch(r"(bool|int|float|str)", str(part))
+    ]
+    if item["type"] == "extra_forbidden":
+        model = StudyFile if len(place) == 1 else PageEntry
+        return f"{'.'.join(place)}: unknown key; known: {', '.join(model.model_fields)}"
+    return f"{'.'.join(place) or 'content'}: {item['msg'][0].lower()}{item['msg'][1:]}"

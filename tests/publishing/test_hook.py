@@ -1,0 +1,278 @@
+"""Which pages run again: the hook's pass over a tiny book, real kernels, fake runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from nbformat.v4 import new_code_cell
+
+from mammostudy.errors import BookError, DataError
+from mammostudy.publishing import hook, needs
+from mammostudy.publishing.pages import read_pages
+
+
+@dataclass(frozen=True)
+class FakeSpec:
+    """A run spec with one recipe, whose version the test moves."""
+
+    name: str
+    cohort: str = "phantom"
+
+    def recipe_versions(self) -> dict[str, int]:
+        return {"fake.recipe": RECIPE["version"]}
+
+    def recipe_key(self) -> str:
+        return f"{self.name}-{RECIPE['version']}"
+
+    def key(self, manifest_hash: str) -> str:
+        return hashlib.sha256(f"{self.recipe_key()} {manifest_hash}".encode()).hexdigest()[:16]
+
+
+RECIPE = {"version": 1}
+
+
+@pytest.fixture
+def world(monkeypatch, private_store, tmp_path):
+    """Fake chapters, manifests and trainer; returns the dictionaries that the test changes."""
+    state = SimpleNamespace(chapters={}, manifests={"phantom": "m1"}, trained=[], here=set())
+    store = tmp_path / "store"
+    monkeypatch.setenv("MAMMOSTUDY_STORE", str(store))
+    RECIPE["version"] = 1
+
+    def manifest_of(cohort):
+        if cohort not in state.manifests:
+            raise DataError(f"cohort {cohort!r}: no data folder is set")
+        return state.manifests[cohort]
+
+    def train(specs):
+        for spec in specs:
+            state.trained.append(spec.name)
+            key = spec.key(state.manifests[spec.cohort])
+            write_record(store / "records" / spec.cohort / key, spec)
+
+    monkeypatch.setattr(needs, "manifest_of", manifest_of)
+    monkeypatch.setattr(needs, "train", train)
+    monkeypatch.setattr(needs, "chapter_module", state.chapters.get)
+    return state
+
+
+def write_record(folder: Path, spec: FakeSpec, status: str = "completed") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"format": 1, "status": status, "recipe_key": spec.recipe_key(), "provenance": {}}
+    (folder / "record.json").write_text(json.dumps(content))
+    (folder / "cases.csv").write_text("case,dice\na,0.5\n")
+
+
+def chapter(*names: str, cohort: str = "phantom", **rest: object) -> ModuleType:
+    module = ModuleType("chapter")
+    module.specs = lambda cohort_, preset: [FakeSpec(name, cohort) for name in names]
+    vars(module).update(rest)
+    return module
+
+
+def refresh(book):
+    outcome = hook.refresh(book.root, read_pages(book.root, {}))
+    assert sorted(outcome.executed) == book.executed()
+    return outcome
+
+
+def test_a_second_pass_executes_nothing(counting):
+    assert sorted(refresh(counting).executed) == ["one", "three", "two"]
+    assert refresh(counting).executed == {}
+
+
+def test_touching_or_saving_outputs_into_a_template_is_no_change(counting):
+    refresh(counting)
+    path = counting.root / "book" / "chapters" / "other.ipynb"
+    content = json.loads(path.read_text())
+    content["cells"][2]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "x"}]
+    content["cells"][2]["execution_count"] = 3
+    path.write_text(json.dumps(content))
+    assert refresh(counting).executed == {}
+
+
+def test_a_changed_notebook_runs_its_pages_only(counting):
+    refresh(counting)
+    counting.notebook("counted", "from pathlib import Path", *COUNTING_AGAIN)
+    assert sorted(refresh(counting).executed) == ["one", "two"]
+
+
+COUNTING_AGAIN = ("Path('runs.log').open('a').write(f'{name}\\n')",)
+
+
+def test_a_changed_parameter_runs_that_page_only(counting):
+    refresh(counting)
+    counting.page("two", "counted", parameters={"name": "zwei"})
+    outcome = hook.refresh(counting.root, read_pages(counting.root, {}))
+    assert list(outcome.executed) == ["two"]
+    assert counting.executed() == ["zwei"]
+
+
+def test_a_page_that_is_listed_no_more_is_deleted(counting):
+    refresh(counting)
+    del counting.pages["one"]
+    counting.page("two", "counted", parameters={"name": "two"})
+    refresh(counting)
+    left = sorted(path.stem for path in (counting.root / "book" / "pages").iterdir())
+    assert left == ["three", "two"]
+
+
+@pytest.fixture
+def cohorts(book, world, monkeypatch):
+    """Page ``a`` with runs r1 r2 on the phantom, ``b`` with run r2, ``c`` without a cohort.
+
+    Kernels are left out: the tests above start them.
+    """
+
+    def execute(root, page, key, **_):
+        (root / "runs.log").open("a").write(f"{page.name}\n")
+        copy = {"metadata": {"study": {"key": key}}}
+        (root / page.executed).parent.mkdir(exist_ok=True)
+        (root / page.executed).write_text(json.dumps(copy))
+        return 0.0
+
+    monkeypatch.setattr(hook.notebooks, "execute_page", execute)
+    for stem in "abc":
+        declared = "n: int = 1" if stem == "c" else "cohort: str = 'phantom'\npreset: str = 'quick'"
+        book.notebook(stem, parameters=declared)
+        parameters = {} if stem == "c" else {"cohort": "phantom", "preset": "quick"}
+        book.page(stem, stem, parameters=parameters)
+    world.chapters |= {"a": chapter("r1", "r2"), "b": chapter("r2"), "c": None}
+    return book
+
+
+def test_missing_runs_are_trained_once_before_any_page(cohorts, world, monkeypatch):
+    order = []
+    train, execute = needs.train, hook.notebooks.execute_page
+    monkeypatch.setattr(needs, "train", lambda specs: (order.append("train"), train(specs)))
+    monkeypatch.setattr(
+        hook.notebooks, "execute_page", lambda *a, **k: (order.append("page"), execute(*a, **k))[1]
+    )
+    refresh(cohorts)
+    assert world.trained == ["r1", "r2"]
+    assert order == ["train", "page", "page", "page"]
+    assert refresh(cohorts).executed == {}
+    assert world.trained == ["r1", "r2"]
+
+
+def test_a_changed_manifest_runs_the_pages_of_its_cohort(cohorts, world):
+    refresh(cohorts)
+    world.manifests["phantom"] = "m2"
+    assert sorted(refresh(cohorts).executed) == ["a", "b"]
+
+
+def test_a_raised_recipe_runs_the_pages_that_use_it(cohorts, world):
+    world.chapters["b"] = chapter()
+    refresh(cohorts)
+    RECIPE["version"] = 2
+    assert sorted(refresh(cohorts).executed) == ["a"]
+    assert world.trained == ["r1", "r2", "r1", "r2"]
+
+
+def test_a_recipe_listed_by_a_chapter_counts(cohorts, world, tmp_path, monkeypatch):
+    from mammostudy.runs.provenance import recipe_version
+
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "a_recipe.py"
+    module.write_text("VERSION = 1\n")
+    world.chapters["b"] = chapter(RECIPES=("a_recipe",))
+    refresh(cohorts)
+    module.write_text("VERSION = 2\n")
+    recipe_version.cache_clear()
+    assert list(refresh(cohorts).executed) == ["b"]
+    sys.modules.pop("a_recipe", None)
+
+
+def test_a_record_that_changed_runs_the_pages_that_show_it(cohorts, world, tmp_path):
+    refresh(cohorts)
+    spec = FakeSpec("r1")
+    write_record(tmp_path / "store" / "records" / "phantom" / spec.key("m1"), spec, "diverged")
+    assert list(refresh(cohorts).executed) == ["a"]
+
+
+def test_a_fixed_page_trains_nothing_and_renders_without_its_data(cohorts, world):
+    cohorts.page("a", "a", parameters={"cohort": "far", "preset": "reference"}, fixed=True)
+    world.chapters["a"] = chapter("long", cohort="far")
+    refresh(cohorts)
+    assert world.trained == ["r2"]
+    world.manifests["far"] = "m"  # the data arrive
+    assert list(refresh(cohorts).executed) == ["a"]
+    assert world.trained == ["r2"]
+
+
+def test_missing_data_of_a_page_that_is_not_fixed_stop_the_build(cohorts, world):
+    cohorts.page("a", "a", parameters={"cohort": "far", "preset": "quick"})
+    with pytest.raises(DataError, match="'far'"):
+        refresh(cohorts)
+
+
+def test_every_failing_page_is_reported_and_the_others_run(counting):
+    for stem, source in (("bad", "1 / 0"), ("worse", "nothing")):
+        counting.notebook(stem, source)
+        counting.page(stem, stem)
+    outcome = refresh(counting)
+    assert len(outcome.executed) == 3
+    assert "page bad (book/chapters/bad.ipynb): cell 3 of 3" in outcome.failed[0]
+    assert "ZeroDivisionError" in outcome.failed[0]
+    assert "page worse" in outcome.failed[1]
+    assert "NameError" in outcome.failed[1]
+
+
+def test_wrong_parameters_are_refused_before_anything_runs(counting):
+    counting.page("three", "other", parameters={"nmae": "three"})
+    with pytest.raises(BookError, match="unknown parameter nmae; known: name: str"):
+        refresh(counting)
+    assert counting.executed() == []
+
+
+def _app(root, tmp_path):
+    outdir = tmp_path / "_build" / "html"
+    outdir.mkdir(parents=True)
+    return SimpleNamespace(
+        srcdir=str(root), outdir=str(outdir), verbosity=0, builder=SimpleNamespace(format="html")
+    )
+
+
+def test_failures_leave_sphinx_as_system_exit_with_the_message(book, tmp_path):
+    book.write("t", [new_code_cell("1 / 0")])
+    book.page("p", "t")
+    app = _app(book.root, tmp_path)
+    with pytest.raises(SystemExit, match=r"page p .*ZeroDivisionError"):
+        hook.on_config_inited(app, None)
+    (book.root / "study.yaml").write_text("pages: {p: {}}")
+    with pytest.raises(SystemExit, match=r"pages\.p\.notebook: field required"):
+        hook.on_config_inited(app, None)
+
+
+def test_a_folder_without_study_yaml_is_left_alone(book, tmp_path):
+    hook.on_config_inited(_app(book.root, tmp_path), None)
+    assert not (book.root / "book" / "pages").exists()
+
+
+def test_all_pages_are_written_again_until_a_build_with_the_change_succeeds(tmp_path):
+    app = _app(tmp_path, tmp_path)
+    env = SimpleNamespace(found_docs={"b", "a"})
+    assert hook.on_env_updated(app, env) == []  # not our book
+    app.study_digest = "new"
+    assert hook.on_env_updated(app, env) == ["a", "b"]
+    hook.on_build_finished(app, RuntimeError())
+    assert hook.on_env_updated(app, env) == ["a", "b"]
+    hook.on_build_finished(app, None)
+    assert hook.on_env_updated(app, env) == []
+
+
+def test_source_buttons_lead_to_the_template_and_downloads_to_the_copy(book):
+    book.write("t", [new_code_cell("1")])
+    book.page("p", "t")
+    base = "https://example.org/edit/main/book/pages/p.ipynb"
+    copy = "../../_sources/book/pages/p.ipynb"
+    context = {"header_buttons": [{"buttons": [{"url": base}, {"url": copy}]}, "text"]}
+    hook.on_page_context(SimpleNamespace(srcdir=str(book.root)), "book/pages/p", "", context, None)
+    urls = [button["url"] for button in context["header_buttons"][0]["buttons"]]
+    assert urls == ["https://example.org/edit/main/book/chapters/t.ipynb", copy]

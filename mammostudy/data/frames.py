@@ -57,6 +57,9 @@ class Preprocessing(BaseModel):
     value_range: Literal["unit", "signed"] = "unit"
 
 
+_ARRAYS = ("images", "masks", "boxes", "given", "company")
+
+
 @dataclass(frozen=True)
 class FramedSet:
     """Framed cases, in order.
@@ -67,6 +70,7 @@ class FramedSet:
         masks: bool ``(n, s, s)``.
         boxes: int ``(n, 4)``, the frame's box in the image.
         given: float32 ``(n, 4)``, the given box of the mass in the frame's pixels.
+        company: int ``(n,)``, pixels of the frame that belong to other masses alone.
     """
 
     cases: tuple[str, ...]
@@ -74,6 +78,7 @@ class FramedSet:
     masks: NDArray[np.bool_]
     boxes: NDArray[np.int64]
     given: NDArray[np.float32]
+    company: NDArray[np.int64]
 
     def take(self, cases: Sequence[str]) -> FramedSet:
         """Return some cases, in the order asked for.
@@ -86,9 +91,8 @@ class FramedSet:
             msg = f"case {missing[0]!r} is not in the framed set"
             raise SpecError(msg)
         rows = [index[case] for case in cases]
-        return FramedSet(
-            tuple(cases), self.images[rows], self.masks[rows], self.boxes[rows], self.given[rows]
-        )
+        picked = (getattr(self, name)[rows] for name in _ARRAYS)
+        return FramedSet(tuple(cases), *picked)
 
 
 def given_box(sample: Sample, frame: Frame) -> Box:
@@ -146,9 +150,12 @@ def frame_cohort(cohort: Cohort, frame: Frame, steps: Preprocessing) -> FramedSe
         rows = []
         for sample in cohort:
             image, mask, box = frame_sample(sample, frame, steps)
-            rows.append((image, mask, np.array(box), _given_in_frame(sample, frame, box)))
-        columns = zip(*rows, strict=True)
-        return dict(zip(("images", "masks", "boxes", "given"), map(np.stack, columns), strict=True))
+            others = sample.truth_all & ~sample.mask
+            company = framing.crop_and_resize(others, box, frame.size).sum()
+            given = _given_in_frame(sample, frame, box)
+            rows.append((image, mask, np.array(box), given, np.array(company)))
+        columns = map(np.stack, zip(*rows, strict=True))
+        return dict(zip(_ARRAYS, columns, strict=True))
 
     content = {
         "manifest": cohort.manifest_hash,

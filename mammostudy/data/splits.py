@@ -60,7 +60,7 @@ def split_cases(
     fold: int = 0,
     seed: int = 0,
     train_site: str | None = None,
-    validation_folds: int = 8,
+    validation_folds: int = 6,
 ) -> Split:
     """Split masses by patient.
 

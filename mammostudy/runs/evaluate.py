@@ -21,7 +21,7 @@ Predictor = Callable[[Frame, Sequence[str]], tuple[FramedSet, NDArray[np.bool_]]
 COLUMNS: Final = (
     "part", "case", "patient", "site", "box", "postprocessing", "dice", "iou", "precision",
     "recall", "hd95", "assd", "dice_image", "iou_image", "truth_pixels", "predicted_pixels",
-    "diagonal",
+    "company_pixels", "diagonal",
 )  # fmt: skip
 
 
@@ -96,6 +96,7 @@ def measure(masks: NDArray[np.bool_], framed: FramedSet, windows: list[Window]) 
             "iou_image": [iou for _, iou in pasted],
             "truth_pixels": truth.sum(axis=(1, 2)),
             "predicted_pixels": masks.sum(axis=(1, 2)),
+            "company_pixels": framed.company,
             "diagonal": float(np.hypot(*truth.shape[1:])),
         }
     )

@@ -26,6 +26,7 @@ class SplitSpec(_Frozen):
     fold: int = Field(0, ge=0)
     seed: int = 0
     train_site: str | None = None
+    validation_folds: int = Field(6, ge=2)
 
 
 class Model(_Frozen):

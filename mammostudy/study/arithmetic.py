@@ -15,7 +15,6 @@ from scipy.optimize import linprog
 
 from mammostudy.evaluation.overlap import dice, iou
 from mammostudy.imaging.contours import inscribed_ellipse
-from mammostudy.imaging.framing import crop_and_resize, frame_box
 from mammostudy.study import published
 
 VERSION = 1
@@ -25,7 +24,6 @@ BROKEN_BY = 0.1
 """A pair breaks the bound if its IoU is this many points below it (rounding gives 0.01)."""
 EQUAL_WITHIN = 0.03
 """A pair equals the bound if its IoU is within this many points of it."""
-Mask = NDArray[np.bool_]
 
 
 def least_iou(mean_dice: float) -> float:
@@ -51,22 +49,6 @@ def overlap_pairs() -> pd.DataFrame:
     broken, equal = table["gap"] < -BROKEN_BY, table["gap"].abs() <= EQUAL_WITHIN
     table["status"] = np.select([broken, equal], ["broken", "equal"], "possible")
     return table
-
-
-def class_recalls() -> pd.DataFrame:
-    """Recall of each shape from the published confusion matrix: shape, masses, correct, recall."""
-    matrix = published.confusion_matrix()
-    correct = pd.Series(np.diag(matrix), index=matrix.index)
-    masses = matrix.sum(axis=1)
-    table = pd.DataFrame({"masses": masses, "correct": correct, "recall": correct / masses})
-    return table.rename_axis("shape").reset_index()
-
-
-def accuracy_and_macro_recall() -> tuple[float, float]:
-    """Accuracy (weighted by class size) and mean of the class recalls, both in %."""
-    table = class_recalls()
-    accuracy = table["correct"].sum() / table["masses"].sum()
-    return 100 * float(accuracy), 100 * float(table["recall"].mean())
 
 
 def largest_mean(
@@ -184,20 +166,24 @@ def dice_loss_costs(share: float = 0.20, size: int = 256) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def class_weights() -> pd.DataFrame:
-    """The published loss weights ``1 - n/N`` against those that would balance the classes.
+def uniform_costs(share: float = 0.20, steps: int = 401) -> pd.DataFrame:
+    """Dice loss of a uniform output, by the two ranges.
+
+    Args:
+        share: part of the frame that is mass.
+        steps: outputs between -1 and 1.
 
     Returns:
-        Columns shape, masses, weight (published), balanced (``N / (4 n)``), pull (masses x
-        weight as a share of the sum: what the class weighs in the loss).
+        Columns output (of the tanh, in [-1, 1]), range ([0, 1] | [-1, 1]), cost.
     """
-    table = published.shape_counts()[["shape", "masses"]]
-    total = table["masses"].sum()
-    table["weight"] = 1 - table["masses"] / total
-    table["balanced"] = total / (len(table) * table["masses"])
-    pull = table["masses"] * table["weight"]
-    table["pull"] = pull / pull.sum()
-    return table
+    truth = np.zeros(10_000)
+    truth[: round(share * truth.size)] = 1
+    rows = []
+    for output in np.linspace(-1, 1, steps):
+        prediction = np.full_like(truth, (output + 1) / 2)
+        rows.append((output, "[0, 1]", soft_dice_loss(truth, prediction)))
+        rows.append((output, "[-1, 1]", soft_dice_loss(2 * truth - 1, 2 * prediction - 1)))
+    return pd.DataFrame(rows, columns=["output", "range", "cost"])
 
 
 def iterations(images: int, batch: int, epochs: int) -> int:
@@ -262,35 +248,3 @@ def parameter_counts() -> pd.DataFrame:
     table["printed"] = table["network"].map(published.PARAMETER_COUNTS).astype("Int64")
     table["exact"] = (table["parameters"] == table["printed"]).fillna(False).astype(bool)
     return table
-
-
-def stretched_masks(size: int = 64) -> dict[tuple[str, str], Mask]:
-    """A round and an axis-aligned oval mass as the shape CNN would see them.
-
-    Args:
-        size: side of the resized mask in pixels (64 as published).
-
-    Returns:
-        Masks bool ``(size, size)`` by (shape, aspect): shapes round and oval, aspects image (the
-        loose frame of both in one image scale), stretch and square.
-    """
-    shape = (480, 480)
-    boxes = {"round": (190, 190, 290, 290), "oval": (160, 200, 320, 280)}
-    masks: dict[tuple[str, str], Mask] = {}
-    for name, box in boxes.items():
-        mass = inscribed_ellipse(box, shape)
-        masks[name, "image"] = crop_and_resize(mass, (80, 80, 400, 400), size)
-        for aspect in ("stretch", "square"):
-            frame = frame_box(box, shape, strategy="loose", scale=2.0, aspect=aspect)
-            masks[name, aspect] = crop_and_resize(mass, frame, size)
-    return masks
-
-
-def stretched_agreement(size: int = 64) -> pd.DataFrame:
-    """Dice between the round and the oval mass of :func:`stretched_masks`: aspect, dice."""
-    masks = stretched_masks(size)
-    rows = [
-        (aspect, float(dice(masks["round", aspect][None], masks["oval", aspect][None])[0]))
-        for aspect in ("stretch", "square")
-    ]
-    return pd.DataFrame(rows, columns=["aspect", "dice"])

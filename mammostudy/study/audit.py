@@ -1,7 +1,8 @@
 """Audit of the paper: do its published numbers agree with each other?
 
 No image and no run is needed: each row of :func:`checks` is a computation on the numbers of
-:mod:`mammostudy.study.published`, by way of :mod:`mammostudy.study.arithmetic`.
+:mod:`mammostudy.study.published`, by way of :mod:`mammostudy.study.arithmetic` and
+:mod:`mammostudy.study.shape_arithmetic`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from mammostudy.study import arithmetic, published
+from mammostudy.study import arithmetic, published, shape_arithmetic
 from mammostudy.study.deviations import deviations
 
 __all__ = ["RECIPES", "VERDICTS", "Check", "checks", "deviations"]
@@ -19,6 +20,7 @@ __all__ = ["RECIPES", "VERDICTS", "Check", "checks", "deviations"]
 RECIPES = (
     "mammostudy.study.published",
     "mammostudy.study.arithmetic",
+    "mammostudy.study.shape_arithmetic",
     "mammostudy.study.deviations",
     "mammostudy.evaluation.overlap",
     "mammostudy.imaging.contours",
@@ -85,8 +87,8 @@ def _agree(stated: float, found: float, within: float) -> str:
 
 def _accuracy() -> Iterator[Check]:
     stated = _fact("shape accuracy")
-    accuracy, macro = arithmetic.accuracy_and_macro_recall()
-    table = arithmetic.class_recalls()
+    accuracy, macro = shape_arithmetic.accuracy_and_macro_recall()
+    table = shape_arithmetic.class_recalls()
     right, masses = table["correct"].sum(), table["masses"].sum()
     yield Check(
         1,
@@ -185,7 +187,7 @@ def _released_dice() -> Iterator[Check]:
 
 
 def _class_weights() -> Iterator[Check]:
-    table = arithmetic.class_weights()
+    table = shape_arithmetic.class_weights()
     spread = table["weight"].max() / table["weight"].min()
     imbalance = table["masses"].max() / table["masses"].min()
     pull = table["pull"].max() / table["pull"].min()
@@ -212,7 +214,7 @@ def _folds() -> Iterator[Check]:
         f"hold-out ({held_out:.0f})",
         _agree(stated, masses / folds, 1),
     )
-    accuracy, _ = arithmetic.accuracy_and_macro_recall()
+    accuracy, _ = shape_arithmetic.accuracy_and_macro_recall()
     yield Check(
         8,
         "Accuracy weighted by class size",
@@ -223,7 +225,7 @@ def _folds() -> Iterator[Check]:
 
 
 def _stretch() -> Iterator[Check]:
-    same = arithmetic.stretched_agreement().set_index("aspect")["dice"]
+    same = shape_arithmetic.stretched_agreement().set_index("aspect")["dice"]
     yield Check(
         9,
         "The shape CNN tells oval from round by the mask alone",

@@ -38,7 +38,7 @@ _ROWS = (
     (
         "loss of the generator",
         "adversarial + 150 x Dice loss",
-        "adversarial + 150 x its own Dice loss",
+        "adversarial + its own Dice loss (above)",
         "as published in `paper`; cross-entropy + Dice, no adversary in `study`",
     ),
     ("initialisation", "from scratch", "N(0, 0.02), batch norm N(1, 0.02)", "as released"),

@@ -1,0 +1,209 @@
+"""The claims of the paper, listed before their runs in ``study.yaml``, and how each is judged.
+
+A claim says which row should beat which, in which metric, and by how much a difference matters.
+The verdict rests on the 95 % bootstrap interval over patients of the paired mean difference, on
+Holm's correction over the claims judged together, and on the sign of every pair of trainings:
+
+- supported: the interval lies above 0, the corrected p value is below 0.05, and no pair of
+  trainings says the opposite;
+- contradicted: the interval lies wholly below the margin;
+- undecided: anything else, with the patients used and the smallest difference that could have
+  been seen;
+- not testable here: with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mammostudy.errors import SpecError
+from mammostudy.evaluation.statistics import PairedTest, holm
+from mammostudy.paths import project_root
+from mammostudy.runs.spec import RunSpec
+from mammostudy.runs.store import Record
+from mammostudy.study import cropping, losses, recipes, tables
+
+LEVEL = 0.05
+SEEDS_NEEDED = 3
+
+
+class Claim(BaseModel):
+    """One claim of the paper.
+
+    Attributes:
+        text: the claim in a sentence.
+        source: where the paper makes it.
+        a: the row that should score higher (a name of :func:`arms`).
+        b: the row it is compared with.
+        metric: a column of the records' rows.
+        margin: the smallest difference that matters, in the metric's unit.
+        unknown: why it cannot be tested here; then no rows are given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    source: str
+    a: str | None = None
+    b: str | None = None
+    metric: Literal["dice", "iou", "dice_image", "iou_image"] = "dice"
+    margin: float = Field(0.01, gt=0)
+    unknown: str | None = None
+
+
+def read_claims(path: Path | None = None) -> dict[str, Claim]:
+    """Read the claims of ``study.yaml``.
+
+    Raises:
+        SpecError: a claim has an unknown or ill-typed field, an unknown row, or neither rows nor
+            a reason why it cannot be tested.
+    """
+    path = path or project_root() / "study.yaml"
+    content = yaml.safe_load(path.read_text()) or {}
+    claims = {}
+    for name, fields in (content.get("claims") or {}).items():
+        try:
+            claim = Claim.model_validate(fields)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            msg = f"{path}: claim {name}, {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            raise SpecError(msg) from None
+        known = set(arms("phantom", "smoke"))
+        rows = {claim.a, claim.b} - {None}
+        if unknown := sorted(str(row) for row in rows - known):
+            msg = f"{path}: claim {name}: no row {unknown[0]!r}; known rows: {sorted(known)}"
+            raise SpecError(msg)
+        if (len(rows) == 2) == (claim.unknown is not None):
+            msg = f"{path}: claim {name}: give rows a and b, or the reason in `unknown`, not both"
+            raise SpecError(msg)
+        claims[str(name)] = claim
+    return claims
+
+
+def arms(cohort: str, preset: str) -> dict[str, tuple[list[RunSpec], str]]:
+    """Return the rows that claims compare: their runs, and the post-processing of their masks."""
+    framed = cropping.framings(cohort, preset)
+    by_loss = losses.named(cohort, preset)
+    return {
+        "full": (framed["full"], "none"),
+        "loose": (framed["loose"], "none"),
+        "tight": (framed["tight"], "none"),
+        "dice": (by_loss[losses.DICE], "none"),
+        "l1": (by_loss[losses.L1], "none"),
+        "no-adversary": (by_loss[losses.PLAIN], "none"),
+        "unet": (by_loss[losses.UNET], "none"),
+        "post-processed": (framed["loose"], tables.PUBLISHED),
+        "not post-processed": (framed["loose"], "none"),
+        "ellipse": (losses.baselines(cohort, preset)["ellipse"], "none"),
+    }
+
+
+def specs(cohort: str, preset: str) -> list[RunSpec]:
+    """Return every run that the chapter shows."""
+    return list(dict.fromkeys(s for listed, _ in arms(cohort, preset).values() for s in listed))
+
+
+def judge(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> pd.DataFrame:
+    """Judge the claims on a cohort.
+
+    Returns:
+        A row a claim: claim, source, cohort, metric, margin, difference, low, high, p (Holm),
+        patients, smallest (difference that could have been seen with 80 % power), trainings,
+        verdict, reason.
+    """
+    claims = read_claims() if claims is None else claims
+    rows = [_measure(name, claim, cohort, preset) for name, claim in claims.items()]
+    tested = [row for row in rows if row["test"] is not None]
+    corrected = holm([row["test"].p_permutation for row in tested]) if tested else []
+    for row, p in zip(tested, corrected, strict=True):
+        row["p"] = float(p)
+    return pd.DataFrame([_judged(row, claims[row["name"]], cohort) for row in rows])
+
+
+def _measure(name: str, claim: Claim, cohort: str, preset: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": name, "test": None, "reason": claim.unknown, "p": None}
+    if claim.unknown is not None or claim.a is None or claim.b is None:
+        return row
+    compared = arms(cohort, preset)
+    found = {arm: tables.records_of({arm: compared[arm][0]}, preset)[arm] for arm in _pair(claim)}
+    if absent := [arm for arm in found if not found[arm]]:
+        return row | {"reason": f"not run on this cohort and preset: {', '.join(absent)}"}
+    if unsettled := _unsettled(found):
+        row["caution"] = f"not converged: {', '.join(unsettled)}"
+    stacked = pd.concat(
+        [
+            tables.chosen(tables.rows_of({arm: found[arm]}), postprocessing=compared[arm][1])
+            for arm in found
+        ]
+    )
+    test = tables.paired(stacked, claim.a, claim.b, claim.metric)
+    trainings = tables.seed_differences(stacked, claim.a, claim.b, claim.metric)
+    return row | {"test": test, "trainings": trainings}
+
+
+def _pair(claim: Claim) -> tuple[str, str]:
+    return str(claim.a), str(claim.b)
+
+
+def _unsettled(found: dict[str, list[Record]]) -> list[str]:
+    return [arm for arm, records in found.items() if any(r.converged is False for r in records)]
+
+
+def _judged(row: dict[str, Any], claim: Claim, cohort: str) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "claim": claim.text,
+        "source": claim.source,
+        "cohort": recipes.cohort_title(cohort),
+    }
+    if row["test"] is None:
+        return said | {"verdict": "not testable here", "reason": row["reason"]}
+    test: PairedTest = row["test"]
+    trainings = row["trainings"]
+    verdict, reason = verdict_of(test, row["p"], claim.margin, trainings)
+    caution = f"; {row['caution']}" if row.get("caution") else ""
+    return said | {
+        "metric": claim.metric,
+        "margin": claim.margin,
+        "difference": test.difference,
+        "low": test.low,
+        "high": test.high,
+        "p": row["p"],
+        "patients": test.patients,
+        "smallest": test.smallest_detectable,
+        "trainings": len(trainings),
+        "verdict": verdict,
+        "reason": reason + caution,
+    }
+
+
+def verdict_of(
+    test: PairedTest, p: float, margin: float, trainings: Iterable[float]
+) -> tuple[str, str]:
+    """Return a verdict and its reason (the rule stands at the top of this module).
+
+    Args:
+        test: the paired comparison over patients.
+        p: its permutation p value after Holm's correction.
+        margin: the smallest difference that matters.
+        trainings: the mean difference of every pair of trainings.
+    """
+    signs = list(trainings)
+    opposed = sum(value < 0 for value in signs)
+    if test.high < margin:
+        return "contradicted", f"the interval excludes a gain of {margin:g}"
+    if test.low > 0 and p < LEVEL and not opposed:
+        few = "" if len(signs) >= SEEDS_NEEDED else f", from {len(signs)} pair(s) of trainings only"
+        return "supported", f"the interval excludes 0{few}"
+    if test.low > 0 and opposed:
+        return "undecided", f"{opposed} of {len(signs)} pairs of trainings say the opposite"
+    return "undecided", (
+        f"with {test.patients} patients a difference of {test.smallest_detectable:.3f} "
+        f"could have been seen"
+    )
+

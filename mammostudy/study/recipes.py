@@ -1,0 +1,190 @@
+"""Presets say how much is spent, variants say what is done: together they make a run's spec."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from mammostudy.errors import SpecError
+from mammostudy.runs.spec import BASELINES, Model, Optimiser, RunSpec
+
+COHORT_TITLES: Final = {
+    "phantom": "Phantom",
+    "phantom-null": "Phantom (no association)",
+    "cdd-cesm": "CDD-CESM",
+    "cdd-cesm-cm": "CDD-CESM, subtracted images",
+}
+
+
+class Preset(BaseModel):
+    """How much a run may cost.
+
+    Attributes:
+        size: side of the resized frame in pixels.
+        width: filters of the generator's first layer.
+        levels: its stride-2 levels.
+        iterations: of training, whatever the cohort's size.
+        folds: folds that the claims are judged on.
+        seeds: seeds of the runs that claims rest on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int
+    width: int
+    levels: int
+    iterations: int
+    folds: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+PRESETS: Final = {
+    "smoke": Preset(size=64, width=4, levels=6, iterations=6, folds=(0,), seeds=(0,)),
+    "quick": Preset(size=128, width=16, levels=7, iterations=240, folds=(0,), seeds=(0,)),
+    "reference": Preset(
+        size=128, width=16, levels=7, iterations=600, folds=(0, 1, 2), seeds=(0, 1, 2)
+    ),
+    "paper": Preset(
+        size=256, width=32, levels=8, iterations=4200, folds=(0, 1, 2), seeds=(0, 1, 2)
+    ),
+}
+
+_VARIANTS: Final[dict[str, dict[str, Any]]] = {
+    "paper": {},
+    "released": {
+        "preprocessing": {"denoise_sigma": 0.0, "equalise": False, "value_range": "signed"},
+        "model": {"channels": 3, "shared_batch_norm": True},
+        "loss": {"overlap": "released_dice", "signed_masks": True},
+    },
+    "study": {
+        "model": {"dropout_at_prediction": False},
+        "loss": {"overlap": "dice_bce", "overlap_weight": 1.0, "adversarial_weight": 0.0},
+        "optimiser": {"augment": True},
+    },
+}
+
+
+def preset(name: str) -> Preset:
+    """Return a preset by name.
+
+    Raises:
+        SpecError: there is none of that name; the message lists them.
+    """
+    if name not in PRESETS:
+        msg = f"preset {name!r} is unknown; use one of {', '.join(PRESETS)}"
+        raise SpecError(msg)
+    return PRESETS[name]
+
+
+def cohort_title(cohort: str) -> str:
+    """Return how a page names a cohort."""
+    return COHORT_TITLES.get(cohort, cohort)
+
+
+def is_phantom(cohort: str) -> bool:
+    """Whether a cohort is simulated."""
+    return cohort.startswith("phantom")
+
+
+def _truth(cohort: str) -> str:
+    """What counts as truth in a frame: every mass it shows, as in the paper.
+
+    CDD-CESM outlines multifocal disease: four masses in five share their image, and the box is
+    what says which one is meant. There it is the target; ``all`` is shown as a row of its own.
+    """
+    return "target" if cohort.startswith("cdd-cesm") else "all"
+
+
+def _split(cohort: str) -> dict[str, Any]:
+    """Train at one site and test at the other where there are two, else three folds."""
+    if is_phantom(cohort):
+        return {"folds": 5, "train_site": "north"}
+    return {"folds": 3}
+
+
+def recipe(cohort: str, preset_name: str, variant: str = "paper", **changes: Any) -> RunSpec:
+    """Return the spec of a variant within a preset's budget.
+
+    Args:
+        cohort: the cohort's name.
+        preset_name: ``smoke``, ``quick``, ``reference`` or ``paper``.
+        variant: ``paper`` (what the paper says), ``released`` (what its released code does) or
+            ``study`` (what this study recommends).
+        changes: fields to change afterwards, ``frame__scale=3.0`` for nested ones.
+
+    Raises:
+        SpecError: an unknown preset, variant or field.
+    """
+    spent = preset(preset_name)
+    if variant not in _VARIANTS:
+        msg = f"variant {variant!r} is unknown; use one of {', '.join(_VARIANTS)}"
+        raise SpecError(msg)
+    parts = _VARIANTS[variant]
+    spec = RunSpec.model_validate(
+        {
+            "cohort": cohort,
+            "variant": variant,
+            "split": _split(cohort),
+            "frame": {"size": spent.size, "truth": _truth(cohort)},
+            "preprocessing": parts.get("preprocessing", {}),
+            "model": {"width": spent.width, "levels": spent.levels, **parts.get("model", {})},
+            "loss": parts.get("loss", {}),
+            "optimiser": {"iterations": spent.iterations, **parts.get("optimiser", {})},
+        }
+    )
+    return spec.changed(**changes)
+
+
+def without_adversary(spec: RunSpec) -> RunSpec:
+    """Return the same run without a discriminator: the paper's generator as a plain U-Net."""
+    return spec.changed(loss__adversarial_weight=0.0)
+
+
+def baselines(spec: RunSpec) -> list[RunSpec]:
+    """Return the baselines that need no training, on the frames and the split of a spec."""
+    plain = RunSpec(
+        cohort=spec.cohort,
+        variant="baseline",
+        split=spec.split,
+        frame=spec.frame,
+        preprocessing=spec.preprocessing,
+        evaluation=spec.evaluation,
+        model=Model(name="ellipse"),
+        optimiser=Optimiser(iterations=0),
+    )
+    return [plain.changed(model__name=name) for name in BASELINES]
+
+
+def folds_of(cohort: str, preset_name: str, variant: str = "paper", **changes: Any) -> list[RunSpec]:
+    """Return a variant's runs over the folds of a preset, each fold with a seed of its own."""
+    return [
+        recipe(cohort, preset_name, variant, split__fold=fold, seed=fold, **changes)
+        for fold in preset(preset_name).folds
+    ]
+
+
+def replicates(
+    cohort: str, preset_name: str, variant: str = "paper", **changes: Any
+) -> list[RunSpec]:
+    """Return :func:`folds_of`, and the first fold again with the preset's further seeds."""
+    spent = preset(preset_name)
+    first = spent.folds[0]
+    again = [
+        recipe(
+            cohort,
+            preset_name,
+            variant,
+            split__fold=first,
+            seed=first + seed * len(spent.folds),
+            **changes,
+        )
+        for seed in spent.seeds
+        if seed > 0
+    ]
+    return folds_of(cohort, preset_name, variant, **changes) + again
+
+
+def headline(cohort: str, preset_name: str) -> list[RunSpec]:
+    """Return the paper's model on loose frames, with every post-processing order measured."""
+    return replicates(cohort, preset_name, evaluation__postprocessing="every")

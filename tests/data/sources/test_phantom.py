@@ -1,0 +1,153 @@
+"""The written phantom: files, manifest, determinism, and its calibration before any model."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pydicom
+import pytest
+from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation
+
+from mammostudy.data import dicom
+from mammostudy.data.manifest import read_manifest
+from mammostudy.data.sources import phantom
+from mammostudy.data.sources.phantom import write_phantom
+from mammostudy.errors import SpecError
+from mammostudy.imaging.contours import box_of, chan_vese_mask, inscribed_ellipse, otsu_mask
+from mammostudy.imaging.framing import crop_and_resize, frame_box
+from mammostudy.imaging.preprocessing import preprocess
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cohorts") / "phantom"
+    write_phantom(folder, patients=8, seed=7)
+    return folder
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
+    }
+
+
+def test_the_manifest_is_valid_and_matches_the_files(folder: Path) -> None:
+    table = read_manifest(folder / "manifest.csv")
+    masses = table[table["x_min"].notna()]
+    assert table["patient"].nunique() == 8
+    assert len(masses) == 2 * 8 + 2  # CC and MLO, one patient with a second mass
+    assert table["image"].nunique() >= 3 * 8
+    assert (table["x_min"].isna()).sum() >= 8  # mass-free views
+    for row in masses.to_dict("records"):
+        labels = cv2.imread(str(folder / row["mask"]), cv2.IMREAD_UNCHANGED)
+        assert labels.shape == (row["height"], row["width"])
+        box = tuple(int(row[k]) for k in ("x_min", "y_min", "x_max", "y_max"))
+        assert box_of(labels == row["mask_label"]) == box
+    files = digests(folder)
+    assert dict(zip(table["image"], table["image_sha256"], strict=True)).items() <= files.items()
+
+
+def test_cc_and_mlo_of_a_mass_share_shape_and_subtype(folder: Path) -> None:
+    table = read_manifest(folder / "manifest.csv").dropna(subset=["x_min"])
+    for _, rows in table.groupby(["patient", "mask_label"]):
+        assert set(rows["view"]) == {"CC", "MLO"}
+        assert rows["shape"].nunique() == 1
+        assert rows["side"].nunique() == 1
+
+
+def test_the_dicom_files_are_mammograms(folder: Path) -> None:
+    table = read_manifest(folder / "manifest.csv")
+    photometrics = set()
+    uids = set()
+    for row in table.drop_duplicates("image").to_dict("records"):
+        ds = pydicom.dcmread(folder / row["image"])
+        assert ds.SOPClassUID == DigitalMammographyXRayImageStorageForPresentation
+        assert ds.SOPInstanceUID == ds.file_meta.MediaStorageSOPInstanceUID
+        assert (ds.BitsStored, ds.PatientID) == (12, row["patient"])
+        assert ds.pixel_array.max() <= 4095
+        photometrics.add((row["site"], ds.PhotometricInterpretation))
+        uids.add(ds.SOPInstanceUID)
+        read = dicom.read_dicom(folder / row["image"])
+        assert (read.view, read.side) == (row["view"], row["side"])
+        assert read.spacing_mm == row["spacing_mm"]
+        assert read.image.shape == (row["height"], row["width"])
+        dark = read.image[:, -20:] if row["side"] == "L" else read.image[:, :20]
+        assert dark.mean() < 0.1  # air is dark, MONOCHROME1 or 2
+    assert photometrics == {
+        ("north", "MONOCHROME2"), ("south", "MONOCHROME1"), ("south", "MONOCHROME2"),
+    }  # fmt: skip
+    assert len(uids) == table["image"].nunique()
+
+
+@pytest.mark.parametrize("number", [4, 8])
+def test_window_and_inversion_give_the_drawn_values_back(tmp_path: Path, number: int) -> None:
+    patient = phantom.draw_patients(8, 7)[number - 1]
+    drawn = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    phantom._write_dicom(tmp_path / "a.dcm", drawn, patient, "L", "CC", 7)
+    np.testing.assert_allclose(dicom.read_image(tmp_path / "a.dcm"), drawn, atol=2e-4)
+
+
+def test_same_call_same_bytes(folder: Path, tmp_path: Path) -> None:
+    write_phantom(tmp_path / "again", patients=8, seed=7)
+    assert digests(tmp_path / "again") == digests(folder)
+    write_phantom(tmp_path / "again", patients=4, seed=8)  # replaces what stood there
+    assert read_manifest(tmp_path / "again" / "manifest.csv")["patient"].nunique() == 4
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(phantom, "write_manifest", fails)
+    with pytest.raises(KeyboardInterrupt):
+        write_phantom(tmp_path / "phantom", patients=4)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_patients(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="patients is 3"):
+        write_phantom(tmp_path / "phantom", patients=3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
+
+
+def baselines(folder: Path, site: str = "north") -> pd.DataFrame:
+    table = read_manifest(folder / "manifest.csv").dropna(subset=["x_min"])
+    rows = []
+    for row in table[table["site"] == site].to_dict("records"):
+        image = dicom.read_image(folder / row["image"])
+        labels = cv2.imread(str(folder / row["mask"]), cv2.IMREAD_UNCHANGED)
+        box = frame_box(box_of(labels == row["mask_label"]), image.shape)
+        framed = preprocess(crop_and_resize(image, box, 128))
+        truth = crop_and_resize(labels > 0, box, 128)
+        ellipse = inscribed_ellipse((32, 32, 96, 96), (128, 128))
+        rows.append(
+            {
+                "ellipse": dice(ellipse, truth),
+                "otsu": dice(otsu_mask(framed), truth),
+                "chan_vese": dice(chan_vese_mask(framed), truth),
+                "diameter": np.sqrt(4 / np.pi * (labels == row["mask_label"]).sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("association", [True, False])
+def test_calibration_before_models_are_compared(tmp_path: Path, association: bool) -> None:
+    write_phantom(tmp_path / "phantom", association=association)
+    scores = baselines(tmp_path / "phantom")
+    means = scores.mean()
+    assert 0.75 <= means["ellipse"] <= 0.85
+    assert max(means["otsu"], means["chan_vese"]) < means["ellipse"]
+    assert np.maximum(scores["otsu"], scores["chan_vese"]).mean() < means["ellipse"]
+    assert scores["diameter"].median() / np.sqrt(768 * 640) == pytest.approx(0.09, abs=0.012)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
+
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from pandas.io.formats.style import Styler
 
 PALETTE: list[str] = [str(colour) for colour in sns.color_palette("colorblind").as_hex()]
 BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, GREY, YELLOW, CYAN = PALETTE
@@ -48,3 +52,19 @@ def picture_axes(axes: Axes, title: str = "") -> Axes:
     if title:
         axes.set_title(title)
     return axes
+
+
+def page_table(table: pd.DataFrame, precision: int = 1) -> Styler:
+    """Make a table ready for a page: no index, whole texts, fixed decimals, gaps named.
+
+    Args:
+        table: what to show; numbers are rounded for the eye only.
+        precision: decimals of the numbers that are not whole.
+
+    Returns:
+        A styler, which a notebook shows as HTML.
+    """
+    name = f"{zlib.crc32(','.join(map(str, table.columns)).encode()):08x}"
+    styler = table.style.hide(axis="index").set_uuid(name)
+    styler = styler.format(precision=precision, na_rep="not reported", thousands=",")
+    return styler.set_properties(None, **{"text-align": "left", "vertical-align": "top"})

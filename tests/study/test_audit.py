@@ -70,12 +70,12 @@ def test_deviations_say_what_the_variants_do():
     told = audit.deviations().set_index("topic")["study"]
     paper, study = (recipe("phantom", "quick", variant) for variant in ("paper", "study"))
     assert (paper.model.dropout_at_prediction, study.model.dropout_at_prediction) == (True, False)
-    assert told["dropout when predicting"] == "on in `paper`, off in `study`"
+    assert told["dropout when predicting"] == "on in the paper variant, off in the study variant"
     assert (paper.optimiser.augment, study.optimiser.augment) == (False, True)
-    assert told["augmentation"] == "none in `paper`, flips and turns in `study`"
+    assert told["augmentation"] == "none in the paper variant, flips and turns in the study variant"
     assert (paper.loss.overlap_weight, paper.loss.adversarial_weight) == (150, 1)
     assert (study.loss.overlap, study.loss.adversarial_weight) == ("dice_bce", 0)
-    assert "no adversary in `study`" in told["loss of the generator"]
+    assert "no adversary in the study variant" in told["loss of the generator"]
     assert paper.model.channels == study.model.channels == 1
 
 

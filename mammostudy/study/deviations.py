@@ -39,7 +39,7 @@ _ROWS = (
         "loss of the generator",
         "adversarial + 150 x Dice loss",
         "adversarial + its own Dice loss (above)",
-        "as published in the paper variant; cross-entropy + Dice, no adversary in the study variant",
+        "as published in the paper variant; Dice + cross-entropy, no adversary in the study one",
     ),
     ("initialisation", "from scratch", "N(0, 0.02), batch norm N(1, 0.02)", "as released"),
     (

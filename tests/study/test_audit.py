@@ -75,7 +75,7 @@ def test_deviations_say_what_the_variants_do():
     assert told["augmentation"] == "none in the paper variant, flips and turns in the study variant"
     assert (paper.loss.overlap_weight, paper.loss.adversarial_weight) == (150, 1)
     assert (study.loss.overlap, study.loss.adversarial_weight) == ("dice_bce", 0)
-    assert "no adversary in the study variant" in told["loss of the generator"]
+    assert "no adversary in the study one" in told["loss of the generator"]
     assert paper.model.channels == study.model.channels == 1
 
 

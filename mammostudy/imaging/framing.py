@@ -20,6 +20,7 @@ Box = tuple[int, int, int, int]
 STRATEGIES = ("full", "loose", "tight")
 ASPECTS = ("stretch", "square")
 VERSION = 1
+"""Recipe version: raised by hand when the frames that leave this module change."""
 
 
 def check_box(box: Box, image_shape: tuple[int, int]) -> Box:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from mammostudy.errors import SpecError
 from mammostudy.models.common import check_sides, initialise_weights
 
+__all__ = ["DROPOUT", "SLOPE", "VERSION", "Generator", "initialise_weights"]
+
 VERSION = 1
 """Recipe version: raised by hand when the numbers that leave :class:`Generator` change."""
 DROPOUT = 0.5

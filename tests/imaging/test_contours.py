@@ -139,3 +139,18 @@ def test_chan_vese_starts_from_the_ellipse_and_repeats() -> None:
     np.testing.assert_array_equal(chan_vese_mask(image), chan_vese_mask(image))
     with pytest.raises(DataError, match="box_fraction 0"):
         chan_vese_mask(image, box_fraction=0)
+
+
+def test_masks_move_only_with_the_recipe_version() -> None:
+    """Golden: when this fails, either undo the change or raise VERSION and these numbers."""
+    assert contours.VERSION == 1
+    far = np.hypot(*np.meshgrid(np.arange(48) - 25, np.arange(40) - 18))
+    ripple = 0.1 * np.sin(np.arange(40 * 48) * 1.3).reshape(40, 48)
+    image = np.clip(1 - far / 30 + ripple, 0, 1).astype(np.float32)
+    masks = [
+        fill_outline([[3.5, 2], [30, 7.25], [12, 33]], (40, 48)),
+        inscribed_ellipse((5, 6, 30, 27), (40, 48)),
+        otsu_mask(image),
+        chan_vese_mask(image),
+    ]
+    assert [int(mask.sum()) for mask in masks] == [388, 413, 827, 558]

@@ -198,3 +198,19 @@ def test_one_plane_only() -> None:
         paste_back(np.zeros((2, 5, 5), bool), (0, 0, 5, 5), (9, 9))
     with pytest.raises(DataError, match="is empty"):
         crop_and_resize(np.zeros((5, 5), np.float32), (3, 0, 3, 5), 4)
+
+
+def test_numbers_move_only_with_the_recipe_version() -> None:
+    """Golden: when this fails, either undo the change or raise VERSION and these numbers."""
+    assert framing.VERSION == 1
+    image = np.sin(np.arange(30 * 40) * 0.37).reshape(30, 40) ** 2
+    box, shape = (3, 4, 14, 23), (30, 40)
+    frame = frame_box(box, shape, scale=1.7)
+    square = frame_box(box, shape, scale=1.7, aspect="square")
+    assert (frame, square) == ((-1, -3, 18, 29), (-8, -3, 24, 29))
+    assert jitter_box(box, shape, rng=np.random.default_rng(3)) == (1, 3, 14, 22)
+    cut = crop_and_resize(image.astype(np.float32), frame, 16)
+    numbers = [cut.mean(), cut[3, 5], cut[12, 9]]
+    assert numbers == pytest.approx([0.428327, 0.755738, 0.233077], abs=1e-4)
+    assert crop_and_resize(image > 0.5, square, 16).sum() == 117
+    assert paste_back(cut > 0.4, frame, shape).sum() == 331

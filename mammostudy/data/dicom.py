@@ -27,7 +27,7 @@ from mammostudy.errors import DataError
 
 FIELDS = [
     "SOPClassUID", "Modality", "ImageLaterality", "Laterality", "ViewPosition",
-    "ImagerPixelSpacing", "PixelSpacing", "SamplesPerPixel", "PhotometricInterpretation",
+    "PatientOrientation", "ImagerPixelSpacing", "PixelSpacing", "SamplesPerPixel", "PhotometricInterpretation",
     "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored",
     "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "VOILUTSequence",
@@ -83,8 +83,8 @@ def read_image(path: str | Path) -> NDArray[np.float32]:
 def read_dicom(path: str | Path) -> DicomImage:
     """Read one DICOM mammogram.
 
-    Values are scaled to [0, 1] by the VOI LUT or window where the file has one, otherwise by the
-    range of the pixels that are not padding. Of several windows the first is used.
+    Values are scaled to [0, 1] by the VOI LUT or (first) window where the file has one, otherwise
+    by the range of the pixels that are not padding.
 
     Args:
         path: the DICOM file, with or without a preamble.
@@ -109,7 +109,7 @@ def read_dicom(path: str | Path) -> DicomImage:
         image = 1.0 - image
     image[padding] = 0.0
     return DicomImage(
-        image=np.ascontiguousarray(image, dtype=np.float32),
+        np.ascontiguousarray(image, dtype=np.float32),
         spacing_mm=_spacing(path, header),
         view=_view(header),
         side=_side(header),
@@ -230,18 +230,15 @@ def _padding(header: FileDataset, stored: NDArray[np.generic]) -> NDArray[np.boo
     if not isinstance(value, int):
         return np.zeros(stored.shape, dtype=bool)
     limit = header.get("PixelPaddingRangeLimit")
-    ends = [_as_stored(value, stored)]
-    ends.append(_as_stored(limit, stored) if isinstance(limit, int) else ends[0])
+    limit = limit if isinstance(limit, int) else value
+    ends = _as_stored(value, stored), _as_stored(limit, stored)
     wide = stored.astype(np.int64)
     return (wide >= min(ends)) & (wide <= max(ends))
 
 
 def _as_stored(value: int, stored: NDArray[np.generic]) -> int:
     """Read a padding value in the sign of the pixels, whatever sign it was written in."""
-    width = 8 * stored.dtype.itemsize
-    if stored.dtype.kind == "i":
-        return value - (1 << width) if value >= 1 << (width - 1) else value
-    return value % (1 << width)
+    return int(np.array(value).astype(stored.dtype))  # wraps around, as two's complement does
 
 
 def _display_values(
@@ -292,10 +289,12 @@ def _spacing(path: Path, header: FileDataset) -> float | None:
 
 
 def _view(header: FileDataset) -> str:
-    view = str(header.get("ViewPosition") or "").strip().upper()
-    if not view:
-        return "unknown"
-    return view if view in VIEWS else "other"
+    """Read ViewPosition, or PatientOrientation, where CBIS-DDSM keeps its view."""
+    for field in ("ViewPosition", "PatientOrientation"):
+        view = str(header.get(field) or "").strip().upper()
+        if view in VIEWS or (view and field == "ViewPosition"):
+            return view if view in VIEWS else "other"
+    return "unknown"
 
 
 def _side(header: FileDataset) -> str:

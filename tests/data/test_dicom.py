@@ -202,6 +202,8 @@ def test_a_file_without_preamble(tmp_path: Path) -> None:
         ({"PixelSpacing": [0.05, 0.05], "ViewPosition": "XCCL", "Laterality": "R"},
          0.05, "other", "R"),
         ({"PixelSpacing": [0, 0]}, None, "unknown", "unknown"),
+        ({"PatientOrientation": "MLO"}, None, "MLO", "unknown"),
+        ({"PatientOrientation": ["A", "R"]}, None, "unknown", "unknown"),
         ({}, None, "unknown", "unknown"),
     ],
 )  # fmt: skip

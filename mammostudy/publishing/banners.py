@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
-from mammostudy.paths import project_root
 from mammostudy.publishing.needs import Needs, needs_of
 from mammostudy.publishing.pages import Page
-from mammostudy.publishing.titles import cohort_title, is_phantom
+from mammostudy.study.recipes import cohort_title, is_phantom
 
 PHANTOM = "PHANTOM: computer-made images, no patients."
 NOT_THE_PAPER = (
@@ -57,7 +56,7 @@ def banner(cohort: str, preset: str, chapter: str) -> Banner:
     """
     page = Page(chapter, chapter, {"cohort": cohort, "preset": preset}, fixed=True)
     needs = needs_of(page)
-    title = cohort_title(cohort, project_root())
+    title = cohort_title(cohort)
     headline = PHANTOM if is_phantom(cohort) else f"{title}: real mammograms."
     facts = {"Cohort": title, "Preset": preset, **_runs(needs)}
     if cohort in needs.notes:

@@ -14,7 +14,7 @@ import nbformat
 
 from mammostudy.errors import BookError
 from mammostudy.publishing.pages import Page
-from mammostudy.publishing.titles import cohort_title
+from mammostudy.study.recipes import cohort_title
 
 CELL_TIMEOUT = 900  # seconds; training is done before the pages, so no cell should come near
 HIDDEN = "remove-cell"
@@ -149,7 +149,7 @@ def execute_page(root: Path, page: Page, key: str, *, timeout: int = CELL_TIMEOU
     notebook = read_template(root, page)
     values = check_parameters(root, page) | {"page": page.name}
     if values.get("cohort"):
-        values["cohort_title"] = cohort_title(str(values["cohort"]), root)
+        values["cohort_title"] = cohort_title(str(values["cohort"]))
     fill_in(notebook, values, f"page {page.name} ({page.template})")
     scratch = root / "_build" / "papermill" / f"{page.name}.ipynb"
     scratch.parent.mkdir(parents=True, exist_ok=True)

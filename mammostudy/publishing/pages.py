@@ -23,11 +23,11 @@ from pydantic import (
 )
 
 from mammostudy.errors import BookError
+from mammostudy.study.recipes import PRESETS
 
 STUDY_FILE = "study.yaml"
 TEMPLATES = Path("book/chapters")
 EXECUTED = Path("book/pages")
-PRESETS = ("smoke", "quick", "reference", "paper")
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 PageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]

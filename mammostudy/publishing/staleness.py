@@ -10,6 +10,7 @@ from typing import Any
 from mammostudy.publishing.needs import Needs, module_file
 from mammostudy.publishing.notebooks import read_template
 from mammostudy.publishing.pages import Page
+from mammostudy.study.recipes import cohort_title
 
 RUNNER_VERSION = 1  # raise when execution changes what a copy holds
 
@@ -32,7 +33,7 @@ def page_key(root: Path, page: Page, needs: Needs) -> str:
         "records": needs.records_digest(),
         "recipes": sorted(needs.recipes.items()),
         "modules": [_source(page.notebook, room) for room in ("study", "figures")],
-        "title": _descriptor(root, page),
+        "title": cohort_title(page.cohort) if page.cohort else None,
     }
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -41,11 +42,6 @@ def page_key(root: Path, page: Page, needs: Needs) -> str:
 def _source(stem: str, room: str) -> str:
     path = module_file(stem, room)
     return hashlib.sha256(path.read_bytes()).hexdigest() if path else "none"
-
-
-def _descriptor(root: Path, page: Page) -> str:
-    path = root / "data_manifests" / f"{page.cohort}.yaml"
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "none"
 
 
 def stored_key(root: Path, page: Page) -> str | None:

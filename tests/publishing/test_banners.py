@@ -4,7 +4,6 @@ import pytest
 
 from mammostudy.errors import DataError
 from mammostudy.publishing import banners, needs
-from mammostudy.publishing.titles import cohort_title
 
 
 class Spec:
@@ -47,17 +46,3 @@ def test_a_real_cohort_without_its_data_says_so(monkeypatch):
     assert "PHANTOM" not in shown._repr_html_()
     assert shown.headline.endswith("real mammograms.")
     assert "not on this machine" in shown._repr_html_()
-
-
-@pytest.mark.parametrize(
-    ("cohort", "title"),
-    [("phantom", "Phantom"), ("phantom-null", "Phantom null"), ("cdd-cesm", "CDD-CESM")],
-)
-def test_titles_from_the_name(tmp_path, cohort, title):
-    assert cohort_title(cohort, tmp_path) == title
-
-
-def test_the_descriptor_names_a_cohort(tmp_path):
-    (tmp_path / "data_manifests").mkdir()
-    (tmp_path / "data_manifests" / "mine.yaml").write_text("title: My hospital\n")
-    assert cohort_title("mine", tmp_path) == "My hospital"

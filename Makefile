@@ -1,0 +1,38 @@
+# make book [PRESET=quick] [COHORT=phantom] [DATA=/folder/of/cohorts]
+# make test | make check | make reference DATA=/folder/of/cohorts
+# Every target makes .venv first, once; PYTHON names the interpreter it is made with.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+ifdef DATA
+export MAMMOSTUDY_DATA := $(abspath $(DATA))
+endif
+
+.PHONY: book test check reference
+.DEFAULT_GOAL := book
+
+book: $(INSTALLED)
+	@$(BIN)/mammostudy book $(if $(PRESET),--preset "$(PRESET)") $(if $(COHORT),--cohort "$(COHORT)") $(if $(DATA),--data "$(DATA)")
+
+test: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/nbstripout --verify book/chapters/*.ipynb
+
+reference: $(INSTALLED)
+	$(BIN)/mammostudy run --cohort cdd-cesm --preset reference
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Python 3.11 or newer is needed; name one with PYTHON=...'; exit 1; }
+	@echo 'Installing the packages into .venv (the first time this takes some minutes)...'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,dicom,test]'
+	@touch $@
+	@echo 'Installed.'

@@ -1,0 +1,113 @@
+"""The book as committed: configuration, table of contents, notebooks, files it must carry."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jupyter_book
+import pytest
+import yaml
+
+from mammostudy.publishing.notebooks import check_parameters, fill_in, read_template
+from mammostudy.publishing.pages import read_pages
+
+ROOT = Path(__file__).resolve().parents[2]
+FREE = {"sphinx.config", "sphinx.local_extensions"}  # Sphinx's own settings, names of modules
+MAXIMUM_LINES = 12
+TEMPLATES = sorted((ROOT / "book" / "chapters").glob("*.ipynb"))
+
+
+def known_keys() -> dict[str, Any]:
+    """Return the keys Jupyter Book reads, nested: its schema's and its default configuration's."""
+    room = Path(jupyter_book.__file__).parent
+    schema = json.loads((room / "config_schema.json").read_text())
+    return _merged(_of_schema(schema), yaml.safe_load((room / "default_config.yml").read_text()))
+
+
+def _of_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: _of_schema(value) for key, value in schema.get("properties", {}).items()}
+
+
+def _merged(one: Any, other: Any) -> dict[str, Any]:
+    one, other = (node if isinstance(node, dict) else {} for node in (one, other))
+    return {key: _merged(one.get(key), other.get(key)) for key in one | other}
+
+
+def unknown_keys(config: dict[str, Any], known: dict[str, Any], place: str = "") -> list[str]:
+    """Return the keys of a configuration that Jupyter Book would ignore in silence."""
+    found = []
+    for key, value in config.items():
+        if key not in known:
+            found.append(f"{place}{key}")
+        elif isinstance(value, dict) and f"{place}{key}" not in FREE:
+            found += unknown_keys(value, known[key], f"{place}{key}.")
+    return found
+
+
+def _config() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((ROOT / "_config.yml").read_text())
+    return content
+
+
+def test_config_holds_no_key_that_jupyter_book_ignores():
+    assert unknown_keys(_config(), known_keys()) == []
+
+
+def test_a_misspelt_key_would_be_found():
+    config = _config() | {"execute": {"execute_notebook": "off"}, "only_build_toc_file": True}
+    found = unknown_keys(config, known_keys())
+    assert sorted(found) == ["execute.execute_notebook", "only_build_toc_file"]
+
+
+def test_jupyter_books_own_execution_is_off():
+    assert _config()["execute"]["execute_notebooks"] == "off"
+    assert _config()["only_build_toc_files"] is True
+
+
+def _toc_files(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [node[key] for key in ("root", "file") if key in node]
+        return own + [name for value in node.values() for name in _toc_files(value)]
+    return [name for item in node for name in _toc_files(item)] if isinstance(node, list) else []
+
+
+def test_toc_lists_every_page_once_and_nothing_that_is_not_there():
+    listed = _toc_files(yaml.safe_load((ROOT / "_toc.yml").read_text()))
+    assert len(listed) == len(set(listed))
+    executed = {page.executed.with_suffix("").as_posix() for page in read_pages(ROOT, {})}
+    assert {name for name in listed if name.startswith("book/pages/")} == executed
+    prose = [name for name in listed if name not in executed]
+    assert [name for name in prose if not (ROOT / f"{name}.md").is_file()] == []
+
+
+@pytest.mark.parametrize("page", read_pages(ROOT, {}), ids=lambda page: page.name)
+def test_pages_take_their_parameters_and_know_their_placeholders(page):
+    values = check_parameters(ROOT, page) | {"page": page.name, "cohort_title": "Title"}
+    fill_in(read_template(ROOT, page), values, page.name)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_notebooks_are_clean(path):
+    content = json.loads(path.read_text())
+    assert content["metadata"]["kernelspec"]["name"] == "python3"
+    code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+    for cell in code:
+        lines = [line for line in "".join(cell["source"]).splitlines() if line.strip()]
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+        assert len(lines) <= MAXIMUM_LINES, f"{path.name}: {lines[0]}"
+    for cell in code:
+        if "parameters" in cell["metadata"].get("tags", []):
+            assert "remove-cell" in cell["metadata"]["tags"]
+            declared = "".join(cell["source"]).splitlines()
+            assert all(re.match(r"\w+: \w+ = .+  # .+", line) for line in declared)
+
+
+def test_mathjax_lies_beside_the_book():
+    folder = ROOT / "book" / "_static" / Path(_config()["sphinx"]["config"]["mathjax_path"]).parent
+    assert (folder / "tex-mml-chtml.js").stat().st_size > 1_000_000
+    assert len(list((folder / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))) == 23
+    assert "Apache License" in (folder / "LICENSE").read_text()

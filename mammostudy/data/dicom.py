@@ -27,12 +27,12 @@ from mammostudy.errors import DataError
 
 FIELDS = [
     "SOPClassUID", "Modality", "ImageLaterality", "Laterality", "ViewPosition",
-    "PatientOrientation", "ImagerPixelSpacing", "PixelSpacing", "SamplesPerPixel", "PhotometricInterpretation",
-    "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored",
-    "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
-    "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "VOILUTSequence",
-    "VOILUTFunction", "WindowCenter", "WindowWidth", "PresentationLUTShape", "PixelData",
-    "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+    "PatientOrientation", "ImagerPixelSpacing", "PixelSpacing", "SamplesPerPixel",
+    "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue",
+    "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "RescaleType",
+    "ModalityLUTSequence", "VOILUTSequence", "VOILUTFunction", "WindowCenter", "WindowWidth",
+    "PresentationLUTShape", "PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
 ]  # fmt: skip
 VIEWS = ("CC", "MLO", "ML", "LM")
 VERSION = 1  # recipe version: raised when the pixels read change
@@ -116,6 +116,15 @@ def read_dicom(path: str | Path) -> DicomImage:
         modality=str(header.get("Modality") or "unknown"),
         bits=bits,
     )
+
+
+def is_dicom(path: str | Path) -> bool:
+    """Whether a file's content is DICOM, whatever its name.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+    """
+    return _is_dicom(_bytes_of(Path(path)))
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -206,8 +215,6 @@ def _stored_values(path: Path, header: FileDataset, bits: int) -> NDArray[np.gen
                 "installed; install python-gdcm and pylibjpeg-openjpeg: "
                 "pip install 'mammostudy[dicom]'"
             )
-        elif syntax.is_private or not syntax.is_transfer_syntax:
-            msg = f"{path}: field TransferSyntaxUID is unknown; convert to a standard encoding"
         else:
             msg = (
                 f"{path}: field PixelData ({syntax.name}) does not decode to the image that Rows, "

@@ -23,7 +23,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/nbstripout --verify book/chapters/*.ipynb
+	$(BIN)/nbstripout --keep-id --verify book/chapters/*.ipynb
 
 reference: $(INSTALLED)
 	$(BIN)/mammostudy run --cohort cdd-cesm --preset reference

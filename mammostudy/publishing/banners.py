@@ -79,8 +79,17 @@ def _runs(needs: Needs) -> dict[str, str]:
     if total := len(needs.specs):
         facts["Runs"] = str(total) if made == total else f"{made} of {total} on record"
     if recipes:
-        named = sorted((name.rpartition(".")[2], version) for name, version in recipes.items())
-        facts["Recipes"] = ", ".join(f"{name} {version}" for name, version in named)
+        facts["Recipe versions"] = _versions(recipes)
     if commits:
         facts["Runs made by commit"] = ", ".join(sorted(commits))
     return facts
+
+
+def _versions(recipes: Mapping[str, int]) -> str:
+    """Name the components whose recipe version is not 1, and count the others."""
+    raised = {name.rpartition(".")[2]: n for name, n in sorted(recipes.items()) if n != 1}
+    first = len(recipes) - len(raised)
+    named = [f"{name} {version}" for name, version in raised.items()]
+    if first:
+        named.append(f"{'the other ' if named else 'all '}{first} at 1")
+    return ", ".join(named)

@@ -54,6 +54,7 @@ def refresh(root: Path, pages: list[Page], *, verbosity: int = 0) -> Outcome:
     """
     outcome = Outcome()
     _drop_orphans(root, pages)
+    logger.info("looking up cohorts and records of %d pages", len(pages))
     needed = {page.name: wants.needs_of(page) for page in pages}
     stale = []
     for page in pages:

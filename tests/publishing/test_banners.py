@@ -30,7 +30,7 @@ def test_a_phantom_is_named_in_the_first_words(made):
         "Cohort": "Phantom",
         "Preset": "quick",
         "Runs": "1 of 2 on record",
-        "Recipes": "preprocessing 3, y 1",
+        "Recipe versions": "preprocessing 3, the other 1 at 1",
         "Runs made by commit": "abc123",
     }
     for text in (shown._repr_html_(), shown._repr_markdown_()):

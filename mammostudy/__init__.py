@@ -12,6 +12,4 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load_cohort", "predict"]
-__getattr__, __dir__ = attach(
-    __name__, {"load_cohort": ".data.cohort", "predict": ".inference"}
-)
+__getattr__, __dir__ = attach(__name__, {"load_cohort": ".data.cohort", "predict": ".inference"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+data_app = typer.Typer(help="Look at cohorts.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Root = Annotated[Path | None, typer.Option(help="Folder that holds a folder per cohort.")]
+CohortName = Annotated[str, typer.Argument(help="phantom, cdd-cesm, ... or a folder's name.")]
 
 
 @app.callback()
@@ -43,8 +49,91 @@ def book(
     build_book(project_root(), preset, cohort, data, strict)
 
 
+@app.command()
+def run(
+    chapters: Annotated[list[str] | None, typer.Argument(help="Chapters; default all.")] = None,
+    cohort: Annotated[str, typer.Option(help="The cohort.")] = "phantom",
+    preset: Annotated[str, typer.Option(help="smoke, quick, reference or paper.")] = "quick",
+    root: Root = None,
+    workers: Annotated[int | None, typer.Option(help="Runs at once.", min=1)] = None,
+    fresh: Annotated[bool, typer.Option(help="Train again what has a local record.")] = False,
+    keep: Annotated[bool, typer.Option(help="Copy the records to results/.")] = False,
+) -> None:
+    """Train what chapters need; a killed run resumes, and what has a record is not run again."""
+    from mammostudy.commands import run_chapters
+
+    _set_data(root)
+    run_chapters(chapters or [], cohort, preset, workers=workers, fresh=fresh, kept=keep)
+
+
+@app.command()
+def predict(
+    image: Annotated[Path, typer.Argument(help="DICOM, PNG, JPEG or TIFF mammogram.")],
+    box: Annotated[str | None, typer.Option(help="x_min,y_min,x_max,y_max of the mass.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for mask, overlay and JSON.")] = Path("out"),
+) -> None:
+    """Segment the mass in a box with the newest `study` model."""
+    from mammostudy.inference import parse_box, save_prediction
+    from mammostudy.inference import predict as segment
+
+    prediction = segment(image, parse_box(box) if box else None)
+    for path in save_prediction(prediction, out, image):
+        typer.echo(path)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed and found, what is missing, and the command that mends it."""
+    from mammostudy.commands import print_findings
+    from mammostudy.doctor import examine
+
+    print_findings(examine())
+
+
+@data_app.command("list")
+def data_list(root: Root = None) -> None:
+    """List the cohorts and where they are found."""
+    from mammostudy.commands import list_cohorts
+
+    _set_data(root)
+    list_cohorts()
+
+
+@data_app.command("build")
+def data_build(cohort: CohortName, root: Root = None) -> None:
+    """Read a cohort's published layout, write its manifest, say what was dropped and why."""
+    from mammostudy.commands import build_cohort
+
+    _set_data(root)
+    build_cohort(cohort)
+
+
+@data_app.command("check")
+def data_check(cohort: CohortName, root: Root = None) -> None:
+    """Read every image and mask of a cohort and check its splits for leaks."""
+    from mammostudy.commands import check_cohort
+
+    _set_data(root)
+    check_cohort(cohort)
+
+
+@data_app.command("describe")
+def data_describe(cohort: CohortName, root: Root = None) -> None:
+    """Print a cohort's fingerprint as JSON."""
+    from mammostudy.commands import describe_cohort
+
+    _set_data(root)
+    describe_cohort(cohort)
+
+
+def _set_data(root: Path | None) -> None:
+    if root is not None:
+        os.environ["MAMMOSTUDY_DATA"] = str(root.expanduser().resolve())
+
+
 def main() -> None:
     """Run the command line; an error the user can mend is one message and exit code 2."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads must not spin: two cores
     try:
         app()
     except StudyError as error:

@@ -55,5 +55,5 @@ def cached_arrays(room: str, content: Mapping[str, object], make: Callable[[], A
         except (OSError, ValueError, BadZipFile):
             path.unlink(missing_ok=True)
     arrays = make()
-    write_atomically(path, lambda partial: np.savez(partial, **arrays))
+    write_atomically(path, lambda partial: np.savez(partial, allow_pickle=False, **arrays))
     return arrays

@@ -83,6 +83,10 @@ class Cohort:
     def __iter__(self) -> Iterator[Sample]:
         return (self.sample(case) for case in self.masses.index)
 
+    def row(self, case: str) -> pd.Series:
+        """Return the manifest's row of a mass."""
+        return self.masses.loc[[case]].iloc[0]
+
     def image(self, row: pd.Series) -> NDArray[np.float32]:
         """Read a row's mammogram, float32 ``(h, w)`` in [0, 1], from the cache where possible.
 
@@ -101,7 +105,7 @@ class Cohort:
         Raises:
             DataError: the mask file is missing or of another size, or the mask is empty.
         """
-        row = self.masses.loc[case]
+        row = self.row(case)
         shape = (int(row["height"]), int(row["width"]))
         mask = _outlined(row, shape) if pd.isna(row["mask"]) else _drawn(self.root, row, shape)
         if not mask.any():
@@ -112,7 +116,8 @@ class Cohort:
     def truth(self, image: str) -> NDArray[np.bool_]:
         """Return the union of all masses of an image, bool ``(h, w)``."""
         masks = [self.mask(case) for case in self._rows_of_image[image]]
-        return np.logical_or.reduce(masks)
+        union: NDArray[np.bool_] = np.logical_or.reduce(masks)
+        return union
 
     def sample(self, case: str) -> Sample:
         """Read one mass with its mammogram.
@@ -123,7 +128,7 @@ class Cohort:
         if case not in self.masses.index:
             msg = f"{self.name}: no case {case!r}; the manifest's column `case` lists them"
             raise DataError(msg)
-        row = self.masses.loc[case]
+        row = self.row(case)
         mask = self.mask(case)
         alone = len(self._rows_of_image[str(row["image"])]) == 1
         return Sample(

@@ -181,7 +181,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     Raises:
         DataError: the file is missing, not a CSV table, or has faults (all of them listed).
     """
-    text = {name: str for name in ("case", "patient", "site", "image", "mask", "outline")}
+    text = dict.fromkeys(("case", "patient", "site", "image", "mask", "outline"), str)
     try:
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     except FileNotFoundError:

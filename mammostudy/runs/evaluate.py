@@ -52,7 +52,7 @@ class Window:
     @classmethod
     def of(cls, cohort: Cohort, case: str, truth: str) -> Window:
         """Cut the window of a case from its image's truth."""
-        row = cohort.masses.loc[case]
+        row = cohort.row(case)
         shape = (int(row["height"]), int(row["width"]))
         x_min, y_min, x_max, y_max = frame_box(box_of_row(row), shape, strategy="loose", scale=2.0)
         box = (max(x_min, 0), max(y_min, 0), min(x_max, shape[1]), min(y_max, shape[0]))

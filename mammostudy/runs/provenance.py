@@ -13,7 +13,14 @@ from pathlib import Path
 
 from mammostudy.errors import SpecError
 
-_PACKAGES = ("mammostudy", "numpy", "opencv-python-headless", "scikit-image", "torch", "torchvision")
+_PACKAGES = (
+    "mammostudy",
+    "numpy",
+    "opencv-python-headless",
+    "scikit-image",
+    "torch",
+    "torchvision",
+)
 
 
 @cache
@@ -46,7 +53,9 @@ def commit() -> str:
     folder = Path(__file__).resolve().parent
 
     def git(*words: str) -> str:
-        call = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True)
+        call = subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, check=True
+        )
         return call.stdout.strip()
 
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
     from mammostudy.training.segmentation import Supervised
 
-THRESHOLD = 0.5  # of the probability; the paper does not report its own
+VERSION: Final = 1  # recipe version of the baselines
+THRESHOLD: Final = 0.5  # of the probability; the paper does not report its own
 
 
 def baseline_masks(name: str, framed: FramedSet) -> NDArray[np.bool_]:
     """Return the masks of a baseline that needs no training.
 
     Args:
-        name: ``all-mass``, ``ellipse`` (inscribed in the given box), ``otsu`` or ``chan-vese``.
+        name: ``all-mass``, ``ellipse`` (inscribed in the given box), ``otsu``, or ``chan-vese``
+            (started from an ellipse of the given box's size in the middle of the frame).
         framed: the frames.
 
     Returns:
@@ -35,8 +37,16 @@ def baseline_masks(name: str, framed: FramedSet) -> NDArray[np.bool_]:
         return np.ones(framed.masks.shape, dtype=bool)
     if name == "ellipse":
         return np.stack([_ellipse(given, framed.images.shape[1]) for given in framed.given])
-    draw = otsu_mask if name == "otsu" else chan_vese_mask
-    return np.stack([draw(image) for image in framed.images])
+    if name == "otsu":
+        return np.stack([otsu_mask(image) for image in framed.images])
+    side = framed.images.shape[1]
+    shares = np.clip((framed.given[:, 2:] - framed.given[:, :2]).mean(axis=1) / side, 0.05, 1.0)
+    return np.stack(
+        [
+            chan_vese_mask(image, box_fraction=float(share))
+            for image, share in zip(framed.images, shares, strict=True)
+        ]
+    )
 
 
 def _ellipse(given: NDArray[np.float32], side: int) -> NDArray[np.bool_]:
@@ -56,16 +66,15 @@ def build_model(spec: RunSpec) -> nn.Module:
     model = spec.model
     if model.name != "cgan":
         return build_segmenter(model.name, in_channels=model.channels, out_channels=model.channels)
-    module = build_segmenter(
+    return build_segmenter(
         "cgan",
         in_channels=model.channels,
         out_channels=model.channels,
         width=model.width,
         levels=model.levels,
         shared_batch_norm=model.shared_batch_norm,
+        dropout_at_prediction=model.dropout_at_prediction,
     )
-    module.dropout_at_prediction = model.dropout_at_prediction
-    return module
 
 
 def build_trainer(spec: RunSpec) -> Supervised:
@@ -73,7 +82,7 @@ def build_trainer(spec: RunSpec) -> Supervised:
     import torch
 
     from mammostudy.models import Discriminator
-    from mammostudy.models.generator import initialise_weights
+    from mammostudy.training.devices import device
     from mammostudy.training.segmentation import Adversarial, Supervised
 
     settings = spec.optimiser
@@ -82,9 +91,7 @@ def build_trainer(spec: RunSpec) -> Supervised:
         betas = (settings.beta1, settings.beta2)
         return torch.optim.Adam(parameters, lr=settings.learning_rate, betas=betas, fused=True)
 
-    generator = build_model(spec)
-    if spec.model.name == "cgan":
-        initialise_weights(generator)
+    generator = build_model(spec).to(device())
     if spec.loss.adversarial_weight == 0:
         return Supervised(
             generator,
@@ -93,7 +100,7 @@ def build_trainer(spec: RunSpec) -> Supervised:
             optimiser=adam,
         )
     discriminator = Discriminator(in_channels=2 * spec.model.channels, width=spec.model.width)
-    initialise_weights(discriminator)
+    discriminator.to(device())
     return Adversarial(
         generator,
         discriminator,
@@ -106,8 +113,10 @@ def build_trainer(spec: RunSpec) -> Supervised:
 
 
 def as_tensor(planes: NDArray[np.float32] | NDArray[np.bool_], channels: int) -> Tensor:
-    """Return ``(n, s, s)`` planes as a float32 ``(n, channels, s, s)`` tensor."""
+    """Return ``(n, s, s)`` planes as a float32 ``(n, channels, s, s)`` tensor on the device."""
     import torch
 
-    tensor = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32))
+    from mammostudy.training.devices import device
+
+    tensor = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32)).to(device())
     return tensor.unsqueeze(1).repeat(1, channels, 1, 1)

@@ -11,6 +11,7 @@ from mammostudy.data.frames import Frame, Preprocessing
 from mammostudy.errors import SpecError
 from mammostudy.runs.provenance import recipe_version
 
+VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
 BASELINES: Final = ("all-mass", "ellipse", "otsu", "chan-vese")
 Overlap = Literal["dice", "l1", "released_dice", "dice_bce"]
 
@@ -150,7 +151,8 @@ class RunSpec(_Frozen):
 
     def recipe_key(self) -> str:
         """Hash of the spec and its recipe versions, without the data."""
-        return digest({"spec": self.model_dump(mode="json"), "versions": self.recipe_versions()})
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        return digest({"spec": content, "versions": self.recipe_versions()})
 
     def key(self, manifest_hash: str) -> str:
         """Return the run's key: hash of spec, recipe versions and manifest content."""
@@ -158,7 +160,9 @@ class RunSpec(_Frozen):
 
     def training_key(self, manifest_hash: str) -> str:
         """Hash of what the weights depend on; runs that differ in evaluation alone share it."""
-        content = self.model_dump(mode="json", exclude={"evaluation", "variant"})
+        content = self.model_dump(
+            mode="json", exclude={"evaluation", "variant"}, exclude_defaults=True
+        )
         versions = {name: recipe_version(name) for name in _training_modules(self)}
         return digest({"spec": content, "versions": versions, "manifest": manifest_hash})[:16]
 
@@ -170,11 +174,13 @@ _EVALUATION_MODULES: Final = (
     "mammostudy.imaging.postprocessing",
     "mammostudy.imaging.preprocessing",
     "mammostudy.runs.evaluate",
+    "mammostudy.runs.spec",
 )
-_BASELINE_MODULES: Final = ("mammostudy.imaging.contours",)
+_BASELINE_MODULES: Final = ("mammostudy.imaging.contours", "mammostudy.runs.segmenters")
 _TRAINING_MODULES: Final = (
     "mammostudy.imaging.framing",
     "mammostudy.imaging.preprocessing",
+    "mammostudy.runs.spec",
     "mammostudy.training.fit",
     "mammostudy.training.losses",
     "mammostudy.training.prediction",
@@ -203,7 +209,8 @@ def parse_spec(content: dict[str, Any]) -> RunSpec:
         return RunSpec.model_validate(content)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'spec'}: {fault['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(map(str, fault['loc'])) or 'spec'}: "
+            f"{fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         )
         msg = f"run spec: {faults}"

@@ -100,7 +100,9 @@ def has_converged(curves: list[dict[str, float]]) -> bool:
 
     The mean of the last fifth's validations is compared with the best one before them.
     """
-    points = [(row["iteration"], row["validation_dice"]) for row in curves if "validation_dice" in row]
+    points = [
+        (row["iteration"], row["validation_dice"]) for row in curves if "validation_dice" in row
+    ]
     if len(points) < 5:
         return False
     border = 0.8 * points[-1][0]

@@ -120,9 +120,10 @@ def judge(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> p
     claims = read_claims() if claims is None else claims
     rows = [_measure(name, claim, cohort, preset) for name, claim in claims.items()]
     tested = [row for row in rows if row["test"] is not None]
-    corrected = holm([row["test"].p_permutation for row in tested]) if tested else []
-    for row, p in zip(tested, corrected, strict=True):
-        row["p"] = float(p)
+    if tested:
+        corrected = holm([row["test"].p_permutation for row in tested])
+        for row, p in zip(tested, corrected, strict=True):
+            row["p"] = float(p)
     return pd.DataFrame([_judged(row, claims[row["name"]], cohort) for row in rows])
 
 
@@ -206,4 +207,3 @@ def verdict_of(
         f"with {test.patients} patients a difference of {test.smallest_detectable:.3f} "
         f"could have been seen"
     )
-

@@ -1,24 +1,29 @@
-"""The data and what is done to them before the model: fingerprint, steps, ablations."""
+"""The data and what is done to them before the model: counts, splits, steps, ablations."""
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort, box_of_row, load_cohort
-from mammostudy.data.frames import Frame, Preprocessing
-from mammostudy.errors import DataError
-from mammostudy.paths import results_root
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.frames import Frame, frame_sample
+from mammostudy.imaging.overlays import outline_overlay
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study import recipes, tables
+from mammostudy.study import fingerprint as prints
+from mammostudy.study import published, recipes, tables, words
+from mammostudy.study.fingerprint import at_hand, fingerprint, measure, write_fingerprint
+
+__all__ = ["at_hand", "fingerprint", "measure", "write_fingerprint"]
 
 SIZES: Final = {64: 6, 128: 7, 256: 8}  # side of the frame in pixels -> levels of the generator
-BINS: Final = 12
-RECIPES: Final = ("mammostudy.imaging.framing", "mammostudy.imaging.preprocessing")
+RECIPES: Final = (
+    "mammostudy.imaging.framing",
+    "mammostudy.imaging.preprocessing",
+    "mammostudy.study.fingerprint",
+)
 STEPS: Final = {
     "as published": {},
     "no denoising": {"preprocessing__denoise_sigma": 0.0},
@@ -57,137 +62,162 @@ def specs(cohort: str, preset: str) -> list[RunSpec]:
     return list(dict.fromkeys(s for rows in named for specs in rows.values() for s in specs))
 
 
-def ablation_table(cohort: str, preset: str, name: str) -> pd.DataFrame:
-    """Return Dice in the frame and in the image's grid by row of an ablation, on test.
+def ablation_rows(cohort: str, preset: str, name: str) -> pd.DataFrame:
+    """Return the test rows of an ablation on oracle boxes before post-processing."""
+    named = ablations(cohort, preset).get(name, {})
+    found = tables.records_of(named, preset)
+    return tables.chosen(tables.rows_of(found))
+
+
+def ablation_absent(cohort: str, preset: str, name: str) -> list[str]:
+    """Return the rows of an ablation that were not run."""
+    named = ablations(cohort, preset).get(name, {})
+    return tables.not_run(named, tables.records_of(named, preset))
+
+
+def ablation_table(stacked: pd.DataFrame) -> pd.DataFrame:
+    """Summarise an ablation: Dice in the frame and in the image's grid by row, on test.
 
     Frames of different sizes are compared in the image's grid (``dice_image``).
     """
-    named = ablations(cohort, preset)[name]
-    stacked = tables.chosen(tables.rows_of(tables.records_of(named, preset)))
     return tables.summarise(stacked, ("dice", "dice_image"))
 
 
-def ablation_tests(cohort: str, preset: str, name: str, metric: str = "dice_image") -> pd.DataFrame:
-    """Test every row of an ablation against the paper's own, paired over patients."""
-    named = ablations(cohort, preset)[name]
-    stacked = tables.chosen(tables.rows_of(tables.records_of(named, preset)))
-    main = "as published" if name == "pre-processing" else f"{_side(cohort, preset)} px"
-    out = []
-    for row in stacked["row"].unique():
-        if row != main:
-            test = tables.paired(stacked, row, main, metric)
-            out.append({"comparison": f"{row} - {main}", "metric": metric, **vars(test)})
-    return pd.DataFrame(out)
+def ablation_tests(stacked: pd.DataFrame, main: str, metric: str = "dice_image") -> pd.DataFrame:
+    """Test every row of an ablation against the paper's own, paired over patients.
 
+    Args:
+        stacked: from :func:`ablation_rows`.
+        main: name of the paper's own row.
+        metric: what is compared.
 
-def _side(cohort: str, preset: str) -> int:
-    return recipes.headline(cohort, preset)[0].frame.size
-
-
-def at_hand(cohort: str) -> Cohort | None:
-    """Return the cohort, or None where its data folder is not set or missing."""
-    try:
-        return load_cohort(cohort)
-    except DataError:
-        return None
-
-
-def fingerprint(cohort: str) -> dict[str, Any]:
-    """Return counts and distributions of a cohort: from its data, else from the committed file.
-
-    Raises:
-        DataError: neither the data nor a committed fingerprint is at hand.
+    Returns:
+        comparison, difference, low, high, p_wilcoxon, patients, smallest_detectable; empty where
+        the paper's own row was not run.
     """
-    loaded = at_hand(cohort)
-    if loaded is not None:
-        return measure(loaded)
-    path = results_root() / cohort / "fingerprint.json"
-    if not path.is_file():
-        return measure(load_cohort(cohort))
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
+    names = list(stacked["row"].unique())
+    if main not in names:
+        return pd.DataFrame()
+    tests = {row: tables.paired(stacked, row, main, metric) for row in names if row != main}
+    shown = ("difference", "low", "high", "p_wilcoxon", "patients", "smallest_detectable")
+    return pd.DataFrame(
+        {"comparison": f"{row} - {main}", **{name: getattr(test, name) for name in shown}}
+        for row, test in tests.items()
+    )
 
 
-def measure(cohort: Cohort) -> dict[str, Any]:
-    """Measure a cohort: counts of images, masses and patients, sizes, fill, intensities.
+def main_row(cohort: str, preset: str, name: str) -> str:
+    """Return the name of the paper's own row in an ablation."""
+    if name == "pre-processing":
+        return "as published"
+    return f"{recipes.headline(cohort, preset)[0].frame.size} px"
 
-    Diameters are those of the disc of equal area, as a share of the image's longer side.
-    """
-    masses = cohort.masses
-    rows = [_mass(cohort, case) for case in masses.index]
-    share = np.array([row["share"] for row in rows])
-    fill = np.array([row["fill"] for row in rows])
-    images = cohort.manifest.drop_duplicates("image")
-    sample = [cohort.image(row) for _, row in images.iloc[:: max(1, len(images) // 24)].iterrows()]
-    pixels = np.concatenate([image[image > 0][::101] for image in sample])
-    counts = {
-        column: _counts(masses, column)
-        for column in ("view", "side", "site", "shape", "pathology", "subtype")
+
+def paper_table(content: dict[str, Any]) -> pd.DataFrame:
+    """Set the paper's data beside a cohort's: columns data, masses, patients, role."""
+    facts = published.FACTS
+    rows = [
+        ("private (paper)", facts["training images"].value, "training"),
+        ("private (paper)", facts["test images"].value, "test"),
+        ("INbreast (paper)", facts["INbreast images"].value, "test"),
+    ]
+    table = pd.DataFrame(rows, columns=["data", "masses", "role"])
+    title = recipes.cohort_title(str(content["cohort"]))
+    here = {"data": f"{title} (here)", "masses": content["masses"], "role": "both, by patient"}
+    table = pd.concat([table, pd.DataFrame([here])], ignore_index=True)
+    table["masses"] = table["masses"].astype(int)
+    patients = ["not reported"] * len(rows) + [str(content["patients_with_mass"])]
+    return table.assign(patients=patients)
+
+
+def overview(content: dict[str, Any]) -> pd.DataFrame:
+    """Return what a cohort holds as a table: what, number."""
+    share, fill = content["diameter_share"], content["fill_of_box"]
+    rows = {
+        "mammograms": f"{content['images']:,}",
+        "of them without a mass": f"{content['images_without_mass']:,}",
+        "masses": f"{content['masses']:,}",
+        "patients": f"{content['patients']:,}",
+        "of them with a mass": f"{content['patients_with_mass']:,}",
+        "masses whose pixel spacing is known": f"{content['spacing_known']:,}",
+        "diameter of a mass, % of the image's longer side: median (quartiles)": _spread(share),
+        "share of its box that a mass fills, %: median (quartiles)": _spread(fill),
     }
-    heights, edges = np.histogram(share, bins=BINS)
-    return {
-        "cohort": cohort.name,
-        "manifest_hash": cohort.manifest_hash,
-        "images": len(images),
-        "images_without_mass": len(set(cohort.manifest["image"]) - set(masses["image"])),
-        "masses": len(masses),
-        "patients": int(cohort.manifest["patient"].nunique()),
-        "patients_with_mass": int(masses["patient"].nunique()),
-        "counts": counts,
-        "masses_an_image": _counts_of(masses.groupby("image").size()),
-        "masses_a_patient": _counts_of(masses.groupby("patient").size()),
-        "diameter_share": _spread(share) | {"edges": edges.tolist(), "masses": heights.tolist()},
-        "fill_of_box": _spread(fill),
-        "intensity": {str(q): round(float(np.percentile(pixels, q)), 4) for q in (1, 25, 50, 75, 99)},
-        "spacing_known": int(masses["spacing_mm"].notna().sum()),
-        "dropped": cohort.dropped,
-    }
+    return pd.DataFrame({"what": list(rows), "number": list(rows.values())})
 
 
-def _mass(cohort: Cohort, case: str) -> dict[str, float]:
-    row = cohort.masses.loc[case]
-    area = float(cohort.mask(case).sum())
-    x_min, y_min, x_max, y_max = box_of_row(row)
-    diameter = 2 * np.sqrt(area / np.pi)
-    return {
-        "share": diameter / max(row["height"], row["width"]),
-        "fill": area / ((x_max - x_min) * (y_max - y_min)),
-    }
-
-
-def _spread(values: NDArray[np.float64]) -> dict[str, Any]:
-    quartiles = np.percentile(values, [25, 50, 75])
-    names = ("q1", "median", "q3")
-    return {name: round(float(q), 4) for name, q in zip(names, quartiles, strict=True)}
-
-
-def _counts(masses: pd.DataFrame, column: str) -> dict[str, int]:
-    known = masses[column].astype(object).where(masses[column].notna(), "unknown")
-    return {str(name): int(n) for name, n in known.value_counts().items()}
-
-
-def _counts_of(sizes: pd.Series) -> dict[str, int]:
-    return {str(size): int(n) for size, n in sizes.value_counts().sort_index().items()}
+def _spread(values: dict[str, Any]) -> str:
+    q1, median, q3 = (100 * values[name] for name in ("q1", "median", "q3"))
+    return f"{median:.1f} ({q1:.1f} to {q3:.1f})"
 
 
 def counts_table(content: dict[str, Any]) -> pd.DataFrame:
-    """Return the counts of a fingerprint as a table: what, value, masses."""
+    """Return the counts of a fingerprint as a table: by, value, masses, patients."""
     rows = [
-        {"by": column, "value": value, "masses": n}
-        for column, counts in content["counts"].items()
-        for value, n in counts.items()
+        {"by": column, "value": value, **counts}
+        for column, values in content["counts"].items()
+        for value, counts in values.items()
     ]
+    table = pd.DataFrame(rows)
+    return table.sort_values(["by", "masses"], ascending=[True, False], ignore_index=True)
+
+
+def sharing_table(content: dict[str, Any]) -> pd.DataFrame:
+    """Return how many masses share an image, and a patient: columns masses, images, patients."""
+    images, patients = content["masses_an_image"], content["masses_a_patient"]
+    numbers = sorted({int(n) for n in (*images, *patients)})
+    rows = [(n, images.get(str(n), 0), patients.get(str(n), 0)) for n in numbers]
+    return pd.DataFrame(rows, columns=["masses", "images with so many", "patients with so many"])
+
+
+def size_histogram(content: dict[str, Any]) -> pd.DataFrame:
+    """Return the histogram of diameters: columns low, high (% of the longer side), masses."""
+    edges = 100 * np.array(content["diameter_share"]["edges"])
+    heights = content["diameter_share"]["masses"]
+    return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "masses": heights})
+
+
+def selection_rule(cohort: str) -> str:
+    """Return the rule by which regions of a cohort became masses."""
+    if cohort.startswith("cdd-cesm"):
+        from mammostudy.data.sources.cdd_cesm import RULE
+
+        return f"Masses are {RULE}."
+    return "Every mass of the manifest is used; nothing is dropped."
+
+
+def dropped_table(content: dict[str, Any]) -> pd.DataFrame:
+    """Return what the rule dropped: columns reason, dropped; most first."""
+    table = pd.DataFrame(list(content["dropped"].items()), columns=["reason", "dropped"])
+    return table.sort_values("dropped", ascending=False, ignore_index=True)
+
+
+def split_table(content: dict[str, Any], cohort: str, preset: str) -> pd.DataFrame:
+    """Return patients and masses of each part, for the folds of a preset.
+
+    Columns: fold, part, patients, masses, and the share of masses of each stratum in %.
+    """
+    folds = recipes.preset(preset).folds
+    rows = []
+    for row in content["splits"]:
+        if row["fold"] in folds:
+            total = max(row["masses"], 1)
+            balance = {f"{name}, %": 100 * n / total for name, n in row["strata"].items()}
+            plain = {name: row[name] for name in ("fold", "part", "patients", "masses")}
+            rows.append(plain | balance)
     return pd.DataFrame(rows)
 
 
-def split_table(cohort: str, preset: str) -> pd.DataFrame:
-    """Return patients and masses of each part by fold, as the records or the data say."""
-    named = {"cGAN": recipes.headline(cohort, preset)[: len(recipes.preset(preset).folds)]}
-    out = []
-    for record in tables.records_of(named, preset)["cGAN"]:
-        for part, cases in record.content["split"].items():
-            out.append({"fold": record.spec.split.fold, "part": part, "masses": len(cases)})
-    return pd.DataFrame(out)
+def grey_table(content: dict[str, Any]) -> pd.DataFrame:
+    """Return mean grey-value histograms after each step: columns step, value, share (%)."""
+    centres = (np.arange(prints.GREY_BINS) + 0.5) / prints.GREY_BINS
+    return pd.concat(
+        [
+            pd.DataFrame({"step": step, "value": centres, "share": 100 * np.array(shares)})
+            for step, shares in content["frame_intensity"].items()
+        ],
+        ignore_index=True,
+    )
 
 
 def steps_of(cohort: str, case: str | None = None, size: int = 256) -> dict[str, NDArray[Any]]:
@@ -201,24 +231,88 @@ def steps_of(cohort: str, case: str | None = None, size: int = 256) -> dict[str,
     Returns:
         float32 ``(size, size)`` by step: framed, denoised, equalised, as published.
     """
-    from mammostudy.data.frames import frame_sample
-
     loaded = at_hand(cohort)
     if loaded is None:
         return {}
-    sample = loaded.sample(case or typical_case(loaded))
-    steps = {
-        "framed and resized": Preprocessing(denoise_sigma=0.0, equalise=False),
-        "Gaussian, sigma 0.5": Preprocessing(equalise=False),
-        "equalised": Preprocessing(denoise_sigma=0.0),
-        "both, as published": Preprocessing(),
-    }
+    sample = loaded.sample(case or typical_case(loaded.masses))
     frame = Frame(size=size)
-    return {name: frame_sample(sample, frame, step)[0] for name, step in steps.items()}
+    return {name: frame_sample(sample, frame, step)[0] for name, step in prints.STEPS.items()}
 
 
-def typical_case(cohort: Cohort) -> str:
+def typical_case(masses: pd.DataFrame) -> str:
     """Return the mass whose box has the median area: a rule, so that no one picks the example."""
-    masses = cohort.masses
     area = (masses["x_max"] - masses["x_min"]) * (masses["y_max"] - masses["y_min"])
     return str(area.sort_values().index[len(area) // 2])
+
+
+def mammograms(cohort: str) -> dict[str, NDArray[np.uint8]]:
+    """Return a mammogram of each site and view, the mass of median box outlined, by title.
+
+    Returns:
+        uint8 ``(h, w, 3)``; at most four, empty without the data.
+    """
+    loaded = at_hand(cohort)
+    if loaded is None:
+        return {}
+    out = {}
+    for (site, view), masses in list(loaded.masses.groupby(["site", "view"]))[:4]:
+        sample = loaded.sample(typical_case(masses))
+        out[f"{site}, {view}"] = outline_overlay(sample.image, sample.mask, thickness=2)
+    return out
+
+
+def shapes(cohort: str, size: int = 192) -> dict[str, NDArray[np.uint8]]:
+    """Return a mass of each known shape in its loose square frame, outlined, by shape.
+
+    The mass of median box stands for its shape; empty without the data.
+    """
+    loaded = at_hand(cohort)
+    if loaded is None:
+        return {}
+    return {
+        str(shape): _outlined(loaded, typical_case(masses), size)
+        for shape, masses in loaded.masses.groupby("shape")
+    }
+
+
+def _outlined(cohort: Cohort, case: str, size: int) -> NDArray[np.uint8]:
+    frame = Frame(size=size, aspect="square", truth="target")
+    steps = prints.STEPS["framed and resized"]
+    image, mask, _ = frame_sample(cohort.sample(case), frame, steps)
+    return outline_overlay(image, mask)
+
+
+def meaning(
+    content: dict[str, Any], cohort: str, preset: str, tests: dict[str, pd.DataFrame]
+) -> str:
+    """Say what the counts and the ablations mean.
+
+    Args:
+        content: the fingerprint.
+        cohort: of the page.
+        preset: of the page.
+        tests: :func:`ablation_tests` by ablation.
+    """
+    masses, patients = content["masses"], content["patients_with_mass"]
+    alone = content["masses_an_image"].get("1", 0)
+    images = sum(content["masses_an_image"].values())
+    split = split_table(content, cohort, preset)
+    smallest = split.loc[split["part"] == "test", "patients"].min()
+    sentences = [
+        f"{words.count(masses, 'mass')} come from {words.count(patients, 'patient')}, "
+        f"{masses / patients:.1f} of each on average, so the patient is the unit of every interval.",
+        f"Of the images with a mass, {100 * alone / images:.0f} % show a single one; "
+        "in the others a frame may show company.",
+        f"The smallest test part holds {words.count(int(smallest), 'patient')}.",
+    ]
+    for name, table in tests.items():
+        sentences += [_effect(name, row) for row in table.to_dict("records")]
+    return words.paragraph(sentences)
+
+
+def _effect(name: str, row: dict[Any, Any]) -> str:
+    change = words.interval(row["difference"], row["low"], row["high"])
+    if row["low"] > 0 or row["high"] < 0:
+        verb = "raises" if row["difference"] > 0 else "lowers"
+        return f"{name.capitalize()}: {row['comparison']} {verb} Dice by {change}."
+    return f"{name.capitalize()}: {row['comparison']} makes no sure difference, {change} in Dice."

@@ -41,9 +41,9 @@ class Preset(BaseModel):
 
 PRESETS: Final = {
     "smoke": Preset(size=64, width=4, levels=6, iterations=6, folds=(0,), seeds=(0,)),
-    "quick": Preset(size=128, width=16, levels=7, iterations=240, folds=(0,), seeds=(0,)),
+    "quick": Preset(size=128, width=16, levels=7, iterations=200, folds=(0,), seeds=(0,)),
     "reference": Preset(
-        size=128, width=16, levels=7, iterations=600, folds=(0, 1, 2), seeds=(0, 1, 2)
+        size=128, width=16, levels=7, iterations=300, folds=(0, 1, 2), seeds=(0, 1, 2)
     ),
     "paper": Preset(
         size=256, width=32, levels=8, iterations=4200, folds=(0, 1, 2), seeds=(0, 1, 2)
@@ -156,7 +156,9 @@ def baselines(spec: RunSpec) -> list[RunSpec]:
     return [plain.changed(model__name=name) for name in BASELINES]
 
 
-def folds_of(cohort: str, preset_name: str, variant: str = "paper", **changes: Any) -> list[RunSpec]:
+def folds_of(
+    cohort: str, preset_name: str, variant: str = "paper", **changes: Any
+) -> list[RunSpec]:
     """Return a variant's runs over the folds of a preset, each fold with a seed of its own."""
     return [
         recipe(cohort, preset_name, variant, split__fold=fold, seed=fold, **changes)

@@ -31,8 +31,8 @@ def predict_probabilities(
     """
     model.eval()
     outputs = []
-    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+    with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         for start in range(0, len(images), batch):
             outputs.append(probability(model(images[start : start + batch])).mean(dim=1))
-    return torch.cat(outputs).numpy().astype(np.float32)
+    return torch.cat(outputs).cpu().numpy().astype(np.float32)

@@ -93,7 +93,9 @@ class Supervised:
 
 
 class Adversarial(Supervised):
-    """The paper's cGAN: ``G: -log D(x, G(x)) + lambda * overlap``, ``D: -log D(x, y) - log(1 - D(x, G(x)))``.
+    """The paper's cGAN.
+
+    G descends ``-log D(x, G(x)) + lambda * overlap``, D ``-log D(x, y) - log(1 - D(x, G(x)))``.
 
     Args:
         generator: as for :class:`Supervised`.

@@ -1,0 +1,153 @@
+"""What the commands do and print."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+
+from rich.console import Console
+from rich.table import Table
+from tqdm.auto import tqdm
+
+from mammostudy.data import manifest
+from mammostudy.data.cohort import Cohort, cohort_names, load_cohort
+from mammostudy.data.splits import check_duplicates, check_leakage, split_cases
+from mammostudy.doctor import Finding
+from mammostudy.errors import DataError, SpecError
+from mammostudy.paths import store_root
+
+CHAPTERS = ("data", "cropping", "losses", "postprocessing", "failures", "claims")
+
+
+def run_chapters(
+    chapters: Sequence[str],
+    cohort: str,
+    preset: str,
+    *,
+    workers: int | None = None,
+    fresh: bool = False,
+    kept: bool = False,
+) -> None:
+    """Train what chapters need and say what was run.
+
+    Args:
+        chapters: names of :data:`CHAPTERS`; none means all.
+        cohort: the cohort.
+        preset: how much to spend.
+        workers: runs at once; None lets the machine decide.
+        fresh: drop the local records, weights and checkpoints of these runs first.
+        kept: copy the records to ``results`` afterwards.
+
+    Raises:
+        SpecError: a chapter or preset is unknown.
+        DataError: the cohort is not at hand.
+    """
+    from mammostudy.runs.execute import ensure, missing
+    from mammostudy.runs.keep import keep
+
+    if unknown := sorted(set(chapters) - set(CHAPTERS)):
+        msg = f"chapter {unknown[0]!r} is unknown; use {', '.join(CHAPTERS)}"
+        raise SpecError(msg)
+    loaded = load_cohort(cohort)
+    listed = [
+        spec
+        for chapter in chapters or CHAPTERS
+        for spec in import_module(f"mammostudy.study.{chapter}").specs(cohort, preset)
+    ]
+    specs = list(dict.fromkeys(listed))
+    if fresh:
+        for spec in specs:
+            _forget(spec.key(loaded.manifest_hash), spec.training_key(loaded.manifest_hash), cohort)
+    print(f"{cohort}, {preset}: {len(specs)} runs, {len(missing(specs))} of them to do")
+    records = ensure(specs, workers=workers, progress=True)
+    for record in records:
+        if record.status == "diverged":
+            print(f"  {record.key}: diverged, {record.content['diverged_with']}")
+    if kept:
+        print(f"{len(keep(records))} new records under results/{cohort}")
+
+
+def _forget(key: str, training_key: str, cohort: str) -> None:
+    store = store_root()
+    shutil.rmtree(store / "records" / cohort / key, ignore_errors=True)
+    for path in (
+        store / "weights" / f"{training_key}.safetensors",
+        store / "weights" / f"{training_key}.history",
+        store / "checkpoints" / f"{training_key}.pt",
+    ):
+        path.unlink(missing_ok=True)
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    """Print the doctor's report as a table, and how many findings want mending."""
+    table = Table("", "what", "found", "to mend")
+    ill = 0
+    for finding in findings:
+        ill += not finding.well
+        table.add_row("ok" if finding.well else "--", finding.subject, finding.found, finding.mend)
+    console = Console(soft_wrap=False)
+    console.print(table)
+    console.print(f"{ill} finding(s) to mend" if ill else "all is well")
+
+
+def list_cohorts() -> None:
+    """Print each cohort's name and how many masses of how many patients are found."""
+    for name in cohort_names():
+        try:
+            cohort = load_cohort(name)
+        except DataError as error:
+            print(f"{name}: {error}")
+            continue
+        patients = cohort.masses["patient"].nunique()
+        print(f"{name}: {len(cohort)} masses, {patients} patients")
+
+
+def build_cohort(name: str) -> None:
+    """Write a cohort's manifest into the local store and print what was dropped, by reason."""
+    cohort = load_cohort(name)
+    path = store_root() / "manifests" / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write_manifest(cohort.manifest, path)
+    patients = cohort.masses["patient"].nunique()
+    print(f"{name}: {len(cohort)} masses, {patients} patients")
+    for reason, count in cohort.dropped.items():
+        print(f"  dropped {count}: {reason}")
+    print(path)
+
+
+def check_cohort(name: str) -> None:
+    """Read every image and mask of a cohort, and check the first split for leaks.
+
+    Raises:
+        DataError: with every case that cannot be used.
+    """
+    cohort = load_cohort(name)
+    faults = list(_faults(cohort))
+    if faults:
+        listed = "\n  ".join(faults)
+        msg = f"{name}: {len(faults)} case(s) cannot be used:\n  {listed}"
+        raise DataError(msg)
+    folds = min(5, cohort.masses["patient"].nunique())
+    split = split_cases(cohort.masses, folds=folds)
+    check_leakage(cohort, split)
+    by_patient = cohort.masses.groupby("patient")["case"].apply(list)
+    if len(by_patient) < 200:
+        check_duplicates(cohort, {str(p): cases for p, cases in by_patient.items()})
+    print(f"{name}: {len(cohort)} masses read; no patient and no image crosses a split")
+
+
+def _faults(cohort: Cohort) -> Iterable[str]:
+    for case in tqdm(cohort.masses.index, "reading", disable=None):
+        try:
+            cohort.sample(case)
+        except DataError as error:
+            yield str(error)
+
+
+def describe_cohort(name: str) -> None:
+    """Print a cohort's fingerprint as JSON."""
+    from mammostudy.study.data import fingerprint
+
+    print(json.dumps(fingerprint(name), indent=1))

@@ -1,0 +1,119 @@
+"""What is installed, what is found, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from typing import Final
+
+from mammostudy.errors import DataError
+from mammostudy.paths import data_root, project_root, results_root, store_root
+
+EXTRAS: Final = {
+    "book": ("jupyter-book", "papermill", "ipykernel"),
+    "dicom": ("python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg"),
+    "test": ("pytest", "mypy", "ruff", "monai", "torchmetrics", "hypothesis"),
+}
+CORE: Final = (
+    "torch",
+    "torchvision",
+    "opencv-python-headless",
+    "scikit-image",
+    "pydicom",
+    "pandas",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: what was looked at, whether it is well, what was found, the mend."""
+
+    subject: str
+    well: bool
+    found: str
+    mend: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Look at packages, folders, cohorts, records and models.
+
+    Yields:
+        A finding each; nothing is changed, and nothing is trained or downloaded.
+    """
+    yield Finding("Python", True, f"{platform.python_version()}, {os.cpu_count()} cores")
+    for package in CORE:
+        yield _package(package, "pip install -e .")
+    for extra, packages in EXTRAS.items():
+        for package in packages:
+            yield _package(package, f"pip install -e '.[{extra}]'")
+    yield _device()
+    yield _project()
+    yield from _cohorts()
+    yield from _records()
+
+
+def _package(name: str, mend: str) -> Finding:
+    try:
+        return Finding(name, True, metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return Finding(name, False, "not installed", mend)
+
+
+def _device() -> Finding:
+    if find_spec("torch") is None:
+        return Finding("device", False, "torch is not installed", "pip install -e .")
+    from mammostudy.training.devices import device
+
+    return Finding("device", True, str(device()))
+
+
+def _project() -> Finding:
+    root = project_root()
+    if (root / "study.yaml").is_file():
+        return Finding("project", True, "study.yaml found")
+    return Finding(
+        "project", False, "no study.yaml above the working folder", "run from the project's folder"
+    )
+
+
+def _cohorts() -> Iterator[Finding]:
+    from mammostudy.data.cohort import cohort_names, load_cohort
+    from mammostudy.data.sources import phantom
+
+    root = data_root()
+    if root is None:
+        yield Finding("data folder", False, "not set", "export MAMMOSTUDY_DATA=FOLDER or DATA=")
+    elif not root.is_dir():
+        yield Finding("data folder", False, f"{root}: no such folder", "set MAMMOSTUDY_DATA anew")
+    else:
+        yield Finding("data folder", True, str(root))
+    for name in cohort_names():
+        if name.startswith("phantom"):
+            folder = store_root() / "data" / f"{name}-{phantom.VERSION}"
+            made = "made" if folder.is_dir() else "not yet made (made on first use, in seconds)"
+            yield Finding(f"cohort {name}", True, made)
+            continue
+        try:
+            cohort = load_cohort(name)
+            patients = cohort.masses["patient"].nunique()
+            yield Finding(f"cohort {name}", True, f"{len(cohort)} masses, {patients} patients")
+        except DataError as error:
+            yield Finding(f"cohort {name}", False, str(error), "set MAMMOSTUDY_DATA or --root")
+
+
+def _records() -> Iterator[Finding]:
+    from mammostudy.inference import study_records
+    from mammostudy.runs.store import local_records
+
+    for name, root in (("committed records", results_root()), ("local records", local_records())):
+        count = len(list(root.glob("*/[!.]*/record.json")))
+        yield Finding(name, True, str(count))
+    newest = next(study_records(), None)
+    if newest is None:
+        yield Finding("model for predict", False, "none", "mammostudy run losses --preset quick")
+    else:
+        yield Finding("model for predict", True, f"{newest.key}, trained on {newest.spec.cohort}")

@@ -1,0 +1,231 @@
+"""One mammogram in, one mass segmented: the model of the newest ``study`` record at work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mammostudy.data import dicom
+from mammostudy.data.cache import write_atomically
+from mammostudy.errors import DataError
+from mammostudy.imaging.framing import Box, check_box, crop_and_resize, frame_box, paste_back
+from mammostudy.imaging.overlays import outline_overlay
+from mammostudy.imaging.postprocessing import postprocess
+from mammostudy.imaging.preprocessing import preprocess
+from mammostudy.paths import results_root
+from mammostudy.runs.store import Record, local_records, read_record, weights_path
+
+OUTPUTS = ("mask.png", "overlay.png", "prediction.json")
+NOT_CLINICAL = "research only; not a medical device"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A segmented mass.
+
+    Attributes:
+        box: the given box, half-open pixels.
+        mask: bool ``(h, w)``, in the image's own grid.
+        image: float32 ``(h, w)`` in [0, 1], as the model was shown it before framing.
+        record: the run whose model made it.
+        postprocessing: steps applied, chosen on the record's validation part.
+        spacing_mm: of the image's pixels, or None where unknown.
+    """
+
+    box: Box
+    mask: NDArray[np.bool_]
+    image: NDArray[np.float32]
+    record: Record
+    postprocessing: tuple[str, ...]
+    spacing_mm: float | None
+
+    @property
+    def area_px(self) -> int:
+        """Pixels of the mask."""
+        return int(self.mask.sum())
+
+    @property
+    def area_mm2(self) -> float | None:
+        """Area in square millimetres, or None where the spacing is unknown."""
+        return None if self.spacing_mm is None else self.area_px * self.spacing_mm**2
+
+    def summary(self) -> dict[str, Any]:
+        """Return what ``prediction.json`` holds; nothing of it names a person or a file."""
+        spec = self.record.spec
+        return {
+            "box": list(self.box),
+            "area_px": self.area_px,
+            "area_mm2": self.area_mm2,
+            "image_height": self.mask.shape[0],
+            "image_width": self.mask.shape[1],
+            "model": self.record.key,
+            "variant": spec.variant,
+            "trained_on": spec.cohort,
+            "trained_iterations": spec.optimiser.iterations,
+            "postprocessing": list(self.postprocessing),
+            "box_from": "user",
+            "note": NOT_CLINICAL,
+        }
+
+
+def study_records() -> Iterator[Record]:
+    """Yield completed ``study`` records whose weights are in the local store, newest first."""
+    found = []
+    for root in (results_root(), local_records()):
+        for path in root.glob("*/[!.]*/record.json"):
+            record = read_record(path.parent)
+            trained = weights_path(str(record.content["training_key"])).is_file()
+            if record.spec.variant == "study" and record.status == "completed" and trained:
+                found.append(record)
+    return iter(sorted(found, key=lambda r: str(r.provenance["finished"]), reverse=True))
+
+
+def newest_study_record() -> Record:
+    """Return the newest completed ``study`` record with weights.
+
+    Raises:
+        DataError: there is none; the message says how to make one.
+    """
+    record = next(study_records(), None)
+    if record is None:
+        msg = (
+            "no completed `study` run with weights in the local store; make one with "
+            "`mammostudy run losses --preset quick` (phantom) or "
+            "`mammostudy run losses --preset quick --cohort cdd-cesm`"
+        )
+        raise DataError(msg)
+    return record
+
+
+def chosen_steps(record: Record) -> tuple[str, ...]:
+    """Return the post-processing with the better mean Dice on the record's validation part."""
+    cases = record.cases
+    validation = cases[(cases["part"] == "validation") & (cases["box"] == "oracle")]
+    means = validation.groupby("postprocessing")["dice"].mean()
+    best = str(means.idxmax())
+    return () if best == "none" or means["none"] >= means[best] else tuple(best.split("+"))
+
+
+def predict(
+    image: str | Path | NDArray[Any],
+    box: tuple[int, int, int, int] | None = None,
+    *,
+    record: Record | None = None,
+) -> Prediction:
+    """Segment the mass in a box.
+
+    Args:
+        image: path of a DICOM, PNG, JPEG or TIFF mammogram, or float ``(h, w)`` in [0, 1].
+        box: around the mass, half-open pixels ``(x_min, y_min, x_max, y_max)``.
+        record: the run whose model is used; default the newest completed ``study`` record.
+
+    Returns:
+        The mask in the image's own grid, with box, area and model.
+
+    Raises:
+        DataError: the image cannot be read, the box is missing or outside the image, or no
+            trained model is at hand.
+    """
+    pixels, spacing = _pixels(image)
+    if box is None:
+        msg = (
+            "no box given: this edition has no detector; say where the mass is with "
+            "--box x_min,y_min,x_max,y_max (pixels, half-open)"
+        )
+        raise DataError(msg)
+    known = check_box(box, (pixels.shape[0], pixels.shape[1]))
+    record = record or newest_study_record()
+    steps = chosen_steps(record)
+    return Prediction(known, _segment(pixels, known, record, steps), pixels, record, steps, spacing)
+
+
+def _pixels(image: str | Path | NDArray[Any]) -> tuple[NDArray[np.float32], float | None]:
+    if not isinstance(image, (str, Path)):
+        array = np.asarray(image, dtype=np.float32)
+        if array.ndim != 2 or not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+            msg = "image: an array must be (h, w) with finite values in [0, 1]"
+            raise DataError(msg)
+        return array, None
+    path = Path(image)
+    if not path.is_file():
+        msg = f"{path}: no such image"
+        raise DataError(msg)
+    if dicom.is_dicom(path):
+        read = dicom.read_dicom(path)
+        return read.image, read.spacing_mm
+    return dicom.read_image(path), None
+
+
+def _segment(
+    image: NDArray[np.float32], box: Box, record: Record, steps: tuple[str, ...]
+) -> NDArray[np.bool_]:
+    import torch
+    from safetensors.torch import load_model
+
+    from mammostudy.runs.segmenters import THRESHOLD, as_tensor, build_model
+    from mammostudy.training.prediction import predict_probabilities
+
+    spec = record.spec
+    shape = (image.shape[0], image.shape[1])
+    frame = spec.frame
+    framed = frame_box(box, shape, strategy=frame.strategy, scale=frame.scale, aspect=frame.aspect)
+    shown = preprocess(
+        crop_and_resize(image, framed, frame.size), **spec.preprocessing.model_dump()
+    )
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(spec)
+    load_model(model, weights_path(str(record.content["training_key"])))
+    tensor = as_tensor(shown[None], spec.model.channels)
+    mask = predict_probabilities(model, tensor, seed=spec.seed)[0] >= THRESHOLD
+    pasted: NDArray[np.bool_] = paste_back(postprocess(mask, steps), framed, shape)
+    return pasted
+
+
+def save_prediction(prediction: Prediction, folder: Path, source: Path | None = None) -> list[Path]:
+    """Write ``mask.png`` (0 and 255, the image's grid), ``overlay.png`` and ``prediction.json``.
+
+    File names and content carry nothing of the source's name; its content is named by hash.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    summary = prediction.summary()
+    if source is not None:
+        summary["image_sha256"] = hashlib.sha256(source.read_bytes()).hexdigest()
+    x_min, y_min, x_max, y_max = prediction.box
+    overlay = outline_overlay(prediction.image, prediction.mask)
+    bgr = cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR)
+    cv2.rectangle(bgr, (x_min, y_min), (x_max - 1, y_max - 1), (255, 255, 255), 1)
+    mask = prediction.mask.astype(np.uint8) * 255
+    text = json.dumps(summary, indent=1) + "\n"
+    paths = [folder / name for name in OUTPUTS]
+    try:
+        write_atomically(paths[0], lambda partial: cv2.imwrite(str(partial), mask))
+        write_atomically(paths[1], lambda partial: cv2.imwrite(str(partial), bgr))
+        write_atomically(paths[2], lambda partial: partial.write_text(text))
+    except OSError as error:
+        msg = f"{folder}: cannot be written ({error.strerror}); choose another --out"
+        raise DataError(msg) from None
+    return paths
+
+
+def parse_box(text: str) -> Box:
+    """Read ``x_min,y_min,x_max,y_max``.
+
+    Raises:
+        DataError: the text is not four whole numbers.
+    """
+    try:
+        x_min, y_min, x_max, y_max = (int(word) for word in text.split(","))
+    except ValueError:
+        msg = f"--box {text!r}: give four whole numbers, x_min,y_min,x_max,y_max"
+        raise DataError(msg) from None
+    return x_min, y_min, x_max, y_max

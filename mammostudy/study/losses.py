@@ -23,8 +23,8 @@ def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
         L1: recipes.replicates(cohort, preset, loss__overlap="l1"),
         RELEASED: [recipes.recipe(cohort, preset, "released")],
         PLAIN: recipes.replicates(cohort, preset, loss__adversarial_weight=0.0),
-        UNET: [recipes.recipe(cohort, preset, model__name="unet", loss__adversarial_weight=0.0)],
-        STUDY: [recipes.recipe(cohort, preset, "study")],
+        UNET: recipes.folds_of(cohort, preset, model__name="unet", loss__adversarial_weight=0.0),
+        STUDY: recipes.folds_of(cohort, preset, "study"),
     }
 
 

@@ -26,7 +26,7 @@ check: $(INSTALLED)
 	$(BIN)/nbstripout --keep-id --verify book/chapters/*.ipynb
 
 reference: $(INSTALLED)
-	$(BIN)/mammostudy run --cohort cdd-cesm --preset reference
+	$(BIN)/mammostudy run --cohort cdd-cesm --preset reference --keep
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -149,11 +148,7 @@ def missing_specs(needs: Iterable[Needs]) -> list[Spec]:
 
 
 def train(specs: Sequence[Any]) -> None:
-    """Make the records of ``specs``, one run at a time; a failed run leaves a record of it."""
-    from mammostudy.runs.execute import execute, label_of
+    """Make the records of ``specs`` with bars for progress; a failed run leaves a record of it."""
+    from mammostudy.runs.execute import ensure
 
-    began = time.perf_counter()
-    for number, spec in enumerate(specs, start=1):
-        minutes = (time.perf_counter() - began) / 60
-        print(f"run {number} of {len(specs)}, {minutes:.1f} min: {label_of(spec)}", flush=True)
-        execute(spec)  # on a terminal it shows a bar with losses and the time left
+    ensure(specs, progress=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -95,6 +96,11 @@ class Page:
     def executed(self) -> Path:
         """The executed copy that the book shows, relative to the project."""
         return EXECUTED / f"{self.name}.ipynb"
+
+
+def read_claims_text(root: Path) -> str:
+    """Return the claims of ``study.yaml`` as text that changes when one of them does."""
+    return json.dumps(_parse(root / STUDY_FILE).claims, sort_keys=True, default=str)
 
 
 def _text(value: object) -> str | None:

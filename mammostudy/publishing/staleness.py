@@ -9,9 +9,10 @@ from typing import Any
 
 from mammostudy.publishing.needs import Needs, module_file
 from mammostudy.publishing.notebooks import read_template
-from mammostudy.publishing.pages import Page
+from mammostudy.publishing.pages import Page, read_claims_text
 from mammostudy.study.recipes import cohort_title
 
+CLAIMS = "claims"  # the chapter that judges the claims of study.yaml
 RUNNER_VERSION = 1  # raise when execution changes what a copy holds
 
 
@@ -20,7 +21,8 @@ def page_key(root: Path, page: Page, needs: Needs) -> str:
 
     That is: the template's cells without outputs, the parameters, the manifest of its cohort, its
     runs (whose keys hold spec and recipe versions) and their records, the versions of the recipes
-    its chapter lists, and the chapter's own two modules. Package versions and commits do not count.
+    its chapter lists, and the chapter's own two modules; for the claims page also the claims.
+    Package versions and commits do not count.
     """
     template = read_template(root, page)
     parts: dict[str, Any] = {
@@ -33,6 +35,7 @@ def page_key(root: Path, page: Page, needs: Needs) -> str:
         "records": needs.records_digest(),
         "recipes": sorted(needs.recipes.items()),
         "modules": [_source(page.notebook, room) for room in ("study", "figures")],
+        "claims": read_claims_text(root) if page.notebook == CLAIMS else None,
         "title": cohort_title(page.cohort) if page.cohort else None,
     }
     text = json.dumps(parts, sort_keys=True, default=str)

@@ -189,6 +189,15 @@ def test_a_recipe_listed_by_a_chapter_counts(cohorts, world, tmp_path, monkeypat
     sys.modules.pop("a_recipe", None)
 
 
+def test_a_changed_claim_runs_the_claims_page_only(cohorts):
+    cohorts.notebook("claims", parameters="n: int = 1")
+    cohorts.page("verdicts", "claims")
+    refresh(cohorts)
+    study = cohorts.root / "study.yaml"
+    study.write_text(study.read_text() + "claims: {dice-beats-l1: {text: Dice wins.}}\n")
+    assert list(refresh(cohorts).executed) == ["verdicts"]
+
+
 def test_a_record_that_changed_runs_the_pages_that_show_it(cohorts, world, tmp_path):
     refresh(cohorts)
     spec = FakeSpec("r1")

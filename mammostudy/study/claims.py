@@ -8,7 +8,8 @@ Holm's correction over the claims judged together, and on the sign of every pair
   trainings says the opposite;
 - contradicted: the interval lies wholly below the margin;
 - undecided: anything else, with the patients used and the smallest difference that could have
-  been seen;
+  been seen (by a two-sided test at 5 %, with 80 % power); so is a claim whose runs have not
+  converged, whatever their interval says;
 - not testable here: with the reason.
 """
 
@@ -27,10 +28,15 @@ from mammostudy.evaluation.statistics import PairedTest, holm
 from mammostudy.paths import project_root
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record
-from mammostudy.study import cropping, losses, recipes, tables
+from mammostudy.study import cropping, losses, published, recipes, tables, words
+from mammostudy.study.verdicts import meaning, points, untested_table, verdict_table
 
+__all__ = ["meaning", "untested_table", "verdict_table"]
+
+RECIPES = ("mammostudy.study.verdicts",)
 LEVEL = 0.05
 SEEDS_NEEDED = 3
+NUMBERS = ("margin", "difference", "low", "high", "p", "patients", "smallest", "trainings")
 
 
 class Claim(BaseModel):
@@ -113,43 +119,47 @@ def judge(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> p
     """Judge the claims on a cohort.
 
     Returns:
-        A row a claim: claim, source, cohort, metric, margin, difference, low, high, p (Holm),
-        patients, smallest (difference that could have been seen with 80 % power), trainings,
-        verdict, reason.
+        A row a claim: name, claim, source, cohort, metric, margin, difference, low, high, p
+        (Holm), patients, smallest (difference that could have been seen with 80 % power),
+        trainings (pairs of them), verdict, reason.
     """
     claims = read_claims() if claims is None else claims
     rows = [_measure(name, claim, cohort, preset) for name, claim in claims.items()]
     tested = [row for row in rows if row["test"] is not None]
-    if tested:
-        corrected = holm([row["test"].p_permutation for row in tested])
-        for row, p in zip(tested, corrected, strict=True):
-            row["p"] = float(p)
-    return pd.DataFrame([_judged(row, claims[row["name"]], cohort) for row in rows])
+    corrected = holm([row["test"].p_permutation for row in tested])
+    for row, p in zip(tested, corrected, strict=True):
+        row["p"] = float(p)
+    columns = ["name", "claim", "source", "cohort", "metric", *NUMBERS, "verdict", "reason"]
+    judged = [_judged(row, claims[row["name"]], cohort) for row in rows]
+    return pd.DataFrame(judged).reindex(columns=columns)
 
 
 def _measure(name: str, claim: Claim, cohort: str, preset: str) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": name, "test": None, "reason": claim.unknown, "p": None}
+    """Compare a claim's two rows; without a test, ``reason`` says why."""
+    row: dict[str, Any] = {"name": name, "test": None, "reason": claim.unknown, "cautions": []}
     if claim.unknown is not None or claim.a is None or claim.b is None:
         return row
-    compared = arms(cohort, preset)
-    found = {arm: tables.records_of({arm: compared[arm][0]}, preset)[arm] for arm in _pair(claim)}
+    compared = {arm: arms(cohort, preset)[arm] for arm in (claim.a, claim.b)}
+    found = {
+        arm: tables.records_of({arm: listed}, preset)[arm] for arm, (listed, _) in compared.items()
+    }
     if absent := [arm for arm in found if not found[arm]]:
-        return row | {"reason": f"not run on this cohort and preset: {', '.join(absent)}"}
-    if unsettled := _unsettled(found):
-        row["caution"] = f"not converged: {', '.join(unsettled)}"
+        return row | {"reason": f"not run on this cohort and preset: {words.listed(absent)}"}
     stacked = pd.concat(
         [
             tables.chosen(tables.rows_of({arm: found[arm]}), postprocessing=compared[arm][1])
             for arm in found
         ]
     )
-    test = tables.paired(stacked, claim.a, claim.b, claim.metric)
     trainings = tables.seed_differences(stacked, claim.a, claim.b, claim.metric)
-    return row | {"test": test, "trainings": trainings}
-
-
-def _pair(claim: Claim) -> tuple[str, str]:
-    return str(claim.a), str(claim.b)
+    if trainings.empty:
+        return row | {"reason": "no test case has been predicted by both rows yet"}
+    missing = {arm: len(compared[arm][0]) - len(found[arm]) for arm in found}
+    row["cautions"] = [
+        f"{n} of {len(compared[arm][0])} runs of {arm!r} not run" for arm, n in missing.items() if n
+    ]
+    test = tables.paired(stacked, claim.a, claim.b, claim.metric)
+    return row | {"test": test, "trainings": trainings, "unsettled": _unsettled(found)}
 
 
 def _unsettled(found: dict[str, list[Record]]) -> list[str]:
@@ -158,6 +168,7 @@ def _unsettled(found: dict[str, list[Record]]) -> list[str]:
 
 def _judged(row: dict[str, Any], claim: Claim, cohort: str) -> dict[str, Any]:
     said: dict[str, Any] = {
+        "name": row["name"],
         "claim": claim.text,
         "source": claim.source,
         "cohort": recipes.cohort_title(cohort),
@@ -167,7 +178,12 @@ def _judged(row: dict[str, Any], claim: Claim, cohort: str) -> dict[str, Any]:
     test: PairedTest = row["test"]
     trainings = row["trainings"]
     verdict, reason = verdict_of(test, row["p"], claim.margin, trainings)
-    caution = f"; {row['caution']}" if row.get("caution") else ""
+    if row["unsettled"]:
+        reason = (
+            f"{words.listed(row['unsettled'])} not converged, so in no ranking; "
+            f"the numbers alone would read {verdict!r}"
+        )
+        verdict = "undecided"
     return said | {
         "metric": claim.metric,
         "margin": claim.margin,
@@ -179,7 +195,7 @@ def _judged(row: dict[str, Any], claim: Claim, cohort: str) -> dict[str, Any]:
         "smallest": test.smallest_detectable,
         "trainings": len(trainings),
         "verdict": verdict,
-        "reason": reason + caution,
+        "reason": "; ".join([reason, *row["cautions"]]),
     }
 
 
@@ -204,6 +220,53 @@ def verdict_of(
     if test.low > 0 and opposed:
         return "undecided", f"{opposed} of {len(signs)} pairs of trainings say the opposite"
     return "undecided", (
-        f"with {test.patients} patients a difference of {test.smallest_detectable:.3f} "
-        f"could have been seen"
+        f"with {words.count(test.patients, 'patient')} a difference of "
+        f"{points(test.smallest_detectable)} points could have been seen"
     )
+
+
+def claims_table() -> pd.DataFrame:
+    """Return the claims as listed: claim, source, comparison, metric, margin in points."""
+    rows = []
+    for claim in read_claims().values():
+        judged = claim.unknown is None
+        rows.append(
+            {
+                "claim": claim.text,
+                "source": claim.source,
+                "rows": f"{claim.a} - {claim.b}" if judged else "none",
+                "metric": claim.metric if judged else "none",
+                "margin, points": f"{100 * claim.margin:g}" if judged else "none",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def published_differences() -> pd.DataFrame:
+    """Return what the paper printed for the claims that a printed number bears on.
+
+    Columns: name, claim, test set, difference in points of Dice; no interval was printed.
+    """
+    claims = read_claims()
+    scores = published.segmentation_table()
+    pairs = {
+        "loose-beats-full": (("proposed cGAN", "loose"), ("proposed cGAN", "full")),
+        "loose-beats-tight": (("proposed cGAN", "loose"), ("proposed cGAN", "tight")),
+        "cgan-beats-unet": (("proposed cGAN", "loose"), ("UNet", "loose")),
+    }
+    rows = []
+    for name, (one, other) in pairs.items():
+        for data, part in scores.groupby("dataset", sort=False):
+            dice = part.set_index(["model", "framing"])["dice"]
+            rows.append((name, str(data), float(dice[one] - dice[other])))
+    gain = published.FACTS["post-processing gain"].value
+    rows.append(("post-processing-gains", "not reported", gain))
+    table = pd.DataFrame(rows, columns=["name", "test set", "difference, points of Dice"])
+    table = table[table["name"].isin(claims)]
+    table.insert(1, "claim", [claims[name].text for name in table["name"]])
+    return table.reset_index(drop=True)
+
+
+def rules() -> str:
+    """Return the rules of judging, as the top of this module states them."""
+    return (__doc__ or "").partition("\n")[2].strip()

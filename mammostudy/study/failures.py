@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Final
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from mammostudy.data.frames import frame_sample
+from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record
-from mammostudy.study import recipes, tables
+from mammostudy.study import recipes, tables, words
+from mammostudy.study.fingerprint import at_hand
+
+GOOD: Final = 0.7  # Dice from which on a case counts as no failure
+SMALL, LARGE = 0.67, 1.5  # predicted over true pixels
+KINDS: Final = ("missed", "too small", "too large", "misplaced", "no failure")
+THIRDS: Final = ("smallest third", "middle third", "largest third")
+Picture = NDArray[np.uint8]
 
 
 def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
@@ -26,13 +39,22 @@ def records(cohort: str, preset: str) -> list[Record]:
     return tables.records_of(named(cohort, preset), preset)["cGAN"]
 
 
-def rows(found: list[Record]) -> pd.DataFrame:
+def absent(cohort: str, preset: str, found: Sequence[Record]) -> list[str]:
+    """Return the folds whose run has no record."""
+    have = {record.spec.split.fold for record in found}
+    wanted = [spec.split.fold for spec in specs(cohort, preset)]
+    return [f"fold {fold}" for fold in wanted if fold not in have]
+
+
+def rows(found: Sequence[Record]) -> pd.DataFrame:
     """Return the test rows on oracle boxes before post-processing, worst Dice first.
 
     Further columns: ``mass_share`` (share of the frame that is truth), ``company`` (whether
     another mass shows in the frame), ``kind`` (see :func:`kind_of`).
     """
     stacked = tables.chosen(tables.rows_of({"cGAN": found}))
+    if stacked.empty:
+        return stacked
     side = stacked["diagonal"] / np.sqrt(2)
     stacked = stacked.assign(
         mass_share=stacked["truth_pixels"] / side**2, company=stacked["company_pixels"] > 0
@@ -42,15 +64,32 @@ def rows(found: list[Record]) -> pd.DataFrame:
 
 
 def kind_of(row: pd.Series) -> str:
-    """Name how a case fails: missed, too small, too large, elsewhere, or none below Dice 0.7."""
-    if row["dice"] >= 0.7:
+    """Name how a case fails: missed, too small, too large, misplaced, or none from Dice 0.7 on."""
+    if row["dice"] >= GOOD:
         return "no failure"
     if row["predicted_pixels"] == 0:
         return "missed"
     ratio = row["predicted_pixels"] / row["truth_pixels"]
-    if ratio < 0.67:
+    if ratio < SMALL:
         return "too small"
-    return "too large" if ratio > 1.5 else "misplaced"
+    return "too large" if ratio > LARGE else "misplaced"
+
+
+def kinds_table(stacked: pd.DataFrame) -> pd.DataFrame:
+    """Count the kinds of failure: kind, masses, patients, share of masses (%), mean Dice."""
+    rows = []
+    for kind in KINDS:
+        part = stacked[stacked["kind"] == kind]
+        rows.append(
+            {
+                "kind": kind,
+                "masses": len(part),
+                "patients": part["patient"].nunique(),
+                "% of masses": 100 * len(part) / len(stacked),
+                "mean Dice": part["dice"].mean() if len(part) else "none",
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def by_rule(stacked: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -61,9 +100,14 @@ def by_rule(stacked: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return ordered.loc[list(picks.values())].assign(rule=list(picks))
 
 
+def worst(stacked: pd.DataFrame, most: int = 8) -> pd.DataFrame:
+    """Return the cases of lowest Dice, worst first; the rule is ``kind``."""
+    return stacked.nsmallest(most, "dice").assign(rule=lambda rows: rows["kind"])
+
+
 def cut_masses(stacked: pd.DataFrame, most: int = 4) -> pd.DataFrame:
-    """Return the worst cases whose frame shows a second mass."""
-    return stacked[stacked["company"]].nsmallest(most, "dice")
+    """Return the cases whose frame shows most of another mass; the rule is ``second mass``."""
+    return stacked[stacked["company"]].nlargest(most, "company_pixels").assign(rule="second mass")
 
 
 def company_table(stacked: pd.DataFrame) -> pd.DataFrame:
@@ -72,36 +116,161 @@ def company_table(stacked: pd.DataFrame) -> pd.DataFrame:
     return tables.summarise(labelled, ("dice", "recall", "precision"))
 
 
-def pictures(cohort: str, found: list[Record], cases: list[str]) -> list[dict[str, object]]:
+def with_sizes(stacked: pd.DataFrame, cohort: str) -> pd.DataFrame:
+    """Add ``box_share``, the longer side of the box in % of the image's; NaN without the data.
+
+    A loose frame grows with its mass, so the share of the frame does not tell the mass's size.
+    """
+    loaded = at_hand(cohort)
+    if loaded is None:
+        return stacked.assign(box_share=np.nan)
+    masses = loaded.masses
+    longer = masses[["height", "width"]].max(axis=1)
+    sides = pd.concat(
+        [masses["x_max"] - masses["x_min"], masses["y_max"] - masses["y_min"]], axis=1
+    )
+    share = 100 * sides.max(axis=1).astype(float) / longer
+    return stacked.assign(box_share=stacked["case"].map(share))
+
+
+def size_column(stacked: pd.DataFrame) -> str:
+    """Return the column that tells sizes: ``box_share``, or ``mass_share`` without the data."""
+    return "box_share" if stacked["box_share"].notna().all() else "mass_share"
+
+
+def size_table(stacked: pd.DataFrame) -> pd.DataFrame:
+    """Summarise Dice by thirds of the masses' size, from :func:`with_sizes`.
+
+    Columns: size, from, to (of the column :func:`size_column` names), then those of
+    :func:`mammostudy.study.tables.summarise`.
+    """
+    column = size_column(stacked)
+    thirds = pd.qcut(stacked[column].rank(method="first"), 3, labels=list(THIRDS))
+    labelled = stacked.assign(row=thirds.astype(str))
+    summary = tables.summarise(labelled, ("dice",))
+    ends = labelled.groupby("row")[column].agg(["min", "max"])
+    summary = summary.set_index("row").loc[list(THIRDS)].rename_axis("size").reset_index()
+    summary.insert(1, "from", summary["size"].map(ends["min"]))
+    summary.insert(2, "to", summary["size"].map(ends["max"]))
+    return summary
+
+
+def pictures(cohort: str, found: Sequence[Record], cases: Sequence[str]) -> list[dict[str, Any]]:
     """Return image, truth and prediction of cases in their frames; empty without the data.
 
     Returns:
-        Dicts with ``case``, ``image`` float32 ``(s, s)``, ``truth`` and ``prediction`` bool
-        ``(s, s)``, and ``others`` (bool, every mass in the frame).
+        Dicts with ``case``, ``image`` float32 ``(s, s)``, and bool ``(s, s)``: ``truth`` as the
+        run counts it, ``prediction``, and ``second`` (other masses alone).
     """
-    from mammostudy.data.cohort import load_cohort
-    from mammostudy.data.frames import frame_sample
-    from mammostudy.errors import DataError
-
-    try:
-        loaded = load_cohort(cohort)
-    except DataError:
+    loaded = at_hand(cohort)
+    if loaded is None or not found:
         return []
-    predicted = {case: mask for record in found for case, mask in record.predictions().items()}
-    out: list[dict[str, object]] = []
+    predicted = {
+        case: (mask, record.spec)
+        for record in found
+        for case, mask in record.predictions().items()
+        if case in _tested(record)
+    }
+    out = []
     for case in cases:
-        spec = found[0].spec
+        mask, spec = predicted[case]
         sample = loaded.sample(case)
         image, truth, _ = frame_sample(sample, spec.frame, spec.preprocessing)
-        every = spec.frame.model_copy(update={"truth": "all"})
-        others = frame_sample(sample, every, spec.preprocessing)[1]
+        masks = {}
+        for name in ("target", "all"):
+            frame = spec.frame.model_copy(update={"truth": name})
+            masks[name] = frame_sample(sample, frame, spec.preprocessing)[1]
+        second = masks["all"] & ~masks["target"]
         out.append(
-            {
-                "case": case,
-                "image": image,
-                "truth": truth,
-                "prediction": predicted[case],
-                "others": others,
-            }
+            {"case": case, "image": image, "truth": truth, "prediction": mask, "second": second}
         )
     return out
+
+
+def _tested(record: Record) -> set[str]:
+    """Return a record's test cases: predictions hold validation cases too, of other folds."""
+    cases = record.cases
+    return set(cases.loc[cases["part"] == "test", "case"])
+
+
+def overlays(cohort: str, found: Sequence[Record], picked: pd.DataFrame) -> dict[str, Picture]:
+    """Return overlays of picked cases in the paper's colours, by title; empty without the data."""
+    shown = pictures(cohort, found, picked["case"].tolist())
+    out = {}
+    for row, each in zip(picked.to_dict("records"), shown, strict=False):
+        title = f"{row['rule']}, Dice {row['dice']:.3f}\n{row['case']}"
+        out[title] = agreement_overlay(each["image"], each["truth"], each["prediction"], alpha=0.4)
+    return out
+
+
+def second_masses(cohort: str, found: Sequence[Record], picked: pd.DataFrame) -> pd.DataFrame:
+    """Say what became of the second mass of picked cases; empty without the data.
+
+    Returns:
+        case, Dice, whether the frame cuts the second mass, its share of the frame (%), the share
+        of it that was painted (%), and that of the centre mass (%).
+    """
+    out = []
+    shown = pictures(cohort, found, picked["case"].tolist())
+    for dice, each in zip(picked["dice"], shown, strict=False):
+        second, painted = each["second"], each["prediction"]
+        centre = each["truth"] & ~second
+        border = np.concatenate([second[0], second[-1], second[:, 0], second[:, -1]])
+        out.append(
+            {
+                "case": each["case"],
+                "Dice": dice,
+                "cut by the frame": "yes" if border.any() else "no",
+                "second mass, % of the frame": 100 * second.mean(),
+                "second mass painted, %": _painted(painted, second),
+                "centre mass painted, %": _painted(painted, centre),
+            }
+        )
+    return pd.DataFrame(out)
+
+
+def _painted(painted: NDArray[np.bool_], mass: NDArray[np.bool_]) -> float:
+    return 100 * float((painted & mass).sum()) / max(int(mass.sum()), 1)
+
+
+def meaning(stacked: pd.DataFrame, company: pd.DataFrame, sizes: pd.DataFrame, truth: str) -> str:
+    """Say what the tables mean.
+
+    Args:
+        stacked: from :func:`rows`.
+        company: from :func:`company_table`.
+        sizes: from :func:`size_table`.
+        truth: ``all`` or ``target``, what the runs count as truth.
+    """
+    failed = stacked[stacked["kind"] != "no failure"]
+    share = 100 * len(failed) / len(stacked)
+    sentences = [
+        f"{words.count(len(failed), 'mass')} of {len(stacked)} ({share:.0f} %) score below "
+        f"a Dice of {GOOD}.",
+    ]
+    if len(failed):
+        kind = failed["kind"].value_counts()
+        sentences.append(
+            f"The commonest failure is {kind.index[0]!r}, with {kind.iloc[0]} of them."
+        )
+    sentences += [_apart(sizes, "size", THIRDS[0], THIRDS[-1])]
+    what = {"all": "every mass that a frame shows", "target": "the mass in the middle alone"}[truth]
+    sentences.append(f"Truth is {what}.")
+    dice = company[company["metric"] == "dice"]
+    if set(dice["row"]) == {"alone", "second mass"}:
+        sentences.append(_apart(dice, "row", "second mass", "alone"))
+    else:
+        sentences.append("No two kinds of frames, with and without a second mass, were tested.")
+    return words.paragraph(sentences)
+
+
+def _apart(table: pd.DataFrame, column: str, one: str, other: str) -> str:
+    """Set two means with their intervals side by side, and say whether these overlap."""
+    a, b = (table[table[column] == name].iloc[0] for name in (one, other))
+    overlap = a["low"] <= b["high"] and b["low"] <= a["high"]
+    parts = [
+        f"{r['mean']:.3f} [{r['low']:.3f}, {r['high']:.3f}] ({n})"
+        for r, n in ((a, one), (b, other))
+    ]
+    how = "the intervals overlap" if overlap else "the intervals lie apart"
+    return f"Mean Dice is {parts[0]} against {parts[1]}: {how}."

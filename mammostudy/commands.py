@@ -46,10 +46,12 @@ def run_chapters(
     """
     from mammostudy.runs.execute import ensure, missing
     from mammostudy.runs.keep import keep
+    from mammostudy.study.recipes import preset as known_preset
 
     if unknown := sorted(set(chapters) - set(CHAPTERS)):
         msg = f"chapter {unknown[0]!r} is unknown; use {', '.join(CHAPTERS)}"
         raise SpecError(msg)
+    known_preset(preset)  # an unknown one is refused before a phantom is made
     loaded = load_cohort(cohort)
     listed = [
         spec
@@ -142,6 +144,12 @@ def _faults(cohort: Cohort) -> Iterable[str]:
     for case in tqdm(cohort.masses.index, "reading", disable=None):
         try:
             cohort.sample(case)
+        except DataError as error:
+            yield str(error)
+    others = cohort.manifest[cohort.manifest["x_min"].isna()]
+    for _, row in others.iterrows():
+        try:
+            cohort.image(row)
         except DataError as error:
             yield str(error)
 

@@ -10,7 +10,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import Final
 
-from mammostudy.errors import DataError
+from mammostudy.errors import DataError, StudyError
 from mammostudy.paths import data_root, project_root, results_root, store_root
 
 EXTRAS: Final = {
@@ -102,16 +102,23 @@ def _cohorts() -> Iterator[Finding]:
             patients = cohort.masses["patient"].nunique()
             yield Finding(f"cohort {name}", True, f"{len(cohort)} masses, {patients} patients")
         except DataError as error:
-            yield Finding(f"cohort {name}", False, str(error), "set MAMMOSTUDY_DATA or --root")
+            yield Finding(
+                f"cohort {name}", False, str(error), "export MAMMOSTUDY_DATA=FOLDER or DATA="
+            )
 
 
 def _records() -> Iterator[Finding]:
     from mammostudy.inference import study_records
-    from mammostudy.runs.store import local_records
+    from mammostudy.runs.store import local_records, read_record
 
     for name, root in (("committed records", results_root()), ("local records", local_records())):
-        count = len(list(root.glob("*/[!.]*/record.json")))
-        yield Finding(name, True, str(count))
+        found = list(root.glob("*/[!.]*/record.json"))
+        yield Finding(name, True, str(len(found)))
+        for path in found:
+            try:
+                _ = read_record(path.parent).spec
+            except StudyError as error:
+                yield Finding(name, False, str(error), f"rm -r {path.parent}")
     newest = next(study_records(), None)
     if newest is None:
         yield Finding("model for predict", False, "none", "mammostudy run losses --preset quick")

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mammostudy.data import dicom
-from mammostudy.data.cache import write_atomically
-from mammostudy.errors import DataError
+from mammostudy.errors import DataError, StudyError
 from mammostudy.imaging.framing import Box, check_box, crop_and_resize, frame_box, paste_back
 from mammostudy.imaging.overlays import outline_overlay
 from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.imaging.preprocessing import preprocess
 from mammostudy.paths import results_root
 from mammostudy.runs.store import Record, local_records, read_record, weights_path
+
+if TYPE_CHECKING:
+    from torch import nn
 
 OUTPUTS = ("mask.png", "overlay.png", "prediction.json")
 NOT_CLINICAL = "research only; not a medical device"
@@ -77,15 +80,23 @@ class Prediction:
 
 
 def study_records() -> Iterator[Record]:
-    """Yield completed ``study`` records whose weights are in the local store, newest first."""
+    """Yield completed ``study`` records whose weights are in the local store, newest first.
+
+    Records that cannot be read are passed over; ``mammostudy doctor`` counts them.
+    """
     found = []
     for root in (results_root(), local_records()):
         for path in root.glob("*/[!.]*/record.json"):
-            record = read_record(path.parent)
-            trained = weights_path(str(record.content["training_key"])).is_file()
-            if record.spec.variant == "study" and record.status == "completed" and trained:
-                found.append(record)
-    return iter(sorted(found, key=lambda r: str(r.provenance["finished"]), reverse=True))
+            try:
+                record = read_record(path.parent)
+                usable = record.spec.variant == "study" and record.status == "completed"
+                weights = weights_path(str(record.content["training_key"]))
+                finished = str(record.provenance["finished"])
+            except (StudyError, KeyError):
+                continue
+            if usable and weights.is_file():
+                found.append((finished, record))
+    return (record for _, record in sorted(found, key=lambda pair: pair[0], reverse=True))
 
 
 def newest_study_record() -> Record:
@@ -141,22 +152,42 @@ def predict(
             "--box x_min,y_min,x_max,y_max (pixels, half-open)"
         )
         raise DataError(msg)
-    known = check_box(box, (pixels.shape[0], pixels.shape[1]))
+    known = check_box(_four_whole(box), (pixels.shape[0], pixels.shape[1]))
     record = record or newest_study_record()
     steps = chosen_steps(record)
     return Prediction(known, _segment(pixels, known, record, steps), pixels, record, steps, spacing)
 
 
+def _four_whole(box: Any) -> Box:
+    """Return a box as four ints.
+
+    Raises:
+        DataError: it is not four whole numbers.
+    """
+    try:
+        x_min, y_min, x_max, y_max = (int(edge) for edge in box)
+        whole = [float(edge) for edge in box] == [x_min, y_min, x_max, y_max]
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        msg = f"box {box!r}: give four whole numbers, x_min,y_min,x_max,y_max (pixels)"
+        raise DataError(msg)
+    return x_min, y_min, x_max, y_max
+
+
 def _pixels(image: str | Path | NDArray[Any]) -> tuple[NDArray[np.float32], float | None]:
     if not isinstance(image, (str, Path)):
-        array = np.asarray(image, dtype=np.float32)
-        if array.ndim != 2 or not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+        try:
+            array = np.asarray(image, dtype=np.float32)
+        except (TypeError, ValueError):
+            array = np.empty(0, np.float32)
+        if array.ndim != 2 or not array.size or not ((array >= 0) & (array <= 1)).all():
             msg = "image: an array must be (h, w) with finite values in [0, 1]"
             raise DataError(msg)
         return array, None
     path = Path(image)
     if not path.is_file():
-        msg = f"{path}: no such image"
+        msg = f"{path}: no such image; check the path"
         raise DataError(msg)
     if dicom.is_dicom(path):
         read = dicom.read_dicom(path)
@@ -167,10 +198,7 @@ def _pixels(image: str | Path | NDArray[Any]) -> tuple[NDArray[np.float32], floa
 def _segment(
     image: NDArray[np.float32], box: Box, record: Record, steps: tuple[str, ...]
 ) -> NDArray[np.bool_]:
-    import torch
-    from safetensors.torch import load_model
-
-    from mammostudy.runs.segmenters import THRESHOLD, as_tensor, build_model
+    from mammostudy.runs.segmenters import THRESHOLD, as_tensor
     from mammostudy.training.prediction import predict_probabilities
 
     spec = record.spec
@@ -180,13 +208,33 @@ def _segment(
     shown = preprocess(
         crop_and_resize(image, framed, frame.size), **spec.preprocessing.model_dump()
     )
-    with torch.random.fork_rng(devices=[]):
-        model = build_model(spec)
-    load_model(model, weights_path(str(record.content["training_key"])))
     tensor = as_tensor(shown[None], spec.model.channels)
-    mask = predict_probabilities(model, tensor, seed=spec.seed)[0] >= THRESHOLD
+    mask = predict_probabilities(_model_of(record), tensor, seed=spec.seed)[0] >= THRESHOLD
     pasted: NDArray[np.bool_] = paste_back(postprocess(mask, steps), framed, shape)
     return pasted
+
+
+def _model_of(record: Record) -> nn.Module:
+    """Return the trained segmenter of a record, on the device that :func:`as_tensor` uses."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    from mammostudy.runs.segmenters import build_model
+    from mammostudy.training.devices import device
+
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(record.spec)
+    path = weights_path(str(record.content["training_key"]))
+    try:
+        load_model(model, path)
+    except (OSError, RuntimeError, SafetensorError):
+        msg = (
+            f"{path}: the weights of run {record.key} are missing or damaged; delete the file, "
+            "then `mammostudy doctor` names another model or the command that makes one"
+        )
+        raise DataError(msg) from None
+    return model.to(device())
 
 
 def save_prediction(prediction: Prediction, folder: Path, source: Path | None = None) -> list[Path]:
@@ -206,15 +254,28 @@ def save_prediction(prediction: Prediction, folder: Path, source: Path | None = 
     cv2.rectangle(bgr, (x_min, y_min), (x_max - 1, y_max - 1), (255, 255, 255), 1)
     mask = prediction.mask.astype(np.uint8) * 255
     text = json.dumps(summary, indent=1) + "\n"
-    paths = [folder / name for name in OUTPUTS]
+    contents = [cv2.imencode(".png", plane)[1].tobytes() for plane in (mask, bgr)]
     try:
-        write_atomically(paths[0], lambda partial: cv2.imwrite(str(partial), mask))
-        write_atomically(paths[1], lambda partial: cv2.imwrite(str(partial), bgr))
-        write_atomically(paths[2], lambda partial: partial.write_text(text))
+        return _write_all(folder, dict(zip(OUTPUTS, [*contents, text.encode()], strict=True)))
     except OSError as error:
         msg = f"{folder}: cannot be written ({error.strerror}); choose another --out"
         raise DataError(msg) from None
-    return paths
+
+
+def _write_all(folder: Path, contents: dict[str, bytes]) -> list[Path]:
+    """Write files into a folder, all of them or none; a folder made for them goes as well."""
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    partials = {name: folder / f".partial-{os.getpid()}-{name}" for name in contents}
+    try:
+        for name, content in contents.items():
+            partials[name].write_bytes(content)
+        return [partials[name].replace(folder / name) for name in contents]
+    finally:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
+        if new and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def parse_box(text: str) -> Box:

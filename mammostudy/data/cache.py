@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from mammostudy.paths import store_root
 
 Arrays = dict[str, NDArray[Any]]
+_DAMAGED = (
+    OSError, ValueError, EOFError, BadZipFile, KeyError, AttributeError, TypeError,
+    NotImplementedError,
+)  # fmt: skip
 
 
 def digest(content: Mapping[str, object]) -> str:
@@ -32,9 +36,16 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     os.close(handle)
     try:
         write(Path(name))
+        Path(name).chmod(0o666 & ~_umask())  # a temporary file is its owner's alone
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def cached_arrays(room: str, content: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
@@ -52,8 +63,8 @@ def cached_arrays(room: str, content: Mapping[str, object], make: Callable[[], A
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, BadZipFile):
+        except _DAMAGED:
             path.unlink(missing_ok=True)
     arrays = make()
-    write_atomically(path, lambda partial: np.savez(partial, allow_pickle=False, **arrays))
+    write_atomically(path, lambda partial: np.savez(partial, **arrays))  # type: ignore[arg-type]
     return arrays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from mammostudy.data import dicom, manifest
@@ -67,6 +69,18 @@ class Cohort:
         return manifest.content_hash(self.manifest)
 
     @cached_property
+    def truth_hash(self) -> str | None:
+        """Hash of the mask files' content; None where every truth is an outline of the manifest.
+
+        The manifest names masks by path alone, so arrays made of them are kept under both hashes.
+        """
+        names = sorted(set(self.masses["mask"].dropna()))
+        total = hashlib.sha256()
+        for path in (self.root / str(name) for name in names):
+            total.update(path.read_bytes() if path.is_file() else b"missing")
+        return total.hexdigest()[:16] if names else None
+
+    @cached_property
     def masses(self) -> pd.DataFrame:
         """The rows with a box, indexed by case."""
         rows = self.manifest[self.manifest["x_min"].notna()]
@@ -97,7 +111,9 @@ class Cohort:
         path = self.root / str(row["image"])
         content = {"sha256": row["image_sha256"], "reader": dicom.VERSION}
         stored = cached_arrays("images", content, lambda: {"image": _decode(path, row)})
-        return (stored["image"] / np.float32(65535)).astype(np.float32)
+        pixels = stored["image"]
+        _check_size(path, row, pixels.shape)
+        return (pixels / np.float32(65535)).astype(np.float32)
 
     def mask(self, case: str) -> NDArray[np.bool_]:
         """Return the mask of one mass, bool ``(h, w)``.
@@ -107,10 +123,8 @@ class Cohort:
         """
         row = self.row(case)
         shape = (int(row["height"]), int(row["width"]))
-        mask = _outlined(row, shape) if pd.isna(row["mask"]) else _drawn(self.root, row, shape)
-        if not mask.any():
-            msg = f"{self.name}, case {case}, mask: empty; give its pixels or drop the row"
-            raise DataError(msg)
+        mask = _outlined(row, shape) if pd.isna(row["mask"]) else _drawn(self.root, row)
+        _check_filled(self.root, row, mask)
         return mask
 
     def truth(self, image: str) -> NDArray[np.bool_]:
@@ -155,14 +169,7 @@ def _decode(path: Path, row: pd.Series) -> NDArray[np.uint16]:
     if hashlib.sha256(path.read_bytes()).hexdigest() != row["image_sha256"]:
         msg = f"{path}: the file changed since the manifest was written; build the manifest again"
         raise DataError(msg)
-    image = dicom.read_image(path)
-    if image.shape != (row["height"], row["width"]):
-        msg = (
-            f"{path}: is {image.shape[1]}x{image.shape[0]} pixels, "
-            f"the manifest's width and height say {row['width']}x{row['height']}"
-        )
-        raise DataError(msg)
-    return np.round(image * 65535).astype(np.uint16)
+    return np.round(dicom.read_image(path) * 65535).astype(np.uint16)
 
 
 def _outlined(row: pd.Series, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -170,20 +177,41 @@ def _outlined(row: pd.Series, shape: tuple[int, int]) -> NDArray[np.bool_]:
     return fill_outline(np.asarray(points, np.float64), shape)
 
 
-def _drawn(root: Path, row: pd.Series, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    path = root / str(row["mask"])
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        msg = f"{path}: mask of case {row['case']} is missing or unreadable"
-        raise DataError(msg)
-    if pixels.ndim == 3:
-        pixels = pixels.max(axis=2)
-    if pixels.shape != shape:
+def _check_size(path: Path, row: pd.Series, shape: tuple[int, ...]) -> None:
+    if shape != (row["height"], row["width"]):
         msg = (
-            f"{path}: the mask of case {row['case']} is {pixels.shape[1]}x{pixels.shape[0]} "
-            f"pixels, its image {shape[1]}x{shape[0]}; redraw it on the image's grid"
+            f"{path}: is {shape[1]}x{shape[0]} pixels, but the manifest's width and height of "
+            f"case {row['case']} say {row['width']}x{row['height']}; image and mask need one grid"
         )
         raise DataError(msg)
+
+
+def _check_filled(root: Path, row: pd.Series, mask: NDArray[np.bool_]) -> None:
+    if not mask.any():
+        place = "outline" if pd.isna(row["mask"]) else f"mask {root / str(row['mask'])}"
+        label = "" if pd.isna(row["mask_label"]) else f", mask_label {row['mask_label']}"
+        msg = (
+            f"{root}: case {row['case']}: {place}{label} is empty; give its pixels or drop the row"
+        )
+        raise DataError(msg)
+
+
+def _drawn(root: Path, row: pd.Series) -> NDArray[np.bool_]:
+    path = root / str(row["mask"])
+    try:
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+        pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+    except (OSError, cv2.error):
+        pixels = None
+    if pixels is None:
+        msg = (
+            f"{path}: the mask of case {row['case']} is missing or unreadable; restore it or drop "
+            f"the row"
+        )
+        raise DataError(msg)
+    if pixels.ndim == 3:
+        pixels = pixels[..., :3].max(axis=2)  # an opaque alpha channel is no mask
+    _check_size(path, row, pixels.shape)
     label = row["mask_label"]
     return np.asarray(pixels > 0 if pd.isna(label) else pixels == int(label), dtype=np.bool_)
 
@@ -207,10 +235,16 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
     Raises:
         DataError: the cohort is unknown, its folder is missing, or its manifest has faults.
     """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        msg = (
+            f"cohort {name!r}: not a name of a folder; give a known cohort "
+            f"({', '.join(cohort_names())}) or the name of a folder of yours"
+        )
+        raise DataError(msg)
     if name in {"phantom", "phantom-null"}:
         return _phantom(name)
     base = Path(root).expanduser() if root is not None else data_root()
-    folder_name = "cdd-cesm" if name.startswith("cdd-cesm") else name
+    folder_name = "cdd-cesm" if name == "cdd-cesm-cm" else name
     if base is None:
         msg = (
             f"cohort {name!r}: no data folder is set; name the folder that holds "
@@ -237,6 +271,9 @@ def _phantom(name: str) -> Cohort:
     from mammostudy.data.sources import phantom
 
     folder = store_root() / "data" / f"{name}-{phantom.VERSION}"
-    if not (folder / manifest.FILENAME).is_file():
-        phantom.write_phantom(folder, association=name == "phantom")
+    lock = store_root() / "locks" / f"{folder.name}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):  # notebooks and workers may ask for it at once
+        if not (folder / manifest.FILENAME).is_file():
+            phantom.write_phantom(folder, association=name == "phantom")
     return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))

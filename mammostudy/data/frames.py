@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mammostudy.data import dicom
 from mammostudy.data.cache import cached_arrays
 from mammostudy.data.cohort import Cohort, Sample
-from mammostudy.errors import SpecError
+from mammostudy.errors import DataError, SpecError
 from mammostudy.imaging import framing, preprocessing
 from mammostudy.imaging.framing import Box
 
@@ -143,8 +143,11 @@ def frame_cohort(cohort: Cohort, frame: Frame, steps: Preprocessing) -> FramedSe
     """Frame every mass of a cohort; made once, then read from the cache.
 
     Raises:
-        DataError: a file behind a mass cannot be used.
+        DataError: the cohort has no mass, or a file behind one cannot be used.
     """
+    if not len(cohort):
+        msg = f"{cohort.name}: the manifest has no row with a box; there is nothing to frame"
+        raise DataError(msg)
 
     def make() -> dict[str, NDArray[np.float32]]:
         rows = []
@@ -157,11 +160,13 @@ def frame_cohort(cohort: Cohort, frame: Frame, steps: Preprocessing) -> FramedSe
         columns = map(np.stack, zip(*rows, strict=True))
         return dict(zip(_ARRAYS, columns, strict=True))
 
-    content = {
+    content: dict[str, object] = {
         "manifest": cohort.manifest_hash,
         "frame": frame.model_dump(),
         "preprocessing": steps.model_dump(),
         "versions": [dicom.VERSION, framing.VERSION, preprocessing.VERSION],
     }
+    if cohort.truth_hash is not None:
+        content["masks"] = cohort.truth_hash
     arrays = cached_arrays("frames", content, make)
     return FramedSet(tuple(cohort.masses.index), **arrays)

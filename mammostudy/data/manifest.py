@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
 
+from mammostudy.data.cache import write_atomically
 from mammostudy.errors import DataError
 
 SHAPES: Final = ("irregular", "lobular", "oval", "round")
@@ -28,7 +30,10 @@ def _outline_is_polygon(text: object) -> bool:
     """Whether a cell is a JSON list of at least three ``[x, y]`` points."""
     try:
         points = json.loads(str(text))
-        return len(points) >= 3 and all(len([float(v) for v in p]) == 2 for p in points)
+        return len(points) >= 3 and all(
+            isinstance(point, list) and len(point) == 2 and all(math.isfinite(v) for v in point)
+            for point in points
+        )
     except (TypeError, ValueError):
         return False
 
@@ -89,7 +94,7 @@ SCHEMA: Final = pa.DataFrameSchema(
     strict=True,
 )
 COLUMNS: Final = tuple(SCHEMA.columns)
-_TEXT = [name for name in COLUMNS if str(SCHEMA.columns[name].dtype) in {"str", "string[python]"}]
+_OF_THE_IMAGE: Final = ("patient", "height", "width", "image_sha256")
 
 
 def _schema_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -97,29 +102,51 @@ def _schema_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     try:
         return SCHEMA.validate(table, lazy=True), []
     except pandera.errors.SchemaErrors as error:
-        faults = []
-        for case in error.failure_cases.to_dict("records"):
-            row, column = case["index"], case["column"]
-            if case["check"] == "column_in_dataframe":
-                faults.append(f"column {case['failure_case']}: missing")
-            elif case["check"] == "column_in_schema":
-                faults.append(f"column {case['failure_case']}: not a column of the manifest")
-            elif row is None or pd.isna(row):
-                faults.append(f"column {column}: {case['check']} ({case['failure_case']})")
-            else:
-                faults.append(
-                    f"row {int(row) + 2}, {column}: {case['failure_case']!r} {case['check']}"
-                )
-        return table, faults
+        return table, _listed(error.failure_cases.to_dict("records"))
+
+
+def _listed(failures: list[dict[Any, Any]]) -> list[str]:
+    """Put pandera's failures into words, one a cell."""
+    faults: dict[tuple[object, object], str] = {}
+    columns_with_cells = {case["column"] for case in failures if not pd.isna(case["index"])}
+    for case in failures:
+        row, column, check = case["index"], case["column"], str(case["check"])
+        if check == "column_in_dataframe":
+            faults[case["failure_case"], None] = f"column {case['failure_case']}: missing"
+        elif check == "column_in_schema":
+            faults[case["failure_case"], None] = (
+                f"column {case['failure_case']}: not a column of the manifest"
+            )
+        elif pd.isna(row):
+            if column not in columns_with_cells:  # else an echo of a cell's fault
+                faults[column, None] = f"column {column}: {check} ({case['failure_case']})"
+        else:
+            faults.setdefault((column, row), f"row {int(row) + 2}, {column}: {_fault(check, case)}")
+    return list(faults.values())
+
+
+def _fault(check: str, case: dict[Any, Any]) -> str:
+    if check == "not_nullable":
+        return "must not be empty"
+    if check.startswith(("coerce_dtype", "dtype")):
+        kind = "a whole number" if "int" in check.lower() else "a number"
+        return f"{case['failure_case']!r} must be {kind}"
+    return f"{case['failure_case']!r} {check}"
 
 
 def _row_faults(table: pd.DataFrame) -> list[str]:
-    """Faults that need more than one cell: boxes, truth columns, duplicates."""
+    """Faults that need more than one cell: boxes, truth columns, duplicates.
+
+    The table may have faults of single cells too; cells that are no numbers are passed over.
+    """
+    if not set(COLUMNS) <= set(table.columns):
+        return []
     faults = [
         f"row {row + 2}, case: {table['case'][row]!r} stands twice; give every mass its own"
-        for row in table.index[table["case"].duplicated()]
+        for row in table.index[table["case"].duplicated() & table["case"].notna()]
     ]
     given = table[list(BOX)].notna()
+    numbers = _numbers(table)
     for row in table.index:
         if not given.loc[row].any():
             if table.loc[row, ["mask", "mask_label", "outline"]].notna().any():
@@ -129,11 +156,39 @@ def _row_faults(table: pd.DataFrame) -> list[str]:
             missing = [name for name in BOX if not given.loc[row, name]]
             faults.append(f"row {row + 2}, {missing[0]}: the box is given in part")
             continue
-        faults += [f"row {row + 2}, {fault}" for fault in _mass_faults(table.loc[row])]
+        if pd.isna(table["mask"][row]) == pd.isna(table["outline"][row]):
+            faults.append(f"row {row + 2}, mask: a mass needs a mask or an outline, and not both")
+        if numbers.loc[row].notna().all():
+            faults += [f"row {row + 2}, {fault}" for fault in _box_faults(numbers.loc[row])]
+    return faults + _disagreements(table)
+
+
+def _numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return box, height and width as floats, NaN where a cell is empty or no number."""
+    names = (*BOX, "height", "width")
+    cells = {name: table[name].astype(object).where(table[name].notna(), None) for name in names}
+    return pd.DataFrame(
+        {name: pd.to_numeric(cell, errors="coerce").astype(float) for name, cell in cells.items()}
+    )
+
+
+def _disagreements(table: pd.DataFrame) -> list[str]:
+    """Rows of one image that do not agree about the image."""
+    faults = []
+    facts = table[["image", *_OF_THE_IMAGE]].assign(**_numbers(table)[["height", "width"]])
+    for _, rows in facts.groupby("image", sort=False):
+        for column in _OF_THE_IMAGE:
+            said = rows[column].dropna()
+            differs = said.index[said != said.iloc[0]] if len(said) else []
+            if len(differs):
+                faults.append(
+                    f"row {differs[0] + 2}, {column}: {table[column][differs[0]]} is not what "
+                    f"row {said.index[0] + 2} says of the same image"
+                )
     return faults
 
 
-def _mass_faults(row: pd.Series) -> list[str]:
+def _box_faults(row: pd.Series) -> list[str]:
     x_min, y_min, x_max, y_max = (int(row[name]) for name in BOX)
     faults = []
     if x_min >= x_max or y_min >= y_max:
@@ -141,10 +196,8 @@ def _mass_faults(row: pd.Series) -> list[str]:
     if x_max > row["width"] or y_max > row["height"]:
         faults.append(
             f"x_max: the box {x_min},{y_min},{x_max},{y_max} lies outside "
-            f"the image of {row['width']}x{row['height']} pixels"
+            f"the image of {int(row['width'])}x{int(row['height'])} pixels"
         )
-    if pd.isna(row["mask"]) == pd.isna(row["outline"]):
-        faults.append("mask: a mass needs a mask or an outline, and not both")
     return faults
 
 
@@ -166,8 +219,7 @@ def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
         if column in table:
             table[column] = table[column].astype(object).where(table[column].notna(), None)
     table, faults = _schema_faults(table)
-    if not faults:
-        faults = _row_faults(table)
+    faults += _row_faults(table)
     if faults:
         listed = "\n  ".join(faults)
         msg = f"{name}: {len(faults)} fault(s) in the manifest; mend these cells:\n  {listed}"
@@ -185,10 +237,10 @@ def read_manifest(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     except FileNotFoundError:
-        msg = f"{path}: no manifest there; build the cohort with `mammostudy data build`"
+        msg = f"{path}: missing; a cohort's folder needs this table, a row a mass"
         raise DataError(msg) from None
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        msg = f"{path}: not a readable CSV table ({error})"
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        msg = f"{path}: not a readable CSV table ({error}); save it as comma-separated UTF-8"
         raise DataError(msg) from error
     return validate(table, str(path))
 
@@ -197,12 +249,14 @@ def write_manifest(table: pd.DataFrame, path: Path) -> None:
     """Validate a manifest and write it in one move, so that no half of it is ever seen.
 
     Raises:
-        DataError: the table has faults; nothing is written.
+        DataError: the table has faults, or the folder cannot be written; nothing is written.
     """
     checked = validate(table, str(path))
-    partial = path.with_suffix(".partial")
-    checked.to_csv(partial, index=False)
-    partial.replace(path)
+    try:
+        write_atomically(path, lambda partial: checked.to_csv(partial, index=False))
+    except OSError as error:
+        msg = f"{path}: cannot be written ({error.strerror}); check the folder and the disk"
+        raise DataError(msg) from error
 
 
 def content_hash(table: pd.DataFrame) -> str:

@@ -47,10 +47,20 @@ def _part(masses: pd.DataFrame, folds: int, fold: int, seed: int) -> NDArray[np.
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # a stratum smaller than the folds is a fact, not a fault
         warnings.simplefilter("ignore", UserWarning)
-        splits = list(splitter.split(masses, strata(masses), masses["patient"]))
+        try:
+            splits = list(splitter.split(masses, strata(masses), masses["patient"]))
+        except ValueError:
+            raise _too_few(masses, folds) from None
     chosen = np.zeros(len(masses), dtype=bool)
     chosen[splits[fold][1]] = True
     return chosen
+
+
+def _too_few(masses: pd.DataFrame, folds: int) -> SpecError:
+    return SpecError(
+        f"split: {len(masses)} masses of {masses['patient'].nunique()} patients are too few for "
+        f"{folds} folds; lower split.folds or add patients"
+    )
 
 
 def split_cases(
@@ -85,17 +95,21 @@ def split_cases(
         raise SpecError(msg)
     home = masses if train_site is None else masses[masses["site"] == train_site]
     if home["patient"].nunique() < max(folds, 3):
-        msg = f"split: {home['patient'].nunique()} patients are too few for {folds} folds"
-        raise SpecError(msg)
+        raise _too_few(home, folds)
     held_out = _part(home, folds, fold, seed)
     rest = home[~held_out]
+    if rest["patient"].nunique() < 2:
+        raise _too_few(home, folds)
     validation = _part(rest, min(validation_folds, rest["patient"].nunique()), 0, seed)
     away = masses[~masses.index.isin(home.index)]
-    return Split(
+    split = Split(
         train=tuple(rest.index[~validation]),
         validation=tuple(rest.index[validation]),
         test=tuple(home.index[held_out]) + tuple(away.index),
     )
+    if not all(split.parts().values()):
+        raise _too_few(home, folds)
+    return split
 
 
 def thumbnails(cohort: Cohort) -> dict[str, NDArray[np.float32]]:

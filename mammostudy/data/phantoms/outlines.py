@@ -88,8 +88,9 @@ def lobes_radius(rng: np.random.Generator, lobes: int) -> Radius:
         float64 (360,) positive radii.
 
     Source:
-        The macro-lobulated contours of Rangayyan et al., IEEE Trans Med Imaging 16:799 (1997),
-        doi 10.1109/42.650876: a few convex arcs that meet in concave points.
+        Contours of masses as convex and concave segments: Rangayyan, Mudigonda and Desautels,
+        Med Biol Eng Comput 38:487 (2000), doi 10.1007/BF02345742. Here a few convex arcs that
+        meet in concave points.
     """
     directions = 2.0 * np.pi * (np.arange(lobes) + rng.uniform(-0.2, 0.2, lobes)) / lobes
     sizes = rng.uniform(0.48, 0.72, lobes)
@@ -104,7 +105,8 @@ def spikes(rng: np.random.Generator, count: int, height: tuple[float, float]) ->
     """Draw narrow outward tapers to multiply a radius with: float64 (360,), at least 1.
 
     Source:
-        Spiculated contours: de Sisternes et al. 2015; spiculation index of Rangayyan et al. 1997.
+        Spiculated contours: de Sisternes et al. 2015. Narrowness of spicules (spiculation
+        index): Rangayyan, Mudigonda and Desautels 2000.
     """
     factor = np.zeros(ANGLES)
     for centre in rng.uniform(0.0, 2.0 * np.pi, count):

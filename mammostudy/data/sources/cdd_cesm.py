@@ -24,6 +24,11 @@ MINIMUM_FILL = 0.35  # share of its box that a mass fills; an ellipse fills 0.78
 MAXIMUM_ASPECT = 3.0  # longer over shorter side of the box
 NESTED = 0.95  # share of a region inside a larger one from which on it is part of that mass
 SIZE = 512
+IMAGE_COLUMNS = {"image", "patient_id", "side", "modality", "view", "pathology", "mask_kind"}
+REGION_COLUMNS = {
+    "image", "region_id", "x_min", "y_min", "x_max", "y_max", "area_px", "mass_image",
+    "mass_shape", "only_mass_findings",
+}  # fmt: skip
 RULE = (
     f"regions of images that hold masses and whose regions are told apart, "
     f"area at least {MINIMUM_AREA} px, filling at least {MINIMUM_FILL:.0%} of their box, "
@@ -36,9 +41,13 @@ def _read(folder: Path, name: str, needed: set[str]) -> pd.DataFrame:
     if not path.is_file():
         msg = f"{path}: missing; the folder must hold CDD-CESM's {name}"
         raise DataError(msg)
-    table = pd.read_csv(path)
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        msg = f"{path}: not a readable CSV table ({error}); copy it anew"
+        raise DataError(msg) from error
     if absent := needed - set(table.columns):
-        msg = f"{path}: column(s) {', '.join(sorted(absent))} missing"
+        msg = f"{path}: column(s) {', '.join(sorted(absent))} missing; copy the file anew"
         raise DataError(msg)
     return table
 
@@ -48,8 +57,15 @@ def _outlines(folder: Path) -> dict[tuple[str, int], list[list[float]]]:
     if not path.is_file():
         msg = f"{path}: missing; it holds the outline of every region"
         raise DataError(msg)
-    rows = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-    return {(row["image"], int(row["region_id"])): row["points"] for row in rows}
+    outlines = {}
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            outlines[row["image"], int(row["region_id"])] = row["points"]
+        except (KeyError, TypeError, ValueError):
+            msg = f"{path}: line {number} is no outline (image, region_id, points); copy it anew"
+            raise DataError(msg) from None
+    return outlines
 
 
 def _faults_of(region: pd.Series) -> str | None:
@@ -118,8 +134,8 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
     Raises:
         DataError: a file, column, image or outline is missing, or an image has another size.
     """
-    images = _read(folder, "images.csv", {"image", "patient_id", "modality", "mask_kind", "view"})
-    regions = _read(folder, "regions.csv", {"image", "region_id", "mass_image", "mass_shape"})
+    images = _read(folder, "images.csv", IMAGE_COLUMNS)
+    regions = _read(folder, "regions.csv", REGION_COLUMNS)
     outlines = _outlines(folder)
     images = images[images["modality"] == modality]
     dropped: dict[str, int] = {}
@@ -133,7 +149,10 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
                 continue
             points = outlines.get((image["image"], int(region["region_id"])))
             if points is None:
-                msg = f"{folder / 'outlines.jsonl'}: no outline of {image['image']}"
+                msg = (
+                    f"{folder / 'outlines.jsonl'}: no outline of {image['image']}, region_id "
+                    f"{region['region_id']}; copy the file anew"
+                )
                 raise DataError(msg)
             taken.append((region, points))
             masks.append(fill_outline(np.asarray(points, np.float64), (SIZE, SIZE)))
@@ -145,8 +164,10 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
             rows.append(_row(image, region, points, folder) | box)
     binary = int((images["mask_kind"] == "binary").sum())
     dropped["image whose regions are not told apart"] = binary
-    if rows:
-        _check_size(folder / str(rows[0]["image"]))
+    if not rows:
+        msg = f"{folder / 'regions.csv'}: no mass of modality {modality}; copy the files anew"
+        raise DataError(msg)
+    _check_size(folder / str(rows[0]["image"]))
     return pd.DataFrame(rows), dropped
 
 

@@ -64,7 +64,18 @@ def world(monkeypatch, private_store, tmp_path):
 
 def write_record(folder: Path, spec: FakeSpec, status: str = "completed") -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"format": 1, "status": status, "recipe_key": spec.recipe_key(), "provenance": {}}
+    content = {
+        "format": 1,
+        "spec": {"cohort": spec.cohort},
+        "key": folder.name,
+        "recipe_key": spec.recipe_key(),
+        "manifest_hash": "m",
+        "status": status,
+        "converged": True,
+        "curves": [],
+        "split": {},
+        "provenance": {},
+    }
     (folder / "record.json").write_text(json.dumps(content))
     (folder / "cases.csv").write_text("case,dice\na,0.5\n")
 

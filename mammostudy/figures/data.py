@@ -77,16 +77,16 @@ def splits(table: pd.DataFrame) -> Figure:
     )
     for cell, (fold, part) in zip(axes[0], folds, strict=True):
         left = np.zeros(len(part))
-        labels = [
-            f"{row['part']}\n{row['masses']} masses, {row['patients']} patients"
-            for row in part.to_dict("records")
-        ]
+        where = np.arange(len(part))
         for name, colour in zip(strata, style.PALETTE, strict=False):
             share = part[name].to_numpy(float)
-            cell.barh(labels, share, left=left, color=colour, label=name.removesuffix(", %"))
+            cell.barh(where, share, left=left, color=colour, label=name.removesuffix(", %"))
             left = left + share
+        for y, row in zip(where, part.to_dict("records"), strict=True):
+            said = f"{row['masses']} masses, {row['patients']} patients"
+            cell.text(2, y, said, color="white", va="center", fontsize="x-small")
         cell.set(title=f"fold {fold}", xlabel="masses, %", xlim=(0, 100))
-        cell.tick_params(axis="y", labelsize="x-small")
+        cell.set_yticks(where, part["part"])
     axes[0][0].invert_yaxis()
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize="small")

@@ -36,6 +36,8 @@ __all__ = ["meaning", "untested_table", "verdict_table"]
 RECIPES = ("mammostudy.study.verdicts",)
 LEVEL = 0.05
 SEEDS_NEEDED = 3
+Arms = dict[str, tuple[list[RunSpec], str]]
+Found = dict[str, list[Record]]
 NUMBERS = ("margin", "difference", "low", "high", "p", "patients", "smallest", "trainings")
 
 
@@ -92,7 +94,7 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
     return claims
 
 
-def arms(cohort: str, preset: str) -> dict[str, tuple[list[RunSpec], str]]:
+def arms(cohort: str, preset: str) -> Arms:
     """Return the rows that claims compare: their runs, and the post-processing of their masks."""
     framed = cropping.framings(cohort, preset)
     by_loss = losses.named(cohort, preset)
@@ -124,7 +126,10 @@ def judge(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> p
         trainings (pairs of them), verdict, reason.
     """
     claims = read_claims() if claims is None else claims
-    rows = [_measure(name, claim, cohort, preset) for name, claim in claims.items()]
+    needed = {arm for claim in claims.values() for arm in (claim.a, claim.b) if arm}
+    compared = {arm: made for arm, made in arms(cohort, preset).items() if arm in needed}
+    records = tables.records_of({arm: listed for arm, (listed, _) in compared.items()}, preset)
+    rows = [_measure(name, claim, compared, records) for name, claim in claims.items()]
     tested = [row for row in rows if row["test"] is not None]
     corrected = holm([row["test"].p_permutation for row in tested])
     for row, p in zip(tested, corrected, strict=True):
@@ -134,15 +139,12 @@ def judge(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> p
     return pd.DataFrame(judged).reindex(columns=columns)
 
 
-def _measure(name: str, claim: Claim, cohort: str, preset: str) -> dict[str, Any]:
+def _measure(name: str, claim: Claim, compared: Arms, records: Found) -> dict[str, Any]:
     """Compare a claim's two rows; without a test, ``reason`` says why."""
     row: dict[str, Any] = {"name": name, "test": None, "reason": claim.unknown, "cautions": []}
     if claim.unknown is not None or claim.a is None or claim.b is None:
         return row
-    compared = {arm: arms(cohort, preset)[arm] for arm in (claim.a, claim.b)}
-    found = {
-        arm: tables.records_of({arm: listed}, preset)[arm] for arm, (listed, _) in compared.items()
-    }
+    found = {arm: records[arm] for arm in (claim.a, claim.b)}
     if absent := [arm for arm in found if not found[arm]]:
         return row | {"reason": f"not run on this cohort and preset: {words.listed(absent)}"}
     stacked = pd.concat(
@@ -213,7 +215,7 @@ def verdict_of(
     signs = list(trainings)
     opposed = sum(value < 0 for value in signs)
     if test.high < margin:
-        return "contradicted", f"the interval excludes a gain of {margin:g}"
+        return "contradicted", f"the interval excludes a gain of {100 * margin:g} points"
     if test.low > 0 and p < LEVEL and not opposed:
         few = "" if len(signs) >= SEEDS_NEEDED else f", from {len(signs)} pair(s) of trainings only"
         return "supported", f"the interval excludes 0{few}"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import fingerprint as prints
-from mammostudy.study import published, recipes, tables, words
+from mammostudy.study import printed, published, recipes, tables, words
 from mammostudy.study.examples import mammograms, shapes, steps_of, typical_case
 from mammostudy.study.fingerprint import at_hand, fingerprint, measure, write_fingerprint
 
@@ -80,6 +80,37 @@ def ablation_absent(cohort: str, preset: str, name: str) -> list[str]:
     """Return the rows of an ablation that were not run."""
     named = ablations(cohort, preset).get(name, {})
     return tables.not_run(named, tables.records_of(named, preset))
+
+
+def ablation_note(preset: str) -> str:
+    """Say where the ablations are, for a preset that cannot afford them; else nothing."""
+    if preset not in tables.TRAINED_BY_PAGES:
+        return ""
+    return (
+        f"The preset `{preset}` does not train these rows: they stand on the same page of the "
+        "book's second part, on real mammograms, with the preset `reference`."
+    )
+
+
+def ablation_page(
+    summaries: dict[str, pd.DataFrame], cohort: str, preset: str
+) -> dict[str, pd.DataFrame]:
+    """Lay the ablations out for the eye, by name; rows without a record print ``not run``.
+
+    Args:
+        summaries: :func:`ablation_table` by ablation.
+        cohort: of the page.
+        preset: of the page.
+    """
+    metrics = {"dice": "Dice, frame", "dice_image": "Dice, image"}
+    return {
+        name: printed.with_absent(
+            printed.wide_table(summaries.get(name, pd.DataFrame()), metrics, {"row": name}),
+            [(row,) for row in rows],
+            [name],
+        )
+        for name, rows in ablations(cohort, preset).items()
+    }
 
 
 def ablation_table(stacked: pd.DataFrame) -> pd.DataFrame:

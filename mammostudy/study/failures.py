@@ -13,14 +13,16 @@ from mammostudy.data.frames import frame_sample
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record
-from mammostudy.study import recipes, tables, words
+from mammostudy.study import recipes, tables
 from mammostudy.study.fingerprint import at_hand
 
 GOOD: Final = 0.7  # Dice from which on a case counts as no failure
 SMALL, LARGE = 0.67, 1.5  # predicted over true pixels
 KINDS: Final = ("missed", "too small", "too large", "misplaced", "no failure")
 THIRDS: Final = ("smallest third", "middle third", "largest third")
+COLUMNS: Final = ("case", "fold", "dice", "recall", "precision", "company_pixels")
 Picture = NDArray[np.uint8]
+RECIPES: Final = ("mammostudy.study.failures_reading",)
 
 
 def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
@@ -52,9 +54,9 @@ def rows(found: Sequence[Record]) -> pd.DataFrame:
     Further columns: ``mass_share`` (share of the frame that is truth), ``company`` (whether
     another mass shows in the frame), ``kind`` (see :func:`kind_of`).
     """
+    if not found:
+        return pd.DataFrame(columns=[*COLUMNS, "patient", "mass_share", "company", "kind"])
     stacked = tables.chosen(tables.rows_of({"cGAN": found}))
-    if stacked.empty:
-        return stacked
     side = stacked["diagonal"] / np.sqrt(2)
     stacked = stacked.assign(
         mass_share=stacked["truth_pixels"] / side**2, company=stacked["company_pixels"] > 0
@@ -85,11 +87,16 @@ def kinds_table(stacked: pd.DataFrame) -> pd.DataFrame:
                 "kind": kind,
                 "masses": len(part),
                 "patients": part["patient"].nunique(),
-                "% of masses": 100 * len(part) / len(stacked),
-                "mean Dice": part["dice"].mean() if len(part) else "none",
+                "% of masses": 100 * len(part) / max(len(stacked), 1),
+                "mean Dice": f"{part['dice'].mean():.3f}" if len(part) else "–",
             }
         )
     return pd.DataFrame(rows)
+
+
+def truth_of(found: Sequence[Record]) -> str:
+    """Return what the runs count as truth, ``all`` or ``target``."""
+    return found[0].spec.frame.truth if found else "all"
 
 
 def by_rule(stacked: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -107,12 +114,13 @@ def worst(stacked: pd.DataFrame, most: int = 8) -> pd.DataFrame:
 
 def cut_masses(stacked: pd.DataFrame, most: int = 4) -> pd.DataFrame:
     """Return the cases whose frame shows most of another mass; the rule is ``second mass``."""
-    return stacked[stacked["company"]].nlargest(most, "company_pixels").assign(rule="second mass")
+    shown = stacked[stacked["company"].astype(bool)]
+    return shown.nlargest(most, "company_pixels").assign(rule="second mass")
 
 
 def company_table(stacked: pd.DataFrame) -> pd.DataFrame:
     """Compare frames with and without a second mass: Dice, recall, precision."""
-    labelled = stacked.assign(row=np.where(stacked["company"], "second mass", "alone"))
+    labelled = stacked.assign(row=np.where(stacked["company"].astype(bool), "second mass", "alone"))
     return tables.summarise(labelled, ("dice", "recall", "precision"))
 
 
@@ -135,7 +143,8 @@ def with_sizes(stacked: pd.DataFrame, cohort: str) -> pd.DataFrame:
 
 def size_column(stacked: pd.DataFrame) -> str:
     """Return the column that tells sizes: ``box_share``, or ``mass_share`` without the data."""
-    return "box_share" if stacked["box_share"].notna().all() else "mass_share"
+    known = len(stacked) > 0 and stacked["box_share"].notna().all()
+    return "box_share" if known else "mass_share"
 
 
 def size_table(stacked: pd.DataFrame) -> pd.DataFrame:
@@ -145,6 +154,8 @@ def size_table(stacked: pd.DataFrame) -> pd.DataFrame:
     :func:`mammostudy.study.tables.summarise`.
     """
     column = size_column(stacked)
+    if len(stacked) < len(THIRDS):
+        return pd.DataFrame()
     thirds = pd.qcut(stacked[column].rank(method="first"), 3, labels=list(THIRDS))
     labelled = stacked.assign(row=thirds.astype(str))
     summary = tables.summarise(labelled, ("dice",))
@@ -231,46 +242,3 @@ def second_masses(cohort: str, found: Sequence[Record], picked: pd.DataFrame) ->
 
 def _painted(painted: NDArray[np.bool_], mass: NDArray[np.bool_]) -> float:
     return 100 * float((painted & mass).sum()) / max(int(mass.sum()), 1)
-
-
-def meaning(stacked: pd.DataFrame, company: pd.DataFrame, sizes: pd.DataFrame, truth: str) -> str:
-    """Say what the tables mean.
-
-    Args:
-        stacked: from :func:`rows`.
-        company: from :func:`company_table`.
-        sizes: from :func:`size_table`.
-        truth: ``all`` or ``target``, what the runs count as truth.
-    """
-    failed = stacked[stacked["kind"] != "no failure"]
-    share = 100 * len(failed) / len(stacked)
-    sentences = [
-        f"{words.count(len(failed), 'mass')} of {len(stacked)} ({share:.0f} %) score below "
-        f"a Dice of {GOOD}.",
-    ]
-    if len(failed):
-        kind = failed["kind"].value_counts()
-        sentences.append(
-            f"The commonest failure is {kind.index[0]!r}, with {kind.iloc[0]} of them."
-        )
-    sentences += [_apart(sizes, "size", THIRDS[0], THIRDS[-1])]
-    what = {"all": "every mass that a frame shows", "target": "the mass in the middle alone"}[truth]
-    sentences.append(f"Truth is {what}.")
-    dice = company[company["metric"] == "dice"]
-    if set(dice["row"]) == {"alone", "second mass"}:
-        sentences.append(_apart(dice, "row", "second mass", "alone"))
-    else:
-        sentences.append("No two kinds of frames, with and without a second mass, were tested.")
-    return words.paragraph(sentences)
-
-
-def _apart(table: pd.DataFrame, column: str, one: str, other: str) -> str:
-    """Set two means with their intervals side by side, and say whether these overlap."""
-    a, b = (table[table[column] == name].iloc[0] for name in (one, other))
-    overlap = a["low"] <= b["high"] and b["low"] <= a["high"]
-    parts = [
-        f"{r['mean']:.3f} [{r['low']:.3f}, {r['high']:.3f}] ({n})"
-        for r, n in ((a, one), (b, other))
-    ]
-    how = "the intervals overlap" if overlap else "the intervals lie apart"
-    return f"Mean Dice is {parts[0]} against {parts[1]}: {how}."

@@ -139,6 +139,23 @@ def published_gain(cohort: str, preset: str) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
+def gains_page(gains: pd.DataFrame) -> pd.DataFrame:
+    """Name the columns of :func:`published_gain` for a reader, gains in points."""
+    rows = gains.to_dict("records")
+    return pd.DataFrame(
+        {
+            "framing": gains["framing"],
+            "metric": gains["metric"].map({"dice": "Dice", "iou": "IoU"}),
+            "gain on test, points": [
+                words.interval(r["difference"], r["low"], r["high"], scale=100, digits=2)
+                for r in rows
+            ],
+            "p (Wilcoxon)": [words.p_value(r["p_wilcoxon"]) for r in rows],
+            "patients": gains["patients"],
+        }
+    )
+
+
 def published_points() -> float:
     """Return the published worth of post-processing as a difference of Dice or IoU."""
     return published.FACTS["post-processing gain"].value / 100

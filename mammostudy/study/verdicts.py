@@ -24,11 +24,11 @@ def verdict_table(judged: pd.DataFrame) -> pd.DataFrame:
             "verdict": tested["verdict"],
             "metric": tested["metric"],
             "difference, points": [
-                words.interval(r["difference"], r["low"], r["high"], scale=100, digits=1)
+                words.interval(r["difference"], r["low"], r["high"], scale=100, digits=2)
                 for r in rows
             ],
             "margin": [f"{100 * r['margin']:g}" for r in rows],
-            "p (Holm)": [f"{r['p']:.3f}" for r in rows],
+            "p (Holm)": [words.p_value(r["p"]) for r in rows],
             "patients": [f"{r['patients']:.0f}" for r in rows],
             "could have been seen": [points(r["smallest"]) for r in rows],
             "pairs of trainings": [f"{r['trainings']:.0f}" for r in rows],

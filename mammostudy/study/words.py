@@ -21,6 +21,11 @@ def interval(value: float, low: float, high: float, *, scale: float = 1, digits:
     return f"{number} [{scale * low:+.{digits}f}, {scale * high:+.{digits}f}]"
 
 
+def p_value(p: float) -> str:
+    """Write a p value: ``0.034``, or ``< 0.001``."""
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
 def listed(names: Iterable[str]) -> str:
     """Join names as a sentence does: ``a``, ``a and b``, ``a, b and c``."""
     *first, last = list(names) or [""]

@@ -1,0 +1,73 @@
+import pytest
+
+from mammostudy.errors import SpecError
+from mammostudy.runs.spec import BASELINES
+from mammostudy.study import recipes
+
+
+@pytest.mark.parametrize("name", recipes.PRESETS)
+def test_presets_train_what_a_generator_of_their_levels_can_take(name):
+    spent = recipes.preset(name)
+    assert spent.size % 2**spent.levels == 0
+    assert spent.folds[0] == spent.seeds[0] == 0
+    assert recipes.recipe("phantom", name).optimiser.iterations == spent.iterations
+
+
+def test_paper_preset_is_the_papers_size():
+    spent = recipes.preset("paper")
+    assert (spent.size, spent.width, spent.levels, spent.iterations) == (256, 32, 8, 4200)
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: recipes.preset("fast"), "'fast'.*smoke"),
+        (lambda: recipes.recipe("phantom", "quick", "best"), "'best'.*released"),
+        (lambda: recipes.recipe("phantom", "quick", frame__zoom=3.0), "frame__zoom"),
+        (lambda: recipes.recipe("phantom", "quick", frame__scale=0.5), "frame.scale"),
+    ],
+)
+def test_unknown_words_are_refused(call, named):
+    with pytest.raises(SpecError, match=named):
+        call()
+
+
+def test_variants_differ_from_the_paper_where_they_say():
+    paper = recipes.recipe("phantom", "quick").model_dump()
+    released = recipes.recipe("phantom", "quick", "released").model_dump()
+    changed = {room for room in paper if paper[room] != released[room]}
+    assert changed == {"variant", "preprocessing", "model", "loss"}
+    assert released["loss"]["overlap"] == "released_dice"
+
+
+def test_truth_and_split_follow_the_cohort():
+    phantom, real = (recipes.recipe(name, "quick") for name in ("phantom", "cdd-cesm"))
+    assert (phantom.frame.truth, real.frame.truth) == ("all", "target")
+    assert phantom.split.train_site == "north"
+    assert (real.split.train_site, real.split.folds) == (None, 3)
+
+
+def test_replicates_are_a_seed_a_fold_and_the_first_fold_again():
+    specs = recipes.replicates("cdd-cesm", "reference")
+    pairs = [(spec.split.fold, spec.seed) for spec in specs]
+    assert pairs == [(0, 0), (1, 1), (2, 2), (0, 3), (0, 6)]
+    assert len(recipes.replicates("phantom", "smoke")) == 1
+
+
+def test_baselines_share_frames_and_split_and_train_nothing():
+    spec = recipes.recipe("phantom", "quick", frame__scale=3.0, seed=4)
+    listed = recipes.baselines(spec)
+    assert [each.model.name for each in listed] == list(BASELINES)
+    for each in listed:
+        assert (each.frame, each.split) == (spec.frame, spec.split)
+        assert each.optimiser.iterations == 0
+        assert each.seed == 0  # a run without chance is the same for every seed
+    other = recipes.baselines(spec.changed(seed=9))
+    assert other == listed
+
+
+def test_without_adversary_changes_one_field():
+    spec = recipes.recipe("phantom", "quick")
+    plain = recipes.without_adversary(spec)
+    assert plain == spec.changed(loss__adversarial_weight=0.0)
+    assert spec.loss.adversarial_weight == 1

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
+import pandas as pd
 import pytest
+
+if TYPE_CHECKING:
+    from mammostudy.runs.store import Record
+
+HEIGHT, WIDTH = 48, 64
+CohortWriter = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
@@ -25,3 +39,117 @@ def real_data() -> Path:
     if not root or not Path(root).is_dir():
         pytest.skip("MAMMOSTUDY_DATA does not name a folder of real cohorts")
     return Path(root)
+
+
+def cohort_table(folder: Path, patients: int = 6) -> pd.DataFrame:
+    """Write images and masks of a small cohort and return its manifest, not yet validated.
+
+    Two views of 48 x 64 pixels a patient with a mass each (CC: a label mask, MLO: an outline); the
+    first CC view shows a second mass, and one further view shows none.
+    """
+    rows: list[dict[str, object]] = []
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for patient in range(patients):
+        for view in ("CC", "MLO"):
+            rows += _write_view(folder, patient, view)
+    free = rows[-1] | dict.fromkeys(("x_min", "y_min", "x_max", "y_max", "mask_label"))
+    free |= {"mask": None, "outline": None, "shape": None, "case": "free", "view": "ML"}
+    rows.append(free | _write_image(folder, "free", np.zeros((HEIGHT, WIDTH), np.uint8), 999))
+    return pd.DataFrame(rows)
+
+
+def _write_image(folder: Path, name: str, labels: np.ndarray, seed: int) -> dict[str, object]:
+    noise = np.random.default_rng(seed).standard_normal((HEIGHT, WIDTH))
+    smooth = cv2.GaussianBlur(noise, (0, 0), 3)
+    pixels = 90 + 25 * smooth / smooth.std() + 70 * (labels > 0)
+    path = folder / "images" / f"{name}.png"
+    cv2.imwrite(str(path), np.clip(pixels, 0, 255).astype(np.uint8))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"image": f"images/{name}.png", "image_sha256": digest}
+
+
+def _write_view(folder: Path, patient: int, view: str) -> list[dict[str, object]]:
+    name = f"P{patient}_{view}"
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    centres = [(22 + patient, 20 + patient % 3)]
+    if name == "P0_CC":
+        centres.append((36, 24))
+    for label, centre in enumerate(centres, start=1):
+        cv2.ellipse(labels, centre, (6 + patient % 2, 5), 0, 0, 360, label, -1)
+    shared = _write_image(folder, name, labels, 2 * patient + (view == "CC"))
+    shared |= {
+        "patient": f"P{patient}", "site": "north" if patient % 2 else "south", "height": HEIGHT,
+        "width": WIDTH, "view": view, "side": "L", "modality": "DM", "spacing_mm": 0.5,
+        "shape": "round" if patient % 2 else "irregular", "pathology": "malignant",
+        "subtype": None, "mask": None, "mask_label": None, "outline": None,
+    }  # fmt: skip
+    rows = []
+    for label in range(1, len(centres) + 1):
+        y, x = np.nonzero(labels == label)
+        box = {"x_min": x.min(), "y_min": y.min(), "x_max": x.max() + 1, "y_max": y.max() + 1}
+        row = shared | box | {"case": f"{name}_{label}"}
+        if view == "CC":
+            cv2.imwrite(str(folder / "masks" / f"{name}.png"), labels)
+            row |= {"mask": f"masks/{name}.png", "mask_label": label}
+        else:
+            outline = cv2.findContours(labels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0][0]
+            row |= {"outline": json.dumps(outline[:, 0].tolist())}
+        rows.append(row)
+    return rows
+
+
+@pytest.fixture(scope="session")
+def write_cohort() -> CohortWriter:
+    """Return ``write(root, name="tiny", patients=6)``: writes a small cohort, returns its folder.
+
+    13 masses of 6 patients with the default; see :func:`cohort_table`.
+    """
+    from mammostudy.data.manifest import COLUMNS, write_manifest
+
+    def write(root: Path, name: str = "tiny", patients: int = 6) -> Path:
+        table = cohort_table(root / name, patients)
+        write_manifest(table[list(COLUMNS)], root / name / "manifest.csv")
+        return root / name
+
+    return write
+
+
+@pytest.fixture
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty store that no other test shares."""
+    monkeypatch.setenv("MAMMOSTUDY_STORE", str(tmp_path / "own-store"))
+    return tmp_path / "own-store"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A data folder with the cohort ``tiny``, a store, and a ``study`` record made there."""
+
+    data: Path
+    store: Path
+    record: Record
+
+
+@pytest.fixture(scope="session")
+def _trained(tmp_path_factory: pytest.TempPathFactory, write_cohort: CohortWriter) -> Trained:
+    data, store = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("trained")
+    write_cohort(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAMMOSTUDY_STORE", str(store))
+        patch.setenv("MAMMOSTUDY_DATA", str(data))
+        from mammostudy.runs.execute import execute
+        from mammostudy.study.recipes import recipe
+
+        spec = recipe(
+            "tiny", "smoke", "study", frame__size=32, model__levels=5, optimiser__iterations=2
+        )
+        return Trained(data, store, execute(spec, progress=False))
+
+
+@pytest.fixture
+def trained(_trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Trained:
+    """A store with one trained ``study`` model (two iterations on 32-pixel frames)."""
+    monkeypatch.setenv("MAMMOSTUDY_STORE", str(_trained.store))
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(_trained.data))
+    return _trained

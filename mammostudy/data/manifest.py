@@ -233,7 +233,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
     Raises:
         DataError: the file is missing, not a CSV table, or has faults (all of them listed).
     """
-    text = dict.fromkeys(("case", "patient", "site", "image", "mask", "outline"), str)
+    names = ("case", "patient", "site", "image", "mask", "outline", "image_sha256")
+    text = dict.fromkeys(names, str)
     try:
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     except FileNotFoundError:

@@ -1,0 +1,181 @@
+"""Frames of a cohort: against the imaging functions, in order, cached, and the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from mammostudy.data import dicom, frames
+from mammostudy.data.cohort import Cohort, Sample, load_cohort
+from mammostudy.data.frames import (
+    Frame,
+    Preprocessing,
+    frame_cohort,
+    frame_of,
+    frame_sample,
+    given_box,
+)
+from mammostudy.errors import DataError, SpecError
+from mammostudy.imaging import crop_and_resize, preprocess
+
+PLAIN = Preprocessing(denoise_sigma=0.0, equalise=False)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, own_store: Path, write_cohort: Callable[..., Path]) -> Cohort:
+    write_cohort(tmp_path)
+    return load_cohort("tiny", tmp_path)
+
+
+def test_arrays_and_their_types(tiny: Cohort) -> None:
+    framed = frame_cohort(tiny, Frame(size=32), Preprocessing())
+    assert framed.cases == tuple(tiny.masses.index)
+    assert (framed.images.shape, framed.images.dtype) == ((13, 32, 32), np.float32)
+    assert (framed.masks.shape, framed.masks.dtype) == ((13, 32, 32), np.bool_)
+    assert framed.boxes.shape == framed.given.shape == (13, 4)
+    assert framed.company.shape == (13,)
+    assert framed.boxes.dtype.kind == framed.company.dtype.kind == "i"
+
+
+def test_a_tight_frame_of_its_own_size_is_the_crop(tiny: Cohort) -> None:
+    sample = tiny.sample("P1_CC_1")
+    x0, y0, x1, y1 = sample.box
+    wide = replace(sample, box=(x0, y0, x0 + 16, y0 + 16))
+    image, mask, box = frame_sample(wide, Frame(strategy="tight", size=16), PLAIN)
+    assert box == (x0, y0, x0 + 16, y0 + 16)
+    np.testing.assert_array_equal(image, sample.image[y0 : y0 + 16, x0 : x0 + 16])
+    np.testing.assert_array_equal(mask, sample.mask[y0 : y0 + 16, x0 : x0 + 16])
+    assert (x1 - x0, y1 - y0) == (15, 11)
+
+
+@pytest.mark.parametrize("steps", [PLAIN, Preprocessing(), Preprocessing(value_range="signed")])
+def test_preprocessing_acts_on_the_resized_frame(tiny: Cohort, steps: Preprocessing) -> None:
+    frame = Frame(size=24)
+    framed = frame_cohort(tiny, frame, steps)
+    for row, sample in enumerate(tiny):
+        resized = crop_and_resize(sample.image, frame_of(sample, frame), 24)
+        np.testing.assert_array_equal(framed.images[row], preprocess(resized, **steps.model_dump()))
+
+
+def test_truth_all_or_target(tiny: Cohort) -> None:
+    both = frame_cohort(tiny, Frame(size=32, scale=3), PLAIN).take(["P0_CC_1"])
+    target = frame_cohort(tiny, Frame(size=32, scale=3, truth="target"), PLAIN).take(["P0_CC_1"])
+    assert (both.masks & target.masks).sum() == target.masks.sum() < both.masks.sum()
+
+
+def test_company_counts_the_pixels_of_the_other_masses(tiny: Cohort) -> None:
+    frame = Frame(size=32, scale=3, truth="target")
+    framed = frame_cohort(tiny, frame, PLAIN)
+    company = dict(zip(framed.cases, framed.company.tolist(), strict=True))
+    assert {case for case, count in company.items() if count} == {"P0_CC_1", "P0_CC_2"}
+    sample = tiny.sample("P0_CC_1")
+    box = frame_of(sample, frame)
+    expected = crop_and_resize(sample.truth_all & ~sample.mask, box, 32).sum()
+    assert company["P0_CC_1"] == expected > 0
+    tight = frame_cohort(tiny, Frame(size=32, strategy="tight"), PLAIN)
+    assert not tight.company.any()  # a tight frame shows none of them
+
+
+def test_the_given_box_in_the_frame(tiny: Cohort) -> None:
+    loose = frame_cohort(tiny, Frame(size=64), PLAIN)
+    np.testing.assert_allclose(loose.given, [[16, 16, 48, 48]] * 13, atol=2.0)  # its middle half
+    tight = frame_cohort(tiny, Frame(size=64, strategy="tight"), PLAIN)
+    np.testing.assert_array_equal(tight.given, [[0, 0, 64, 64]] * 13)
+    full = frame_cohort(tiny, Frame(size=64, strategy="full"), PLAIN)
+    boxes = np.array([sample.box for sample in tiny], np.float32)
+    np.testing.assert_allclose(full.given, boxes * [1, 64 / 48, 1, 64 / 48], rtol=1e-6)
+
+
+def test_jittered_boxes_are_the_same_every_time_and_differ_by_case(tiny: Cohort) -> None:
+    frame = Frame(box="jittered")
+    first = {sample.case: given_box(sample, frame) for sample in tiny}
+    again = {sample.case: given_box(sample, frame) for sample in reversed(list(tiny))}
+    assert first == again
+    oracle = {sample.case: sample.box for sample in tiny}
+    moves = {tuple(np.subtract(first[case], oracle[case])) for case in first}
+    assert len(moves) > 5
+    for case, box in first.items():
+        sides = np.subtract(oracle[case][2:], oracle[case][:2])
+        assert (np.abs(np.subtract(box, oracle[case])) <= np.tile(0.2 * sides + 1, 2)).all()
+        assert box[0] >= 0
+        assert box[2] <= 64
+
+
+def test_control_a_global_random_state_would_not_do(
+    tiny: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = np.random.default_rng(0)
+    monkeypatch.setattr(frames.np.random, "default_rng", lambda seed: shared)
+    sample = tiny.sample("P0_CC_1")
+    frame = Frame(box="jittered")
+    assert given_box(sample, frame) != given_box(sample, frame)
+
+
+def test_take_keeps_the_order_asked_for(tiny: Cohort) -> None:
+    framed = frame_cohort(tiny, Frame(size=16), PLAIN)
+    cases = ["P3_MLO_1", "P0_CC_2", "P5_CC_1"]
+    taken = framed.take(cases)
+    assert taken.cases == tuple(cases)
+    for row, case in enumerate(cases):
+        place = framed.cases.index(case)
+        for name in ("images", "masks", "boxes", "given", "company"):
+            np.testing.assert_array_equal(getattr(taken, name)[row], getattr(framed, name)[place])
+    assert framed.take([]).images.shape == (0, 16, 16)
+    with pytest.raises(SpecError, match="'nobody'"):
+        framed.take(["P0_CC_1", "nobody"])
+
+
+def test_the_second_call_reads_no_image(tiny: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[object] = []
+    original = dicom.read_image
+    monkeypatch.setattr(dicom, "read_image", lambda path: reads.append(path) or original(path))
+    first = frame_cohort(tiny, Frame(size=32), PLAIN)
+    assert len(reads) == 12  # an image a view, once, though one of them shows two masses
+    monkeypatch.setattr(Cohort, "sample", lambda *_: pytest.fail("sampled again"))
+    second = frame_cohort(tiny, Frame(size=32), PLAIN)
+    np.testing.assert_array_equal(first.images, second.images)
+    np.testing.assert_array_equal(first.masks, second.masks)
+    assert len(reads) == 12
+    with pytest.raises(pytest.fail.Exception):
+        frame_cohort(tiny, Frame(size=32, scale=2.5), PLAIN)  # control: another recipe does read
+
+
+def test_a_redrawn_mask_is_framed_again(tiny: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = frame_cohort(tiny, Frame(size=32), PLAIN)
+    path = tiny.root / "masks" / "P1_CC.png"
+    labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(path), cv2.dilate(labels, np.ones((5, 5))))
+    anew = Cohort("tiny", tiny.root, tiny.manifest)
+    row = before.cases.index("P1_CC_1")
+    assert frame_cohort(anew, Frame(size=32), PLAIN).masks[row].sum() > before.masks[row].sum()
+    monkeypatch.setattr(Cohort, "truth_hash", None)
+    old = frame_cohort(anew, Frame(size=24), PLAIN)
+    cv2.imwrite(str(path), labels)
+    stale = frame_cohort(anew, Frame(size=24), PLAIN)
+    np.testing.assert_array_equal(stale.masks, old.masks)  # control: by the manifest alone, stale
+
+
+def test_a_cohort_without_masses_is_refused(tiny: Cohort) -> None:
+    free = tiny.manifest[tiny.manifest["x_min"].isna()]
+    with pytest.raises(DataError, match="no row with a box"):
+        frame_cohort(Cohort("tiny", tiny.root, free), Frame(size=32), PLAIN)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"strategy": "wide"}, {"scale": 0.5}, {"aspect": "oval"}, {"truth": "none"}, {"size": 8},
+     {"box": "random"}, {"zoom": 2}],
+)  # fmt: skip
+def test_unknown_fields_and_values_are_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(fields))):
+        Frame(**fields)
+
+
+def test_samples_are_what_the_functions_take(tiny: Cohort) -> None:
+    assert isinstance(tiny.sample("P0_CC_1"), Sample)

@@ -1,0 +1,226 @@
+"""Manifests: every fault in one message, exact types, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammostudy.data import manifest
+from mammostudy.data.manifest import COLUMNS, content_hash, read_manifest, validate, write_manifest
+from mammostudy.errors import DataError
+
+SHA = "0" * 64
+
+
+def table(n: int = 3, **columns: object) -> pd.DataFrame:
+    rows = pd.DataFrame(
+        {
+            "case": [f"c{i}" for i in range(n)],
+            "patient": [f"00{i}" for i in range(n)],
+            "site": "s",
+            "image": [f"images/{i}.png" for i in range(n)],
+            "height": 40, "width": 50, "view": "CC", "side": "L", "modality": "DM",
+            "x_min": 2, "y_min": 3, "x_max": 12, "y_max": 14,
+            "mask": [f"masks/{i}.png" for i in range(n)],
+            "mask_label": None, "outline": None, "spacing_mm": None, "shape": "round",
+            "pathology": "benign", "subtype": None, "image_sha256": SHA,
+        }
+    ).astype(object)  # fmt: skip
+    for name, values in columns.items():
+        rows[name] = values
+    return rows
+
+
+def test_columns_are_in_the_order_of_the_contract() -> None:
+    assert list(table().columns) == list(COLUMNS)
+
+
+def test_valid_tables_get_the_types_of_the_schema() -> None:
+    checked = validate(table(x_min=[2.0, 2, 2], spacing_mm=["0.07", None, None]))
+    assert list(checked.columns) == list(COLUMNS)
+    assert str(checked["x_min"].dtype) == "Int64"
+    assert checked["spacing_mm"].tolist()[0] == 0.07
+    assert checked["mask_label"].isna().all()
+    free = dict.fromkeys(("x_min", "y_min", "x_max", "y_max", "mask", "shape"))
+    assert validate(table(1, **free))["x_min"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("shape", "blob", ("row 3, shape", "blob", "irregular, lobular, oval, round")),
+        ("view", "XCC", ("row 3, view", "CC, MLO")),
+        ("side", "left", ("row 3, side",)),
+        ("modality", "MR", ("row 3, modality", "DM, CM, SFM")),
+        ("pathology", None, ("row 3, pathology", "must not be empty")),
+        ("subtype", "HER2", ("row 3, subtype", "HER-2")),
+        ("patient", None, ("row 3, patient", "must not be empty")),
+        ("patient", "", ("row 3, patient", "empty")),
+        ("case", "c0", ("row 3, case", "'c0' stands twice")),
+        ("height", "tall", ("row 3, height", "'tall' must be a whole number")),
+        ("width", 0, ("row 3, width", "above 0")),
+        ("x_min", -1, ("row 3, x_min", "negative")),
+        ("x_max", 51, ("row 3, x_max", "outside the image of 50x40 pixels")),
+        ("y_max", 41, ("row 3, x_max", "outside the image of 50x40 pixels")),
+        ("x_max", 2, ("row 3, x_max", "box 2,3,2,14 is empty")),
+        ("y_max", 1, ("row 3, x_max", "is empty")),
+        ("y_min", None, ("row 3, y_min", "given in part")),
+        ("mask", None, ("row 3, mask", "a mask or an outline")),
+        ("outline", "[[0, 0], [1, 0], [0, 1]]", ("row 3, mask", "not both")),
+        ("outline", "[[0, 0], [1, 0]]", ("row 3, outline", "three or more")),
+        ("outline", "[[0, 0], [1, NaN], [0, 1]]", ("row 3, outline", "three or more")),
+        ("outline", "no json", ("row 3, outline",)),
+        ("mask", "../secret.png", ("row 3, mask", "inside the cohort folder")),
+        ("image", "/root/a.png", ("row 3, image", "inside the cohort folder")),
+        ("mask_label", 0, ("row 3, mask_label", "above 0")),
+        ("spacing_mm", -0.1, ("row 3, spacing_mm", "above 0")),
+        ("image_sha256", "abc", ("row 3, image_sha256", "SHA-256")),
+    ],
+)
+def test_each_fault_names_row_column_and_value(
+    column: str, value: object, words: tuple[str, ...]
+) -> None:
+    bad = table()
+    validate(bad)  # control: without the fault the table passes
+    bad.loc[1, column] = value
+    with pytest.raises(DataError) as caught:
+        validate(bad, "my.csv")
+    assert str(caught.value).startswith("my.csv: ")
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_every_fault_of_a_table_is_in_one_message() -> None:
+    bad = table(6)
+    bad.loc[0, "shape"] = "blob"
+    bad.loc[1, "height"] = "tall"
+    bad.loc[2, "x_max"] = 90
+    bad.loc[3, "case"] = "c0"
+    bad.loc[4, "mask"] = None
+    bad.loc[5, "patient"] = None
+    with pytest.raises(DataError) as caught:
+        validate(bad)
+    message = str(caught.value)
+    assert "6 fault(s)" in message
+    for place in ("2, shape", "3, height", "4, x_max", "5, case", "6, mask", "7, patient"):
+        assert f"row {place}:" in message, place
+    assert len(message.splitlines()) == 7
+
+
+def test_a_boxless_row_with_a_mask_is_refused() -> None:
+    bad = table(1, **dict.fromkeys(("x_min", "y_min", "x_max", "y_max")))
+    with pytest.raises(DataError, match="row 2, x_min: a mask or outline without a box"):
+        validate(bad)
+
+
+def test_missing_and_strange_columns_are_named() -> None:
+    bad = table().drop(columns=["site", "x_max"]).assign(age=50)
+    with pytest.raises(DataError) as caught:
+        validate(bad)
+    for words in ("column site: missing", "column x_max: missing", "column age: not a column"):
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("column", ["patient", "height", "width", "image_sha256"])
+def test_rows_of_one_image_agree(column: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = table(image="images/0.png", patient="p")
+    bad.loc[2, column] = {"patient": "q", "image_sha256": "1" * 64}.get(column, 44)
+    with pytest.raises(DataError, match=rf"row 4, {column}: .* row 2 says of the same image"):
+        validate(bad)
+    monkeypatch.setattr(manifest, "_disagreements", lambda table: [])
+    validate(bad)  # control: only this check sees it
+
+
+@pytest.mark.parametrize(
+    ("guard", "column", "value"),
+    [
+        ("_box_faults", "x_max", 51),
+        ("_row_faults", "case", "c0"),
+        ("_schema_faults", "shape", "blob"),
+    ],
+)
+def test_controls_without_the_guard_a_fault_passes(
+    guard: str, column: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = table()
+    bad.loc[1, column] = value
+    with pytest.raises(DataError, match=column):
+        validate(bad)
+    empty = (lambda rows: (rows, [])) if guard == "_schema_faults" else (lambda rows: [])
+    monkeypatch.setattr(manifest, guard, empty)
+    validate(bad)
+
+
+def test_text_comes_back_as_it_went(tmp_path: Path) -> None:
+    outline = json.dumps([[0.5, 1], [9, 1], [4, 8.25]])
+    given = table(2, mask=[None, "m.png"], outline=[outline, None], mask_label=[None, 3])
+    given["patient"] = ["007", "NA"]
+    write_manifest(given, tmp_path / "manifest.csv")
+    read = read_manifest(tmp_path / "manifest.csv")
+    assert read["patient"].tolist() == ["007", "NA"]
+    assert read["outline"][0] == outline
+    assert read["mask_label"].tolist()[1] == 3
+    assert content_hash(read) == content_hash(validate(given))
+    assert (tmp_path / "manifest.csv").stat().st_mode & 0o444 == 0o444
+
+
+def test_the_hash_follows_content_and_not_order() -> None:
+    checked = validate(table())
+    assert content_hash(checked) == content_hash(checked.iloc[::-1])
+    changed = validate(table(image_sha256=["1" * 64, SHA, SHA]))
+    assert content_hash(changed) != content_hash(checked)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00a", b'case,patient\n"a'])
+def test_files_that_are_no_tables(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "manifest.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"manifest\.csv"):
+        read_manifest(path)
+
+
+def test_a_missing_manifest_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="missing"):
+        read_manifest(tmp_path / "manifest.csv")
+    with pytest.raises(DataError, match="not a readable CSV"):
+        read_manifest(tmp_path)
+
+
+def test_a_faulty_manifest_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = table(shape="blob")
+    with pytest.raises(DataError, match="blob"):
+        write_manifest(bad, tmp_path / "manifest.csv")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(manifest, "validate", lambda rows, name: rows)
+    write_manifest(bad, tmp_path / "manifest.csv")
+    assert (tmp_path / "manifest.csv").exists()  # control
+
+
+def test_a_killed_write_leaves_the_old_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "manifest.csv"
+    write_manifest(table(2), path)
+    before = path.read_bytes()
+
+    def half(self: pd.DataFrame, target: Path, **options: object) -> None:
+        target.write_text("case,pat")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", half)
+    with pytest.raises(DataError, match="No space left"):
+        write_manifest(table(3), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["manifest.csv"]
+    monkeypatch.setattr(manifest, "write_atomically", lambda target, write: write(target))
+    with pytest.raises(DataError):
+        write_manifest(table(3), path)
+    assert path.read_bytes() != before  # control: written in place, the old one is lost
+
+
+def test_numbers_of_other_kinds_are_accepted() -> None:
+    validate(table(x_min=np.int64(2), height=np.int32(40)))

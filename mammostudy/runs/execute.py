@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,7 +61,9 @@ def execute(spec: RunSpec, *, progress: bool | None = None) -> Record:
         progress: show a bar; None shows it on a terminal only.
 
     Raises:
-        DataError: the cohort is not at hand, or a file behind it cannot be used.
+        DataError: the cohort is not at hand, a file behind it cannot be used, or a patient or a
+            near-duplicate image stands in two parts of the split; nothing has been trained then.
+        SpecError: the split does not fit the cohort, or the model's name is unknown.
     """
     cohort = load_cohort(spec.cohort)
     lock = store_root() / "locks" / f"{spec.training_key(cohort.manifest_hash)}.lock"
@@ -107,7 +111,7 @@ def _content(
         "training_key": spec.training_key(cohort.manifest_hash),
         "manifest_hash": cohort.manifest_hash,
         "status": "diverged" if fitted is not None and fitted.diverged else "completed",
-        "diverged_with": fitted.diverged if fitted is not None else None,
+        "diverged_with": _plain(fitted.diverged) if fitted is not None else None,
         "converged": None if fitted is None else has_converged(fitted.curves),
         "curves": [] if fitted is None else fitted.curves,
         "split": {name: list(cases) for name, cases in split.parts().items()},
@@ -118,6 +122,13 @@ def _content(
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
     }
+
+
+def _plain(parts: dict[str, float] | None) -> dict[str, float | str] | None:
+    """Write what is not finite as text: JSON has no number for it."""
+    if parts is None:
+        return None
+    return {name: value if math.isfinite(value) else str(value) for name, value in parts.items()}
 
 
 def _threads() -> int:
@@ -139,11 +150,11 @@ def _trained(
 ) -> tuple[nn.Module, Fitted]:
     """Train the model of a spec, or read the weights where they were trained before."""
     import torch
-    from safetensors.torch import load_model, save_model
+    from safetensors.torch import save_model
 
     from mammostudy.data.cache import write_atomically
-    from mammostudy.training.checkpoints import load_checkpoint, save_checkpoint
-    from mammostudy.training.fit import Budget, Fitted, fit
+    from mammostudy.training.checkpoints import save_checkpoint
+    from mammostudy.training.fit import Budget, fit
 
     framed = frame_cohort(cohort, spec.frame, spec.preprocessing)
     training, validation = framed.take(split.train), framed.take(split.validation)
@@ -151,9 +162,8 @@ def _trained(
     torch.manual_seed(spec.seed)
     trainer = build_trainer(spec)
     weights, history = weights_path(key), weights_path(key).with_suffix(".history")
-    if weights.is_file() and (past := load_checkpoint(history)) is not None:
-        load_model(trainer.generator, weights)
-        return trainer.generator, Fitted(**past)
+    if (past := _stored(trainer.generator, weights, history)) is not None:
+        return trainer.generator, past
 
     def validate() -> float:
         masks = predicted_masks(trainer.generator, validation, spec)
@@ -177,6 +187,24 @@ def _trained(
     save_checkpoint(history, vars(fitted))
     checkpoint.unlink(missing_ok=True)
     return trainer.generator, fitted
+
+
+def _stored(model: nn.Module, weights: Path, history: Path) -> Fitted | None:
+    """Read the weights and curves of a finished training; None where they are not whole."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    from mammostudy.training.checkpoints import load_checkpoint
+    from mammostudy.training.fit import Fitted
+
+    past = load_checkpoint(history)
+    if past is None or set(past) != set(Fitted.__dataclass_fields__) or not weights.is_file():
+        return None
+    try:
+        load_model(model, weights)
+    except SafetensorError:  # damaged: found out before the model is touched
+        return None
+    return Fitted(**past)
 
 
 def label_of(spec: RunSpec) -> str:
@@ -244,8 +272,12 @@ def ensure(
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers or default_workers(), mp_context=context) as pool:
             futures = [pool.submit(_worker, spec) for spec in absent]
-            for future in tqdm(as_completed(futures), "runs", len(futures), disable=hidden):
-                future.result()
+            try:
+                for future in tqdm(as_completed(futures), "runs", len(futures), disable=hidden):
+                    future.result()
+            except BaseException:  # what has not begun is not begun; what runs is finished
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     else:
         for spec in tqdm(absent, "runs", disable=hidden or not absent, leave=False):
             execute(spec, progress=progress)

@@ -32,7 +32,10 @@ def recipe_version(module: str) -> int:
     Raises:
         SpecError: the module has no integer ``VERSION``.
     """
-    found = find_spec(module)
+    try:
+        found = find_spec(module)
+    except ModuleNotFoundError:  # of a package above it
+        found = None
     if found is not None and found.origin is not None:
         for node in ast.parse(Path(found.origin).read_text()).body:
             targets = node.targets if isinstance(node, ast.Assign) else []

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammostudy.data.frames import FramedSet
+from mammostudy.errors import SpecError
 from mammostudy.imaging.contours import chan_vese_mask, inscribed_ellipse, otsu_mask
 from mammostudy.imaging.framing import Box
-from mammostudy.runs.spec import RunSpec
+from mammostudy.runs.spec import BASELINES, RunSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn, optim
@@ -32,7 +33,13 @@ def baseline_masks(name: str, framed: FramedSet) -> NDArray[np.bool_]:
 
     Returns:
         bool ``(n, s, s)``.
+
+    Raises:
+        SpecError: there is no baseline of that name; the message lists them.
     """
+    if name not in BASELINES:
+        msg = f"baseline {name!r} is unknown; use one of {', '.join(BASELINES)}"
+        raise SpecError(msg)
     if name == "all-mass":
         return np.ones(framed.masks.shape, dtype=bool)
     if name == "ellipse":

@@ -136,7 +136,8 @@ class RunSpec(_Frozen):
             *rooms, last = name.split("__")
             place = content
             for room in rooms:
-                place = place.get(room, {})
+                inner = place.get(room)
+                place = inner if isinstance(inner, dict) else {}
             if last not in place:
                 msg = f"run spec: no field {name!r}; {'.'.join(rooms) or 'it'} has {sorted(place)}"
                 raise SpecError(msg)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,9 @@ from mammostudy.paths import results_root, store_root
 from mammostudy.runs.spec import RunSpec, parse_spec
 
 FORMAT = 1
+_FIELDS = frozenset(
+    {"spec", "key", "recipe_key", "manifest_hash", "status", "converged", "curves", "provenance"}
+)
 Status = Literal["completed", "diverged"]
 
 
@@ -83,16 +87,39 @@ class Record:
 
     @cached_property
     def cases(self) -> pd.DataFrame:
-        """A row a case, box and post-processing (see :mod:`mammostudy.runs.evaluate`)."""
+        """A row a case, box and post-processing (see :mod:`mammostudy.runs.evaluate`).
+
+        Raises:
+            DataError: ``cases.csv`` is missing or damaged.
+        """
+        path = self.folder / "cases.csv"
         text = {"case": str, "patient": str, "site": str}
-        return pd.read_csv(self.folder / "cases.csv", dtype=text)
+        try:
+            return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+        except (OSError, ValueError) as error:
+            raise _damaged(path, error) from None
 
     def predictions(self) -> dict[str, NDArray[np.bool_]]:
-        """Return the predicted masks in oracle frames before post-processing, by case."""
-        with np.load(self.folder / "predictions.npz", allow_pickle=False) as stored:
-            bits, cases, side = stored["bits"], stored["cases"], int(stored["side"])
+        """Return the predicted masks in oracle frames before post-processing, by case.
+
+        Returns:
+            bool ``(s, s)`` by case.
+
+        Raises:
+            DataError: ``predictions.npz`` is missing or damaged.
+        """
+        path = self.folder / "predictions.npz"
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                bits, cases, side = stored["bits"], stored["cases"], int(stored["side"])
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise _damaged(path, error) from None
         masks = np.unpackbits(bits, axis=1)[:, : side * side].reshape(-1, side, side)
         return dict(zip(cases.tolist(), masks.astype(bool), strict=True))
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: not a readable record ({error}); delete the folder and run it again")
 
 
 def has_converged(curves: list[dict[str, float]]) -> bool:
@@ -166,11 +193,14 @@ def read_record(folder: Path) -> Record:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        msg = f"{path}: not a readable record ({error}); delete the folder and run it again"
-        raise DataError(msg) from None
+        raise _damaged(path, error) from None
+    if not isinstance(content, dict):
+        raise _damaged(path, ValueError("not a table of fields"))
     if content.get("format") != FORMAT:
         msg = f"{path}: record format {content.get('format')!r}, this code reads {FORMAT}"
         raise DataError(msg)
+    if absent := sorted(_FIELDS - set(content)):
+        raise _damaged(path, ValueError(f"without {', '.join(absent)}"))
     return Record(folder, content)
 
 
@@ -186,8 +216,11 @@ def find_record(spec: RunSpec, manifest_hash: str | None) -> Record | None:
 
     Args:
         spec: what was run.
-        manifest_hash: of the cohort; None where the data are not at hand: then a committed
-            record of the same recipe is taken, whatever data it saw.
+        manifest_hash: of the cohort; None where the data are not at hand: then a record of the
+            same recipe is taken, whatever data it saw.
+
+    Raises:
+        DataError: a record that was looked into is damaged.
     """
     if manifest_hash is None:
         recipe = spec.recipe_key()

@@ -17,14 +17,14 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """Read a checkpoint, or return None where there is none that can be read.
+    """Read a checkpoint, or return None where there is none that can be read as a table.
 
     Only tensors and plain values are read (``weights_only``), never code.
     """
     if not path.is_file():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError):
+        state = torch.load(path, weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, LookupError, ValueError):
         return None
-    return state
+    return state if isinstance(state, dict) else None

@@ -90,7 +90,9 @@ class _Progress:
     @classmethod
     def resume(cls, path: Path, trainer: Supervised) -> _Progress:
         state = load_checkpoint(path)
-        if state is None:
+        if state is None or not {"iteration", "seconds", "curves", "trainer", "random"} <= set(
+            state
+        ):
             return cls(0, 0.0, [])
         trainer.load_state_dict(state["trainer"])
         torch.set_rng_state(state["random"])

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mammostudy.errors import SpecError
+
 VERSION: Final = 1
 SMOOTH: Final = 1.0  # in numerator and denominator, as in the released code
 
@@ -45,25 +47,40 @@ def l1_loss(p: Tensor, y: Tensor) -> Tensor:
     return functional.l1_loss(p, y)
 
 
+def _cross_entropy(p: Tensor, y: Tensor) -> Tensor:
+    """Return the mean binary cross-entropy; NaN where ``p`` holds one (torch itself stops then)."""
+    if torch.isnan(p).any():
+        return torch.full((), torch.nan, device=p.device)
+    return functional.binary_cross_entropy(p, y)
+
+
 def dice_bce_loss(p: Tensor, y: Tensor) -> Tensor:
     """Return Dice loss plus binary cross-entropy, in equal parts."""
-    return dice_loss(p, y) + functional.binary_cross_entropy(p.clamp(1e-6, 1 - 1e-6), y)
+    return dice_loss(p, y) + _cross_entropy(p.clamp(1e-6, 1 - 1e-6), y)
 
 
 def overlap_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a loss of (tanh output, 0/1 mask) by name: dice, l1, released_dice or dice_bce."""
+    """Return a loss of (tanh output, 0/1 mask) by name: dice, l1, released_dice or dice_bce.
+
+    Raises:
+        SpecError: there is none of that name; the message lists them.
+    """
     on_probability = {"dice": dice_loss, "l1": l1_loss, "dice_bce": dice_bce_loss}
     if name == "released_dice":
         return released_dice_loss
+    if name not in on_probability:
+        known = ", ".join([*on_probability, "released_dice"])
+        msg = f"loss.overlap {name!r} is unknown; use one of {known}"
+        raise SpecError(msg)
     chosen = on_probability[name]
     return lambda t, y: chosen(probability(t), y)
 
 
 def real_loss(scores: Tensor) -> Tensor:
     """Return ``mean(-log D)``: the scores are wanted near 1."""
-    return functional.binary_cross_entropy(scores, torch.ones_like(scores))
+    return _cross_entropy(scores, torch.ones_like(scores))
 
 
 def fake_loss(scores: Tensor) -> Tensor:
     """Return ``mean(-log(1 - D))``: the scores are wanted near 0."""
-    return functional.binary_cross_entropy(scores, torch.zeros_like(scores))
+    return _cross_entropy(scores, torch.zeros_like(scores))

@@ -128,10 +128,24 @@ class Adversarial(Supervised):
         self.discriminator_optimiser = optimiser(discriminator.parameters())
 
     def step(self, images: Tensor, masks: Tensor) -> Losses:
-        """Take one step of D, then one of G (arguments, result and errors of the base class)."""
+        """Take one step of D, then one of G.
+
+        Args:
+            images: as for :class:`Supervised`.
+            masks: as for :class:`Supervised`.
+
+        Returns:
+            The parts of both losses.
+
+        Raises:
+            NonFiniteLossError: with its parts; no weight of G has moved, and none of D unless it
+                was D's step that spoilt the scores.
+        """
         self.generator.train()
         self.discriminator.train()
         output = self.generator(images)
+        with torch.no_grad():  # D must not move either where the overlap is not finite
+            _floats({"overlap": self.overlap(output, masks)})
         parts = self.step_discriminator(images, masks, output.detach())
         return parts | self.step_generator(images, masks, output)
 

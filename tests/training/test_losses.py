@@ -1,0 +1,131 @@
+"""Losses against numbers worked out by hand, other libraries, and their own past."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mammostudy.errors import SpecError
+from mammostudy.training import losses
+
+
+def image(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32).reshape(1, 1, 1, -1)
+
+
+@pytest.mark.parametrize(
+    ("p", "y", "expected"),
+    [
+        ((1, 1, 0, 0), (1, 0, 0, 0), 1 - 3 / 4),
+        ((0.5, 0.5, 0.5, 0.5), (1, 1, 0, 0), 1 - 3 / 5),
+        ((1, 1, 0, 0), (1, 1, 0, 0), 0.0),
+        ((0, 0, 0, 0), (0, 0, 0, 0), 0.0),
+        ((0, 0, 0, 0), (1, 1, 1, 0), 1 - 1 / 4),
+        ((1, 1, 1, 1), (0, 0, 0, 0), 1 - 1 / 5),
+    ],
+)
+def test_dice_with_smooth_one(p: tuple[float], y: tuple[float], expected: float) -> None:
+    assert float(losses.dice_loss(image(*p), image(*y))) == pytest.approx(expected, abs=1e-6)
+
+
+def test_dice_is_taken_by_image_then_averaged() -> None:
+    p = torch.cat([image(1, 1, 0, 0), image(0, 0, 0, 0)])
+    y = torch.cat([image(1, 0, 0, 0), image(1, 1, 1, 0)])
+    assert float(losses.dice_loss(p, y)) == pytest.approx((1 / 4 + 3 / 4) / 2)
+
+
+def test_released_dice_costs_a_perfect_mask_more_than_an_empty_output() -> None:
+    y = torch.zeros(1, 1, 256, 256)
+    y.flatten()[: round(0.2 * 256 * 256)] = 1  # a mask of 20 %
+    assert float(losses.released_dice_loss(2 * y - 1, y)) == pytest.approx(2.67, abs=0.005)
+    assert float(losses.released_dice_loss(torch.zeros_like(y), y)) == pytest.approx(1, abs=1e-3)
+    painted = losses.released_dice_loss(torch.ones_like(y), y)  # everything is mass: (p + y) > 0
+    assert float(painted) == pytest.approx(1 + 2 * 0.6 / 0.4, abs=1e-3)
+
+
+def test_released_dice_has_a_pole() -> None:
+    y = image(1, 0, 0)  # sums to -1 on [-1, 1], and t to 0: with smooth 1 the denominator is 0
+    assert not math.isfinite(float(losses.released_dice_loss(image(0.5, 0, -0.5), y)))
+
+
+def test_l1_and_cross_entropy_by_hand() -> None:
+    p, y = image(0.9, 0.4), image(1, 0)
+    assert float(losses.l1_loss(p, y)) == pytest.approx((0.1 + 0.4) / 2)
+    entropy = -(math.log(0.9) + math.log(0.6)) / 2
+    dice = 1 - (2 * 0.9 + 1) / (1.3 + 1 + 1)
+    assert float(losses.dice_bce_loss(p, y)) == pytest.approx(dice + entropy, rel=1e-5)
+    sure = float(losses.dice_bce_loss(image(0, 1), image(1, 0)))  # wrong and sure: large, finite
+    assert sure == pytest.approx(-math.log(1e-6) + 1 - 1 / 3, rel=0.02)
+
+
+@pytest.mark.parametrize("score", [0.01, 0.5, 0.9])
+def test_adversarial_terms_are_the_papers_logarithms(score: float) -> None:
+    scores = torch.full((2, 1, 3, 3), score)
+    scores[0] = 0.25
+    real = -(math.log(score) + math.log(0.25)) / 2
+    fake = -(math.log(1 - score) + math.log(0.75)) / 2
+    assert float(losses.real_loss(scores)) == pytest.approx(real, rel=1e-5)
+    assert float(losses.fake_loss(scores)) == pytest.approx(fake, rel=1e-5)
+
+
+def test_dice_agrees_with_monai_and_smp() -> None:
+    monai = pytest.importorskip("monai.losses")
+    smp = pytest.importorskip("segmentation_models_pytorch.losses")
+    torch.manual_seed(0)
+    p, y = torch.rand(4, 1, 8, 8), (torch.rand(4, 1, 8, 8) > 0.6).float()
+    ours = float(losses.dice_loss(p, y))
+    assert ours == pytest.approx(float(monai.DiceLoss(smooth_nr=1.0, smooth_dr=1.0)(p, y)))
+    # Counts its smooth twice (a Tversky index) and pools a batch: half of it, and by image.
+    theirs = smp.DiceLoss("binary", from_logits=False, smooth=0.5)
+    by_image = [float(theirs(p[i : i + 1], y[i : i + 1])) for i in range(4)]
+    assert ours == pytest.approx(sum(by_image) / 4)
+
+
+@pytest.mark.parametrize("name", ["dice", "l1", "dice_bce"])
+def test_overlap_loss_maps_the_tanh_output_to_a_probability(name: str) -> None:
+    t, y = image(-1, 0, 0.5, 1), image(0, 0, 1, 1)
+    named = {"dice": losses.dice_loss, "l1": losses.l1_loss, "dice_bce": losses.dice_bce_loss}
+    expected = named[name](image(0, 0.5, 0.75, 1), y)
+    assert float(losses.overlap_loss(name)(t, y)) == pytest.approx(float(expected))
+
+
+def test_an_unknown_loss_is_refused_with_the_list() -> None:
+    with pytest.raises(
+        SpecError, match=r"loss\.overlap 'focal'.*dice, l1, dice_bce, released_dice"
+    ):
+        losses.overlap_loss("focal")
+
+
+def test_a_score_that_is_not_a_number_makes_a_loss_that_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scores = torch.tensor([[0.5, torch.nan]])
+    for loss in (losses.real_loss(scores), losses.fake_loss(scores)):
+        assert math.isnan(float(loss))
+    assert math.isnan(float(losses.dice_bce_loss(scores, torch.ones(1, 2))))
+    monkeypatch.setattr(losses, "_cross_entropy", functional.binary_cross_entropy)
+    with pytest.raises(RuntimeError, match="between 0 and 1"):  # what torch does by itself
+        losses.real_loss(scores)
+
+
+GOLDEN = {
+    "dice": 0.5641265,
+    "l1": 0.5047569,
+    "released_dice": 1.013489,
+    "dice_bce": 1.972677,
+    "real": 1.013086,
+    "fake": 1.036828,
+}
+
+
+def test_golden_numbers() -> None:
+    t = torch.sin(torch.arange(2 * 64, dtype=torch.float32)).reshape(2, 1, 8, 8)
+    y = (torch.cos(torch.arange(2 * 64, dtype=torch.float32)).reshape(2, 1, 8, 8) > 0.4).float()
+    numbers = {name: float(losses.overlap_loss(name)(t, y)) for name in list(GOLDEN)[:4]}
+    scores = losses.probability(0.9 * t)
+    numbers |= {"real": float(losses.real_loss(scores)), "fake": float(losses.fake_loss(scores))}
+    assert numbers == pytest.approx(GOLDEN, rel=1e-5), "losses moved: raise VERSION of losses.py"

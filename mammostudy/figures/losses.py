@@ -165,7 +165,7 @@ def differences(tests: pd.DataFrame, pairs: pd.DataFrame) -> Figure:
         axes.scatter(pairs["mean"], places, s=10, color="black", alpha=0.6, zorder=4)
         _rows(axes, names)
     panels[0].set_title("all")
-    panels[1].set(xlim=(-NEAR, NEAR), title="near 0")
+    panels[1].set(xlim=(-NEAR, NEAR), xticks=(-0.05, 0, 0.05), title="near 0")
     figure.supxlabel("difference in Dice, the paper's model minus this row", fontsize="small")
     return figure
 

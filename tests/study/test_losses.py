@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -183,4 +185,4 @@ def test_chapter_runs_from_nothing_to_its_figures(tmp_path, stem, figures):
     assert sum("image/png" in each for each in data) == figures
     text = " ".join(str(each.get("text/markdown", "")) for each in data)
     assert "Not run" not in text
-    assert "26 patients" in text
+    assert re.search(r"over \d+ patients", text)

@@ -1,0 +1,168 @@
+"""Commands as Python functions: what they print, refuse and leave behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+
+from mammostudy import commands
+from mammostudy.commands import (
+    CHAPTERS,
+    build_cohort,
+    check_cohort,
+    describe_cohort,
+    list_cohorts,
+    print_findings,
+    run_chapters,
+)
+from mammostudy.data.manifest import read_manifest
+from mammostudy.doctor import Finding
+from mammostudy.errors import DataError, SpecError
+from mammostudy.study import recipes
+
+if TYPE_CHECKING:
+    from tests.conftest import Trained
+
+
+@pytest.fixture
+def tiny(
+    tmp_path: Path,
+    own_store: Path,
+    write_cohort: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(tmp_path))
+    return write_cohort(tmp_path)
+
+
+@pytest.mark.parametrize("command", [build_cohort, check_cohort, describe_cohort])
+def test_unknown_cohort(command: Callable[[str], None], tiny: Path, own_store: Path) -> None:
+    with pytest.raises(DataError, match=r"'nowhere'.*known cohorts: phantom"):
+        command("nowhere")
+    assert not own_store.exists()
+
+
+def test_build_writes_the_manifest(
+    tiny: Path, own_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_cohort("tiny")
+    assert "13 masses, 6 patients" in capsys.readouterr().out
+    written = read_manifest(own_store / "manifests" / "tiny.csv")
+    assert written.equals(read_manifest(tiny / "manifest.csv"))
+
+
+def test_check_reads_everything(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check_cohort("tiny")
+    assert "13 masses read" in capsys.readouterr().out
+
+
+def test_check_lists_every_case_at_fault(tiny: Path) -> None:
+    (tiny / "images" / "P1_CC.png").unlink()
+    (tiny / "images" / "free.png").unlink()
+    cv2.imwrite(str(tiny / "masks" / "P2_CC.png"), np.zeros((48, 64), np.uint8))
+    with pytest.raises(DataError) as caught:
+        check_cohort("tiny")
+    assert "3 case(s)" in str(caught.value)
+    for word in ("P1_CC.png", "free.png", "P2_CC_1"):
+        assert word in str(caught.value)
+
+
+def test_check_finds_a_patient_under_two_names(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = (tiny / "images" / "P1_CC.png").read_bytes()
+    path = tiny / "images" / "P2_CC.png"
+    old = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(content)
+    table = tiny / "manifest.csv"
+    table.write_text(table.read_text().replace(old, hashlib.sha256(content).hexdigest()))
+    with pytest.raises(DataError, match=r"P1_CC\.png .*P2_CC\.png .* near-duplicates"):
+        check_cohort("tiny")
+    monkeypatch.setattr(commands, "check_leakage", lambda *_: None)
+    monkeypatch.setattr(commands, "check_duplicates", lambda *_: None)
+    check_cohort("tiny")  # control
+
+
+def test_list_names_what_is_found_and_what_is_not(
+    tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "cohort_names", lambda: ["tiny", "cdd-cesm"])
+    list_cohorts()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "tiny: 13 masses, 6 patients"
+    assert lines[1].startswith("cdd-cesm: ")
+    assert "no such folder" in lines[1]
+
+
+def test_describe_is_json(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    describe_cohort("tiny")
+    content = json.loads(capsys.readouterr().out)
+    assert content
+
+
+def test_unknown_preset(tiny: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpecError, match="'huge' is unknown; use one of smoke, quick, reference"):
+        run_chapters(["losses"], "phantom", "huge")
+    assert not own_store.exists()  # refused before a phantom is made
+    monkeypatch.setitem(recipes.PRESETS, "huge", recipes.PRESETS["smoke"])
+    assert recipes.preset("huge") == recipes.preset("smoke")  # control
+
+
+def test_unknown_chapter(tiny: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpecError, match="chapter 'shapes' is unknown; use data, cropping"):
+        run_chapters(["losses", "shapes"], "tiny", "smoke")
+    assert not own_store.exists()
+    monkeypatch.setattr(commands, "CHAPTERS", (*CHAPTERS, "shapes"))
+    with pytest.raises(ModuleNotFoundError):  # control
+        run_chapters(["shapes"], "tiny", "smoke")
+
+
+def test_run_reports_and_keeps(
+    tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = recipes.baselines(recipes.recipe("tiny", "smoke", frame__size=64))[1]
+    kept: list[str] = []
+
+    def keep(records: list[object]) -> list[Path]:
+        kept.extend(record.key for record in records)  # type: ignore[attr-defined]
+        return [Path("a")]
+
+    monkeypatch.setattr("mammostudy.study.losses.specs", lambda cohort, preset: [spec, spec])
+    monkeypatch.setattr("mammostudy.runs.keep.keep", keep)
+    run_chapters(["losses"], "tiny", "smoke", workers=1, kept=True)
+    out = capsys.readouterr().out
+    assert "tiny, smoke: 1 runs, 1 of them to do" in out
+    assert "1 new records under results/tiny" in out
+    run_chapters(["losses"], "tiny", "smoke", workers=1)
+    assert "1 runs, 0 of them to do" in capsys.readouterr().out
+    run_chapters(["losses"], "tiny", "smoke", workers=1, fresh=True)
+    assert "1 runs, 1 of them to do" in capsys.readouterr().out
+    assert len(kept) == 1
+
+
+def test_forgetting_takes_one_run_only(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "copy"
+    shutil.copytree(trained.store, store)
+    monkeypatch.setenv("MAMMOSTUDY_STORE", str(store))
+    other = store / "weights" / "other.safetensors"
+    other.touch()
+    training_key = str(trained.record.content["training_key"])
+    commands._forget(trained.record.key, training_key, "tiny")
+    assert not (store / "records" / "tiny" / trained.record.key).exists()
+    assert [path.name for path in (store / "weights").iterdir()] == ["other.safetensors"]
+
+
+def test_findings_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    print_findings([Finding("a", True, "fine"), Finding("b", False, "gone", "do this")])
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("ok", "fine", "gone", "do this", "1 finding(s) to mend"))
+    print_findings([Finding("a", True, "fine")])
+    assert "all is well" in capsys.readouterr().out

@@ -1,0 +1,179 @@
+"""Masks as the shape classifier sees them: placed on its grid, and drawn between the shapes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mammostudy.errors import DataError
+from mammostudy.imaging.contours import box_of, fill_outline
+from mammostudy.imaging.framing import ASPECTS, Box, crop_and_resize, frame_box
+
+VERSION = 1
+"""Recipe version: raised by hand when the masks that leave this module change."""
+
+Mask = NDArray[np.bool_]
+STEPS = ("round", "oval", "lobular", "irregular")
+"""The shapes along which :func:`shape_between` walks, at 0, 1, 2 and 3."""
+_ANGLES = np.linspace(0.0, 2 * np.pi, 720, endpoint=False)
+
+
+def largest_part(mask: Mask) -> Mask:
+    """The largest 8-connected part of a mask; of equal ones, the one met first row by row.
+
+    This is the rule for masks of several parts wherever a shape is measured or classified: a mass
+    is one object, and what a segmenter leaves beside it is not its shape.
+
+    Args:
+        mask: bool ``(h, w)``.
+
+    Returns:
+        bool ``(h, w)``; a mask of one part comes back equal.
+
+    Raises:
+        DataError: not a bool plane, or no pixel.
+    """
+    if mask.ndim != 2 or mask.dtype != np.bool_:
+        msg = f"a mask of shape {mask.shape} and type {mask.dtype}: bool (height, width) needed"
+        raise DataError(msg)
+    if not mask.any():
+        msg = f"a mask of shape {mask.shape} is empty: it has no shape; count it as missed"
+        raise DataError(msg)
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    sizes = np.bincount(labels.ravel(), minlength=count)[1:]
+    biggest = 1 + np.flatnonzero(sizes == sizes.max())
+    first = labels[np.isin(labels, biggest)][0]
+    return np.asarray(labels == first, dtype=np.bool_)
+
+
+def place_mask(
+    mask: Mask,
+    size: int = 64,
+    placement: str = "stretch",
+    *,
+    keep_scale: bool = False,
+    scale: float = 2.0,
+    window: int | None = None,
+) -> Mask:
+    """Put the largest part of a mask in the middle of the classifier's grid.
+
+    Args:
+        mask: bool ``(h, w)``: the mask in the image, or in a frame that kept the aspect.
+        size: side of the result in pixels.
+        placement: ``stretch`` (each axis by itself, as published: a circle and an upright or level
+            oval give the same mask) or ``square`` (the aspect is kept).
+        keep_scale: whether a large mass stays larger than a small one. Else every mass is brought
+            to the same share of the grid, ``1 / scale`` of its side: what a loose frame does.
+        scale: side of the frame over the side of the mass (its longer side if ``square``);
+            without effect where the scale is kept.
+        window: with ``keep_scale``, side in mask pixels of what the grid shows, the same for all
+            masks to be compared; none: the sides of the mask's array (``square``: the longer).
+
+    Returns:
+        bool ``(size, size)``; resampled as 0/1, then >= 0.5.
+
+    Raises:
+        DataError: an empty mask, an unknown placement, a scale below 1, a ``window`` smaller than
+            the mass or without ``keep_scale``, or a mass too small for the grid.
+
+    Source: paper, section on shape classification (masks to 64 x 64); ``square`` and
+        ``keep_scale`` are this study's.
+    """
+    if placement not in ASPECTS:
+        msg = f"placement {placement!r} is unknown: use one of {', '.join(ASPECTS)}"
+        raise DataError(msg)
+    if window is not None and not keep_scale:
+        msg = f"window = {window} has no effect where masses are brought to one size: keep_scale"
+        raise DataError(msg)
+    part = largest_part(mask)
+    box, shape = box_of(part), (mask.shape[0], mask.shape[1])
+    if keep_scale:
+        frame = _window_about(box, shape, placement, window)
+    else:
+        frame = frame_box(box, shape, strategy="loose", scale=scale, aspect=placement)
+    placed = crop_and_resize(part, frame, size)
+    if not placed.any():
+        msg = f"a mass of {int(part.sum())} pixels vanishes at {size} x {size}: a smaller window"
+        raise DataError(msg)
+    return placed
+
+
+def _window_about(box: Box, shape: tuple[int, int], placement: str, window: int | None) -> Box:
+    """The window of fixed size with the mass in its middle."""
+    height, width = shape if window is None else (window, window)
+    if placement == "square":
+        height = width = max(height, width)
+    if box[2] - box[0] > width or box[3] - box[1] > height:
+        msg = (
+            f"window = {window} pixels would cut a mass of {box[2] - box[0]} x "
+            f"{box[3] - box[1]}: use the longest side of all masses or more"
+        )
+        raise DataError(msg)
+    left, top = (box[0] + box[2] - width) // 2, (box[1] + box[3] - height) // 2
+    return left, top, left + width, top + height
+
+
+def shape_between(position: float, size: int = 64, *, diameter: float = 0.5, seed: int = 0) -> Mask:
+    """A mask on the way round -> oval -> lobular -> irregular.
+
+    At 0 a disc, at 1 an ellipse of axes 1 : 0.6, at 2 an outline of four lobes, at 3 a rough one
+    with spikes; between them the logarithm of the radius is interpolated linearly. The area is
+    always that of the same disc, so that only the shape changes.
+
+    Args:
+        position: 0 (round) to 3 (irregular).
+        size: side of the mask in pixels.
+        diameter: of the disc of the same area, as a share of the side: 0.5 as in a loose frame.
+        seed: of the irregular outline; the other three are fixed.
+
+    Returns:
+        bool ``(size, size)``, one part, centred.
+
+    Raises:
+        DataError: ``position`` outside 0 to 3, or ``diameter`` outside (0, 0.5].
+    """
+    if not 0 <= position <= len(STEPS) - 1:
+        msg = f"position {position} must lie between 0 (round) and 3 (irregular)"
+        raise DataError(msg)
+    if not 0 < diameter <= 0.5:
+        msg = f"diameter {diameter} must be above 0 and at most 0.5 of the side"
+        raise DataError(msg)
+    before = min(int(position), len(STEPS) - 2)
+    share = position - before
+    anchors = (_round(), _oval(), _lobular(), _irregular(seed))
+    radius = np.exp((1 - share) * anchors[before] + share * anchors[before + 1])
+    points = np.column_stack([radius * np.cos(_ANGLES), radius * np.sin(_ANGLES)])
+    x, y = points.T
+    area = abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+    points *= diameter * size / 2 * np.sqrt(np.pi / area)
+    return fill_outline(points + (size - 1) / 2, (size, size))
+
+
+def _round() -> NDArray[np.float64]:
+    return np.zeros_like(_ANGLES)
+
+
+def _oval() -> NDArray[np.float64]:
+    return -np.log(np.hypot(np.cos(_ANGLES), np.sin(_ANGLES) / 0.6))
+
+
+def _lobular() -> NDArray[np.float64]:
+    """Four rounded lobes that meet in notches, the upper and lower ones a little shorter."""
+    lobes = np.abs(np.cos(2 * _ANGLES + 0.5)) ** 0.7
+    return np.log(0.72 + 0.45 * lobes) + 0.06 * np.cos(2 * _ANGLES)
+
+
+def _irregular(seed: int) -> NDArray[np.float64]:
+    """A rough outline with seven tapering spikes."""
+    rng = np.random.default_rng(seed)
+    order = np.arange(2, 25)
+    waves = rng.standard_normal((2, order.size)) / order**0.9
+    angles = np.outer(order, _ANGLES)
+    body = waves[0] @ np.cos(angles) + waves[1] @ np.sin(angles)
+    spikes = np.zeros_like(_ANGLES)
+    centres = 2 * np.pi * (np.arange(7) + rng.uniform(-0.3, 0.3, 7)) / 7
+    for centre, height in zip(centres, rng.uniform(0.25, 0.45, 7), strict=True):
+        gap = np.abs(np.angle(np.exp(1j * (_ANGLES - centre))))
+        spikes = np.maximum(spikes, height * np.exp(-gap / 0.15))
+    return np.asarray(0.12 * body / body.std() + spikes)

@@ -63,7 +63,8 @@ def gaussian_radius(
         float64 (360,) positive radii.
 
     Source:
-        Gaussian random sphere: Muinonen et al. 1996, used for masses by de Sisternes et al.,
+        Gaussian random sphere: Muinonen et al., J Quant Spectrosc Radiat Transf 55:577 (1996),
+        doi 10.1016/0022-4073(96)00003-9, used for masses by de Sisternes et al.,
         Med Phys 42:1098 (2015), doi 10.1118/1.4905232. Fractal dimension of the contours of
         masses: Rangayyan and Nguyen, J Digit Imaging 20:223 (2007),
         doi 10.1007/s10278-006-0860-9.

@@ -18,6 +18,7 @@ _COLOURS = {
     "undecided": style.GREY,
 }
 _MARKERS = {"supported": "o", "contradicted": "X", "undecided": "s"}
+_TICKS = (-100, -50, -20, -10, -5, -2, 0, 2, 5, 10, 20, 50, 100)
 _TEXT = 44  # characters of a claim on a line
 
 
@@ -40,9 +41,13 @@ def forest(judged: pd.DataFrame) -> Figure:
         margin = 100 * row["margin"]
         axes.plot([margin, margin], [y - 0.32, y + 0.32], color="black", lw=1.4)
     axes.axvline(0, color="black", lw=1)
+    axes.set_xscale("symlog", linthresh=5)
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in _TICKS if low <= tick <= high]
+    axes.set_xticks(ticks, [f"{tick:+g}" if tick else "0" for tick in ticks])
     axes.set_yticks(where, [fill(text, _TEXT) for text in tested["claim"]], fontsize="small")
     axes.set_ylim(len(tested) - 0.5, -0.5)
-    axes.set_xlabel("difference, points of Dice (95 % interval over patients)")
+    axes.set_xlabel("difference, points of Dice (95 % interval; logarithmic beyond 5)")
     handles = [
         Line2D([], [], color=_COLOURS[name], marker=_MARKERS[name], label=name)
         for name in _COLOURS

@@ -126,7 +126,7 @@ def ablation(summary: pd.DataFrame) -> Figure:
     names = {"dice": "in the frame", "dice_image": "in the image's grid"}
     figure, axes = plt.subplots(figsize=style.WIDE)
     rows = list(summary["row"].unique())
-    for shift, (metric, colour) in zip((-0.12, 0.12), style_of(names), strict=True):
+    for shift, (metric, colour) in zip((-0.12, 0.12), _coloured(names), strict=True):
         part = summary[summary["metric"] == metric].set_index("row").loc[rows]
         axes.errorbar(
             part["mean"],
@@ -138,12 +138,12 @@ def ablation(summary: pd.DataFrame) -> Figure:
             label=names[metric],
         )
     axes.set_yticks(range(len(rows)), rows)
-    axes.invert_yaxis()
-    axes.set_xlabel("Dice on the test part, mean and 95 % interval")
-    axes.legend(fontsize="small")
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel("Dice on the test part, mean and 95 % interval over patients")
+    figure.legend(loc="outside upper center", ncols=2, fontsize="small")
     return figure
 
 
-def style_of(names: Mapping[str, str]) -> list[tuple[str, str]]:
+def _coloured(names: Mapping[str, str]) -> list[tuple[str, str]]:
     """Pair metrics with the colours they keep on a page."""
     return list(zip(names, (style.BLUE, style.ORANGE), strict=True))

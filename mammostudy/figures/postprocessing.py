@@ -67,7 +67,7 @@ def gains(table: pd.DataFrame, published: float) -> Figure:
         published, color=style.RED, ls="--", lw=1.2, label=f"published: about {published:+g} point"
     )
     axes.set_yticks(range(len(framings)), framings)
-    axes.invert_yaxis()
+    axes.set_ylim(len(framings) - 0.5, -0.5)
     axes.set_xlabel("gain on the test part, points (95 % interval over patients)")
-    axes.legend(fontsize="small")
+    figure.legend(loc="outside upper center", ncols=3, fontsize="small")
     return figure

@@ -215,7 +215,7 @@ def verdict_of(
     signs = list(trainings)
     opposed = sum(value < 0 for value in signs)
     if test.high < margin:
-        return "contradicted", f"the interval excludes a gain of {100 * margin:g} points"
+        return "contradicted", f"the interval excludes a gain of {_points(margin)}"
     if test.low > 0 and p < LEVEL and not opposed:
         few = "" if len(signs) >= SEEDS_NEEDED else f", from {len(signs)} pair(s) of trainings only"
         return "supported", f"the interval excludes 0{few}"
@@ -225,6 +225,10 @@ def verdict_of(
         f"with {words.count(test.patients, 'patient')} a difference of "
         f"{points(test.smallest_detectable)} points could have been seen"
     )
+
+
+def _points(margin: float) -> str:
+    return f"{100 * margin:g} point" + ("" if margin == 0.01 else "s")
 
 
 def claims_table() -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import fingerprint as prints
-from mammostudy.study import printed, published, recipes, tables, words
+from mammostudy.study import published, recipes, tables
 from mammostudy.study.examples import mammograms, shapes, steps_of, typical_case
 from mammostudy.study.fingerprint import at_hand, fingerprint, measure, write_fingerprint
 
@@ -28,6 +28,7 @@ SIZES: Final = {64: 6, 128: 7, 256: 8}  # side of the frame in pixels -> levels 
 RECIPES: Final = (
     "mammostudy.imaging.framing",
     "mammostudy.imaging.preprocessing",
+    "mammostudy.study.data_reading",
     "mammostudy.study.examples",
     "mammostudy.study.fingerprint",
 )
@@ -80,37 +81,6 @@ def ablation_absent(cohort: str, preset: str, name: str) -> list[str]:
     """Return the rows of an ablation that were not run."""
     named = ablations(cohort, preset).get(name, {})
     return tables.not_run(named, tables.records_of(named, preset))
-
-
-def ablation_note(preset: str) -> str:
-    """Say where the ablations are, for a preset that cannot afford them; else nothing."""
-    if preset not in tables.TRAINED_BY_PAGES:
-        return ""
-    return (
-        f"The preset `{preset}` does not train these rows: they stand on the same page of the "
-        "book's second part, on real mammograms, with the preset `reference`."
-    )
-
-
-def ablation_page(
-    summaries: dict[str, pd.DataFrame], cohort: str, preset: str
-) -> dict[str, pd.DataFrame]:
-    """Lay the ablations out for the eye, by name; rows without a record print ``not run``.
-
-    Args:
-        summaries: :func:`ablation_table` by ablation.
-        cohort: of the page.
-        preset: of the page.
-    """
-    metrics = {"dice": "Dice, frame", "dice_image": "Dice, image"}
-    return {
-        name: printed.with_absent(
-            printed.wide_table(summaries.get(name, pd.DataFrame()), metrics, {"row": name}),
-            [(row,) for row in rows],
-            [name],
-        )
-        for name, rows in ablations(cohort, preset).items()
-    }
 
 
 def ablation_table(stacked: pd.DataFrame) -> pd.DataFrame:
@@ -256,39 +226,3 @@ def grey_table(content: dict[str, Any]) -> pd.DataFrame:
         ],
         ignore_index=True,
     )
-
-
-def meaning(
-    content: dict[str, Any], cohort: str, preset: str, tests: dict[str, pd.DataFrame]
-) -> str:
-    """Say what the counts and the ablations mean.
-
-    Args:
-        content: the fingerprint.
-        cohort: of the page.
-        preset: of the page.
-        tests: :func:`ablation_tests` by ablation.
-    """
-    masses, patients = content["masses"], content["patients_with_mass"]
-    alone = content["masses_an_image"].get("1", 0)
-    images = sum(content["masses_an_image"].values())
-    split = split_table(content, cohort, preset)
-    smallest = split.loc[split["part"] == "test", "patients"].min()
-    sentences = [
-        f"{words.count(masses, 'mass')} come from {words.count(patients, 'patient')}, "
-        f"{masses / patients:.1f} of each on average: the patient is the unit of every interval.",
-        f"Of the images with a mass, {100 * alone / images:.0f} % show a single one; "
-        "in the others a frame may show company.",
-        f"The smallest test part holds {words.count(int(smallest), 'patient')}.",
-    ]
-    for name, table in tests.items():
-        sentences += [_effect(name, row) for row in table.to_dict("records")]
-    return words.paragraph(sentences)
-
-
-def _effect(name: str, row: dict[Any, Any]) -> str:
-    change = words.interval(row["difference"], row["low"], row["high"])
-    if row["low"] > 0 or row["high"] < 0:
-        verb = "raises" if row["difference"] > 0 else "lowers"
-        return f"{name.capitalize()}: {row['comparison']} {verb} Dice by {change}."
-    return f"{name.capitalize()}: {row['comparison']} makes no sure difference, {change} in Dice."

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion
 
 from mammostudy.data.frames import frame_sample
 from mammostudy.imaging.overlays import agreement_overlay
@@ -109,13 +110,14 @@ def by_rule(stacked: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 def worst(stacked: pd.DataFrame, most: int = 8) -> pd.DataFrame:
     """Return the cases of lowest Dice, worst first; the rule is ``kind``."""
-    return stacked.nsmallest(most, "dice").assign(rule=lambda rows: rows["kind"])
+    return stacked.sort_values("dice").head(most).assign(rule=lambda rows: rows["kind"])
 
 
 def cut_masses(stacked: pd.DataFrame, most: int = 4) -> pd.DataFrame:
-    """Return the cases whose frame shows most of another mass; the rule is ``second mass``."""
+    """Return the frames that show most of another mass, one a patient (rule ``second mass``)."""
     shown = stacked[stacked["company"].astype(bool)]
-    return shown.nlargest(most, "company_pixels").assign(rule="second mass")
+    ordered = shown.sort_values("company_pixels", ascending=False, kind="stable")
+    return ordered.drop_duplicates("patient").head(most).assign(rule="second mass")
 
 
 def company_table(stacked: pd.DataFrame) -> pd.DataFrame:
@@ -205,12 +207,18 @@ def _tested(record: Record) -> set[str]:
 
 
 def overlays(cohort: str, found: Sequence[Record], picked: pd.DataFrame) -> dict[str, Picture]:
-    """Return overlays of picked cases in the paper's colours, by title; empty without the data."""
+    """Return overlays of picked cases in the paper's colours, by title; empty without the data.
+
+    The border of other masses in the frame is drawn white.
+    """
     shown = pictures(cohort, found, picked["case"].tolist())
     out = {}
     for row, each in zip(picked.to_dict("records"), shown, strict=False):
         title = f"{row['rule']}, Dice {row['dice']:.3f}\n{row['case']}"
-        out[title] = agreement_overlay(each["image"], each["truth"], each["prediction"], alpha=0.4)
+        picture = agreement_overlay(each["image"], each["truth"], each["prediction"], alpha=0.4)
+        second = each["second"]
+        picture[second & ~binary_erosion(second, border_value=1)] = 255
+        out[title] = picture
     return out
 
 

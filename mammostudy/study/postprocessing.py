@@ -189,6 +189,8 @@ def cases(stacked: pd.DataFrame) -> pd.DataFrame:
         rule, case, before, after, gain (Dice).
     """
     first = stacked[stacked["replicate"] == 0]
+    if first.empty:
+        return pd.DataFrame(columns=["rule", "case", "before", "after", "gain"])
     wide = first.pivot_table(index="case", columns="row", values="dice")
     if not {"none", tables.PUBLISHED} <= set(wide.columns):
         return pd.DataFrame(columns=["rule", "case", "before", "after", "gain"])

@@ -22,8 +22,8 @@ def interval(value: float, low: float, high: float, *, scale: float = 1, digits:
 
 
 def p_value(p: float) -> str:
-    """Write a p value: ``0.034``, or ``< 0.001``."""
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+    """Write a p value: ``0.034``, or ``below 0.001``."""
+    return f"{p:.3f}" if p >= 0.001 else "below 0.001"
 
 
 def listed(names: Iterable[str]) -> str:
@@ -47,8 +47,8 @@ def not_run(names: Sequence[str]) -> str:
     """Say which rows have runs without a record; nothing where all were run."""
     if not names:
         return ""
-    verb = "has a run" if len(names) == 1 else "have runs"
-    return f"Not run: {listed(names)} {verb} without a record, so what stands here leaves it out."
+    verb = "has runs" if len(names) == 1 else "have runs"
+    return f"Not run: {listed(names)} {verb} without a record; what stands here leaves those out."
 
 
 def no_images(cohort: str) -> str:

@@ -1,8 +1,8 @@
 """Time a training step of the paper's cGAN at the size of the ``quick`` preset.
 
-Run as ``python benchmarks/training_step.py``, on a quiet machine: two threads that have to share a
-core with other work wait for each other and fall below one. Samples a second are the machine's; the ratios
-(threads against threads, cGAN against the same generator without adversary) travel.
+Run as ``python benchmarks/training_step.py``, on a quiet machine: two threads that share
+their cores with other work wait for each other and fall below one. Samples a second are the
+machine's; the ratios (threads against threads, cGAN against no adversary) travel.
 """
 
 from __future__ import annotations

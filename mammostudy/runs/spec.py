@@ -112,6 +112,9 @@ class RunSpec(_Frozen):
         if self.frame.box != "oracle":
             msg = "frame.box: training frames are oracle frames; list boxes in evaluation.boxes"
             raise ValueError(msg)
+        if not self.evaluation.boxes:
+            msg = "evaluation.boxes is empty; name oracle, jittered or both"
+            raise ValueError(msg)
         if self.model.name == "cgan" and self.frame.size % 2**self.model.levels:
             msg = (
                 f"frame.size {self.frame.size} is not divisible by 2 ** model.levels "

@@ -29,6 +29,7 @@ MANIFEST = "0123456789abcdef"
         ({"cohort": "c", "split": {"folds": 1}}, r"split\.folds"),
         ({"cohort": "c", "seed": -1}, "seed"),
         ({"cohort": "c", "evaluation": {"boxes": ["detected"]}}, r"evaluation\.boxes"),
+        ({"cohort": "c", "evaluation": {"boxes": []}}, r"evaluation\.boxes is empty"),
         ({"cohort": "c", "frame": {"size": 128}}, r"frame\.size 128 .*model\.levels.*7 for 128"),
         ({"cohort": "c", "frame": {"box": "jittered"}}, r"frame\.box.*evaluation\.boxes"),
         ({"cohort": "c", "optimiser": {"iterations": 0}}, r"optimiser\.iterations"),

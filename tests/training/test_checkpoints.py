@@ -38,6 +38,7 @@ def test_truncated(tmp_path: Path, share: float) -> None:
 GARBAGE = [b"garbage", b"\x80\x02.", b"\x80\x04K\x01.", b"cos\nsystem\n(S'true'\ntR.", b"(lp0\n."]
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("content", [*GARBAGE, *(bytes([i]) * 40 for i in range(0, 256, 5))])
 def test_garbage(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "state.pt"

@@ -195,4 +195,4 @@ def test_the_paper_equation_is_what_the_generator_descends(
     p = losses.probability(output)
     scores = trainer.discriminator(torch.cat([images, p], dim=1))
     expected = -scores.log().mean() + 150 * losses.dice_loss(p, masks)
-    assert float(caught[0]) == pytest.approx(float(expected), rel=1e-5)
+    assert caught[0].item() == pytest.approx(expected.item(), rel=1e-5)

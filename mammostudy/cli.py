@@ -134,6 +134,7 @@ def _set_data(root: Path | None) -> None:
 def main() -> None:
     """Run the command line; an error the user can mend is one message and exit code 2."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads must not spin: two cores
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our message about a file is the one line
     try:
         app()
     except StudyError as error:

@@ -33,6 +33,9 @@ class Outcome:
 def mammostudy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Outcome]:
+    for name in ("OMP_WAIT_POLICY", "OPENCV_LOG_LEVEL"):  # main sets them where they are not
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+
     def call(*words: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["mammostudy", *words])
         if "MAMMOSTUDY_DATA" in os.environ:  # --root sets it; put back what was there afterwards
@@ -182,8 +185,9 @@ def shell(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess
     )  # fmt: skip
 
 
-def test_in_a_shell(tmp_path: Path) -> None:
-    path = tmp_path / "cut.png"
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_in_a_shell(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"cut.{kind.lower()}"
     picture(path)
     path.write_bytes(path.read_bytes()[:-500])
     call = shell(
@@ -192,11 +196,11 @@ def test_in_a_shell(tmp_path: Path) -> None:
     )  # fmt: skip
     assert call.returncode == 2
     assert call.stderr.splitlines() == [
-        f"mammostudy: {path}: the PNG data do not decode; the file is truncated or damaged, "
+        f"mammostudy: {path}: the {kind} data do not decode; the file is truncated or damaged, "
         "copy it anew"
     ]
     assert call.stdout == ""
-    assert [entry.name for entry in tmp_path.iterdir()] == ["cut.png"]
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
 HEAVY = ["torch", "pandas", "matplotlib", "sklearn", "skimage", "cv2", "scipy", "numpy"]

@@ -119,9 +119,9 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
         labels: true class number of each case, ``(n,)``.
 
     Returns:
-        The temperature, within [0.01, 100]; above 1 the network was too sure. Where no mistake
-        was made the likelihood has no maximum and the lower end is returned; where logits tell
-        nothing, or the wrong thing, the upper end.
+        The temperature, within [0.01, 100]; above 1 the network was too sure. Where no case is
+        wrong the likelihood grows for ever towards 0 and says nothing: 1 is returned, the
+        network's own probabilities. Where logits are worse than chance it is the upper end.
 
     Raises:
         DataError: logits that are not ``(n, k)`` or not finite, or labels that do not fit.
@@ -132,6 +132,10 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     if len(values) != len(truth):
         msg = f"{len(values)} rows of logits and {len(truth)} labels: one of each a case needed"
         raise DataError(msg)
+
+    others = np.where(np.eye(values.shape[1])[truth] > 0, -np.inf, values).max(axis=1)
+    if (values[np.arange(len(truth)), truth] > others).all():
+        return 1.0
 
     def surprise(log_temperature: float) -> float:
         likelihood = log_softmax(values * np.exp(-log_temperature), axis=1)

@@ -132,7 +132,7 @@ def auc_bootstrap_ci(
     """Percentile bootstrap interval of an AUC over patients.
 
     A draw in which a class has no case is drawn again: the interval is conditional on an ROC
-    that exists.
+    that exists. A class of a single patient is refused: how patients differ cannot be seen in it.
 
     Args:
         labels: 0 or 1 for ``(n,)`` scores; class numbers for ``(n, k)`` probabilities.
@@ -146,30 +146,25 @@ def auc_bootstrap_ci(
         (low, high).
 
     Raises:
-        DataError: as :func:`~mammostudy.evaluation.roc.class_rocs`; a missing patient; ``draws``
-            or ``level`` out of range; or a class so rare that draws keep missing it.
+        DataError: as :func:`~mammostudy.evaluation.roc.class_rocs`; a missing patient; a
+            class of one patient only; or ``draws`` or ``level`` out of range.
     """
     _check_level(level)
     hits, columns = _one_vs_rest(labels, scores)
     codes, count = _patient_codes(patients, len(hits))
+    _two_patients_each(hits, codes)
     if draws < 1:
         msg = f"draws = {draws}: at least 1 resample needed"
         raise DataError(msg)
     rng = np.random.default_rng(seed)
     found: list[Values] = []
-    kept = tried = 0
+    kept = 0
     while kept < draws:
         drawn = rng.integers(0, count, (_CHUNK, count))
         times = np.stack([np.bincount(row, minlength=count)[codes] for row in drawn])
         areas = _weighted_aucs(hits, columns, times.astype(np.float64))
         found.append(areas[np.isfinite(areas)])
-        kept, tried = kept + found[-1].size, tried + _CHUNK
-        if tried > 20 * max(draws, _CHUNK):
-            msg = (
-                f"labels: a class is missing from nearly all draws of {count} patients; "
-                "too few patients stand behind it for a bootstrap"
-            )
-            raise DataError(msg)
+        kept += found[-1].size
     low, high = np.percentile(np.concatenate(found)[:draws], [50 * (1 - level), 50 * (1 + level)])
     return float(low), float(high)
 
@@ -197,6 +192,18 @@ def _patient_codes(patients: Patients, cases: int) -> tuple[NDArray[np.intp], in
         raise DataError(msg)
     unique, codes = np.unique(names.astype(str), return_inverse=True)
     return codes, len(unique)
+
+
+def _two_patients_each(hits: NDArray[np.bool_], codes: NDArray[np.intp]) -> None:
+    for number, positive in enumerate(hits.T):
+        for side, cases in ((1, positive), (0, ~positive)):
+            if len(np.unique(codes[cases])) < 2:
+                name = side if hits.shape[1] == 1 else number if side else f"other than {number}"
+                msg = (
+                    f"labels: class {name} comes from one patient: no interval over patients "
+                    "exists; pool the folds, or give the AUC without one"
+                )
+                raise DataError(msg)
 
 
 def _weighted_aucs(hits: NDArray[np.bool_], columns: Values, times: Values) -> Values:

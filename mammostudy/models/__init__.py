@@ -15,10 +15,12 @@ if TYPE_CHECKING:
         segmenter_names,
         segmenter_version,
     )
+    from mammostudy.models.shape_cnn import ShapeCNN
 
 __all__ = [
     "Discriminator",
     "Generator",
+    "ShapeCNN",
     "build_segmenter",
     "initialise_weights",
     "segmenter_names",
@@ -29,6 +31,7 @@ __getattr__, __dir__ = attach(
     {
         "Discriminator": ".discriminator",
         "Generator": ".generator",
+        "ShapeCNN": ".shape_cnn",
         "build_segmenter": ".segmenters.registry",
         "initialise_weights": ".common",
         "segmenter_names": ".segmenters.registry",

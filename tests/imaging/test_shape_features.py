@@ -1,0 +1,151 @@
+"""Shape features: values that geometry gives, and what must not change them."""
+
+import numpy as np
+import pytest
+
+from mammostudy.errors import DataError
+from mammostudy.imaging import shape_features as module
+from mammostudy.imaging.contours import inscribed_ellipse
+from mammostudy.imaging.shape_features import FEATURES, HARMONICS, features_of, shape_features
+from mammostudy.imaging.shape_masks import shape_between
+
+
+def measure(mask):
+    return dict(zip(FEATURES, shape_features(mask), strict=True))
+
+
+DISC = inscribed_ellipse((20, 20, 180, 180), (200, 200))
+ELLIPSE = inscribed_ellipse((20, 60, 180, 140), (200, 200))
+SQUARE = np.pad(np.ones((140, 140), bool), 30)
+LOPSIDED = np.pad(shape_between(2.6, 200), 7)
+
+
+def test_disc():
+    found = measure(DISC)
+    assert found["area_ratio"] == pytest.approx(np.pi / 4, rel=0.005)
+    assert found["eccentricity"] == pytest.approx(0, abs=0.02)
+    assert found["solidity"] == pytest.approx(1, abs=0.01)
+    assert found["compactness"] == pytest.approx(1, abs=0.01)
+    assert found["radial_mean"] == pytest.approx(1, abs=0.01)
+    assert found["radial_sd"] == pytest.approx(0, abs=0.005)
+    assert found["hu_1"] == pytest.approx(1 / (2 * np.pi), rel=1e-3)
+    rest = [found[f"fourier_{k}"] for k in HARMONICS] + [found[f"hu_{i}"] for i in range(2, 8)]
+    assert rest == pytest.approx([0] * len(rest), abs=0.003)
+
+
+def test_ellipse_of_two_to_one():
+    a, b, found = 80, 40, measure(ELLIPSE)
+    perimeter = np.hypot(a * np.sin(np.linspace(0, 2 * np.pi, 10**4)), b * np.cos(
+        np.linspace(0, 2 * np.pi, 10**4))).mean() * 2 * np.pi  # fmt: skip
+    assert found["eccentricity"] == pytest.approx(np.sqrt(3) / 2, abs=0.005)
+    assert found["compactness"] == pytest.approx(4 * np.pi**2 * a * b / perimeter**2, rel=0.02)
+    assert found["hu_1"] == pytest.approx((a**2 + b**2) / (4 * np.pi * a * b), rel=0.005)
+    assert found["hu_2"] == pytest.approx((a**2 - b**2) / (4 * np.pi * a * b), rel=0.005)
+    assert max(HARMONICS, key=lambda k: found[f"fourier_{k}"]) == -1
+    even = [found[f"fourier_{k}"] for k in HARMONICS if k % 2 == 0]
+    assert even == pytest.approx([0] * len(even), abs=0.003)
+
+
+def test_fourier_descriptors_of_an_ellipse_at_equal_distances():
+    t = np.linspace(0, 2 * np.pi, 20_001)
+    z = 80 * np.cos(t) + 40j * np.sin(t)
+    along = np.concatenate([[0], np.cumsum(np.abs(np.diff(z)))])
+    at = np.interp(np.arange(4096) / 4096 * along[-1], along, t)
+    size = np.abs(np.fft.fft(80 * np.cos(at) + 40j * np.sin(at)))
+    found = measure(ELLIPSE)
+    for k in HARMONICS:
+        assert found[f"fourier_{k}"] == pytest.approx(size[k] / size[1], abs=0.006)
+
+
+def test_square():
+    found = measure(SQUARE)
+    assert found["area_ratio"] == found["solidity"] == 1
+    assert found["eccentricity"] == pytest.approx(0, abs=1e-6)
+    assert found["compactness"] == pytest.approx(np.pi / 4, rel=0.02)
+    assert found["hu_1"] == pytest.approx(1 / 6, rel=1e-3)
+    # the distance to a side from the middle, over that to a corner
+    mean = (np.sqrt(2) + np.arcsinh(1)) / 2 / np.sqrt(2)
+    assert found["radial_mean"] == pytest.approx(mean, abs=0.01)
+    assert max(HARMONICS, key=lambda k: found[f"fourier_{k}"]) == -3
+
+
+@pytest.mark.parametrize("mask", [ELLIPSE, SQUARE, LOPSIDED], ids=["ellipse", "square", "lopsided"])
+@pytest.mark.parametrize(
+    "change",
+    [np.rot90, np.flipud, np.fliplr, np.transpose, lambda m: np.pad(m, ((0, 9), (40, 0)))],
+    ids=["turn", "flip rows", "flip columns", "transpose", "shift"],
+)
+def test_turns_mirrors_and_shifts_change_nothing(mask, change):
+    assert shape_features(change(mask)) == pytest.approx(shape_features(mask), abs=2e-3)
+
+
+def test_control_hu_7_turns_its_sign_when_mirrored():
+    from skimage.measure import moments_central, moments_hu, moments_normalized
+
+    def hu(mask):
+        return moments_hu(moments_normalized(moments_central(mask.astype(float))))
+
+    assert hu(LOPSIDED)[6] == pytest.approx(-hu(np.fliplr(LOPSIDED))[6])
+    assert hu(LOPSIDED)[6] != 0
+
+
+@pytest.mark.parametrize("position", [0, 1, 2, 3])
+def test_size_changes_little(position):
+    small, large = (shape_features(shape_between(position, size)) for size in (160, 480))
+    assert small == pytest.approx(large, abs=0.06)
+    assert np.abs(small - large).mean() < 0.012
+
+
+def test_a_turn_of_any_angle_changes_only_the_upright_box():
+    y, x = np.mgrid[-150:151, -150:151]
+    turned = []
+    for angle in np.radians([0, 25, 60]):
+        u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+        turned.append(shape_features((u / 110) ** 2 + (v / 60) ** 2 <= 1))
+    for other in turned[1:]:
+        assert other[1:] == pytest.approx(turned[0][1:], abs=0.01)
+        assert other[0] != pytest.approx(turned[0][0], abs=0.05)
+
+
+def test_holes_are_filled_and_specks_left_out():
+    spoilt = DISC.copy()
+    spoilt[90:110, 90:110] = False
+    spoilt[0:4, 0:4] = True
+    assert (shape_features(spoilt) == shape_features(DISC)).all()
+
+
+def test_control_without_the_rule_holes_would_count(monkeypatch):
+    spoilt = DISC.copy()
+    spoilt[90:110, 90:110] = False
+    monkeypatch.setattr(module, "binary_fill_holes", lambda mask: mask)
+    assert (shape_features(spoilt) != shape_features(DISC)).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (2, 2), (7, 1), (3, 2)])
+def test_a_few_pixels_are_measured_too(shape):
+    found = shape_features(np.ones(shape, bool))
+    assert found.shape == (len(FEATURES),)
+    assert np.isfinite(found).all()
+
+
+def test_several_masks_and_the_number_of_an_empty_one():
+    table = features_of([DISC, ELLIPSE[40:160]])
+    assert table.shape == (2, len(FEATURES))
+    assert (table[0] == shape_features(DISC)).all()
+    with pytest.raises(DataError, match=r"masks\[1\]: .* empty"):
+        features_of([DISC, np.zeros((9, 9), bool)])
+    assert features_of([]).shape == (0, len(FEATURES))
+
+
+def test_names_are_unique():
+    assert len(set(FEATURES)) == len(FEATURES) == 27
+
+
+GOLDEN = [0.54524, 0.42001, 0.83871, 0.58797, 0.7772, 0.08653, 0.04453, 0.01364, 0.02038, 0.04128,
+          0.01103, 0.07281, 0.00421, 0.04573, 0.01704, 0.01642, 0.0154, 0.03326, 0.00632, 0.01124,
+          0.1676, 0.01621, 0.00543, 0.00063, 0.00106, 0.00178, 0.00084]  # fmt: skip
+
+
+def test_golden_numbers():
+    found = shape_features(shape_between(2.6, 128))
+    assert found == pytest.approx(GOLDEN, abs=1e-4), "features moved: raise VERSION of the module"

@@ -1,0 +1,161 @@
+"""Masks on the classifier's grid: what stretching loses; the way between the shapes."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from mammostudy.errors import DataError
+from mammostudy.imaging.contours import box_of, inscribed_ellipse
+from mammostudy.imaging.shape_features import FEATURES, shape_features
+from mammostudy.imaging.shape_masks import largest_part, place_mask, shape_between
+
+CIRCLE = inscribed_ellipse((60, 60, 124, 124), (200, 240))
+OVAL = inscribed_ellipse((40, 70, 168, 134), (200, 240))
+
+
+def dice(one, two):
+    return 2 * (one & two).sum() / (one.sum() + two.sum())
+
+
+def test_a_circle_and_an_oval_are_one_mask_when_stretched_and_two_when_square():
+    stretched = dice(place_mask(CIRCLE), place_mask(OVAL))
+    square = dice(*(place_mask(mask, placement="square") for mask in (CIRCLE, OVAL)))
+    assert stretched > 0.98
+    assert square < 0.75
+
+
+@pytest.mark.parametrize("placement", ["stretch", "square"])
+@pytest.mark.parametrize("keep_scale", [False, True])
+def test_place_does_not_matter(placement, keep_scale):
+    moved = np.roll(OVAL, (-30, 40), axis=(0, 1))
+    one, two = (place_mask(m, 64, placement, keep_scale=keep_scale) for m in (OVAL, moved))
+    assert dice(one, two) > 0.98
+    x_min, y_min, x_max, y_max = box_of(one)
+    assert abs(x_min + x_max - 64) <= 1
+    assert abs(y_min + y_max - 64) <= 1
+
+
+@pytest.mark.parametrize("side", [16, 32, 150])
+def test_size_is_lost_unless_it_is_kept(side):
+    disc = inscribed_ellipse((20, 20, 20 + side, 20 + side), (200, 200))
+    box = box_of(place_mask(disc, placement="square"))
+    assert box[2] - box[0] == pytest.approx(32, abs=1)
+    kept = box_of(place_mask(disc, placement="square", keep_scale=True))
+    assert kept[2] - kept[0] == pytest.approx(side * 64 / 200, abs=2)
+
+
+def test_scale_is_the_share_of_the_frame():
+    box = box_of(place_mask(CIRCLE, scale=4.0))
+    assert box[2] - box[0] == pytest.approx(16, abs=1)
+
+
+def test_a_window_compares_masks_of_different_images():
+    large = np.pad(CIRCLE, 100)
+    one, two = (
+        place_mask(m, placement="square", keep_scale=True, window=160) for m in (CIRCLE, large)
+    )
+    assert (one == two).all()
+    with pytest.raises(DataError, match="would cut a mass of 128 x 64"):
+        place_mask(OVAL, keep_scale=True, window=100)
+    with pytest.raises(DataError, match="keep_scale"):
+        place_mask(OVAL, window=160)
+
+
+def test_only_the_largest_part_counts():
+    speck = OVAL.copy()
+    speck[0:3, 230:233] = True
+    assert (largest_part(speck) == OVAL).all()
+    assert (place_mask(speck, placement="square") == place_mask(OVAL, placement="square")).all()
+
+
+def test_control_with_the_speck_the_mass_would_shrink(monkeypatch):
+    speck = OVAL.copy()
+    speck[0:3, 230:233] = True
+    monkeypatch.setattr("mammostudy.imaging.shape_masks.largest_part", lambda mask: mask)
+    placed = place_mask(speck, placement="square")
+    assert (placed != place_mask(OVAL, placement="square")).any()
+
+
+def test_corners_join_a_part_and_the_first_of_equal_ones_is_kept():
+    mask = np.zeros((6, 6), bool)
+    mask[0, 0] = mask[1, 1] = mask[4, 4] = mask[5, 5] = True
+    assert np.argwhere(largest_part(mask)).tolist() == [[0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros((9, 9), bool), "empty: it has no shape"),
+        (np.ones((9, 9)), "bool"),
+        (np.ones((1, 9, 9), bool), "bool"),
+    ],
+)
+def test_no_mask(mask, message):
+    for function in (largest_part, place_mask):
+        with pytest.raises(DataError, match=message):
+            function(mask)
+
+
+def test_bad_settings():
+    with pytest.raises(DataError, match=r"placement 'fit' .* stretch, square"):
+        place_mask(OVAL, placement="fit")
+    with pytest.raises(DataError, match=r"scale 0\.5"):
+        place_mask(OVAL, scale=0.5)
+    tiny = np.zeros((900, 900), bool)
+    tiny[4, 4] = True
+    with pytest.raises(DataError, match="vanishes at 64 x 64"):
+        place_mask(tiny, keep_scale=True)
+
+
+def features(position, **fields):
+    return dict(zip(FEATURES, shape_features(shape_between(position, 128, **fields)), strict=True))
+
+
+@pytest.mark.parametrize("position", np.linspace(0, 3, 13))
+def test_the_area_stays_and_the_mask_is_one_part_in_the_middle(position):
+    mask = shape_between(position)
+    assert mask.sum() == pytest.approx(np.pi * 16**2, rel=0.03)
+    assert (largest_part(mask) == mask).all()
+    assert mask[1:-1, 1:-1].sum() == mask.sum()
+
+
+def test_the_four_shapes_on_the_way():
+    disc, oval, lobular, irregular = (features(position) for position in range(4))
+    assert disc["eccentricity"] < 0.1
+    assert oval["eccentricity"] == pytest.approx(0.8, abs=0.02)
+    assert lobular["fourier_-3"] > 5 * max(disc["fourier_-3"], oval["fourier_-3"])
+    solid = [shape["solidity"] for shape in (oval, lobular, irregular)]
+    assert solid[0] > 0.97 > 0.95 > solid[1] > 0.85 > solid[2]
+    compact = [shape["compactness"] for shape in (disc, oval, lobular, irregular)]
+    assert compact == sorted(compact, reverse=True)
+
+
+def test_small_steps_change_little():
+    masks = [shape_between(position, 128) for position in np.linspace(0, 3, 61)]
+    assert min(dice(one, two) for one, two in pairwise(masks)) > 0.97
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_irregular_outlines_of_every_seed_stay_inside(seed):
+    mask = shape_between(3, seed=seed)
+    assert (mask == shape_between(3, seed=seed)).all()
+    assert mask.sum() == pytest.approx(np.pi * 16**2, rel=0.03)
+    count, _ = cv2.connectedComponents(mask.astype(np.uint8))
+    assert count == 2
+
+
+def test_bad_positions():
+    for position in (-0.1, 3.1, np.nan):
+        with pytest.raises(DataError, match="between 0"):
+            shape_between(position)
+    with pytest.raises(DataError, match="diameter"):
+        shape_between(1, diameter=0.8)
+
+
+def test_golden_numbers():
+    areas = [int(shape_between(position / 2).sum()) for position in range(7)]
+    assert areas == [812, 796, 804, 808, 804, 805, 804], "masks moved: raise VERSION"
+    placed = [int(place_mask(OVAL, placement=name).sum()) for name in ("stretch", "square")]
+    assert placed == [812, 404], "placed masks moved: raise VERSION"

@@ -65,8 +65,11 @@ class Cohort:
 
     @cached_property
     def manifest_hash(self) -> str:
-        """Hash of the manifest's content, the images' hashes included."""
-        return manifest.content_hash(self.manifest)
+        """Hash of the manifest's content, of the images' hashes in it, and of the mask files."""
+        content = manifest.content_hash(self.manifest)
+        if self.truth_hash is None:
+            return content
+        return hashlib.sha256(f"{content}{self.truth_hash}".encode()).hexdigest()[:16]
 
     @cached_property
     def truth_hash(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,7 @@ class Preprocessing(BaseModel):
     value_range: Literal["unit", "signed"] = "unit"
 
 
+VERSION: Final = 1  # recipe version
 _ARRAYS = ("images", "masks", "boxes", "given", "company")
 
 
@@ -166,7 +167,5 @@ def frame_cohort(cohort: Cohort, frame: Frame, steps: Preprocessing) -> FramedSe
         "preprocessing": steps.model_dump(),
         "versions": [dicom.VERSION, framing.VERSION, preprocessing.VERSION],
     }
-    if cohort.truth_hash is not None:
-        content["masks"] = cohort.truth_hash
     arrays = cached_arrays("frames", content, make)
     return FramedSet(tuple(cohort.masses.index), **arrays)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Final
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from mammostudy.data.cache import cached_arrays
 from mammostudy.data.cohort import Cohort
 from mammostudy.errors import DataError, SpecError
 
+VERSION: Final = 1  # recipe version
 THUMBNAIL = 64  # px, side of the picture that near-duplicates are sought in
 NEAR_DUPLICATE = 0.995  # correlation of two thumbnails from which on they count as one image
 

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from mammostudy.errors import SpecError
 
+VERSION = 1  # recipe version: how weights are drawn
+
 
 @torch.no_grad()
 def initialise_weights(module: nn.Module) -> None:

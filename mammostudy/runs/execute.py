@@ -281,6 +281,6 @@ def ensure(
     else:
         for spec in tqdm(absent, "runs", disable=hidden or not absent, leave=False):
             execute(spec, progress=progress)
-    hashes = {spec.cohort: manifest_hash(spec.cohort) for spec in dict.fromkeys(specs)}
+    hashes = {cohort: manifest_hash(cohort) for cohort in {spec.cohort for spec in specs}}
     found = [find_record(spec, hashes[spec.cohort]) for spec in specs]
     return [record for record in found if record is not None]

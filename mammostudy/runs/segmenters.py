@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mammostudy.training.segmentation import Supervised
 
-VERSION: Final = 1  # recipe version of the baselines
+VERSION: Final = 1  # recipe version: baselines, threshold, optimiser
 THRESHOLD: Final = 0.5  # of the probability; the paper does not report its own
 
 

@@ -171,20 +171,26 @@ class RunSpec(_Frozen):
         return digest({"spec": content, "versions": versions, "manifest": manifest_hash})[:16]
 
 
-_EVALUATION_MODULES: Final = (
-    "mammostudy.evaluation.overlap",
-    "mammostudy.evaluation.surface",
+_EVERY_RUN: Final = (
+    "mammostudy.data.dicom",
+    "mammostudy.data.frames",
+    "mammostudy.data.splits",
     "mammostudy.imaging.framing",
-    "mammostudy.imaging.postprocessing",
     "mammostudy.imaging.preprocessing",
-    "mammostudy.runs.evaluate",
+    "mammostudy.runs.segmenters",
     "mammostudy.runs.spec",
 )
-_BASELINE_MODULES: Final = ("mammostudy.imaging.contours", "mammostudy.runs.segmenters")
+_EVALUATION_MODULES: Final = (
+    *_EVERY_RUN,
+    "mammostudy.evaluation.overlap",
+    "mammostudy.evaluation.surface",
+    "mammostudy.imaging.postprocessing",
+    "mammostudy.runs.evaluate",
+)
+_BASELINE_MODULES: Final = ("mammostudy.imaging.contours",)
 _TRAINING_MODULES: Final = (
-    "mammostudy.imaging.framing",
-    "mammostudy.imaging.preprocessing",
-    "mammostudy.runs.spec",
+    *_EVERY_RUN,
+    "mammostudy.models.common",
     "mammostudy.training.fit",
     "mammostudy.training.losses",
     "mammostudy.training.prediction",

@@ -9,12 +9,25 @@ import numpy as np
 import pandas as pd
 
 from mammostudy.evaluation.statistics import PairedTest, bootstrap_ci, paired_test
+from mammostudy.runs.evaluate import COLUMNS
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record, find_record
 from mammostudy.study.recipes import preset as preset_of
 
 PUBLISHED: Final = "close3+erode2+dilate3"
 TRAINED_BY_PAGES: Final = ("smoke", "quick")
+_SUMMARY: Final = (
+    "metric",
+    "mean",
+    "low",
+    "high",
+    "median",
+    "seed_sd",
+    "cases",
+    "patients",
+    "seeds",
+    "converged",
+)
 Named = Mapping[str, Sequence[RunSpec]]
 
 
@@ -76,9 +89,18 @@ def rows_of(found: Mapping[str, Sequence[Record]], *, part: str = "test") -> pd.
                 )
             )
     if not tables:
-        columns = ["row", "fold", "seed", "replicate", "case", "patient", "box", "postprocessing"]
-        return pd.DataFrame(columns=columns)
+        return _no_rows()
     return pd.concat(tables, ignore_index=True)
+
+
+def _no_rows() -> pd.DataFrame:
+    """Return a table of no rows with every column, so that what did not run shows as absent."""
+    words = ("part", "case", "patient", "site", "box", "postprocessing", "row", "status")
+    named = (*COLUMNS, "row", "fold", "seed", "replicate", "status", "converged")
+    types = {
+        name: "object" if name in words or name == "converged" else "float64" for name in named
+    }
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
 
 
 def chosen(
@@ -127,7 +149,7 @@ def summarise(
                     "converged": _all_converged(table["converged"]),
                 }
             )
-    return pd.DataFrame(out)
+    return pd.DataFrame(out, columns=[*by, *_SUMMARY])
 
 
 def _all_converged(flags: pd.Series) -> str:

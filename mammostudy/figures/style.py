@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import pandas as pd
 import seaborn as sns
@@ -52,6 +53,13 @@ def picture_axes(axes: Axes, title: str = "") -> Axes:
     if title:
         axes.set_title(title)
     return axes
+
+
+def say(text: str) -> Any:
+    """Return a sentence for a page to show as Markdown, or None where there is nothing to say."""
+    from IPython.display import Markdown
+
+    return Markdown(text) if text else None
 
 
 def page_table(table: pd.DataFrame, precision: int = 1) -> Styler:

@@ -125,7 +125,8 @@ def summarise(
 
     Returns:
         A row a group and metric: mean, low, high, median, seed_sd (standard deviation of the
-        first fold's means over seeds; NaN for one seed), cases, patients, seeds, converged.
+        first fold's means over seeds; NaN for one seed), cases, patients, seeds (0 without
+        training), converged.
     """
     out = []
     for group, table in rows.groupby(list(by), sort=False, dropna=False):
@@ -145,7 +146,7 @@ def summarise(
                     "seed_sd": seeds.std() if len(seeds) > 1 else np.nan,
                     "cases": len(first),
                     "patients": first["patient"].nunique(),
-                    "seeds": table["seed"].nunique(),
+                    "seeds": 0 if table["converged"].isna().all() else table["seed"].nunique(),
                     "converged": _all_converged(table["converged"]),
                 }
             )

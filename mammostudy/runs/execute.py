@@ -227,6 +227,11 @@ def _worker(spec: RunSpec) -> str:
     return execute(spec, progress=False).key
 
 
+def _length(spec: RunSpec) -> tuple[bool, int]:
+    """Order runs by how long they take: a long one that starts last keeps a core idle."""
+    return not spec.is_baseline and spec.model.name != "cgan", spec.optimiser.iterations * spec.frame.size**2
+
+
 def missing(specs: Iterable[RunSpec]) -> list[RunSpec]:
     """Return the specs without a record, each once, in order."""
     hashes: dict[str, str | None] = {}
@@ -271,7 +276,8 @@ def ensure(
     if absent and (workers or default_workers()) > 1:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers or default_workers(), mp_context=context) as pool:
-            futures = [pool.submit(_worker, spec) for spec in absent]
+            longest_first = sorted(absent, key=_length, reverse=True)
+            futures = [pool.submit(_worker, spec) for spec in longest_first]
             try:
                 for future in tqdm(as_completed(futures), "runs", len(futures), disable=hidden):
                     future.result()

@@ -163,7 +163,7 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
             box = dict(zip(("x_min", "y_min", "x_max", "y_max"), box_of(mask), strict=True))
             rows.append(_row(image, region, points, folder) | box)
     binary = int((images["mask_kind"] == "binary").sum())
-    dropped["image whose regions are not told apart"] = binary
+    dropped["regions not told apart (counted in images)"] = binary
     if not rows:
         msg = f"{folder / 'regions.csv'}: no mass of modality {modality}; copy the files anew"
         raise DataError(msg)

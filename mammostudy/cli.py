@@ -56,7 +56,7 @@ def run(
     preset: Annotated[str, typer.Option(help="smoke, quick, reference or paper.")] = "quick",
     root: Root = None,
     workers: Annotated[int | None, typer.Option(help="Runs at once.", min=1)] = None,
-    fresh: Annotated[bool, typer.Option(help="Train again what has a local record.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Train again what has a record.")] = False,
     keep: Annotated[bool, typer.Option(help="Copy the records to results/.")] = False,
 ) -> None:
     """Train what chapters need; a killed run resumes, and what has a record is not run again."""

@@ -16,7 +16,8 @@ from mammostudy.data.cohort import Cohort, cohort_names, load_cohort
 from mammostudy.data.splits import check_duplicates, check_leakage, split_cases
 from mammostudy.doctor import Finding
 from mammostudy.errors import DataError, SpecError
-from mammostudy.paths import store_root
+from mammostudy.paths import results_root, store_root
+from mammostudy.runs.spec import RunSpec
 
 CHAPTERS = ("data", "cropping", "losses", "postprocessing", "failures", "claims")
 
@@ -37,11 +38,12 @@ def run_chapters(
         cohort: the cohort.
         preset: how much to spend.
         workers: runs at once; None lets the machine decide.
-        fresh: drop the local records, weights and checkpoints of these runs first.
+        fresh: drop the records, weights and checkpoints of these runs first; committed records
+            only together with ``kept``, which then replaces them.
         kept: copy the records to ``results`` afterwards.
 
     Raises:
-        SpecError: a chapter or preset is unknown.
+        SpecError: a chapter or preset is unknown, or ``fresh`` alone meets committed records.
         DataError: the cohort is not at hand.
     """
     from mammostudy.runs.execute import ensure, missing
@@ -60,8 +62,7 @@ def run_chapters(
     ]
     specs = list(dict.fromkeys(listed))
     if fresh:
-        for spec in specs:
-            _forget(spec.key(loaded.manifest_hash), spec.training_key(loaded.manifest_hash), cohort)
+        _drop(specs, loaded, kept)
     print(f"{cohort}, {preset}: {len(specs)} runs, {len(missing(specs))} of them to do")
     records = ensure(specs, workers=workers, progress=True)
     for record in records:
@@ -69,6 +70,22 @@ def run_chapters(
             print(f"  {record.key}: diverged, {record.content['diverged_with']}")
     if kept:
         print(f"{len(keep(records))} new records under results/{cohort}")
+
+
+def _drop(specs: Sequence[RunSpec], cohort: Cohort, kept: bool) -> None:
+    """Drop what the local store holds of runs, and their committed records where ``kept``."""
+    committed = results_root() / cohort.name
+    keys = {spec: spec.key(cohort.manifest_hash) for spec in specs}
+    there = [key for key in keys.values() if (committed / key).is_dir()]
+    if there and not kept:
+        msg = (
+            f"--fresh: {len(there)} of these runs have committed records under "
+            f"results/{cohort.name}; add --keep to replace them"
+        )
+        raise SpecError(msg)
+    for spec, key in keys.items():
+        shutil.rmtree(committed / key, ignore_errors=True)
+        _forget(key, spec.training_key(cohort.manifest_hash), cohort.name)
 
 
 def _forget(key: str, training_key: str, cohort: str) -> None:

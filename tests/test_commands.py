@@ -146,6 +146,24 @@ def test_run_reports_and_keeps(
     assert len(kept) == 1
 
 
+def test_fresh_leaves_committed_records_unless_they_are_kept(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = recipes.baselines(recipes.recipe("tiny", "smoke", frame__size=64))[1]
+    monkeypatch.setattr("mammostudy.study.losses.specs", lambda cohort, preset: [spec])
+    for module in ("mammostudy.commands", "mammostudy.runs.keep", "mammostudy.runs.store"):
+        monkeypatch.setattr(f"{module}.results_root", lambda: tmp_path / "results")
+    run_chapters(["losses"], "tiny", "smoke", workers=1, kept=True)
+    (committed,) = (tmp_path / "results" / "tiny").iterdir()
+    with pytest.raises(SpecError, match=r"1 of these runs.*--keep"):
+        run_chapters(["losses"], "tiny", "smoke", workers=1, fresh=True)
+    assert (committed / "record.json").is_file()
+    (committed / "old").touch()
+    run_chapters(["losses"], "tiny", "smoke", workers=1, fresh=True, kept=True)
+    assert (committed / "record.json").is_file()
+    assert not (committed / "old").exists()
+
+
 def test_forgetting_takes_one_run_only(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

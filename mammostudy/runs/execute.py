@@ -229,7 +229,10 @@ def _worker(spec: RunSpec) -> str:
 
 def _length(spec: RunSpec) -> tuple[bool, int]:
     """Order runs by how long they take: a long one that starts last keeps a core idle."""
-    return not spec.is_baseline and spec.model.name != "cgan", spec.optimiser.iterations * spec.frame.size**2
+    return (
+        not spec.is_baseline and spec.model.name != "cgan",
+        spec.optimiser.iterations * spec.frame.size** 2,
+    )
 
 
 def missing(specs: Iterable[RunSpec]) -> list[RunSpec]:

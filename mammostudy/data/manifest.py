@@ -264,3 +264,23 @@ def content_hash(table: pd.DataFrame) -> str:
     """Hash what a manifest says, images' content included (SHA-256, first 16 hex digits)."""
     text = table.sort_values("case")[list(COLUMNS)].to_csv(index=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def describe_schema() -> dict[str, dict[str, object]]:
+    """Return the schema as plain values: type, whether it may be empty, and its rules, by column.
+
+    ``data_manifests/manifest_schema.json`` holds it for readers without Python; a test compares.
+    """
+    return {
+        name: {
+            "type": _type_word(str(column.dtype)),
+            "may_be_empty": column.nullable,
+            "rules": [str(check.error) for check in column.checks if check.error != "empty"],
+        }
+        for name, column in SCHEMA.columns.items()
+    }
+
+
+def _type_word(dtype: str) -> str:
+    word = dtype.lower()
+    return "integer" if "int" in word else "number" if "float" in word else "text"

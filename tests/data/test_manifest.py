@@ -224,3 +224,8 @@ def test_a_killed_write_leaves_the_old_manifest(
 
 def test_numbers_of_other_kinds_are_accepted() -> None:
     validate(table(x_min=np.int64(2), height=np.int32(40)))
+
+
+def test_the_written_schema_is_the_one_in_use() -> None:
+    written = Path(__file__).parents[2] / "data_manifests" / "manifest_schema.json"
+    assert json.loads(written.read_text()) == manifest.describe_schema()

@@ -231,7 +231,7 @@ def _length(spec: RunSpec) -> tuple[bool, int]:
     """Order runs by how long they take: a long one that starts last keeps a core idle."""
     return (
         not spec.is_baseline and spec.model.name != "cgan",
-        spec.optimiser.iterations * spec.frame.size** 2,
+        spec.optimiser.iterations * spec.frame.size**2,
     )
 
 

@@ -9,30 +9,31 @@ import pandas as pd
 
 from mammostudy.study import words
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Recipe version: raised by hand when a page would say something else."""
 VERDICTS: Final = ("supported", "contradicted", "undecided", "not testable here")
 
 
 def verdict_table(judged: pd.DataFrame) -> pd.DataFrame:
-    """Name the columns of the claims that were tested for a reader, differences in points."""
+    """Lay out the claims that were tested for a reader, differences in points.
+
+    Metric and margin stand in the table of the claims.
+    """
     tested = judged[judged["difference"].notna()]
     rows = tested.to_dict("records")
     return pd.DataFrame(
         {
             "claim": tested["claim"],
             "verdict": tested["verdict"],
-            "metric": tested["metric"],
+            "reason": tested["reason"],
             "difference, points": [
                 words.interval(r["difference"], r["low"], r["high"], scale=100, digits=2)
                 for r in rows
             ],
-            "margin": [f"{100 * r['margin']:g}" for r in rows],
             "p (Holm)": [words.p_value(r["p"]) for r in rows],
             "patients": [f"{r['patients']:.0f}" for r in rows],
             "could have been seen": [points(r["smallest"]) for r in rows],
             "pairs of trainings": [f"{r['trainings']:.0f}" for r in rows],
-            "reason": tested["reason"],
         }
     ).reset_index(drop=True)
 

@@ -11,6 +11,10 @@ class DataError(StudyError):
     """A file, manifest, cohort, mask or box that cannot be used as it is."""
 
 
+class MissingDataError(DataError):
+    """A cohort whose folder is not on this machine; its committed records can still be shown."""
+
+
 class SpecError(StudyError):
     """A setting that is unknown, ill-typed or at odds with another one."""
 

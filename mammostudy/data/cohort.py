@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mammostudy.data import dicom, manifest
 from mammostudy.data.cache import cached_arrays
-from mammostudy.errors import DataError
+from mammostudy.errors import DataError, MissingDataError
 from mammostudy.imaging.contours import fill_outline
 from mammostudy.imaging.framing import Box
 from mammostudy.paths import data_root, store_root
@@ -236,6 +236,7 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
         root: the folder that holds the cohort's folder; default ``MAMMOSTUDY_DATA``.
 
     Raises:
+        MissingDataError: no data folder is set, or it holds no folder of the cohort.
         DataError: the cohort is unknown, its folder is missing, or its manifest has faults.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
@@ -254,14 +255,14 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
             f"`{folder_name}/` with --root or MAMMOSTUDY_DATA (known cohorts: "
             f"{', '.join(cohort_names())})"
         )
-        raise DataError(msg)
+        raise MissingDataError(msg)
     folder = base / folder_name
     if not folder.is_dir():
         msg = (
             f"{folder}: no such folder for cohort {name!r}; set --root or MAMMOSTUDY_DATA to the "
             f"folder that holds it (known cohorts: {', '.join(cohort_names())})"
         )
-        raise DataError(msg)
+        raise MissingDataError(msg)
     if name in {"cdd-cesm", "cdd-cesm-cm"}:
         from mammostudy.data.sources import cdd_cesm
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from mammostudy.errors import BookError, DataError
+from mammostudy.errors import BookError, MissingDataError
 from mammostudy.publishing.pages import Page
 from mammostudy.runs.provenance import recipe_version
 
@@ -128,7 +128,7 @@ def needs_of(page: Page) -> Needs:
     for cohort in dict.fromkeys([*cohorts, *(spec.cohort for spec in specs)]):
         try:
             manifests[cohort] = manifest_of(cohort)
-        except DataError as error:
+        except MissingDataError as error:
             if not page.fixed:
                 raise
             manifests[cohort], notes[cohort] = None, str(error)

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from mammostudy.data.cohort import Cohort, load_cohort
 from mammostudy.data.frames import Frame, FramedSet, frame_cohort
 from mammostudy.data.splits import Split, check_leakage, split_cases
-from mammostudy.errors import DataError
+from mammostudy.errors import MissingDataError
 from mammostudy.evaluation import overlap
 from mammostudy.paths import store_root
 from mammostudy.runs.evaluate import evaluate
@@ -35,10 +35,14 @@ if TYPE_CHECKING:
 
 
 def manifest_hash(cohort: str) -> str | None:
-    """Return the manifest hash of a cohort, or None where its data are not at hand."""
+    """Return the manifest hash of a cohort, or None where its folder is not at hand.
+
+    Raises:
+        DataError: the folder is there and its manifest has faults: that is not passed over.
+    """
     try:
         return load_cohort(cohort).manifest_hash
-    except DataError:
+    except MissingDataError:
         return None
 
 

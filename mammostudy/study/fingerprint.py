@@ -18,7 +18,7 @@ from mammostudy.data.cache import write_atomically
 from mammostudy.data.cohort import Cohort, box_of_row, load_cohort
 from mammostudy.data.frames import Frame, Preprocessing, frame_sample
 from mammostudy.data.splits import split_cases, strata
-from mammostudy.errors import DataError
+from mammostudy.errors import MissingDataError
 from mammostudy.paths import results_root
 from mammostudy.study import recipes
 
@@ -40,7 +40,7 @@ def at_hand(cohort: str) -> Cohort | None:
     """Return the cohort, or None where its data folder is not set or missing."""
     try:
         return load_cohort(cohort)
-    except DataError:
+    except MissingDataError:
         return None
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from mammostudy.data.cohort import load_cohort
-from mammostudy.errors import DataError
+from mammostudy.errors import MissingDataError
 from mammostudy.study.recipes import is_phantom
 
 
@@ -57,7 +57,7 @@ def no_images(cohort: str) -> str:
         return ""
     try:
         load_cohort(cohort)
-    except DataError:
+    except MissingDataError:
         folder = "cdd-cesm" if cohort.startswith("cdd-cesm") else cohort
         return (
             f"The pictures that belong here need the images of `{folder}`, which are not on this "

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mammostudy.errors import DataError
+from mammostudy.errors import MissingDataError
 from mammostudy.publishing import banners, needs
 
 
@@ -39,7 +39,7 @@ def test_a_phantom_is_named_in_the_first_words(made):
 
 def test_a_real_cohort_without_its_data_says_so(monkeypatch):
     def absent(cohort):
-        raise DataError("no data folder is set")
+        raise MissingDataError("no data folder is set")
 
     monkeypatch.setattr(needs, "manifest_of", absent)
     shown = banners.banner("cdd-cesm", "reference", "no-such-chapter")

@@ -12,7 +12,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from nbformat.v4 import new_code_cell
 
-from mammostudy.errors import BookError, DataError
+from mammostudy.errors import BookError, DataError, MissingDataError
 from mammostudy.publishing import hook, needs
 from mammostudy.publishing.pages import read_pages
 
@@ -47,7 +47,7 @@ def world(monkeypatch, private_store, tmp_path):
 
     def manifest_of(cohort):
         if cohort not in state.manifests:
-            raise DataError(f"cohort {cohort!r}: no data folder is set")
+            raise MissingDataError(f"cohort {cohort!r}: no data folder is set")
         return state.manifests[cohort]
 
     def train(specs):

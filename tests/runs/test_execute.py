@@ -170,6 +170,18 @@ def test_missing_data_is_one_clear_error(own_folders: Path, tiny_spec: RunSpec) 
     assert not local_records().exists()
 
 
+def test_a_faulty_manifest_is_not_taken_for_missing_data(
+    tiny: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tiny.root / "manifest.csv"
+    path.write_text(path.read_text().replace(",CC,", ",sideways,", 1))
+    with pytest.raises(DataError, match="sideways"):
+        module.manifest_hash("tiny")
+    monkeypatch.setattr(module, "MissingDataError", DataError)  # control: a wider net hides it
+    assert module.manifest_hash("tiny") is None
+    assert module.manifest_hash("elsewhere") is None
+
+
 def test_a_missing_image_is_one_clear_error(
     tiny: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,8 @@ def study_records() -> Iterator[Record]:
         for path in root.glob("*/[!.]*/record.json"):
             try:
                 record = read_record(path.parent)
+                if not isinstance(record, Record):
+                    continue
                 usable = record.spec.variant == "study" and record.status == "completed"
                 weights = weights_path(str(record.content["training_key"]))
                 finished = str(record.provenance["finished"])

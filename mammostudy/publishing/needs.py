@@ -65,7 +65,7 @@ class Needs:
         """Return the folder of a run's record, committed before local, or None without one."""
         from mammostudy.runs.store import find_record
 
-        record = find_record(spec, self.manifests[spec.cohort])  # type: ignore[arg-type]
+        record = find_record(spec, self.manifests[spec.cohort])  # type: ignore[call-overload]
         return record.folder if record else None
 
     def records_digest(self) -> str:

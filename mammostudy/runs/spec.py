@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,6 +18,62 @@ Overlap = Literal["dice", "l1", "released_dice", "dice_bce"]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KeyedSpec(_Frozen):
+    """What every kind of run shares: a cohort, and a key made of fields and recipe versions."""
+
+    cohort: str
+
+    def recipe_versions(self) -> dict[str, int]:
+        """Return the recipe version of every component that makes this run's numbers."""
+        raise NotImplementedError
+
+    def recipe_key(self) -> str:
+        """Hash of the spec and its recipe versions, without the data."""
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        return digest({"spec": content, "versions": self.recipe_versions()})
+
+    def key(self, manifest_hash: str) -> str:
+        """Return the run's key: hash of spec, recipe versions and manifest content."""
+        return digest({"recipe": self.recipe_key(), "manifest": manifest_hash})[:16]
+
+    def changed(self, **fields: Any) -> Self:
+        """Return a validated copy with some fields changed, ``frame__scale=3.0`` for nested ones.
+
+        Raises:
+            SpecError: a field is unknown or ill-typed.
+        """
+        content = self.model_dump()
+        for name, value in fields.items():
+            *rooms, last = name.split("__")
+            place = content
+            for room in rooms:
+                inner = place.get(room)
+                place = inner if isinstance(inner, dict) else {}
+            if last not in place:
+                msg = f"run spec: no field {name!r}; {'.'.join(rooms) or 'it'} has {sorted(place)}"
+                raise SpecError(msg)
+            place[last] = value
+        return self.parse(content)
+
+    @classmethod
+    def parse(cls, content: dict[str, Any]) -> Self:
+        """Validate a spec read from outside.
+
+        Raises:
+            SpecError: one line a fault, each naming its field.
+        """
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc'])) or 'spec'}: "
+                f"{fault['msg'].removeprefix('Value error, ')}"
+                for fault in error.errors()
+            )
+            msg = f"run spec: {faults}"
+            raise SpecError(msg) from None
 
 
 class SplitSpec(_Frozen):
@@ -90,10 +146,9 @@ class Evaluation(_Frozen):
     postprocessing: Literal["published", "every"] = "published"
 
 
-class RunSpec(_Frozen):
+class RunSpec(KeyedSpec):
     """One run of the study: what is trained, on whom, and what is measured."""
 
-    cohort: str
     variant: Literal["paper", "released", "study", "baseline"] = "paper"
     split: SplitSpec = SplitSpec()
     frame: Frame = Frame()
@@ -128,39 +183,11 @@ class RunSpec(_Frozen):
         """Whether the model is one that needs no training."""
         return self.model.name in BASELINES
 
-    def changed(self, **fields: Any) -> RunSpec:
-        """Return a validated copy with some fields changed, ``frame__scale=3.0`` for nested ones.
-
-        Raises:
-            SpecError: a field is unknown or ill-typed.
-        """
-        content = self.model_dump()
-        for name, value in fields.items():
-            *rooms, last = name.split("__")
-            place = content
-            for room in rooms:
-                inner = place.get(room)
-                place = inner if isinstance(inner, dict) else {}
-            if last not in place:
-                msg = f"run spec: no field {name!r}; {'.'.join(rooms) or 'it'} has {sorted(place)}"
-                raise SpecError(msg)
-            place[last] = value
-        return parse_spec(content)
-
     def recipe_versions(self) -> dict[str, int]:
         """Return the recipe version of every component that makes this run's numbers."""
         modules = [*_EVALUATION_MODULES]
         modules += _BASELINE_MODULES if self.is_baseline else _training_modules(self)
         return {name: recipe_version(name) for name in sorted(set(modules))}
-
-    def recipe_key(self) -> str:
-        """Hash of the spec and its recipe versions, without the data."""
-        content = self.model_dump(mode="json", exclude_defaults=True)
-        return digest({"spec": content, "versions": self.recipe_versions()})
-
-    def key(self, manifest_hash: str) -> str:
-        """Return the run's key: hash of spec, recipe versions and manifest content."""
-        return digest({"recipe": self.recipe_key(), "manifest": manifest_hash})[:16]
 
     def training_key(self, manifest_hash: str) -> str:
         """Hash of what the weights depend on; runs that differ in evaluation alone share it."""
@@ -215,13 +242,4 @@ def parse_spec(content: dict[str, Any]) -> RunSpec:
     Raises:
         SpecError: one line a fault, each naming its field.
     """
-    try:
-        return RunSpec.model_validate(content)
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'spec'}: "
-            f"{fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors()
-        )
-        msg = f"run spec: {faults}"
-        raise SpecError(msg) from None
+    return RunSpec.parse(content)

@@ -1,8 +1,8 @@
 """Records: what a run left, in the project's ``results`` (committed) or in the local store.
 
 A record is a folder ``<cohort>/<key>`` with ``record.json`` (spec, key, status, curves,
-provenance), ``cases.csv`` (a row a case, box and post-processing) and ``predictions.npz``
-(the masks, packed to bits).
+provenance) and ``cases.csv`` (rows of cases). A segmentation run adds ``predictions.npz`` (the
+masks, packed to bits), a shape run may add ``arrays.npz`` (what explains its classifier).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, overload
 from zipfile import BadZipFile
 
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
 from mammostudy.paths import results_root, store_root
+from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import RunSpec, parse_spec
 
 FORMAT = 1
@@ -32,9 +33,12 @@ _FIELDS = frozenset(
 Status = Literal["completed", "diverged"]
 
 
+Spec = RunSpec | ShapeSpec
+
+
 @dataclass(frozen=True)
-class Record:
-    """One finished run, read from its folder.
+class _Record:
+    """What the records of all kinds of run share.
 
     Attributes:
         folder: where it lies.
@@ -43,11 +47,6 @@ class Record:
 
     folder: Path
     content: dict[str, Any]
-
-    @cached_property
-    def spec(self) -> RunSpec:
-        """What was run."""
-        return parse_spec(self.content["spec"])
 
     @property
     def key(self) -> str:
@@ -99,6 +98,34 @@ class Record:
         except (OSError, ValueError) as error:
             raise _damaged(path, error) from None
 
+    def _arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Read an archive of the record.
+
+        Raises:
+            DataError: it is missing or damaged.
+        """
+        path = self.folder / name
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return {key: stored[key] for key in stored.files}
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise _damaged(path, error) from None
+
+
+@dataclass(frozen=True)
+class Record(_Record):
+    """One finished segmentation run, read from its folder.
+
+    Attributes:
+        folder: where it lies.
+        content: the parsed ``record.json``.
+    """
+
+    @cached_property
+    def spec(self) -> RunSpec:
+        """What was run."""
+        return parse_spec(self.content["spec"])
+
     def predictions(self) -> dict[str, NDArray[np.bool_]]:
         """Return the predicted masks in oracle frames before post-processing, by case.
 
@@ -108,28 +135,70 @@ class Record:
         Raises:
             DataError: ``predictions.npz`` is missing or damaged.
         """
-        path = self.folder / "predictions.npz"
+        stored = self._arrays("predictions.npz")
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                bits, cases, side = stored["bits"], stored["cases"], int(stored["side"])
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise _damaged(path, error) from None
+            bits, cases, side = stored["bits"], stored["cases"], int(stored["side"])
+        except KeyError as error:
+            raise _damaged(self.folder / "predictions.npz", error) from None
         masks = np.unpackbits(bits, axis=1)[:, : side * side].reshape(-1, side, side)
         return dict(zip(cases.tolist(), masks.astype(bool), strict=True))
+
+
+@dataclass(frozen=True)
+class ShapeRecord(_Record):
+    """One finished shape run, read from its folder.
+
+    Attributes:
+        folder: where it lies.
+        content: the parsed ``record.json``.
+    """
+
+    @cached_property
+    def spec(self) -> ShapeSpec:
+        """What was run."""
+        return ShapeSpec.parse(self.content["spec"])
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by before the softmax, fitted on validation masks."""
+        return float(self.content["temperature"])
+
+    def logits(self, rows: pd.DataFrame | None = None) -> NDArray[np.float64]:
+        """Return the logits of rows of :attr:`cases` (default all), ``(n, classes)``."""
+        table = self.cases if rows is None else rows
+        return table[[f"logit_{name}" for name in self.spec.classes]].to_numpy(dtype=np.float64)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what an explaining run kept (see :mod:`mammostudy.runs.shapes`).
+
+        Raises:
+            DataError: ``arrays.npz`` is damaged, or the run was not asked to explain.
+        """
+        return self._arrays("arrays.npz")
+
+
+AnyRecord = Record | ShapeRecord
+SEGMENTATION: Final = "segmentation"
+_KINDS: Final[dict[str, type[Record] | type[ShapeRecord]]] = {
+    SEGMENTATION: Record,
+    "shape": ShapeRecord,
+}
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
     return DataError(f"{path}: not a readable record ({error}); delete the folder and run it again")
 
 
-def has_converged(curves: list[dict[str, float]]) -> bool:
-    """Return False where validation Dice still rose more than 1 % in the last fifth of a run.
+def has_converged(curves: list[dict[str, float]], metric: str = "validation_dice") -> bool:
+    """Return False where a validation metric still rose more than 1 % in the last fifth of a run.
 
     The mean of the last fifth's validations is compared with the best one before them.
+
+    Args:
+        curves: rows with ``iteration`` and, where it was validated, the metric.
+        metric: of which more is better.
     """
-    points = [
-        (row["iteration"], row["validation_dice"]) for row in curves if "validation_dice" in row
-    ]
+    points = [(row["iteration"], row[metric]) for row in curves if metric in row]
     if len(points) < 5:
         return False
     border = 0.8 * points[-1][0]
@@ -154,7 +223,7 @@ def write_record(
     predictions: dict[str, NDArray[np.bool_]],
     root: Path | None = None,
 ) -> Record:
-    """Write a record's folder in one move and return it.
+    """Write the folder of a segmentation run in one move and return its record.
 
     Args:
         content: what ``record.json`` holds.
@@ -162,17 +231,45 @@ def write_record(
         predictions: masks by case, all of one side.
         root: folder of records; default the local store.
     """
+    masks = np.stack(list(predictions.values()))
+    bits = np.packbits(masks.reshape(len(masks), -1), axis=1)
+    stored = {"bits": bits, "cases": np.array(list(predictions)), "side": np.array(masks.shape[1])}
+    return Record(*_write(content, cases, {"predictions.npz": stored}, root))
+
+
+def write_shape_record(
+    content: dict[str, Any],
+    cases: pd.DataFrame,
+    arrays: dict[str, NDArray[Any]] | None = None,
+    root: Path | None = None,
+) -> ShapeRecord:
+    """Write the folder of a shape run in one move and return its record.
+
+    Args:
+        content: what ``record.json`` holds.
+        cases: the rows.
+        arrays: what ``arrays.npz`` holds; none leaves it out.
+        root: folder of records; default the local store.
+    """
+    archives = {"arrays.npz": arrays} if arrays else {}
+    return ShapeRecord(*_write(content, cases, archives, root))
+
+
+def _write(
+    content: dict[str, Any],
+    cases: pd.DataFrame,
+    archives: dict[str, dict[str, NDArray[Any]]],
+    root: Path | None,
+) -> tuple[Path, dict[str, Any]]:
+    """Write a record's folder in one move; return it and the content of ``record.json``."""
     root = root or local_records()
     folder = root / content["spec"]["cohort"] / content["key"]
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
     try:
         cases.to_csv(partial / "cases.csv", index=False, float_format="%.5g")
-        masks = np.stack(list(predictions.values()))
-        bits = np.packbits(masks.reshape(len(masks), -1), axis=1)
-        np.savez_compressed(
-            partial / "predictions.npz", bits=bits, cases=list(predictions), side=masks.shape[1]
-        )
+        for name, arrays in archives.items():
+            np.savez_compressed(partial / name, **arrays)  # type: ignore[arg-type]
         text = json.dumps({"format": FORMAT, **content}, indent=1, sort_keys=True)
         (partial / "record.json").write_text(text + "\n")
         partial.chmod(0o755)
@@ -180,11 +277,11 @@ def write_record(
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return read_record(folder)
+    return folder, read_record(folder).content
 
 
-def read_record(folder: Path) -> Record:
-    """Read a record's folder.
+def read_record(folder: Path) -> AnyRecord:
+    """Read a record's folder, whatever kind of run it holds.
 
     Raises:
         DataError: ``record.json`` is missing, damaged or of another format.
@@ -201,17 +298,24 @@ def read_record(folder: Path) -> Record:
         raise DataError(msg)
     if absent := sorted(_FIELDS - set(content)):
         raise _damaged(path, ValueError(f"without {', '.join(absent)}"))
-    return Record(folder, content)
+    kind = content["spec"].get("kind", SEGMENTATION) if isinstance(content["spec"], dict) else None
+    if kind not in _KINDS:
+        raise _damaged(path, ValueError(f"a run of kind {kind!r} is unknown"))
+    return _KINDS[kind](folder, content)
 
 
-def records(cohort: str) -> Iterator[Record]:
+def records(cohort: str) -> Iterator[AnyRecord]:
     """Yield the committed records of a cohort, then the local ones."""
     for root in (results_root(), local_records()):
         for path in sorted((root / cohort).glob("[!.]*/record.json")):
             yield read_record(path.parent)
 
 
-def find_record(spec: RunSpec, manifest_hash: str | None) -> Record | None:
+@overload
+def find_record(spec: RunSpec, manifest_hash: str | None) -> Record | None: ...
+@overload
+def find_record(spec: ShapeSpec, manifest_hash: str | None) -> ShapeRecord | None: ...
+def find_record(spec: Spec, manifest_hash: str | None) -> AnyRecord | None:
     """Find the record of a spec, a committed one first.
 
     Args:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,3 +82,17 @@ def write(tmp_path, monkeypatch):
         return read_record(record.folder)
 
     return writer
+
+
+@pytest.fixture
+def write_shape(tmp_path, monkeypatch):
+    """A writer of shape records into a store of the test's own (see ``shape_records.py``)."""
+    monkeypatch.setenv("MAMMOSTUDY_STORE", str(tmp_path))
+    monkeypatch.setattr("mammostudy.runs.execute.manifest_hash", lambda cohort: None)
+    monkeypatch.setattr("mammostudy.runs.store.results_root", lambda: tmp_path / "committed")
+    monkeypatch.setattr("mammostudy.runs.shape_spec.recipe_version", lambda module: 1)
+    path = Path(__file__).with_name("shape_records.py")
+    spec = importlib.util.spec_from_file_location("shape_records", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_shape_fold

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
         segmenter_version,
     )
     from mammostudy.models.shape_cnn import ShapeCNN
+    from mammostudy.models.shape_resnet import ShapeResNet
 
 __all__ = [
     "Discriminator",
     "Generator",
     "ShapeCNN",
+    "ShapeResNet",
     "build_segmenter",
     "initialise_weights",
     "segmenter_names",
@@ -32,6 +34,7 @@ __getattr__, __dir__ = attach(
         "Discriminator": ".discriminator",
         "Generator": ".generator",
         "ShapeCNN": ".shape_cnn",
+        "ShapeResNet": ".shape_resnet",
         "build_segmenter": ".segmenters.registry",
         "initialise_weights": ".common",
         "segmenter_names": ".segmenters.registry",

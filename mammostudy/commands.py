@@ -12,7 +12,8 @@ from rich.table import Table
 from tqdm.auto import tqdm
 
 from mammostudy.data import manifest
-from mammostudy.data.cohort import Cohort, cohort_names, load_cohort
+from mammostudy.data.cohort import OUTLINED, Cohort, cohort_names, load_cohort
+from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.data.splits import check_duplicates, check_leakage, split_cases
 from mammostudy.doctor import Finding
 from mammostudy.errors import DataError, SpecError
@@ -126,6 +127,9 @@ def list_cohorts() -> None:
 def build_cohort(name: str) -> None:
     """Write a cohort's manifest into the local store and print what was dropped, by reason."""
     cohort = load_cohort(name)
+    if isinstance(cohort, OutlineCohort):
+        msg = f"{name}: has outlines only, and a manifest lists images; nothing to write"
+        raise DataError(msg)
     path = store_root() / "manifests" / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     manifest.write_manifest(cohort.manifest, path)
@@ -151,6 +155,9 @@ def check_cohort(name: str) -> None:
     folds = min(5, cohort.masses["patient"].nunique())
     split = split_cases(cohort.masses, folds=folds)
     check_leakage(cohort, split)
+    if isinstance(cohort, OutlineCohort):
+        print(f"{name}: {len(cohort)} outlines drawn, no images; no patient crosses a split")
+        return
     by_patient = cohort.masses.groupby("patient")["case"].apply(list)
     if len(by_patient) < 200:
         check_duplicates(cohort, {str(p): cases for p, cases in by_patient.items()})
@@ -160,7 +167,7 @@ def check_cohort(name: str) -> None:
 def _faults(cohort: Cohort) -> Iterable[str]:
     for case in tqdm(cohort.masses.index, "reading", disable=None):
         try:
-            cohort.sample(case)
+            _ = cohort.mask(case) if isinstance(cohort, OutlineCohort) else cohort.sample(case)
         except DataError as error:
             yield str(error)
     others = cohort.manifest[cohort.manifest["x_min"].isna()]
@@ -172,7 +179,31 @@ def _faults(cohort: Cohort) -> Iterable[str]:
 
 
 def describe_cohort(name: str) -> None:
-    """Print a cohort's fingerprint as JSON."""
+    """Print a cohort's fingerprint as JSON; of outlines without images, their counts."""
+    if name in OUTLINED:
+        cohort = load_cohort(name)
+        print(json.dumps(_counts_of_outlines(cohort), indent=1))
+        return
     from mammostudy.study.data import fingerprint
 
     print(json.dumps(fingerprint(name), indent=1))
+
+
+def _counts_of_outlines(cohort: Cohort) -> dict[str, object]:
+    masses = cohort.masses
+    by_shape = {
+        str(shape): {
+            "masses": len(rows),
+            "patients": int(rows["patient"].nunique()),
+            "tools": {str(tool): int(n) for tool, n in rows["tool"].value_counts().items()},
+        }
+        for shape, rows in masses.groupby("shape")
+    }
+    return {
+        "cohort": cohort.name,
+        "manifest_hash": cohort.manifest_hash,
+        "masses": len(masses),
+        "patients": int(masses["patient"].nunique()),
+        "shapes": by_shape,
+        "dropped": cohort.dropped,
+    }

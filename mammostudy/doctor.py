@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from mammostudy.errors import DataError, StudyError
-from mammostudy.paths import data_root, project_root, results_root, store_root
+from mammostudy.paths import data_root, project_root, results_root
 
 EXTRAS: Final = {
     "book": ("jupyter-book", "papermill", "ipykernel"),
@@ -81,8 +81,7 @@ def _project() -> Finding:
 
 
 def _cohorts() -> Iterator[Finding]:
-    from mammostudy.data.cohort import cohort_names, load_cohort
-    from mammostudy.data.sources import phantom
+    from mammostudy.data.cohort import PHANTOMS, cohort_names, load_cohort, phantom_folder
 
     root = data_root()
     if root is None:
@@ -92,10 +91,10 @@ def _cohorts() -> Iterator[Finding]:
     else:
         yield Finding("data folder", True, str(root))
     for name in cohort_names():
-        if name.startswith("phantom"):
-            folder = store_root() / "data" / f"{name}-{phantom.VERSION}"
-            made = "made" if folder.is_dir() else "not yet made (made on first use, in seconds)"
-            yield Finding(f"cohort {name}", True, made)
+        if name in PHANTOMS:
+            made = phantom_folder(name).is_dir()
+            found = "made" if made else "not yet made (made on first use, in seconds)"
+            yield Finding(f"cohort {name}", True, found)
             continue
         try:
             cohort = load_cohort(name)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
-import cv2
 import numpy as np
 import pandas as pd
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from mammostudy.data import dicom, manifest
+from mammostudy.data import dicom, manifest, row_files
 from mammostudy.data.cache import cached_arrays
 from mammostudy.errors import DataError, MissingDataError
-from mammostudy.imaging.contours import fill_outline
 from mammostudy.imaging.framing import Box
 from mammostudy.paths import data_root, store_root
+
+PHANTOMS: Final = ("phantom", "phantom-null", "phantom-shapes")
+IMAGED: Final = ("cdd-cesm", "cdd-cesm-cm")  # both in the folder cdd-cesm
+OUTLINED: Final = ("cdd-cesm-contours", "cdd-cesm-contours-cm")  # in the same folder
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,9 @@ class Cohort:
         """
         path = self.root / str(row["image"])
         content = {"sha256": row["image_sha256"], "reader": dicom.VERSION}
-        stored = cached_arrays("images", content, lambda: {"image": _decode(path, row)})
+        stored = cached_arrays("images", content, lambda: {"image": row_files.decode(path, row)})
         pixels = stored["image"]
-        _check_size(path, row, pixels.shape)
+        row_files.check_size(path, row, pixels.shape)
         return (pixels / np.float32(65535)).astype(np.float32)
 
     def mask(self, case: str) -> NDArray[np.bool_]:
@@ -124,11 +126,7 @@ class Cohort:
         Raises:
             DataError: the mask file is missing or of another size, or the mask is empty.
         """
-        row = self.row(case)
-        shape = (int(row["height"]), int(row["width"]))
-        mask = _outlined(row, shape) if pd.isna(row["mask"]) else _drawn(self.root, row)
-        _check_filled(self.root, row, mask)
-        return mask
+        return row_files.read_mask(self.root, self.row(case))
 
     def truth(self, image: str) -> NDArray[np.bool_]:
         """Return the union of all masses of an image, bool ``(h, w)``."""
@@ -165,71 +163,19 @@ def box_of_row(row: pd.Series) -> Box:
     return x_min, y_min, x_max, y_max
 
 
-def _decode(path: Path, row: pd.Series) -> NDArray[np.uint16]:
-    if not path.is_file():
-        msg = f"{path}: image of case {row['case']} is missing; restore it or drop the row"
-        raise DataError(msg)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != row["image_sha256"]:
-        msg = f"{path}: the file changed since the manifest was written; build the manifest again"
-        raise DataError(msg)
-    return np.round(dicom.read_image(path) * 65535).astype(np.uint16)
-
-
-def _outlined(row: pd.Series, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    points = json.loads(row["outline"])
-    return fill_outline(np.asarray(points, np.float64), shape)
-
-
-def _check_size(path: Path, row: pd.Series, shape: tuple[int, ...]) -> None:
-    if shape != (row["height"], row["width"]):
-        msg = (
-            f"{path}: is {shape[1]}x{shape[0]} pixels, but the manifest's width and height of "
-            f"case {row['case']} say {row['width']}x{row['height']}; image and mask need one grid"
-        )
-        raise DataError(msg)
-
-
-def _check_filled(root: Path, row: pd.Series, mask: NDArray[np.bool_]) -> None:
-    if not mask.any():
-        place = "outline" if pd.isna(row["mask"]) else f"mask {root / str(row['mask'])}"
-        label = "" if pd.isna(row["mask_label"]) else f", mask_label {row['mask_label']}"
-        msg = (
-            f"{root}: case {row['case']}: {place}{label} is empty; give its pixels or drop the row"
-        )
-        raise DataError(msg)
-
-
-def _drawn(root: Path, row: pd.Series) -> NDArray[np.bool_]:
-    path = root / str(row["mask"])
-    try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-        pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
-    except (OSError, cv2.error):
-        pixels = None
-    if pixels is None:
-        msg = (
-            f"{path}: the mask of case {row['case']} is missing or unreadable; restore it or drop "
-            f"the row"
-        )
-        raise DataError(msg)
-    if pixels.ndim == 3:
-        pixels = pixels[..., :3].max(axis=2)  # an opaque alpha channel is no mask
-    _check_size(path, row, pixels.shape)
-    label = row["mask_label"]
-    return np.asarray(pixels > 0 if pd.isna(label) else pixels == int(label), dtype=np.bool_)
-
-
 def cohort_names() -> list[str]:
     """Names of the cohorts with a reader of their own."""
-    return ["phantom", "phantom-null", "cdd-cesm", "cdd-cesm-cm"]
+    return [*PHANTOMS, *IMAGED, *OUTLINED]
 
 
 def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
     """Load a cohort by name.
 
-    ``phantom`` and ``phantom-null`` are made on first use; ``cdd-cesm`` (low-energy images) and
-    ``cdd-cesm-cm`` (subtracted images) read the folder ``cdd-cesm``; any other name is a folder
-    of that name with a ``manifest.csv``.
+    ``phantom``, ``phantom-null`` and ``phantom-shapes`` are made on first use; ``cdd-cesm``
+    (low-energy images) and ``cdd-cesm-cm`` (subtracted images) read the folder ``cdd-cesm``, and
+    so do ``cdd-cesm-contours`` and ``cdd-cesm-contours-cm``, which are outlines without images
+    (:class:`~mammostudy.data.outline_cohort.OutlineCohort`); any other name is a folder of that
+    name with a ``manifest.csv``.
 
     Args:
         name: the cohort.
@@ -245,10 +191,26 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
             f"({', '.join(cohort_names())}) or the name of a folder of yours"
         )
         raise DataError(msg)
-    if name in {"phantom", "phantom-null"}:
+    if name in PHANTOMS:
         return _phantom(name)
+    folder = _folder(name, root)
+    modality = "CM" if name.endswith("-cm") else "DM"
+    if name in OUTLINED:
+        from mammostudy.data.sources import cdd_cesm_contours
+
+        return cdd_cesm_contours.read_contours(name, folder, modality)
+    if name in IMAGED:
+        from mammostudy.data.sources import cdd_cesm
+
+        table, dropped = cdd_cesm.build_manifest(folder, modality)
+        return Cohort(name, folder, manifest.validate(table, f"{folder} ({name})"), dropped)
+    return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
+
+
+def _folder(name: str, root: str | Path | None) -> Path:
+    """Return the folder that a cohort is read from, or say what is missing."""
     base = Path(root).expanduser() if root is not None else data_root()
-    folder_name = "cdd-cesm" if name == "cdd-cesm-cm" else name
+    folder_name = "cdd-cesm" if name in (*IMAGED, *OUTLINED) else name
     if base is None:
         msg = (
             f"cohort {name!r}: no data folder is set; name the folder that holds "
@@ -263,21 +225,30 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
             f"folder that holds it (known cohorts: {', '.join(cohort_names())})"
         )
         raise MissingDataError(msg)
-    if name in {"cdd-cesm", "cdd-cesm-cm"}:
-        from mammostudy.data.sources import cdd_cesm
+    return folder
 
-        table, dropped = cdd_cesm.build_manifest(folder, "CM" if name.endswith("-cm") else "DM")
-        return Cohort(name, folder, manifest.validate(table, f"{folder} ({name})"), dropped)
-    return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
+
+def phantom_folder(name: str) -> Path:
+    """Return where a phantom cohort stands in the store, made or not; its recipe names it."""
+    from mammostudy.data.sources import phantom
+
+    recipe = f"{name}-{phantom.VERSION}"
+    if name == "phantom-shapes":
+        recipe += f".{phantom.SHAPES_VERSION}"
+    return store_root() / "data" / recipe
 
 
 def _phantom(name: str) -> Cohort:
     from mammostudy.data.sources import phantom
 
-    folder = store_root() / "data" / f"{name}-{phantom.VERSION}"
+    folder = phantom_folder(name)
     lock = store_root() / "locks" / f"{folder.name}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):  # notebooks and workers may ask for it at once
-        if not (folder / manifest.FILENAME).is_file():
+        if (folder / manifest.FILENAME).is_file():
+            pass
+        elif name == "phantom-shapes":
+            phantom.write_shapes(folder)
+        else:
             phantom.write_phantom(folder, association=name == "phantom")
     return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))

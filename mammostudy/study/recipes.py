@@ -14,6 +14,9 @@ COHORT_TITLES: Final = {
     "phantom-null": "Phantom (no association)",
     "cdd-cesm": "CDD-CESM",
     "cdd-cesm-cm": "CDD-CESM, subtracted images",
+    "phantom-shapes": "Phantom crops",
+    "cdd-cesm-contours": "CDD-CESM outlines",
+    "cdd-cesm-contours-cm": "CDD-CESM outlines, subtracted images",
 }
 
 

@@ -109,7 +109,10 @@ def test_unknown_case(tiny: Cohort) -> None:
 
 
 def test_names_of_cohorts() -> None:
-    assert cohort_names() == ["phantom", "phantom-null", "cdd-cesm", "cdd-cesm-cm"]
+    assert cohort_names() == [
+        "phantom", "phantom-null", "phantom-shapes", "cdd-cesm", "cdd-cesm-cm",
+        "cdd-cesm-contours", "cdd-cesm-contours-cm",
+    ]  # fmt: skip
 
 
 def test_data_folder_by_environment(

@@ -46,6 +46,7 @@ class Patient:
         subtype: molecular subtype; None for benign.
         masses: the mass of the study, and in some patients a second one near it.
         free_views: views of the other, mass-free side.
+        cohort: what the pseudonym starts with.
     """
 
     number: int
@@ -56,11 +57,12 @@ class Patient:
     subtype: str | None
     masses: tuple[Mass, ...]
     free_views: tuple[str, ...]
+    cohort: str = "phantom"
 
     @property
     def name(self) -> str:
         """The pseudonym, such as ``phantom-007``."""
-        return f"phantom-{self.number:03d}"
+        return f"{self.cohort}-{self.number:03d}"
 
 
 def draw_patients(count: int, seed: int, *, association: bool = True) -> list[Patient]:

@@ -1,4 +1,4 @@
-"""Write the phantom cohort: 12-bit DICOM mammograms, label masks and the manifest.
+"""Write the phantom cohorts: 12-bit DICOM mammograms or crops, label masks and the manifest.
 
 Everything follows from the seed, unique identifiers too: the same call writes the same bytes
 (with the same versions of numpy, OpenCV and pydicom).
@@ -10,7 +10,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,12 @@ from mammostudy.data.phantoms.patients import Patient, draw_patients
 from mammostudy.errors import SpecError
 
 VERSION = 2  # raised by hand whenever the same seed gives other pixels or rows
+SHAPES_VERSION = 1  # the same for phantom-shapes, of which VERSION is a part too
+CROP = 320  # px, side of a crop of phantom-shapes
 SPACING_MM = 0.3125
 BLACK, WHITE = 300, 3700
 _FULL = 4095
+Rows = list[dict[str, object]]
 
 
 def write_phantom(
@@ -55,18 +59,56 @@ def write_phantom(
     Raises:
         SpecError: fewer than 4 patients.
     """
+    _check_count(patients)
+    drawn = draw_patients(patients, seed, association=association)
+    _write_cohort(folder, drawn, lambda part, patient: _write_patient(part, patient, seed))
+
+
+def write_shapes(
+    folder: Path, *, patients: int = 300, seed: int = 2021, association: bool = True
+) -> None:
+    """Write the cohort phantom-shapes, replacing what stands in its folder.
+
+    One crop a patient: the CC view of the diseased side, cut to 320 x 320 px round its first mass
+    (zeros where the cut leaves the view). A second mass stays in the picture, and in the mask as
+    label 2, but has no row: the crop is of one mass. The same seed gives :func:`write_phantom`
+    the same patients and views; the default is another one, so that no patient is shared.
+
+    Args:
+        folder: where ``images/``, ``masks/`` and ``manifest.csv`` go.
+        patients: number of patients, at least 4 (one in four is of site south).
+        seed: of the whole cohort.
+        association: whether shape depends on subtype.
+
+    Raises:
+        SpecError: fewer than 4 patients.
+
+    Source:
+        Shapes and subtypes in the published proportions, masses cut out by radiologists: Singh
+        et al. 2020, sections 4 and 6.
+    """
+    _check_count(patients)
+    drawn = draw_patients(patients, seed, association=association)
+    named = [replace(patient, cohort="phantom-shapes") for patient in drawn]
+    _write_cohort(folder, named, lambda part, patient: _write_crop(part, patient, seed))
+
+
+def _check_count(patients: int) -> None:
     if patients < 4:
         msg = f"phantom: patients is {patients}; 4 or more are needed to have both sites"
         raise SpecError(msg)
+
+
+def _write_cohort(
+    folder: Path, patients: list[Patient], write: Callable[[Path, Patient], Rows]
+) -> None:
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         for name in ("images", "masks"):
             (partial / name).mkdir()
-        rows: list[dict[str, object]] = []
-        for patient in draw_patients(patients, seed, association=association):
-            rows += _write_patient(partial, patient, seed)
+        rows = [row for patient in patients for row in write(partial, patient)]
         write_manifest(pd.DataFrame(rows, columns=list(COLUMNS)), partial / FILENAME)
         partial.chmod(0o777 & ~_umask())
         if folder.exists():
@@ -91,8 +133,8 @@ def _views(patient: Patient) -> Iterator[tuple[str, str, bool]]:
         yield other, view, False
 
 
-def _write_patient(folder: Path, patient: Patient, seed: int) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
+def _write_patient(folder: Path, patient: Patient, seed: int) -> Rows:
+    rows: Rows = []
     for number, (side, view, ill) in enumerate(_views(patient)):
         rng = np.random.default_rng([seed, 2, patient.number, number])
         masses = patient.masses if ill else ()
@@ -104,22 +146,44 @@ def _write_patient(folder: Path, patient: Patient, seed: int) -> list[dict[str, 
         if not ill:
             rows.append({**shared, "case": name, "pathology": "unknown"})
             continue
-        mask = f"masks/{name}.png"
-        cv2.imwrite(str(folder / mask), labels)
-        for label, mass in enumerate(masses, start=1):
-            rows.append(
-                {
-                    **shared,
-                    "case": f"{name}_{label}",
-                    **dict(zip(BOX, _box_of_label(labels, label), strict=True)),
-                    "mask": mask,
-                    "mask_label": label,
-                    "shape": mass.shape,
-                    "pathology": patient.pathology,
-                    "subtype": patient.subtype,
-                }
-            )
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), labels)
+        rows += [
+            {**shared, **_of_mass(patient, name, labels, label)}
+            for label in range(1, len(masses) + 1)
+        ]
     return rows
+
+
+def _write_crop(folder: Path, patient: Patient, seed: int) -> Rows:
+    """Write the crop of the patient's first view, drawn as :func:`_write_patient` draws it."""
+    side, view = patient.side, "CC"
+    rng = np.random.default_rng([seed, 2, patient.number, 0])
+    whole, truth = draw_view(view, side, patient.site, patient.density, patient.masses, rng)
+    x_min, y_min, x_max, y_max = _box_of_label(truth, 1)
+    x, y = (x_min + x_max + CROP) // 2, (y_min + y_max + CROP) // 2  # with the padding
+    inside = slice(y, y + CROP), slice(x, x + CROP)
+    image, labels = np.pad(whole, CROP)[inside], np.pad(truth, CROP)[inside]
+    name = f"{patient.name}_{side}_{view}"
+    file = folder / "images" / f"{name}.dcm"
+    _write_dicom(file, image, patient, side, view, seed)
+    cv2.imwrite(str(folder / "masks" / f"{name}.png"), labels)
+    shared = _shared_columns(file, image, patient, side, view)
+    return [{**shared, **_of_mass(patient, name, labels, 1)}]
+
+
+def _of_mass(
+    patient: Patient, name: str, labels: NDArray[np.uint8], label: int
+) -> dict[str, object]:
+    """Return the columns of a mass, whose mask is ``masks/<name>.png``."""
+    return {
+        "case": f"{name}_{label}",
+        **dict(zip(BOX, _box_of_label(labels, label), strict=True)),
+        "mask": f"masks/{name}.png",
+        "mask_label": label,
+        "shape": patient.masses[label - 1].shape,
+        "pathology": patient.pathology,
+        "subtype": patient.subtype,
+    }
 
 
 def _shared_columns(

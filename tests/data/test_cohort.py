@@ -14,8 +14,14 @@ import pandas as pd
 import pytest
 
 from mammostudy.data import cohort as module
-from mammostudy.data import dicom, manifest, pictures
-from mammostudy.data.cohort import Cohort, box_of_row, cohort_names, load_cohort
+from mammostudy.data import dicom, manifest, pictures, row_files
+from mammostudy.data.cohort import (
+    Cohort,
+    box_of_row,
+    cohort_names,
+    load_cohort,
+    phantom_folder,
+)
 from mammostudy.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("own_store")
@@ -186,7 +192,7 @@ def test_changed_image(tiny: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_bytes((tiny.root / tiny.row("P2_CC_1")["image"]).read_bytes())
     assert refused(lambda: tiny.sample("P1_CC_1"), str(path), "changed since the manifest")
     same = types.SimpleNamespace(hexdigest=lambda: row["image_sha256"])
-    monkeypatch.setattr(module, "hashlib", types.SimpleNamespace(sha256=lambda content: same))
+    monkeypatch.setattr(row_files, "hashlib", types.SimpleNamespace(sha256=lambda content: same))
     assert not refused(lambda: tiny.sample("P1_CC_1"), "changed")
 
 
@@ -197,7 +203,7 @@ def test_image_of_another_size_even_when_cached(
     bad = changed(tiny, "P1_MLO_1", height=50)
     words = (str(bad.root / bad.row("P1_MLO_1")["image"]), "is 64x48", "64x50", "P1_MLO_1")
     assert refused(lambda: bad.sample("P1_MLO_1"), *words)
-    monkeypatch.setattr(module, "_check_size", lambda *_: None)
+    monkeypatch.setattr(row_files, "check_size", lambda *_: None)
     assert not refused(lambda: bad.sample("P1_MLO_1"), *words)
 
 
@@ -206,7 +212,7 @@ def test_mask_of_another_size(tiny: Cohort, monkeypatch: pytest.MonkeyPatch) -> 
     cv2.imwrite(str(path), np.ones((30, 40), np.uint8))
     words = (str(path), "P1_CC_1", "40x30", "64x48", "one grid")
     assert refused(lambda: tiny.mask("P1_CC_1"), *words)
-    monkeypatch.setattr(module, "_check_size", lambda *_: None)
+    monkeypatch.setattr(row_files, "check_size", lambda *_: None)
     assert tiny.mask("P1_CC_1").shape == (30, 40)  # control
 
 
@@ -218,7 +224,7 @@ def test_empty_mask(tiny: Cohort, case: str, monkeypatch: pytest.MonkeyPatch) ->
     assert refused(lambda: bad.mask(case), *words)
     if "CC" in case:
         assert refused(lambda: bad.mask(case), "P1_CC.png, mask_label 7")
-    monkeypatch.setattr(module, "_check_filled", lambda *_: None)
+    monkeypatch.setattr(row_files, "_check_filled", lambda *_: None)
     assert not bad.mask(case).any()  # control
 
 
@@ -262,6 +268,28 @@ def test_phantom_is_made_once_and_whole(own_store: Path, monkeypatch: pytest.Mon
     load_cohort("phantom-null")
     assert calls == [True, False]
     assert own_store in first.root.parents
+
+
+def test_phantom_crops_are_made_once_in_a_folder_of_their_own(
+    own_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mammostudy.data.sources import phantom
+
+    calls: list[Path] = []
+    original = phantom.write_shapes
+
+    def small(folder: Path) -> None:
+        calls.append(folder)
+        original(folder, patients=4)
+
+    monkeypatch.setattr(phantom, "write_shapes", small)
+    first, second = load_cohort("phantom-shapes"), load_cohort("phantom-shapes")
+    assert calls == [first.root] == [phantom_folder("phantom-shapes")]
+    assert first.manifest_hash == second.manifest_hash
+    assert own_store in first.root.parents
+    monkeypatch.setattr(phantom, "SHAPES_VERSION", 99)
+    load_cohort("phantom-shapes")
+    assert len(set(calls)) == 2  # another recipe is made anew
 
 
 def test_a_manifest_without_a_mass_is_an_empty_cohort(tiny: Cohort) -> None:

@@ -15,7 +15,7 @@ from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation
 from mammostudy.data import dicom
 from mammostudy.data.manifest import read_manifest
 from mammostudy.data.sources import phantom
-from mammostudy.data.sources.phantom import write_phantom
+from mammostudy.data.sources.phantom import CROP, write_phantom, write_shapes
 from mammostudy.errors import SpecError
 from mammostudy.imaging.contours import box_of, chan_vese_mask, inscribed_ellipse, otsu_mask
 from mammostudy.imaging.framing import crop_and_resize, frame_box
@@ -114,6 +114,102 @@ def test_too_few_patients(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="patients is 3"):
         write_phantom(tmp_path / "phantom", patients=3)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cohorts") / "phantom-shapes"
+    write_shapes(folder, patients=8, seed=7)
+    return folder
+
+
+def around(array: np.ndarray, x: int, y: int) -> np.ndarray:
+    """Cut a crop out pixel by pixel: an oracle without padding or slices of padded arrays."""
+    out = np.zeros((CROP, CROP), array.dtype)
+    height, width = array.shape
+    for row in range(max(0, -y), min(CROP, height - y)):
+        left, right = max(0, -x), min(CROP, width - x)
+        out[row, left:right] = array[y + row, x + left : x + right]
+    return out
+
+
+def test_crops_are_cut_from_the_views_of_the_same_seed(folder: Path, crops: Path) -> None:
+    views = read_manifest(folder / "manifest.csv").set_index("case")
+    table = read_manifest(crops / "manifest.csv")
+    assert table["patient"].tolist() == [f"phantom-shapes-{k:03d}" for k in range(1, 9)]
+    assert table["case"].tolist() == [f"{Path(p).stem}_1" for p in table["image"]]
+    assert (table[["height", "width"]] == CROP).all(axis=None)
+    seconds = 0
+    for row in table.to_dict("records"):
+        whole = views.loc[row["case"].replace("phantom-shapes", "phantom")]
+        same = ["site", "view", "side", "shape", "pathology", "subtype", "spacing_mm"]
+        pd.testing.assert_series_equal(pd.Series(row)[same], whole[same], check_names=False)
+        x = (whole["x_min"] + whole["x_max"]) // 2 - CROP // 2
+        y = (whole["y_min"] + whole["y_max"]) // 2 - CROP // 2
+        assert (row["x_min"], row["y_max"]) == (whole["x_min"] - x, whole["y_max"] - y)
+        image = around(dicom.read_image(folder / whole["image"]), x, y)
+        np.testing.assert_allclose(dicom.read_image(crops / row["image"]), image, atol=1e-6)
+        whole_labels = cv2.imread(str(folder / whole["mask"]), cv2.IMREAD_UNCHANGED)
+        labels = cv2.imread(str(crops / row["mask"]), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(labels, around(whole_labels, x, y))
+        seconds += 2 in labels
+    assert seconds == 1  # in the picture, without a row
+
+
+def test_a_crop_holds_the_mass_in_its_middle(crops: Path) -> None:
+    for row in read_manifest(crops / "manifest.csv").to_dict("records"):
+        labels = cv2.imread(str(crops / row["mask"]), cv2.IMREAD_UNCHANGED)
+        box = tuple(int(row[k]) for k in ("x_min", "y_min", "x_max", "y_max"))
+        assert box_of(labels == row["mask_label"]) == box
+        assert abs(box[0] + box[2] - CROP) <= 1
+        assert abs(box[1] + box[3] - CROP) <= 1
+
+
+def test_crops_by_seed(crops: Path, tmp_path: Path) -> None:
+    write_shapes(tmp_path / "again", patients=8, seed=7)
+    assert digests(tmp_path / "again") == digests(crops)
+    with pytest.raises(SpecError, match="patients is 3"):
+        write_shapes(tmp_path / "few", patients=3)
+
+
+def uids(folder: Path) -> set[str]:
+    return {str(pydicom.dcmread(p).SOPInstanceUID) for p in folder.glob("images/*.dcm")}
+
+
+def test_no_patient_and_no_image_of_the_phantom_is_among_the_crops(tmp_path: Path) -> None:
+    """With the seeds that the two cohorts are made of; a segmenter of one reads the other."""
+    write_phantom(tmp_path / "phantom", patients=4)
+    write_shapes(tmp_path / "crops", patients=4)
+    write_shapes(tmp_path / "control", patients=4, seed=2020)
+    views = read_manifest(tmp_path / "phantom" / "manifest.csv")
+    crops = read_manifest(tmp_path / "crops" / "manifest.csv")
+    assert not set(views["patient"]) & set(crops["patient"])
+    assert not set(views["image_sha256"]) & set(crops["image_sha256"])
+    assert not uids(tmp_path / "phantom") & uids(tmp_path / "crops")
+    assert not middles(tmp_path / "phantom") & middles(tmp_path / "crops")
+    assert len(middles(tmp_path / "phantom") & middles(tmp_path / "control")) == 4  # control
+
+
+def middles(folder: Path) -> set[bytes]:
+    """The pixels round each first mass's middle, which a crop has in common with its view."""
+    found = set()
+    for row in read_manifest(folder / "manifest.csv").dropna(subset=["x_min"]).to_dict("records"):
+        if row["mask_label"] == 1:
+            x, y = (row["x_min"] + row["x_max"]) // 2, (row["y_min"] + row["y_max"]) // 2
+            image = dicom.read_image(folder / row["image"])[y - 10 : y + 10, x - 10 : x + 10]
+            found.add(np.round(image * 1e4).astype(int).tobytes())
+    return found
+
+
+@pytest.mark.slow
+def test_the_crops_of_the_study(tmp_path: Path) -> None:
+    write_shapes(tmp_path / "shapes")
+    table = read_manifest(tmp_path / "shapes" / "manifest.csv")
+    assert len(table) == table["patient"].nunique() == table["image"].nunique() == 300
+    assert table["subtype"].isna().equals(table["pathology"] == "benign")
+    assert set(table["shape"]) == {"irregular", "lobular", "oval", "round"}
+    sides = np.maximum(table["x_max"] - table["x_min"], table["y_max"] - table["y_min"])
+    assert (2 * sides <= CROP).mean() >= 0.98  # the loose frame lies in the crop
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,9 +22,7 @@ from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.imaging.preprocessing import preprocess
 from mammostudy.paths import results_root
 from mammostudy.runs.store import Record, local_records, read_record, weights_path
-
-if TYPE_CHECKING:
-    from torch import nn
+from mammostudy.runs.trained import chosen_steps, trained_model
 
 OUTPUTS = ("mask.png", "overlay.png", "prediction.json")
 NOT_CLINICAL = "research only; not a medical device"
@@ -118,15 +116,6 @@ def newest_study_record() -> Record:
     return record
 
 
-def chosen_steps(record: Record) -> tuple[str, ...]:
-    """Return the post-processing with the better mean Dice on the record's validation part."""
-    cases = record.cases
-    validation = cases[(cases["part"] == "validation") & (cases["box"] == "oracle")]
-    means = validation.groupby("postprocessing")["dice"].mean()
-    best = str(means.idxmax())
-    return () if best == "none" or means["none"] >= means[best] else tuple(best.split("+"))
-
-
 def predict(
     image: str | Path | NDArray[Any],
     box: tuple[int, int, int, int] | None = None,
@@ -211,32 +200,9 @@ def _segment(
         crop_and_resize(image, framed, frame.size), **spec.preprocessing.model_dump()
     )
     tensor = as_tensor(shown[None], spec.model.channels)
-    mask = predict_probabilities(_model_of(record), tensor, seed=spec.seed)[0] >= THRESHOLD
+    mask = predict_probabilities(trained_model(record), tensor, seed=spec.seed)[0] >= THRESHOLD
     pasted: NDArray[np.bool_] = paste_back(postprocess(mask, steps), framed, shape)
     return pasted
-
-
-def _model_of(record: Record) -> nn.Module:
-    """Return the trained segmenter of a record, on the device that :func:`as_tensor` uses."""
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_model
-
-    from mammostudy.runs.segmenters import build_model
-    from mammostudy.training.devices import device
-
-    with torch.random.fork_rng(devices=[]):
-        model = build_model(record.spec)
-    path = weights_path(str(record.content["training_key"]))
-    try:
-        load_model(model, path)
-    except (OSError, RuntimeError, SafetensorError):
-        msg = (
-            f"{path}: the weights of run {record.key} are missing or damaged; delete the file, "
-            "then `mammostudy doctor` names another model or the command that makes one"
-        )
-        raise DataError(msg) from None
-    return model.to(device())
 
 
 def save_prediction(prediction: Prediction, folder: Path, source: Path | None = None) -> list[Path]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from filelock import FileLock
@@ -24,9 +24,20 @@ from mammostudy.evaluation import overlap
 from mammostudy.paths import store_root
 from mammostudy.runs.evaluate import evaluate
 from mammostudy.runs.provenance import provenance
-from mammostudy.runs.segmenters import THRESHOLD, as_tensor, baseline_masks, build_trainer
+from mammostudy.runs.segmenters import as_tensor, baseline_masks, build_trainer
+from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import RunSpec
-from mammostudy.runs.store import Record, find_record, has_converged, weights_path, write_record
+from mammostudy.runs.store import (
+    AnyRecord,
+    Record,
+    ShapeRecord,
+    Spec,
+    find_record,
+    has_converged,
+    weights_path,
+    write_record,
+)
+from mammostudy.runs.trained import predicted_masks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,7 +68,11 @@ def split_of(cohort: Cohort, spec: RunSpec) -> Split:
     return split
 
 
-def execute(spec: RunSpec, *, progress: bool | None = None) -> Record:
+@overload
+def execute(spec: RunSpec, *, progress: bool | None = None) -> Record: ...
+@overload
+def execute(spec: ShapeSpec, *, progress: bool | None = None) -> ShapeRecord: ...
+def execute(spec: Spec, *, progress: bool | None = None) -> AnyRecord:
     """Run one spec and write its record; a second process asking for the same run waits.
 
     Args:
@@ -73,8 +88,12 @@ def execute(spec: RunSpec, *, progress: bool | None = None) -> Record:
     lock = store_root() / "locks" / f"{spec.training_key(cohort.manifest_hash)}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
-        found = find_record(spec, cohort.manifest_hash)
-        return found or _execute(spec, cohort, progress)
+        if isinstance(spec, ShapeSpec):
+            from mammostudy.runs.shapes import run_shape
+
+            done = find_record(spec, cohort.manifest_hash)
+            return done or run_shape(spec, cohort, progress)
+        return find_record(spec, cohort.manifest_hash) or _execute(spec, cohort, progress)
 
 
 def _execute(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Record:
@@ -106,7 +125,6 @@ def _content(
     spec: RunSpec, cohort: Cohort, split: Split, fitted: Fitted | None, seconds: float
 ) -> dict[str, object]:
     """Return what ``record.json`` holds."""
-    threads = _threads()
     return {
         "spec": spec.model_dump(mode="json"),
         "key": spec.key(cohort.manifest_hash),
@@ -115,11 +133,11 @@ def _content(
         "training_key": spec.training_key(cohort.manifest_hash),
         "manifest_hash": cohort.manifest_hash,
         "status": "diverged" if fitted is not None and fitted.diverged else "completed",
-        "diverged_with": _plain(fitted.diverged) if fitted is not None else None,
+        "diverged_with": plain(fitted.diverged) if fitted is not None else None,
         "converged": None if fitted is None else has_converged(fitted.curves),
         "curves": [] if fitted is None else fitted.curves,
         "split": {name: list(cases) for name, cases in split.parts().items()},
-        "provenance": provenance(threads)
+        "provenance": provenance(threads())
         | {
             "seconds": round(seconds, 1),
             "training_seconds": round(fitted.seconds, 1) if fitted is not None else 0.0,
@@ -128,25 +146,18 @@ def _content(
     }
 
 
-def _plain(parts: dict[str, float] | None) -> dict[str, float | str] | None:
-    """Write what is not finite as text: JSON has no number for it."""
+def plain(parts: dict[str, float] | None) -> dict[str, float | str] | None:
+    """Return the parts of a loss with what is not finite as text: JSON has no number for it."""
     if parts is None:
         return None
     return {name: value if math.isfinite(value) else str(value) for name, value in parts.items()}
 
 
-def _threads() -> int:
+def threads() -> int:
+    """Return how many threads torch computes with."""
     import torch
 
     return torch.get_num_threads()
-
-
-def predicted_masks(model: nn.Module, framed: FramedSet, spec: RunSpec) -> NDArray[np.bool_]:
-    """Predict the masks of framed cases, bool ``(n, s, s)``."""
-    from mammostudy.training.prediction import predict_probabilities
-
-    images = as_tensor(framed.images, spec.model.channels)
-    return predict_probabilities(model, images, seed=spec.seed) >= THRESHOLD
 
 
 def _trained(
@@ -223,7 +234,7 @@ def label_of(spec: RunSpec) -> str:
     )
 
 
-def _worker(spec: RunSpec) -> str:
+def _worker(spec: Spec) -> str:
     """Run one spec with one thread, in a process of its own."""
     import torch
 
@@ -231,24 +242,33 @@ def _worker(spec: RunSpec) -> str:
     return execute(spec, progress=False).key
 
 
-def _length(spec: RunSpec) -> tuple[bool, int]:
+def _length(spec: Spec) -> tuple[int, int]:
     """Order runs by how long they take: a long one that starts last keeps a core idle."""
-    return (
-        not spec.is_baseline and spec.model.name != "cgan",
-        spec.optimiser.iterations * spec.frame.size**2,
-    )
+    if isinstance(spec, ShapeSpec):
+        return (0, spec.training.epochs if spec.is_network else 0)
+    heavy = not spec.is_baseline and spec.model.name != "cgan"
+    return (2 if heavy else 1, spec.optimiser.iterations * spec.frame.size**2)
 
 
-def missing(specs: Iterable[RunSpec]) -> list[RunSpec]:
-    """Return the specs without a record, each once, in order."""
+def missing(specs: Iterable[Spec]) -> list[Spec]:
+    """Return the specs without a record, each once, in order.
+
+    The segmenters behind the masks of a shape run that is missing count as asked for.
+    """
     hashes: dict[str, str | None] = {}
-    absent = []
-    for spec in dict.fromkeys(specs):
+
+    def absent(spec: Spec) -> bool:
         if spec.cohort not in hashes:
             hashes[spec.cohort] = manifest_hash(spec.cohort)
-        if find_record(spec, hashes[spec.cohort]) is None:
-            absent.append(spec)
-    return absent
+        return find_record(spec, hashes[spec.cohort]) is None
+
+    found: dict[Spec, None] = {}
+    for spec in dict.fromkeys(specs):
+        if absent(spec):
+            before = spec.segmenter if isinstance(spec, ShapeSpec) else ()
+            found |= dict.fromkeys(run for run in before if absent(run))
+            found[spec] = None
+    return list(found)
 
 
 def default_workers() -> int:
@@ -261,10 +281,24 @@ def default_workers() -> int:
     return 1 if torch.cuda.is_available() else min(4, os.cpu_count() or 1)
 
 
+@overload
 def ensure(
     specs: Sequence[RunSpec], *, workers: int | None = None, progress: bool | None = None
-) -> list[Record]:
+) -> list[Record]: ...
+@overload
+def ensure(
+    specs: Sequence[ShapeSpec], *, workers: int | None = None, progress: bool | None = None
+) -> list[ShapeRecord]: ...
+@overload
+def ensure(
+    specs: Sequence[Spec], *, workers: int | None = None, progress: bool | None = None
+) -> list[AnyRecord]: ...
+def ensure(
+    specs: Sequence[Spec], *, workers: int | None = None, progress: bool | None = None
+) -> Sequence[AnyRecord]:
     """Return the records of some specs, running those that have none.
+
+    Segmentation runs come before shape runs, whose masks they may draw.
 
     Args:
         specs: what is asked for.
@@ -279,21 +313,27 @@ def ensure(
         DataError: a run is missing and its cohort is not at hand.
     """
     absent = missing(specs)
-    hidden = None if progress is None else not progress
-    if absent and (workers or default_workers()) > 1:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers or default_workers(), mp_context=context) as pool:
-            longest_first = sorted(absent, key=_length, reverse=True)
-            futures = [pool.submit(_worker, spec) for spec in longest_first]
-            try:
-                for future in tqdm(as_completed(futures), "runs", len(futures), disable=hidden):
-                    future.result()
-            except BaseException:  # what has not begun is not begun; what runs is finished
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    else:
-        for spec in tqdm(absent, "runs", disable=hidden or not absent, leave=False):
-            execute(spec, progress=progress)
+    first = [spec for spec in absent if isinstance(spec, RunSpec)]
+    for wave in (first, [spec for spec in absent if spec not in first]):
+        _run_all(wave, workers or default_workers(), progress)
     hashes = {cohort: manifest_hash(cohort) for cohort in {spec.cohort for spec in specs}}
     found = [find_record(spec, hashes[spec.cohort]) for spec in specs]
     return [record for record in found if record is not None]
+
+
+def _run_all(specs: Sequence[Spec], workers: int, progress: bool | None) -> None:
+    """Run specs that have no record, side by side or one after the other."""
+    hidden = None if progress is None else not progress
+    if not specs or workers == 1:
+        for spec in tqdm(specs, "runs", disable=hidden or not specs, leave=False):
+            execute(spec, progress=progress)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = [pool.submit(_worker, spec) for spec in sorted(specs, key=_length, reverse=True)]
+        try:
+            for future in tqdm(as_completed(futures), "runs", len(futures), disable=hidden):
+                future.result()
+        except BaseException:  # what has not begun is not begun; what runs is finished
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

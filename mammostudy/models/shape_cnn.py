@@ -23,7 +23,8 @@ class ShapeCNN(nn.Module):
     """Shape classifier of masks as published: 767,684 parameters with four classes.
 
     Feature maps: 64 x 64 x 64, pooled to 16; 16 x 16 x 128, pooled to 4; 1 x 1 x 256 (4 divides
-    64 and 16, so "same" pooling pads nothing); then 128 and ``classes`` numbers.
+    64 and 16, so "same" pooling pads nothing); then 128 and ``classes`` numbers. The ReLU stands
+    behind the pooling, where the same numbers take a sixteenth of the work.
 
     Weights are drawn by Glorot and Bengio's uniform rule with biases 0 (:meth:`initialise`), from
     torch's global generator: seed torch before. The paper names no initialisation.
@@ -42,11 +43,11 @@ class ShapeCNN(nn.Module):
             raise SpecError(msg)
         self.features = nn.Sequential(
             nn.Conv2d(1, 64, 9, padding=4, bias=False),
-            nn.ReLU(inplace=True),
             nn.MaxPool2d(4),
+            nn.ReLU(inplace=True),
             nn.Conv2d(64, 128, 5, padding=2, bias=False),
-            nn.ReLU(inplace=True),
             nn.MaxPool2d(4),
+            nn.ReLU(inplace=True),
             nn.Conv2d(128, 256, 4, bias=False),
             nn.ReLU(inplace=True),
             nn.Flatten(),

@@ -134,8 +134,8 @@ def fit_shapes(
         alpha=budget.smoothing,
         momentum=budget.momentum,
     )
-    epoch, before, curves = _resume(checkpoint, model, optimiser)
     run = _Epochs(model, optimiser, inputs, labels, budget, weights, focal_gamma, seed)
+    epoch, before, curves = run.resume(checkpoint)
     started = saved = time.monotonic()
     diverged, hidden = None, None if progress is None else not progress
     with tqdm(
@@ -154,7 +154,7 @@ def fit_shapes(
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             if time.monotonic() - saved > CHECKPOINT_SECONDS and epoch < budget.epochs:
                 seconds = before + time.monotonic() - started
-                _save(checkpoint, epoch, seconds, curves, model, optimiser)
+                run.save(checkpoint, epoch, seconds, curves)
                 saved = time.monotonic()
     return Fitted(curves, before + time.monotonic() - started, diverged)
 
@@ -191,9 +191,8 @@ class _Epochs:
         return total / n
 
     def _step(self, batch: Tensor, labels: Tensor) -> float:
-        place = _device(self.model)
-        logits = self.model(batch.to(place))
-        loss = focal_loss(logits, labels.to(place), self.weights, self.gamma)
+        logits = self.model(_ready(batch, self.model))
+        loss = focal_loss(logits, labels.to(logits.device), self.weights, self.gamma)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise NonFiniteLossError({"loss": value})
@@ -201,6 +200,20 @@ class _Epochs:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return value
+
+    def save(self, path: Path, epoch: int, seconds: float, curves: list[Curve]) -> None:
+        state: dict[str, Any] = {"epoch": epoch, "seconds": seconds, "curves": curves}
+        trained = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
+        save_checkpoint(path, state | trained)
+
+    def resume(self, path: Path) -> tuple[int, float, list[Curve]]:
+        """Take over an interrupted run's state: epochs done, seconds spent, curves."""
+        state = load_checkpoint(path)
+        if state is None or not set(state) >= _KEPT:
+            return 0, 0.0, []
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        return state["epoch"], state["seconds"], state["curves"]
 
 
 def predict_logits(model: nn.Module, inputs: Tensor, batch: int = 64) -> NDArray[np.float64]:
@@ -246,14 +259,20 @@ def _outputs(
         msg = "inputs are empty: nothing to predict; leave out sets without a mask"
         raise DataError(msg)
     model.eval()
-    place = _device(model)
     with torch.inference_mode():
-        parts = [through(part.to(place)).float().cpu() for part in torch.split(inputs, batch)]
+        parts = [through(_ready(part, model)).float().cpu() for part in torch.split(inputs, batch)]
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
 
 
-def _device(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
+def _ready(batch: Tensor, model: nn.Module) -> Tensor:
+    """Where the model is, channels last: convolutions on a processor take a third less time.
+
+    A copy, since torch takes a tensor of one channel for channels-last already and keeps its
+    strides, by which the convolutions choose.
+    """
+    place = next(model.parameters()).device
+    ready = torch.empty_like(batch, device=place, memory_format=torch.channels_last)
+    return ready.copy_(batch)
 
 
 def _check(inputs: Tensor, labels: Tensor, classes: int) -> None:
@@ -268,33 +287,3 @@ def _check(inputs: Tensor, labels: Tensor, classes: int) -> None:
         at = int(outside[0])
         msg = f"labels[{at}] is {int(labels[at])}: with {classes} classes use 0 to {classes - 1}"
         raise DataError(msg)
-
-
-def _save(
-    path: Path,
-    epoch: int,
-    seconds: float,
-    curves: list[Curve],
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-) -> None:
-    state: dict[str, Any] = {
-        "epoch": epoch,
-        "seconds": seconds,
-        "curves": curves,
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-    }
-    save_checkpoint(path, state)
-
-
-def _resume(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer
-) -> tuple[int, float, list[Curve]]:
-    """Take over the state of an interrupted run: epochs done, seconds spent, curves."""
-    state = load_checkpoint(path)
-    if state is None or not set(state) >= _KEPT:
-        return 0, 0.0, []
-    model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    return state["epoch"], state["seconds"], state["curves"]

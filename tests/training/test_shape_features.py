@@ -1,0 +1,161 @@
+"""Classical classifiers: what they learn, that patients stay together, bad input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+
+from mammostudy.errors import DataError, SpecError
+from mammostudy.imaging.shape_features import features_of
+from mammostudy.imaging.shape_masks import shape_between
+from mammostudy.training import shape_features as module
+from mammostudy.training.shape_features import (
+    CLASSICAL,
+    classical_probabilities,
+    fit_classical,
+)
+
+PER_CLASS = 24
+
+
+@pytest.fixture(autouse=True)
+def _fewer_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        module, "RandomForestClassifier", lambda _, **fields: RandomForestClassifier(40, **fields)
+    )
+
+
+@pytest.fixture(scope="module")
+def shapes() -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Features of masks between the shapes, their classes, and their patients (two masks each)."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), PER_CLASS)
+    positions = np.clip(3 - labels + rng.uniform(-0.3, 0.3, len(labels)), 0, 3)
+    masks = [shape_between(float(p), seed=i) for i, p in enumerate(positions)]
+    return features_of(masks), labels, np.arange(len(labels)) // 2
+
+
+def blobs(counts: tuple[int, ...], gap: float, seed: int = 0) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    features = rng.standard_normal((len(labels), 3))
+    features[:, 0] += gap * labels
+    return features, labels
+
+
+@pytest.mark.parametrize("name", CLASSICAL)
+def test_learns_the_shapes(name, shapes):
+    features, labels, groups = shapes
+    odd = groups % 2 == 1
+    model = fit_classical(name, features[~odd], labels[~odd], groups[~odd], seed=0)
+    found = classical_probabilities(model, features[odd], 4)
+    assert found.dtype == np.float64
+    assert found.shape == (odd.sum(), 4)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert (found.argmax(axis=1) == labels[odd]).mean() > 0.8
+    swapped = np.random.default_rng(1).permutation(labels[~odd])  # the control
+    control = fit_classical(name, features[~odd], swapped, groups[~odd], seed=0)
+    guessed = classical_probabilities(control, features[odd], 4).argmax(axis=1)
+    assert (guessed == labels[odd]).mean() < 0.6
+
+
+@pytest.mark.parametrize("name", CLASSICAL)
+def test_the_seed_decides(name, shapes):
+    features, labels, groups = shapes
+    first, again = (
+        classical_probabilities(fit_classical(name, features, labels, groups, seed=3), features, 4)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, again)
+
+
+def test_rare_classes_weigh_as_much_for_the_svm(monkeypatch):
+    features, labels = blobs((180, 20), gap=1.0)
+    fresh, truth = blobs((300, 300), gap=1.0, seed=1)
+
+    def recalls() -> list[float]:
+        model = fit_classical("svm", features, labels, np.arange(len(labels)), seed=0)
+        right = classical_probabilities(model, fresh, 2).argmax(axis=1) == truth
+        return [float(right[truth == label].mean()) for label in (0, 1)]
+
+    assert min(recalls()) > 0.55
+    monkeypatch.setattr(module, "compute_sample_weight", lambda _, y: np.ones(len(y)))
+    assert min(recalls()) < 0.2  # the control
+
+
+@pytest.mark.parametrize("name", ["random-forest", "gradient-boosting"])
+def test_rare_classes_weigh_as_much_for_trees(name):
+    features, labels = blobs((30, 10), gap=1.0)
+    model: Any = fit_classical(name, features, labels, np.arange(len(labels)), seed=0)
+    assert model[-1].class_weight == "balanced"
+
+
+def test_no_patient_on_both_sides_of_a_fold_and_every_class_in_training(shapes):
+    features, labels, groups = shapes
+    splits = module._patient_folds(features, labels, groups, seed=0)
+    assert len(splits) == 5
+    for train, test in splits:
+        assert not set(groups[train]) & set(groups[test])
+        assert set(labels[train]) == {0, 1, 2, 3}
+    held_out = np.sort(np.concatenate([test for _, test in splits]))
+    np.testing.assert_array_equal(held_out, np.arange(len(labels)))
+
+
+def test_two_patients_of_a_class_are_enough_for_the_svm():
+    features, labels = blobs((20, 20, 4), gap=4.0)
+    groups = np.concatenate([np.arange(40), [100, 100, 101, 101]])
+    model = fit_classical("svm", features, labels, groups, seed=0)
+    assert classical_probabilities(model, features, 3).shape == (44, 3)
+
+
+def test_one_patient_of_a_class_is_not():
+    features, labels = blobs((20, 20, 4), gap=4.0)
+    groups = np.concatenate([np.arange(40), [100] * 4])
+    with pytest.raises(DataError, match=r"class 2 comes from 1 patient"):
+        fit_classical("svm", features, labels, groups, seed=0)
+    fit_classical("gradient-boosting", features, labels, groups, seed=0)
+
+
+def test_a_class_never_trained_is_refused(shapes):
+    features, labels, groups = shapes
+    few = labels != 2
+    model = fit_classical("gradient-boosting", features[few], labels[few], groups[few], seed=0)
+    with pytest.raises(DataError, match=r"classes \[0, 1, 3\], not on all of 0 to 3"):
+        classical_probabilities(model, features, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"name": "forest"}, SpecError, "'forest' is unknown; use one of svm, random-forest"),
+        ({"labels": np.zeros(5, dtype=int)}, DataError, "40 features, 5 labels, 40 groups"),
+        ({"groups": np.arange(39)}, DataError, "39 groups"),
+        ({"labels": np.zeros(40, dtype=int)}, DataError, "labels are all 0"),
+        ({"labels": np.repeat([-1, 1], 20)}, DataError, r"labels\[0\] is -1"),
+        ({"features": np.full((40, 3), np.nan)}, DataError, r"features\[0\] are not all finite"),
+        ({"features": np.zeros((0, 3))}, DataError, r"features of shape \(0, 3\)"),
+    ],
+)
+def test_bad_input_is_named(change, error, message):
+    features, labels = blobs((20, 20), gap=4.0)
+    given = {"name": "svm", "features": features, "labels": labels, "groups": np.arange(40)}
+    with pytest.raises(error, match=message):
+        fit_classical(**(given | change), seed=0)
+
+
+def test_golden_numbers():
+    features, labels = blobs((30, 30, 30), gap=1.5)
+    found = [
+        classical_probabilities(
+            fit_classical(name, features, labels, np.arange(90) // 2, seed=0), features, 3
+        )[45, 1]
+        for name in ("svm", "gradient-boosting")
+    ]
+    assert found == pytest.approx(GOLDEN, abs=1e-3), "raise VERSION of shape_features.py"
+
+
+GOLDEN = [0.532091, 0.573789]

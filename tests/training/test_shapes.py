@@ -1,0 +1,311 @@
+"""The trainer of the shape networks: turns, curves, divergence, resuming, learning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mammostudy.errors import DataError
+from mammostudy.imaging.shape_masks import shape_between
+from mammostudy.models import ShapeCNN, ShapeResNet
+from mammostudy.training import shapes as loop
+from mammostudy.training.checkpoints import load_checkpoint
+from mammostudy.training.fit import Fitted
+from mammostudy.training.shapes import (
+    ShapeBudget,
+    embed,
+    fit_shapes,
+    predict_logits,
+    rotate_batch,
+)
+
+BUDGET = ShapeBudget(epochs=4, batch=4, learning_rate=1e-3, momentum=0.9, smoothing=0.9)
+LABELS = torch.tensor([3, 2, 1, 0, 3, 2, 1, 0, 3, 2])
+
+
+class Small(nn.Module):
+    """A network with dropout that takes a millisecond a step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(64, 16), nn.ReLU())
+        self.dropout, self.head = nn.Dropout(0.5), nn.Linear(16, 4)
+
+    def embed(self, masks: Tensor) -> Tensor:
+        return self.features(masks)
+
+    def forward(self, masks: Tensor) -> Tensor:
+        return self.head(self.dropout(self.embed(masks)))
+
+
+def small(seed: int = 0) -> Small:
+    torch.manual_seed(seed)
+    return Small()
+
+
+@pytest.fixture(scope="module")
+def inputs() -> Tensor:
+    """Ten masks: round, oval, lobular, irregular, and again, of sizes of their own."""
+    planes = [shape_between(i % 4, diameter=0.3 + 0.02 * i, seed=i) for i in range(len(LABELS))]
+    return torch.tensor(np.stack(planes)[:, None], dtype=torch.float32)
+
+
+def run(model: nn.Module, inputs: Tensor, path: Path, **changes: Any) -> Fitted:
+    def validate() -> dict[str, float]:  # leaves evaluation mode behind, as the real one does
+        return {"validation_loss": float(np.abs(predict_logits(model, inputs)).mean())}
+
+    settings: dict[str, Any] = {
+        "labels": LABELS, "budget": BUDGET, "weights": torch.ones(4), "focal_gamma": 0.0,
+        "rotate": True, "seed": 0, "validate": validate, "checkpoint": path, "progress": False,
+        **changes,
+    }  # fmt: skip
+    return fit_shapes(model, inputs, **settings)
+
+
+def flat(model: nn.Module) -> Tensor:
+    return torch.cat([v.flatten().float() for v in model.state_dict().values()])
+
+
+def test_curves(inputs, tmp_path):
+    fitted = run(small(), inputs, tmp_path / "c.pt")
+    assert [row["epoch"] for row in fitted.curves] == [1, 2, 3, 4]
+    assert [row["iteration"] for row in fitted.curves] == [3, 6, 9, 12]
+    assert all(set(r) == {"epoch", "iteration", "loss", "validation_loss"} for r in fitted.curves)
+    assert fitted.diverged is None
+    assert fitted.seconds > 0
+    assert not (tmp_path / "c.pt").exists()  # nothing to keep of a run shorter than half a minute
+
+
+def test_the_loss_is_the_mean_over_cases_with_their_weights(inputs, tmp_path):
+    model, weights = small(), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    model.dropout.p = 0.0
+    surprise = nn.functional.cross_entropy(model(inputs), LABELS, reduction="none")
+    expected = float((surprise * weights[LABELS]).mean().detach())
+    still = replace(BUDGET, epochs=1, learning_rate=0.0)
+    fitted = run(model, inputs, tmp_path / "c.pt", budget=still, weights=weights, rotate=False)
+    assert fitted.curves[0]["loss"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_one_step_is_rmsprop(inputs, tmp_path):
+    model, oracle = small(), small()
+    model.dropout.p = oracle.dropout.p = 0.0
+    nn.functional.cross_entropy(oracle(inputs), LABELS).backward()
+    before = oracle.head.weight.detach().clone()
+    gradient = oracle.head.weight.grad
+    step = BUDGET.learning_rate * gradient / ((0.3 * gradient**2).sqrt() + 1e-8)
+    once = replace(BUDGET, epochs=1, batch=10, smoothing=0.7)
+    run(model, inputs, tmp_path / "c.pt", budget=once, rotate=False)
+    torch.testing.assert_close(model.head.weight.detach(), before - step, rtol=1e-4, atol=1e-6)
+
+
+def test_seed_decides_and_the_callers_random_state_stays(inputs, tmp_path):
+    models = [small(), small(), small()]
+    for number, (model, seed) in enumerate(zip(models, (0, 0, 1), strict=True)):
+        torch.manual_seed(number)  # must not matter
+        state = torch.get_rng_state()
+        run(model, inputs, tmp_path / "c.pt", seed=seed)
+        assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(flat(models[0]), flat(models[1]))
+    assert not torch.equal(flat(models[0]), flat(models[2]))
+
+
+class KilledError(BaseException):
+    pass
+
+
+def killed_after(epochs: int, model: nn.Module, inputs: Tensor, path: Path) -> None:
+    done = 0
+
+    def validate() -> dict[str, float]:
+        nonlocal done
+        model.eval()
+        if done == epochs:
+            raise KilledError
+        done += 1
+        return {"validation_loss": 0.0}
+
+    with pytest.raises(KilledError):
+        run(model, inputs, path, validate=validate)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+@pytest.mark.parametrize("network", [Small, ShapeResNet])
+def test_a_killed_run_resumes_bit_for_bit(epochs, network, inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    torch.manual_seed(0)
+    whole = network()
+    torch.manual_seed(0)
+    killed = network()
+    uninterrupted = run(whole, inputs, tmp_path / "whole.pt", validate=dict)
+    killed_after(epochs, killed, inputs, tmp_path / "killed.pt")
+    state = load_checkpoint(tmp_path / "killed.pt")
+    assert state is not None
+    assert state["epoch"] == epochs
+    torch.manual_seed(1234)
+    resumed = network()
+    again = run(resumed, inputs, tmp_path / "killed.pt", validate=dict)
+    assert torch.equal(flat(resumed), flat(whole))
+    losses = [[row["loss"] for row in fitted.curves] for fitted in (again, uninterrupted)]
+    assert losses[0] == losses[1]
+    assert again.seconds > state["seconds"]
+
+
+def test_the_seed_of_the_epoch_is_what_makes_the_resumed_run_the_same(
+    inputs, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    whole = small()
+    run(whole, inputs, tmp_path / "whole.pt")
+    killed_after(2, small(), inputs, tmp_path / "killed.pt")
+    torch.manual_seed(1234)
+    resumed = Small()
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: None)  # the control: other dropout
+    run(resumed, inputs, tmp_path / "killed.pt")
+    assert not torch.equal(flat(resumed), flat(whole))
+
+
+def test_a_damaged_checkpoint_starts_anew(inputs, tmp_path):
+    path = tmp_path / "c.pt"
+    path.write_bytes(b"garbage")
+    assert len(run(small(), inputs, path).curves) == 4
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step(inputs, tmp_path, monkeypatch):
+    usual, taken, model = loop.focal_loss, 0, small()
+    seen: list[Tensor] = []
+
+    def later_infinite(*given: Any) -> Tensor:
+        nonlocal taken
+        taken += 1
+        if taken > 4:
+            seen.append(flat(model))
+        return usual(*given) / (0.0 if taken > 4 else 1.0)
+
+    monkeypatch.setattr(loop, "focal_loss", later_infinite)
+    fitted = run(model, inputs, tmp_path / "c.pt")
+    assert fitted.diverged == {"loss": float("inf")}
+    assert [row["epoch"] for row in fitted.curves] == [1]
+    assert torch.equal(flat(model), seen[0])
+    assert torch.isfinite(flat(model)).all()
+
+
+@pytest.mark.parametrize(("network", "epochs"), [(ShapeCNN, 40), (ShapeResNet, 80)])
+def test_over_fits_a_handful_of_masks(network, epochs, inputs, tmp_path):
+    torch.manual_seed(0)
+    model = network()
+    budget = replace(BUDGET, epochs=epochs, batch=8, learning_rate=3e-4)
+    run(model, inputs[:8], tmp_path / "c.pt", labels=LABELS[:8], budget=budget, rotate=False)
+    assert (predict_logits(model, inputs[:8]).argmax(axis=1) == LABELS[:8].numpy()).all()
+
+
+def turned(plane: Tensor, copies: int = 200, **fields: Any) -> Tensor:
+    settings: dict[str, Any] = {"total": copies, "seed": 0, **fields}
+    many = plane.expand(copies, 1, *plane.shape[-2:])
+    return rotate_batch(many, torch.arange(copies), settings.pop("epoch", 0), **settings)
+
+
+def test_turned_masks_stay_masks_of_the_same_area_and_place(inputs):
+    for plane in inputs[:4]:
+        found = turned(plane[None], copies=50)
+        assert set(found.unique().tolist()) == {0.0, 1.0}
+        area = found.sum(dim=(1, 2, 3)) / plane.sum()
+        assert (area - 1).abs().max() < 0.06
+    disc = inputs[0][None]
+    found = turned(disc, copies=50)
+    assert ((found - disc).abs().sum(dim=(1, 2, 3)) / disc.sum()).max() < 0.1
+
+
+def test_every_angle_and_its_mirror_image_occur():
+    plane = torch.zeros(1, 1, 64, 64)
+    plane[..., 28:36, 36:56] = 1  # an arm to the right ...
+    plane[..., 20:28, 48:56] = 1  # ... with its hand up
+    found = turned(plane)[:, 0]
+    axis = torch.linspace(-1, 1, 64)
+    x = (found * axis).sum(dim=(1, 2))
+    y = (found * axis[:, None]).sum(dim=(1, 2))
+    turns = torch.atan2(y, x)
+    assert torch.histc(turns, 8, -torch.pi, torch.pi).min() >= 10  # of 25 expected
+    third = torch.stack([_skew(one, axis) for one in found])
+    assert 60 < (third > 0).sum() < 140  # hand to the left or to the right of the arm
+
+
+def _skew(mask: Tensor, axis: Tensor) -> Tensor:
+    """Sign of the third moment across the direction to the centroid."""
+    x, y = axis.expand(64, 64), axis[:, None].expand(64, 64)
+    cx, cy = (mask * x).sum(), (mask * y).sum()
+    across = (cx * y - cy * x) / torch.hypot(cx, cy)
+    return (mask * across**3).sum()
+
+
+def test_turns_depend_on_seed_epoch_and_row_not_on_the_batch(inputs):
+    rows = torch.tensor([7, 2, 5])
+    all_at_once = rotate_batch(inputs, torch.arange(10), 3, total=10, seed=1)
+    assert torch.equal(rotate_batch(inputs[rows], rows, 3, total=10, seed=1), all_at_once[rows])
+    for other in ({"epoch": 4, "seed": 1}, {"epoch": 3, "seed": 2}):
+        again = rotate_batch(inputs, torch.arange(10), total=10, **other)
+        assert not torch.equal(again, all_at_once)
+
+
+def test_grey_images_are_not_thresholded_and_have_no_dark_corner():
+    plane = torch.linspace(0.2, 0.8, 64).expand(1, 1, 64, 64)
+    found = turned(plane, copies=20, binary=False)
+    assert len(found.unique()) > 1000
+    assert found.min() >= 0.19
+    assert turned(plane, copies=20).unique().tolist() == [0.0, 1.0]  # the control
+
+
+def test_prediction_has_no_dropout_and_no_batch(inputs):
+    model = small().train()
+    logits = predict_logits(model, inputs)
+    assert logits.dtype == np.float64
+    assert logits.shape == (10, 4)
+    np.testing.assert_allclose(predict_logits(model, inputs, batch=3), logits, atol=1e-6)
+    hidden = embed(model.train(), inputs, batch=4)
+    assert hidden.dtype == np.float32
+    expected = hidden @ model.head.weight.detach().numpy().T + model.head.bias.detach().numpy()
+    np.testing.assert_allclose(expected, logits, atol=1e-5)
+
+
+def test_networks_give_the_same_channels_last_or_not(inputs):
+    for network in (ShapeCNN, ShapeResNet):
+        torch.manual_seed(0)
+        model = network().eval()
+        with torch.inference_mode():
+            plain = model(inputs).numpy()
+        np.testing.assert_allclose(predict_logits(model, inputs), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": LABELS[:9]}, r"labels of shape \(9,\) for 10 inputs"),
+        ({"labels": LABELS.clone().fill_(4)}, r"labels\[0\] is 4: with 4 classes use 0 to 3"),
+        ({"labels": LABELS - 1}, r"labels\[3\] is -1"),
+    ],
+)
+def test_bad_labels_are_named(change, message, inputs, tmp_path):
+    with pytest.raises(DataError, match=message):
+        run(small(), inputs, tmp_path / "c.pt", **change)
+
+
+def test_nothing_to_train_or_predict(inputs, tmp_path):
+    with pytest.raises(DataError, match="no training mask"):
+        run(small(), inputs[:0], tmp_path / "c.pt", labels=LABELS[:0])
+    with pytest.raises(DataError, match="nothing to predict"):
+        predict_logits(small(), inputs[:0])
+
+
+def test_golden_numbers(inputs, tmp_path):
+    model = small()
+    fitted = run(model, inputs, tmp_path / "c.pt")
+    found = [*(row["loss"] for row in fitted.curves), float(flat(model).abs().sum())]
+    assert found == pytest.approx(GOLDEN, rel=1e-4), "training moved: raise VERSION of shapes.py"
+
+
+GOLDEN = [1.421629, 1.413785, 1.437935, 1.406861, 74.569328]

@@ -106,6 +106,47 @@ def test_describe_is_json(tiny: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert content
 
 
+def outline(patient: int, shape: str = "round", **fields: object) -> str:
+    drawn = {"name": "circle", "cx": 80, "cy": 90, "r": 12}
+    row = {"image": f"P{patient}_L_DM_CC", "patient": patient, "type": "DM", "view": "CC",
+           "region": 0, "mass_shape": shape, "pathology": "Benign", "only_mass_findings": True,
+           "geometry": drawn}  # fmt: skip
+    return json.dumps(row | fields) + "\n"
+
+
+@pytest.fixture
+def outlined(tiny: Path) -> Path:
+    """The file of the cohort ``cdd-cesm-contours``: 17 patients, one of them dropped."""
+    path = tiny.parent / "cdd-cesm" / "contours.jsonl"
+    path.parent.mkdir()
+    lines = [outline(k, ("round", "oval")[k % 2]) for k in range(16)]
+    path.write_text("".join([*lines, outline(16, only_mass_findings=False)]))
+    return path
+
+
+def test_outlines_without_images_are_listed_checked_and_described(
+    outlined: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "cohort_names", lambda: ["cdd-cesm-contours"])
+    list_cohorts()
+    assert capsys.readouterr().out == "cdd-cesm-contours: 16 masses, 16 patients\n"
+    check_cohort("cdd-cesm-contours")
+    assert "16 outlines drawn, no images; no patient crosses" in capsys.readouterr().out
+    describe_cohort("cdd-cesm-contours")
+    content = json.loads(capsys.readouterr().out)
+    assert content["shapes"]["oval"] == {"masses": 8, "patients": 8, "tools": {"circle": 8}}
+    assert sum(content["dropped"].values()) == 1
+    with pytest.raises(DataError, match="cdd-cesm-contours: has outlines only"):
+        build_cohort("cdd-cesm-contours")
+
+
+def test_a_bad_outline_stops_the_check(outlined: Path) -> None:
+    outlined.write_text(outline(1) + outline(2, pathology="odd"))
+    for command in (check_cohort, describe_cohort, build_cohort):
+        with pytest.raises(DataError, match=r"contours\.jsonl: line 2, pathology: 'odd'"):
+            command("cdd-cesm-contours")
+
+
 def test_unknown_preset(tiny: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpecError, match="'huge' is unknown; use one of smoke, quick, reference"):
         run_chapters(["losses"], "phantom", "huge")
@@ -115,12 +156,12 @@ def test_unknown_preset(tiny: Path, own_store: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_unknown_chapter(tiny: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SpecError, match="chapter 'shapes' is unknown; use data, cropping"):
-        run_chapters(["losses", "shapes"], "tiny", "smoke")
+    with pytest.raises(SpecError, match="chapter 'moon' is unknown; use data, cropping"):
+        run_chapters(["losses", "moon"], "tiny", "smoke")
     assert not own_store.exists()
-    monkeypatch.setattr(commands, "CHAPTERS", (*CHAPTERS, "shapes"))
+    monkeypatch.setattr(commands, "CHAPTERS", (*CHAPTERS, "moon"))
     with pytest.raises(ModuleNotFoundError):  # control
-        run_chapters(["shapes"], "tiny", "smoke")
+        run_chapters(["moon"], "tiny", "smoke")
 
 
 def test_run_reports_and_keeps(

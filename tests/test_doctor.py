@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mammostudy import doctor
+from mammostudy.data.cohort import phantom_folder
 from mammostudy.doctor import CORE, EXTRAS, Finding, examine
 
 if TYPE_CHECKING:
@@ -41,6 +42,16 @@ def test_every_finding_that_is_ill_has_a_mend(
         assert finding.well or finding.mend, finding
         assert "\n" not in finding.found, finding
     assert not own_store.exists()  # nothing is made
+
+
+def test_phantoms_made_and_not_yet_made(own_store: Path) -> None:
+    name = "phantom-shapes"
+    assert report(f"cohort {name}").found.startswith("not yet made")
+    phantom_folder(name).mkdir(parents=True)
+    assert report(f"cohort {name}").found == "made"
+    outlines = report("cohort cdd-cesm-contours")
+    assert not outlines.well
+    assert "no data folder is set" in outlines.found
 
 
 def test_packages_are_those_of_the_project() -> None:

@@ -1,0 +1,126 @@
+"""What the ROC page says beside its tables: what is missing, and what the paper's matrix gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from mammostudy.runs.store import ShapeRecord
+from mammostudy.study import published, words
+from mammostudy.study.roc import MACRO
+from mammostudy.study.roc_reading import name
+
+
+def preliminaries(
+    found: Mapping[str, Sequence[ShapeRecord]],
+    tables: Mapping[str, pd.DataFrame],
+    classes: Sequence[str],
+    absent: Sequence[str],
+) -> str:
+    """Say what stands in the way of a full page; nothing where nothing does.
+
+    Args:
+        found: :func:`mammostudy.study.roc.records`.
+        tables: :func:`mammostudy.study.roc.rows`.
+        classes: the shapes that the page tells apart.
+        absent: :func:`mammostudy.study.roc.absent`.
+    """
+    if not classes:
+        return (
+            "This cohort names no two shapes in enough patients: there is nothing to separate, "
+            "and what follows is empty."
+        )
+    said = [words.not_run(absent), _folds(tables), missed(tables), unsettled(found)]
+    return words.paragraph(said)
+
+
+def _folds(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Say which rows have fewer folds than others."""
+    counts = {model: int(table["fold"].nunique()) for model, table in tables.items()}
+    fewer = {model: n for model, n in counts.items() if n < max(counts.values())}
+    said = [f"{name(model)} ({words.count(n, 'fold')})" for model, n in fewer.items()]
+    return f"Fewer folds than the other rows: {words.listed(said)}." if said else ""
+
+
+def published_matrix(points: pd.DataFrame) -> str:
+    """Say what the points of the published matrix have to do with the published area.
+
+    Args:
+        points: :func:`mammostudy.study.roc.published_points`.
+    """
+    area = float(points.loc[points["curve"] == MACRO, "area"].iloc[0])
+    stated = published.FACTS["shape AUC"].value
+    text = f"Two straight lines through each point have a mean area of {area:.3f}"
+    if area <= stated:
+        return f"{text}, which the published {stated:.2f} does not fall short of."
+    return (
+        f"{text}, {area - stated:.3f} more than the published {stated:.2f}. The points are "
+        f"decisions for the largest output, which is no threshold on the output of one shape, so "
+        f"this is no bound; but area and matrix do not look like two views of one test."
+    )
+
+
+def left_out(areas: pd.DataFrame) -> str:
+    """Say which folds have no curve of a class; nothing where all have.
+
+    Args:
+        areas: :func:`mammostudy.study.roc.fold_areas`.
+    """
+    missing = areas[areas["auc"].isna() & (areas["curve"] != MACRO)]
+    if missing.empty:
+        return ""
+    said = [
+        f"fold {row['fold'] + 1} of {name(row['model'])} for {row['curve']}"
+        for row in missing.to_dict("records")
+    ]
+    return (
+        f"No curve: {words.listed(said)}, since the test part holds no case of that class, or no "
+        f"other; such a fold is left out of that class's mean and of the macro mean."
+    )
+
+
+def unsettled(found: Mapping[str, Sequence[ShapeRecord]]) -> str:
+    """Say which networks' training had not settled, or broke down; nothing where all had."""
+    said = []
+    for model, listed in found.items():
+        loose = sum(record.converged is False for record in listed)
+        broken = sum(record.status == "diverged" for record in listed)
+        if loose:
+            said.append(f"not converged: {loose} of {len(listed)} trainings of {name(model)}")
+        if broken:
+            said.append(f"diverged: {broken} of {len(listed)} trainings of {name(model)}")
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def missed(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Say how many masks were missed and what they count as; nothing where none was."""
+    counts = {model: int(table["missed"].sum()) for model, table in tables.items()}
+    said = [f"{words.count(n, 'case')} of {name(model)}" for model, n in counts.items() if n]
+    if not said:
+        return ""
+    return (
+        f"Without a mask: {words.listed(said)}; they stay in, with the shapes' shares among the "
+        f"training masks as their forecast."
+    )
+
+
+def temperature_and_ranking(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """Say what temperature scaling does to the macro AUC.
+
+    Args:
+        before: macro AUC by row at temperature 1.
+        after: macro AUC by row of the calibrated probabilities.
+    """
+    said = [
+        f"{before[model]:.3f} to {after[model]:.3f} for {name(model)}"
+        for model in before
+        if model in after
+    ]
+    if not said:
+        return ""
+    return (
+        f"With calibrated probabilities in their place the macro AUC goes from "
+        f"{words.listed(said)}."
+    )

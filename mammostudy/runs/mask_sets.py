@@ -83,17 +83,18 @@ def pixels_of(cohort: Cohort) -> Cohort:
     return load_cohort(_PIXELS_OF[cohort.name], cohort.root.parent)
 
 
-def mask_set(spec: ShapeSpec, source: str) -> MaskSet:
+def mask_set(spec: ShapeSpec, source: str, cohort: Cohort | None = None) -> MaskSet:
     """Return the labelled masks of a source, placed as the spec's input says.
 
     Args:
         spec: of the run.
         source: ``truth``, ``active-contour`` or ``segmenter``.
+        cohort: the spec's, where it is loaded already.
 
     Raises:
         DataError: the cohort is not at hand, or a file behind it cannot be used.
     """
-    cohort = load_cohort(spec.cohort)
+    cohort = cohort or load_cohort(spec.cohort)
     rows = labelled(cohort, spec)
     native = native_masks(cohort, source, spec.segmenter)
     cases = tuple(case for case in rows.index if case in native)
@@ -126,13 +127,20 @@ def _place(mask: Mask, placement: str, window: int | None) -> Mask:
         return np.zeros((SIDE, SIDE), np.bool_)
 
 
-def feature_table(spec: ShapeSpec, source: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+def feature_table(
+    spec: ShapeSpec, source: str, cohort: Cohort | None = None
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Return the shape features of the labelled masks of a source, missed ones left out.
+
+    Args:
+        spec: of the run.
+        source: ``truth``, ``active-contour`` or ``segmenter``.
+        cohort: the spec's, where it is loaded already.
 
     Returns:
         Cases, and float64 ``(n, 27)``.
     """
-    cohort = load_cohort(spec.cohort)
+    cohort = cohort or load_cohort(spec.cohort)
     native = native_masks(cohort, source, spec.segmenter)
     cases = [case for case in labelled(cohort, spec).index if case in native]
     seen = tuple(case for case in cases if native[case].any())

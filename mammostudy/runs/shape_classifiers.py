@@ -89,7 +89,7 @@ class OnFeatures:
     def __init__(self, task: Task) -> None:
         from mammostudy.training.shape_features import fit_classical
 
-        self.spec = task.spec
+        self.task, self.spec = task, task.spec
         cases = task.training()
         self.model = fit_classical(
             task.spec.classifier,
@@ -100,7 +100,7 @@ class OnFeatures:
         )
 
     def _features(self, source: str, cases: Sequence[str]) -> Values:
-        names, table = feature_table(self.spec, source)
+        names, table = feature_table(self.spec, source, self.task.cohort)
         place = {case: i for i, case in enumerate(names)}
         return np.asarray(table[[place[case] for case in cases]], dtype=np.float64)
 

@@ -48,7 +48,7 @@ class Task:
     def masks(self, source: str) -> MaskSet:
         """Return the placed masks of a source, made once a task."""
         if source not in self._sets:
-            self._sets[source] = mask_set(self.spec, source)
+            self._sets[source] = mask_set(self.spec, source, self.cohort)
         return self._sets[source]
 
     def numbers(self, cases: list[str]) -> NDArray[np.int64]:

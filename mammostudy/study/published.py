@@ -257,6 +257,17 @@ def subtype_counts() -> pd.Series:
     )
 
 
+def subtype_fractions() -> pd.DataFrame:
+    """The paper's shares of each subtype, as counts: subtype, shapes (tuple), masses, of."""
+    rows = [
+        ("Luminal-A", ("irregular", "lobular"), 96, 123),
+        ("Luminal-B", ("irregular", "lobular"), 82, 107),
+        ("HER-2", ("oval", "round"), 23, 33),
+        ("Basal-like", ("oval", "round"), 22, 37),
+    ]
+    return _with_source(pd.DataFrame(rows, columns=["subtype", "shapes", "masses", "of"]), "P")
+
+
 def architecture() -> pd.DataFrame:
     """Layers of the three networks with one image and one mask channel.
 

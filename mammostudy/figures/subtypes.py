@@ -1,0 +1,307 @@
+"""Figures on subtype by shape: mosaics, shares, residuals, what remains of V, the null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from mammostudy.figures import style
+
+COLOURS = {
+    "irregular": style.BLUE,
+    "lobular": style.ORANGE,
+    "polygonal": style.PINK,
+    "oval": style.GREEN,
+    "round": style.YELLOW,
+    "round or oval": style.CYAN,
+}
+REACH = 5.0
+"""Residuals beyond this have the full colour."""
+_GAP = 0.012
+_LEAST = 4.5  # % of a bar; a smaller piece holds no number
+Tables = Mapping[str, pd.DataFrame]
+
+
+def mosaics(tables: Tables) -> Figure:
+    """Shares of the shapes in each subtype, bars as wide as the subtype is common.
+
+    Args:
+        tables: title -> counts, subtype by shape.
+
+    Returns:
+        A panel a table, numbers of cases inside the pieces; an empty table has an empty panel.
+    """
+    figure, panels = _panels(len(tables), 4.0)
+    for axes, (title, table) in zip(panels, tables.items(), strict=True):
+        _mosaic(axes, table)
+        axes.set_title(title, fontsize="small")
+    panels[0].set_ylabel("% of the subtype")
+    shown = [name for name in COLOURS if any(name in table.columns for table in tables.values())]
+    handles = [Patch(color=COLOURS[name]) for name in shown]
+    figure.legend(handles, shown, loc="outside lower center", ncols=len(shown), fontsize="small")
+    return figure
+
+
+def _panels(count: int, height: float, *, sharey: bool = True) -> tuple[Figure, list[Axes]]:
+    figure, grid = plt.subplots(
+        1, max(count, 1), figsize=(style.WIDTH, height), sharey=sharey, squeeze=False
+    )
+    return figure, list(grid[0])
+
+
+def _mosaic(axes: Axes, table: pd.DataFrame) -> None:
+    total, left = float(table.to_numpy().sum()), 0.0
+    middles = []
+    for name in table.index:
+        cases = float(table.loc[name].sum())
+        width = cases / max(total, 1.0)
+        bottom = 0.0
+        for shape in table.columns if cases else ():
+            count = int(table.loc[name, shape])
+            height = 100 * count / cases
+            colour = COLOURS.get(str(shape), style.GREY)
+            axes.bar(left, height, width, bottom, align="edge", color=colour, ec="white", lw=0.6)
+            if height >= _LEAST:
+                ink = "white" if colour in (style.BLUE, style.GREEN) else "black"
+                middle: dict[str, Any] = {
+                    "ha": "center",
+                    "va": "center",
+                    "fontsize": "x-small",
+                    "color": ink,
+                }
+                axes.text(left + width / 2, bottom + height / 2, str(count), **middle)
+            bottom += height
+        middles.append(left + width / 2)
+        left += width + _GAP
+    labels = [f"{name} ({int(table.loc[name].sum())})" for name in table.index]
+    turned: dict[str, Any] = {"rotation": 50, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(middles, labels, fontsize="x-small", **turned)
+    axes.set(ylim=(0, 100), xlim=(-_GAP, max(left, 1.0)))
+    axes.xaxis.grid(visible=False)
+
+
+def shares(tables: Tables) -> Figure:
+    """Share of each shape in each subtype with Wilson's 95 % interval.
+
+    Args:
+        tables: title -> :func:`mammostudy.study.subtype_statistics.shares`.
+
+    Returns:
+        A panel a table.
+    """
+    figure, panels = _panels(len(tables), 3.8, sharey=False)
+    for axes, (title, table) in zip(panels, tables.items(), strict=True):
+        rows = list(dict.fromkeys(table["row"]))
+        _shares(axes, table, rows)
+        axes.set_title(title, fontsize="small")
+        axes.set(xlim=(0, 100), xlabel="% of the subtype")
+        _named(axes, rows)
+    seen: dict[str, Artist] = {}
+    for axes in panels:
+        handles, names = axes.get_legend_handles_labels()
+        seen = dict(zip(names, handles, strict=True)) | seen
+    shown = [name for name in COLOURS if name in seen]
+    if shown:
+        options: dict[str, Any] = {
+            "loc": "outside lower center",
+            "ncols": len(shown),
+            "fontsize": "small",
+        }
+        figure.legend([seen[name] for name in shown], shown, **options)
+    return figure
+
+
+def _named(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a panel from top to bottom."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
+    axes.yaxis.grid(visible=False)
+
+
+def _shares(axes: Axes, table: pd.DataFrame, rows: Sequence[str]) -> None:
+    columns = list(dict.fromkeys(table["column"]))
+    for at, shape in enumerate(columns):
+        part = table[table["column"] == shape]
+        places = [rows.index(name) + 0.18 * (at - (len(columns) - 1) / 2) for name in part["row"]]
+        reach = 100 * np.array([part["share"] - part["low"], part["high"] - part["share"]])
+        axes.errorbar(
+            100 * part["share"],
+            places,
+            xerr=np.maximum(reach, 0),
+            fmt="o",
+            ms=4,
+            color=COLOURS.get(str(shape), style.GREY),
+            mec="black",
+            mew=0.4,
+            elinewidth=1.6,
+            label=str(shape),
+        )
+
+
+def residuals(tables: Tables) -> Figure:
+    """Adjusted residuals: how far each cell is from what the margins alone would give.
+
+    Args:
+        tables: title -> :func:`mammostudy.study.subtype_statistics.residuals`.
+
+    Returns:
+        A heat map a table, on one scale.
+    """
+    figure, grid = plt.subplots(
+        1, max(len(tables), 1), figsize=(style.WIDTH, 3.3), squeeze=False, layout="constrained"
+    )
+    panels = list(grid[0])
+    for axes, (title, table) in zip(panels, tables.items(), strict=True):
+        last = axes is panels[-1]
+        sns.heatmap(
+            table,
+            annot=True,
+            fmt="+.1f",
+            cmap="RdBu_r",
+            center=0,
+            vmin=-REACH,
+            vmax=REACH,
+            cbar=last,
+            cbar_kws={"label": "adjusted residual"} if last else None,
+            linewidths=0.5,
+            ax=axes,
+        )
+        axes.set_title(title, fontsize="small")
+        axes.set(xlabel="", ylabel="")
+        axes.tick_params(axis="y", rotation=0)
+        plt.setp(axes.get_xticklabels(), rotation=30, ha="right", rotation_mode="anchor")
+    return figure
+
+
+def power(curves: pd.DataFrame, marks: pd.DataFrame, wanted: float = 0.8) -> Figure:
+    """Power of the chi-square test over Cramer's V at the size of each table.
+
+    Args:
+        curves: columns table, v, power.
+        marks: columns table, v, power, detectable.
+        wanted: power at which the smallest detectable V is read.
+
+    Returns:
+        One panel; dots at each table's own V (corrected), dotted lines down to the smallest V
+        that is found with the wanted power.
+    """
+    figure, axes = plt.subplots(figsize=style.WIDE)
+    names = list(dict.fromkeys(curves["table"]))
+    for name, colour in zip(names, style.PALETTE, strict=False):
+        line = curves[curves["table"] == name]
+        axes.plot(line["v"], 100 * line["power"], color=colour, label=name)
+        for mark in marks[marks["table"] == name].to_dict("records"):
+            axes.vlines(mark["detectable"], 0, 100 * wanted, color=colour, ls=":", lw=1.4)
+            axes.scatter(mark["v"], 100 * mark["power"], color=colour, s=45, zorder=4)
+    axes.axhline(100 * wanted, color="black", ls="--", lw=1)
+    axes.set(ylim=(0, 103), xlim=(-0.006, 0.42))
+    axes.set(xlabel="Cramer's V in the population", ylabel="power, %")
+    axes.legend(fontsize="small", loc="lower right")
+    return figure
+
+
+def strengths(table: pd.DataFrame, label: str = "Cramer's V") -> Figure:
+    """Cramer's V, or another number with an interval, one row each.
+
+    Args:
+        table: columns name, value, low, high (NaN where there is no interval), and optionally
+            ``other``: a second value, drawn hollow, and ``chance``: what no association gives on
+            average, drawn as a tick.
+        label: of the axis.
+
+    Returns:
+        One panel, first row on top.
+    """
+    height = 0.9 + 0.42 * max(len(table), 1)
+    figure, axes = plt.subplots(figsize=(style.WIDTH, height))
+    for y, row in enumerate(table.to_dict("records")):
+        if np.isfinite([row["low"], row["high"]]).all():
+            axes.hlines(y, row["low"], row["high"], color=style.BLUE, lw=2)
+        axes.scatter(row["value"], y, color=style.BLUE, s=45, zorder=4)
+        if "other" in row and np.isfinite(row["other"]):
+            axes.scatter(row["other"], y, fc="white", ec=style.BLUE, s=45, lw=1.4, zorder=5)
+        if "chance" in row and np.isfinite(row["chance"]):
+            axes.scatter(row["chance"], y, marker="|", color=style.RED, s=220, lw=2, zorder=3)
+    _named(axes, list(table["name"]))
+    axes.set(xlabel=label)
+    axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
+    return figure
+
+
+def blurred(table: pd.DataFrame) -> Figure:
+    """What a shape model's errors leave of Cramer's V.
+
+    Args:
+        table: columns table, before, after, expected, low, high.
+
+    Returns:
+        One panel: filled before, hollow after, bar where the middle 95 % of simulated
+        classifications lie.
+    """
+    height = 0.9 + 0.5 * max(len(table), 1)
+    figure, axes = plt.subplots(figsize=(style.WIDTH, height))
+    for y, row in enumerate(table.to_dict("records")):
+        axes.hlines(y, row["low"], row["high"], color=style.ORANGE, lw=5, alpha=0.55)
+        axes.hlines(y, row["after"], row["before"], color="black", lw=1)
+        axes.scatter(row["before"], y, color=style.BLUE, s=50, zorder=4)
+        axes.scatter(row["after"], y, fc="white", ec=style.ORANGE, s=50, lw=1.6, zorder=5)
+    _named(axes, list(table["table"]))
+    axes.set_xlim(-0.01, max(0.35, axes.get_xlim()[1]))
+    axes.set(xlabel="Cramer's V")
+    return figure
+
+
+def differences(table: pd.DataFrame) -> Figure:
+    """Share irregular or lobular, luminal minus other subtypes.
+
+    Args:
+        table: columns name, difference, low, high, smallest_detectable, in [-1, 1].
+
+    Returns:
+        One panel in percentage points; red ticks at the smallest difference that could have been
+        seen, either way.
+    """
+    height = 0.9 + 0.5 * max(len(table), 1)
+    figure, axes = plt.subplots(figsize=(style.WIDTH, height))
+    axes.axvline(0, color="black", lw=1)
+    for y, row in enumerate(table.to_dict("records")):
+        axes.hlines(y, 100 * row["low"], 100 * row["high"], color=style.BLUE, lw=2)
+        axes.scatter(100 * row["difference"], y, color=style.BLUE, s=45, zorder=4)
+        ends = [-100 * row["smallest_detectable"], 100 * row["smallest_detectable"]]
+        axes.scatter(ends, [y, y], marker="|", color=style.RED, s=180, lw=1.6)
+    _named(axes, list(table["name"]))
+    axes.set(xlabel="irregular or lobular: luminal minus other subtypes, points")
+    return figure
+
+
+def null(redraws: pd.DataFrame, marks: Mapping[str, float], threshold: float) -> Figure:
+    """Cramer's V where the subtypes are drawn without regard to shape, beside the observed one.
+
+    Args:
+        redraws: column ``v``, a row a redraw.
+        marks: name -> V observed.
+        threshold: V from which on the chi-square test rejects at the full size of the table.
+
+    Returns:
+        A histogram with a line a mark; grey from the threshold on.
+    """
+    figure, axes = plt.subplots(figsize=style.WIDE)
+    axes.hist(redraws["v"], bins=40, color=style.CYAN, ec="white", lw=0.3, label="redraws")
+    styles = ("-", "--", ":", "-.")
+    for at, (name, value) in enumerate(marks.items()):
+        colour = (style.BLUE, style.RED, style.GREEN, style.BROWN)[at % 4]
+        axes.axvline(value, color=colour, ls=styles[at % 4], lw=2, label=name)
+    right = max([float(redraws["v"].max()), threshold, *marks.values()]) * 1.08
+    axes.axvspan(threshold, right, color=style.GREY, alpha=0.18, lw=0, label="test rejects")
+    axes.set(xlabel="Cramer's V", ylabel="redraws", xlim=(0, right))
+    axes.legend(fontsize="small")
+    return figure

@@ -16,6 +16,9 @@ from mammostudy.evaluation.delong import (
 )
 from mammostudy.evaluation.statistics import Patients
 
+VERSION = 1
+"""Recipe version: raised by hand when the numbers that leave this module change."""
+
 Values = NDArray[np.float64]
 
 

@@ -88,7 +88,9 @@ def areas(table: pd.DataFrame) -> Figure:
     Returns:
         A panel a classifier.
     """
-    figure, panels = plt.subplots(1, len(TITLES), figsize=(style.WIDTH, 3.4), sharey=True)
+    figure, panels = plt.subplots(
+        1, len(TITLES), figsize=(style.WIDTH, 3.4), sharex=True, sharey=True
+    )
     names = list(dict.fromkeys(table["curve"]))
     for axes, (model, title) in zip(panels, TITLES.items(), strict=True):
         for row in table[table["model"] == model].to_dict("records"):
@@ -210,6 +212,7 @@ def reliability(table: pd.DataFrame) -> Figure:
         bars.set_xlabel("confidence")
     upper[0].set_ylabel("accuracy")
     lower[0].set_ylabel("cases")
+    lower[0].set_ylim(bottom=0)
     _legend(figure, upper[0])
     return figure
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import pandas as pd
 
 from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import published, words
 from mammostudy.study.roc import MACRO
+from mammostudy.study.roc_printed import title
 from mammostudy.study.roc_reading import name
+
+VERSION: Final = 1
+"""Recipe version: raised by hand when the numbers or the words of this module change."""
 
 
 def preliminaries(
@@ -31,7 +36,12 @@ def preliminaries(
             "This cohort names no two shapes in enough patients: there is nothing to separate, "
             "and what follows is empty."
         )
-    said = [words.not_run(absent), _folds(tables), missed(tables), unsettled(found)]
+    said = [
+        words.not_run([title(model) for model in absent]),
+        _folds(tables),
+        missed(tables),
+        unsettled(found),
+    ]
     return words.paragraph(said)
 
 
@@ -82,16 +92,17 @@ def left_out(areas: pd.DataFrame) -> str:
 
 def unsettled(found: Mapping[str, Sequence[ShapeRecord]]) -> str:
     """Say which networks' training had not settled, or broke down; nothing where all had."""
+    flags: dict[str, Callable[[ShapeRecord], bool]] = {
+        "not converged": lambda record: record.converged is False,
+        "diverged": lambda record: record.status == "diverged",
+    }
     said = []
-    for model, listed in found.items():
-        loose = sum(record.converged is False for record in listed)
-        broken = sum(record.status == "diverged" for record in listed)
-        if loose:
-            said.append(f"not converged: {loose} of {len(listed)} trainings of {name(model)}")
-        if broken:
-            said.append(f"diverged: {broken} of {len(listed)} trainings of {name(model)}")
-    text = "; ".join(said)
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+    for word, flag in flags.items():
+        counts = {model: sum(map(flag, listed)) for model, listed in found.items()}
+        rows = [f"{n} of {len(found[m])} trainings of {name(m)}" for m, n in counts.items() if n]
+        if rows:
+            said.append(f"{word.capitalize()}: {words.listed(rows)}.")
+    return words.paragraph(said)
 
 
 def missed(tables: Mapping[str, pd.DataFrame]) -> str:

@@ -13,6 +13,8 @@ from mammostudy.study.roc_calibration import SHARES, at_an_end
 from mammostudy.study.roc_printed import ends
 
 _NOTHING = "No run of this page is on record yet, so it has nothing to say."
+VERSION: Final = 1
+"""Recipe version: raised by hand when the numbers or the words of this module change."""
 NAMES: Final = {
     PAPER: "the paper's CNN",
     STUDY: "this study's CNN",
@@ -99,8 +101,10 @@ def _widths(areas: pd.DataFrame) -> str:
         f"(median of {words.count(len(ratio), 'curve')}, {ratio.min():.2f} to {ratio.max():.2f})"
     )
     if middle > 1.1:
-        return f"{text}: DeLong takes the cases of a patient as independent and is too sure here."
-    return f"{text}: here the cases of a patient hardly go together, and the two agree."
+        return f"{text}: DeLong takes the masks of a patient as independent and is too sure here."
+    if (areas["cases"] == areas["patients"]).all():
+        return f"{text}: every patient has a single mask, so that there is nothing to choose."
+    return f"{text}: here the masks of a patient hardly go together, and the two agree."
 
 
 def _folds(folds: pd.DataFrame) -> str:
@@ -185,8 +189,9 @@ def _brier(calibration: pd.DataFrame, model: str) -> str:
         return ""
     score, reference = float(rows["brier"].iloc[0]), float(shares["brier"].iloc[0])
     gain = 100 * (1 - score / reference)
-    verdict = f"{gain:.0f} % lower" if gain >= 0 else f"{-gain:.0f} % higher, worse"
+    verdict = f"{gain:.0f} % lower" if gain >= 0 else f"{-gain:.0f} % higher"
     return (
         f"The Brier score of {name(model)} after scaling, {score:.3f}, is {verdict} than that of "
-        f"the training shares, {reference:.3f}, which look at no mask."
+        f"the training shares, {reference:.3f}, which look at no mask"
+        f"{'' if gain >= 0 else ': here its probabilities are worth less than none'}."
     )

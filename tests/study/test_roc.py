@@ -401,7 +401,7 @@ def test_what_is_missing_is_said(write):
     gone = roc.absent(found, COHORT, PRESET)
     assert gone == [roc.STUDY, roc.FOREST]
     text = roc_notes.preliminaries(found, tables, CLASSES, gone)
-    assert "Not run: study and random forest on features have runs" in text
+    assert "Not run: study's CNN and random forest on features have runs" in text
     assert "Not converged: 5 of 5 trainings of the paper's CNN." in text
     assert "this study's CNN (1 fold)" in text
     assert "no two shapes" in roc_notes.preliminaries({}, {}, (), [])

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from mammostudy.data.phantoms.patients import SUBTYPE_BY_SHAPE
-from mammostudy.evaluation.association import cramers_v
+from mammostudy.evaluation.association import Values, cramers_v, v_of_tables
 from mammostudy.evaluation.misclassification import Misclassified
 from mammostudy.evaluation.proportions import wilson_interval
 from mammostudy.runs.shape_spec import ShapeSpec
@@ -28,7 +28,7 @@ from mammostudy.study.subtype_statistics import Association, ShareDifference
 
 PAPER: Final = shape_recipes.PAPER
 TRUE: Final = "true shapes"
-PLANTED: Final = "planted (the generator's table)"
+PLANTED: Final = "planted, in cohorts of this size"
 REDRAWS: Final = 1_000
 RECIPES: Final = (
     "mammostudy.evaluation.association",
@@ -122,26 +122,42 @@ def planted(cohort: str) -> float | None:
     return cramers_v(SUBTYPE_BY_SHAPE) if made else None
 
 
+def planted_draws(cohort: str, cases: int, draws: int = 2_000, seed: int = 0) -> Values | None:
+    """Return V of cohorts of this many patients drawn from the generator's table, ``(draws,)``.
+
+    None for cohorts that the generator did not make.
+    """
+    if planted(cohort) is None:
+        return None
+    shares = (SUBTYPE_BY_SHAPE / SUBTYPE_BY_SHAPE.sum()).ravel()
+    drawn = np.random.default_rng(seed).multinomial(cases, shares, draws)
+    return v_of_tables(drawn.reshape(draws, *SUBTYPE_BY_SHAPE.shape).astype(np.float64))
+
+
 def strengths(
     found: Mapping[str, Association], passed: Mapping[str, Misclassified], cohort: str
 ) -> pd.DataFrame:
     """Set V planted, of true shapes, expected after errors, and of predictions side by side.
 
     Returns:
-        Columns name, value, low, high (bootstrap over patients; for the expected rows the middle
-        95 % of simulated classifications), other (bias corrected; NaN where there is none).
+        Columns name, value, low, high, and other, which is V with chance taken away. Of the
+        tables these are V, its bootstrap interval over patients, and V with bias correction; of
+        what was planted, mean and middle 95 % of cohorts of that size drawn from the generator's
+        table, and V of that table; of the expected rows, mean and middle 95 % of simulated
+        classifications, and V of the expected table.
     """
     rows: list[tuple[str, float, float, float, float]] = []
-    nan = float("nan")
-    if (value := planted(cohort)) is not None:
-        rows.append((PLANTED, value, nan, nan, nan))
     if TRUE in found:
         each = found[TRUE]
+        drawn = planted_draws(cohort, each.cases)
+        if drawn is not None:
+            low, high = (float(end) for end in np.percentile(drawn, [2.5, 97.5]))
+            rows.append((PLANTED, float(drawn.mean()), low, high, cramers_v(SUBTYPE_BY_SHAPE)))
         rows.append((TRUE, each.v, each.v_low, each.v_high, each.corrected))
     for recipe in (name.removeprefix("predicted, ") for name in found if name != TRUE):
         if through := passed.get(f"true shapes, errors of {recipe}"):
             label = f"expected of predictions, {recipe}"
-            rows.append((label, through.expected, through.low, through.high, nan))
+            rows.append((label, through.expected, through.low, through.high, through.after))
         each = found[f"predicted, {recipe}"]
         rows.append((f"predicted, {recipe}", each.v, each.v_low, each.v_high, each.corrected))
     return pd.DataFrame(rows, columns=["name", "value", "low", "high", "other"])

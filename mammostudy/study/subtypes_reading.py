@@ -13,7 +13,7 @@ from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import printed, shape_recipes, subtype_pages, words
 from mammostudy.study.subtype_people import People
 from mammostudy.study.subtype_statistics import LEVEL, Association, ShareDifference, trimmed
-from mammostudy.study.subtypes import PAPER, TRUE, Null, planted
+from mammostudy.study.subtypes import PAPER, TRUE, Null, planted, planted_draws
 
 VERSION: Final = 1
 """Recipe version: raised by hand when the page would say something else."""
@@ -104,16 +104,8 @@ def strengths_page(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "shapes": table["name"],
-            "Cramer's V [95 %]": [
-                printed.cell(row["value"], row["low"], row["high"])
-                if np.isfinite(row["low"])
-                else f"{row['value']:.3f}"
-                for row in rows
-            ],
-            "bias corrected": [
-                f"{row['other']:.3f}" if np.isfinite(row["other"]) else printed.MISSING
-                for row in rows
-            ],
+            "Cramer's V [95 %]": [printed.cell(r["value"], r["low"], r["high"]) for r in rows],
+            "with chance taken away": table["other"].map("{:.3f}".format),
         }
     )
 
@@ -219,14 +211,19 @@ def _truth(found: Mapping[str, Association], cohort: str) -> str:
     each = found.get(TRUE)
     if each is None:
         return ""
-    value = planted(cohort)
-    put = "" if value is None else f"The generator plants V {value:.2f}. "
-    verdict = "show it" if value is not None else "show an association"
-    if _p(each) >= LEVEL:
-        verdict = "do not show it" if value is not None else "show no association"
-    return (
-        f"{put}The true shapes of {words.count(each.cases, 'patient')} {verdict} "
+    verdict = "show an association" if _p(each) < LEVEL else "show no association"
+    text = (
+        f"The true shapes of {words.count(each.cases, 'patient')} {verdict} "
         f"(V {printed.cell(each.v, each.v_low, each.v_high, 2)}, p {words.p_value(_p(each))})."
+    )
+    drawn, value = planted_draws(cohort, each.cases), planted(cohort)
+    if drawn is None or value is None:
+        return text
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    place = "within that" if low <= each.v <= high else "beyond that: an unusual draw"
+    return (
+        f"{text} The generator plants V {value:.2f}; in cohorts of this size chance makes it "
+        f"{drawn.mean():.2f} on average [{low:.2f}, {high:.2f}], and this one lies {place}."
     )
 
 

@@ -131,7 +131,9 @@ def test_a_planted_association_is_recovered_through_a_classifier_that_errs():
         found, {"true shapes, errors of paper": passed}, subtypes.luminal(tables),
         {"predicted, paper": null}, "phantom",
     )  # fmt: skip
-    assert "The generator plants V 0.24. The true shapes of 300 patients show it" in text
+    assert "The true shapes of 300 patients show an association (V 0.24" in text
+    assert "The generator plants V 0.24; in cohorts of this size" in text
+    assert "lies within that" in text
     assert "The shapes predicted, paper show an association" in text
     assert "within what the errors explain" in text
 
@@ -215,9 +217,21 @@ def test_strengths_side_by_side():
     assert table.index.tolist() == [
         subtypes.PLANTED, TRUE, "expected of predictions, paper", "predicted, paper",
     ]  # fmt: skip
-    assert table["value"].to_numpy() == pytest.approx(np.full(4, cramers_v(PUBLISHED)))
+    true = cramers_v(PUBLISHED)
+    assert table["value"].to_numpy()[1:] == pytest.approx(np.full(3, true))
+    assert table.loc[subtypes.PLANTED, "other"] == pytest.approx(true)
+    low, value, high = table.loc[subtypes.PLANTED, ["low", "value", "high"]]
+    assert low < true < value < high
     assert "planted" in reading.strengths_page(table.reset_index())["shapes"][0]
     assert subtypes.strengths(found, passed, "own")["name"].tolist()[0] == TRUE
+
+
+def test_a_cohort_far_from_what_was_planted_is_named():
+    each = patients_of(pd.DataFrame(np.diag([60, 60, 60, 60]), SUBTYPES, SHAPES))
+    found = subtypes.associations(subtypes.tables({"paper": each}, "phantom"))
+    assert "beyond that: an unusual draw" in reading.reading(found, {}, {}, {}, "phantom")
+    assert "plants" not in reading.reading(found, {}, {}, {}, "own")
+    assert subtypes.planted_draws("own", 240) is None
 
 
 @pytest.mark.parametrize("cohort", ["phantom", "phantom-null"])

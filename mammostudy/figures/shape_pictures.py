@@ -71,7 +71,7 @@ def walk(found: Walk) -> Figure:
     axes.set(ylim=(-0.02, 1.02), ylabel="probability")
     axes.legend(ncols=len(found.classes), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     for at, mask in found.thumbnails.items():
-        _thumbnail(strip, mask, (at, 0.5), 0.55)
+        _thumbnail(strip, mask, (at, 0.5), 0.8)
     strip.set(ylim=(0, 1), xlim=(-0.2, 3.2), yticks=[])
     strip.set_xticks(range(4), ["round", "oval", "lobular", "irregular"])
     strip.grid(visible=False)

@@ -149,10 +149,11 @@ def curves(table: pd.DataFrame) -> Figure:
         line = part.sort_values("epoch")
         seen = line.dropna(subset=["validation_macro_recall"])
         options: dict[str, Any] = {"color": VARIANT_COLOURS.get(str(name), style.GREY), "lw": 1}
+        options["marker"] = "." if len(line) < 3 else ""
         left.plot(line["epoch"], line["loss"], **options)
         left.plot(seen["epoch"], seen["validation_loss"], ls="--", alpha=0.7, **options)
         right.plot(seen["epoch"], seen["validation_macro_recall"], label=name, **options)
-    left.set(xlabel="epoch", ylabel="weighted cross-entropy", yscale="log")
+    left.set(xlabel="epoch", ylabel="weighted cross-entropy")
     right.set(xlabel="epoch", ylabel="macro recall, validation", ylim=(-0.02, 1.02))
     handles = dict(zip(*right.get_legend_handles_labels()[::-1], strict=True))
     if handles:

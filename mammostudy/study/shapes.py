@@ -158,8 +158,8 @@ def summary(found: Groups, classes: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         A row a classifier that was run: row, the fields of
-        :func:`mammostudy.study.shape_tables.scores`, learnt (masks learnt from), tested (masks
-        tested on), converged (``yes``, ``no``, ``3 of 5``, ``no training``).
+        :func:`mammostudy.study.shape_tables.scores`, learnt (masks learnt from) and
+        converged (:func:`settled`).
     """
     both = found["headline"] | found["alternatives"]
     out = []
@@ -168,22 +168,17 @@ def summary(found: Groups, classes: Sequence[str]) -> pd.DataFrame:
         learnt = {"grey-cnn": "pixels"}.get(spec.classifier, spec.input.source)
         said = {
             "learnt": "nothing" if name in BLIND else learnt,
-            "tested": "nothing" if name in BLIND else _tested(spec),
             "converged": settled(both[name]),
         }
         out.append({"row": name, **shape_tables.scores(rows, classes), **said})
     return pd.DataFrame(out)
 
 
-def _tested(spec: ShapeSpec) -> str:
-    return "pixels" if spec.classifier == "grey-cnn" else str(spec.evaluation.sources[0])
-
-
 def settled(listed: Sequence[ShapeRecord]) -> str:
-    """Say whether the trainings of a row converged: ``yes``, ``no``, ``3 of 5``."""
+    """Say whether the trainings of a row converged: ``yes``, ``no``, ``3 of 5``, ``no epochs``."""
     flags = [record.converged for record in listed if record.converged is not None]
     if not flags:
-        return "no training by epochs"
+        return "no epochs"
     if all(flags) or not any(flags):
         return "yes" if all(flags) else "no"
     return f"{sum(flags)} of {len(flags)}"

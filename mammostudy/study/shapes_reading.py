@@ -45,6 +45,10 @@ def matrices(rows: Rows) -> str:
         crossed, among = round_oval_mistakes(rows[name])
         missed = int(rows[name]["missed"].sum())
         gone = f"; {words.count(missed, 'mask')} missed, counted as wrong" if missed else ""
+        called = [str(each) for each in rows[name]["predicted"].unique() if each != "none"]
+        if len(called) == 1:
+            said.append(f"The {name} calls every mask {called[0]}: it has learnt nothing.")
+            continue
         said.append(
             f"The {name} calls {crossed} of {words.count(among, 'round or oval mask')} by the "
             f"other of the two names{gone}."
@@ -62,11 +66,17 @@ def scores(summary: pd.DataFrame) -> str:
         for name in (PAPER, STUDY)
         if name in table
     ]
-    seeing = [name for name in table if name not in (*BLIND, PAPER, STUDY)]
+    seeing = [
+        name
+        for name, row in table.items()
+        if name not in (*BLIND, PAPER, STUDY) and row["converged"] != "no"
+    ]
     if seeing:
         best = max(seeing, key=lambda name: float(table[name]["macro_recall"]))
-        said.append(f"Of the alternatives, {best} has the highest macro recall: "
-                    f"{both_scores(table[best])}.")  # fmt: skip
+        said.append(
+            f"Of the other rows, those that had not converged left out, {best} has the highest "
+            f"macro recall: {both_scores(table[best])}."
+        )
     if "majority" in table:
         row = table["majority"]
         said.append(
@@ -75,7 +85,10 @@ def scores(summary: pd.DataFrame) -> str:
         )
     unsettled = list(summary.loc[summary["converged"].isin(["no"]), "row"])
     if unsettled:
-        said.append(f"Training had not converged for {words.listed(unsettled)}: no ranking.")
+        said.append(
+            f"Training had not converged for {words.listed(unsettled)}: these scores "
+            "are shown, and stand in no ranking."
+        )
     return words.paragraph(said)
 
 

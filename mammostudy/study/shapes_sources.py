@@ -64,7 +64,8 @@ def with_pixels(cohort: str) -> dict[str, int]:
         counts = fingerprint.fingerprint(cohort)["counts"].get("shape", {})
     except DataError:
         return {}
-    return {str(name): int(n) for name, n in counts.items()}
+    known = {str(name): int(n["masses"]) for name, n in counts.items() if name != "unknown"}
+    return known if sum(known.values()) else {}
 
 
 def cross_table(found: Found, classes: Sequence[str]) -> pd.DataFrame:

@@ -15,6 +15,17 @@ VERSION: Final = 1
 """Recipe version: raised by hand when the page would say something else."""
 
 
+MADE: Final = {
+    "truth": "the outlines as drawn",
+    "active-contour": "active contours drawn in loose frames",
+    "segmenter": "the masks of this study's segmenter, of patients that it was not trained on",
+}
+
+
+def _source(rows: pd.DataFrame) -> str:
+    return str(rows["source"].iloc[0])
+
+
 def who(
     rows: pd.DataFrame,
     classes: Sequence[str],
@@ -36,8 +47,8 @@ def who(
     patients = rows["patient"].nunique()
     said = [
         f"{words.count(len(rows), 'mask')} of {words.count(patients, 'patient')} in "
-        f"{words.count(rows['fold'].nunique(), 'fold')} by patient; every mask is tested once, by "
-        "a classifier that saw none of its patient's masks."
+        f"{words.count(rows['fold'].nunique(), 'test fold')} by patient; each is tested once, by a "
+        f"classifier that saw none of its patient's masks. They are {MADE[_source(rows)]}."
     ]
     if gone := [shape for shape in published.SHAPES if shape not in classes]:
         said.append(
@@ -67,14 +78,16 @@ def cross(table: pd.DataFrame, phantom: bool) -> str:
         )
     said = []
     for trained, part in table.groupby("trained", sort=False):
-        own = part[part["tested"] == str(trained).split(",")[0]]
-        if own.empty or len(part) < 2:
+        home = part[part["tested"] == str(trained).split(",")[0]]
+        others = [
+            f"{row['macro_recall']:.3f} on {row['tested']}"
+            for _, row in part.drop(home.index).iterrows()
+        ]
+        if home.empty or not others:
             continue
-        worst = part.sort_values("macro_recall").iloc[0]
-        home = own.iloc[0]
         said.append(
-            f"Trained on {trained}: macro recall {home['macro_recall']:.3f} on masks of the same "
-            f"source, at worst {worst['macro_recall']:.3f} (on {worst['tested']})."
+            f"Trained on {trained}: macro recall {home['macro_recall'].iloc[0]:.3f} on masks of "
+            f"the same source, {words.listed(others)}."
         )
     drawn = table[(table["tested"] == "truth") & table["trained"].str.startswith("truth")]
     if phantom and len(drawn):

@@ -138,7 +138,7 @@ def folds(each: pd.DataFrame, means: pd.DataFrame, model: str = "paper") -> Figu
     )
     for axes in grid.flat[len(names) :]:
         axes.set_axis_off()
-    for axes, name in zip(grid.flat, names, strict=False):
+    for place, (axes, name) in enumerate(zip(grid.flat, names, strict=False)):
         for _, line in each[each["curve"] == name].groupby("fold"):
             _step(axes, line, str(name), lw=0.6, alpha=0.8, ls="-")
         mean = means[means["curve"] == name]
@@ -150,7 +150,9 @@ def folds(each: pd.DataFrame, means: pd.DataFrame, model: str = "paper") -> Figu
         spread = f" ± {row['auc_sd']:.3f}" if row["folds"] > 1 else ""
         _plane(axes, f"{name}, {row['folds']} folds\nAUC {row['auc']:.3f}{spread}")
         axes.title.set_fontsize("small")
-        axes.label_outer()
+        axes.tick_params(labelbottom=place + 3 >= len(names), labelleft=place % 3 == 0)
+        axes.set_xlabel("1 - specificity" if place + 3 >= len(names) else "")
+        axes.set_ylabel("sensitivity" if place % 3 == 0 else "")
     return figure
 
 

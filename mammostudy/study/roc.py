@@ -62,6 +62,11 @@ def specs(cohort: str, preset: str) -> list[ShapeSpec]:
     return list(dict.fromkeys(itertools.chain(*named(cohort, preset).values())))
 
 
+def classes_of(cohort: str) -> tuple[str, ...]:
+    """Return the shapes that the page tells apart; none where its cohort has no two of them."""
+    return shape_recipes.classes_of(cohort)
+
+
 def records(cohort: str, preset: str) -> dict[str, list[ShapeRecord]]:
     """Return the records of the chapter by row name."""
     return shape_tables.shape_records(named(cohort, preset), preset)

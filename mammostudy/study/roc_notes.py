@@ -9,7 +9,7 @@ import pandas as pd
 
 from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import published, words
-from mammostudy.study.roc import MACRO
+from mammostudy.study.roc import MACRO, PAPER, macro_areas
 from mammostudy.study.roc_printed import title
 from mammostudy.study.roc_reading import name
 
@@ -114,6 +114,31 @@ def missed(tables: Mapping[str, pd.DataFrame]) -> str:
     return (
         f"Without a mask: {words.listed(said)}; they stay in, with the shapes' shares among the "
         f"training masks as their forecast."
+    )
+
+
+def drawing_tool(tables: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> str:
+    """Say what is left of the macro AUC on outlines of one tool; nothing where there is one tool.
+
+    Args:
+        tables: :func:`mammostudy.study.roc.rows`.
+        classes: names of the classes.
+    """
+    own = {model: table[table["tool"] == "polygon"] for model, table in tables.items()}
+    if PAPER not in own or not 0 < len(own[PAPER]) < len(tables[PAPER]):
+        return ""
+    share = (tables[PAPER]["tool"] == "polygon").groupby(tables[PAPER]["label"]).mean()
+    drawn = [f"{100 * share[shape]:.0f} % of the {shape}" for shape in classes if shape in share]
+    goes = "goes" if share.max() - share.min() > 0.1 else "hardly goes"
+    text = f"The tool {goes} with the shape: {words.listed(drawn)} masses are drawn as polygons"
+    everything, areas = macro_areas(tables, classes), macro_areas(own, classes)
+    said = [f"{everything[m]:.3f} to {areas[m]:.3f} for {name(m)}" for m in areas]
+    counts = words.count(len(own[PAPER]), "mass"), own[PAPER]["patient"].nunique()
+    if not said:
+        return f"{text}; they do not hold every shape, so that no macro AUC exists on them alone."
+    return (
+        f"{text}. On polygons alone ({counts[0]} of {words.count(counts[1], 'patient')}) the "
+        f"macro AUC goes from {words.listed(said)}: the difference may be the tool, or the fewer masses."
     )
 
 

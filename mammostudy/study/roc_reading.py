@@ -146,6 +146,9 @@ def _against(tests: pd.DataFrame, other: str) -> str:
         else "class by class DeLong's test finds no difference"
     )
     text = f"after Holm's correction over {words.count(int(tests['p'].notna().sum()), 'test')}"
+    held = [row["curve"] for row in settled.to_dict("records") if row["low"] <= 0 <= row["high"]]
+    if held:
+        text += f" (the interval over patients holds 0 for {words.listed(held)})"
     if macro.empty:
         return f"The paper's CNN against {name(other)}: {by_class} {text}."
     row = macro.iloc[0]

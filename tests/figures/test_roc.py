@@ -100,6 +100,9 @@ def test_folds_are_thin_lines_about_a_band():
         assert len(axes.collections) == 1
         assert axes.get_aspect() == 1
     assert shown[0].get_title() == "irregular, 5 folds\nAUC 0.800 ± 0.050"
+    three = [table[table["curve"] != "lobular"] for table in (each, means)]
+    named = [axes.get_xlabel() for axes in roc.folds(*three).axes]
+    assert named[:5] == ["", "", *["1 - specificity"] * 3]  # below the third stands nothing
     single = roc.folds(each[each["fold"] == 0], means.assign(folds=1, auc_sd=0.0))
     assert single.axes[0].get_title().endswith("AUC 0.800")
 

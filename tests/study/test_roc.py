@@ -33,6 +33,7 @@ def table(labels, scores, *, folds=None, patients=None, missed=False):
             "patient": patients if patients is not None else [f"p{i}" for i in range(n)],
             "label": labels,
             "missed": missed,
+            "tool": "",
             "fold": folds if folds is not None else 0,
         }
     )
@@ -385,6 +386,16 @@ def test_reading_turns_with_the_numbers():
     assert "this study's CNN: -0." in text
     assert "(the interval lies below 0)" in text
     assert "finds a difference for irregular (-0." in text
+    areas, tests = (f(tables, CLASSES) for f in (roc.auc_table, roc_comparison.comparisons))
+    held = tests.assign(high=tests["high"].where(tests["curve"] != "oval", 0.01))
+    words = roc_reading.reading(
+        areas,
+        roc.fold_summary(roc.fold_areas(tables, CLASSES)),
+        held,
+        roc_calibration.calibration_table({}, {}, CLASSES),
+        roc_calibration.temperatures({}),
+    )
+    assert "(the interval over patients holds 0 for oval)" in words
     swapped = {**tables, roc.PAPER: tables[roc.STUDY], roc.STUDY: tables[roc.PAPER]}
     assert "(the interval lies above 0)" in said(swapped)
     same = dict.fromkeys(tables, tables[roc.PAPER])
@@ -407,6 +418,27 @@ def test_what_is_missing_is_said(write):
     assert "no two shapes" in roc_notes.preliminaries({}, {}, (), [])
     tables[roc.PAPER].loc[:1, "missed"] = True
     assert "Without a mask: 2 cases of the paper's CNN" in roc_notes.missed(tables)
+
+
+def test_the_drawing_tool_is_taken_apart():
+    tables = noisy_tables()
+    assert roc_notes.drawing_tool(tables, CLASSES) == ""
+    for rows in tables.values():
+        rows["tool"] = np.where(rows["label"] == "irregular", "polygon", "circle")
+    text = roc_notes.drawing_tool(tables, CLASSES)
+    assert (
+        "The tool goes with the shape: 100 % of the irregular, 0 % of the oval and 0 % of the round masses"
+        in text
+    )
+    assert "no macro AUC exists" in text
+    for rows in tables.values():
+        rows.loc[:44, "tool"] = "polygon"
+    text = roc_notes.drawing_tool(tables, CLASSES)
+    only = tables[roc.PAPER][tables[roc.PAPER]["tool"] == "polygon"]
+    area = roc.macro_areas({roc.PAPER: only}, CLASSES)[roc.PAPER]
+    assert f"to {area:.3f} for the paper's CNN" in text
+    assert f"({len(only)} masses of" in text
+    assert roc_notes.drawing_tool({}, CLASSES) == ""
 
 
 @pytest.mark.parametrize("classes", [CLASSES, ()])

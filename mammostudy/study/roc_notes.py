@@ -138,7 +138,8 @@ def drawing_tool(tables: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> 
         return f"{text}; they do not hold every shape, so that no macro AUC exists on them alone."
     return (
         f"{text}. On polygons alone ({counts[0]} of {words.count(counts[1], 'patient')}) the "
-        f"macro AUC goes from {words.listed(said)}: the difference may be the tool, or the fewer masses."
+        f"macro AUC goes from {words.listed(said)}: the difference may be the tool, or "
+        f"the fewer masses."
     )
 
 

@@ -118,7 +118,7 @@ def occlusions(found: Sequence[Occlusion], columns: int = 4) -> Figure:
         style.picture_axes(cell)
         cell.set_title(f"{each.label},\ncalled {each.predicted}", fontsize="x-small")
     if picture is not None:
-        figure.colorbar(picture, ax=grid, label="fall of the true class's probability", shrink=0.8)
+        figure.colorbar(picture, ax=grid, label="fall of probability", shrink=0.8)
     return figure
 
 

@@ -45,10 +45,12 @@ def matrices(rows: Rows) -> str:
         crossed, among = round_oval_mistakes(rows[name])
         missed = int(rows[name]["missed"].sum())
         gone = f"; {words.count(missed, 'mask')} missed, counted as wrong" if missed else ""
-        called = [str(each) for each in rows[name]["predicted"].unique() if each != "none"]
-        if len(called) == 1:
-            said.append(f"The {name} calls every mask {called[0]}: it has learnt nothing.")
-            continue
+        called = rows[name][~rows[name]["missed"]].groupby("fold")["predicted"].nunique()
+        if stuck := int((called == 1).sum()):
+            said.append(
+                f"In {stuck} of {words.count(len(called), 'fold')} the {name} calls every mask by "
+                "one name: it has learnt nothing there."
+            )
         said.append(
             f"The {name} calls {crossed} of {words.count(among, 'round or oval mask')} by the "
             f"other of the two names{gone}."
@@ -169,8 +171,8 @@ def walk(found: Walk | None) -> str:
         return "No run of this page has kept a walk between the shapes."
     steps = [f"{name} from {at:.2f}" for name, at in found.switches()]
     return (
-        f"The mean over {words.count(len(found.probabilities), 'walk')} calls "
-        f"{words.listed(steps)} (0 round, 1 oval, 2 lobular, 3 irregular)."
+        f"By the mean over {words.count(len(found.probabilities), 'walk')} the mask is called "
+        f"{words.listed(steps)} on (0 is round, 1 oval, 2 lobular, 3 irregular)."
     )
 
 

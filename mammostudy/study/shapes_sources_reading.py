@@ -134,8 +134,10 @@ def _classes(table: pd.DataFrame) -> list[str]:
 
 def _share(alone: float, seen: float, classes: int) -> str:
     """Say how much of what the CNN gains over guessing the tool alone gains."""
-    if classes < 2 or seen <= 1 / classes:
+    if classes < 2:
         return ""
+    if seen <= 1 / classes:
+        return "The CNN's macro recall is not above guessing, so there is no gain to split."
     share = (alone - 1 / classes) / (seen - 1 / classes)
     return (
         f"Of the macro recall above guessing (1 in {classes}), the tool alone earns "

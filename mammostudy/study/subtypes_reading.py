@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from mammostudy.evaluation.misclassification import Misclassified
+from mammostudy.evaluation.misclassification import Misclassified, chi_square_power
 from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import printed, shape_recipes, subtype_pages, words
 from mammostudy.study.subtype_people import People
@@ -166,6 +166,7 @@ def errors_note(
     seen = found.get(f"predicted, {recipe}")
     if through is None or seen is None:
         return ""
+    power = chi_square_power(through.after, seen.shape, seen.cases)
     if seen.v < through.low:
         verdict = "less than the errors explain if they do not depend on the subtype"
     elif seen.v > through.high:
@@ -175,7 +176,9 @@ def errors_note(
     return (
         f"V of the true shapes of the patients with a prediction is {through.before:.3f}. Through "
         f"the measured errors of the {recipe} recipe it would be {through.expected:.3f} on average "
-        f"[{through.low:.3f}, {through.high:.3f}]; the predictions have {seen.v:.3f}: {verdict}."
+        f"[{through.low:.3f}, {through.high:.3f}]; the predictions have {seen.v:.3f}: {verdict}. "
+        f"What the errors leave once chance is taken away, {through.after:.3f}, would be found in "
+        f"{words.count(seen.cases, 'patient')} with {100 * power:.0f} % power."
     )
 
 

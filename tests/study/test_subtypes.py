@@ -136,6 +136,7 @@ def test_a_planted_association_is_recovered_through_a_classifier_that_errs():
     assert "lies within that" in text
     assert "The shapes predicted, paper show an association" in text
     assert "within what the errors explain" in text
+    assert "in 300 patients with 100 % power" in text
 
 
 def test_the_null_is_not_recovered():

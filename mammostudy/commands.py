@@ -18,9 +18,19 @@ from mammostudy.data.splits import check_duplicates, check_leakage, split_cases
 from mammostudy.doctor import Finding
 from mammostudy.errors import DataError, SpecError
 from mammostudy.paths import results_root, store_root
-from mammostudy.runs.spec import RunSpec
+from mammostudy.runs.store import Spec
 
-CHAPTERS = ("data", "cropping", "losses", "postprocessing", "failures", "claims")
+CHAPTERS = (
+    "data",
+    "cropping",
+    "losses",
+    "postprocessing",
+    "failures",
+    "shapes",
+    "roc",
+    "subtypes",
+    "claims",
+)
 
 
 def run_chapters(
@@ -55,38 +65,41 @@ def run_chapters(
         msg = f"chapter {unknown[0]!r} is unknown; use {', '.join(CHAPTERS)}"
         raise SpecError(msg)
     known_preset(preset)  # an unknown one is refused before a phantom is made
-    loaded = load_cohort(cohort)
-    listed = [
+    load_cohort(cohort)
+    listed: list[Spec] = [
         spec
         for chapter in chapters or CHAPTERS
         for spec in import_module(f"mammostudy.study.{chapter}").specs(cohort, preset)
     ]
     specs = list(dict.fromkeys(listed))
     if fresh:
-        _drop(specs, loaded, kept)
+        _drop(specs, kept)
     print(f"{cohort}, {preset}: {len(specs)} runs, {len(missing(specs))} of them to do")
     records = ensure(specs, workers=workers, progress=True)
     for record in records:
         if record.status == "diverged":
             print(f"  {record.key}: diverged, {record.content['diverged_with']}")
     if kept:
-        print(f"{len(keep(records))} new records under results/{cohort}")
+        kept_in = keep(records)
+        folders = sorted({path.parent.name or cohort for path in kept_in}) or [cohort]
+        print(f"{len(kept_in)} new records under results/{', results/'.join(folders)}")
 
 
-def _drop(specs: Sequence[RunSpec], cohort: Cohort, kept: bool) -> None:
+def _drop(specs: Sequence[Spec], kept: bool) -> None:
     """Drop what the local store holds of runs, and their committed records where ``kept``."""
-    committed = results_root() / cohort.name
-    keys = {spec: spec.key(cohort.manifest_hash) for spec in specs}
-    there = [key for key in keys.values() if (committed / key).is_dir()]
+    hashes = {name: load_cohort(name).manifest_hash for name in {spec.cohort for spec in specs}}
+    keys = {spec: spec.key(hashes[spec.cohort]) for spec in specs}
+    there = [spec for spec, key in keys.items() if (results_root() / spec.cohort / key).is_dir()]
     if there and not kept:
+        folders = ", ".join(sorted({f"results/{spec.cohort}" for spec in there}))
         msg = (
-            f"--fresh: {len(there)} of these runs have committed records under "
-            f"results/{cohort.name}; add --keep to replace them"
+            f"--fresh: {len(there)} of these runs have committed records under {folders}; "
+            "add --keep to replace them"
         )
         raise SpecError(msg)
     for spec, key in keys.items():
-        shutil.rmtree(committed / key, ignore_errors=True)
-        _forget(key, spec.training_key(cohort.manifest_hash), cohort.name)
+        shutil.rmtree(results_root() / spec.cohort / key, ignore_errors=True)
+        _forget(key, spec.training_key(hashes[spec.cohort]), spec.cohort)
 
 
 def _forget(key: str, training_key: str, cohort: str) -> None:

@@ -47,7 +47,7 @@ def forest(judged: pd.DataFrame) -> Figure:
     axes.set_xticks(ticks, [f"{tick:+g}" if tick else "0" for tick in ticks])
     axes.set_yticks(where, [fill(text, _TEXT) for text in tested["claim"]], fontsize="small")
     axes.set_ylim(len(tested) - 0.5, -0.5)
-    axes.set_xlabel("difference, points of Dice (95 % interval; logarithmic beyond 5)")
+    axes.set_xlabel("difference, points (95 % interval; logarithmic beyond 5)")
     handles = [
         Line2D([], [], color=_COLOURS[name], marker=_MARKERS[name], label=name)
         for name in _COLOURS

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mammostudy.paths import results_root
-from mammostudy.runs.store import Record, local_records
+from mammostudy.runs.store import AnyRecord, local_records
 
 
-def keep(records: Iterable[Record], root: Path | None = None) -> list[Path]:
+def keep(records: Iterable[AnyRecord], root: Path | None = None) -> list[Path]:
     """Copy records from the local store to ``results`` (no weights, no images).
 
     Args:

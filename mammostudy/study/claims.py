@@ -11,11 +11,13 @@ Holm's correction over the claims judged together, and on the sign of every pair
   been seen (by a two-sided test at 5 %, with 80 % power); so is a claim whose runs have not
   converged, whatever their interval says;
 - not testable here: with the reason.
+
+A claim about accuracy names the published one as its target. It is supported where the interval of
+the difference lies above minus the margin, contradicted where it lies wholly below that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,15 +29,27 @@ from mammostudy.errors import SpecError
 from mammostudy.evaluation.statistics import PairedTest, holm
 from mammostudy.paths import project_root
 from mammostudy.runs.spec import RunSpec
-from mammostudy.runs.store import Record
-from mammostudy.study import cropping, losses, published, recipes, tables, words
-from mammostudy.study.verdicts import meaning, points, untested_table, verdict_table
+from mammostudy.runs.store import Record, Spec
+from mammostudy.study import (
+    cropping,
+    losses,
+    published,
+    recipes,
+    shape_claims,
+    tables,
+    words,
+)
+from mammostudy.study.verdict_rules import verdict_of, verdict_of_target
+from mammostudy.study.verdicts import meaning, untested_table, verdict_table
 
-__all__ = ["meaning", "untested_table", "verdict_table"]
+__all__ = ["meaning", "untested_table", "verdict_of", "verdict_table"]
 
-RECIPES = ("mammostudy.study.verdicts",)
-LEVEL = 0.05
-SEEDS_NEEDED = 3
+RECIPES = (
+    "mammostudy.study.shape_claims",
+    "mammostudy.study.shape_tables",
+    "mammostudy.study.verdict_rules",
+    "mammostudy.study.verdicts",
+)
 Arms = dict[str, tuple[list[RunSpec], str]]
 Found = dict[str, list[Record]]
 NUMBERS = ("margin", "difference", "low", "high", "p", "patients", "smallest", "trainings")
@@ -49,8 +63,11 @@ class Claim(BaseModel):
         source: where the paper makes it.
         a: the row that should score higher (a name of :func:`arms`).
         b: the row it is compared with.
-        metric: a column of the records' rows.
+        metric: a column of the records' rows; ``accuracy`` of the shape classifier, compared with
+            ``target``; or ``luminal-share``, the share of luminal patients whose mass is irregular
+            or lobular less that of the others.
         margin: the smallest difference that matters, in the metric's unit.
+        target: the published accuracy that ``accuracy`` is compared with.
         unknown: why it cannot be tested here; then no rows are given.
     """
 
@@ -60,9 +77,24 @@ class Claim(BaseModel):
     source: str
     a: str | None = None
     b: str | None = None
-    metric: Literal["dice", "iou", "dice_image", "iou_image"] = "dice"
+    metric: Literal["dice", "iou", "dice_image", "iou_image", "accuracy", "luminal-share"] = "dice"
     margin: float = Field(0.01, gt=0)
+    target: float | None = Field(None, gt=0, le=1)
     unknown: str | None = None
+
+    @property
+    def about_shapes(self) -> bool:
+        """Whether shape runs are judged instead of two rows of segmentation runs."""
+        return self.metric in {shape_claims.ACCURACY, shape_claims.LUMINAL}
+
+    @property
+    def compared(self) -> str:
+        """What is compared, in words."""
+        if self.metric == shape_claims.ACCURACY:
+            return f"shape CNN - published {self.target:g}"
+        if self.metric == shape_claims.LUMINAL:
+            return "luminal - other subtypes"
+        return "none" if self.unknown else f"{self.a} - {self.b}"
 
 
 def read_claims(path: Path | None = None) -> dict[str, Claim]:
@@ -87,8 +119,11 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
         if unknown := sorted(str(row) for row in rows - known):
             msg = f"{path}: claim {name}: no row {unknown[0]!r}; known rows: {sorted(known)}"
             raise SpecError(msg)
-        if (len(rows) == 2) == (claim.unknown is not None):
+        if (len(rows) == 2) + claim.about_shapes + (claim.unknown is not None) != 1:
             msg = f"{path}: claim {name}: give rows a and b, or the reason in `unknown`, not both"
+            raise SpecError(msg)
+        if (claim.metric == shape_claims.ACCURACY) != (claim.target is not None):
+            msg = f"{path}: claim {name}: metric accuracy needs a target, and no other takes one"
             raise SpecError(msg)
         claims[str(name)] = claim
     return claims
@@ -112,9 +147,10 @@ def arms(cohort: str, preset: str) -> Arms:
     }
 
 
-def specs(cohort: str, preset: str) -> list[RunSpec]:
+def specs(cohort: str, preset: str) -> list[Spec]:
     """Return every run that the chapter shows."""
-    return list(dict.fromkeys(s for listed, _ in arms(cohort, preset).values() for s in listed))
+    rows: list[Spec] = [spec for listed, _ in arms(cohort, preset).values() for spec in listed]
+    return list(dict.fromkeys([*rows, *shape_claims.specs(cohort, preset)]))
 
 
 def judge(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> pd.DataFrame:
@@ -129,7 +165,12 @@ def judge(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> p
     needed = {arm for claim in claims.values() for arm in (claim.a, claim.b) if arm}
     compared = {arm: made for arm, made in arms(cohort, preset).items() if arm in needed}
     records = tables.records_of({arm: listed for arm, (listed, _) in compared.items()}, preset)
-    rows = [_measure(name, claim, compared, records) for name, claim in claims.items()]
+    rows = [
+        {"name": name, **shape_claims.measured(cohort, preset, claim.target, claim.margin)}
+        if claim.about_shapes
+        else _measure(name, claim, compared, records)
+        for name, claim in claims.items()
+    ]
     tested = [row for row in rows if row["test"] is not None]
     corrected = holm([row["test"].p_permutation for row in tested])
     for row, p in zip(tested, corrected, strict=True):
@@ -179,7 +220,10 @@ def _judged(row: dict[str, Any], claim: Claim, cohort: str) -> dict[str, Any]:
         return said | {"verdict": "not testable here", "reason": row["reason"]}
     test: PairedTest = row["test"]
     trainings = row["trainings"]
-    verdict, reason = verdict_of(test, row["p"], claim.margin, trainings)
+    if claim.target is not None:
+        verdict, reason = verdict_of_target(test, row["p"], claim.target, claim.margin)
+    else:
+        verdict, reason = verdict_of(test, row["p"], claim.margin, trainings)
     if row["unsettled"]:
         reason = (
             f"{words.listed(row['unsettled'])} not converged, so in no ranking; "
@@ -201,36 +245,6 @@ def _judged(row: dict[str, Any], claim: Claim, cohort: str) -> dict[str, Any]:
     }
 
 
-def verdict_of(
-    test: PairedTest, p: float, margin: float, trainings: Iterable[float]
-) -> tuple[str, str]:
-    """Return a verdict and its reason (the rule stands at the top of this module).
-
-    Args:
-        test: the paired comparison over patients.
-        p: its permutation p value after Holm's correction.
-        margin: the smallest difference that matters.
-        trainings: the mean difference of every pair of trainings.
-    """
-    signs = list(trainings)
-    opposed = sum(value < 0 for value in signs)
-    if test.high < margin:
-        return "contradicted", f"the interval excludes a gain of {_points(margin)}"
-    if test.low > 0 and p < LEVEL and not opposed:
-        few = "" if len(signs) >= SEEDS_NEEDED else f", from {len(signs)} pair(s) of trainings only"
-        return "supported", f"the interval excludes 0{few}"
-    if test.low > 0 and opposed:
-        return "undecided", f"{opposed} of {len(signs)} pairs of trainings say the opposite"
-    return "undecided", (
-        f"with {words.count(test.patients, 'patient')} a difference of "
-        f"{points(test.smallest_detectable)} points could have been seen"
-    )
-
-
-def _points(margin: float) -> str:
-    return f"{100 * margin:g} point" + ("" if margin == 0.01 else "s")
-
-
 def claims_table() -> pd.DataFrame:
     """Return the claims as listed: claim, source, comparison, metric, margin in points."""
     rows = []
@@ -240,7 +254,7 @@ def claims_table() -> pd.DataFrame:
             {
                 "claim": claim.text,
                 "source": claim.source,
-                "rows": f"{claim.a} - {claim.b}" if judged else "none",
+                "rows": claim.compared,
                 "metric": claim.metric if judged else "none",
                 "margin, points": f"{100 * claim.margin:g}" if judged else "none",
             }

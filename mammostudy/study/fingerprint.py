@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from mammostudy.data.cache import write_atomically
 from mammostudy.data.cohort import Cohort, box_of_row, load_cohort
 from mammostudy.data.frames import Frame, Preprocessing, frame_sample
+from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.data.splits import split_cases, strata
-from mammostudy.errors import MissingDataError
+from mammostudy.errors import DataError, MissingDataError
 from mammostudy.paths import results_root
 from mammostudy.study import recipes
 
@@ -82,7 +83,13 @@ def measure(cohort: Cohort) -> dict[str, Any]:
     """Measure a cohort: counts of images, masses and patients, sizes, splits, grey values.
 
     Diameters are those of the disc of equal area, as a share of the image's longer side.
+
+    Raises:
+        DataError: the cohort has outlines only, or a file behind it cannot be used.
     """
+    if isinstance(cohort, OutlineCohort):
+        msg = f"{cohort.name}: has outlines only; `mammostudy data describe` counts them"
+        raise DataError(msg)
     masses = cohort.masses
     sizes = pd.DataFrame([_size(cohort, row) for _, row in masses.iterrows()])
     heights, edges = np.histogram(sizes["share"], bins=BINS)

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Final
+from typing import Final, cast
 
 import pandas as pd
 
-from mammostudy.runs.spec import RunSpec
-from mammostudy.runs.store import Record, records
-from mammostudy.study import tables
+from mammostudy.runs.store import AnyRecord, Spec, records
+from mammostudy.study import shape_recipes, tables
 
-CHAPTERS: Final = ("data", "cropping", "losses", "postprocessing", "failures", "claims")
+CHAPTERS: Final = (
+    "data",
+    "cropping",
+    "losses",
+    "postprocessing",
+    "failures",
+    "shapes",
+    "roc",
+    "subtypes",
+    "claims",
+)
 
 
-def by_chapter(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
+def by_chapter(cohort: str, preset: str) -> dict[str, list[Spec]]:
     """Return the runs of each chapter; chapters share runs."""
     grids = {name: import_module(f"mammostudy.study.{name}").specs for name in CHAPTERS}
     return {name: list(dict.fromkeys(grid(cohort, preset))) for name, grid in grids.items()}
 
 
-def specs(cohort: str, preset: str) -> list[RunSpec]:
+def specs(cohort: str, preset: str) -> list[Spec]:
     """Return the runs of all chapters, each once."""
     listed = by_chapter(cohort, preset).values()
     return list(dict.fromkeys(spec for chapter in listed for spec in chapter))
@@ -33,7 +42,7 @@ def runs(cohort: str, preset: str) -> pd.DataFrame:
     Returns:
         ``chapter``, ``runs``, ``on record``, ``not converged``, ``diverged``, ``minutes``.
     """
-    found = tables.records_of(by_chapter(cohort, preset), preset)
+    found = tables.records_of(cast(tables.Named, by_chapter(cohort, preset)), preset)
     rows = []
     for chapter, asked in by_chapter(cohort, preset).items():
         rows.append({"chapter": chapter, "runs": len(asked), **_ended(found[chapter])})
@@ -42,7 +51,7 @@ def runs(cohort: str, preset: str) -> pd.DataFrame:
     return pd.DataFrame([*rows, total | _ended(every.values())])
 
 
-def _ended(found: Iterable[Record]) -> dict[str, float]:
+def _ended(found: Iterable[AnyRecord]) -> dict[str, float]:
     listed = list(found)
     return {
         "on record": len(listed),
@@ -50,6 +59,11 @@ def _ended(found: Iterable[Record]) -> dict[str, float]:
         "diverged": sum(r.status == "diverged" for r in listed),
         "minutes": sum(float(r.provenance["seconds"]) for r in listed) / 60,
     }
+
+
+def cohorts_of(cohort: str) -> list[str]:
+    """Return the cohorts whose records stand behind the pages of one: itself, and its shapes."""
+    return list(dict.fromkeys([cohort, shape_recipes.shape_cohort(cohort)]))
 
 
 def origins(cohorts: Iterable[str]) -> pd.DataFrame:

@@ -43,6 +43,8 @@ def matrices(rows: Rows) -> str:
         if name not in rows:
             continue
         crossed, among = round_oval_mistakes(rows[name])
+        if not {"round", "oval"} <= set(rows[name]["label"]):
+            continue
         missed = int(rows[name]["missed"].sum())
         gone = f"; {words.count(missed, 'mask')} missed, counted as wrong" if missed else ""
         called = rows[name][~rows[name]["missed"]].groupby("fold")["predicted"].nunique()

@@ -52,7 +52,7 @@ def who(
     ]
     if gone := [shape for shape in published.SHAPES if shape not in classes]:
         said.append(
-            f"The labels know no {words.listed(gone)} masses here: this is a task of "
+            f"The labels know no {' and no '.join(gone)} masses here: this is a task of "
             f"{len(classes)} classes, and no result of it is one for the paper's four. "
             "Results of four classes come from phantoms, and from CBIS-DDSM for those who hold it."
         )
@@ -73,8 +73,8 @@ def cross(table: pd.DataFrame, phantom: bool) -> str:
     """Say what masks of another source cost, and what a score on true outlines is worth."""
     if table.empty:
         return (
-            "This cohort has one source of masks, the outlines as drawn, so there is no table of "
-            "training against testing sources."
+            "No table of training against testing sources stands here: the cohort has one source "
+            "of masks, or no such run is on record."
         )
     said = []
     for trained, part in table.groupby("trained", sort=False):
@@ -103,7 +103,9 @@ def cross(table: pd.DataFrame, phantom: bool) -> str:
 def tools(scores: pd.DataFrame, table: pd.DataFrame) -> str:
     """Say how much of the score the drawing tool alone earns."""
     if scores.empty and table.empty:
-        return "This cohort records no drawing tool, so there is nothing to check here."
+        return (
+            "No drawing tool is on record for these masks, or no such run: nothing to check here."
+        )
     rows = by_row(scores)
     said = []
     if "tool from the mask" in rows:

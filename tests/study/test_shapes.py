@@ -158,7 +158,7 @@ def test_cross_table_by_hand(write_shape):
     assert "Trained on truth, random forest: macro recall 1.000 on masks of the same source" in said
     assert "separable by construction" in said
     assert "separable" not in shapes_sources_reading.cross(table, phantom=False)
-    assert "one source of masks" in shapes_sources_reading.cross(table.iloc[:0], phantom=False)
+    assert "No table of training" in shapes_sources_reading.cross(table.iloc[:0], phantom=False)
 
 
 def test_the_rule_of_the_tool_looks_at_other_folds_only():

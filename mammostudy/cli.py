@@ -72,13 +72,19 @@ def predict(
     box: Annotated[str | None, typer.Option(help="x_min,y_min,x_max,y_max of the mass.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for mask, overlay and JSON.")] = Path("out"),
 ) -> None:
-    """Segment the mass in a box with the newest `study` model."""
+    """Segment the mass in a box with the newest `study` model and tell its shape."""
     from mammostudy.inference import parse_box, save_prediction
     from mammostudy.inference import predict as segment
 
     prediction = segment(image, parse_box(box) if box else None)
     for path in save_prediction(prediction, out, image):
         typer.echo(path)
+    shapes = prediction.shape_probabilities
+    if shapes is None:
+        typer.echo(f"shape not told: {prediction.shape_note}", err=True)
+    else:
+        ranked = sorted(shapes.items(), key=lambda pair: -pair[1])
+        typer.echo("shape: " + ", ".join(f"{name} {p:.2f}" for name, p in ranked))
 
 
 @app.command()

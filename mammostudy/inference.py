@@ -1,4 +1,4 @@
-"""One mammogram in, one mass segmented: the model of the newest ``study`` record at work."""
+"""One mammogram in, one mass segmented and its shape told: the newest ``study`` models at work."""
 
 from __future__ import annotations
 
@@ -21,8 +21,16 @@ from mammostudy.imaging.overlays import outline_overlay
 from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.imaging.preprocessing import preprocess
 from mammostudy.paths import results_root
-from mammostudy.runs.store import Record, local_records, read_record, weights_path
+from mammostudy.runs.store import (
+    Record,
+    ShapeRecord,
+    local_records,
+    read_record,
+    weights_path,
+)
 from mammostudy.runs.trained import chosen_steps, trained_model
+from mammostudy.shape_inference import NO_MASK, NO_MODEL, Shape, shape_of, shape_record_for
+from mammostudy.study.shape_recipes import shape_cohort
 
 OUTPUTS = ("mask.png", "overlay.png", "prediction.json")
 NOT_CLINICAL = "research only; not a medical device"
@@ -39,6 +47,8 @@ class Prediction:
         record: the run whose model made it.
         postprocessing: steps applied, chosen on the record's validation part.
         spacing_mm: of the image's pixels, or None where unknown.
+        shape: what the newest shape model says of the mask, or None.
+        shape_note: why there is none.
     """
 
     box: Box
@@ -47,6 +57,13 @@ class Prediction:
     record: Record
     postprocessing: tuple[str, ...]
     spacing_mm: float | None
+    shape: Shape | None = None
+    shape_note: str = ""
+
+    @property
+    def shape_probabilities(self) -> dict[str, float] | None:
+        """Calibrated probability of each shape, or None (then :attr:`shape_note` says why)."""
+        return None if self.shape is None else self.shape.probabilities
 
     @property
     def area_px(self) -> int:
@@ -73,6 +90,8 @@ class Prediction:
             "trained_iterations": spec.optimiser.iterations,
             "postprocessing": list(self.postprocessing),
             "box_from": "user",
+            "shape": None if self.shape is None else self.shape.summary(),
+            "shape_note": self.shape_note,
             "note": NOT_CLINICAL,
         }
 
@@ -121,16 +140,20 @@ def predict(
     box: tuple[int, int, int, int] | None = None,
     *,
     record: Record | None = None,
+    shape_record: ShapeRecord | None = None,
 ) -> Prediction:
-    """Segment the mass in a box.
+    """Segment the mass in a box and tell its shape.
 
     Args:
         image: path of a DICOM, PNG, JPEG or TIFF mammogram, or float ``(h, w)`` in [0, 1].
         box: around the mass, half-open pixels ``(x_min, y_min, x_max, y_max)``.
         record: the run whose model is used; default the newest completed ``study`` record.
+        shape_record: the run whose shape model is used; default the newest completed ``study``
+            one, of the same cohort where there is one. Without any, the shape is left out, and
+            the note says so.
 
     Returns:
-        The mask in the image's own grid, with box, area and model.
+        The mask in the image's own grid, with box, area, model and shape.
 
     Raises:
         DataError: the image cannot be read, the box is missing or outside the image, or no
@@ -146,7 +169,20 @@ def predict(
     known = check_box(_four_whole(box), (pixels.shape[0], pixels.shape[1]))
     record = record or newest_study_record()
     steps = chosen_steps(record)
-    return Prediction(known, _segment(pixels, known, record, steps), pixels, record, steps, spacing)
+    mask = _segment(pixels, known, record, steps)
+    kindred = (record.spec.cohort, shape_cohort(record.spec.cohort))
+    shape_record = shape_record or shape_record_for(kindred)
+    shape, note = _shape(mask, shape_record)
+    return Prediction(known, mask, pixels, record, steps, spacing, shape, note)
+
+
+def _shape(mask: NDArray[np.bool_], record: ShapeRecord | None) -> tuple[Shape | None, str]:
+    """Tell the shape of a mask, or why that is not possible."""
+    if record is None:
+        return None, NO_MODEL
+    if not mask.any():
+        return None, NO_MASK
+    return shape_of(mask, record), ""
 
 
 def _four_whole(box: Any) -> Box:

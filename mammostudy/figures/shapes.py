@@ -153,7 +153,10 @@ def curves(table: pd.DataFrame) -> Figure:
         left.plot(line["epoch"], line["loss"], **options)
         left.plot(seen["epoch"], seen["validation_loss"], ls="--", alpha=0.7, **options)
         right.plot(seen["epoch"], seen["validation_macro_recall"], label=name, **options)
-    left.set(xlabel="epoch", ylabel="weighted cross-entropy")
+    left.set(xlabel="epoch", ylabel="weighted cross-entropy", yscale="log")
+    for ticks in (left.yaxis.set_major_formatter, left.yaxis.set_minor_formatter):
+        ticks("{x:g}")
+    left.tick_params(axis="y", which="minor", labelsize="x-small")
     right.set(xlabel="epoch", ylabel="macro recall, validation", ylim=(-0.02, 1.02))
     handles = dict(zip(*right.get_legend_handles_labels()[::-1], strict=True))
     if handles:

@@ -210,7 +210,7 @@ def occlusions(records: Sequence[ShapeRecord]) -> list[Occlusion]:
 
 @dataclass(frozen=True)
 class Map:
-    """The embeddings of one fold's test masks on their two principal axes.
+    """The embeddings of one fold's test masks, as logarithms, on their two principal axes.
 
     Attributes:
         points: columns case, label, predicted, x, y.
@@ -233,7 +233,8 @@ def embedding_map(records: Sequence[ShapeRecord]) -> Map | None:
     stored = record.arrays()
     cases = [str(case) for case in stored["embedding_cases"]]
     axes = PCA(n_components=2, svd_solver="full")
-    found = axes.fit_transform(stored["embedding"].astype(np.float64))
+    numbers = stored["embedding"].astype(np.float64)  # a few masks have very large ones
+    found = axes.fit_transform(np.sign(numbers) * np.log1p(np.abs(numbers)))
     rows = shape_tables.pooled([record]).set_index("case").loc[cases]
     points = pd.DataFrame(
         {

@@ -130,6 +130,25 @@ def tools(scores: pd.DataFrame, table: pd.DataFrame) -> str:
     return words.paragraph(said)
 
 
+def tools_meaning(scores: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Say in short what the drawing tool means for the score; nothing without tools."""
+    rows = by_row(scores)
+    rule, mask = "shape from the tool alone", "shape from the mask"
+    if not {rule, mask} <= set(rows) or table.empty:
+        return ""
+    gain = _share(rows[rule]["macro_recall"], rows[mask]["macro_recall"], len(_classes(table)))
+    polygons = table[
+        (table["trained"] == table["trained"].iloc[0]) & (table["tested"] == "polygon")
+    ]
+    if polygons.empty:
+        return gain
+    row = polygons.iloc[0]
+    return (
+        f"{gain} Where the tool says nothing, among polygons, the same CNN's macro recall is "
+        f"{row['macro_recall']:.3f} (patients: {row['behind']})."
+    )
+
+
 def _classes(table: pd.DataFrame) -> list[str]:
     return str(table["behind"].iloc[0]).split(", ") if len(table) else []
 

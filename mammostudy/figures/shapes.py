@@ -11,6 +11,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from mammostudy.figures import style
 
@@ -154,9 +155,9 @@ def curves(table: pd.DataFrame) -> Figure:
         left.plot(seen["epoch"], seen["validation_loss"], ls="--", alpha=0.7, **options)
         right.plot(seen["epoch"], seen["validation_macro_recall"], label=name, **options)
     left.set(xlabel="epoch", ylabel="weighted cross-entropy", yscale="log")
-    for ticks in (left.yaxis.set_major_formatter, left.yaxis.set_minor_formatter):
-        ticks("{x:g}")
-    left.tick_params(axis="y", which="minor", labelsize="x-small")
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_locator(NullLocator())
     right.set(xlabel="epoch", ylabel="macro recall, validation", ylim=(-0.02, 1.02))
     handles = dict(zip(*right.get_legend_handles_labels()[::-1], strict=True))
     if handles:

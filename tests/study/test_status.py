@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from mammostudy.study import status
@@ -49,7 +50,10 @@ def test_no_records_make_an_empty_table(monkeypatch):
     assert len(status.origins(["phantom"])) == 0
 
 
-def test_every_chapter_has_a_grid():
+def test_every_chapter_has_a_grid(monkeypatch):
+    known = pd.Series(["HER-2"], index=["a"], name="subtype")
+    monkeypatch.setattr("mammostudy.study.subtypes.subtypes_of", lambda cohort: known)
     grids = status.by_chapter("phantom", "smoke")
     assert set(grids) == set(status.CHAPTERS)
+    assert all(grids[name] for name in ("shapes", "roc", "subtypes", "claims"))
     assert len(status.specs("phantom", "smoke")) == len(set().union(*map(set, grids.values())))

@@ -1,0 +1,93 @@
+"""Detections worked by hand, and small random ones for the oracles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+GRID = 10
+SCORES = (0.125, 0.25, 0.5, 0.75)
+
+
+class Detections(NamedTuple):
+    """Boxes predicted, their scores and the true boxes, a list an image each."""
+
+    predicted: list[np.ndarray]
+    scores: list[np.ndarray]
+    true: list[np.ndarray]
+
+
+@pytest.fixture
+def by_hand() -> Detections:
+    """Four images, three masses, seven predictions; the tests say what becomes of each."""
+    predicted = [
+        [[0, 0, 10, 10], [1, 0, 11, 10], [40, 40, 50, 50], [20, 20, 30, 25]],
+        [[5, 5, 9, 9], [15, 5, 19, 9]],
+        [[4, 4, 12, 12]],
+        [],
+    ]
+    scores = [[0.9, 0.8, 0.7, 0.6], [0.7, 0.3], [0.65], []]
+    true = [[[0, 0, 10, 10], [20, 20, 30, 30]], [], [[0, 0, 8, 8]], []]
+    return Detections(
+        *([np.array(one, float) for one in part] for part in (predicted, scores, true))
+    )
+
+
+def _boxes(most: int) -> st.SearchStrategy[np.ndarray]:
+    side = st.tuples(st.integers(0, GRID - 2), st.integers(1, 6))
+    box = st.tuples(side, side).map(
+        lambda s: [s[0][0], s[1][0], min(s[0][0] + s[0][1], GRID), min(s[1][0] + s[1][1], GRID)]
+    )
+    return st.lists(box, max_size=most).map(lambda b: np.array(b, float).reshape(-1, 4))
+
+
+@st.composite
+def _detections(draw: st.DrawFn) -> Detections:
+    images = draw(st.integers(1, 4))
+    predicted = [draw(_boxes(5)) for _ in range(images)]
+    score = st.sampled_from(SCORES)
+    scores = [np.array(draw(st.tuples(*[score] * len(one))), float) for one in predicted]
+    true = [draw(_boxes(3)) for _ in range(images)]
+    if not sum(map(len, true)):
+        true[0] = np.array([[1.0, 2.0, 6.0, 5.0]])
+    return Detections(predicted, scores, true)
+
+
+@pytest.fixture(scope="session")
+def any_detections() -> st.SearchStrategy[Detections]:
+    """Random boxes on a grid of 10 x 10 with tied scores, and at least one mass."""
+    return _detections()
+
+
+@pytest.fixture(scope="session")
+def make_detections() -> Callable[..., Detections]:
+    """Return ``make(images, seed, noise, extra)``: untied detections of one or two masses each."""
+
+    def make(images: int = 20, seed: int = 0, noise: int = 4, extra: int = 3) -> Detections:
+        rng = np.random.default_rng(seed)
+        true = [_scattered(rng, int(rng.integers(0, 3))) for _ in range(images)]
+        true[0] = _scattered(rng, 1)
+        jitter = np.random.default_rng(seed + 1000 + noise)
+        predicted = [
+            np.vstack([one + jitter.integers(-noise, noise + 1, one.shape), _scattered(rng, extra)])
+            for one in true
+        ]
+        ranks = jitter.permutation(sum(map(len, predicted))) + 1.0
+        unit = 0.5 ** np.ceil(np.log2(ranks.max() + 1))
+        ranks *= unit
+        ends = np.cumsum([len(one) for one in predicted])[:-1]
+        scores = np.split(ranks, ends)
+        for one, mine in zip(true, scores, strict=True):
+            mine[: len(one)] = (mine[: len(one)] + 1) / 2 + unit / 8  # higher, and still no tie
+        return Detections(predicted, scores, true)
+
+    return make
+
+
+def _scattered(rng: np.random.Generator, count: int) -> np.ndarray:
+    corner, side = rng.integers(5, 100, (count, 2)), rng.integers(10, 30, (count, 2))
+    return np.hstack([corner, corner + side]).astype(float)

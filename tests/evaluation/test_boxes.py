@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammostudy.errors import DataError
@@ -28,6 +28,7 @@ def painted(box):
     return pixels
 
 
+@settings(deadline=None)
 @given(BOXES, BOXES)
 def test_iou_is_that_of_the_pixels(first, second):
     found = pairwise_iou(first, second)

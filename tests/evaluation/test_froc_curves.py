@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.metrics import compute_fp_tp_probs_nd, compute_froc_curve_data
 
@@ -79,6 +79,7 @@ def points_counted_afresh(case, rule, threshold, repeats):
 
 @pytest.mark.parametrize("repeats", ["ignore", "false_positive"])
 @pytest.mark.parametrize(("rule", "threshold"), [("iou", 0.1), ("iou", 0.5), ("centre", 0.5)])
+@settings(deadline=None)
 @given(data=st.data())
 def test_as_counted_afresh(any_detections, rule, threshold, repeats, data):
     case = data.draw(any_detections)

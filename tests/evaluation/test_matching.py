@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammostudy.errors import DataError, SpecError
@@ -64,6 +64,7 @@ def test_repeats_become_false_positives_where_so_chosen(by_hand):
 
 
 @pytest.mark.parametrize(("rule", "threshold"), RULES)
+@settings(deadline=None)
 @given(data=st.data())
 def test_as_the_slow_judge(any_detections, rule, threshold, data):
     case = data.draw(any_detections)
@@ -92,6 +93,7 @@ def judged(case, orders, rule="iou"):
 
 
 @pytest.mark.parametrize("rule", ["iou", "centre"])
+@settings(deadline=None)
 @given(data=st.data())
 def test_order_of_boxes_does_not_matter(any_detections, rule, data):
     case = data.draw(any_detections)

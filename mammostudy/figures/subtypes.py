@@ -65,10 +65,17 @@ def mosaics(tables: Tables) -> Figure:
 
 
 def _panels(count: int, height: float, *, sharey: bool = True) -> tuple[Figure, list[Axes]]:
+    """Make panels side by side, more than three in two columns."""
+    columns = 2 if count > 3 else max(count, 1)
+    rows = max(1, -(-count // columns))
+    size = (style.WIDTH, height * (1 if rows == 1 else 0.85 * rows))
     figure, grid = plt.subplots(
-        1, max(count, 1), figsize=(style.WIDTH, height), sharey=sharey, squeeze=False
+        rows, columns, figsize=size, sharey=sharey, squeeze=False, layout="constrained"
     )
-    return figure, list(grid[0])
+    panels = list(grid.ravel())
+    for empty in panels[max(count, 1) :]:
+        empty.set_axis_off()
+    return figure, panels[: max(count, 1)]
 
 
 def _mosaic(axes: Axes, table: pd.DataFrame) -> None:
@@ -162,12 +169,9 @@ def residuals(tables: Tables) -> Figure:
     Returns:
         A heat map a table, on one scale.
     """
-    figure, grid = plt.subplots(
-        1, max(len(tables), 1), figsize=(style.WIDTH, 3.3), squeeze=False, layout="constrained"
-    )
-    panels = list(grid[0])
+    figure, panels = _panels(len(tables), 3.3, sharey=False)
     for axes, (title, table) in zip(panels, tables.items(), strict=True):
-        last = axes is panels[-1]
+        last = axes is panels[-1] or len(tables) > 3
         sns.heatmap(
             table,
             annot=True,
@@ -193,7 +197,7 @@ def _first_with(axes: Axes, panels: Sequence[Axes], tables: Tables) -> bool:
     """Whether a panel has to name its rows: it is the first, or its rows are not the first's."""
     rows = [list(table.index) for table in tables.values()]
     at = list(panels).index(axes)
-    return at == 0 or rows[at] != rows[0]
+    return at == 0 or len(tables) > 3 or rows[at] != rows[0]
 
 
 def power(curves: pd.DataFrame, marks: pd.DataFrame, wanted: float = 0.8) -> Figure:

@@ -30,9 +30,10 @@ _VARIANTS: Final[dict[str, dict[str, Any]]] = {
         "training": {"weighting": "inverse", "rotate": True, "learning_rate": 3e-4},
     },
 }
+FOREST: Final = "random forest on features"
 ALTERNATIVES: Final = {
     "SVM on features": "svm",
-    "random forest on features": "random-forest",
+    FOREST: "random-forest",
     "gradient boosting on features": "gradient-boosting",
     "small ResNet": "resnet",
     "CNN on the grey ROI": "grey-cnn",

@@ -48,8 +48,9 @@ Tables = dict[str, pd.DataFrame]
 
 
 def named(cohort: str, preset: str) -> dict[str, list[ShapeSpec]]:
-    """Return the runs of the chapter by recipe: the paper's classifier and this study's."""
-    return shape_recipes.headline(cohort, preset)
+    """Return the runs of the chapter: paper's and study's networks, and features in a forest."""
+    forest = shape_recipes.alternatives(cohort, preset)[shape_recipes.FOREST]
+    return shape_recipes.headline(cohort, preset) | {"random forest": forest}
 
 
 def specs(cohort: str, preset: str) -> list[ShapeSpec]:

@@ -45,7 +45,7 @@ def test_every_cohort_is_described_once() -> None:
 
 def test_expected_counts_of_the_phantom_crops() -> None:
     expected = described("phantom-shapes")["expected"]
-    patients = draw_patients(300, 2021)
+    patients = draw_patients(375, 2021)
     assert len(patients) == expected["patients"] == expected["masses"]
     for site in ("north", "south"):
         assert sum(p.site == site for p in patients) == expected[f"patients_{site}"]

@@ -34,7 +34,7 @@ from mammostudy.data.phantoms.patients import Patient, draw_patients
 from mammostudy.errors import SpecError
 
 VERSION = 2  # raised by hand whenever the same seed gives other pixels or rows
-SHAPES_VERSION = 1  # the same for phantom-shapes, of which VERSION is a part too
+SHAPES_VERSION = 2  # the same for phantom-shapes, of which VERSION is a part too
 CROP = 320  # px, side of a crop of phantom-shapes
 SPACING_MM = 0.3125
 BLACK, WHITE = 300, 3700
@@ -65,14 +65,15 @@ def write_phantom(
 
 
 def write_shapes(
-    folder: Path, *, patients: int = 300, seed: int = 2021, association: bool = True
+    folder: Path, *, patients: int = 375, seed: int = 2021, association: bool = True
 ) -> None:
     """Write the cohort phantom-shapes, replacing what stands in its folder.
 
     One crop a patient: the CC view of the diseased side, cut to 320 x 320 px round its first mass
     (zeros where the cut leaves the view). A second mass stays in the picture, and in the mask as
     label 2, but has no row: the crop is of one mass. The same seed gives :func:`write_phantom`
-    the same patients and views; the default is another one, so that no patient is shared.
+    the same patients and views; the default is another one, so that no patient is shared. Of 375
+    patients about 300 are malignant: as many as in the paper's table of subtypes.
 
     Args:
         folder: where ``images/``, ``masks/`` and ``manifest.csv`` go.

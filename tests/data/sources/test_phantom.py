@@ -205,7 +205,7 @@ def middles(folder: Path) -> set[bytes]:
 def test_the_crops_of_the_study(tmp_path: Path) -> None:
     write_shapes(tmp_path / "shapes")
     table = read_manifest(tmp_path / "shapes" / "manifest.csv")
-    assert len(table) == table["patient"].nunique() == table["image"].nunique() == 300
+    assert len(table) == table["patient"].nunique() == table["image"].nunique() == 375
     assert table["subtype"].isna().equals(table["pathology"] == "benign")
     assert set(table["shape"]) == {"irregular", "lobular", "oval", "round"}
     sides = np.maximum(table["x_max"] - table["x_min"], table["y_max"] - table["y_min"])

@@ -17,10 +17,10 @@ TITLES = {
     "random forest on features": "random forest",
 }
 LINES: dict[str, dict[str, Any]] = {
-    "irregular": {"color": style.BLUE, "ls": "-"},
-    "lobular": {"color": style.ORANGE, "ls": (0, (6, 1.5))},
-    "oval": {"color": style.GREEN, "ls": (0, (3, 1.5))},
-    "round": {"color": style.PURPLE, "ls": (0, (6, 1.5, 1.5, 1.5))},
+    "irregular": {"color": style.SHAPE_COLOURS["irregular"], "ls": "-"},
+    "lobular": {"color": style.SHAPE_COLOURS["lobular"], "ls": (0, (6, 1.5))},
+    "oval": {"color": style.SHAPE_COLOURS["oval"], "ls": (0, (3, 1.5))},
+    "round": {"color": style.SHAPE_COLOURS["round"], "ls": (0, (6, 1.5, 1.5, 1.5))},
     "macro": {"color": "black", "ls": "-"},
     "micro": {"color": style.GREY, "ls": "-"},
 }

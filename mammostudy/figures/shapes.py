@@ -15,12 +15,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from mammostudy.figures import style
 
-CLASS_COLOURS = {
-    "irregular": style.RED,
-    "lobular": style.ORANGE,
-    "oval": style.GREEN,
-    "round": style.BLUE,
-}
+CLASS_COLOURS = style.SHAPE_COLOURS
 CLASS_MARKERS = {"irregular": "X", "lobular": "D", "oval": "s", "round": "o"}
 VARIANT_COLOURS = {"paper's CNN": style.BLUE, "study's CNN": style.ORANGE}
 SHORT = {"accuracy": "accuracy", "macro_recall": "macro recall"}

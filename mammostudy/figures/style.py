@@ -12,6 +12,7 @@ from pandas.io.formats.style import Styler
 
 PALETTE: list[str] = [str(colour) for colour in sns.color_palette("colorblind").as_hex()]
 BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, GREY, YELLOW, CYAN = PALETTE
+SHAPE_COLOURS = {"irregular": BLUE, "lobular": ORANGE, "oval": GREEN, "round": PURPLE}
 FRAMING_COLOURS = {"full": GREY, "loose": BLUE, "tight": ORANGE}
 SEQUENTIAL = "Blues"
 

@@ -29,14 +29,7 @@ __all__ = [
     "strengths",
 ]
 
-COLOURS = {
-    "irregular": style.BLUE,
-    "lobular": style.ORANGE,
-    "polygonal": style.PINK,
-    "oval": style.GREEN,
-    "round": style.YELLOW,
-    "round or oval": style.CYAN,
-}
+COLOURS = style.SHAPE_COLOURS | {"polygonal": style.BROWN, "round or oval": style.CYAN}
 REACH = 5.0
 """Residuals beyond this have the full colour."""
 _GAP = 0.012

@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mammostudy.data import dicom
 from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort, load_cohort
 from mammostudy.data.frames import Frame, FramedSet, Preprocessing, frame_cohort
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.errors import DataError
-from mammostudy.imaging import contours, shape_features, shape_masks
+from mammostudy.imaging import contours, framing, preprocessing, shape_features, shape_masks
 from mammostudy.imaging.framing import Box, paste_back
 from mammostudy.imaging.shape_masks import largest_part, place_mask
+from mammostudy.runs import segmenters
 from mammostudy.runs.segmenters import baseline_masks
 from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import RunSpec
@@ -180,12 +182,15 @@ def native_masks(cohort: Cohort, source: str, segmenter: Sequence[RunSpec] = ())
 
 def _content(cohort: Cohort, source: str, segmenter: Sequence[RunSpec]) -> dict[str, object]:
     pixels = pixels_of(cohort) if source != "truth" else cohort
+    versions = [VERSION, contours.VERSION, shape_masks.VERSION]
+    if source != "truth":
+        versions += [part.VERSION for part in (dicom, framing, preprocessing, segmenters)]
     return {
         "cohort": cohort.manifest_hash,
         "pixels": pixels.manifest_hash,
         "source": source,
         "runs": [run.recipe_key() for run in segmenter] if source == "segmenter" else [],
-        "versions": [VERSION, contours.VERSION, shape_masks.VERSION],
+        "versions": versions,
     }
 
 

@@ -1,9 +1,11 @@
-"""A cohort of eight patients in a folder, and a run on it that takes a moment."""
+"""Small cohorts in a folder, and runs on them that take a moment."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ import torch
 
 from mammostudy.data.cohort import Cohort, load_cohort
 from mammostudy.data.manifest import write_manifest
+from mammostudy.runs.execute import ensure
+from mammostudy.runs.mask_sets import native_masks
+from mammostudy.runs.shape_spec import SOURCES, ShapeSpec
 from mammostudy.runs.spec import RunSpec, parse_spec
 
 SIDE = 64
@@ -101,3 +106,70 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def shaped_specs() -> tuple[tuple[RunSpec, ...], ShapeSpec]:
+    """Segmenters of the three folds of ``tiny``, and a shape run on masks of every source."""
+    first = parse_spec(
+        {
+            "cohort": "tiny",
+            "split": {"folds": 3, "validation_folds": 3},
+            "frame": {"size": 32},
+            "model": {"width": 2, "levels": 5},
+            "optimiser": {"iterations": 1, "batch": 4, "validations": 1},
+        }
+    )
+    runs = tuple(first.changed(split__fold=fold) for fold in range(3))
+    shape = ShapeSpec.parse(
+        {
+            "cohort": "tiny",
+            "classes": ("irregular", "round"),
+            "split": {"folds": 3, "validation_folds": 3},
+            "training": {"epochs": 2, "batch": 8},
+            "evaluation": {"sources": SOURCES},
+            "segmenter": runs,
+        }
+    )
+    return runs, shape
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """The cohort ``tiny`` of 18 patients, odd ones round, and what was run on it.
+
+    Attributes:
+        cohort: 37 masses.
+        store: where ``runs`` have their records.
+        runs: segmenters, one a fold.
+        spec: a shape run on ``truth``, tested on all sources.
+    """
+
+    cohort: Cohort
+    store: Path
+    runs: tuple[RunSpec, ...]
+    spec: ShapeSpec
+
+
+@pytest.fixture(scope="session")
+def _shaped(tmp_path_factory: pytest.TempPathFactory, write_cohort: Callable[..., Path]) -> Shaped:
+    data, store = tmp_path_factory.mktemp("shaped-data"), tmp_path_factory.mktemp("shaped-store")
+    write_cohort(data, patients=18)
+    runs, spec = shaped_specs()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAMMOSTUDY_STORE", str(store))
+        patch.setenv("MAMMOSTUDY_DATA", str(data))
+        cohort = load_cohort("tiny")
+        ensure(runs, workers=1, progress=False)
+        for source in SOURCES:
+            native_masks(cohort, source, runs)
+    return Shaped(cohort, store, runs, spec)
+
+
+@pytest.fixture
+def shaped(_shaped: Shaped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shaped:
+    """``tiny`` with segmenters and masks, in a copy of their store that this test alone uses."""
+    store = tmp_path / "shaped"
+    shutil.copytree(_shaped.store, store)
+    monkeypatch.setenv("MAMMOSTUDY_STORE", str(store))
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(_shaped.cohort.root.parent))
+    return replace(_shaped, store=store)

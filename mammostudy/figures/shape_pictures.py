@@ -122,22 +122,26 @@ def occlusions(found: Sequence[Occlusion], columns: int = 4) -> Figure:
     return figure
 
 
-def embedding(found: Map, most: int = 40) -> Figure:
-    """The test masks of one fold where the network puts them.
+def embedding(found: Map, most: int = 60) -> Figure:
+    """All masks where the network of one fold puts them.
 
     Args:
         found: :func:`mammostudy.study.shapes_examples.embedding_map`.
         most: thumbnails at most; they leave out masks that would cover each other.
 
     Returns:
-        Colour and marker tell the true class, a ring a wrong call.
+        Colour and marker tell the true class; full markers are test masks, pale ones those that
+        the network was trained or validated on; a ring is a wrong call.
     """
-    figure, axes = plt.subplots(figsize=(style.WIDTH, 5.0))
+    figure, axes = plt.subplots(figsize=(style.WIDTH, 5.6))
     points = found.points
-    for name, part in points.groupby("label", sort=True):
-        marks: dict[str, Any] = {"marker": CLASS_MARKERS[str(name)], "s": 26, "alpha": 0.8}
-        axes.scatter(part["x"], part["y"], color=CLASS_COLOURS[str(name)], label=name, **marks)
-    wrong = points[points["label"] != points["predicted"]]
+    test = points["part"] == "test"
+    for name in [name for name in CLASS_COLOURS if name in set(points["label"])]:
+        for chosen, alpha, label in ((~test, 0.25, None), (test, 0.95, name)):
+            part = points[chosen & (points["label"] == name)]
+            look: dict[str, Any] = {"marker": CLASS_MARKERS[name], "s": 26, "alpha": alpha}
+            axes.scatter(part["x"], part["y"], color=CLASS_COLOURS[name], label=label, **look)
+    wrong = points[points["wrong"]]
     axes.scatter(wrong["x"], wrong["y"], s=110, fc="none", ec="black", lw=1, label="called wrong")
     axes.margins(0.12)
     for row in _apart(found, most):

@@ -26,11 +26,12 @@ Arrays = dict[str, NDArray[Any]]
 def explanations(
     task: Task, classifier: Classifier, rows: pd.DataFrame, temperature: float
 ) -> Arrays:
-    """Explain a trained network on its test masks of the first source.
+    """Explain a trained network on the masks of the first source.
 
     Returns:
-        ``embedding`` float16 ``(n, d)`` of ``embedding_cases``; ``between_probabilities``
-        float32 ``(seeds, positions, k)`` along ``between_positions`` (see
+        ``embedding`` float16 ``(n, d)`` of all masks, ``embedding_cases``, with their
+        ``embedding_labels`` and ``embedding_parts`` (train, validation, test);
+        ``between_probabilities`` float32 ``(seeds, positions, k)`` along ``between_positions`` (see
         :func:`mammostudy.imaging.shape_masks.shape_between`) for ``between_seeds``; and
         ``occlusion_maps`` float16 ``(j, 64, 64)`` of ``occlusion_cases``: of each class the
         surest right and the surest wrong test case.
@@ -49,7 +50,6 @@ def explanations(
         raise SpecError(msg)
     source = task.spec.evaluation.sources[0]
     test = rows[(rows["part"] == "test") & (rows["source"] == source) & ~rows["missed"]]
-    cases = test["case"].tolist()
     model = classifier.model
 
     def probabilities(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -58,6 +58,8 @@ def explanations(
 
     chosen = _surest(test, task.spec.classes)
     masks = task.masks(source)
+    seen = {masks.cases[i] for i in np.flatnonzero(~masks.missed)}
+    part_of = {c: name for name, cases in task.split.parts().items() for c in cases if c in seen}
     place = {name: k for k, name in enumerate(task.spec.classes)}
     labels = test.set_index("case")["label"].map(place)
     maps = [
@@ -66,8 +68,10 @@ def explanations(
     ]
     walk = np.stack([probabilities(_between(task.spec.input.placement, seed)) for seed in SEEDS])
     return {
-        "embedding": embed(model, classifier.inputs(source, cases)).astype(np.float16),
-        "embedding_cases": np.array(cases, dtype=np.str_),
+        "embedding": embed(model, classifier.inputs(source, list(part_of))).astype(np.float16),
+        "embedding_cases": np.array(list(part_of), dtype=np.str_),
+        "embedding_labels": task.rows.loc[list(part_of), "label"].to_numpy(np.str_),
+        "embedding_parts": np.array(list(part_of.values()), dtype=np.str_),
         "between_positions": POSITIONS,
         "between_seeds": np.array(SEEDS),
         "between_probabilities": walk.astype(np.float32),

@@ -152,9 +152,14 @@ class Walk:
         return [(self.classes[called[at]], float(self.positions[at])) for at in starts]
 
 
+def _explaining(records: Sequence[ShapeRecord]) -> list[ShapeRecord]:
+    """Return the runs that kept what explains them: one that diverged kept nothing."""
+    return [r for r in records if r.spec.evaluation.explain and r.status == "completed"]
+
+
 def walk(records: Sequence[ShapeRecord], steps: int = 7) -> Walk | None:
     """Return the walk of the explaining runs among records; None where none explains."""
-    explained = [record for record in records if record.spec.evaluation.explain]
+    explained = _explaining(records)
     if not explained:
         return None
     stored = [record.arrays() for record in explained]
@@ -189,7 +194,7 @@ class Occlusion:
 
 def occlusions(records: Sequence[ShapeRecord]) -> list[Occlusion]:
     """Return the occlusion maps of the first explaining run; empty without one or the data."""
-    record = next((each for each in records if each.spec.evaluation.explain), None)
+    record = next(iter(_explaining(records)), None)
     if record is None:
         return []
     stored = record.arrays()
@@ -210,10 +215,11 @@ def occlusions(records: Sequence[ShapeRecord]) -> list[Occlusion]:
 
 @dataclass(frozen=True)
 class Map:
-    """The embeddings of one fold's test masks, as logarithms, on their two principal axes.
+    """The embeddings of all masks by one fold's network, as logarithms, on two principal axes.
 
     Attributes:
-        points: columns case, label, predicted, x, y.
+        points: columns case, label, part (train, validation, test), x, y, and whether a test mask
+            was called wrong.
         explained: share of the variance on either axis.
         masks: by case; empty without the data.
     """
@@ -227,7 +233,7 @@ def embedding_map(records: Sequence[ShapeRecord]) -> Map | None:
     """Project the embeddings of the first explaining run (principal components); None without."""
     from sklearn.decomposition import PCA
 
-    record = next((each for each in records if each.spec.evaluation.explain), None)
+    record = next(iter(_explaining(records)), None)
     if record is None:
         return None
     stored = record.arrays()
@@ -235,15 +241,17 @@ def embedding_map(records: Sequence[ShapeRecord]) -> Map | None:
     axes = PCA(n_components=2, svd_solver="full")
     numbers = stored["embedding"].astype(np.float64)  # a few masks have very large ones
     found = axes.fit_transform(np.sign(numbers) * np.log1p(np.abs(numbers)))
-    rows = shape_tables.pooled([record]).set_index("case").loc[cases]
+    rows = shape_tables.pooled([record]).set_index("case")["right"]
     points = pd.DataFrame(
         {
             "case": cases,
-            "label": rows["label"].to_numpy(str),
-            "predicted": rows["predicted"].to_numpy(str),
+            "label": stored["embedding_labels"].astype(str),
+            "part": stored["embedding_parts"].astype(str),
+            "wrong": [case in rows.index and not rows[case] for case in cases],
             "x": found[:, 0],
             "y": found[:, 1],
         }
     )
+    points = points.sort_values("part", kind="stable", ignore_index=True)  # test first
     first, second = (float(share) for share in axes.explained_variance_ratio_)
     return Map(points, (first, second), placed_masks(record.spec, cases))

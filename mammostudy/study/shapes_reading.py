@@ -182,9 +182,12 @@ def embedding(found: Map | None) -> str:
     """Say what the map of embeddings holds."""
     if found is None:
         return "No run of this page has kept its embeddings."
-    wrong = int((found.points["label"] != found.points["predicted"]).sum())
-    masks = words.count(len(found.points), "test mask")
-    return f"{masks} of one fold, {wrong} of them called wrong."
+    test = int((found.points["part"] == "test").sum())
+    return (
+        f"{words.count(len(found.points), 'mask')}: {test} of the test fold, "
+        f"{int(found.points['wrong'].sum())} of these called wrong; the others were seen in "
+        f"training or validation, so that their places flatter the network."
+    )
 
 
 def meaning(rows: Rows, summary: pd.DataFrame, tests: pd.DataFrame, classes: Sequence[str]) -> str:

@@ -165,7 +165,8 @@ def test_embedding_thumbnails_do_not_cover_each_other():
         {
             "case": ["a", "b", "c"],
             "label": ["oval", "round", "oval"],
-            "predicted": ["oval", "oval", "oval"],
+            "part": ["test", "test", "train"],
+            "wrong": [False, True, False],
             "x": [0.0, 0.001, 1.0],
             "y": [0.0, 0.001, 1.0],
         }

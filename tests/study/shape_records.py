@@ -81,6 +81,8 @@ def shape_arrays(spec, cases):
     return {
         "embedding": (rng.normal(size=(len(names), 128)) + 4 * place[:, None]).astype(np.float16),
         "embedding_cases": names,
+        "embedding_labels": test["label"].to_numpy(str),
+        "embedding_parts": np.array(["test"] * (len(names) - 1) + ["train"]),
         "between_positions": np.linspace(0, 3, 7),
         "between_seeds": np.arange(3),
         "between_probabilities": probabilities,

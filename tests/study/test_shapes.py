@@ -248,6 +248,7 @@ def test_what_an_explaining_run_kept(write_shape, monkeypatch):
     assert shapes_examples.occlusions(found[shapes.STUDY]) == []
     embedded = shapes_examples.embedding_map(found[shapes.STUDY])
     assert len(embedded.points) == 16
+    assert embedded.points["part"].value_counts().to_dict() == {"test": 15, "train": 1}
     assert embedded.explained[0] > 0.5
     assert embedded.masks == {}
     masks = dict.fromkeys(embedded.points["case"], np.eye(64, dtype=bool))

@@ -7,5 +7,5 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("segmenter_tester")
+pytest.register_assert_rewrite("segmenter_tester", "detector_tester")
 sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,254 @@
+"""What all detectors share: the way of a grey image into the network, and of boxes out of it.
+
+An image comes as ``(1, h, w)`` in [0, 1]. It is resized to the square the network sees (bilinear
+with antialiasing), expanded to three equal channels, because every published trunk takes three,
+and normalised. From scratch all detectors use the same numbers, the mean 0.449 and the standard
+deviation 0.226 (ImageNet's, averaged over its colours); a pretrained trunk gets the colour-wise
+numbers it was trained with. torchvision alone would take a one-channel image silently, widened by
+the subtraction of its three means, and SSD300 would scale it to [0, 255] for VGG weights from
+Caffe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mammostudy.errors import DataError, SpecError
+from mammostudy.models.detectors.anchors import Aspect
+
+VERSION = 1
+"""Recipe version: raised by hand when the same image leads to another input or other boxes."""
+GREY = ([0.449] * 3, [0.226] * 3)
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+CLASSES = 2  # background and mass
+MASS = 1
+_SLACK = 1e-3  # pixels a box may lie outside, and grey values beyond [0, 1], by rounding
+
+Target = dict[str, Tensor]
+Weights = Literal["none", "imagenet"]
+Threshold = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an image lies in the network's square: ``x_square = x_scale * x + x_offset``."""
+
+    height: int
+    width: int
+    x_scale: float
+    y_scale: float
+    x_offset: int
+    y_offset: int
+
+    def to_square(self, boxes: Tensor) -> Tensor:
+        """Map boxes ``(k, 4)`` from the image to the square."""
+        return boxes * self._scales(boxes) + self._offsets(boxes)
+
+    def to_image(self, boxes: Tensor) -> Tensor:
+        """Map boxes ``(k, 4)`` from the square to the image, clipped to it."""
+        mapped = (boxes - self._offsets(boxes)) / self._scales(boxes)
+        limits = mapped.new_tensor([self.width, self.height, self.width, self.height])
+        return torch.minimum(mapped.clamp(min=0), limits)
+
+    def _scales(self, boxes: Tensor) -> Tensor:
+        return boxes.new_tensor([self.x_scale, self.y_scale] * 2)
+
+    def _offsets(self, boxes: Tensor) -> Tensor:
+        return boxes.new_tensor([self.x_offset, self.y_offset] * 2)
+
+
+def place(image: Tensor, size: int, aspect: Aspect) -> tuple[Tensor, Placement]:
+    """Bring an image to the network's square.
+
+    Args:
+        image: float ``(1, h, w)``.
+        size: side of the square, in pixels.
+        aspect: "stretch" scales each axis by itself; "letterbox" scales both by the longer one's
+            factor and pads the rest with 0 on both sides.
+
+    Returns:
+        Float ``(1, size, size)``, and the placement that maps boxes there and back.
+    """
+    height, width = image.shape[-2:]
+    new_height = new_width = size
+    if aspect == "letterbox":
+        longer = max(height, width)
+        new_height = max(1, round(size * height / longer))
+        new_width = max(1, round(size * width / longer))
+    if (new_height, new_width) != (height, width):
+        image = functional.interpolate(
+            image[None], (new_height, new_width), mode="bilinear", antialias=True
+        )[0]
+    top, left = (size - new_height) // 2, (size - new_width) // 2
+    bottom, right = size - new_height - top, size - new_width - left
+    square = functional.pad(image, (left, right, top, bottom))
+    return square, Placement(height, width, new_width / width, new_height / height, left, top)
+
+
+class Detector(nn.Module):
+    """A network of torchvision's detection interface, fed with grey images of any size.
+
+    Args:
+        network: takes a list of ``(3, size, size)`` and, in training mode, targets in pixels of
+            that square; it must not resize by itself.
+        size: side of the square, in pixels.
+        aspect: "stretch" or "letterbox".
+        mass_label: what the network itself calls a mass: 1 where 0 is the background.
+    """
+
+    def __init__(
+        self, network: nn.Module, size: int, aspect: Aspect, mass_label: Literal[0, 1] = 1
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.size = size
+        self.aspect: Aspect = aspect
+        self.mass_label = mass_label
+
+    def forward(self, images: list[Tensor], targets: list[Target] | None = None) -> Any:
+        """Give losses in training mode, boxes in evaluation mode.
+
+        Args:
+            images: float32 ``(1, h, w)`` each, in [0, 1]; sizes may differ.
+            targets: in training mode one an image: ``boxes`` float32 ``(k, 4)``, half-open, in
+                pixels of that image, k may be 0; ``labels`` int64 ``(k,)``, all 1. Not read in
+                evaluation mode.
+
+        Returns:
+            Training: name -> loss, a scalar each; their sum is to be minimised. Evaluation: for
+            each image ``boxes`` float32 ``(k, 4)`` in its pixels and inside it, ``scores``
+            float32 ``(k,)`` in [0, 1], falling, and ``labels`` int64 ones.
+
+        Raises:
+            DataError: an image or target that is not as above; the message gives its index.
+            SpecError: a batch too small for batch norm at this size.
+        """
+        check_images(images)
+        placed = [place(image, self.size, self.aspect) for image in images]
+        squares = [square.expand(3, -1, -1) for square, _ in placed]
+        if not self.training:
+            found = self.network(squares)
+            return [_on_image(one, where) for one, (_, where) in zip(found, placed, strict=True)]
+        mapped = [
+            {
+                "boxes": where.to_square(target["boxes"]),
+                "labels": torch.full_like(target["labels"], self.mass_label),
+            }
+            for target, (_, where) in zip(check_targets(images, targets), placed, strict=True)
+        ]
+        try:
+            return self.network(squares, mapped)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            msg = (
+                f"a batch of {len(images)} at size {self.size} leaves batch norm a single value: "
+                "train with two images or more, or a larger size"
+            )
+            raise SpecError(msg) from error
+
+
+def _on_image(found: Target, where: Placement) -> Target:
+    """Boxes of the square as boxes of the image, best first; those in the padding fall away."""
+    boxes = where.to_image(found["boxes"].detach())
+    kept = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+    boxes, scores = boxes[kept], found["scores"].detach()[kept]
+    order = torch.argsort(scores, descending=True, stable=True)
+    labels = torch.full_like(order, MASS)
+    return {"boxes": boxes[order], "scores": scores[order], "labels": labels}
+
+
+def check_size(size: int, smallest: int) -> None:
+    """Refuse a size below the smallest that the network works with.
+
+    Raises:
+        SpecError: naming both.
+    """
+    if size < smallest:
+        msg = f"size = {size} is too small for this detector: use {smallest} pixels or more"
+        raise SpecError(msg)
+
+
+def check_images(images: list[Tensor]) -> None:
+    """Refuse images that a detector cannot read.
+
+    Raises:
+        DataError: no image, or another form, type or range; the message gives its index.
+    """
+    if not len(images):
+        msg = "a detector needs one image or more"
+        raise DataError(msg)
+    for index, image in enumerate(images):
+        if image.ndim != 3 or len(image) != 1 or not image.numel():
+            msg = f"image {index} is {tuple(image.shape)}: a detector takes grey (1, h, w)"
+            raise DataError(msg)
+        if image.dtype != torch.float32:
+            msg = f"image {index} is {image.dtype}: a detector takes float32 in [0, 1]"
+            raise DataError(msg)
+        low, high = (float(value) for value in image.detach().aminmax())
+        if not (low >= -_SLACK and high <= 1 + _SLACK):  # NaN fails both
+            msg = f"image {index} has values from {low:g} to {high:g}: they must be in [0, 1]"
+            raise DataError(msg)
+
+
+def check_targets(images: list[Tensor], targets: list[Target] | None) -> list[Target]:
+    """Refuse targets that a detector cannot learn from.
+
+    Returns:
+        The targets.
+
+    Raises:
+        DataError: another number of targets than of images, another form or type, a box without
+            an area or outside its image; the message gives the image's index and the box.
+    """
+    if targets is None or len(targets) != len(images):
+        count = "none" if targets is None else len(targets)
+        msg = f"training takes a target an image: {len(images)} images, targets: {count}"
+        raise DataError(msg)
+    for index, (image, target) in enumerate(zip(images, targets, strict=True)):
+        boxes, labels = target["boxes"], target["labels"]
+        if boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype != torch.float32:
+            msg = f"boxes of image {index}: {tuple(boxes.shape)} {boxes.dtype}, not (k, 4) float32"
+            raise DataError(msg)
+        if labels.shape != boxes.shape[:1] or labels.dtype != torch.int64 or (labels != MASS).any():
+            msg = f"labels of image {index}: give an int64 1 for each of its {len(boxes)} boxes"
+            raise DataError(msg)
+        _check_boxes(index, boxes, image.shape[-1], image.shape[-2])
+    return targets
+
+
+def _check_boxes(index: int, boxes: Tensor, width: int, height: int) -> None:
+    limits = boxes.new_tensor([width, height]) + _SLACK
+    sound = (boxes[:, 2:] > boxes[:, :2]) & (boxes[:, :2] >= -_SLACK) & (boxes[:, 2:] <= limits)
+    faulty = torch.nonzero(~sound.all(dim=1)).flatten().tolist()
+    if faulty:
+        box = tuple(boxes[faulty[0]].tolist())
+        msg = (
+            f"box {box} of image {index} has no area, or lies outside its {width} x {height} "
+            "pixels: mend it, or clamp and sanitise after augmentation"
+        )
+        raise DataError(msg)
+
+
+def fetch(build: Callable[[], nn.Module], weights: str) -> nn.Module:
+    """Make a trunk that may have to download its weights.
+
+    Raises:
+        DataError: the weights are neither in torch's cache nor to be had.
+    """
+    try:
+        return build()
+    except OSError as error:
+        msg = (
+            f"weights = {weights!r}: the trunk's weights could not be downloaded ({error}); use "
+            "weights = 'none', or put the file into torch's cache (TORCH_HOME) first"
+        )
+        raise DataError(msg) from error

@@ -1,0 +1,178 @@
+"""torchvision's detectors on a feature pyramid: Faster R-CNN, RetinaNet and FCOS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from torch import nn
+from torchvision.models import get_model_weights
+from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.ops import FrozenBatchNorm2d
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+
+from mammostudy.models.detectors.anchors import Anchors, Aspect, check_sides, pyramid_sizes
+from mammostudy.models.detectors.common import (
+    CLASSES,
+    GREY,
+    IMAGENET,
+    Count,
+    Detector,
+    Threshold,
+    Weights,
+    check_size,
+    fetch,
+)
+
+VERSION = 1
+"""Recipe version: raised by hand when the numbers that leave these detectors change."""
+Trunk = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
+RCNN_STRIDES = (4, 8, 16, 32, 64)
+RETINA_STRIDES = (8, 16, 32, 64, 128)
+SIDE_RATIOS = (0.5, 1.0, 2.0)
+_SMALLEST = 64
+
+
+def _pyramid(trunk: Trunk, weights: Weights, *, coarse: bool) -> nn.Module:
+    """A ResNet with a feature pyramid of 256 channels: levels 2-5 and a pool, or 3-7 (coarse).
+
+    From scratch all layers train, with batch norm; pretrained, batch norm and the first two
+    stages stay as they are (torchvision's own choice).
+    """
+    scratch = weights == "none"
+    return fetch(
+        lambda: resnet_fpn_backbone(
+            backbone_name=trunk,
+            weights=None if scratch else get_model_weights(trunk).IMAGENET1K_V1,
+            norm_layer=nn.BatchNorm2d if scratch else FrozenBatchNorm2d,
+            trainable_layers=5 if scratch else 3,
+            returned_layers=[2, 3, 4] if coarse else None,
+            extra_blocks=LastLevelP6P7(256, 256) if coarse else None,
+        ),
+        weights,
+    )
+
+
+def _input(size: int, weights: Weights) -> dict[str, Any]:
+    """What torchvision's input step is told: the square as it is, and the normalisation."""
+    check_size(size, _SMALLEST)
+    mean, std = GREY if weights == "none" else IMAGENET
+    return {
+        "min_size": size,
+        "max_size": size,
+        "fixed_size": (size, size),
+        "image_mean": mean,
+        "image_std": std,
+    }
+
+
+def _anchors(
+    anchors: Anchors, box_sides: Sequence[float], strides: Sequence[int], size: int, octave: int
+) -> AnchorGenerator | None:
+    """The cohort's anchors, or None for torchvision's own."""
+    check_sides(anchors, box_sides)
+    if anchors == "default":
+        return None
+    sizes = pyramid_sizes(box_sides, strides, size, octave)
+    return AnchorGenerator(sizes, (SIDE_RATIOS,) * len(sizes))
+
+
+def faster_rcnn(
+    size: int = 320,
+    aspect: Aspect = "letterbox",
+    anchors: Anchors = "default",
+    box_sides: Sequence[float] = (),
+    trunk: Trunk = "resnet50",
+    weights: Weights = "none",
+    score_threshold: Threshold = 0.01,
+    detections: Count = 100,
+) -> Detector:
+    """Faster R-CNN: 41,352,281 parameters with ResNet-50.
+
+    Args:
+        size: side of the square, 64 pixels or more; torchvision's own shorter side is 800.
+        aspect: "letterbox" (torchvision's own keeps the aspect too) or "stretch".
+        anchors: "default": 32 to 512 pixels of the square. "cohort": from ``box_sides``.
+        box_sides: see :func:`~mammostudy.models.detectors.anchors.box_side_quantiles`.
+        trunk: a ResNet by name.
+        weights: "imagenet" downloads the trunk's weights.
+        score_threshold: boxes with a lower score are left out.
+        detections: at most this many an image.
+
+    Raises:
+        SpecError: fields that contradict each other, or out of range.
+        DataError: the weights cannot be downloaded.
+
+    Source: Ren et al. 2015; Lin et al. 2017 (feature pyramid); torchvision.
+    """
+    network = FasterRCNN(
+        rpn_anchor_generator=_anchors(anchors, box_sides, RCNN_STRIDES, size, 1),
+        **_input(size, weights),
+        backbone=_pyramid(trunk, weights, coarse=False),
+        num_classes=CLASSES,
+        box_score_thresh=score_threshold,
+        box_detections_per_img=detections,
+    )
+    return Detector(network, size, aspect)
+
+
+def retinanet(
+    size: int = 320,
+    aspect: Aspect = "letterbox",
+    anchors: Anchors = "default",
+    box_sides: Sequence[float] = (),
+    trunk: Trunk = "resnet50",
+    weights: Weights = "none",
+    score_threshold: Threshold = 0.01,
+    detections: Count = 100,
+) -> Detector:
+    """RetinaNet: 32,201,069 parameters with ResNet-50. Fields as for :func:`faster_rcnn`.
+
+    Its focal loss has one class and no background, so that images without a mass count as they
+    are.
+
+    Raises:
+        SpecError: fields that contradict each other, or out of range.
+        DataError: the weights cannot be downloaded.
+
+    Source: Lin et al. 2017 (focal loss); torchvision.
+    """
+    network = RetinaNet(
+        anchor_generator=_anchors(anchors, box_sides, RETINA_STRIDES, size, 3),
+        **_input(size, weights),
+        backbone=_pyramid(trunk, weights, coarse=True),
+        num_classes=1,
+        score_thresh=score_threshold,
+        detections_per_img=detections,
+    )
+    return Detector(network, size, aspect, mass_label=0)
+
+
+def fcos(
+    size: int = 320,
+    aspect: Aspect = "letterbox",
+    trunk: Trunk = "resnet50",
+    weights: Weights = "none",
+    score_threshold: Threshold = 0.01,
+    detections: Count = 100,
+) -> Detector:
+    """FCOS: 32,115,270 parameters with ResNet-50. It has no anchors; the rest is as above.
+
+    Its published threshold of scores, 0.2, is lowered to that of the others.
+
+    Raises:
+        SpecError: a size below 64.
+        DataError: the weights cannot be downloaded.
+
+    Source: Tian et al. 2019; torchvision.
+    """
+    network = FCOS(
+        **_input(size, weights),
+        backbone=_pyramid(trunk, weights, coarse=True),
+        num_classes=1,
+        score_thresh=score_threshold,
+        detections_per_img=detections,
+    )
+    return Detector(network, size, aspect, mass_label=0)

@@ -1,0 +1,194 @@
+"""What every detector must do: inherit, name it, and state its parameters and what may idle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from mammostudy.errors import DataError, SpecError
+from mammostudy.models import build_detector, detector_names, detector_version
+from mammostudy.models.detectors import Detector
+
+Target = dict[str, Tensor]
+
+
+def target(*boxes: tuple[float, float, float, float]) -> Target:
+    return {
+        "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        "labels": torch.ones(len(boxes), dtype=torch.int64),
+    }
+
+
+def pair(height: int = 60, width: int = 80) -> tuple[list[Tensor], list[Target]]:
+    """Two noisy images of unlike size with a bright mass each, on the left and on the right."""
+    generator = torch.Generator().manual_seed(0)
+    boxes = ((8, 10, 32, 34), (44, 30, 72, 56))
+    images = []
+    for extra, (x_min, y_min, x_max, y_max) in enumerate(boxes):
+        image = 0.2 + 0.1 * torch.rand(1, height + 4 * extra, width, generator=generator)
+        image[:, y_min:y_max, x_min:x_max] += 0.5
+        images.append(image)
+    return images, [target(box) for box in boxes]
+
+
+class DetectorTester:
+    name: ClassVar[str]
+    fields: ClassVar[dict[str, Any]] = {}  # small, for the quick tests
+    parameters: ClassVar[int]  # of the detector as published: without fields
+    losses: ClassVar[set[str]]
+    idle: ClassVar[tuple[str, ...]] = ()  # parts that two images may leave without a gradient
+    rate: ClassVar[float] = 1e-3
+    steps: ClassVar[int] = 40
+    largest_gradient: ClassVar[float] = float("inf")  # longer ones are cut, where it over-fits
+
+    def build(self, seed: int = 0, **fields: Any) -> Detector:
+        torch.manual_seed(seed)
+        return build_detector(self.name, **{**self.fields, **fields})
+
+    def train_once(self, model: Detector, *, empty: bool = False) -> dict[str, Tensor]:
+        images, targets = pair()
+        torch.manual_seed(7)  # some draw the boxes or noise they learn from
+        losses: dict[str, Tensor] = model.train()(images, [target()] * 2 if empty else targets)
+        sum(losses.values(), torch.zeros(())).backward()
+        return losses
+
+    def test_it_is_registered(self) -> None:
+        assert self.name in detector_names()
+        assert detector_version(self.name) >= 1
+
+    def test_parameter_count(self) -> None:
+        whole = build_detector(self.name)
+        assert sum(weights.numel() for weights in whole.parameters()) == self.parameters
+
+    def test_losses_are_finite_scalars_and_gradient_reaches_the_parameters(self) -> None:
+        model = self.build()
+        losses = self.train_once(model)
+        assert set(losses) == self.losses
+        assert all(loss.ndim == 0 and torch.isfinite(loss) for loss in losses.values())
+        assert all(loss > 0 for loss in losses.values())
+        for name, weights in model.named_parameters():
+            assert weights.grad is not None, name
+            assert torch.isfinite(weights.grad).all(), name
+            if weights.ndim > 1 and not any(part in name for part in self.idle):
+                assert weights.grad.abs().max() > 0, name
+
+    def test_images_without_a_mass_teach(self) -> None:
+        model = self.build()
+        losses = self.train_once(model, empty=True)
+        assert all(torch.isfinite(loss) for loss in losses.values())
+        assert sum(losses.values()) > 0
+        grads = [weights.grad for weights in model.parameters() if weights.grad is not None]
+        assert all(torch.isfinite(grad).all() for grad in grads)
+        assert max(grad.abs().max() for grad in grads) > 0
+
+    def test_boxes_lie_inside_their_image_best_first(self) -> None:
+        images, _ = pair()
+        model = self.build(score_threshold=0.0)
+        self.train_once(model)
+        found = model.eval()(images)
+        assert len(found) == 2
+        assert any(len(one["boxes"]) for one in found)
+        for image, one in zip(images, found, strict=True):
+            boxes, scores, labels = one["boxes"], one["scores"], one["labels"]
+            assert boxes.shape == (len(scores), 4)
+            assert (boxes.dtype, scores.dtype, labels.dtype) == (
+                torch.float32, torch.float32, torch.int64,
+            )  # fmt: skip
+            assert not boxes.requires_grad
+            assert (labels == 1).all()
+            assert (boxes[:, 2:] > boxes[:, :2]).all()
+            assert boxes.min() >= 0
+            assert (boxes[:, 2:] <= torch.tensor([image.shape[2], image.shape[1]])).all()
+            assert (scores.diff() <= 0).all()
+            assert scores.min() >= 0
+            assert scores.max() <= 1
+            assert len(boxes) <= 100
+
+    def test_thresholds_are_fields(self) -> None:
+        images, _ = pair()
+        model = self.build(score_threshold=0.0, detections=3).eval()
+        assert max(len(one["boxes"]) for one in model(images)) <= 3
+        loose = torch.cat([one["scores"] for one in self.build(score_threshold=0.0).eval()(images)])
+        threshold = min(0.99, float(loose.max()))  # some are certain before they learn
+        cut = self.build(score_threshold=threshold).eval()(images)
+        assert all((one["scores"] > threshold).all() for one in cut)
+        assert (loose <= threshold).any() or loose.min() > 0.99  # control
+
+    def test_same_seed_same_losses_other_seed_others(self) -> None:
+        one, two, other = (self.train_once(self.build(seed)) for seed in (3, 3, 4))
+        assert all(torch.equal(one[name], two[name]) for name in one)
+        assert any(not torch.equal(one[name], other[name]) for name in one)
+
+    def test_prediction_repeats_and_does_not_depend_on_the_batch(self) -> None:
+        images, _ = pair()
+        model = self.build(score_threshold=0.0)
+        self.train_once(model)
+        both, again, alone = model.eval()(images), model(images), model(images[1:])
+        assert torch.equal(both[1]["boxes"], again[1]["boxes"])
+        torch.testing.assert_close(both[1]["scores"][:5], alone[0]["scores"][:5], atol=1e-5, rtol=0)
+
+    def test_save_and_load(self, tmp_path: Path) -> None:
+        images, _ = pair()
+        model = self.build(5, score_threshold=0.0)
+        self.train_once(model)  # moves the running statistics
+        save_file(model.state_dict(), tmp_path / "weights.safetensors")
+        again = self.build(6, score_threshold=0.0)
+        again.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+        for one, two in zip(model.eval()(images), again.eval()(images), strict=True):
+            assert torch.equal(one["boxes"], two["boxes"])
+            assert torch.equal(one["scores"], two["scores"])
+
+    @pytest.mark.parametrize("aspect", ["stretch", "letterbox"])
+    def test_both_aspects(self, aspect: str) -> None:
+        model = self.build(aspect=aspect)
+        assert all(torch.isfinite(loss) for loss in self.train_once(model).values())
+        assert len(model.eval()(pair()[0])) == 2
+
+    def test_unusable_images_and_targets_are_refused_by_index(self) -> None:
+        images, targets = pair()
+        model = self.build().train()
+        spoilt = [images[0], images[1].clone()]
+        spoilt[1][0, 3, 4] = float("nan")
+        with pytest.raises(DataError, match="image 1 has values from nan to nan"):
+            model(spoilt, targets)
+        with pytest.raises(DataError, match=r"image 0 is \(3, 60, 80\): a detector takes grey"):
+            model([images[0].expand(3, -1, -1), images[1]], targets)
+        with pytest.raises(DataError, match=r"box \(10.0, 10.0, 10.0, 20.0\) of image 1"):
+            model(images, [targets[0], target((10, 10, 10, 20))])
+        with pytest.raises(DataError, match="image 1 has values"):
+            model.eval()(spoilt)
+
+    def test_fields_are_refused_by_name(self) -> None:
+        with pytest.raises(SpecError, match=f"'{self.name}' has no field sise: it has size, "):
+            self.build(sise=3)
+        with pytest.raises(SpecError, match="aspect: Input should be 'stretch' or 'letterbox'"):
+            self.build(aspect="squash")
+        with pytest.raises(SpecError, match="score_threshold: Input should be less than 1"):
+            self.build(score_threshold=1.0)
+        with pytest.raises(SpecError, match="too small for this detector"):
+            self.build(size=32)
+
+    @pytest.mark.slow
+    def test_it_overfits_two_images(self) -> None:
+        self.overfit()
+
+    def overfit(self) -> None:
+        images, targets = pair()
+        model = self.build().train()
+        optimiser = torch.optim.Adam(model.parameters(), lr=self.rate)
+        for _ in range(self.steps):
+            losses = model(images, targets)
+            optimiser.zero_grad()
+            sum(losses.values()).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), self.largest_gradient)
+            optimiser.step()
+        for one, truth in zip(model.eval()(images), targets, strict=True):
+            assert len(one["boxes"])
+            assert box_iou(one["boxes"][:1], truth["boxes"]).item() > 0.5
+            assert one["scores"][0] > 0.3

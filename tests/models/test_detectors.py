@@ -1,0 +1,282 @@
+"""Every detector through the base tester, and what is special to each."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any, ClassVar
+from urllib.error import URLError
+
+import pytest
+import torch
+from detector_tester import DetectorTester, pair, target
+from torch import Tensor
+from torchvision.models.detection.ssd import SSD
+
+from mammostudy.errors import DataError, SpecError
+from mammostudy.models import build_detector, detector_names, detector_version
+from mammostudy.models.detectors import registry
+
+SIDES = (0.05, 0.09, 0.2)
+SSD_LOSSES = {"bbox_regression", "classification"}
+
+
+class SsdTester(DetectorTester):
+    losses = SSD_LOSSES
+
+    def gradient(self, *, negatives: bool, empty: bool) -> tuple[float, float]:
+        """Total loss and largest gradient."""
+        model = self.build(negatives_on_empty=negatives)
+        losses = self.train_once(model, empty=empty)
+        largest = max(float(weights.grad.abs().max()) for weights in model.parameters())
+        return float(sum(losses.values()).detach()), largest
+
+    def test_without_the_mend_an_empty_image_teaches_nothing(self) -> None:
+        """torchvision's own behaviour, and control of the mend."""
+        assert self.gradient(negatives=False, empty=True) == (0.0, 0.0)
+        loss, gradient = self.gradient(negatives=True, empty=True)
+        assert loss > 0
+        assert gradient > 0
+
+    def test_the_mend_leaves_images_with_a_mass_alone(self) -> None:
+        assert self.gradient(negatives=True, empty=False) == self.gradient(
+            negatives=False, empty=False
+        )
+
+    def test_cohort_boxes_fit_and_change_the_match(self) -> None:
+        plain, fitted = self.build(), self.build(anchors="cohort", box_sides=SIDES)
+        scales = fitted.network.anchor_generator.scales
+        assert scales != plain.network.anchor_generator.scales
+        assert len(scales) == len(plain.network.anchor_generator.scales)
+        assert sum(p.numel() for p in plain.parameters()) == sum(
+            p.numel() for p in fitted.parameters()
+        )
+        assert all(torch.isfinite(loss) for loss in self.train_once(fitted).values())
+        with pytest.raises(SpecError, match="needs box_sides"):
+            self.build(anchors="cohort")
+
+
+class TestSsdLight(SsdTester):
+    name = "ssd-light"
+    fields: ClassVar = {"size": 96, "width": 8}
+    parameters = 2_775_944
+    idle = ("stages.2", "stages.3", "head")
+    steps = 60
+
+    def test_it_overfits_two_images(self) -> None:  # not slow
+        self.overfit()
+
+    def test_width_is_a_field(self) -> None:
+        counts = [
+            sum(p.numel() for p in build_detector("ssd-light", width=w).parameters())
+            for w in (8, 16)
+        ]
+        assert counts[0] < counts[1] < self.parameters
+        with pytest.raises(SpecError, match="width: Input should be a multiple of 2"):
+            self.build(width=9)
+
+    def test_a_batch_too_small_for_batch_norm(self) -> None:
+        images, targets = pair()
+        with pytest.raises(SpecError, match="a batch of 1 at size 64 leaves batch norm"):
+            self.build(size=64).train()(images[:1], targets[:1])
+        self.build(size=96).train()(images[:1], targets[:1])  # control
+
+
+class TestSsdlite(SsdTester):
+    name = "ssdlite-mobilenetv3"
+    fields: ClassVar = {"size": 96}
+    parameters = 2_206_520
+    idle = ("extra", "head", "features.1")
+    rate = 2e-3
+    steps = 120
+
+    def test_default_scales_are_torchvisions(self) -> None:
+        scales = self.build().network.anchor_generator.scales
+        assert scales == pytest.approx([0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0])
+
+
+@pytest.mark.slow
+class TestSsd300(SsdTester):
+    name = "ssd300-vgg16"
+    parameters = 23_745_908
+    idle = ("extra", "head")
+    rate = 1e-4
+    steps = 40
+
+    def test_it_is_torchvisions(self) -> None:
+        from torchvision.models.detection import ssd300_vgg16
+
+        theirs = ssd300_vgg16(weights=None, weights_backbone=None, num_classes=2)
+        ours = self.build().network
+        shapes = {name: each.shape for name, each in theirs.state_dict().items()}
+        assert {name: each.shape for name, each in ours.state_dict().items()} == shapes
+        assert ours.anchor_generator.scales == theirs.anchor_generator.scales
+        assert ours.anchor_generator.steps == theirs.anchor_generator.steps
+        ours.load_state_dict(theirs.state_dict())
+        squares = [torch.rand(3, 300, 300)]
+        theirs.transform.image_mean, theirs.transform.image_std = [0.449] * 3, [0.226] * 3
+        one, two = ours.eval()(squares)[0], theirs.eval()(squares)[0]
+        assert torch.equal(one["boxes"][:100], two["boxes"][:100])
+        assert torch.equal(one["scores"][:100], two["scores"][:100])
+
+    def test_batch_norm_is_a_field(self) -> None:
+        names = [name for name, _ in self.build(batch_norm=True).named_buffers()]
+        assert any("running_mean" in name for name in names)
+
+    def test_another_size(self) -> None:
+        model = self.build(size=320)
+        assert all(torch.isfinite(loss) for loss in self.train_once(model).values())
+
+
+class PyramidTester(DetectorTester):
+    fields: ClassVar = {"size": 64, "trunk": "resnet18"}
+    rate = 1e-4
+    steps = 40
+
+    def test_trunks_by_name(self) -> None:
+        with pytest.raises(SpecError, match="trunk: Input should be 'resnet18', 'resnet34'"):
+            self.build(trunk="resnet19")
+
+
+class TestFasterRcnn(PyramidTester):
+    name = "faster-rcnn"
+    parameters = 41_352_281
+    losses: ClassVar = {"loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"}
+
+    def test_cohort_anchors(self) -> None:
+        sizes = self.build(anchors="cohort", box_sides=SIDES).network.rpn.anchor_generator.sizes
+        assert len(sizes) == 5
+        assert sizes[0] == (7,)  # 1.8 strides of 4 pixels
+        assert self.build().network.rpn.anchor_generator.sizes[0] == (32,)
+
+
+class TestRetinanet(PyramidTester):
+    name = "retinanet"
+    parameters = 32_201_069
+    losses: ClassVar = {"classification", "bbox_regression"}
+
+    def test_cohort_anchors(self) -> None:
+        model = self.build(anchors="cohort", box_sides=SIDES)
+        assert [len(level) for level in model.network.anchor_generator.sizes] == [3] * 5
+        assert all(torch.isfinite(loss) for loss in self.train_once(model).values())
+
+
+class TestFcos(PyramidTester):
+    name = "fcos"
+    parameters = 32_115_270
+    losses: ClassVar = {"classification", "bbox_regression", "bbox_ctrness"}
+
+    def test_it_has_no_anchors(self) -> None:
+        with pytest.raises(SpecError, match="has no field anchors"):
+            self.build(anchors="cohort")
+
+
+class TestRtDetr(DetectorTester):
+    name = "rt-detr"
+    fields: ClassVar = {"size": 64, "width": 32, "queries": 20, "decoder_layers": 2}
+    parameters = 20_083_028
+    losses: ClassVar = {"classification", "bbox_l1", "bbox_giou"}
+    idle = ("bbox_embed", "enc_bbox_head")  # their last layers start at zero
+    rate = 1e-3
+    steps = 130
+    largest_gradient = 0.1
+
+    @pytest.fixture(autouse=True)
+    def library(self) -> None:
+        pytest.importorskip("transformers", reason="rt-detr needs the extra 'detr'")
+
+    def test_sizes_and_queries_that_do_not_fit(self) -> None:
+        with pytest.raises(SpecError, match="size = 80: detector 'rt-detr' needs a multiple of 32"):
+            self.build(size=80)
+        with pytest.raises(SpecError, match="queries = 100: size 64 has only 84 places"):
+            self.build(queries=100)
+
+    def test_the_library_is_optional(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from mammostudy.models.detectors import rt_detr
+
+        monkeypatch.setattr(rt_detr, "find_spec", lambda _: None)
+        with pytest.raises(SpecError, match=r"pip install 'mammostudy\[detr\]'"):
+            self.build()
+
+
+def test_every_registered_detector_has_a_tester() -> None:
+    def leaves(tester: type[DetectorTester]) -> set[type[DetectorTester]]:
+        below = tester.__subclasses__()
+        return set().union(*(leaves(each) for each in below)) if below else {tester}
+
+    assert {tester.name for tester in leaves(DetectorTester)} == set(detector_names())
+
+
+@pytest.mark.parametrize("use", [build_detector, detector_version])
+def test_unknown_names_are_refused_with_the_known_ones(use: Any) -> None:
+    with pytest.raises(SpecError, match="'ssd' is unknown: use one of faster-rcnn, fcos, "):
+        use("ssd")
+
+
+def test_the_names_cost_no_heavy_import() -> None:
+    code = (
+        "import sys; from mammostudy.models import detector_names;"
+        "detector_names(); print({'torch', 'torchvision', 'transformers'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+NETS = (
+    ("ssdlite-mobilenetv3", {}),
+    ("ssd300-vgg16", {}),
+    ("ssd300-vgg16", {"batch_norm": True}),
+    ("retinanet", {"trunk": "resnet18"}),
+)
+
+
+@pytest.mark.parametrize(("name", "fields"), NETS)
+def test_weights_without_a_network_say_so(
+    name: str, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        msg = "Name or service not known"
+        raise URLError(msg)
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_network)
+    with pytest.raises(DataError, match=r"weights = 'imagenet': .* not known.* weights = 'none'"):
+        build_detector(name, weights="imagenet", **fields)
+    build_detector(name, **fields)  # control: from scratch nothing is asked of the network
+
+
+def test_what_a_mixed_batch_costs() -> None:
+    """An empty image counts as one with the batch's mean number of positives."""
+    model = build_detector("ssd-light", size=96, width=8)
+    anchors = [torch.tensor([[0.0, 0, 10, 10]] * 2 + [[20, 20, 40, 40]] * 18)] * 2
+    matched = [torch.tensor([0] * 2 + [-1] * 18), torch.full((20,), -1)]  # 2 positives, and none
+    heads = {"cls_logits": torch.zeros(2, 20, 2), "bbox_regression": torch.zeros(2, 20, 4)}
+    targets = [target((0, 0, 10, 10)), target()]
+    ours = model.network.compute_loss(targets, heads, anchors, matched)
+    theirs = SSD.compute_loss(model.network, targets, heads, anchors, matched)
+    log2 = 0.6931472
+    assert float(theirs["classification"]) == pytest.approx((2 + 6) * log2 / 2)
+    assert float(ours["classification"]) == pytest.approx((2 + 6 + 6) * log2 / (2 + 2))
+    assert torch.equal(ours["bbox_regression"], theirs["bbox_regression"])
+
+
+def test_the_hardest_negatives_are_the_ones_mined() -> None:
+    from mammostudy.models.detectors.ssd import _hardest
+
+    logits = torch.zeros(1, 5, 2)
+    logits[0, :, 1] = torch.tensor([-3.0, 2.0, -1.0, 4.0, 0.0])  # for mass
+    expected = sum(float(torch.nn.functional.softplus(torch.tensor(v))) for v in (4.0, 2.0, 0.0))
+    assert float(_hardest(logits, 3)) == pytest.approx(expected)
+    assert _hardest(logits, 99).isfinite()  # no more than there are
+
+
+def test_the_registry_hands_out_one_function_a_name() -> None:
+    assert len(set(registry._BUILDERS.values())) == len(registry._BUILDERS)
+
+
+def test_grey_reaches_all_three_channels() -> None:
+    model = build_detector("ssd-light", size=64, width=8).eval()
+    seen: list[Tensor] = []
+    model.network.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs[0]))
+    model([torch.rand(1, 64, 64)])
+    assert seen[0].shape == (3, 64, 64)
+    assert torch.equal(seen[0][0], seen[0][2])

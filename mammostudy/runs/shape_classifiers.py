@@ -173,6 +173,7 @@ class Network:
         numbers = task.numbers(cases)
         counts = np.bincount(numbers, minlength=len(spec.classes))
         settings = spec.training
+        checkpoint = store_root() / "checkpoints" / f"{key}.pt"
         fitted = fit_shapes(
             self.model,
             self.inputs(spec.input.source, cases),
@@ -190,11 +191,12 @@ class Network:
             binary=spec.classifier != "grey-cnn",
             seed=spec.seed,
             validate=self._validation(),
-            checkpoint=store_root() / "checkpoints" / f"{key}.pt",
+            checkpoint=checkpoint,
             label=f"{spec.cohort} {spec.variant} {spec.classifier} fold {spec.split.fold}",
             progress=progress,
         )
         write_atomically(weights_path(key), lambda partial: save_model(self.model, str(partial)))
+        checkpoint.unlink(missing_ok=True)
         return fitted
 
     def _validation(self) -> Any:

@@ -13,6 +13,7 @@ from mammostudy.runs.spec import KeyedSpec, RunSpec, SplitSpec, _Frozen
 
 VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
 NETWORKS: Final = ("cnn", "resnet", "grey-cnn")
+ON_MASKS: Final = ("cnn", "resnet")
 ON_FEATURES: Final = ("svm", "random-forest", "gradient-boosting")
 UNTRAINED: Final = ("majority", "chance")
 TOOLS: Final = ("circle", "ellipse", "polygon")
@@ -118,6 +119,9 @@ class ShapeSpec(KeyedSpec):
         asked = {self.input.source, *self.evaluation.sources}
         if "segmenter" in asked and not self.segmenter:
             msg = "segmenter: masks of a segmenter are asked for, but no run of one is named"
+            raise ValueError(msg)
+        if self.evaluation.explain and self.classifier not in ON_MASKS:
+            msg = "evaluation.explain needs a network on masks (cnn or resnet)"
             raise ValueError(msg)
         return self
 

@@ -103,6 +103,7 @@ def run_shape(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> ShapeRe
     Rows: part, case, patient, site, source, tool, missed, label, predicted, and ``logit_<class>``.
     A case whose mask is empty is ``missed``: its prediction is ``none``, which is wrong
     everywhere, and its logits are those of the training shares, as nothing else is known of it.
+    So is a case of which a network that diverged says nothing.
 
     ``arrays.npz`` of an explaining run: see :mod:`mammostudy.runs.shape_explanations`.
 
@@ -118,7 +119,7 @@ def run_shape(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> ShapeRe
     temperature = _temperature(rows, spec)
     content = _content(task, classifier.fitted, temperature, time.monotonic() - started)
     arrays = None
-    if spec.evaluation.explain:
+    if spec.evaluation.explain and content["status"] == "completed":
         from mammostudy.runs.shape_explanations import explanations
 
         arrays = explanations(task, classifier, rows, temperature)
@@ -137,6 +138,8 @@ def _rows(task: Task, classifier: Classifier, source: str) -> pd.DataFrame:
         seen = [case for case in cases if not missed[case]]
         logits = np.tile(np.log(task.shares()), (len(cases), 1))
         logits[[not missed[case] for case in cases]] = classifier.logits(source, seen)
+        lost = ~np.isfinite(logits).all(axis=1)  # of a network that diverged
+        logits[lost] = np.log(task.shares())
         rows = task.rows.loc[cases]
         table = pd.DataFrame(
             {
@@ -146,12 +149,12 @@ def _rows(task: Task, classifier: Classifier, source: str) -> pd.DataFrame:
                 "site": rows["site"].to_numpy(str),
                 "source": source,
                 "tool": rows["tool"].to_numpy(str) if "tool" in rows else "",
-                "missed": [missed[case] for case in cases],
+                "missed": np.array([missed[case] for case in cases], dtype=np.bool_),
                 "label": rows["label"].to_numpy(str),
                 "predicted": classifier.decide(logits),
             }
         )
-        table.loc[table["missed"], "predicted"] = NO_CLASS
+        table.loc[table["missed"] | lost, "predicted"] = NO_CLASS
         for k, name in enumerate(spec.classes):
             table[f"logit_{name}"] = logits[:, k]
         tables.append(table)

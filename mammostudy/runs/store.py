@@ -299,8 +299,10 @@ def read_record(folder: Path) -> AnyRecord:
     if absent := sorted(_FIELDS - set(content)):
         raise _damaged(path, ValueError(f"without {', '.join(absent)}"))
     kind = content["spec"].get("kind", SEGMENTATION) if isinstance(content["spec"], dict) else None
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise _damaged(path, ValueError(f"a run of kind {kind!r} is unknown"))
+    if _KINDS[kind] is ShapeRecord and not isinstance(content.get("temperature"), int | float):
+        raise _damaged(path, ValueError("without temperature"))
     return _KINDS[kind](folder, content)
 
 

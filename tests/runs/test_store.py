@@ -16,15 +16,18 @@ from numpy.typing import NDArray
 from mammostudy.errors import DataError
 from mammostudy.paths import results_root
 from mammostudy.runs import store
+from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import (
     Record,
+    ShapeRecord,
     find_record,
     has_converged,
     local_records,
     read_record,
     records,
     write_record,
+    write_shape_record,
 )
 
 MANIFEST = "0123456789abcdef"
@@ -209,3 +212,114 @@ def test_weights_lie_in_the_local_store_only() -> None:
     path = store.weights_path("k")
     assert path.name == "k.safetensors"
     assert not path.is_relative_to(results_root())
+
+
+SHAPE = ShapeSpec(cohort="c", classes=("irregular", "round"))
+SHAPE_CASES = pd.DataFrame(
+    {
+        "part": ["validation", "test", "test"], "case": ["001", "b", "NA"],
+        "patient": ["7", "08", "null"], "site": "one", "source": "truth",
+        "tool": ["circle", "polygon", "ellipse"], "missed": [False, False, True],
+        "label": ["round", "irregular", "round"], "predicted": ["round", "round", "none"],
+        "logit_irregular": [0.25, 1 / 3, -0.5], "logit_round": [1.5, 2.0, -1.25],
+    }
+)  # fmt: skip
+ARRAYS = {"embedding": np.arange(6, dtype=np.float16).reshape(3, 2), "names": np.array(["a", "ü"])}
+
+
+def shape_content(**changes: Any) -> dict[str, Any]:
+    kept = {
+        "spec": SHAPE.model_dump(mode="json"),
+        "key": SHAPE.key(MANIFEST),
+        "recipe_key": SHAPE.recipe_key(),
+        "temperature": 1.25,
+        "classes_trained": {"irregular": 3, "round": 4},
+    }
+    return {**content(), **kept, **changes}
+
+
+def test_shape_records_come_back_as_they_were() -> None:
+    record = write_shape_record(shape_content(), SHAPE_CASES, ARRAYS)
+    assert isinstance(read_record(record.folder), ShapeRecord)
+    assert record.folder == local_records() / "c" / SHAPE.key(MANIFEST)
+    assert (record.spec, record.key, record.temperature) == (SHAPE, SHAPE.key(MANIFEST), 1.25)
+    pd.testing.assert_frame_equal(record.cases, SHAPE_CASES, rtol=1e-4)
+    assert record.cases["missed"].dtype == bool
+    logits = SHAPE_CASES[["logit_irregular", "logit_round"]].to_numpy()
+    np.testing.assert_allclose(record.logits(), logits, rtol=1e-4)
+    np.testing.assert_allclose(record.logits(record.cases.iloc[1:]), logits[1:], rtol=1e-4)
+    stored = record.arrays()
+    assert set(stored) == set(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert stored[name].dtype == array.dtype
+        assert np.array_equal(stored[name], array)
+
+
+def test_logits_follow_the_classes_of_the_spec() -> None:
+    turned = SHAPE.changed(classes=("round", "irregular"))
+    record = write_shape_record(shape_content(spec=turned.model_dump(mode="json")), SHAPE_CASES)
+    assert record.logits()[0].tolist() == [1.5, 0.25]
+
+
+def test_a_shape_run_without_explanation_has_no_arrays() -> None:
+    record = write_shape_record(shape_content(), SHAPE_CASES)
+    assert sorted(path.name for path in record.folder.iterdir()) == ["cases.csv", "record.json"]
+    with pytest.raises(DataError, match=r"arrays\.npz: not a readable record"):
+        record.arrays()
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK", None])
+def test_damaged_arrays_are_one_clear_error(damage: bytes | None) -> None:
+    record = write_shape_record(shape_content(), SHAPE_CASES, ARRAYS)
+    path = record.folder / "arrays.npz"
+    path.write_bytes(path.read_bytes()[:60] if damage is None else damage)
+    with pytest.raises(DataError, match=r"arrays\.npz: not a readable record"):
+        record.arrays()
+
+
+def test_both_kinds_stand_side_by_side_and_are_found() -> None:
+    written()
+    write_shape_record(shape_content(), SHAPE_CASES)
+    assert {type(record) for record in records("c")} == {Record, ShapeRecord}
+    for manifest in (MANIFEST, None):
+        shape, mask = find_record(SHAPE, manifest), find_record(SPEC, manifest)
+        assert isinstance(shape, ShapeRecord)
+        assert isinstance(mask, Record)
+    assert find_record(SHAPE.changed(seed=1), MANIFEST) is None
+
+
+@pytest.mark.parametrize("kind", ["subtype", "", None, 1, [], {}])
+def test_an_unknown_kind_of_run_is_refused(kind: object) -> None:
+    record = write_shape_record(shape_content(), SHAPE_CASES)
+    told = {**record.content, "spec": {**record.content["spec"], "kind": kind}}
+    (record.folder / "record.json").write_text(json.dumps(told))
+    with pytest.raises(
+        DataError, match=r"record\.json: not a readable record \(a run of kind .*unk"
+    ):
+        read_record(record.folder)
+
+
+def test_a_record_of_before_there_were_kinds_is_a_segmentation() -> None:
+    record = written()
+    assert "kind" not in record.content["spec"]
+    assert isinstance(read_record(record.folder), Record)
+
+
+@pytest.mark.parametrize("temperature", [None, "warm", ...])
+def test_a_shape_record_without_a_temperature_is_refused(temperature: object) -> None:
+    record = write_shape_record(shape_content(), SHAPE_CASES)
+    told = {**record.content, "temperature": temperature}
+    if temperature is ...:
+        told.pop("temperature")
+    (record.folder / "record.json").write_text(json.dumps(told))
+    with pytest.raises(DataError, match=r"record\.json: not a readable record \(without temper"):
+        read_record(record.folder)
+
+
+def test_shape_runs_converge_by_their_own_metric() -> None:
+    rows = [
+        {"iteration": float(i), "validation_macro_recall": r, "validation_dice": i / 9}
+        for i, r in enumerate((0.2, 0.5, 0.8, 0.8, 0.8, 0.8), start=1)
+    ]
+    assert has_converged(rows, "validation_macro_recall")
+    assert not has_converged(rows)  # control: the other column still rises

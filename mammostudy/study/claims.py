@@ -119,8 +119,12 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
         if unknown := sorted(str(row) for row in rows - known):
             msg = f"{path}: claim {name}: no row {unknown[0]!r}; known rows: {sorted(known)}"
             raise SpecError(msg)
-        if (len(rows) == 2) + claim.about_shapes + (claim.unknown is not None) != 1:
-            msg = f"{path}: claim {name}: give rows a and b, or the reason in `unknown`, not both"
+        ways = (len(rows) == 2, claim.about_shapes, claim.unknown is not None)
+        if sum(ways) != 1 or (rows and not ways[0]):
+            msg = (
+                f"{path}: claim {name}: give rows a and b, or the reason in `unknown`, not both; "
+                "a metric of shapes takes neither"
+            )
             raise SpecError(msg)
         if (claim.metric == shape_claims.ACCURACY) != (claim.target is not None):
             msg = f"{path}: claim {name}: metric accuracy needs a target, and no other takes one"

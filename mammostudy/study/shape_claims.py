@@ -10,7 +10,7 @@ import numpy as np
 from mammostudy.evaluation.statistics import PairedTest, paired_test
 from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.store import ShapeRecord
-from mammostudy.study import recipes, shape_recipes, shape_tables, subtypes, words
+from mammostudy.study import recipes, shape_recipes, shape_tables, subtype_people, subtypes, words
 
 VERSION: Final = 1
 """Recipe version: raised by hand whenever a change here moves a number or a verdict."""
@@ -19,6 +19,10 @@ LUMINAL: Final = "luminal-share"
 NO_SUBTYPE: Final = (
     "no mass of this cohort comes with a subtype; the published table and a second-hand one are "
     "read on the page of subtype tables"
+)
+NO_GROUPS: Final = (
+    "the shape classifier has not been run on this cohort and preset, or there are not two groups "
+    "of patients to compare"
 )
 
 
@@ -112,9 +116,11 @@ def luminal(cohort: str, preset: str) -> Measured:
     """Compare luminal with other patients: the share predicted irregular or lobular."""
     if recipes.cohort_title(cohort).startswith("CDD-CESM"):
         return Measured(reason=NO_SUBTYPE)
+    if subtype_people.subtypes_of(cohort).empty:
+        return Measured(reason=NO_SUBTYPE)
     found = subtypes.luminal_difference(cohort, preset)
     if found is None:
-        return Measured(reason=NO_SUBTYPE)
+        return Measured(reason=NO_GROUPS)
     names = PairedTest.__dataclass_fields__
     values = {name: found[name] for name in names if name in found}
     test = PairedTest(**{"p_wilcoxon": float("nan"), **values})

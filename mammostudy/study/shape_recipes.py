@@ -150,6 +150,7 @@ def shape_folds(
         folds: how many of the five; default those of the preset (all but in ``smoke``).
         changes: as for :func:`shape_recipe`.
     """
+    preset(preset_name)
     if not classes_of(cohort):
         return []
     return [
@@ -170,6 +171,7 @@ def alternatives(cohort: str, preset_name: str) -> Named:
 
     Networks get fewer folds in small presets; the CNN on pixels is left out where there are none.
     """
+    preset(preset_name)
     named = {}
     for row, classifier in ALTERNATIVES.items():
         folds = min(_FEWER[preset_name], _FOLDS[preset_name]) if classifier in NETWORKS else None
@@ -182,6 +184,7 @@ def alternatives(cohort: str, preset_name: str) -> Named:
 
 def ablations(cohort: str, preset_name: str) -> Named:
     """Return the paper's classifier with one field changed each."""
+    preset(preset_name)
     folds = _FEWER[preset_name]
     chosen = dict(list(ABLATIONS.items())[-4:-3]) if preset_name == "smoke" else ABLATIONS
     return {

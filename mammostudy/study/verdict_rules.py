@@ -55,6 +55,8 @@ def verdict_of_target(test: PairedTest, p: float, target: float, margin: float) 
         return "contradicted", f"the interval excludes {least}"
     if test.low > -margin and p < LEVEL:
         return "supported", f"the interval lies above {least}"
+    if test.low > -margin:
+        return "undecided", f"the interval lies above {least}, but p is {words.p_value(p)}"
     return "undecided", f"the interval holds {least}"
 
 

@@ -7,7 +7,7 @@ import pytest
 from mammostudy.errors import SpecError
 from mammostudy.evaluation.statistics import PairedTest
 from mammostudy.runs.store import write_record
-from mammostudy.study import claims, tables, verdicts
+from mammostudy.study import claims, shape_claims, tables, verdict_rules, verdicts
 
 
 def paired(low: float, high: float, patients: int = 20, smallest: float = 0.02) -> PairedTest:
@@ -33,6 +33,40 @@ def test_verdict_rules(low, high, p, trainings, verdict, said):
     found, reason = claims.verdict_of(paired(low, high), p, 0.01, trainings)
     assert found == verdict
     assert said in reason
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "verdict", "said"),
+    [
+        (-0.04, 0.06, 0.01, "supported", "lies above 75 %"),
+        (0.02, 0.10, 0.049, "supported", "lies above 75 %"),
+        (-0.0499, 0.02, 0.01, "supported", "lies above 75 %"),
+        (-0.05, 0.02, 0.01, "undecided", "holds 75 %"),  # the end itself is not above
+        (
+            -0.04,
+            0.06,
+            0.05,
+            "undecided",
+            "above 75 %, but p is 0.050",
+        ),  # nor is the level itself below
+        (-0.04, 0.06, 0.80, "undecided", "75 %"),
+        (-0.10, 0.02, 0.01, "undecided", "holds 75 %"),
+        (-0.20, -0.05, 0.01, "undecided", "holds 75 %"),
+        (-0.20, -0.0501, 0.90, "contradicted", "excludes 75 %"),
+        (-0.30, -0.10, 0.01, "contradicted", "excludes 75 %"),
+        (-math.inf, math.inf, 1.0, "undecided", "75 %"),
+    ],
+)
+def test_verdict_rules_of_a_target(low, high, p, verdict, said):
+    found, reason = verdict_rules.verdict_of_target(paired(low, high), p, 0.8, 0.05)
+    assert found == verdict
+    assert said in reason
+
+
+def test_a_reason_is_true_where_the_interval_is_above_but_not_sure():
+    _, reason = verdict_rules.verdict_of_target(paired(-0.04, 0.06), 0.2, 0.8, 0.05)
+    assert "holds" not in reason
+    assert "0.2" in reason
 
 
 def test_the_rules_on_the_page_name_every_verdict():
@@ -130,6 +164,16 @@ def test_every_claim_of_the_study_has_a_verdict_without_any_run(fake_runs):
         ("text: t, source: s, a: dice, b: nothing", "no row 'nothing'"),
         ("text: t, source: s, a: dice, b: l1, margin: 0", "margin"),
         ("text: t, source: s, a: dice, b: l1, colour: red", "colour"),
+        ("text: t, source: s, metric: accuracy", "accuracy needs a target, and no other takes"),
+        ("text: t, source: s, metric: luminal-share, target: 0.8", "no other takes one"),
+        ("text: t, source: s, a: dice, b: l1, target: 0.8", "no other takes one"),
+        ("text: t, source: s, a: dice, b: l1, metric: accuracy, target: 0.8", "not both"),
+        ("text: t, source: s, a: dice, metric: luminal-share", "takes neither"),
+        ("text: t, source: s, metric: accuracy, target: 0.8, unknown: why", "not both"),
+        ("text: t, source: s, metric: accuracy, target: 1.2", "target"),
+        ("text: t, source: s, metric: accuracy, target: 0", "target"),
+        ("text: t, source: s, metric: kappa", "metric"),
+        ("text: t, source: s, a: dice", "give rows a and b"),
     ],
 )
 def test_a_faulty_claim_is_refused(tmp_path, fields, said):
@@ -143,6 +187,25 @@ def test_a_sound_claim_is_read(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text("claims:\n  one: {text: t, source: s, a: dice, b: l1}\n")
     assert claims.read_claims(path)["one"].margin == 0.01
+    path.write_text("claims:\n  one: {text: t, source: s, metric: accuracy, target: 0.8}\n")
+    claim = claims.read_claims(path)["one"]
+    assert claim.about_shapes
+    assert claim.compared == "shape CNN - published 0.8"
+    path.write_text("claims:\n  one: {text: t, source: s, metric: luminal-share}\n")
+    assert claims.read_claims(path)["one"].compared == "luminal - other subtypes"
+
+
+def test_claims_about_shapes_stand_in_the_table_of_claims():
+    table = claims.claims_table().set_index("metric")
+    assert table.loc["accuracy", "rows"] == "shape CNN - published 0.8"
+    assert table.loc["accuracy", "margin, points"] == "5"
+    assert table.loc["luminal-share", "rows"] == "luminal - other subtypes"
+
+
+def test_the_shape_runs_are_among_those_the_chapter_shows():
+    specs = claims.specs("cdd-cesm", "reference")
+    assert set(shape_claims.specs("cdd-cesm", "reference")) <= set(specs)
+    assert len(specs) == len(set(specs))
 
 
 def test_published_differences_are_those_of_the_tables():

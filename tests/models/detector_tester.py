@@ -42,6 +42,7 @@ class DetectorTester:
     fields: ClassVar[dict[str, Any]] = {}  # small, for the quick tests
     parameters: ClassVar[int]  # of the detector as published: without fields
     losses: ClassVar[set[str]]
+    golden: ClassVar[float]  # sum of the losses, with weights set by rule
     idle: ClassVar[tuple[str, ...]] = ()  # parts that two images may leave without a gradient
     rate: ClassVar[float] = 1e-3
     steps: ClassVar[int] = 40
@@ -143,6 +144,17 @@ class DetectorTester:
         for one, two in zip(model.eval()(images), again.eval()(images), strict=True):
             assert torch.equal(one["boxes"], two["boxes"])
             assert torch.equal(one["scores"], two["scores"])
+
+    def test_golden_number(self) -> None:
+        model = self.build()
+        with torch.no_grad():
+            for weights in model.parameters():
+                values = torch.sin(torch.arange(weights.numel(), dtype=torch.float32))
+                scale = (2 / weights[0].numel()) ** 0.5 if weights.ndim > 1 else 0.3
+                weights.copy_((scale * values + 0.5 * (weights.ndim == 1)).reshape(weights.shape))
+        total = sum(float(loss.detach()) for loss in self.train_once(model).values())
+        assert detector_version(self.name) == 1
+        assert total == pytest.approx(self.golden, rel=2e-3), "losses moved: raise VERSION"
 
     @pytest.mark.parametrize("aspect", ["stretch", "letterbox"])
     def test_both_aspects(self, aspect: str) -> None:

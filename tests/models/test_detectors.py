@@ -60,6 +60,7 @@ class TestSsdLight(SsdTester):
     name = "ssd-light"
     fields: ClassVar = {"size": 96, "width": 8}
     parameters = 2_775_944
+    golden = 8.04799
     idle = ("stages.2", "stages.3", "head")
     steps = 60
 
@@ -86,6 +87,7 @@ class TestSsdlite(SsdTester):
     name = "ssdlite-mobilenetv3"
     fields: ClassVar = {"size": 96}
     parameters = 2_206_520
+    golden = 48.634
     idle = ("extra", "head", "features.1")
     rate = 2e-3
     steps = 120
@@ -99,9 +101,10 @@ class TestSsdlite(SsdTester):
 class TestSsd300(SsdTester):
     name = "ssd300-vgg16"
     parameters = 23_745_908
+    golden = 6.20936
     idle = ("extra", "head")
     rate = 1e-4
-    steps = 40
+    steps = 15
 
     def test_it_is_torchvisions(self) -> None:
         from torchvision.models.detection import ssd300_vgg16
@@ -141,6 +144,7 @@ class PyramidTester(DetectorTester):
 class TestFasterRcnn(PyramidTester):
     name = "faster-rcnn"
     parameters = 41_352_281
+    golden = 13.0174
     losses: ClassVar = {"loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"}
 
     def test_cohort_anchors(self) -> None:
@@ -153,6 +157,7 @@ class TestFasterRcnn(PyramidTester):
 class TestRetinanet(PyramidTester):
     name = "retinanet"
     parameters = 32_201_069
+    golden = 83.2033
     losses: ClassVar = {"classification", "bbox_regression"}
 
     def test_cohort_anchors(self) -> None:
@@ -164,6 +169,7 @@ class TestRetinanet(PyramidTester):
 class TestFcos(PyramidTester):
     name = "fcos"
     parameters = 32_115_270
+    golden = 4.8573
     losses: ClassVar = {"classification", "bbox_regression", "bbox_ctrness"}
 
     def test_it_has_no_anchors(self) -> None:
@@ -175,6 +181,7 @@ class TestRtDetr(DetectorTester):
     name = "rt-detr"
     fields: ClassVar = {"size": 64, "width": 32, "queries": 20, "decoder_layers": 2}
     parameters = 20_083_028
+    golden = 157.03
     losses: ClassVar = {"classification", "bbox_l1", "bbox_giou"}
     idle = ("bbox_embed", "enc_bbox_head")  # their last layers start at zero
     rate = 1e-3

@@ -135,6 +135,17 @@ def test_unchanged_changes_nothing_and_inputs_are_left_alone() -> None:
     assert boxes["boxes"].tolist() == [[10, 20, 30, 50]]
 
 
+def test_golden_numbers() -> None:
+    image, out = augment_detection(
+        picture((30, 20, 52, 38)), target((30, 20, 52, 38)), seed=3, epoch=4, index=5
+    )
+    assert detection_augmentation.VERSION == 1
+    assert [*out["boxes"][0].tolist(), float(image.mean())] == pytest.approx(GOLDEN, rel=1e-4)
+
+
+GOLDEN = [22.8249, 19.0207, 46.9793, 38.7834, 0.25963]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("flip", 1.5), ("shift", 1.0), ("zoom", -0.1), ("contrast", 2.0), ("least_side", 0.0)],

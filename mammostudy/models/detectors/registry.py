@@ -1,10 +1,11 @@
 """Detectors by name: each is a function of a module here, which holds its ``VERSION`` too.
 
-All are under permissive licences and train from scratch without a download. The DETR family is
-here as ``rt-detr`` (the transformers library, Apache-2.0, an optional extra, made from its
-configuration alone). The YOLO family is not: Ultralytics is AGPL-3.0; the original YOLOX package
-has not been released since 2022; and libraries that bundle re-implementations train through
-command lines and folders of their own, not through a module that gives losses for a batch.
+All are under permissive licences and train from scratch without a download. Of the two families
+beside those of torchvision, DETR is here as ``rt-detr``: the transformers library (Apache-2.0, an
+optional extra) makes it from its configuration alone. YOLO is not: Ultralytics is AGPL-3.0, which
+this project cannot depend on, and libreyolo (MIT), which bundles YOLOX, documents training by a
+trainer and data folders of its own rather than by a module that gives the losses of a batch; it
+was not tried.
 """
 
 from __future__ import annotations

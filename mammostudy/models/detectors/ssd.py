@@ -207,16 +207,7 @@ def ssdlite_mobilenetv3(
     """
     check_sides(anchors, box_sides)
     check_size(size, 64)
-    published = None if weights == "none" else MobileNet_V3_Large_Weights.IMAGENET1K_V1
-    make = partial(
-        ssdlite320_mobilenet_v3_large,
-        weights=None,
-        weights_backbone=published,
-        num_classes=CLASSES,
-        progress=False,
-        norm_layer=partial(nn.BatchNorm2d, eps=1e-3, momentum=0.03 if published else LITE_MOMENTUM),
-    )
-    plain = fetch(make, weights)
+    plain = fetch(lambda: _lite(weights), weights)
     shares = [stride / size for stride in LITE_STRIDES]
     scales = None if anchors == "default" else ssd_scales(box_sides, shares)
     mean, std = GREY if weights == "none" else IMAGENET
@@ -235,3 +226,16 @@ def ssdlite_mobilenetv3(
         topk_candidates=300,
     )
     return Detector(network, size, aspect)
+
+
+def _lite(weights: Weights) -> nn.Module:
+    """torchvision's own SSDlite, for its trunk and head."""
+    published = None if weights == "none" else MobileNet_V3_Large_Weights.IMAGENET1K_V1
+    model: nn.Module = ssdlite320_mobilenet_v3_large(
+        weights=None,
+        weights_backbone=published,
+        num_classes=CLASSES,
+        progress=False,
+        norm_layer=partial(nn.BatchNorm2d, eps=1e-3, momentum=0.03 if published else LITE_MOMENTUM),
+    )
+    return model

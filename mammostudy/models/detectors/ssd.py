@@ -229,7 +229,7 @@ def ssdlite_mobilenetv3(
 
 
 def _lite(weights: Weights) -> nn.Module:
-    """torchvision's own SSDlite, for its trunk and head."""
+    """The library's own SSDlite, for its trunk and head."""
     published = None if weights == "none" else MobileNet_V3_Large_Weights.IMAGENET1K_V1
     model: nn.Module = ssdlite320_mobilenet_v3_large(
         weights=None,

@@ -16,6 +16,7 @@ from mammostudy.paths import data_root, project_root, results_root
 EXTRAS: Final = {
     "book": ("jupyter-book", "papermill", "ipykernel"),
     "dicom": ("python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg"),
+    "detr": ("transformers",),
     "test": ("pytest", "mypy", "ruff", "monai", "torchmetrics", "hypothesis"),
 }
 CORE: Final = (

@@ -59,7 +59,7 @@ def reading(
         *(_calibrated(calibration, temperatures, model) for model in NAMES),
         *(_brier(calibration, model) for model in NAMES),
     ]
-    return words.paragraph(said)
+    return words.bullets(said)
 
 
 def _averages(areas: pd.DataFrame, curve: str) -> str:

@@ -211,7 +211,7 @@ def meaning(rows: Rows, summary: pd.DataFrame, tests: pd.DataFrame, classes: Seq
             f"({words.count(int(hard['masks']), 'mask')} of "
             f"{words.count(int(hard['patients']), 'patient')})."
         )
-    return words.paragraph(said)
+    return words.bullets(said)
 
 
 def _two_scores(summary: pd.DataFrame) -> str:

@@ -139,7 +139,7 @@ def reading(
     said = [_association(name, each) for name, each in found.items()]
     said += [_difference(name, each) for name, each in differences.items()]
     said += [fractions_note(fractions), _together(found)]
-    return words.paragraph(said)
+    return words.bullets(said)
 
 
 def _association(name: str, each: Association) -> str:

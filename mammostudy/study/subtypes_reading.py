@@ -207,7 +207,7 @@ def reading(
     said += [_predicted(name, each, nulls) for name, each in found.items() if name != TRUE]
     said += [errors_note(found, passed)]
     said += [_luminal(name, each) for name, each in differences.items() if name != TRUE]
-    return words.paragraph(said)
+    return words.bullets(said)
 
 
 def _truth(found: Mapping[str, Association], cohort: str) -> str:

@@ -43,6 +43,11 @@ def paragraph(sentences: Sequence[str]) -> str:
     return "\n".join(sentence for sentence in sentences if sentence)
 
 
+def bullets(sentences: Sequence[str]) -> str:
+    """Set sentences as a list, leaving out empty ones."""
+    return "\n".join(f"- {sentence}" for sentence in sentences if sentence)
+
+
 def not_run(names: Sequence[str]) -> str:
     """Say which rows have runs without a record; nothing where all were run."""
     if not names:

@@ -464,7 +464,7 @@ def test_without_records_nothing_fails(classes):
 
 
 @pytest.mark.slow
-def test_page_runs_from_nothing_to_its_figures(tmp_path):
+def test_page_runs_from_nothing_to_its_figures(tmp_path, small_phantoms):
     papermill = pytest.importorskip("papermill")
     done = papermill.execute_notebook(
         project_root() / "book" / "chapters" / "roc.ipynb",

@@ -313,7 +313,7 @@ def test_titles_are_known():
 
 
 @pytest.mark.slow
-def test_page_runs_from_nothing_to_its_figures(tmp_path):
+def test_page_runs_from_nothing_to_its_figures(tmp_path, small_phantoms):
     papermill = pytest.importorskip("papermill")
     done = papermill.execute_notebook(
         project_root() / "book" / "chapters" / "shapes.ipynb",

@@ -17,9 +17,10 @@ from mammostudy.errors import DataError, SpecError
 from mammostudy.paths import store_root
 from mammostudy.runs import execute as module
 from mammostudy.runs.evaluate import COLUMNS
-from mammostudy.runs.execute import ensure, label_of, missing
+from mammostudy.runs.execute import ensure, missing
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record, local_records, weights_path
+from mammostudy.runs.train import label_of
 from mammostudy.study.recipes import baselines
 from mammostudy.training import fit as loop
 from mammostudy.training import losses

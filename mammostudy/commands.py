@@ -19,18 +19,7 @@ from mammostudy.doctor import Finding
 from mammostudy.errors import DataError, SpecError
 from mammostudy.paths import results_root, store_root
 from mammostudy.runs.store import Spec
-
-CHAPTERS = (
-    "data",
-    "cropping",
-    "losses",
-    "postprocessing",
-    "failures",
-    "shapes",
-    "roc",
-    "subtypes",
-    "claims",
-)
+from mammostudy.study.chapters import CHAPTERS
 
 
 def run_chapters(

@@ -9,17 +9,16 @@ have no bias.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from mammostudy.errors import SpecError
+from mammostudy.models.mask_classifier import EMBEDDING, SIDE, MaskClassifier
 
 VERSION = 1
 """Recipe version: raised by hand when the numbers that leave :class:`ShapeCNN` change."""
-SIDE = 64
-EMBEDDING = 128
+__all__ = ["EMBEDDING", "SIDE", "ShapeCNN"]
 
 
-class ShapeCNN(nn.Module):
+class ShapeCNN(MaskClassifier):
     """Shape classifier of masks as published: 767,684 parameters with four classes.
 
     Feature maps: 64 x 64 x 64, pooled to 16; 16 x 16 x 128, pooled to 4; 1 x 1 x 256 (4 divides
@@ -36,11 +35,10 @@ class ShapeCNN(nn.Module):
         SpecError: fewer than two classes.
     """
 
+    title = "shape CNN"
+
     def __init__(self, classes: int = 4) -> None:
-        super().__init__()
-        if classes < 2:
-            msg = f"classes = {classes}: the shape CNN needs two or more"
-            raise SpecError(msg)
+        super().__init__(classes)
         self.features = nn.Sequential(
             nn.Conv2d(1, 64, 9, padding=4, bias=False),
             nn.MaxPool2d(4),
@@ -66,40 +64,3 @@ class ShapeCNN(nn.Module):
                 nn.init.xavier_uniform_(layer.weight)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
-
-    def embed(self, masks: Tensor) -> Tensor:
-        """What the last hidden layer makes of masks, before the dropout.
-
-        Args:
-            masks: as for :meth:`forward`.
-
-        Returns:
-            float ``(n, 128)``, 0 or more.
-
-        Raises:
-            SpecError: the input does not fit the network.
-        """
-        if masks.ndim != 4 or tuple(masks.shape[1:]) != (1, SIDE, SIDE):
-            msg = (
-                f"the shape CNN takes (n, 1, {SIDE}, {SIDE}), not {tuple(masks.shape)}: bring "
-                "masks to that size with mammostudy.imaging.shape_masks.place_mask"
-            )
-            raise SpecError(msg)
-        embedding: Tensor = self.features(masks)
-        return embedding
-
-    def forward(self, masks: Tensor) -> Tensor:
-        """Score the shapes of masks.
-
-        Args:
-            masks: float ``(n, 1, 64, 64)``, 1 in the mass and 0 outside.
-
-        Returns:
-            Logits ``(n, classes)``: the published softmax is left to the loss and to
-            ``torch.softmax(logits, dim=1)``, which is stable far from 0 and takes a temperature.
-
-        Raises:
-            SpecError: the input does not fit the network.
-        """
-        logits: Tensor = self.head(self.dropout(self.embed(masks)))
-        return logits

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models.resnet import BasicBlock
 
-from mammostudy.errors import SpecError
-from mammostudy.models.shape_cnn import SIDE
+from mammostudy.models.mask_classifier import EMBEDDING, MaskClassifier
 
 VERSION = 1
 """Recipe version: raised by hand when the numbers that leave :class:`ShapeResNet` change."""
 WIDTHS = (16, 32, 64)
-EMBEDDING = 128
 
 
-class ShapeResNet(nn.Module):
+class ShapeResNet(MaskClassifier):
     """Shape classifier of masks: 183,156 parameters with four classes, a quarter of the CNN's.
 
     A 3x3 convolution of stride 2 (32 x 32 x 16); two residual blocks each of 16, 32 and 64
@@ -33,11 +31,10 @@ class ShapeResNet(nn.Module):
     Source: He et al. 2016, the CIFAR-10 network of section 4.2 with n = 2; blocks of torchvision.
     """
 
+    title = "shape ResNet"
+
     def __init__(self, classes: int = 4) -> None:
-        super().__init__()
-        if classes < 2:
-            msg = f"classes = {classes}: the shape ResNet needs two or more"
-            raise SpecError(msg)
+        super().__init__(classes)
         layers: list[nn.Module] = [
             nn.Conv2d(1, WIDTHS[0], 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(WIDTHS[0]),
@@ -59,42 +56,6 @@ class ShapeResNet(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-
-    def embed(self, masks: Tensor) -> Tensor:
-        """What the last hidden layer makes of masks, before the dropout.
-
-        Args:
-            masks: as for :meth:`forward`.
-
-        Returns:
-            float ``(n, 128)``, 0 or more.
-
-        Raises:
-            SpecError: the input does not fit the network.
-        """
-        if masks.ndim != 4 or tuple(masks.shape[1:]) != (1, SIDE, SIDE):
-            msg = (
-                f"the shape ResNet takes (n, 1, {SIDE}, {SIDE}), not {tuple(masks.shape)}: bring "
-                "masks to that size with mammostudy.imaging.shape_masks.place_mask"
-            )
-            raise SpecError(msg)
-        embedding: Tensor = self.features(masks)
-        return embedding
-
-    def forward(self, masks: Tensor) -> Tensor:
-        """Score the shapes of masks.
-
-        Args:
-            masks: float ``(n, 1, 64, 64)``, 1 in the mass and 0 outside.
-
-        Returns:
-            Logits ``(n, classes)``.
-
-        Raises:
-            SpecError: the input does not fit the network.
-        """
-        logits: Tensor = self.head(self.dropout(self.embed(masks)))
-        return logits
 
 
 def _block(before: int, width: int) -> BasicBlock:

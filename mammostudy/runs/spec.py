@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -20,14 +21,14 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class KeyedSpec(_Frozen):
+class KeyedSpec(_Frozen, ABC):
     """What every kind of run shares: a cohort, and a key made of fields and recipe versions."""
 
     cohort: str
 
+    @abstractmethod
     def recipe_versions(self) -> dict[str, int]:
         """Return the recipe version of every component that makes this run's numbers."""
-        raise NotImplementedError
 
     def recipe_key(self) -> str:
         """Hash of the spec and its recipe versions, without the data."""

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Final, cast
+from typing import cast
 
 import pandas as pd
 
 from mammostudy.runs.store import AnyRecord, Spec, records
 from mammostudy.study import shape_recipes, tables
-
-CHAPTERS: Final = (
-    "data",
-    "cropping",
-    "losses",
-    "postprocessing",
-    "failures",
-    "shapes",
-    "roc",
-    "subtypes",
-    "claims",
-)
+from mammostudy.study.chapters import CHAPTERS
 
 
 def by_chapter(cohort: str, preset: str) -> dict[str, list[Spec]]:

@@ -1,0 +1,17 @@
+"""The chapters of the book that stand on runs, in the order in which they are read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CHAPTERS: Final = (
+    "data",
+    "cropping",
+    "losses",
+    "postprocessing",
+    "failures",
+    "shapes",
+    "roc",
+    "subtypes",
+    "claims",
+)

@@ -9,6 +9,7 @@ from mammostudy.data.manifest import SHAPES
 from mammostudy.errors import MissingDataError, SpecError
 from mammostudy.runs.shape_spec import NETWORKS, SOURCES, TOOLS, ShapeSpec
 from mammostudy.runs.spec import RunSpec
+from mammostudy.study import words
 from mammostudy.study.recipes import is_phantom, preset, recipe
 
 VERSION: Final = 1
@@ -56,6 +57,23 @@ TOOL_ROWS: Final = {
     "circle and ellipse only": "other",
 }
 TOOL: Final = "tool"
+
+
+def budget(preset_name: str) -> str:
+    """Say how long the networks of a preset are trained, against the paper.
+
+    Raises:
+        SpecError: there is no preset of that name.
+    """
+    preset(preset_name)
+    epochs, folds, fewer = EPOCHS[preset_name], _FOLDS[preset_name], _FEWER[preset_name]
+    full = epochs == PUBLISHED_EPOCHS
+    cut = "as published" if full else f"cut from the {PUBLISHED_EPOCHS} published"
+    some = "" if fewer == folds else f"; other networks on {fewer} of them"
+    return (
+        f"Networks of shapes are trained for {words.count(epochs, 'epoch')} a fold, {cut}, on "
+        f"{'all' if folds == FOLDS else f'{folds} of'} {FOLDS} folds{some}."
+    )
 
 
 def shape_cohort(cohort: str) -> str:

@@ -235,3 +235,12 @@ def test_what_is_kept_can_be_read_back():
         for specs in question("phantom", "quick").values():
             for spec in specs:
                 assert ShapeSpec.parse(spec.model_dump(mode="json")) == spec
+
+
+def test_the_cut_of_epochs_is_named() -> None:
+    quick = shape_recipes.budget("quick")
+    assert f"for {shape_recipes.EPOCHS['quick']} epochs a fold, cut from the 50 published" in quick
+    assert quick.endswith("on all 5 folds; other networks on 1 of them.")
+    assert "50 epochs a fold, as published, on all 5 folds." in shape_recipes.budget("paper")
+    with pytest.raises(SpecError, match="'huge'"):
+        shape_recipes.budget("huge")

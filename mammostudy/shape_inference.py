@@ -116,7 +116,8 @@ def _model_of(record: ShapeRecord) -> Any:
     except (OSError, RuntimeError, SafetensorError):
         msg = (
             f"{path}: the weights of shape run {record.key} are missing or damaged; delete the "
-            "file, then `mammostudy run shapes --preset quick` makes a model anew"
+            "file: another model is taken then, or `mammostudy run shapes --preset quick --fresh` "
+            "makes one anew"
         )
         raise DataError(msg) from None
     return model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 import os
 import time
@@ -21,7 +20,7 @@ from mammostudy.data.splits import Split, check_leakage, split_cases
 from mammostudy.errors import MissingDataError
 from mammostudy.paths import store_root
 from mammostudy.runs.evaluate import evaluate
-from mammostudy.runs.provenance import provenance
+from mammostudy.runs.record_content import record_content
 from mammostudy.runs.segmenters import baseline_masks
 from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import RunSpec
@@ -31,14 +30,13 @@ from mammostudy.runs.store import (
     ShapeRecord,
     Spec,
     find_record,
-    has_converged,
     write_record,
 )
 from mammostudy.runs.train import train_or_read as _trained
 from mammostudy.runs.trained import predicted_masks
 
 if TYPE_CHECKING:
-    from mammostudy.training.fit import Fitted
+    pass
 
 
 def manifest_hash(cohort: str) -> str | None:
@@ -113,47 +111,9 @@ def _execute(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Record:
     rows, masks = evaluate(
         cohort, parts, spec.frame, spec.evaluation.boxes, spec.evaluation.postprocessing, predict
     )
-    content = _content(spec, cohort, split, fitted, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    content = record_content(spec, cohort, split, fitted, seconds, "validation_dice")
     return write_record(content, rows, masks)
-
-
-def _content(
-    spec: RunSpec, cohort: Cohort, split: Split, fitted: Fitted | None, seconds: float
-) -> dict[str, object]:
-    """Return what ``record.json`` holds."""
-    return {
-        "spec": spec.model_dump(mode="json"),
-        "key": spec.key(cohort.manifest_hash),
-        "recipe_key": spec.recipe_key(),
-        "recipe_versions": spec.recipe_versions(),
-        "training_key": spec.training_key(cohort.manifest_hash),
-        "manifest_hash": cohort.manifest_hash,
-        "status": "diverged" if fitted is not None and fitted.diverged else "completed",
-        "diverged_with": plain(fitted.diverged) if fitted is not None else None,
-        "converged": None if fitted is None else has_converged(fitted.curves),
-        "curves": [] if fitted is None else fitted.curves,
-        "split": {name: list(cases) for name, cases in split.parts().items()},
-        "provenance": provenance(threads())
-        | {
-            "seconds": round(seconds, 1),
-            "training_seconds": round(fitted.seconds, 1) if fitted is not None else 0.0,
-            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        },
-    }
-
-
-def plain(parts: dict[str, float] | None) -> dict[str, float | str] | None:
-    """Return the parts of a loss with what is not finite as text: JSON has no number for it."""
-    if parts is None:
-        return None
-    return {name: value if math.isfinite(value) else str(value) for name, value in parts.items()}
-
-
-def threads() -> int:
-    """Return how many threads torch computes with."""
-    import torch
-
-    return torch.get_num_threads()
 
 
 def _worker(spec: Spec) -> str:

@@ -15,10 +15,10 @@ from mammostudy.data.splits import Split, check_leakage, split_cases
 from mammostudy.errors import DataError
 from mammostudy.evaluation.calibration import fit_temperature
 from mammostudy.runs.mask_sets import MaskSet, labelled, mask_set
-from mammostudy.runs.provenance import provenance
+from mammostudy.runs.record_content import record_content
 from mammostudy.runs.shape_classifiers import Classifier, build_classifier
 from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.runs.store import ShapeRecord, has_converged, write_shape_record
+from mammostudy.runs.store import ShapeRecord, write_shape_record
 
 if TYPE_CHECKING:
     from mammostudy.training.fit import Fitted
@@ -176,29 +176,10 @@ def _content(
     task: Task, fitted: Fitted | None, temperature: float, seconds: float
 ) -> dict[str, Any]:
     """Return what ``record.json`` holds."""
-    from mammostudy.runs.execute import plain, threads
-
-    spec, cohort = task.spec, task.cohort
     counts = task.rows.loc[task.training(), "label"].value_counts()
-    curves = [] if fitted is None else fitted.curves
+    metric = "validation_macro_recall"
     return {
-        "spec": spec.model_dump(mode="json"),
-        "key": spec.key(cohort.manifest_hash),
-        "recipe_key": spec.recipe_key(),
-        "recipe_versions": spec.recipe_versions(),
-        "training_key": spec.training_key(cohort.manifest_hash),
-        "manifest_hash": cohort.manifest_hash,
-        "status": "diverged" if fitted is not None and fitted.diverged else "completed",
-        "diverged_with": plain(fitted.diverged) if fitted is not None else None,
-        "converged": has_converged(curves, "validation_macro_recall") if fitted else None,
-        "curves": curves,
+        **record_content(task.spec, task.cohort, task.split, fitted, seconds, metric),
         "temperature": temperature,
-        "classes_trained": {name: int(counts.get(name, 0)) for name in spec.classes},
-        "split": {name: list(cases) for name, cases in task.split.parts().items()},
-        "provenance": provenance(threads())
-        | {
-            "seconds": round(seconds, 1),
-            "training_seconds": round(fitted.seconds, 1) if fitted is not None else 0.0,
-            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        },
+        "classes_trained": {name: int(counts.get(name, 0)) for name in task.spec.classes},
     }

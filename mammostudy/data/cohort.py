@@ -23,6 +23,7 @@ from mammostudy.paths import data_root, store_root
 
 PHANTOMS: Final = ("phantom", "phantom-null", "phantom-shapes")
 IMAGED: Final = ("cdd-cesm", "cdd-cesm-cm")  # both in the folder cdd-cesm
+VIEWS: Final = "cdd-cesm-views"  # cdd-cesm and its views without a mass, in the same folder
 OUTLINED: Final = ("cdd-cesm-contours", "cdd-cesm-contours-cm")  # in the same folder
 
 
@@ -165,7 +166,7 @@ def box_of_row(row: pd.Series) -> Box:
 
 def cohort_names() -> list[str]:
     """Names of the cohorts with a reader of their own."""
-    return [*PHANTOMS, *IMAGED, *OUTLINED]
+    return [*PHANTOMS, *IMAGED, VIEWS, *OUTLINED]
 
 
 def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
@@ -173,7 +174,8 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
 
     ``phantom``, ``phantom-null`` and ``phantom-shapes`` are made on first use; ``cdd-cesm``
     (low-energy images) and ``cdd-cesm-cm`` (subtracted images) read the folder ``cdd-cesm``, and
-    so do ``cdd-cesm-contours`` and ``cdd-cesm-contours-cm``, which are outlines without images
+    so do ``cdd-cesm-views`` (low-energy images and the views without a mass beside them),
+    ``cdd-cesm-contours`` and ``cdd-cesm-contours-cm``, which are outlines without images
     (:class:`~mammostudy.data.outline_cohort.OutlineCohort`); any other name is a folder of that
     name with a ``manifest.csv``.
 
@@ -199,10 +201,11 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
         from mammostudy.data.sources import cdd_cesm_contours
 
         return cdd_cesm_contours.read_contours(name, folder, modality)
-    if name in IMAGED:
+    if name in (*IMAGED, VIEWS):
         from mammostudy.data.sources import cdd_cesm
 
-        table, dropped = cdd_cesm.build_manifest(folder, modality)
+        build = cdd_cesm.build_views if name == VIEWS else cdd_cesm.build_manifest
+        table, dropped = build(folder, modality)
         return Cohort(name, folder, manifest.validate(table, f"{folder} ({name})"), dropped)
     return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
 
@@ -210,7 +213,7 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
 def _folder(name: str, root: str | Path | None) -> Path:
     """Return the folder that a cohort is read from, or say what is missing."""
     base = Path(root).expanduser() if root is not None else data_root()
-    folder_name = "cdd-cesm" if name in (*IMAGED, *OUTLINED) else name
+    folder_name = "cdd-cesm" if name in (*IMAGED, VIEWS, *OUTLINED) else name
     if base is None:
         msg = (
             f"cohort {name!r}: no data folder is set; name the folder that holds "

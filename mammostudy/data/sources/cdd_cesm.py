@@ -171,6 +171,39 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
     return pd.DataFrame(rows), dropped
 
 
+def build_views(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Add the views without a mass to :func:`build_manifest`: what a detector sees.
+
+    Those are the images of annotated regions none of which is said to be a mass; they show other
+    findings (asymmetries, distortions, calcifications, oedema), rarely nothing. Images whose masses
+    were all dropped, or whose regions are not told apart, are on neither side and left out.
+
+    Args:
+        folder: the cohort's folder.
+        modality: ``DM`` (low energy) or ``CM`` (subtracted).
+
+    Returns:
+        The manifest (not yet validated), and the number of regions or images left out by reason.
+
+    Raises:
+        DataError: as :func:`build_manifest`.
+    """
+    masses, dropped = build_manifest(folder, modality)
+    images = _read(folder, "images.csv", IMAGE_COLUMNS)
+    regions = _read(folder, "regions.csv", REGION_COLUMNS)
+    dropped = {name: count for name, count in dropped.items() if name != "image without a mass"}
+    holds = regions.groupby("image")["mass_image"].any()
+    images = images[(images["modality"] == modality) & (images["mask_kind"] == "instances")]
+    free = images[~images["image"].map(holds).fillna(False).astype(bool)]
+    nothing = pd.Series({"region_id": "view", "mass_shape": None, "only_mass_findings": False})
+    empty = dict.fromkeys(("x_min", "y_min", "x_max", "y_max", "outline"))
+    rows = [_row(image, nothing, None, folder) | empty for _, image in free.iterrows()]
+    taken = set(masses["image"]) | {str(row["image"]) for row in rows}
+    lost = sum(f"images/{name}.jpg" not in taken for name in images["image"])
+    dropped["images whose masses were all dropped"] = lost
+    return pd.concat([masses.astype(object), pd.DataFrame(rows)], ignore_index=True), dropped
+
+
 def _check_size(path: Path) -> None:
     pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if pixels is None or pixels.shape != (SIZE, SIZE):

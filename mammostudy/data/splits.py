@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
@@ -161,10 +161,24 @@ def check_duplicates(cohort: Cohort, parts: Mapping[str, Sequence[str]]) -> None
     Raises:
         DataError: naming the first pair and their parts.
     """
+    check_images(
+        cohort,
+        {name: set(cohort.masses.loc[list(cases), "image"]) for name, cases in parts.items()},
+    )
+
+
+def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
+    """Raise where two parts of images share one or hold near-duplicates.
+
+    Args:
+        cohort: of the images.
+        parts: image paths of the manifest by part.
+
+    Raises:
+        DataError: naming the first pair and their parts.
+    """
     pictures = thumbnails(cohort)
-    images = {
-        name: sorted(set(cohort.masses.loc[list(cases), "image"])) for name, cases in parts.items()
-    }
+    images = {name: sorted(paths) for name, paths in parts.items()}
     for (one, ones), (other, others) in combinations(images.items(), 2):
         if not ones or not others:
             continue

@@ -115,9 +115,26 @@ def average_precision(
         match_detections(boxes, values, true_boxes, "iou", float(one), "false_positive")
         for one in thresholds
     )
+    return precision_of(matches)
+
+
+def precision_of(matches: Sequence[Matches]) -> BoxPrecision:
+    """Average precision of matches already made, one an IoU threshold.
+
+    Args:
+        matches: by ``iou`` and with repeats counted as false positives.
+
+    Raises:
+        DataError: none given, another rule, or repeats counted otherwise.
+    """
+    right = [one.rule == "iou" and one.repeats == "false_positive" for one in matches]
+    if not matches or not all(right):
+        msg = "average precision needs matches by iou with repeats='false_positive', one or more"
+        raise DataError(msg)
     everyone = np.ones((1, 1))
     found = np.array([ladder_precisions(ladder_of(one), everyone)[0] for one in matches])
-    return BoxPrecision(float(found.mean()), found, tuple(map(float, thresholds)), matches)
+    thresholds = tuple(float(one.threshold) for one in matches)
+    return BoxPrecision(float(found.mean()), found, thresholds, tuple(matches))
 
 
 def _best(boxes: Values, scores: Values, most: int) -> NDArray[np.intp]:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import numpy as np
 from filelock import FileLock
@@ -19,13 +19,15 @@ from mammostudy.data.frames import Frame, FramedSet, frame_cohort
 from mammostudy.data.splits import Split, check_leakage, split_cases
 from mammostudy.errors import MissingDataError
 from mammostudy.paths import store_root
+from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.evaluate import evaluate
 from mammostudy.runs.record_content import record_content
 from mammostudy.runs.segmenters import baseline_masks
 from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.runs.spec import RunSpec
+from mammostudy.runs.spec import KeyedSpec, RunSpec
 from mammostudy.runs.store import (
     AnyRecord,
+    DetectionRecord,
     Record,
     ShapeRecord,
     Spec,
@@ -34,9 +36,6 @@ from mammostudy.runs.store import (
 )
 from mammostudy.runs.train import train_or_read as _trained
 from mammostudy.runs.trained import predicted_masks
-
-if TYPE_CHECKING:
-    pass
 
 
 def manifest_hash(cohort: str) -> str | None:
@@ -66,6 +65,8 @@ def split_of(cohort: Cohort, spec: RunSpec) -> Split:
 def execute(spec: RunSpec, *, progress: bool | None = None) -> Record: ...
 @overload
 def execute(spec: ShapeSpec, *, progress: bool | None = None) -> ShapeRecord: ...
+@overload
+def execute(spec: DetectSpec, *, progress: bool | None = None) -> DetectionRecord: ...
 def execute(spec: Spec, *, progress: bool | None = None) -> AnyRecord:
     """Run one spec and write its record; a second process asking for the same run waits.
 
@@ -87,6 +88,11 @@ def execute(spec: Spec, *, progress: bool | None = None) -> AnyRecord:
 
             done = find_record(spec, cohort.manifest_hash)
             return done or run_shape(spec, cohort, progress)
+        if isinstance(spec, DetectSpec):
+            from mammostudy.runs.detect import run_detection
+
+            found = find_record(spec, cohort.manifest_hash)
+            return found or run_detection(spec, cohort, progress)
         return find_record(spec, cohort.manifest_hash) or _execute(spec, cohort, progress)
 
 
@@ -128,14 +134,20 @@ def _length(spec: Spec) -> tuple[int, int]:
     """Order runs by how long they take: a long one that starts last keeps a core idle."""
     if isinstance(spec, ShapeSpec):
         return (0, spec.training.epochs if spec.is_network else 0)
+    if isinstance(spec, DetectSpec):
+        cost = _COSTS.get(spec.detector.name, 1)
+        return (2, cost * spec.training.iterations * spec.detector.size**2)
     heavy = not spec.is_baseline and spec.model.name != "cgan"
     return (2 if heavy else 1, spec.optimiser.iterations * spec.frame.size**2)
+
+
+_COSTS = {"ssd300-vgg16": 20, "rt-detr": 10, "faster-rcnn": 15, "fcos": 15, "retinanet": 15}
 
 
 def missing(specs: Iterable[Spec]) -> list[Spec]:
     """Return the specs without a record, each once, in order.
 
-    The segmenters behind the masks of a shape run that is missing count as asked for.
+    The runs that a missing one works on count as asked for.
     """
     hashes: dict[str, str | None] = {}
 
@@ -145,12 +157,22 @@ def missing(specs: Iterable[Spec]) -> list[Spec]:
         return find_record(spec, hashes[spec.cohort]) is None
 
     found: dict[Spec, None] = {}
-    for spec in dict.fromkeys(specs):
-        if absent(spec):
-            before = spec.segmenter if isinstance(spec, ShapeSpec) else ()
-            found |= dict.fromkeys(run for run in before if absent(run))
-            found[spec] = None
+
+    def add(spec: Spec) -> None:
+        if spec in found or not absent(spec):
+            return
+        for run in spec.before:
+            add(run)
+        found[spec] = None
+
+    for spec in specs:
+        add(spec)
     return list(found)
+
+
+def _depth(spec: KeyedSpec) -> int:
+    """Return how many runs stand one behind the other below this one."""
+    return 1 + max((_depth(run) for run in spec.before), default=-1)
 
 
 def default_workers() -> int:
@@ -180,7 +202,7 @@ def ensure(
 ) -> Sequence[AnyRecord]:
     """Return the records of some specs, running those that have none.
 
-    Segmentation runs come before shape runs, whose masks they may draw.
+    Runs that others work on come before them.
 
     Args:
         specs: what is asked for.
@@ -195,8 +217,8 @@ def ensure(
         DataError: a run is missing and its cohort is not at hand.
     """
     absent = missing(specs)
-    first = [spec for spec in absent if isinstance(spec, RunSpec)]
-    for wave in (first, [spec for spec in absent if spec not in first]):
+    for depth in sorted({_depth(spec) for spec in absent}):
+        wave = [spec for spec in absent if _depth(spec) == depth]
         _run_all(wave, workers or default_workers(), progress)
     hashes = {cohort: manifest_hash(cohort) for cohort in {spec.cohort for spec in specs}}
     found = [find_record(spec, hashes[spec.cohort]) for spec in specs]

@@ -13,11 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
+from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import RunSpec, parse_spec
 
 Status = Literal["completed", "diverged"]
-Spec = RunSpec | ShapeSpec
+Spec = RunSpec | ShapeSpec | DetectSpec
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class _Record:
 
     @property
     def converged(self) -> bool | None:
-        """Whether validation Dice had stopped rising (see :func:`has_converged`).
+        """Whether the validation metric had stopped rising (see :func:`has_converged`).
 
         None for a baseline.
         """
@@ -65,18 +66,21 @@ class _Record:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """Losses and validation Dice by iteration."""
+        """Losses and the validation metric by iteration."""
         return pd.DataFrame(self.content["curves"])
 
     @cached_property
     def cases(self) -> pd.DataFrame:
-        """A row a case, box and post-processing (see :mod:`mammostudy.runs.evaluate`).
+        """The rows: what they tell of is said by the kind of run.
+
+        See :mod:`mammostudy.runs.evaluate`, :mod:`~mammostudy.runs.shapes` and
+        :mod:`~mammostudy.runs.detection_rows`.
 
         Raises:
             DataError: ``cases.csv`` is missing or damaged.
         """
         path = self.folder / "cases.csv"
-        text = {"case": str, "patient": str, "site": str}
+        text = {"case": str, "patient": str, "site": str, "view": str, "side": str}
         try:
             return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
         except (OSError, ValueError) as error:
@@ -161,11 +165,36 @@ class ShapeRecord(_Record):
         return self._arrays("arrays.npz")
 
 
-AnyRecord = Record | ShapeRecord
+@dataclass(frozen=True)
+class DetectionRecord(_Record):
+    """One finished detection run, read from its folder.
+
+    Attributes:
+        folder: where it lies.
+        content: the parsed ``record.json``.
+    """
+
+    @cached_property
+    def spec(self) -> DetectSpec:
+        """What was run."""
+        return DetectSpec.parse(self.content["spec"])
+
+    @property
+    def box_sides(self) -> tuple[float, ...]:
+        """Quantiles of the training masses' sides that the anchors were made from."""
+        return tuple(self.content.get("box_sides", ()))
+
+    def part(self, name: str) -> pd.DataFrame:
+        """Return the rows of ``validation`` or ``test`` (:mod:`mammostudy.runs.detection_rows`)."""
+        return self.cases[self.cases["part"] == name]
+
+
+AnyRecord = Record | ShapeRecord | DetectionRecord
 SEGMENTATION: Final = "segmentation"
-KINDS: Final[dict[str, type[Record] | type[ShapeRecord]]] = {
+KINDS: Final[dict[str, type[Record] | type[ShapeRecord] | type[DetectionRecord]]] = {
     SEGMENTATION: Record,
     "shape": ShapeRecord,
+    "detection": DetectionRecord,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -129,6 +129,11 @@ class ShapeSpec(KeyedSpec):
     def is_network(self) -> bool:
         """Whether it is trained by gradient descent."""
         return self.classifier in NETWORKS
+
+    @property
+    def before(self) -> tuple[Any, ...]:
+        """The segmenters whose masks it works on."""
+        return self.segmenter
 
     def recipe_versions(self) -> dict[str, int]:
         """Return the recipe version of every component that makes this run's numbers."""

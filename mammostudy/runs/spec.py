@@ -30,6 +30,11 @@ class KeyedSpec(_Frozen, ABC):
     def recipe_versions(self) -> dict[str, int]:
         """Return the recipe version of every component that makes this run's numbers."""
 
+    @property
+    def before(self) -> tuple[Any, ...]:
+        """The runs that must have been made before this one, whose results it works on."""
+        return ()
+
     def recipe_key(self) -> str:
         """Hash of the spec and its recipe versions, without the data."""
         content = self.model_dump(mode="json", exclude_defaults=True)

@@ -2,7 +2,8 @@
 
 A record is a folder ``<cohort>/<key>`` with ``record.json`` (spec, key, status, curves,
 provenance) and ``cases.csv`` (rows of cases). A segmentation run adds ``predictions.npz`` (the
-masks, packed to bits), a shape run may add ``arrays.npz`` (what explains its classifier).
+masks, packed to bits), a shape run may add ``arrays.npz`` (what explains its classifier), a
+detection run adds nothing: its boxes are rows.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
 from mammostudy.paths import results_root, store_root
+from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.record_kinds import (
     KINDS,
     SEGMENTATION,
     AnyRecord,
+    DetectionRecord,
     Record,
     ShapeRecord,
     Spec,
@@ -32,7 +35,16 @@ from mammostudy.runs.record_kinds import (
 from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import RunSpec
 
-__all__ = ["AnyRecord", "Record", "ShapeRecord", "Spec", "find_record", "read_record", "records"]
+__all__ = [
+    "AnyRecord",
+    "DetectionRecord",
+    "Record",
+    "ShapeRecord",
+    "Spec",
+    "find_record",
+    "read_record",
+    "records",
+]
 
 FORMAT = 1
 _FIELDS = frozenset(
@@ -43,7 +55,8 @@ _FIELDS = frozenset(
 def has_converged(curves: list[dict[str, float]], metric: str = "validation_dice") -> bool:
     """Return False where a validation metric still rose more than 1 % in the last fifth of a run.
 
-    The mean of the last fifth's validations is compared with the best one before them.
+    The mean of the last fifth's validations is compared with the best one before them. A metric
+    that had not left 0 by then has not converged to anything.
 
     Args:
         curves: rows with ``iteration`` and, where it was validated, the metric.
@@ -55,7 +68,7 @@ def has_converged(curves: list[dict[str, float]], metric: str = "validation_dice
     border = 0.8 * points[-1][0]
     before = max((value for at, value in points if at <= border), default=0.0)
     last = [value for at, value in points if at > border]
-    return float(np.mean(last)) <= 1.01 * before
+    return before > 0 and float(np.mean(last)) <= 1.01 * before
 
 
 def local_records() -> Path:
@@ -104,6 +117,20 @@ def write_shape_record(
     """
     archives = {"arrays.npz": arrays} if arrays else {}
     return ShapeRecord(*_write(content, cases, archives, root))
+
+
+def write_detection_record(
+    content: dict[str, Any], rows: pd.DataFrame, root: Path | None = None
+) -> DetectionRecord:
+    """Write the folder of a detection run in one move and return its record.
+
+    Args:
+        content: what ``record.json`` holds.
+        rows: of :mod:`mammostudy.runs.detection_rows`.
+        root: folder of records; default the local store.
+    """
+    whole = rows.convert_dtypes(convert_string=False, convert_boolean=False, convert_floating=False)
+    return DetectionRecord(*_write(content, whole, {}, root))
 
 
 def _write(
@@ -168,6 +195,10 @@ def records(cohort: str) -> Iterator[AnyRecord]:
 def find_record(spec: RunSpec, manifest_hash: str | None) -> Record | None: ...
 @overload
 def find_record(spec: ShapeSpec, manifest_hash: str | None) -> ShapeRecord | None: ...
+@overload
+def find_record(spec: DetectSpec, manifest_hash: str | None) -> DetectionRecord | None: ...
+@overload
+def find_record(spec: Spec, manifest_hash: str | None) -> AnyRecord | None: ...
 def find_record(spec: Spec, manifest_hash: str | None) -> AnyRecord | None:
     """Find the record of a spec, a committed one first.
 

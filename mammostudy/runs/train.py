@@ -38,7 +38,7 @@ def train_or_read(
     torch.manual_seed(spec.seed)
     trainer = build_trainer(spec)
     weights, history = weights_path(key), weights_path(key).with_suffix(".history")
-    if (past := _stored(trainer.generator, weights, history)) is not None:
+    if (past := stored_fit(trainer.generator, weights, history)) is not None:
         return trainer.generator, past
 
     def validate() -> float:
@@ -65,8 +65,8 @@ def train_or_read(
     return trainer.generator, fitted
 
 
-def _stored(model: nn.Module, weights: Path, history: Path) -> Fitted | None:
-    """Read the weights and curves of a finished training; None where they are not whole."""
+def stored_fit(model: nn.Module, weights: Path, history: Path) -> Fitted | None:
+    """Read the weights and curves of a finished training into a model; None where not whole."""
     from safetensors import SafetensorError
     from safetensors.torch import load_model
 

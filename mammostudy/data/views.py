@@ -1,0 +1,175 @@
+"""The mammograms of a cohort as a detector sees them: every view, with all its masses or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.manifest import BOX
+from mammostudy.data.splits import check_images, split_cases
+from mammostudy.errors import DataError
+
+VERSION = 1
+"""Recipe version: raised by hand when other views, boxes or parts come from the same cohort."""
+COLUMNS = ("patient", "site", "side", "height", "width", "image")
+
+
+@dataclass(frozen=True)
+class ViewSet:
+    """Views of a cohort, in the manifest's order.
+
+    Attributes:
+        table: indexed by the view's name (the case of its first row): patient, site, side, height,
+            width, image.
+        boxes: of the masses of each view, float32 ``(k, 4)``, half-open pixels; k may be 0.
+        cases: of the masses of each view.
+    """
+
+    table: pd.DataFrame
+    boxes: tuple[NDArray[np.float32], ...]
+    cases: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the views."""
+        return tuple(self.table.index)
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """(height, width) of each view, pixels."""
+        sizes = self.table[["height", "width"]].to_numpy(dtype=np.int64).tolist()
+        return [(height, width) for height, width in sizes]
+
+    def take(self, names: tuple[str, ...]) -> ViewSet:
+        """Return some views, in the order asked for.
+
+        Raises:
+            DataError: a view is not in the set.
+        """
+        place = {name: i for i, name in enumerate(self.table.index)}
+        if unknown := [name for name in names if name not in place]:
+            msg = f"view {unknown[0]!r} is not in the set of {len(self)} views"
+            raise DataError(msg)
+        rows = [place[name] for name in names]
+        return ViewSet(
+            self.table.iloc[rows],
+            tuple(self.boxes[row] for row in rows),
+            tuple(self.cases[row] for row in rows),
+        )
+
+
+@dataclass(frozen=True)
+class ViewSplit:
+    """Views of the three parts; a patient stands in one part only."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """Return the parts by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+def views_of(cohort: Cohort) -> ViewSet:
+    """Return every view of a cohort, those without a mass included."""
+    rows = cohort.manifest
+    first = rows.drop_duplicates("image").set_index("case", drop=False)
+    masses = {str(image): part for image, part in cohort.masses.groupby("image", sort=False)}
+    boxes, cases = [], []
+    for image in first["image"]:
+        part = masses.get(str(image), cohort.masses.iloc[:0])
+        boxes.append(part[list(BOX)].to_numpy(dtype=np.float32).reshape(-1, 4))
+        cases.append(tuple(part["case"].astype(str)))
+    return ViewSet(first[list(COLUMNS)], tuple(boxes), tuple(cases))
+
+
+def split_views(
+    cohort: Cohort,
+    *,
+    folds: int,
+    fold: int,
+    seed: int,
+    train_site: str | None,
+    validation_folds: int,
+) -> ViewSplit:
+    """Split views by patient, and check that nothing leaks.
+
+    Patients with masses stand where :func:`~mammostudy.data.splits.split_cases` puts them, so that
+    a detector and a segmenter of one fold have learnt from the same patients. Those without any
+    are dealt out to the folds in a seeded order by the same shares.
+
+    Args:
+        cohort: with its views.
+        folds: as for ``split_cases``, and so the rest.
+        fold: that is tested.
+        seed: of the shuffling.
+        train_site: train on this site only; other sites are tested.
+        validation_folds: the validation part is one in this many of the rest.
+
+    Raises:
+        DataError: a patient or a near-duplicate image stands in two parts.
+        SpecError: as ``split_cases``.
+    """
+    masses = cohort.masses
+    split = split_cases(
+        masses,
+        folds=folds,
+        fold=fold,
+        seed=seed,
+        train_site=train_site,
+        validation_folds=validation_folds,
+    )
+    part_of = {
+        str(patient): name
+        for name, cases in split.parts().items()
+        for patient in masses.loc[list(cases), "patient"]
+    }
+    views = views_of(cohort)
+    others = views.table[~views.table["patient"].isin(set(part_of))]
+    away = others["site"] != train_site if train_site else pd.Series(False, others.index)
+    part_of |= dict.fromkeys(others.loc[away, "patient"].astype(str), "test")
+    home = np.array(sorted(set(others.loc[~away, "patient"].astype(str))), dtype=object)
+    dealt = np.random.default_rng(seed).permutation(home)
+    rest = [str(name) for at, name in enumerate(dealt) if at % folds != fold]
+    part_of |= {str(name): "test" for at, name in enumerate(dealt) if at % folds == fold}
+    part_of |= {
+        name: "train" if at % validation_folds else "validation" for at, name in enumerate(rest)
+    }
+    part = views.table["patient"].astype(str).map(part_of)
+    found = ViewSplit(
+        *(tuple(views.table.index[part == name]) for name in ("train", "validation", "test"))
+    )
+    check_views(cohort, found)
+    return found
+
+
+def check_views(cohort: Cohort, split: ViewSplit) -> None:
+    """Raise where a patient or a near-duplicate image stands in two parts.
+
+    Raises:
+        DataError: naming what leaks, and where.
+    """
+    table = views_of(cohort).table
+    seen: dict[str, str] = {}
+    for name, views in split.parts().items():
+        for patient in sorted(set(table.loc[list(views), "patient"].astype(str))):
+            if patient in seen:
+                msg = (
+                    f"split: patient {patient} stands in {seen[patient]} and in {name}; "
+                    "split by the column `patient`"
+                )
+                raise DataError(msg)
+            seen[patient] = name
+    images = {
+        name: set(table.loc[list(views), "image"].astype(str))
+        for name, views in split.parts().items()
+    }
+    check_images(cohort, images)

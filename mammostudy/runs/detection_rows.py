@@ -1,0 +1,205 @@
+"""The rows of a detection record: views, masses, and every box judged by every rule.
+
+The boxes of the masses themselves are not kept: they are the owners' data. What is kept of a box
+is which mass it fits by which rule, and how far it is off. That is enough for every curve.
+
+A row is a ``view``, a ``mass`` or a ``box`` (column ``row``):
+
+- all: part, view; all but boxes: patient, site, side;
+- view: height, width (pixels), masses (how many);
+- mass: case, mass (its number in the view, from 0), diameter (square root of width times height
+  of its box, pixels) and share (that of the view's own square root of area);
+- box: score; x_min, y_min, x_max, y_max (pixels of the view); nearest (the mass of highest IoU, -1
+  without any overlap), and against that mass iou, centre_x_error, centre_y_error (shares of the
+  mass's width or height), centre_distance (share of its diameter), width_log_ratio,
+  height_log_ratio; and a column a rule of :data:`RULES`: the number of the mass that it finds,
+  -1 false, -2 a repeat on a mass found already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammostudy.data.views import ViewSet
+from mammostudy.errors import SpecError
+from mammostudy.evaluation.boxes import box_centres, box_diameters, box_sides, pairwise_iou
+from mammostudy.evaluation.matching import FALSE, HIT, REPEAT, Matches, match_detections
+
+VERSION: Final = 1  # recipe version
+_COCO: Final = {
+    f"iou{round(100 * t)}": ("iou", round(float(t), 2)) for t in np.arange(0.5, 1, 0.05)
+}
+RULES: Final[dict[str, tuple[str, float]]] = {
+    "iou10": ("iou", 0.1),
+    "iou25": ("iou", 0.25),
+    "centre": ("centre", 0.5),
+    **_COCO,
+}
+"""Column -> (rule, threshold) of :func:`mammostudy.evaluation.match_detections`."""
+COCO: Final = tuple(_COCO)
+HEADLINE: Final = "iou25"
+ERRORS: Final = (
+    "iou", "centre_x_error", "centre_y_error", "centre_distance", "width_log_ratio",
+    "height_log_ratio",
+)  # fmt: skip
+EDGES: Final = ("x_min", "y_min", "x_max", "y_max")
+NOTHING, AGAIN = -1, -2
+Values = NDArray[np.float64]
+
+
+def rounded(boxes: Sequence[Values], scores: Sequence[Values]) -> tuple[list[Values], list[Values]]:
+    """Round boxes to 0.1 pixel and scores to 5 digits, so that rows tell what was judged."""
+    kept = [np.array([float(f"{one:.5g}") for one in each]).reshape(-1) for each in scores]
+    return [np.round(each.reshape(-1, 4), 1) for each in boxes], kept
+
+
+def judged_rows(
+    part: str, views: ViewSet, boxes: Sequence[Values], scores: Sequence[Values]
+) -> pd.DataFrame:
+    """Judge the boxes of one part by every rule.
+
+    Args:
+        part: ``validation`` or ``test``.
+        views: of the part.
+        boxes: ``(k, 4)`` a view, in its pixels.
+        scores: ``(k,)`` a view.
+
+    Raises:
+        DataError: a box without an area, or numbers that are not finite.
+    """
+    boxes, scores = rounded(boxes, scores)
+    rows = pd.concat([_views(views), _masses(views), _boxes(views, boxes, scores)])
+    rows = rows.sort_values(["view_number", "order"], kind="stable", ignore_index=True)
+    of_view = views.table.iloc[rows["view_number"].to_numpy(np.int64)]
+    of_box = (rows["row"] == "box").to_numpy()
+    rows.insert(0, "part", part)
+    rows.insert(2, "view", of_view.index.to_numpy(str))
+    for at, name in enumerate(("patient", "site", "side")):
+        rows.insert(3 + at, name, of_view[name].where(~of_box, None).to_numpy(object))
+    return rows.drop(columns=["view_number", "order"])
+
+
+def _views(views: ViewSet) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "row": "view",
+            "view_number": np.arange(len(views)),
+            "order": 0,
+            "height": views.table["height"].to_numpy(np.int64),
+            "width": views.table["width"].to_numpy(np.int64),
+            "masses": [len(each) for each in views.boxes],
+        }
+    )
+
+
+def _masses(views: ViewSet) -> pd.DataFrame:
+    counts = [len(each) for each in views.boxes]
+    number = np.repeat(np.arange(len(views)), counts)
+    diameter = box_diameters(np.concatenate([np.zeros((0, 4)), *views.boxes]).astype(np.float64))
+    whole = np.sqrt([height * width for height, width in views.shapes])
+    return pd.DataFrame(
+        {
+            "row": "mass",
+            "view_number": number,
+            "order": 1,
+            "case": [case for cases in views.cases for case in cases],
+            "mass": np.concatenate([np.zeros(0, np.int64), *map(np.arange, counts)]).astype(int),
+            "diameter": np.round(diameter, 1),
+            "share": np.round(diameter / whole[number], 4),
+        }
+    )
+
+
+def _boxes(views: ViewSet, boxes: Sequence[Values], scores: Sequence[Values]) -> pd.DataFrame:
+    counts = [len(each) for each in boxes]
+    table = pd.DataFrame(
+        {
+            "row": "box",
+            "view_number": np.repeat(np.arange(len(views)), counts),
+            "order": 2,
+            "score": np.concatenate([np.zeros(0), *scores]),
+        }
+    )
+    table[list(EDGES)] = np.concatenate([np.zeros((0, 4)), *boxes])
+    pairs = [_nearest(p, t) for p, t in zip(boxes, views.boxes, strict=True)]
+    table["nearest"] = np.concatenate([np.zeros(0, np.int64), *(near for near, _ in pairs)])
+    errors = np.concatenate([np.zeros((0, len(ERRORS))), *(off for _, off in pairs)])
+    table[list(ERRORS)] = np.round(errors, 3)
+    for name, (rule, threshold) in RULES.items():
+        matches = match_detections(boxes, scores, views.boxes, rule, threshold)
+        starts = np.cumsum([0, *(len(each) for each in views.boxes)])[:-1]
+        found = matches.mass - starts[matches.image] if len(starts) else matches.mass
+        table[name] = np.select(
+            [matches.outcome == HIT, matches.outcome == REPEAT], [found, AGAIN], NOTHING
+        )
+    return table
+
+
+def _nearest(predicted: Values, true: NDArray[np.float32]) -> tuple[NDArray[np.int64], Values]:
+    """The mass of highest IoU of each box, and how far off the box is; NaN without overlap."""
+    near = np.full(len(predicted), NOTHING, np.int64)
+    errors = np.full((len(predicted), len(ERRORS)), np.nan)
+    if not len(predicted) or not len(true):
+        return near, errors
+    overlap = pairwise_iou(predicted, true)
+    best, touched = overlap.argmax(axis=1), overlap.max(axis=1) > 0
+    near[touched] = best[touched]
+    of = true[best].astype(np.float64)
+    shift = box_centres(predicted) - box_centres(of)
+    ratio = np.log(box_sides(predicted) / box_sides(of))
+    distance = np.hypot(shift[:, 0], shift[:, 1]) / box_diameters(of)
+    found = np.column_stack([overlap.max(axis=1), shift / box_sides(of), distance, ratio])
+    errors[touched] = found[touched]
+    return near, errors
+
+
+def matches_of(rows: pd.DataFrame, rule: str = HEADLINE, repeats: str = "ignore") -> Matches:
+    """Rebuild the matches of some views from their rows.
+
+    Views count in the order in which they first appear, masses by their number within. Their boxes
+    stand at the origin and are square, with the diameter of the real ones.
+
+    Args:
+        rows: of one part, or of several records whose views differ.
+        rule: a column of :data:`RULES`.
+        repeats: ``ignore`` or ``false_positive``.
+
+    Raises:
+        SpecError: the rule is unknown.
+    """
+    if rule not in RULES:
+        msg = f"rule {rule!r} is unknown: use one of {', '.join(RULES)}"
+        raise SpecError(msg)
+    views = rows[rows["row"] == "view"]
+    place = {name: i for i, name in enumerate(views["view"])}
+    masses = rows[rows["row"] == "mass"].sort_values("mass", kind="stable")
+    masses = masses.iloc[np.argsort(masses["view"].map(place).to_numpy(), kind="stable")]
+    boxes = rows[rows["row"] == "box"]
+    image = boxes["view"].map(place).to_numpy(np.int64)
+    counts = np.bincount(masses["view"].map(place).to_numpy(np.int64), minlength=len(views))
+    starts = np.concatenate([[0], np.cumsum(counts)])[:-1].astype(np.int64)
+    found = boxes[rule].to_numpy(np.int64)
+    mass = np.where(found >= 0, found + starts[image] if len(starts) else found, -1)
+    found_by = np.full(len(masses), -1, np.int64)
+    found_by[mass[mass >= 0]] = np.flatnonzero(mass >= 0)
+    side = masses["diameter"].to_numpy(np.float64)
+    kind, threshold = RULES[rule]
+    return Matches(
+        images=len(views),
+        boxes=boxes[list(EDGES)].to_numpy(np.float64),
+        scores=boxes["score"].to_numpy(np.float64),
+        image=image,
+        outcome=np.select([found >= 0, found == AGAIN], [HIT, REPEAT], FALSE).astype(np.int64),
+        mass=mass.astype(np.int64),
+        true_boxes=np.column_stack([np.zeros((len(side), 2)), side, side]),
+        true_image=masses["view"].map(place).to_numpy(np.int64),
+        found_by=found_by,
+        rule=kind,
+        threshold=threshold,
+        repeats=repeats,
+    )

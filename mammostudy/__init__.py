@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from mammostudy._lazy import attach
@@ -9,6 +10,9 @@ from mammostudy._lazy import attach
 if TYPE_CHECKING:
     from mammostudy.data.cohort import load_cohort
     from mammostudy.inference import predict
+
+# Read once by OpenCV: no header of a picture can claim memory for more (a mammogram has 26 M).
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "150000000")
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load_cohort", "predict"]

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -17,14 +16,31 @@ from numpy.typing import NDArray
 
 from mammostudy.data import dicom, manifest, row_files
 from mammostudy.data.cache import cached_arrays
-from mammostudy.errors import DataError, MissingDataError
+from mammostudy.data.cohort_names import (
+    IMAGED,
+    OUTLINED,
+    PHANTOMS,
+    VIEWS,
+    cohort_names,
+    find_folder,
+    module_of,
+)
+from mammostudy.errors import DataError
 from mammostudy.imaging.framing import Box
-from mammostudy.paths import data_root, store_root
+from mammostudy.paths import store_root
 
-PHANTOMS: Final = ("phantom", "phantom-null", "phantom-shapes")
-IMAGED: Final = ("cdd-cesm", "cdd-cesm-cm")  # both in the folder cdd-cesm
-VIEWS: Final = "cdd-cesm-views"  # cdd-cesm and its views without a mass, in the same folder
-OUTLINED: Final = ("cdd-cesm-contours", "cdd-cesm-contours-cm")  # in the same folder
+__all__ = [
+    "IMAGED",
+    "OUTLINED",
+    "PHANTOMS",
+    "VIEWS",
+    "Cohort",
+    "Sample",
+    "box_of_row",
+    "cohort_names",
+    "load_cohort",
+    "phantom_folder",
+]
 
 
 @dataclass(frozen=True)
@@ -82,7 +98,8 @@ class Cohort:
         """
         names = sorted(set(self.masses["mask"].dropna()))
         total = hashlib.sha256()
-        for path in (self.root / str(name) for name in names):
+        for name in names:
+            path = row_files.inside(self.root, str(name), "mask")
             total.update(path.read_bytes() if path.is_file() else b"missing")
         return total.hexdigest()[:16] if names else None
 
@@ -112,9 +129,9 @@ class Cohort:
 
         Raises:
             DataError: the file is missing, unreadable, changed since the manifest was written,
-                or of another size than the manifest says.
+                outside the cohort's folder, or of another size than the manifest says.
         """
-        path = self.root / str(row["image"])
+        path = row_files.inside(self.root, str(row["image"]), f"image of case {row['case']}")
         content = {"sha256": row["image_sha256"], "reader": dicom.VERSION}
         stored = cached_arrays("images", content, lambda: {"image": row_files.decode(path, row)})
         pixels = stored["image"]
@@ -164,11 +181,6 @@ def box_of_row(row: pd.Series) -> Box:
     return x_min, y_min, x_max, y_max
 
 
-def cohort_names() -> list[str]:
-    """Names of the cohorts with a reader of their own."""
-    return [*PHANTOMS, *IMAGED, VIEWS, *OUTLINED]
-
-
 def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
     """Load a cohort by name.
 
@@ -176,8 +188,10 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
     (low-energy images) and ``cdd-cesm-cm`` (subtracted images) read the folder ``cdd-cesm``, and
     so do ``cdd-cesm-views`` (low-energy images and the views without a mass beside them),
     ``cdd-cesm-contours`` and ``cdd-cesm-contours-cm``, which are outlines without images
-    (:class:`~mammostudy.data.outline_cohort.OutlineCohort`); any other name is a folder of that
-    name with a ``manifest.csv``.
+    (:class:`~mammostudy.data.outline_cohort.OutlineCohort`). ``inbreast``, ``cbis-ddsm``,
+    ``ddsm``, ``cmmd`` and ``cdd-cesm-archive`` are read from the layout that their owners publish
+    (:mod:`mammostudy.data.building`); any other name is a folder of that name with a
+    ``manifest.csv``, or with the ``cohort.csv`` of a private cohort.
 
     Args:
         name: the cohort.
@@ -195,7 +209,7 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
         raise DataError(msg)
     if name in PHANTOMS:
         return _phantom(name)
-    folder = _folder(name, root)
+    folder = find_folder(name, root)
     modality = "CM" if name.endswith("-cm") else "DM"
     if name in OUTLINED:
         from mammostudy.data.sources import cdd_cesm_contours
@@ -207,28 +221,12 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
         build = cdd_cesm.build_views if name == VIEWS else cdd_cesm.build_manifest
         table, dropped = build(folder, modality)
         return Cohort(name, folder, manifest.validate(table, f"{folder} ({name})"), dropped)
+    if (source := module_of(name, folder)) is not None:
+        from mammostudy.data.building import load_or_build
+
+        built = load_or_build(name, folder, source)
+        return Cohort(name, folder, built.manifest, built.dropped)
     return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
-
-
-def _folder(name: str, root: str | Path | None) -> Path:
-    """Return the folder that a cohort is read from, or say what is missing."""
-    base = Path(root).expanduser() if root is not None else data_root()
-    folder_name = "cdd-cesm" if name in (*IMAGED, VIEWS, *OUTLINED) else name
-    if base is None:
-        msg = (
-            f"cohort {name!r}: no data folder is set; name the folder that holds "
-            f"`{folder_name}/` with --root or MAMMOSTUDY_DATA (known cohorts: "
-            f"{', '.join(cohort_names())})"
-        )
-        raise MissingDataError(msg)
-    folder = base / folder_name
-    if not folder.is_dir():
-        msg = (
-            f"{folder}: no such folder for cohort {name!r}; set --root or MAMMOSTUDY_DATA to the "
-            f"folder that holds it (known cohorts: {', '.join(cohort_names())})"
-        )
-        raise MissingDataError(msg)
-    return folder
 
 
 def phantom_folder(name: str) -> Path:

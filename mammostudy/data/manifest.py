@@ -201,6 +201,19 @@ def _box_faults(row: pd.Series) -> list[str]:
     return faults
 
 
+def find_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return a manifest with the schema's types, and its faults.
+
+    A fault of a row starts with ``row N,`` (2 is the first, as a spreadsheet counts).
+    """
+    table = table.reset_index(drop=True).copy()
+    for column in ("mask", "outline", "shape", "subtype"):
+        if column in table:
+            table[column] = table[column].astype(object).where(table[column].notna(), None)
+    table, faults = _schema_faults(table)
+    return table, faults + _row_faults(table)
+
+
 def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
     """Check a manifest as a whole and return it with the schema's types.
 
@@ -214,12 +227,7 @@ def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
     Raises:
         DataError: with every fault of the table, each with its row and column.
     """
-    table = table.reset_index(drop=True).copy()
-    for column in ("mask", "outline", "shape", "subtype"):
-        if column in table:
-            table[column] = table[column].astype(object).where(table[column].notna(), None)
-    table, faults = _schema_faults(table)
-    faults += _row_faults(table)
+    table, faults = find_faults(table)
     if faults:
         listed = "\n  ".join(faults)
         msg = f"{name}: {len(faults)} fault(s) in the manifest; mend these cells:\n  {listed}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -15,6 +16,63 @@ from mammostudy.data import dicom
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import fill_outline
 
+SAME_ASPECT: Final = 0.01
+"""Largest relative difference of two aspects from which on a mask is not its image's."""
+MAXIMUM_BYTES: Final = 400_000_000
+"""Largest file that is read: a mammogram of 16 bits takes some 30 MB, its mask half of that."""
+
+
+class SizeError(DataError):
+    """A file whose pixels are not of the size, or a mask not of the aspect, that its row says."""
+
+
+class EmptyMaskError(DataError):
+    """A mask without a pixel."""
+
+
+def inside(root: Path, name: str, what: str = "path") -> Path:
+    """Return the place of a manifest's file, which must lie inside the cohort's folder.
+
+    Args:
+        root: the cohort's folder.
+        name: relative to it, posix.
+        what: what to call the file in the message.
+
+    Raises:
+        DataError: the name is absolute, climbs out with ``..``, or a symbolic link leads out.
+    """
+    try:
+        path = root / name
+        lawful = bool(name) and not Path(name).is_absolute() and ".." not in Path(name).parts
+        if lawful and path.resolve().is_relative_to(root.resolve()):
+            return path
+    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, links in a circle
+        pass
+    msg = (
+        f"{root}: {what}: {name[:200]!r} leads out of the cohort's folder or is no path; give a "
+        "path inside it, without `..` and without symbolic links that lead out"
+    )
+    raise DataError(msg)
+
+
+def content_of(path: Path, what: str) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        DataError: it is missing, no plain file, unreadable, or beyond :data:`MAXIMUM_BYTES`.
+    """
+    if not path.is_file():
+        msg = f"{path}: {what} is missing; restore it or drop the row"
+        raise DataError(msg)
+    try:
+        if path.stat().st_size <= MAXIMUM_BYTES:
+            return path.read_bytes()
+        fault = f"is larger than {MAXIMUM_BYTES // 1_000_000} MB"
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+    msg = f"{path}: {what} {fault}; restore it or drop the row"
+    raise DataError(msg)
+
 
 def decode(path: Path, row: pd.Series) -> NDArray[np.uint16]:
     """Decode the image of a row, uint16 ``(h, w)`` of the full range.
@@ -22,10 +80,8 @@ def decode(path: Path, row: pd.Series) -> NDArray[np.uint16]:
     Raises:
         DataError: the file is missing, unreadable, or not the one the manifest was made of.
     """
-    if not path.is_file():
-        msg = f"{path}: image of case {row['case']} is missing; restore it or drop the row"
-        raise DataError(msg)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != row["image_sha256"]:
+    content = content_of(path, f"image of case {row['case']}")
+    if hashlib.sha256(content).hexdigest() != row["image_sha256"]:
         msg = f"{path}: the file changed since the manifest was written; build the manifest again"
         raise DataError(msg)
     return np.round(dicom.read_image(path) * 65535).astype(np.uint16)
@@ -34,8 +90,12 @@ def decode(path: Path, row: pd.Series) -> NDArray[np.uint16]:
 def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
     """Read the mask of a row's mass, bool ``(h, w)``, from its file or its outline.
 
+    A file is PNG, TIFF or DICOM. One that differs from its image by scale alone (same aspect
+    within :data:`SAME_ASPECT`) is resized to it, nearest neighbour.
+
     Raises:
-        DataError: the file is missing or of another size, or the mask is empty.
+        DataError: the file is missing, unreadable, outside the cohort's folder or of another
+            aspect, or the mask is empty.
     """
     shape = (int(row["height"]), int(row["width"]))
     mask = _outlined(row, shape) if pd.isna(row["mask"]) else _drawn(root, row)
@@ -49,13 +109,13 @@ def _outlined(row: pd.Series, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def check_size(path: Path, row: pd.Series, shape: tuple[int, ...]) -> None:
-    """Raise DataError where a file's pixels are not of the size that its row says."""
+    """Raise SizeError where a file's pixels are not of the size that its row says."""
     if shape != (row["height"], row["width"]):
         msg = (
             f"{path}: is {shape[1]}x{shape[0]} pixels, but the manifest's width and height of "
             f"case {row['case']} say {row['width']}x{row['height']}; image and mask need one grid"
         )
-        raise DataError(msg)
+        raise SizeError(msg)
 
 
 def _check_filled(root: Path, row: pd.Series, mask: NDArray[np.bool_]) -> None:
@@ -65,24 +125,43 @@ def _check_filled(root: Path, row: pd.Series, mask: NDArray[np.bool_]) -> None:
         msg = (
             f"{root}: case {row['case']}: {place}{label} is empty; give its pixels or drop the row"
         )
-        raise DataError(msg)
+        raise EmptyMaskError(msg)
 
 
 def _drawn(root: Path, row: pd.Series) -> NDArray[np.bool_]:
-    path = root / str(row["mask"])
-    try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-        pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
-    except (OSError, cv2.error):
-        pixels = None
-    if pixels is None:
-        msg = (
-            f"{path}: the mask of case {row['case']} is missing or unreadable; restore it or drop "
-            f"the row"
-        )
-        raise DataError(msg)
-    if pixels.ndim == 3:
-        pixels = pixels[..., :3].max(axis=2)  # an opaque alpha channel is no mask
-    check_size(path, row, pixels.shape)
+    path = inside(root, str(row["mask"]), f"mask of case {row['case']}")
+    pixels = _mask_pixels(path, row)
+    shape = (int(row["height"]), int(row["width"]))
+    if pixels.shape != shape:
+        if not _same_aspect(pixels.shape, shape):
+            check_size(path, row, pixels.shape)
+        else:
+            pixels = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     label = row["mask_label"]
     return np.asarray(pixels > 0 if pd.isna(label) else pixels == int(label), dtype=np.bool_)
+
+
+def _same_aspect(one: tuple[int, ...], other: tuple[int, int]) -> bool:
+    """Whether two sizes ``(h, w)`` differ by scale alone."""
+    return abs((one[1] / one[0]) / (other[1] / other[0]) - 1) <= SAME_ASPECT
+
+
+def _mask_pixels(path: Path, row: pd.Series) -> NDArray[Any]:
+    """Return the values of a mask file ``(h, w)``; of DICOM 0 and 1, without labels."""
+    content = content_of(path, f"mask of case {row['case']}")
+    if dicom.is_dicom(path):
+        if not pd.isna(row["mask_label"]):
+            msg = (
+                f"{path}: mask_label of case {row['case']}: labels are read from PNG and TIFF, of "
+                "a DICOM mask every pixel above 0 is the mass; leave mask_label empty"
+            )
+            raise DataError(msg)
+        return np.asarray(dicom.read_image(path) > 0, dtype=np.uint8)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        msg = f"{path}: the mask of case {row['case']} is unreadable; restore it or drop the row"
+        raise DataError(msg)
+    return pixels[..., :3].max(axis=2) if pixels.ndim == 3 else pixels  # alpha is no mask

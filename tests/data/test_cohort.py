@@ -117,7 +117,8 @@ def test_unknown_case(tiny: Cohort) -> None:
 def test_names_of_cohorts() -> None:
     assert cohort_names() == [
         "phantom", "phantom-null", "phantom-shapes", "cdd-cesm", "cdd-cesm-cm",
-        "cdd-cesm-contours", "cdd-cesm-contours-cm",
+        "cdd-cesm-views", "cdd-cesm-contours", "cdd-cesm-contours-cm", "inbreast", "cbis-ddsm",
+        "ddsm", "cmmd", "cdd-cesm-archive",
     ]  # fmt: skip
 
 
@@ -209,11 +210,11 @@ def test_image_of_another_size_even_when_cached(
 
 def test_mask_of_another_size(tiny: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tiny.root / "masks" / "P1_CC.png"
-    cv2.imwrite(str(path), np.ones((30, 40), np.uint8))
-    words = (str(path), "P1_CC_1", "40x30", "64x48", "one grid")
+    cv2.imwrite(str(path), np.ones((30, 30), np.uint8))
+    words = (str(path), "P1_CC_1", "30x30", "64x48", "one grid")
     assert refused(lambda: tiny.mask("P1_CC_1"), *words)
     monkeypatch.setattr(row_files, "check_size", lambda *_: None)
-    assert tiny.mask("P1_CC_1").shape == (30, 40)  # control
+    assert tiny.mask("P1_CC_1").shape == (30, 30)  # control
 
 
 @pytest.mark.parametrize("case", ["P1_CC_1", "P1_MLO_1"])

@@ -1,0 +1,170 @@
+"""From an owner's layout to a checked manifest in the local store.
+
+Beside ``manifests/<cohort>.csv`` stand ``<cohort>.quarantine.csv``, the rows that failed a check
+with the reason, and ``<cohort>.build.json``, what it was built of and what was dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from filelock import FileLock
+
+from mammostudy.data import integrity, manifest
+from mammostudy.data.cache import write_atomically
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.integrity import Fault
+from mammostudy.errors import DataError
+from mammostudy.paths import store_root
+
+QUARANTINE: Final = ("case", "image", "check", "reason")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A cohort's manifest and what is not in it.
+
+    Attributes:
+        manifest: the rows that pass every check.
+        dropped: what the reader left out, by reason.
+        quarantine: a row a fault, columns :data:`QUARANTINE`.
+    """
+
+    manifest: pd.DataFrame
+    dropped: dict[str, int]
+    quarantine: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(QUARANTINE)))
+
+
+def place(name: str, kind: str) -> Path:
+    """Return a file of a built cohort; ``kind`` is csv, quarantine.csv, build.json or the like."""
+    return store_root() / "manifests" / f"{name}.{kind}"
+
+
+def build(
+    name: str, folder: Path, source: str, *, strict: bool = False, progress: bool = False
+) -> Built:
+    """Read an owner's layout, check every row and its files, and write the manifest.
+
+    Args:
+        name: the cohort.
+        folder: its folder.
+        source: module in :mod:`mammostudy.data.sources`.
+        strict: refuse the cohort where any row fails a check.
+        progress: show a bar.
+
+    Raises:
+        DataError: the layout cannot be read, no row is left, or ``strict`` meets a fault.
+    """
+    table, dropped = _reader(source).build_manifest(folder, store_root() / "cohorts" / name)
+    clean, faults = integrity.clean_table(table, f"{folder} ({name})")
+    cohort = Cohort(name, folder, clean)
+    faults += integrity.examine(cohort, progress=progress)
+    if strict:
+        refuse(name, faults)
+    kept = clean[~clean["case"].isin({fault.case for fault in faults})]
+    if kept.empty:
+        refuse(name, faults)
+    built = Built(
+        kept.reset_index(drop=True),
+        {str(reason): int(count) for reason, count in dropped.items()},
+        quarantined(table, faults),
+    )
+    _write(name, folder, source, built)
+    return built
+
+
+def load_or_build(name: str, folder: Path, source: str) -> Built:
+    """Return what was built of this folder by these versions; build it where there is none.
+
+    Raises:
+        DataError: as :func:`build`.
+    """
+    lock = store_root() / "locks" / f"build-{name}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        try:
+            content = json.loads(place(name, "build.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            content = None
+        if not isinstance(content, dict) or content.get("made_of") != _made_of(folder, source):
+            return build(name, folder, source, progress=True)
+        table = manifest.read_manifest(place(name, "csv"))
+        return Built(table, dict(content["dropped"]), read_quarantine(name))
+
+
+def quarantined(table: pd.DataFrame, faults: Sequence[Fault]) -> pd.DataFrame:
+    """Return the faults as a table, with the image of each case."""
+    images = dict(zip(table["case"].astype(str), table["image"], strict=True))
+    rows = [(fault.case, images.get(fault.case), fault.check, fault.reason) for fault in faults]
+    return pd.DataFrame(rows, columns=list(QUARANTINE))
+
+
+def read_quarantine(name: str) -> pd.DataFrame:
+    """Return the quarantine of a built cohort, empty where there is none."""
+    path = place(name, "quarantine.csv")
+    return pd.read_csv(path, dtype=str) if path.is_file() else Built(pd.DataFrame(), {}).quarantine
+
+
+def refuse(name: str, faults: Sequence[Fault]) -> None:
+    """Raise where there are faults, listing all of them.
+
+    Raises:
+        DataError: a line a fault, and how many each check found.
+    """
+    if not faults:
+        return
+    counts = ", ".join(f"{n} {check}" for check, n in Counter(f.check for f in faults).items())
+    listed = "\n  ".join(f"{fault.case}, {fault.check}: {fault.reason}" for fault in faults)
+    msg = f"{name}: {len(faults)} fault(s) ({counts}); mend the files or drop the rows:\n  {listed}"
+    raise DataError(msg)
+
+
+def _reader(source: str) -> Any:
+    module = f"mammostudy.data.sources.{source}"
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        msg = f"{module}: this installation has no such reader; install mammostudy anew"
+        raise DataError(msg) from None
+
+
+def _made_of(folder: Path, source: str) -> dict[str, object]:
+    return {
+        "folder": str(folder.resolve()),
+        "source": source,
+        "source_version": getattr(_reader(source), "VERSION", 1),
+        "integrity_version": integrity.VERSION,
+    }
+
+
+def _write(name: str, folder: Path, source: str, built: Built) -> None:
+    place(name, "csv").parent.mkdir(parents=True, exist_ok=True)
+    place(name, "build.json").unlink(missing_ok=True)  # an interrupted build is built again
+    manifest.write_manifest(built.manifest, place(name, "csv"))
+    write_quarantine(name, built.quarantine)
+    found = built.quarantine["check"].value_counts()
+    content = {
+        "made_of": _made_of(folder, source),
+        "dropped": built.dropped,
+        "quarantined": {str(check): int(count) for check, count in found.items()},
+    }
+    text = json.dumps(content, indent=1) + "\n"
+    write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def write_quarantine(name: str, rows: pd.DataFrame) -> None:
+    """Write the quarantine beside the manifest; without a row, remove what stands there."""
+    path = place(name, "quarantine.csv")
+    if rows.empty:
+        path.unlink(missing_ok=True)
+    else:
+        write_atomically(path, lambda partial: rows.to_csv(partial, index=False))

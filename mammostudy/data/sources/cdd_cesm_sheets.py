@@ -80,7 +80,7 @@ def _sheets(folder: Path) -> tuple[Path, dict[str, list[Row]]]:
 
 
 def _sheet_name(path: Path) -> str:
-    """``all`` for ``Radiology-manual-annotations.csv`` too, which Excel saves of the first sheet."""
+    """``all`` for ``Radiology-manual-annotations.csv`` too: Excel saves the first sheet so."""
     name = column_name(path.stem)
     return ALL if re.fullmatch(r"radiology.manual.annotations", name) else name
 

@@ -1,0 +1,217 @@
+"""Which detection runs a page asks for, and how much each detector may cost."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mammostudy.data.cohort import VIEWS
+from mammostudy.runs.detect_spec import PRIOR, PYRAMIDS, SSDS, DetectSpec
+from mammostudy.study.recipes import is_phantom, preset, recipe
+
+VERSION: Final = 1
+"""Recipe version: raised by hand when the same page would ask for other runs."""
+Named = dict[str, list[DetectSpec]]
+
+SSD300: Final = "SSD300, VGG16"
+LIGHT: Final = "SSD, light trunk"
+LITE: Final = "SSDlite, MobileNetV3"
+FASTER: Final = "Faster R-CNN"
+RETINA: Final = "RetinaNet"
+FCOS: Final = "FCOS"
+DETR: Final = "RT-DETR"
+PRIOR_ROW: Final = "fixed prior box"
+DETECTORS: Final = {
+    SSD300: "ssd300-vgg16",
+    LIGHT: "ssd-light",
+    LITE: "ssdlite-mobilenetv3",
+    FASTER: "faster-rcnn",
+    RETINA: "retinanet",
+    FCOS: "fcos",
+    DETR: "rt-detr",
+}
+EQUAL: Final = "equal CPU time"
+LONG: Final = "as long as affordable"
+STEP_SECONDS: Final = {
+    SSD300: 6.75, LIGHT: 0.20, LITE: 0.44, FASTER: 4.6, RETINA: 2.1, FCOS: 2.1, DETR: 1.85,
+}  # fmt: skip
+"""Seconds of one core for a step of four views at 256 px (SSD300: 300), ``ssd-light`` of width 32,
+R-CNN, RetinaNet and FCOS on ResNet-18: measured with ``benchmarks/detector_speed.py``. They only
+say how many steps of each detector cost the same; what a run took stands in its record."""
+NARROW_STEP: Final = 0.10  # ssd-light of width 16
+EQUAL_SECONDS: Final = {"quick": 60, "reference": 150}
+_LONG: Final[dict[str, dict[str, int]]] = {
+    "smoke": {LIGHT: 4},
+    "quick": {LIGHT: 1500},
+    "reference": {
+        LIGHT: 1800, LITE: 1000, FASTER: 150, RETINA: 300, FCOS: 300, DETR: 300, SSD300: 110,
+    },
+    "paper": dict.fromkeys(DETECTORS, 20_000),
+}  # fmt: skip
+_EQUAL: Final = {
+    "smoke": (LIGHT, LITE),
+    "quick": (LIGHT, LITE),
+    "reference": tuple(DETECTORS),
+    "paper": (),
+}
+_SIZE: Final = {"smoke": 96, "quick": 256, "reference": 256, "paper": 512}
+_WIDTH: Final = {"smoke": 8, "quick": 16, "reference": 32, "paper": 32}
+DEFAULT_ANCHORS: Final = "library's default boxes"
+NO_NEGATIVES: Final = "library's loss: nothing learnt from mass-free views"
+NO_FREE: Final = "no mass-free views in training"
+NO_AUGMENT: Final = "no augmentation"
+STRETCH: Final = "stretched instead of letterboxed"
+ABLATIONS: Final[dict[str, dict[str, Any]]] = {
+    DEFAULT_ANCHORS: {"detector__anchors": "default"},
+    NO_NEGATIVES: {"detector__negatives_on_empty": False},
+    NO_FREE: {"training__mass_free": False},
+    NO_AUGMENT: {"training__augment": False},
+    STRETCH: {"detector__aspect": "stretch"},
+}
+_ABLATED: Final = {
+    "smoke": (NO_NEGATIVES,),
+    "quick": (DEFAULT_ANCHORS, NO_NEGATIVES, STRETCH),
+    "reference": tuple(ABLATIONS),
+    "paper": tuple(ABLATIONS),
+}
+
+
+def detect_cohort(cohort: str) -> str:
+    """Return the cohort whose views a page on a cohort searches for masses.
+
+    CDD-CESM has a cohort of views of its own, with those that hold no mass; any other cohort lists
+    them in its manifest.
+    """
+    return VIEWS if cohort == "cdd-cesm" else cohort
+
+
+def has_equal_sides(cohort: str) -> bool:
+    """Whether all images of a cohort are squares, so that stretch and letterbox are the same."""
+    return cohort.startswith("cdd-cesm")
+
+
+def equal_steps(row: str, preset_name: str) -> int:
+    """Return how many steps of a detector fit into the CPU time that each gets."""
+    if preset_name == "smoke":
+        return 3
+    narrow = row == LIGHT and _WIDTH[preset_name] < _WIDTH["reference"]
+    seconds = NARROW_STEP if narrow else STEP_SECONDS[row]
+    steps = EQUAL_SECONDS[preset_name] / seconds
+    return max(2, round(steps / 10) * 10 if steps >= 100 else round(steps))
+
+
+def detect_recipe(
+    cohort: str, preset_name: str, row: str = LIGHT, iterations: int | None = None, **changes: Any
+) -> DetectSpec:
+    """Return the run of a detector within a preset's budget, first fold.
+
+    All start from scratch, with sizes of default boxes from the training masses, letterboxed; the
+    light SSD is this study's own (variant ``study``), SSD300 the paper's (variant ``paper``: as
+    published, stretched, with the library's default boxes and loss).
+
+    Args:
+        cohort: the page's cohort.
+        preset_name: ``smoke``, ``quick``, ``reference`` or ``paper``.
+        row: a key of :data:`DETECTORS`, or :data:`PRIOR_ROW`.
+        iterations: steps; default those of :data:`LONG`.
+        changes: fields to change afterwards, ``detector__anchors="default"`` for nested ones.
+
+    Raises:
+        SpecError: an unknown preset, detector or field.
+    """
+    preset(preset_name)
+    split = recipe(cohort, preset_name).split.model_dump()
+    shared = {"cohort": detect_cohort(cohort), "split": split}
+    if row == PRIOR_ROW:
+        spec = DetectSpec.parse(
+            shared
+            | {"variant": "baseline", "detector": {"name": PRIOR}, "training": {"iterations": 0}}
+        )
+        return spec.changed(**changes)
+    name = DETECTORS[row]
+    steps = _LONG[preset_name].get(row) if iterations is None else iterations
+    detector: dict[str, Any] = {"name": name, "aspect": "letterbox", "size": _SIZE[preset_name]}
+    if row == SSD300:
+        published = {"size": 300, "aspect": "stretch", "anchors": "default"}
+        detector |= published | {"negatives_on_empty": False}
+    if row == LIGHT:
+        detector["width"] = _WIDTH[preset_name]
+    if name in PYRAMIDS and preset_name != "paper":
+        detector["trunk"] = "resnet18"
+    variants = {LIGHT: "study", SSD300: "paper"}
+    spec = DetectSpec.parse(
+        shared
+        | {
+            "variant": variants.get(row, "alternative"),
+            "detector": detector,
+            "training": {
+                "iterations": steps or equal_steps(row, preset_name),
+                "learning_rate": 1e-3 if name in SSDS else 2e-4,
+                "validations": 2 if preset_name == "smoke" else 10,
+            },
+        }
+    )
+    return spec.changed(**changes)
+
+
+def detect_folds(cohort: str, preset_name: str, row: str = LIGHT, **changes: Any) -> Named:
+    """Return the runs of a detector over the folds that claims are judged on, by its row.
+
+    Args:
+        cohort: the page's cohort.
+        preset_name: of the page.
+        row: a key of :data:`DETECTORS`, or :data:`PRIOR_ROW`.
+        changes: as for :func:`detect_recipe`.
+    """
+    folds = (0,) if is_phantom(cohort) else preset(preset_name).folds
+    runs = [
+        detect_recipe(cohort, preset_name, row, split__fold=fold, seed=fold, **changes)
+        for fold in folds
+    ]
+    return {row: runs}
+
+
+def headline(cohort: str, preset_name: str) -> list[DetectSpec]:
+    """Return the light SSD, trained as long as affordable, over the folds: the chain's detector."""
+    return detect_folds(cohort, preset_name)[LIGHT]
+
+
+def priors(cohort: str, preset_name: str) -> list[DetectSpec]:
+    """Return the fixed prior box over the folds."""
+    return detect_folds(cohort, preset_name, PRIOR_ROW)[PRIOR_ROW]
+
+
+def comparison(cohort: str, preset_name: str) -> dict[str, Named]:
+    """Return the detectors side by side on the first fold, in two budgets of training.
+
+    Returns:
+        :data:`EQUAL` and :data:`LONG` -> detector -> its run. A detector that a budget has no room
+        for is left out.
+    """
+    preset(preset_name)
+    equal = {
+        row: [detect_recipe(cohort, preset_name, row, equal_steps(row, preset_name))]
+        for row in _EQUAL[preset_name]
+    }
+    long = {
+        row: [detect_recipe(cohort, preset_name, row)]
+        for row in DETECTORS
+        if row in _LONG[preset_name]
+    }
+    return {EQUAL: equal, LONG: long}
+
+
+def ablations(cohort: str, preset_name: str) -> Named:
+    """Return the light SSD in the budget of equal time with one field changed each."""
+    steps = equal_steps(LIGHT, preset_name) if preset_name != "paper" else None
+    rows = [row for row in _ABLATED[preset_name] if row != STRETCH or not has_equal_sides(cohort)]
+    return {
+        row: [detect_recipe(cohort, preset_name, LIGHT, steps, **ABLATIONS[row])] for row in rows
+    }
+
+
+def every(cohort: str, preset_name: str) -> list[DetectSpec]:
+    """Return every run of the chapter, each once."""
+    named = [*comparison(cohort, preset_name).values(), ablations(cohort, preset_name)]
+    listed = [spec for each in named for runs in each.values() for spec in runs]
+    both = [*headline(cohort, preset_name), *priors(cohort, preset_name), *listed]
+    return list(dict.fromkeys(both))

@@ -11,6 +11,7 @@ from typing import Final
 from mammostudy.errors import DataError
 
 MAXIMUM_BYTES: Final = 4 * 2**20  # the largest published table here has 0.9 MiB
+MAXIMUM_LINES: Final = 20_000  # the longest published table here has about 4,600
 LISTED: Final = 5  # faults that a message quotes; it counts them all
 Row = tuple[int, dict[str, str]]
 
@@ -68,6 +69,9 @@ def read_table(path: Path, needed: Iterable[str], delimiters: str = ",") -> list
         names = [column_name(cell) for cell in next(reader, [])]
         _check_names(path, names, needed)
         for cells in reader:
+            if reader.line_num > MAXIMUM_LINES:
+                msg = f"{path}: more than {MAXIMUM_LINES:,} lines, so not the published table"
+                raise DataError(f"{msg}; copy it anew")
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(names):

@@ -19,7 +19,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from mammostudy.data import dicom, pictures
+from mammostudy.data import dicom_file, pictures
 from mammostudy.data.dicom import read_dicom, read_image
 from mammostudy.errors import DataError
 
@@ -230,7 +230,7 @@ def rgb() -> Dataset:
         (rgb(), "PhotometricInterpretation"),
         (dataset(BitsStored=4), "BitsStored"),
         (dataset(WindowCenter=10, WindowWidth=0), "WindowWidth"),
-        (dataset(VOILUTFunction="WAVY", WindowCenter=10, WindowWidth=9), "WindowWidth"),
+        (dataset(VOILUTFunction="WAVY", WindowCenter=10, WindowWidth=9), "VOILUTFunction"),
         (dataset(Rows=80), "PixelData"),
     ],
 )
@@ -244,7 +244,7 @@ def test_bad_fields_give_one_message(tmp_path: Path, ds: Dataset, field: str) ->
 
 def test_personal_fields_are_never_loaded(tmp_path: Path) -> None:
     path = save(dataset(), tmp_path / "a.dcm")
-    header = dicom._header(path, path.read_bytes())
+    header = dicom_file.read_header(path, path.read_bytes())
     assert not {"PatientName", "PatientID", "PatientBirthDate"} & set(header.dir())
     assert SECRET.encode() in path.read_bytes()  # control: the file does hold the name
 

@@ -23,7 +23,7 @@ SOURCES: Final = {
 PRIVATE_TABLE: Final = "cohort.csv"
 """The table of a private cohort (:mod:`mammostudy.data.sources.folder`)."""
 _MARKS: Final = {
-    "inbreast": ("AllDICOMs", "ALL-IMGS"),
+    "inbreast": ("AllDICOMs", "INbreast*/AllDICOMs"),
     "cbis-ddsm": ("mass_case_description_*.csv",),
     "ddsm": ("cases", "*.ics", "*/*.ics"),
     "cmmd": ("CMMD_clinicaldata_revision.*",),

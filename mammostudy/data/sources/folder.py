@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -124,12 +125,13 @@ def _row(
     """Return a row of the manifest without its case, and the faults of its cells."""
     row: dict[str, object] = {"site": cells.get("site") or "own"}
     faults: list[str] = []
-    for take in (
-        lambda: _patient(cells),
-        lambda: _image(folder, cells["image"], files),
-        lambda: _words(cells, row, faults),
-        lambda: _truth(folder, cells, row),
-    ):
+    takes: list[Callable[[], dict[str, object]]] = [
+        partial(_patient, cells),
+        partial(_image, folder, cells["image"], files),
+        partial(_words, cells, row, faults),
+        partial(_truth, folder, cells, row),
+    ]
+    for take in takes:
         try:
             row |= take()
         except _CellError as error:

@@ -32,8 +32,8 @@ from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record, Spec
 from mammostudy.study import (
     cropping,
+    detect_claims,
     losses,
-    published,
     recipes,
     shape_claims,
     tables,
@@ -45,6 +45,8 @@ from mammostudy.study.verdicts import meaning, untested_table, verdict_table
 __all__ = ["meaning", "untested_table", "verdict_of", "verdict_table"]
 
 RECIPES = (
+    "mammostudy.study.detect_claims",
+    "mammostudy.study.detect_recipes",
     "mammostudy.study.shape_claims",
     "mammostudy.study.shape_tables",
     "mammostudy.study.verdict_rules",
@@ -64,8 +66,9 @@ class Claim(BaseModel):
         a: the row that should score higher (a name of :func:`arms`).
         b: the row it is compared with.
         metric: a column of the records' rows; ``accuracy`` of the shape classifier, compared with
-            ``target``; or ``luminal-share``, the share of luminal patients whose mass is irregular
-            or lobular less that of the others.
+            ``target``; ``luminal-share``, the share of luminal patients whose mass is irregular
+            or lobular less that of the others; or ``found``, whether a mass is found by the best
+            SSD less whether it is by the best other detector.
         margin: the smallest difference that matters, in the metric's unit.
         target: the published accuracy that ``accuracy`` is compared with.
         unknown: why it cannot be tested here; then no rows are given.
@@ -77,15 +80,18 @@ class Claim(BaseModel):
     source: str
     a: str | None = None
     b: str | None = None
-    metric: Literal["dice", "iou", "dice_image", "iou_image", "accuracy", "luminal-share"] = "dice"
+    metric: Literal[
+        "dice", "iou", "dice_image", "iou_image", "accuracy", "luminal-share", "found"
+    ] = "dice"
     margin: float = Field(0.01, gt=0)
     target: float | None = Field(None, gt=0, le=1)
     unknown: str | None = None
 
     @property
-    def about_shapes(self) -> bool:
-        """Whether shape runs are judged instead of two rows of segmentation runs."""
-        return self.metric in {shape_claims.ACCURACY, shape_claims.LUMINAL}
+    def about_others(self) -> bool:
+        """Whether shape or detection runs are judged instead of two rows of segmentation runs."""
+        others = {shape_claims.ACCURACY, shape_claims.LUMINAL, detect_claims.FOUND}
+        return self.metric in others
 
     @property
     def compared(self) -> str:
@@ -94,6 +100,8 @@ class Claim(BaseModel):
             return f"shape CNN - published {self.target:g}"
         if self.metric == shape_claims.LUMINAL:
             return "luminal - other subtypes"
+        if self.metric == detect_claims.FOUND:
+            return "best SSD - best other detector"
         return "none" if self.unknown else f"{self.a} - {self.b}"
 
 
@@ -119,11 +127,11 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
         if unknown := sorted(str(row) for row in rows - known):
             msg = f"{path}: claim {name}: no row {unknown[0]!r}; known rows: {sorted(known)}"
             raise SpecError(msg)
-        ways = (len(rows) == 2, claim.about_shapes, claim.unknown is not None)
+        ways = (len(rows) == 2, claim.about_others, claim.unknown is not None)
         if sum(ways) != 1 or (rows and not ways[0]):
             msg = (
                 f"{path}: claim {name}: give rows a and b, or the reason in `unknown`, not both; "
-                "a metric of shapes takes neither"
+                "a metric of shapes or detectors takes neither"
             )
             raise SpecError(msg)
         if (claim.metric == shape_claims.ACCURACY) != (claim.target is not None):
@@ -154,7 +162,8 @@ def arms(cohort: str, preset: str) -> Arms:
 def specs(cohort: str, preset: str) -> list[Spec]:
     """Return every run that the chapter shows."""
     rows: list[Spec] = [spec for listed, _ in arms(cohort, preset).values() for spec in listed]
-    return list(dict.fromkeys([*rows, *shape_claims.specs(cohort, preset)]))
+    rows += [*shape_claims.specs(cohort, preset), *detect_claims.specs(cohort, preset)]
+    return list(dict.fromkeys(rows))
 
 
 def judge(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> pd.DataFrame:
@@ -170,8 +179,8 @@ def judge(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> p
     compared = {arm: made for arm, made in arms(cohort, preset).items() if arm in needed}
     records = tables.records_of({arm: listed for arm, (listed, _) in compared.items()}, preset)
     rows = [
-        {"name": name, **shape_claims.measured(cohort, preset, claim.target, claim.margin)}
-        if claim.about_shapes
+        {"name": name, **_measured_otherwise(claim, cohort, preset)}
+        if claim.about_others
         else _measure(name, claim, compared, records)
         for name, claim in claims.items()
     ]
@@ -182,6 +191,12 @@ def judge(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> p
     columns = ["name", "claim", "source", "cohort", "metric", *NUMBERS, "verdict", "reason"]
     judged = [_judged(row, claims[row["name"]], cohort) for row in rows]
     return pd.DataFrame(judged).reindex(columns=columns)
+
+
+def _measured_otherwise(claim: Claim, cohort: str, preset: str) -> dict[str, Any]:
+    if claim.metric == detect_claims.FOUND:
+        return detect_claims.measured(cohort, preset)
+    return shape_claims.measured(cohort, preset, claim.target, claim.margin)
 
 
 def _measure(name: str, claim: Claim, compared: Arms, records: Found) -> dict[str, Any]:
@@ -264,31 +279,6 @@ def claims_table() -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def published_differences() -> pd.DataFrame:
-    """Return what the paper printed for the claims that a printed number bears on.
-
-    Columns: name, claim, test set, difference in points of Dice; no interval was printed.
-    """
-    claims = read_claims()
-    scores = published.segmentation_table()
-    pairs = {
-        "loose-beats-full": (("proposed cGAN", "loose"), ("proposed cGAN", "full")),
-        "loose-beats-tight": (("proposed cGAN", "loose"), ("proposed cGAN", "tight")),
-        "cgan-beats-unet": (("proposed cGAN", "loose"), ("UNet", "loose")),
-    }
-    rows = []
-    for name, (one, other) in pairs.items():
-        for data, part in scores.groupby("dataset", sort=False):
-            dice = part.set_index(["model", "framing"])["dice"]
-            rows.append((name, str(data), float(dice[one] - dice[other])))
-    gain = published.FACTS["post-processing gain"].value
-    rows.append(("post-processing-gains", "not reported", gain))
-    table = pd.DataFrame(rows, columns=["name", "test set", "difference, points of Dice"])
-    table = table[table["name"].isin(claims)]
-    table.insert(1, "claim", [claims[name].text for name in table["name"]])
-    return table.reset_index(drop=True)
 
 
 def rules() -> str:

@@ -189,13 +189,15 @@ def test_a_sound_claim_is_read(tmp_path):
     assert claims.read_claims(path)["one"].margin == 0.01
     path.write_text("claims:\n  one: {text: t, source: s, metric: accuracy, target: 0.8}\n")
     claim = claims.read_claims(path)["one"]
-    assert claim.about_shapes
+    assert claim.about_others
     assert claim.compared == "shape CNN - published 0.8"
     path.write_text("claims:\n  one: {text: t, source: s, metric: luminal-share}\n")
     assert claims.read_claims(path)["one"].compared == "luminal - other subtypes"
+    path.write_text("claims:\n  one: {text: t, source: s, metric: found}\n")
+    assert claims.read_claims(path)["one"].compared == "best SSD - best other detector"
 
 
-def test_claims_about_shapes_stand_in_the_table_of_claims():
+def test_claims_about_others_stand_in_the_table_of_claims():
     table = claims.claims_table().set_index("metric")
     assert table.loc["accuracy", "rows"] == "shape CNN - published 0.8"
     assert table.loc["accuracy", "margin, points"] == "5"
@@ -206,11 +208,3 @@ def test_the_shape_runs_are_among_those_the_chapter_shows():
     specs = claims.specs("cdd-cesm", "reference")
     assert set(shape_claims.specs("cdd-cesm", "reference")) <= set(specs)
     assert len(specs) == len(set(specs))
-
-
-def test_published_differences_are_those_of_the_tables():
-    table = claims.published_differences().set_index(["name", "test set"])
-    points = table["difference, points of Dice"]
-    assert points["loose-beats-full", "INbreast"] == pytest.approx(94.07 - 68.69)
-    assert points["loose-beats-tight", "private"] == pytest.approx(89.99 - 88.12)
-    assert points["cgan-beats-unet", "INbreast"] == pytest.approx(94.07 - 77.92)

@@ -1,0 +1,84 @@
+"""The claim that SSD is the best detector, measured: numbers for the verdict of the claims page."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import numpy as np
+
+from mammostudy.evaluation.froc_curves import froc_of
+from mammostudy.evaluation.statistics import paired_test
+from mammostudy.runs.detect_spec import SSDS, DetectSpec
+from mammostudy.runs.detection_rows import HEADLINE, matches_of
+from mammostudy.runs.store import DetectionRecord
+from mammostudy.study import detect_recipes, tables, words
+
+VERSION: Final = 1
+"""Recipe version: raised by hand whenever a change here moves a number or a verdict."""
+FOUND: Final = "found"
+RATE: Final = 1.0  # false positives a view that the threshold allows on validation
+
+
+def specs(cohort: str, preset: str) -> list[DetectSpec]:
+    """Return the runs behind the claim: every detector, trained as long as affordable."""
+    named = detect_recipes.comparison(cohort, preset)[detect_recipes.LONG]
+    return [spec for runs in named.values() for spec in runs]
+
+
+def measured(cohort: str, preset: str) -> dict[str, Any]:
+    """Compare the best SSD with the best other detector: test, reason, trainings and cautions.
+
+    Each is the one of its family with the higher mean sensitivity on validation views. What is
+    compared on test is whether a mass is found (IoU at least 0.25) at the threshold that gives one
+    false positive a view on validation.
+
+    Args:
+        cohort: the page's cohort.
+        preset: of the page.
+    """
+    row: dict[str, Any] = {"test": None, "trainings": [], "unsettled": [], "cautions": []}
+    asked = detect_recipes.comparison(cohort, preset)[detect_recipes.LONG]
+    listed = tables.records_of(cast(tables.Named, asked), preset)
+    found = {name: cast(DetectionRecord, each[0]) for name, each in listed.items() if each}
+    family = [name for name in found if detect_recipes.DETECTORS[name] in SSDS]
+    others = [name for name in found if name not in family]
+    if not family or not others:
+        absent = "SSD" if not family else "other detector"
+        return row | {"reason": f"no {absent} has been run on this cohort and preset"}
+    pair = [max(names, key=lambda name: _validated(found[name])) for names in (family, others)]
+    one, other = (_hits(found[name]) for name in pair)
+    patients = _patients(found[pair[0]])
+    return row | {
+        "test": paired_test(one, other, patients),
+        "reason": "",
+        "trainings": [float("nan")],
+        "unsettled": [name for name in pair if found[name].converged is False],
+        "cautions": _cautions(pair, set(asked) - set(found)),
+    }
+
+
+def _validated(record: DetectionRecord) -> float:
+    return froc_of(matches_of(record.part("validation"))).mean_sensitivity()
+
+
+def _hits(record: DetectionRecord) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Return 1 for each test mass that is found at the threshold chosen on validation, else 0."""
+    threshold = froc_of(matches_of(record.part("validation"))).threshold_at(RATE)
+    return matches_of(record.part("test")).found(threshold).astype(np.float64)
+
+
+def _patients(record: DetectionRecord) -> np.ndarray[tuple[int, ...], np.dtype[np.str_]]:
+    rows = record.part("test")
+    views = rows[rows["row"] == "view"]
+    return views["patient"].to_numpy(str)[matches_of(rows).true_image]
+
+
+def _cautions(pair: list[str], absent: set[str]) -> list[str]:
+    out = [
+        f"{pair[0]} against {pair[1]}, each the best of its kind on validation",
+        f"one fold, one seed; a mass counts as found by the rule {HEADLINE} "
+        f"at {RATE:g} false positive a view",
+    ]
+    if absent:
+        out.append(f"not run: {words.listed(sorted(absent))}")
+    return out

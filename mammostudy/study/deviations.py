@@ -62,7 +62,12 @@ _ROWS = (
         UNKNOWN,
         "as published for segmentation; a square frame as an option",
     ),
-    ("box", "from an SSD detector", "no detector", "oracle and jittered boxes, side by side"),
+    (
+        "box",
+        "from an SSD detector",
+        "no detector",
+        "oracle and jittered boxes, side by side; detected ones on the pages of the chain",
+    ),
     ("threshold of the mask", UNKNOWN, UNKNOWN, "0.5 of the [0, 1] output"),
     (
         "post-processing",

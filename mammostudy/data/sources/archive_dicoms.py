@@ -111,8 +111,8 @@ def look(path: Path) -> Header:
             no mammogram has.
     """
     content = bytes_of(path)
-    header = read_header(path, content)
     with silenced():
+        header = read_header(path, content)
         height, width = _size(path, header)
         return Header(
             height=height,

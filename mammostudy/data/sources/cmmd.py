@@ -1,6 +1,6 @@
 """CMMD: digital mammograms with molecular subtypes by breast (Cui et al. 2021, CC BY 4.0).
 
-Reads ``CMMD_clinicaldata_revision.csv`` (the archive's sheet, saved as CSV) and the DICOM files of
+Reads ``CMMD_clinicaldata_revision.xlsx`` (or the same sheet saved as CSV) and the DICOM files of
 the patients in whatever layout the archive's downloaders give them. The set says which breast holds
 which disease and not where: there are no boxes, masks or shapes, so it serves subtypes alone. Known
 faults and what is done about them:
@@ -79,15 +79,18 @@ def read_breasts(folder: Path) -> pd.DataFrame:
 
 
 def _table(folder: Path) -> Path:
+    """Find the table, as CSV or, where there is none, as the spreadsheet that was published."""
     try:
         return find_table(folder, FILENAME)
     except DataError:
         sheet = Path(FILENAME).with_suffix(".xlsx").name
-        sheets = [*folder.glob(sheet), *folder.glob(f"*/{sheet}")]
-        if not sheets or list(folder.glob(f"*/{FILENAME}")):
+        if not folder.is_dir() or list(folder.glob(f"*/{FILENAME}")):
             raise
-        msg = f"{sheets[0]}: a spreadsheet; save its sheet beside it as {FILENAME} (CSV, UTF-8)"
-        raise DataError(msg) from None
+        try:
+            return find_table(folder, sheet)
+        except DataError:
+            msg = f"{folder / sheet}: missing; download this table from the data set's page into it"
+            raise DataError(msg) from None
 
 
 def _faults(cells: dict[str, str]) -> list[str]:

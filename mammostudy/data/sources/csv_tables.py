@@ -1,4 +1,4 @@
-"""Owners' CSV tables, read with limits: what is cut, torn or no table at all is refused by name."""
+"""Owners' tables, read with limits: what is cut, torn or no table at all is refused by name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from mammostudy.data.sources.spreadsheets import sheet_as_csv
 from mammostudy.errors import DataError
 
 MAXIMUM_BYTES: Final = 4 * 2**20  # the largest published table here has 0.9 MiB
@@ -43,10 +44,10 @@ def find_table(folder: Path, name: str) -> Path:
 
 
 def read_table(path: Path, needed: Iterable[str], delimiters: str = ",") -> list[Row]:
-    """Read a CSV table whose rows have one cell a column.
+    """Read a CSV table whose rows have one cell a column, or the first sheet of a spreadsheet.
 
     Args:
-        path: the table, UTF-8 with or without a byte-order mark.
+        path: the table, UTF-8 with or without a byte-order mark; a spreadsheet ends in ``.xlsx``.
         needed: names of columns, as :func:`column_name` gives them, that must be there.
         delimiters: characters that may part the cells; the first one that the header holds does.
 
@@ -125,6 +126,8 @@ def _text(path: Path) -> str:
             "copy it anew"
         )
         raise DataError(msg)
+    if path.suffix.lower() == ".xlsx":
+        return sheet_as_csv(path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -45,6 +45,7 @@ def inside(root: Path, name: str, what: str = "path") -> Path:
         path = root / name
         lawful = bool(name) and not Path(name).is_absolute() and ".." not in Path(name).parts
         if lawful and path.resolve().is_relative_to(root.resolve()):
+            path.exists()  # a name too long for the disk fails here
             return path
     except (OSError, ValueError, RuntimeError):  # too long, a zero byte, links in a circle
         pass
@@ -84,7 +85,10 @@ def decode(path: Path, row: pd.Series) -> NDArray[np.uint16]:
     if hashlib.sha256(content).hexdigest() != row["image_sha256"]:
         msg = f"{path}: the file changed since the manifest was written; build the manifest again"
         raise DataError(msg)
-    return np.round(dicom.read_image(path) * 65535).astype(np.uint16)
+    from mammostudy.data.sources import ddsm_pixels
+
+    read = ddsm_pixels.read_raw if ddsm_pixels.is_raw(path) else dicom.read_image
+    return np.round(read(path) * 65535).astype(np.uint16)
 
 
 def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:

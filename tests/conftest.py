@@ -153,3 +153,25 @@ def trained(_trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Trained:
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(_trained.store))
     monkeypatch.setenv("MAMMOSTUDY_DATA", str(_trained.data))
     return _trained
+
+
+@pytest.fixture(scope="session")
+def write_views(write_cohort: CohortWriter) -> CohortWriter:
+    """Return ``write(root, name="views", patients=12, free=4)``: a cohort for detectors.
+
+    As ``write_cohort``, but the last ``free`` patients show no mass in any view (as do the views
+    named ``free`` and the MLO of P1, whose CC has one), and odd patients are right breasts.
+    """
+
+    def write(root: Path, name: str = "views", patients: int = 12, free: int = 4) -> Path:
+        folder = write_cohort(root, name, patients)
+        table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+        number = table["patient"].str[1:].astype(int)
+        empty = (number >= patients - free) | (table["case"] == "P1_MLO_1")
+        gone = ["x_min", "y_min", "x_max", "y_max", "mask", "mask_label", "outline", "shape"]
+        table.loc[empty, gone] = ""
+        table.loc[number % 2 == 1, "side"] = "R"
+        table.to_csv(folder / "manifest.csv", index=False)
+        return folder
+
+    return write

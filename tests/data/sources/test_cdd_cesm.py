@@ -14,7 +14,7 @@ import pytest
 from mammostudy.data import cohort, manifest
 from mammostudy.data.cohort import load_cohort
 from mammostudy.data.sources import cdd_cesm
-from mammostudy.data.sources.cdd_cesm import build_manifest
+from mammostudy.data.sources.cdd_cesm import build_manifest, build_views
 from mammostudy.errors import DataError
 
 
@@ -124,6 +124,48 @@ def test_low_energy_and_subtracted_images_never_meet(
     assert sample.truth_all.sum() == 61 * 41 + 51 * 51
 
 
+def test_views_without_a_mass_stand_beside_the_masses(layout: Layout) -> None:
+    free = layout.image(4)
+    layout.region(free, square(50, 50, 60, 40), mass_image=False)
+    lost = layout.image(5)
+    layout.region(lost, square(50, 50, 8, 8))  # its only mass is too small to count
+    unmarked = layout.image(6)
+    layout.write()
+    masses, dropped = build_manifest(layout.folder, "DM")
+    table, told = build_views(layout.folder, "DM")
+    checked = manifest.validate(table)
+    with_box = checked[checked["x_min"].notna()].reset_index(drop=True)
+    pd.testing.assert_frame_equal(with_box, manifest.validate(masses))
+    empty = checked[checked["x_min"].isna()]
+    assert empty["case"].tolist() == [f"{free}_view", f"{unmarked}_view"]
+    assert empty[[*manifest.BOX, "mask", "outline", "shape"]].isna().all(axis=None)
+    assert empty["image"].tolist() == [f"images/{free}.jpg", f"images/{unmarked}.jpg"]
+    assert empty["patient"].tolist() == ["P4", "P6"]
+    assert "image without a mass" not in told  # those are what was added
+    assert told["images whose masses were all dropped"] == 1
+    kept = {name: n for name, n in dropped.items() if name != "image without a mass"}
+    assert told == kept | {"images whose masses were all dropped": 1}
+    assert not checked["image"].str.contains("P3_").any()  # its regions are not told apart
+
+
+def test_views_of_one_modality_alone(layout: Layout, own_store: Path, tmp_path: Path) -> None:
+    free = layout.image(4, "CM")
+    layout.region(free, square(50, 50, 60, 40), mass_image=False)
+    layout.write()
+    views = load_cohort("cdd-cesm-views", tmp_path)
+    assert set(views.manifest["modality"]) == {"DM"}
+    assert free not in set(views.manifest["case"].str.removesuffix("_view"))
+    table, _ = build_views(layout.folder, "CM")  # the control
+    assert f"{free}_view" in set(table["case"])
+
+
+def test_without_a_mass_free_view_the_masses_stand_alone(layout: Layout) -> None:
+    table, told = build_views(layout.write(), "DM")
+    assert len(table) == 3
+    assert told["images whose masses were all dropped"] == 0
+    manifest.validate(table)
+
+
 def drop_file(layout: Layout, name: str) -> None:
     (layout.folder / name).unlink()
 
@@ -203,6 +245,20 @@ def test_real_cohorts_are_two_and_lie_within_their_images(real_data: Path, own_s
         assert sample.image.shape == sample.mask.shape == (512, 512)
         x_min, y_min, x_max, y_max = sample.box
         assert sample.mask[y_min:y_max, x_min:x_max].sum() == sample.mask.sum() > 0
+
+
+def test_real_views_without_a_mass(real_data: Path) -> None:
+    table, dropped = build_views(real_data / "cdd-cesm", "DM")
+    free = table[table["x_min"].isna()]
+    assert (len(table), len(free), free["image"].nunique()) == (384, 99, 99)
+    assert not set(free["image"]) & set(table.loc[table["x_min"].notna(), "image"])
+    regions = pd.read_csv(real_data / "cdd-cesm" / "regions.csv")
+    holds = regions.groupby("image")["mass_image"].any()
+    names = free["image"].str.removeprefix("images/").str.removesuffix(".jpg")
+    assert not holds.reindex(names).fillna(False).any()
+    images = pd.read_csv(real_data / "cdd-cesm" / "images.csv").query("modality == 'DM'")
+    told_apart = (images["mask_kind"] == "instances").sum()
+    assert told_apart == table["image"].nunique() + dropped["images whose masses were all dropped"]
 
 
 def test_the_rule_in_words_follows_its_numbers() -> None:

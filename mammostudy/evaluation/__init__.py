@@ -8,6 +8,7 @@ from mammostudy._lazy import attach
 
 if TYPE_CHECKING:
     from mammostudy.evaluation.association import cramers_v
+    from mammostudy.evaluation.boundaries import boundary_iou
     from mammostudy.evaluation.boxes import pairwise_centre_inside, pairwise_iou
     from mammostudy.evaluation.calibration import expected_calibration_error
     from mammostudy.evaluation.delong import delong_test, delong_variance
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         average_precision,
         average_precision_ci,
         average_precision_difference,
+        precision_of,
         precision_recall,
     )
     from mammostudy.evaluation.priors import FixedPrior, fixed_prior
@@ -51,6 +53,7 @@ __all__ = [
     "average_precision_ci",
     "average_precision_difference",
     "bootstrap_ci",
+    "boundary_iou",
     "cramers_v",
     "delong_test",
     "delong_variance",
@@ -72,6 +75,7 @@ __all__ = [
     "pairwise_centre_inside",
     "pairwise_iou",
     "precision",
+    "precision_of",
     "precision_recall",
     "prediction_table",
     "recall",
@@ -96,6 +100,7 @@ __getattr__, __dir__ = attach(
         "average_precision": ".precision_curves",
         "average_precision_ci": ".precision_curves",
         "average_precision_difference": ".precision_curves",
+        "boundary_iou": ".boundaries",
         "bootstrap_ci": ".statistics",
         "cramers_v": ".association",
         "delong_test": ".delong",
@@ -118,6 +123,7 @@ __getattr__, __dir__ = attach(
         "pairwise_centre_inside": ".boxes",
         "pairwise_iou": ".boxes",
         "precision": ".overlap",
+        "precision_of": ".precision_curves",
         "precision_recall": ".precision_curves",
         "prediction_table": ".matching",
         "recall": ".overlap",

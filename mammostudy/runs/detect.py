@@ -229,14 +229,26 @@ def _trained(
 
 def _detected(model: Detector, spec: DetectSpec, cohort: Cohort, views: ViewSet) -> Found:
     """Find boxes in views, in the views' own pixels."""
+    return boxes_on_views(model, *squares_of(spec, cohort, views))
+
+
+def boxes_on_views(model: Detector, squares: Tensor, places: Sequence[Placement]) -> Found:
+    """Find boxes in views that were brought to the detector's square, in the views' own pixels.
+
+    Args:
+        model: the detector.
+        squares: float32 ``(n, 1, s, s)`` in [0, 1].
+        places: where each view lies in its square.
+
+    Returns:
+        (boxes, scores), one ``(k, 4)`` and ``(k,)`` a view, best first.
+    """
     import torch
 
     from mammostudy.training.detection import predict_boxes
 
-    squares, places = squares_of(spec, cohort, views)
-    boxes, scores = predict_boxes(model, squares)
     found: Found = ([], [])
-    for each, score, where in zip(boxes, scores, places, strict=True):
+    for each, score, where in zip(*predict_boxes(model, squares), places, strict=True):
         mapped = where.to_image(torch.from_numpy(each)).numpy()
         kept = (mapped[:, 2:] - mapped[:, :2] >= 1).all(axis=1)  # what lies in the padding goes
         found[0].append(mapped[kept])
@@ -252,4 +264,4 @@ def label_of(spec: DetectSpec) -> str:
     return f"{spec.cohort} {name} {spec.detector.size} px fold {spec.split.fold} seed {spec.seed}"
 
 
-__all__ = ["ViewSplit", "build", "label_of", "run_detection", "squares_of"]
+__all__ = ["ViewSplit", "boxes_on_views", "build", "label_of", "run_detection", "squares_of"]

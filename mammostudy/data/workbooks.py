@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,7 @@ from mammostudy.errors import DataError
 
 MAXIMUM_BYTES: Final = 8 * 2**20
 MAXIMUM_UNPACKED: Final = 64 * 2**20
-MAXIMUM_ROWS: Final = 50_000  # of a sheet
-MAXIMUM_COLUMNS: Final = 200
+MAXIMUM_CELLS: Final = 2_000_000  # of a sheet, empty ones between others counted
 
 
 def read_sheets(path: Path) -> dict[str, list[Row]]:
@@ -45,9 +45,7 @@ def read_sheets(path: Path) -> dict[str, list[Row]]:
         book = load_workbook(BytesIO(content), read_only=True, data_only=True)
         sheets = {}
         for sheet in book.worksheets:
-            limits = {"max_row": MAXIMUM_ROWS, "max_col": MAXIMUM_COLUMNS, "values_only": True}
-            lines = [[_text(cell) for cell in line] for line in sheet.iter_rows(**limits)]
-            sheets[column_name(sheet.title)] = _rows(lines)
+            sheets[column_name(sheet.title)] = _rows(sheet.iter_rows(values_only=True))
         return sheets
     except Exception as error:  # a damaged workbook fails in the reader's parsers in many ways
         msg = f"{path}: not a readable workbook ({type(error).__name__}); copy it anew"
@@ -80,12 +78,16 @@ def _text(cell: object) -> str:
     return str(cell).strip()
 
 
-def _rows(lines: list[list[str]]) -> list[Row]:
-    if not lines:
-        return []
-    names = [column_name(cell) for cell in lines[0]]
-    return [
-        (number, dict(zip(names, line, strict=True)))
-        for number, line in enumerate(lines[1:], start=2)
-        if any(line)
-    ]
+def _rows(lines: Iterator[tuple[object, ...]]) -> list[Row]:
+    names = [column_name(_text(cell)) for cell in next(lines, ())]
+    rows = []
+    cells = 0
+    for number, line in enumerate(lines, start=2):
+        cells += len(line)
+        if cells > MAXIMUM_CELLS:
+            msg = f"more than {MAXIMUM_CELLS:,} cells"
+            raise ValueError(msg)
+        row = {name: _text(cell) for name, cell in zip(names, line, strict=False) if name}
+        if any(row.values()):
+            rows.append((number, {name: row.get(name, "") for name in names if name}))
+    return rows

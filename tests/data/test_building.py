@@ -1,0 +1,136 @@
+"""From a published layout to the local store: drop, quarantine, refuse, build again."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammostudy.data import building, integrity
+from mammostudy.data.building import QUARANTINE, build, load_or_build, place
+from mammostudy.data.cohort import load_cohort
+from mammostudy.data.manifest import read_manifest
+from mammostudy.errors import DataError
+
+pytestmark = pytest.mark.usefixtures("own_store")
+SOURCE = "mammostudy.data.sources.inbreast"
+
+
+@pytest.fixture
+def reads(
+    tmp_path: Path, write_cohort: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> list[pd.DataFrame]:
+    """Let ``inbreast`` be the small cohort; the list holds what its reader gives, and how often."""
+    table = read_manifest(write_cohort(tmp_path, "inbreast") / "manifest.csv")
+    given = [table]
+    module = types.ModuleType(SOURCE)
+
+    def build_manifest(folder: Path, store: Path | None = None) -> object:
+        given.append(given[0])
+        return given[0].copy(), {"region of a single point": 3}
+
+    module.build_manifest = build_manifest  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, SOURCE, module)
+    return given
+
+
+def emptied(folder: Path) -> None:
+    cv2.imwrite(str(folder / "masks" / "P1_CC.png"), np.zeros((48, 64), np.uint8))
+
+
+def test_a_build_is_kept_and_read_again(reads: list[pd.DataFrame], tmp_path: Path) -> None:
+    cohort = load_cohort("inbreast", tmp_path)
+    assert (len(cohort), len(cohort.manifest)) == (13, 14)
+    assert cohort.dropped == {"region of a single point": 3}
+    again = load_cohort("inbreast", tmp_path)
+    assert again.manifest_hash == cohort.manifest_hash
+    assert again.dropped == cohort.dropped
+    assert len(reads) == 2  # read once
+    assert place("inbreast", "csv").is_file()
+    assert not place("inbreast", "quarantine.csv").exists()
+
+
+def test_rows_with_faults_go_to_quarantine_with_the_reason(
+    reads: list[pd.DataFrame], tmp_path: Path
+) -> None:
+    emptied(tmp_path / "inbreast")
+    reads[0].loc[reads[0]["case"] == "P2_MLO_1", "shape"] = "blob"
+    cohort = load_cohort("inbreast", tmp_path)
+    assert len(cohort) == 11
+    assert not {"P1_CC_1", "P2_MLO_1"} & set(cohort.manifest["case"])
+    rows = pd.read_csv(place("inbreast", "quarantine.csv"))
+    assert tuple(rows.columns) == QUARANTINE
+    assert rows.set_index("case")["check"].to_dict() == {
+        "P2_MLO_1": "vocabulary", "P1_CC_1": "empty",
+    }  # fmt: skip
+    assert rows["image"].notna().all()
+    assert "P1_CC.png" in rows.set_index("case")["reason"]["P1_CC_1"]
+    kept = json.loads(place("inbreast", "build.json").read_text())
+    assert kept["quarantined"] == {"vocabulary": 1, "empty": 1}
+    built = load_or_build("inbreast", tmp_path / "inbreast", "inbreast")
+    assert len(built.quarantine) == 2
+    list(cohort)  # every row that is left can be read
+
+
+def test_strict_refuses_any_fault_and_writes_nothing(
+    reads: list[pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emptied(tmp_path / "inbreast")
+    args = ("inbreast", tmp_path / "inbreast", "inbreast")
+    with pytest.raises(DataError, match=r"1 fault\(s\) \(1 empty\)(.|\n)*P1_CC_1, empty: "):
+        build(*args, strict=True)
+    assert not place("inbreast", "csv").exists()
+    monkeypatch.setattr(building, "refuse", lambda *_: None)
+    assert len(build(*args, strict=True).quarantine) == 1  # control
+
+
+def test_a_cohort_of_which_nothing_is_left(reads: list[pd.DataFrame], tmp_path: Path) -> None:
+    for path in (tmp_path / "inbreast" / "images").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match="14 unreadable"):
+        load_cohort("inbreast", tmp_path)
+
+
+@pytest.mark.parametrize("what", ["folder", "reader", "checks", "build.json"])
+def test_it_is_built_again_where_what_it_is_made_of_changes(
+    what: str, reads: list[pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_cohort("inbreast", tmp_path)
+    root = tmp_path
+    if what == "folder":
+        root = tmp_path / "moved"
+        root.mkdir()
+        (tmp_path / "inbreast").rename(root / "inbreast")
+    elif what == "reader":
+        monkeypatch.setattr(sys.modules[SOURCE], "VERSION", 2, raising=False)
+    elif what == "checks":
+        monkeypatch.setattr(integrity, "VERSION", 99)
+    else:
+        place("inbreast", "build.json").write_text("{")
+    load_cohort("inbreast", root)
+    assert len(reads) == 3
+
+
+def test_a_quarantine_of_an_earlier_build_does_not_stay(
+    reads: list[pd.DataFrame], tmp_path: Path
+) -> None:
+    path = tmp_path / "inbreast" / "masks" / "P1_CC.png"
+    whole = path.read_bytes()
+    emptied(tmp_path / "inbreast")
+    args = ("inbreast", tmp_path / "inbreast", "inbreast")
+    assert len(build(*args).quarantine) == 1
+    path.write_bytes(whole)
+    assert build(*args).quarantine.empty
+    assert not place("inbreast", "quarantine.csv").exists()
+
+
+def test_a_reader_that_is_missing_is_named() -> None:
+    with pytest.raises(DataError, match=r"sources\.moon: this installation has no such reader"):
+        build("moon", Path(), "moon")

@@ -1,0 +1,196 @@
+"""Every check finds its fault, and nothing on a cohort without one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammostudy.data import integrity, likeness
+from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.integrity import CHECKS, clean_table, examine
+from mammostudy.errors import DataError
+
+pytestmark = pytest.mark.usefixtures("own_store")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, write_cohort: Callable[..., Path]) -> Cohort:
+    write_cohort(tmp_path)
+    return load_cohort("tiny", tmp_path)
+
+
+def changed(tiny: Cohort, case: str, **cells: object) -> Cohort:
+    rows = tiny.manifest.copy()
+    for column, value in cells.items():
+        rows.loc[rows["case"] == case, column] = value
+    return Cohort(tiny.name, tiny.root, rows)
+
+
+def with_image(tiny: Cohort, case: str, content: bytes) -> Cohort:
+    (tiny.root / tiny.row(case)["image"]).write_bytes(content)
+    return changed(tiny, case, image_sha256=hashlib.sha256(content).hexdigest())
+
+
+def found(cohort: Cohort) -> list[tuple[str, str]]:
+    return [(fault.case, fault.check) for fault in examine(cohort)]
+
+
+def outlined(points: list[list[int]]) -> dict[str, object]:
+    (x, y) = np.array(points).T
+    box = {"x_min": x.min(), "y_min": y.min(), "x_max": x.max() + 1, "y_max": y.max() + 1}
+    return box | {"outline": json.dumps(points)}
+
+
+def masked(tiny: Cohort, *ellipses: tuple[int, int, int]) -> Cohort:
+    """The mask of P1_CC_1 drawn anew: discs of centre and radius, with the box round them all."""
+    labels = np.zeros((48, 64), np.uint8)
+    for x, y, radius in ellipses:
+        cv2.circle(labels, (x, y), radius, 1, -1)
+    cv2.imwrite(str(tiny.root / "masks" / "P1_CC.png"), labels)
+    y, x = np.nonzero(labels)
+    box = {"x_min": x.min(), "y_min": y.min(), "x_max": x.max() + 1, "y_max": y.max() + 1}
+    return changed(tiny, "P1_CC_1", **box)
+
+
+def test_a_cohort_without_a_fault(tiny: Cohort) -> None:
+    assert examine(tiny) == []
+
+
+def test_path(tiny: Cohort, tmp_path: Path) -> None:
+    assert found(changed(tiny, "P1_CC_1", image="../x.png")) == [("P1_CC_1", "path")]
+    assert found(changed(tiny, "P1_CC_1", mask="../x.png")) == [("P1_CC_1", "path")]
+    mask = tiny.root / "masks" / "P1_CC.png"
+    mask.rename(tmp_path / "secret.png")
+    mask.symlink_to(tmp_path / "secret.png")
+    assert found(tiny) == [("P1_CC_1", "path")]
+
+
+@pytest.mark.parametrize(("what", "content"), [
+    ("image", None), ("image", b""), ("image", b"no picture"), ("image", "cut"),
+    ("mask", None), ("mask", b""), ("mask", b"no picture"),
+])  # fmt: skip
+def test_unreadable(what: str, content: bytes | str | None, tiny: Cohort) -> None:
+    path = tiny.root / str(tiny.row("P1_CC_1")[what])
+    content = path.read_bytes()[:-40] if isinstance(content, str) else content
+    cohort = tiny
+    if content is None:
+        path.unlink()
+    elif what == "mask":
+        path.write_bytes(content)
+    else:
+        cohort = with_image(tiny, "P1_CC_1", content)
+    assert found(cohort) == [("P1_CC_1", "unreadable")]
+
+
+def test_an_image_that_changed(tiny: Cohort) -> None:
+    faults = examine(changed(tiny, "P1_CC_1", image_sha256="0" * 64))
+    assert [fault.check for fault in faults] == ["unreadable"]
+    assert "changed since the manifest" in faults[0].reason
+
+
+def test_size_of_image_and_mask(tiny: Cohort) -> None:
+    assert ("P1_MLO_1", "size") in found(changed(tiny, "P1_MLO_1", height=50))
+    cv2.imwrite(str(tiny.root / "masks" / "P1_CC.png"), np.ones((48, 48), np.uint8))
+    assert found(tiny) == [("P1_CC_1", "size")]
+
+
+def test_not_a_mammogram(tiny: Cohort) -> None:
+    mask = (tiny.root / "masks" / "P1_CC.png").read_bytes()
+    assert found(with_image(tiny, "P1_CC_1", mask)) == [("P1_CC_1", "not a mammogram")]
+
+
+def test_empty(tiny: Cohort) -> None:
+    assert found(changed(tiny, "P1_CC_1", mask_label=9)) == [("P1_CC_1", "empty")]
+
+
+def test_components(tiny: Cohort) -> None:
+    faults = examine(masked(tiny, (20, 20, 8), (45, 30, 4)))
+    assert [(fault.case, fault.check) for fault in faults] == [("P1_CC_1", "components")]
+    assert "2 parts" in faults[0].reason
+    speck = masked(tiny, (20, 20, 12), (45, 30, 0))  # one pixel of some 440
+    assert found(speck) == []
+    touching = masked(tiny, (20, 20, 8), (30, 20, 4))
+    assert found(touching) == []
+
+
+@pytest.mark.parametrize(("points", "touches"), [
+    ([[0, 10], [9, 10], [9, 20], [0, 20]], True), ([[1, 10], [9, 10], [9, 20], [1, 20]], False),
+    ([[50, 10], [63, 10], [63, 20]], True), ([[50, 10], [62, 10], [62, 20]], False),
+    ([[20, 40], [30, 40], [30, 47]], True), ([[20, 0], [30, 0], [30, 9]], True),
+])  # fmt: skip
+def test_border(points: list[list[int]], touches: bool, tiny: Cohort) -> None:
+    expected = [("P1_MLO_1", "border")] if touches else []
+    assert found(changed(tiny, "P1_MLO_1", **outlined(points))) == expected
+
+
+def test_box(tiny: Cohort) -> None:
+    x_max = int(tiny.row("P1_CC_1")["x_max"])
+    assert found(changed(tiny, "P1_CC_1", x_max=x_max + 1)) == []
+    faults = examine(changed(tiny, "P1_CC_1", x_max=x_max + 2))
+    assert [(fault.case, fault.check) for fault in faults] == [("P1_CC_1", "box")]
+    assert str(x_max + 2) in faults[0].reason
+
+
+def test_duplicates_within_and_across_patients(
+    tiny: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = {
+        name: (tiny.root / tiny.row(name)["image"]).read_bytes() for name in tiny.masses.index
+    }
+    again = with_image(tiny, "P2_CC_1", images["P1_CC_1"])  # another patient's file
+    again = with_image(again, "P3_MLO_1", images["P3_CC_1"])  # the patient's other view
+    pixels = cv2.imdecode(np.frombuffer(images["P4_CC_1"], np.uint8), cv2.IMREAD_UNCHANGED)
+    saved = cv2.imencode(".png", np.clip(pixels.astype(int) + 1, 0, 255).astype(np.uint8))[1]
+    again = with_image(again, "P5_CC_1", saved.tobytes())  # other bytes, the same picture
+    faults = examine(again)
+    assert [(fault.case, fault.check) for fault in faults] == [
+        ("P2_CC_1", "duplicate"), ("P3_MLO_1", "duplicate"), ("P5_CC_1", "near-duplicate"),
+    ]  # fmt: skip
+    assert "across patients P1 and P2" in faults[0].reason
+    assert "both of patient P3" in faults[1].reason
+    assert "across patients P4 and P5" in faults[2].reason
+    monkeypatch.setattr(likeness, "alike", lambda looks: [])
+    assert [fault.check for fault in examine(again)] == ["duplicate", "duplicate"]  # control
+
+
+def test_rows_out_of_vocabulary_are_taken_out(tiny: Cohort) -> None:
+    table = tiny.manifest.astype(object)
+    table.loc[table["case"] == "P1_CC_1", "shape"] = "blob"
+    table.loc[table["case"] == "P2_CC_1", "image"] = "../out.png"
+    table.loc[table["case"] == "P3_CC_1", "x_max"] = 999
+    table.loc[table["case"] == "P4_CC_1", "height"] = "tall"
+    table.loc[table["case"] == "P5_CC_1", "case"] = "P5_MLO_1"  # then twice there
+    clean, faults = clean_table(table, "tiny")
+    assert len(clean) == len(table) - 5
+    assert {fault.check for fault in faults} == {"vocabulary"}
+    assert {fault.case for fault in faults} == {
+        "P1_CC_1", "P2_CC_1", "P3_CC_1", "P4_CC_1", "P5_MLO_1",
+    }  # fmt: skip
+    reasons = " ".join(fault.reason for fault in faults)
+    for words in ("'blob' not one of", "inside the cohort folder", "lies outside", "whole number"):
+        assert words in reasons
+
+
+def test_a_table_that_cannot_be_cleaned(tiny: Cohort) -> None:
+    with pytest.raises(DataError, match="column shape: missing"):
+        clean_table(tiny.manifest.drop(columns="shape"), "tiny")
+    with pytest.raises(DataError, match="no row of the manifest can be used"):
+        clean_table(tiny.manifest.assign(shape="blob"), "tiny")
+
+
+def test_every_check_is_described() -> None:
+    assert all(CHECKS.values())
+    assert isinstance(pd.Series(CHECKS), pd.Series)
+    assert integrity.VERSION == 1
+
+
+def test_the_real_cohorts_pass(real_data: Path) -> None:
+    for name in ("cdd-cesm", "cdd-cesm-views"):
+        assert examine(load_cohort(name, real_data)) == []

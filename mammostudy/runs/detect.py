@@ -79,11 +79,17 @@ def _nothing(views: ViewSet) -> Found:
 
 
 def _prior_boxes(train: ViewSet, views: ViewSet) -> Found:
-    """Lay the mean training box of each side on every view."""
-    from mammostudy.evaluation.priors import fixed_prior
+    """Lay the mean training box of its side on every view.
 
-    prior = fixed_prior(train.boxes, train.shapes, train.table["side"].astype(str).tolist())
-    return prior.predict(views.shapes, views.table["side"].astype(str).tolist())
+    A view of a side without a training mass gets the mean of all.
+    """
+    from mammostudy.evaluation.priors import FixedPrior, fixed_prior
+
+    by_side = fixed_prior(train.boxes, train.shapes, train.table["side"].astype(str).tolist())
+    of_all = fixed_prior(train.boxes, train.shapes)
+    prior = FixedPrior(of_all.boxes | by_side.boxes, of_all.masses | by_side.masses)
+    sides = views.table["side"].astype(str)
+    return prior.predict(views.shapes, sides.where(sides.isin(by_side.boxes), "all").tolist())
 
 
 def _box_sides(spec: DetectSpec, train: ViewSet) -> tuple[float, ...]:
@@ -116,6 +122,7 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
     """
     import torch
 
+    from mammostudy.models.detectors import common
     from mammostudy.models.detectors.common import Placement, place
 
     size, aspect = spec.detector.size, spec.detector.aspect
@@ -123,7 +130,7 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
         "manifest": cohort.manifest_hash,
         "size": size,
         "aspect": aspect,
-        "versions": [VERSION, dicom.VERSION],
+        "versions": [VERSION, dicom.VERSION, common.VERSION],
     }
 
     def make() -> dict[str, NDArray[Any]]:

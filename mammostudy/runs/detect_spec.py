@@ -15,6 +15,7 @@ PRIOR: Final = "fixed-prior"
 SSDS: Final = ("ssd-light", "ssd300-vgg16", "ssdlite-mobilenetv3")
 PYRAMIDS: Final = ("faster-rcnn", "fcos", "retinanet")
 WITHOUT_ANCHORS: Final = ("fcos", "rt-detr")
+WITHOUT_WEIGHTS: Final = ("rt-detr", "ssd-light", PRIOR)
 DETECTORS: Final = (*PYRAMIDS, "rt-detr", *SSDS)
 
 
@@ -102,6 +103,12 @@ class DetectSpec(KeyedSpec):
             raise ValueError(msg)
         if name not in PYRAMIDS and self.detector.trunk != Detecting().trunk:
             msg = f"detector.trunk is a field of {', '.join(PYRAMIDS)}, not of {name}"
+            raise ValueError(msg)
+        if not self.has_anchors and self.detector.anchors != Detecting().anchors:
+            msg = f"detector.anchors: {name} starts from no boxes of given sizes"
+            raise ValueError(msg)
+        if name in WITHOUT_WEIGHTS and self.detector.weights != Detecting().weights:
+            msg = f"detector.weights: the trunk of {name} has no published weights"
             raise ValueError(msg)
         return self
 

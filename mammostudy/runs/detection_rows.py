@@ -26,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.views import ViewSet
-from mammostudy.errors import SpecError
+from mammostudy.errors import DataError, SpecError
 from mammostudy.evaluation.boxes import box_centres, box_diameters, box_sides, pairwise_iou
 from mammostudy.evaluation.matching import FALSE, HIT, REPEAT, Matches, match_detections
 
@@ -170,12 +170,17 @@ def matches_of(rows: pd.DataFrame, rule: str = HEADLINE, repeats: str = "ignore"
         repeats: ``ignore`` or ``false_positive``.
 
     Raises:
+        DataError: a view stands in the rows twice, as where the records of two folds with the same
+            test views are put together.
         SpecError: the rule is unknown.
     """
     if rule not in RULES:
         msg = f"rule {rule!r} is unknown: use one of {', '.join(RULES)}"
         raise SpecError(msg)
     views = rows[rows["row"] == "view"]
+    if (again := views["view"].duplicated()).any():
+        msg = f"view {views['view'][again].iloc[0]!r} stands in the rows twice: judge each once"
+        raise DataError(msg)
     place = {name: i for i, name in enumerate(views["view"])}
     masses = rows[rows["row"] == "mass"].sort_values("mass", kind="stable")
     masses = masses.iloc[np.argsort(masses["view"].map(place).to_numpy(), kind="stable")]

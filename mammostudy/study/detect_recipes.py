@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mammostudy.data.cohort import VIEWS
+from mammostudy.data.cohort import IMAGED, VIEWS
+from mammostudy.errors import SpecError
 from mammostudy.runs.detect_spec import PRIOR, PYRAMIDS, SSDS, DetectSpec
 from mammostudy.study.recipes import is_phantom, preset, recipe
 
@@ -86,17 +87,36 @@ def detect_cohort(cohort: str) -> str:
 
 def has_equal_sides(cohort: str) -> bool:
     """Whether all images of a cohort are squares, so that stretch and letterbox are the same."""
-    return cohort.startswith("cdd-cesm")
+    return cohort in (*IMAGED, VIEWS)
 
 
 def equal_steps(row: str, preset_name: str) -> int:
-    """Return how many steps of a detector fit into the CPU time that each gets."""
+    """Return how many steps of a detector fit into the CPU time that each gets.
+
+    Args:
+        row: a key of :data:`DETECTORS`.
+        preset_name: one of those with a budget of equal time; ``smoke`` takes three steps of each.
+
+    Raises:
+        SpecError: an unknown detector, or a preset without such a budget.
+    """
+    _known(row)
     if preset_name == "smoke":
         return 3
+    if preset_name not in EQUAL_SECONDS:
+        names = ", ".join(("smoke", *EQUAL_SECONDS))
+        msg = f"preset {preset_name!r} has no budget of equal time: use one of {names}"
+        raise SpecError(msg)
     narrow = row == LIGHT and _WIDTH[preset_name] < _WIDTH["reference"]
     seconds = NARROW_STEP if narrow else STEP_SECONDS[row]
     steps = EQUAL_SECONDS[preset_name] / seconds
     return max(2, round(steps / 10) * 10 if steps >= 100 else round(steps))
+
+
+def _known(row: str) -> None:
+    if row not in DETECTORS:
+        msg = f"detector {row!r} is unknown: use one of {', '.join((*DETECTORS, PRIOR_ROW))}"
+        raise SpecError(msg)
 
 
 def detect_recipe(
@@ -112,7 +132,8 @@ def detect_recipe(
         cohort: the page's cohort.
         preset_name: ``smoke``, ``quick``, ``reference`` or ``paper``.
         row: a key of :data:`DETECTORS`, or :data:`PRIOR_ROW`.
-        iterations: steps; default those of :data:`LONG`.
+        iterations: steps; default those of :data:`LONG`, and for a detector that has none there
+            those of :data:`EQUAL`.
         changes: fields to change afterwards, ``detector__anchors="default"`` for nested ones.
 
     Raises:
@@ -127,8 +148,10 @@ def detect_recipe(
             | {"variant": "baseline", "detector": {"name": PRIOR}, "training": {"iterations": 0}}
         )
         return spec.changed(**changes)
+    _known(row)
     name = DETECTORS[row]
     steps = _LONG[preset_name].get(row) if iterations is None else iterations
+    steps = equal_steps(row, preset_name) if steps is None else steps
     detector: dict[str, Any] = {"name": name, "aspect": "letterbox", "size": _SIZE[preset_name]}
     if row == SSD300:
         published = {"size": 300, "aspect": "stretch", "anchors": "default"}
@@ -144,7 +167,7 @@ def detect_recipe(
             "variant": variants.get(row, "alternative"),
             "detector": detector,
             "training": {
-                "iterations": steps or equal_steps(row, preset_name),
+                "iterations": steps,
                 "learning_rate": 1e-3 if name in SSDS else 2e-4,
                 "validations": 2 if preset_name == "smoke" else 10,
             },

@@ -232,9 +232,9 @@ def predict_boxes(
             for found in model([square.to(place) for square in part]):
                 each = found["boxes"].double().cpu().numpy()
                 score = found["scores"].double().cpu().numpy()
-                sides = each[:, 2:] - each[:, :2]
                 sound = np.isfinite(each).all(axis=1) & np.isfinite(score)
-                sound &= (sides >= least_side).all(axis=1)
-                boxes.append(each[sound])
-                scores.append(score[sound])
+                each, score = each[sound], score[sound]
+                wide = (each[:, 2:] - each[:, :2] >= least_side).all(axis=1)
+                boxes.append(each[wide])
+                scores.append(score[wide])
     return boxes, scores

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,13 @@ from mammostudy.data.splits import split_cases
 from mammostudy.data.views import ViewSplit, check_views, split_views, views_of
 from mammostudy.errors import DataError, SpecError
 
-FIELDS = {"folds": 3, "fold": 0, "seed": 0, "train_site": None, "validation_folds": 4}
+FIELDS: dict[str, Any] = {
+    "folds": 3,
+    "fold": 0,
+    "seed": 0,
+    "train_site": None,
+    "validation_folds": 4,
+}
 
 
 @pytest.fixture
@@ -173,7 +180,13 @@ def test_real_views_hold_the_masses_and_folds_of_the_masses_alone(
     pd.testing.assert_frame_equal(views.masses, masses.masses)
     counts = [len(boxes) for boxes in views_of(views).boxes]
     assert (len(counts), sum(count > 0 for count in counts), sum(counts)) == (216, 117, 285)
-    fields = {"folds": 3, "fold": 1, "seed": 0, "train_site": None, "validation_folds": 6}
+    fields: dict[str, Any] = {
+        "folds": 3,
+        "fold": 1,
+        "seed": 0,
+        "train_site": None,
+        "validation_folds": 6,
+    }
     split = split_views(views, **fields)
     of_masses = split_cases(masses.masses, **fields)
     for part, cases in of_masses.parts().items():

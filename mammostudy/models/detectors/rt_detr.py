@@ -65,7 +65,11 @@ class RTDetrNetwork(nn.Module):
         self.model = _model(width, queries, decoder_layers)
 
     def forward(self, images: list[Tensor], targets: list[Target] | None = None) -> Any:
-        """Losses in training mode, boxes in evaluation mode; as torchvision's detectors."""
+        """Losses in training mode, boxes in evaluation mode; as torchvision's detectors.
+
+        The losses of boxes that are not finite are NaN, as those of the other detectors: the
+        library refuses such boxes with an error.
+        """
         batch = normalize(torch.stack(list(images)), *GREY)
         if not self.training:
             out = self.model(pixel_values=batch)
@@ -81,7 +85,15 @@ class RTDetrNetwork(nn.Module):
             for target in targets or []
         ]
         losses = dict.fromkeys(_TERMS.values(), batch.new_zeros(()))
-        for name, value in self.model(pixel_values=batch, labels=labels).loss_dict.items():
+        try:
+            found = self.model(pixel_values=batch, labels=labels).loss_dict
+        except ValueError:
+            with torch.no_grad():
+                boxes = self.model(pixel_values=batch).pred_boxes
+            if torch.isfinite(boxes).all():
+                raise
+            return {name: value + float("nan") for name, value in losses.items()}
+        for name, value in found.items():
             kind = next(term for start, term in _TERMS.items() if name.startswith(start))
             losses[kind] = losses[kind] + value
         return losses

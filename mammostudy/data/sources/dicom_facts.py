@@ -6,16 +6,12 @@ import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from pydicom.dataset import FileDataset
-from pydicom.multival import MultiValue
 
-from mammostudy.data import dicom_file
+from mammostudy.data import dicom_file, dicom_header
 from mammostudy.data.sources.owner_files import size_fault
 from mammostudy.errors import DataError
-
-_FIRST_OF: Final = ("ImagerPixelSpacing", "PixelSpacing")  # as data/dicom.py has it
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def read_facts(path: Path) -> Facts:
         if fault is not None:
             msg = f"{path}: fields Rows and Columns: {fault}; the file is damaged, copy it anew"
             raise DataError(msg)
-        spacing = _spacing(header)
+        spacing, _, _ = dicom_header.spacing_of(path, header)
     return Facts(height, width, spacing, hashlib.sha256(content).hexdigest())
 
 
@@ -67,15 +63,3 @@ def _whole(path: Path, header: FileDataset, name: str) -> int:
     except dicom_file.FAILURES:
         msg = f"{path}: field {name} is missing or no whole number; copy the file anew"
         raise DataError(msg) from None
-
-
-def _spacing(header: FileDataset) -> float | None:
-    for name in _FIRST_OF:
-        try:
-            value = header[name].value
-            first = float(value[0] if isinstance(value, MultiValue) else value)
-        except dicom_file.FAILURES:
-            continue
-        if first > 0 and math.isfinite(first):
-            return first
-    return None

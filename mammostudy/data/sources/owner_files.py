@@ -21,7 +21,7 @@ from mammostudy.imaging.scanline import fill_rows
 LONGEST_SIDE: Final = 16_384  # px; the longest film of the public sets has fewer than 8,000
 MOST_PIXELS: Final = 64_000_000  # the largest films have 35 million
 MOST_POINTS: Final = 20_000  # of one outline
-OVERHANG: Final = 0.01  # of the longer side of the image, by which an outline may leave it
+OVERHANG: Final = 0.01  # of the longer side of the image, by which an outline may leave it; or 2 px
 NO_AREA: Final = "outline that encloses no area"
 OUTSIDE: Final = "outline that leaves the image"
 
@@ -109,8 +109,8 @@ def place(
 ) -> tuple[dict[str, object] | None, str | None]:
     """Box an outline and write it as a manifest has it.
 
-    What lies outside the image by at most :data:`OVERHANG` of its longer side is cut off, as
-    annotators drew over the edge.
+    What lies outside the image by at most :data:`OVERHANG` is cut off, as annotators drew over
+    the edge.
 
     Args:
         points: float ``(k, 2)`` of x and y in pixels, any k.
@@ -124,7 +124,7 @@ def place(
         DataError: the outline is no shape (see :func:`mammostudy.imaging.scanline.fill_rows`).
     """
     height, width = shape
-    beyond = OVERHANG * max(shape)
+    beyond = max(2.0, OVERHANG * max(shape))
     limit = np.array([width - 1, height - 1]) + beyond
     if len(points) and not ((points >= -beyond) & (points <= limit)).all():
         return None, OUTSIDE

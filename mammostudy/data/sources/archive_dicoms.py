@@ -20,7 +20,7 @@ from typing import Final
 from pydicom.dataset import FileDataset
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
 
 from mammostudy.data.dicom_file import FAILURES, bytes_of, read_header, silenced
 from mammostudy.data.dicom_header import side_of, spacing_of, view_of
@@ -111,17 +111,25 @@ def look(path: Path) -> Header:
             no mammogram has.
     """
     content = bytes_of(path)
-    with silenced():
-        header = read_header(path, content)
-        height, width = _size(path, header)
-        return Header(
-            height=height,
-            width=width,
-            spacing_mm=spacing_of(path, header)[0],
-            view=view_of(header),
-            side=side_of(header)[0],
-            sha256=hashlib.sha256(content).hexdigest(),
-        )
+    try:
+        with silenced():
+            return _described(path, content)
+    except FAILURES:  # a field that is read only now, and cannot be converted
+        msg = f"{path}: the DICOM header cannot be read; the file is damaged, copy it anew"
+        raise DataError(msg) from None
+
+
+def _described(path: Path, content: bytes) -> Header:
+    header = read_header(path, content)
+    height, width = _size(path, header)
+    return Header(
+        height=height,
+        width=width,
+        spacing_mm=spacing_of(path, header)[0],
+        view=view_of(header),
+        side=side_of(header)[0],
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
 
 
 def _size(path: Path, header: FileDataset) -> tuple[int, int]:
@@ -136,7 +144,11 @@ def _size(path: Path, header: FileDataset) -> tuple[int, int]:
             raise DataError(msg)
     bits = _whole(path, header, "BitsAllocated")
     needed = height * width * bits // 8
-    packed = header.file_meta.TransferSyntaxUID.is_encapsulated
+    syntax = header.file_meta.TransferSyntaxUID
+    if syntax not in AllTransferSyntaxes:
+        msg = f"{path}: field TransferSyntaxUID is no syntax of DICOM; the file is damaged"
+        raise DataError(f"{msg}, copy it anew")
+    packed = syntax.is_encapsulated
     if bits not in (1, 8, 16) or (not packed and len(header.PixelData) < needed):
         msg = (
             f"{path}: field PixelData is shorter than {width}x{height} pixels of {bits} bits; the "

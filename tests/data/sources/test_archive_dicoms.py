@@ -111,3 +111,24 @@ def test_identify_does_not_inflate(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert identify(path) == ("", "")
     monkeypatch.setattr(archive_dicoms, "DeflatedExplicitVRLittleEndian", "absent")
     assert identify(path) == ("D1-0001", UID)  # control: the guard is what stops it
+
+
+def test_a_field_that_cannot_be_converted_is_an_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.dcm")
+    content = path.read_bytes()
+    assert content.count(b"\xe0\x7f\x10\x00OW") == 1
+    path.write_bytes(content.replace(b"\xe0\x7f\x10\x00OW", b"\xe0\x7f\x10\x00GB"))
+    with pytest.raises(DataError, match="damaged"):
+        look(path)
+    monkeypatch.setattr(archive_dicoms, "FAILURES", ())
+    with pytest.raises(NotImplementedError):  # control: the guard is what catches it
+        look(path)
+
+
+def test_a_syntax_that_dicom_does_not_know_is_an_error_of_ours(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dcm")
+    path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.7\0"))
+    with pytest.raises(DataError, match="TransferSyntaxUID"):
+        look(path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import random
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +17,12 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
+from mammostudy.data.cohort import load_cohort
 from mammostudy.data.manifest import COLUMNS, validate
 from mammostudy.data.row_files import read_mask
 from mammostudy.data.sources import archive_dicoms, cbis_ddsm, cbis_masks, cbis_tables
 from mammostudy.data.sources.cbis_ddsm import build_manifest, read_folder
+from mammostudy.data.tasks import tasks_of
 from mammostudy.errors import DataError
 
 ROOT_UID = "1.3.6.1.4.1.9590.100.1.2"
@@ -26,7 +30,8 @@ SIZE = (80, 60)  # height, width
 SHARED = ("image file path", "cropped image file path", "ROI mask file path")
 MASS_HEADER = [
     "patient_id", "breast_density", "left or right breast", "image view", "abnormality id",
-    "abnormality type", "mass shape", "mass margins", "assessment", "pathology", "subtlety", *SHARED,
+    "abnormality type", "mass shape", "mass margins", "assessment", "pathology", "subtlety",
+    *SHARED,
 ]  # fmt: skip
 CALC_HEADER = [
     "patient_id", "breast density", "left or right breast", "image view", "abnormality id",
@@ -119,7 +124,7 @@ def place_of(layout: str, table_path: str, what: str) -> Path:
 
 
 def write_files(folder: Path, case: Case, layout: str = "table") -> dict[str, Path]:
-    rng = np.random.default_rng(len(case.name))
+    rng = np.random.default_rng(list(case.image_name.encode()))
     image = rng.integers(0, 60_000, SIZE, dtype=np.uint16)
     paths, truth = case.paths(), case.truth()
     ys, xs = np.nonzero(truth)
@@ -315,6 +320,34 @@ def test_two_files_for_one_image_are_not_chosen_from(tmp_path: Path) -> None:
     assert build_manifest(folder)[1][cbis_ddsm.SEVERAL_IMAGES] == 1
 
 
+def test_mutated_files_cost_their_mass_and_nothing_else(tmp_path: Path) -> None:
+    """Bits flipped in headers, and files cut: the other mass stays, and no other error escapes."""
+    cases = [CASES[0], CASES[-1]]
+    folder = write_all(tmp_path, cases, layout="loose")
+    original = build_manifest(folder)[0].set_index("case")
+    written = sorted((folder / "all").glob("*P_00001*.dcm"))
+    assert len(written) == 3
+    for seed in range(60):
+        rng = random.Random(seed)
+        path = written[seed % 3]
+        content = path.read_bytes()
+        mutated = bytearray(content)
+        if seed % 2:
+            del mutated[rng.randrange(len(mutated)) :]
+        else:
+            for _ in range(3):
+                mutated[rng.randrange(128, 700)] ^= 1 << rng.randrange(8)
+        path.write_bytes(bytes(mutated))
+        started = time.perf_counter()
+        table, dropped = build_manifest(folder)
+        assert time.perf_counter() - started < 2
+        kept = table.set_index("case")
+        assert cases[1].name in kept.index
+        assert len(kept) + sum(dropped.values()) == 2
+        pd.testing.assert_series_equal(kept.loc[cases[1].name], original.loc[cases[1].name])
+        path.write_bytes(content)
+
+
 def test_run_length_coded_files_are_read(tmp_path: Path) -> None:
     folder = write_all(tmp_path)
     for what in ("image", "mask"):
@@ -372,6 +405,16 @@ def test_patients_on_both_sides_are_counted_and_kept_on_one(tmp_path: Path) -> N
     sides = parts.groupby(table["patient"]).agg(["nunique", "first"])
     assert sides["nunique"].eq(1).all()
     assert sides["first"].to_dict() == {"P_00001": "train", "P_00002": "test", "P_00003": "test"}
+
+
+def test_the_cohort_is_built_and_loaded_by_name(tmp_path: Path, own_store: Path) -> None:
+    write_all(tmp_path / "cbis-ddsm", layout="client")
+    cohort = load_cohort("cbis-ddsm", tmp_path)
+    assert cohort.masses.index.tolist() == [case.name for case in CASES]
+    assert tasks_of(cohort) == ["detection", "segmentation", "shape"]
+    sample = cohort.sample(CASES[1].name)
+    np.testing.assert_array_equal(sample.mask, CASES[1].truth() > 0)
+    assert sample.truth_all.sum() > sample.mask.sum()  # a second mass in the same film
 
 
 def test_real_mammograms_take_the_rows_of_the_real_tables(real_data: Path, tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from mammostudy.data.cohort import load_cohort
 from mammostudy.data.manifest import COLUMNS, validate
 from mammostudy.data.sources import cmmd, csv_tables
 from mammostudy.data.sources.cmmd import build_manifest, read_breasts, read_folder, subtype_counts
+from mammostudy.data.tasks import require, tasks_of
 from mammostudy.errors import DataError
 
 MEBIBYTE = 2**20
@@ -91,7 +93,9 @@ def write_dicom(
         code.CodeValue = (VIEWS if codes is None else codes)[view]
         code.CodingSchemeDesignator, code.CodeMeaning = "SCT", "as published"
         data.ViewCodeSequence = [code]
-    pixels = np.random.default_rng(len(str(path))).integers(0, 255, (48, 40), dtype=np.uint8)
+    pixels = np.random.default_rng(list(f"{patient}{side}{view}{path.name}".encode())).integers(
+        0, 255, (48, 40), dtype=np.uint8
+    )
     data.Rows, data.Columns = pixels.shape
     data.BitsAllocated = data.BitsStored = 8
     data.HighBit, data.PixelRepresentation, data.SamplesPerPixel = 7, 0, 1
@@ -160,8 +164,14 @@ def test_every_layout_gives_the_same_images(tmp_path: Path, layout: str) -> None
         assert rows[name].isna().all()
 
 
-def test_the_set_states_that_it_serves_subtypes_without_shapes() -> None:
-    assert cmmd.TASKS == {"subtype": ("image", "subtype")}
+def test_the_cohort_serves_subtypes_alone(tmp_path: Path, own_store: Path) -> None:
+    write_all(tmp_path / "cmmd")
+    cohort = load_cohort("cmmd", tmp_path)
+    assert len(cohort.manifest) == len(IMAGES)
+    assert tasks_of(cohort) == ["subtype"]
+    for task in ("detection", "segmentation", "shape"):
+        with pytest.raises(DataError, match=f"cmmd: cannot be used for {task}"):
+            require(cohort, task)
 
 
 def test_images_that_the_table_does_not_speak_of_are_dropped_by_reason(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import subprocess
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ FIELDS: Final = [
 FAILURES: Final = (
     ValueError, TypeError, LookupError, AttributeError, EOFError, OSError, RuntimeError,
     ArithmeticError, AssertionError, MemoryError, struct.error, zlib.error, InvalidDicomError,
-    BytesLengthException,
+    BytesLengthException, subprocess.SubprocessError,
 )  # fmt: skip
 MAX_BYTES: Final = 1 << 28  # of a file, and of what it inflates to
 MAX_READS: Final = 50_000  # elements and items of a header, three reads each at most

@@ -131,6 +131,8 @@ def stored_values(path: Path, header: FileDataset) -> Stored:
             pixels = decode_rle(codestream(header["PixelData"].value), *shape, width)
         else:
             pixels = decompressed(path, header, syntax, shape, bits)
+        if pixels.dtype.itemsize < width:  # compressed with 8 bits, for 16 allocated
+            pixels = pixels.astype(np.uint16)
         if pixels.shape != shape or pixels.dtype.itemsize != width:
             raise ValueError
     except FAILURES:

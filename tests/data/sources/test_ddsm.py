@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data.cohort import Cohort
+from mammostudy.data.cohort import Cohort, load_cohort
 from mammostudy.data.manifest import validate
 from mammostudy.data.sources import ddsm, ddsm_chain, ddsm_ics, ddsm_overlay, owner_files
 from mammostudy.data.sources.ddsm import build_manifest
 from mammostudy.data.sources.ddsm_chain import encode_chain
 from mammostudy.data.sources.ddsm_ics import read_ics
 from mammostudy.data.sources.ddsm_overlay import read_overlay
+from mammostudy.data.sources.ddsm_pixels import read_raw
 from mammostudy.errors import DataError
 
 ROWS, COLUMNS = 80, 60
@@ -547,3 +548,20 @@ def test_without_their_limit_long_chains_take_too_much(
         ddsm_chain.decode_chain(["1", "1", *"26" * 100_000, "#"])
     monkeypatch.setattr(ddsm_chain, "LONGEST", 10**9)
     assert len(ddsm_chain.decode_chain(["1", "1", *"26" * 100_000, "#"])) == 200_001
+
+
+def test_the_cohort_is_built_checked_and_read_by_its_name(
+    cases: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(cases.parent))
+    cases.rename(cases.parent / "ddsm")
+    study = cases.parent / "ddsm" / STUDY
+    (study / f"{FILM}.png").unlink()
+    raw(study / f"{FILM}.LJPEG.1")
+    cohort = load_cohort("ddsm")
+    assert cohort.dropped == DROPPED
+    assert len(cohort) == 2
+    sample = cohort.sample(f"{FILM}_1")
+    assert sample.mask.sum() == 12 * 9
+    expected = read_raw(study / f"{FILM}.LJPEG.1")
+    np.testing.assert_allclose(sample.image, expected, atol=1e-5)

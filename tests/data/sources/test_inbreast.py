@@ -22,7 +22,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from mammostudy.data.cohort import Cohort
+from mammostudy.data.cohort import Cohort, load_cohort
 from mammostudy.data.manifest import validate
 from mammostudy.data.sources import dicom_facts, inbreast, inbreast_xml, owner_files
 from mammostudy.data.sources.inbreast import build_manifest
@@ -497,3 +497,16 @@ def test_without_both_guards_entities_are_expanded(
     monkeypatch.setattr(inbreast_xml, "FORBIDDEN", ())
     table, _ = build_manifest(release)
     assert "20586908_1" in table["case"].tolist()
+
+
+def test_the_cohort_is_built_checked_and_read_by_its_name(
+    release: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(release.parent.parent))
+    release.parent.rename(release.parent.parent / "inbreast")
+    cohort = load_cohort("inbreast")
+    assert set(cohort.dropped) == set(DROPPED)
+    assert {"20586908_1", "20586908_2"} <= set(cohort.masses.index)
+    assert cohort.sample("20586908_1").mask.sum() == 13 * 10
+    rows = cohort.manifest.set_index("case")
+    assert pd.isna(rows.loc["20586960", "x_min"])

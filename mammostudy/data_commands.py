@@ -13,14 +13,22 @@ import pandas as pd
 from mammostudy import commands
 from mammostudy.data import building, integrity
 from mammostudy.data.cache import write_atomically
-from mammostudy.data.cohort import OUTLINED, PHANTOMS, Cohort, cohort_names, load_cohort
+from mammostudy.data.cohort import (
+    OUTLINED,
+    PHANTOMS,
+    Cohort,
+    cohort_names,
+    load_cohort,
+    phantom_folder,
+)
 from mammostudy.data.cohort_names import PRIVATE_TABLE, find_folder, module_of
 from mammostudy.data.integrity import Fault
+from mammostudy.data.manifest import FILENAME
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.data.sources import folder_template
 from mammostudy.data.splits import check_patients, split_cases
 from mammostudy.data.tasks import TASKS, lacking
-from mammostudy.errors import DataError, StudyError
+from mammostudy.errors import DataError, SpecError, StudyError
 
 SHOWN = 20  # faults that are printed; the quarantine file holds all
 
@@ -68,12 +76,8 @@ def check(name: str, root: Path | None = None) -> None:
         commands.check_cohort(name)
     else:
         building.refuse(name, integrity.examine(cohort, progress=True))
-        patients = cohort.masses["patient"].nunique()
-        if patients >= 3:
-            split = split_cases(cohort.masses, folds=min(5, patients))
-            check_patients(cohort.masses, split.parts())
         print(f"{name}: {len(cohort.manifest)} rows read, {len(cohort)} masses; no fault")
-        print("  no image is there twice, and no patient crosses a split")
+        print(f"  no image is there twice; {_split_checked(cohort)}")
     if module_of(name, cohort.root) is not None:
         _tell_quarantine(name, building.read_quarantine(name))
     _tell_tasks(cohort)
@@ -109,6 +113,9 @@ def list_all(root: Path | None = None) -> None:
     if root is not None:
         os.environ["MAMMOSTUDY_DATA"] = str(root.expanduser().resolve())
     for name in [*cohort_names(), *_private_names()]:
+        if name in PHANTOMS and not (phantom_folder(name) / FILENAME).is_file():
+            print(f"{name}: made on first use")
+            continue
         try:
             source = None if name in PHANTOMS else module_of(name, find_folder(name))
             if source is not None and not building.place(name, "build.json").is_file():
@@ -142,6 +149,17 @@ def _set_root(name: str, root: Path | None) -> None:
         os.environ["MAMMOSTUDY_DATA"] = str(root.expanduser().resolve())
     if name not in PHANTOMS:
         find_folder(name)  # says what is missing before anything is read
+
+
+def _split_checked(cohort: Cohort) -> str:
+    """Check the first split for patients in two parts; say so, or why it cannot be made."""
+    try:
+        patients = cohort.masses["patient"].nunique()
+        split = split_cases(cohort.masses, folds=max(2, min(5, patients)))
+    except SpecError as error:
+        return f"no split was checked ({error})"
+    check_patients(cohort.masses, split.parts())
+    return "no patient crosses a split"
 
 
 def _examined(cohort: Cohort, strict: bool) -> list[Fault]:

@@ -1,0 +1,219 @@
+"""A private cohort: its table, every fault of it at once, and no name that gets out."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mammostudy.data import manifest
+from mammostudy.data.cohort import load_cohort
+from mammostudy.data.phantoms.patients import draw_patients
+from mammostudy.data.sources import phantom
+from mammostudy.data.sources.folder import COLUMNS, build_manifest, faults_of
+from mammostudy.data.sources.folder_template import guide, write_template
+from mammostudy.errors import DataError
+
+pytestmark = pytest.mark.usefixtures("own_store")
+HEIGHT, WIDTH = 48, 64
+BASE = {"image": "images/Doe_Jane_1.png", "mask": "masks/Doe_Jane_1.png", "mask_label": "1",
+        "patient": "Doe, Jane", "site": "A", "view": "CC", "side": "L", "modality": "DM",
+        "spacing_mm": "0.1", "shape": "oval", "pathology": "malignant", "subtype": "HER-2",
+        }  # fmt: skip
+MLO = {"image": "images/Doe_Jane_2.png", "mask": "masks/Doe_Jane_2.png", "mask_label": "",
+       "view": "mlo", "side": "", "shape": "", "pathology": "", "subtype": ""}  # fmt: skip
+FREE = {"image": "images/Roe_3.png", "mask": "", "mask_label": "", "patient": "Roe", "shape": "",
+        "pathology": "", "subtype": ""}  # fmt: skip
+
+
+def write_picture(folder: Path, name: str, seed: int) -> None:
+    noise = np.random.default_rng(seed).standard_normal((HEIGHT, WIDTH))
+    noise = cv2.GaussianBlur(noise, (0, 0), 3)
+    pixels = np.clip(110 + 35 * noise / noise.std(), 0, 255).astype(np.uint8)
+    cv2.imwrite(str(folder / "images" / f"{name}.png"), pixels)
+
+
+def write_table(folder: Path, rows: list[dict[str, str]], delimiter: str = ",") -> None:
+    with (folder / "cohort.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(COLUMNS), delimiter=delimiter, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Path:
+    """Two masses in two views of one patient and a view of another one without."""
+    folder = tmp_path / "clinic"
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for seed, name in enumerate(("Doe_Jane_1", "Doe_Jane_2", "Roe_3")):
+        write_picture(folder, name, seed)
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        mask[10 + seed : 20, 30:45] = 1
+        mask[30:40, 5:15] = 2
+        cv2.imwrite(str(folder / "masks" / f"{name}.png"), mask if seed == 0 else (mask == 1) * 255)
+    second = BASE | {"mask_label": "2", "shape": "round"}
+    write_table(folder, [BASE, second, BASE | MLO, BASE | FREE])
+    return folder
+
+
+def test_the_manifest_of_a_clinic(clinic: Path) -> None:
+    table, dropped = build_manifest(clinic)
+    table = manifest.validate(table)
+    assert dropped == {}
+    assert table[list(manifest.BOX)].iloc[:3].to_numpy().tolist() == [
+        [30, 10, 45, 20], [5, 30, 15, 40], [30, 11, 45, 20],
+    ]  # fmt: skip
+    assert table["x_min"].isna().tolist() == [False, False, False, True]
+    assert table["view"].tolist() == ["CC", "CC", "MLO", "CC"]
+    assert table["side"].tolist() == ["L", "L", "unknown", "L"]
+    assert table["pathology"].tolist() == ["malignant", "malignant", "unknown", "unknown"]
+    assert table["patient"].nunique() == 2
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_other_delimiters(clinic: Path, delimiter: str) -> None:
+    write_table(clinic, [BASE], delimiter)
+    assert len(build_manifest(clinic)[0]) == 1
+
+
+def test_a_cohort_by_its_folders_name(clinic: Path) -> None:
+    cohort = load_cohort("clinic", clinic.parent)
+    assert (len(cohort), len(cohort.manifest)) == (3, 4)
+    assert [sample.mask.any() for sample in cohort] == [True] * 3
+
+
+def test_no_name_of_a_patient_or_file_becomes_a_case(clinic: Path, own_store: Path) -> None:
+    cohort = load_cohort("clinic", clinic.parent)
+    named = " ".join(cohort.manifest["case"]) + " ".join(cohort.manifest["patient"])
+    for word in ("Doe", "Jane", "Roe", "Doe_Jane_1"):
+        assert word not in named
+    assert cohort.manifest["case"].str.startswith("p").all()
+    again = load_cohort("clinic", clinic.parent)
+    assert again.manifest["patient"].equals(cohort.manifest["patient"])
+    assert (own_store / "pseudonym.key").is_file()
+
+
+def test_the_header_of_a_dicom_file_fills_what_is_empty(tmp_path: Path) -> None:
+    phantom.write_phantom(tmp_path / "p", patients=4)
+    patient = draw_patients(4, 2020)[0]
+    image = next((tmp_path / "p" / "images").glob(f"{patient.name}_{patient.side}_MLO.dcm"))
+    row = {"image": f"images/{image.name}", "mask": f"masks/{image.stem}.png", "patient": "x",
+           "mask_label": "1"}  # fmt: skip
+    write_table(tmp_path / "p", [row])
+    built = build_manifest(tmp_path / "p")[0].iloc[0]
+    found = (built["view"], built["side"], built["spacing_mm"])
+    assert found == ("MLO", patient.side, phantom.SPACING_MM)
+    other = "R" if patient.side == "L" else "L"
+    write_table(tmp_path / "p", [row | {"side": other}])
+    assert faults_of(tmp_path / "p") == [
+        f"row 2, side: {other}, but the header of images/{image.name} says {patient.side}"
+    ]
+
+
+@pytest.mark.parametrize(("cells", "fault"), [
+    ({"patient": ""}, "row 2, patient: empty"),
+    ({"image": "images/away.png"}, "row 2, image: .*away.png: the image is missing"),
+    ({"image": "../secret.png"}, "row 2, image: .*leads out of the cohort's folder"),
+    ({"image": "/etc/passwd"}, "row 2, image: .*leads out"),
+    ({"image": "cohort.csv"}, "row 2, image: .*not an image"),
+    ({"image": ""}, "row 2, image: .*is no path"),
+    ({"mask": "../secret.png"}, "row 2, mask: .*leads out"),
+    ({"mask": "masks/away.png"}, "row 2, mask: .*missing"),
+    ({"mask_label": "9"}, "row 2, mask: .*is empty"),
+    ({"mask_label": "-1"}, "row 2, mask_label: '-1' is no grey value"),
+    ({"mask_label": "²"}, "row 2, mask_label: .* is no grey value"),
+    ({"mask_label": "9" * 5000}, "row 2, mask_label: .* is no grey value"),
+    ({"view": "top"}, "row 2, view: 'top' is not one of CC"),
+    ({"side": "left"}, "row 2, side: 'left' is not one of L, R"),
+    ({"modality": "MR"}, "row 2, modality"),
+    ({"shape": "blob"}, "row 2, shape: 'blob' is not one of irregular"),
+    ({"pathology": "bad"}, "row 2, pathology"),
+    ({"subtype": "her2"}, "row 2, subtype"),
+    ({"spacing_mm": "nan"}, "row 2, spacing_mm: 'nan' is no millimetres"),
+    ({"spacing_mm": "70"}, "row 2, spacing_mm: '70' is no millimetres"),
+    ({"mask": "", "mask_label": "", "subtype": ""}, "row 2, shape: given, but the row has no mask"),
+])  # fmt: skip
+def test_each_fault_is_one_line(cells: dict[str, str], fault: str, clinic: Path) -> None:
+    (clinic.parent / "secret.png").write_bytes((clinic / "masks/Roe_3.png").read_bytes())
+    write_table(clinic, [BASE | cells])
+    with pytest.raises(DataError, match=rf"cohort\.csv: 1 fault\(s\); mend them:\n  {fault}"):
+        build_manifest(clinic)
+    write_table(clinic, [BASE])
+    assert faults_of(clinic) == []  # control
+
+
+def test_every_fault_is_listed_at_once(clinic: Path) -> None:
+    write_table(clinic, [
+        BASE | {"shape": "blob", "view": "top", "patient": ""}, BASE | {"image": "x.png"},
+        BASE | {"side": "up", "mask": "masks/away.png"}, BASE | MLO, BASE | MLO,
+    ])  # fmt: skip
+    faults = faults_of(clinic)
+    places = [fault.split(":")[0] for fault in faults]
+    assert places == [
+        "row 2, patient", "row 2, view", "row 2, shape", "row 3, image", "row 4, side",
+        "row 4, mask", "row 6, image",
+    ]  # fmt: skip
+
+
+def test_rows_that_disagree(clinic: Path) -> None:
+    write_table(clinic, [BASE, BASE | {"mask_label": "2", "patient": "Roe"}])
+    assert faults_of(clinic) == [
+        "row 3, patient: the image belongs to another patient in a row above"
+    ]
+    write_table(clinic, [BASE, BASE | FREE | {"image": BASE["image"], "patient": "Doe, Jane"}])
+    assert faults_of(clinic) == ["row 3, mask: the image has a mass in one row and none in another"]
+
+
+def test_unknown_columns(clinic: Path) -> None:
+    path = clinic / "cohort.csv"
+    path.write_text(path.read_text().replace("subtype", "grade"))
+    assert faults_of(clinic)[0].startswith("row 1, grade: no column of the table; use image, mask")
+
+
+def test_mutated_tables_are_one_error_or_a_table(clinic: Path) -> None:
+    path = clinic / "cohort.csv"
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        content = bytearray(whole)
+        content[int(rng.integers(len(content)))] = int(rng.integers(256))
+        path.write_bytes(bytes(content[: int(rng.integers(1, len(content) + 1))]))
+        try:
+            build_manifest(clinic)
+        except DataError:
+            continue
+
+
+def test_a_template_lists_the_images_and_pairs_the_masks(clinic: Path) -> None:
+    (clinic / "cohort.csv").unlink()
+    (clinic / "masks" / "Roe_3.png").unlink()
+    path, images = write_template(clinic)
+    assert images == 3
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == list(COLUMNS)
+    assert [(row["image"], row["mask"]) for row in rows] == [
+        ("images/Doe_Jane_1.png", "masks/Doe_Jane_1.png"),
+        ("images/Doe_Jane_2.png", "masks/Doe_Jane_2.png"), ("images/Roe_3.png", ""),
+    ]  # fmt: skip
+    assert (clinic / "cohort-guide.md").read_text() == guide()
+    faults = faults_of(clinic)  # all that is left to do is to name the patients
+    assert faults == [
+        f"row {row}, patient: empty; name the patient, or the split cannot be by patient"
+        for row in (2, 3, 4)
+    ]
+    with pytest.raises(DataError, match=r"cohort\.csv: exists already"):
+        write_template(clinic)
+
+
+def test_a_template_in_an_empty_place(tmp_path: Path) -> None:
+    path, images = write_template(tmp_path / "new")
+    assert (images, path.read_text()) == (0, ",".join(COLUMNS) + "\n")
+
+
+def test_the_guide_names_every_column() -> None:
+    assert all(f"| `{name}` |" in guide() for name in COLUMNS)

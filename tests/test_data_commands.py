@@ -1,0 +1,166 @@
+"""The commands ``mammostudy data``: build, check, describe, template, list."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mammostudy import data_commands
+from mammostudy.data.building import place
+from mammostudy.data.manifest import read_manifest
+from mammostudy.data.sources.folder_template import write_template
+from mammostudy.errors import DataError
+
+pytestmark = pytest.mark.usefixtures("own_store")
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Commands set the variable; give it back afterwards."""
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(tmp_path / "nowhere"))
+
+
+@pytest.fixture
+def root(
+    tmp_path: Path, write_cohort: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A data folder in which ``inbreast`` is the small cohort of the tests."""
+    table = read_manifest(write_cohort(tmp_path, "inbreast") / "manifest.csv")
+    source = types.ModuleType("mammostudy.data.sources.inbreast")
+    source.build_manifest = lambda folder, store=None: (table.copy(), {"a reason": 3})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, source.__name__, source)
+    return tmp_path
+
+
+def spoil(root: Path) -> None:
+    path = root / "inbreast" / "masks" / "P1_CC.png"
+    cv2.imwrite(str(path), np.zeros((48, 64), np.uint8))
+
+
+def test_build_says_what_it_kept_dropped_and_wrote(root: Path, capsys: Output) -> None:
+    data_commands.build("inbreast", root)
+    out = capsys.readouterr().out
+    for words in (
+        "inbreast: 13 masses, 6 patients", "images, 1 of them without",
+        "dropped 3: a reason", str(place("inbreast", "csv")), "segmentation: yes",
+        "subtype: lacks subtype",
+    ):  # fmt: skip
+        assert words in out
+    assert "quarantined" not in out
+    printed = json.loads(place("inbreast", "fingerprint.json").read_text())
+    assert (printed["masses"], printed["patients"]) == (13, 6)
+
+
+def test_build_quarantines_and_strict_refuses(root: Path, capsys: Output) -> None:
+    spoil(root)
+    data_commands.build("inbreast", root)
+    out = capsys.readouterr().out
+    assert "inbreast: 12 masses" in out
+    assert "quarantined 1: empty (a mask without a pixel)" in out
+    assert "P1_CC_1: " in out
+    assert str(place("inbreast", "quarantine.csv")) in out
+    with pytest.raises(DataError, match="P1_CC_1, empty"):
+        data_commands.build("inbreast", root, strict=True)
+
+
+def test_check_verifies_what_was_built(root: Path, capsys: Output) -> None:
+    data_commands.check("inbreast", root)
+    out = capsys.readouterr().out
+    assert "inbreast: 14 rows read, 13 masses; no fault" in out
+    assert "no patient crosses a split" in out
+    spoil(root)
+    (root / "inbreast" / "images" / "P2_CC.png").unlink()
+    with pytest.raises(DataError, match=r"2 fault\(s\) \(1 empty, 1 unreadable\)"):
+        data_commands.check("inbreast", root)
+
+
+def test_describe_prints_the_fingerprint(root: Path, capsys: Output) -> None:
+    data_commands.build("inbreast", root)
+    capsys.readouterr()
+    data_commands.describe("inbreast", root)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads(place("inbreast", "fingerprint.json").read_text())
+
+
+def test_a_cohort_without_masses_is_described_by_its_counts(root: Path, capsys: Output) -> None:
+    source = sys.modules["mammostudy.data.sources.inbreast"]
+    table = source.build_manifest(root)[0]
+    free = table[table["x_min"].isna()]
+    source.build_manifest = lambda folder, store=None: (free.copy(), {})  # type: ignore[attr-defined]
+    data_commands.build("inbreast", root)
+    assert "inbreast: 0 masses, 1 patients" in capsys.readouterr().out
+    data_commands.describe("inbreast", root)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["images"], printed["masses"]) == (1, 0)
+    data_commands.check("inbreast", root)
+    assert "1 rows read, 0 masses" in capsys.readouterr().out
+
+
+def test_a_cohort_with_a_manifest_of_its_own(
+    tmp_path: Path, write_cohort: Callable[..., Path], capsys: Output
+) -> None:
+    folder = write_cohort(tmp_path)
+    before = (folder / "manifest.csv").read_bytes()
+    cv2.imwrite(str(folder / "masks" / "P1_CC.png"), np.zeros((48, 64), np.uint8))
+    data_commands.build("tiny", tmp_path)
+    out = capsys.readouterr().out
+    assert "quarantined 1: empty" in out
+    assert "take the rows out of its own manifest" in out
+    assert (folder / "manifest.csv").read_bytes() == before
+    with pytest.raises(DataError, match="P1_CC_1, empty"):
+        data_commands.build("tiny", tmp_path, strict=True)
+
+
+def test_from_a_template_to_a_private_cohort(
+    tmp_path: Path, write_cohort: Callable[..., Path], capsys: Output
+) -> None:
+    folder = write_cohort(tmp_path, "clinic")
+    (folder / "manifest.csv").unlink()
+    data_commands.template(folder)
+    out = capsys.readouterr().out
+    assert "cohort.csv: 13 image(s) listed" in out
+    assert f"mammostudy data build clinic --root {tmp_path}" in out
+    data_commands.list_all(tmp_path)
+    assert "clinic: found, not built; run `mammostudy data build clinic`" in capsys.readouterr().out
+    with pytest.raises(DataError, match=r"row 14, patient: empty"):
+        data_commands.build("clinic", tmp_path)
+    with (folder / "cohort.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (folder / "cohort.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        labelled = [row | {"patient": Path(row["image"]).stem.split("_")[0], "mask_label": "1"}
+                    for row in rows if row["mask"]]  # fmt: skip
+        writer.writerows(labelled)
+    data_commands.build("clinic", tmp_path)
+    assert "clinic: 6 masses, 6 patients" in capsys.readouterr().out
+    data_commands.check("clinic", tmp_path)
+    assert "no split was checked (split: 6 masses" in capsys.readouterr().out
+    data_commands.list_all(tmp_path)
+    assert "clinic: 6 masses, 6 patients" in capsys.readouterr().out
+    with pytest.raises(DataError, match="exists already"):
+        write_template(folder)
+
+
+def test_list_tells_what_is_missing(tmp_path: Path, capsys: Output) -> None:
+    tmp_path.joinpath("inbreast").mkdir()
+    data_commands.list_all(tmp_path)
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert "not built" in lines["inbreast"]
+    assert lines["phantom"] == "made on first use"
+    assert "no such folder" in lines["cmmd"]
+
+
+@pytest.mark.parametrize("command", ["build", "check", "describe"])
+def test_a_folder_that_is_missing(command: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder for cohort 'ddsm'"):
+        getattr(data_commands, command)("ddsm", tmp_path)

@@ -1,0 +1,88 @@
+"""DICOM files that the tests write, uncompressed or in the syntaxes that the decoders can write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    DigitalMammographyXRayImageStorageForPresentation,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    RLELossless,
+    generate_uid,
+)
+
+DicomWriter = Callable[..., Path]
+GDCM_NAMES = {"JPEGLosslessProcess14_1", "JPEGLosslessProcess14", "JPEGLSLossless"}
+
+
+def dicom_dataset(pixels: np.ndarray, bits: int, syntax: str, fields: dict[str, object]) -> Dataset:
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    compressed = syntax in {RLELossless, JPEG2000Lossless} | GDCM_NAMES
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if compressed else syntax
+    ds.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["t"])
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    ds.Modality, ds.PhotometricInterpretation, ds.SamplesPerPixel = "MG", "MONOCHROME2", 1
+    ds.Rows, ds.Columns = pixels.shape[-2:]
+    ds.BitsAllocated, ds.BitsStored = 8 * pixels.dtype.itemsize, bits
+    ds.HighBit, ds.PixelRepresentation = bits - 1, int(pixels.dtype.kind == "i")
+    for name, value in fields.items():
+        setattr(ds, name, value)
+    ordered = pixels.astype(
+        pixels.dtype.newbyteorder(">" if syntax == ExplicitVRBigEndian else "<")
+    )
+    data = ordered.tobytes()
+    ds.PixelData = data + bytes(len(data) % 2)
+    ds["PixelData"].VR = "OB" if pixels.dtype.itemsize == 1 else "OW"
+    if syntax in (RLELossless, JPEG2000Lossless):
+        plugin = "pydicom" if syntax == RLELossless else "pylibjpeg"
+        ds.compress(syntax, generate_instance_uid=False, encoding_plugin=plugin)
+    return ds
+
+
+def recode(path: Path, name: str) -> None:
+    """Compress a file in place, by python-gdcm."""
+    gdcm = pytest.importorskip("gdcm")
+    reader, writer = gdcm.ImageReader(), gdcm.ImageWriter()
+    change = gdcm.ImageChangeTransferSyntax()
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, name)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(path))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+
+
+@pytest.fixture(scope="session")
+def write_dicom() -> DicomWriter:
+    """Return ``write(path, pixels, bits=12, syntax=ExplicitVRLittleEndian, **fields)``.
+
+    ``syntax`` is a UID, or for JPEG Lossless and JPEG-LS the name that python-gdcm has for it.
+    """
+
+    def write(
+        path: Path,
+        pixels: np.ndarray,
+        bits: int = 12,
+        syntax: str = ExplicitVRLittleEndian,
+        **fields: object,
+    ) -> Path:
+        if syntax == JPEG2000Lossless:
+            pytest.importorskip("openjpeg")
+        ds = dicom_dataset(pixels, bits, syntax, fields)
+        ds.save_as(path, enforce_file_format=True)
+        if syntax in GDCM_NAMES:
+            recode(path, syntax)
+        return path
+
+    return write

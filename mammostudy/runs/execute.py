@@ -19,6 +19,7 @@ from mammostudy.data.frames import Frame, FramedSet, frame_cohort
 from mammostudy.data.splits import Split, check_leakage, split_cases
 from mammostudy.errors import MissingDataError
 from mammostudy.paths import store_root
+from mammostudy.runs.chain_spec import ChainSpec
 from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.evaluate import evaluate
 from mammostudy.runs.record_content import record_content
@@ -27,6 +28,7 @@ from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import KeyedSpec, RunSpec
 from mammostudy.runs.store import (
     AnyRecord,
+    ChainRecord,
     DetectionRecord,
     Record,
     ShapeRecord,
@@ -67,6 +69,8 @@ def execute(spec: RunSpec, *, progress: bool | None = None) -> Record: ...
 def execute(spec: ShapeSpec, *, progress: bool | None = None) -> ShapeRecord: ...
 @overload
 def execute(spec: DetectSpec, *, progress: bool | None = None) -> DetectionRecord: ...
+@overload
+def execute(spec: ChainSpec, *, progress: bool | None = None) -> ChainRecord: ...
 def execute(spec: Spec, *, progress: bool | None = None) -> AnyRecord:
     """Run one spec and write its record; a second process asking for the same run waits.
 
@@ -93,6 +97,10 @@ def execute(spec: Spec, *, progress: bool | None = None) -> AnyRecord:
 
             found = find_record(spec, cohort.manifest_hash)
             return found or run_detection(spec, cohort, progress)
+        if isinstance(spec, ChainSpec):
+            from mammostudy.runs.chain import run_chain
+
+            return find_record(spec, cohort.manifest_hash) or run_chain(spec, cohort)
         return find_record(spec, cohort.manifest_hash) or _execute(spec, cohort, progress)
 
 
@@ -134,6 +142,8 @@ def _length(spec: Spec) -> tuple[int, int]:
     """Order runs by how long they take: a long one that starts last keeps a core idle."""
     if isinstance(spec, ShapeSpec):
         return (0, spec.training.epochs if spec.is_network else 0)
+    if isinstance(spec, ChainSpec):
+        return (0, 0)
     if isinstance(spec, DetectSpec):
         cost = _COSTS.get(spec.detector.name, 1)
         return (2, cost * spec.training.iterations * spec.detector.size**2)

@@ -13,12 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
+from mammostudy.runs.chain_spec import ChainSpec
 from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import RunSpec, parse_spec
 
 Status = Literal["completed", "diverged"]
-Spec = RunSpec | ShapeSpec | DetectSpec
+Spec = RunSpec | ShapeSpec | DetectSpec | ChainSpec
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class _Record:
     def cases(self) -> pd.DataFrame:
         """The rows: what they tell of is said by the kind of run.
 
-        See :mod:`mammostudy.runs.evaluate`, :mod:`~mammostudy.runs.shapes` and
-        :mod:`~mammostudy.runs.detection_rows`.
+        See :mod:`mammostudy.runs.evaluate`, :mod:`~mammostudy.runs.shapes`,
+        :mod:`~mammostudy.runs.detection_rows` and :mod:`~mammostudy.runs.chain_rows`.
 
         Raises:
             DataError: ``cases.csv`` is missing or damaged.
@@ -123,13 +124,7 @@ class Record(_Record):
         Raises:
             DataError: ``predictions.npz`` is missing or damaged.
         """
-        stored = self._arrays("predictions.npz")
-        try:
-            bits, cases, side = stored["bits"], stored["cases"], int(stored["side"])
-        except KeyError as error:
-            raise damaged(self.folder / "predictions.npz", error) from None
-        masks = np.unpackbits(bits, axis=1)[:, : side * side].reshape(-1, side, side)
-        return dict(zip(cases.tolist(), masks.astype(bool), strict=True))
+        return _unpacked(self._arrays("predictions.npz"), self.folder / "predictions.npz")
 
 
 @dataclass(frozen=True)
@@ -189,12 +184,73 @@ class DetectionRecord(_Record):
         return self.cases[self.cases["part"] == name]
 
 
-AnyRecord = Record | ShapeRecord | DetectionRecord
+@dataclass(frozen=True)
+class ChainRecord(_Record):
+    """One finished chain, read from its folder.
+
+    Attributes:
+        folder: where it lies.
+        content: the parsed ``record.json``.
+    """
+
+    @cached_property
+    def spec(self) -> ChainSpec:
+        """What was run."""
+        return ChainSpec.parse(self.content["spec"])
+
+    @property
+    def threshold(self) -> float:
+        """The score from which a detected box counts; infinity where none does."""
+        found = self.content["threshold"]
+        return float("inf") if found is None else float(found)
+
+    @property
+    def stages(self) -> dict[str, list[dict[str, Any]]]:
+        """Key, status and convergence of the runs of ``detector``, ``segmenter``, ``shapes``."""
+        found: dict[str, list[dict[str, Any]]] = self.content["stages"]
+        return found
+
+    def rows(self, kind: str) -> pd.DataFrame:
+        """Return the rows of ``view``, ``mass`` or ``box`` (:mod:`mammostudy.runs.chain_rows`)."""
+        return self.cases[self.cases["row"] == kind]
+
+    def predictions(self) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.int64]]]:
+        """Return the masks of found masses in the frames of their detected boxes, by case.
+
+        Returns:
+            bool ``(s, s)``, post-processed, and the frame in the image, int64 ``(4,)``.
+
+        Raises:
+            DataError: ``predictions.npz`` is missing or damaged.
+        """
+        stored = self._arrays("predictions.npz")
+        masks = _unpacked(stored, self.folder / "predictions.npz")
+        return {case: (mask, stored["frames"][at]) for at, (case, mask) in enumerate(masks.items())}
+
+
+def _unpacked(stored: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[np.bool_]]:
+    """Unpack the masks of an archive, bool ``(s, s)`` by case.
+
+    Raises:
+        DataError: an array is missing.
+    """
+    try:
+        bits, cases, side = stored["bits"], stored["cases"], int(stored["side"])
+    except KeyError as error:
+        raise damaged(path, error) from None
+    masks = np.unpackbits(bits, axis=1)[:, : side * side].reshape(-1, side, side)
+    return dict(zip(cases.tolist(), masks.astype(bool), strict=True))
+
+
+AnyRecord = Record | ShapeRecord | DetectionRecord | ChainRecord
 SEGMENTATION: Final = "segmentation"
-KINDS: Final[dict[str, type[Record] | type[ShapeRecord] | type[DetectionRecord]]] = {
+KINDS: Final[
+    dict[str, type[Record] | type[ShapeRecord] | type[DetectionRecord] | type[ChainRecord]]
+] = {
     SEGMENTATION: Record,
     "shape": ShapeRecord,
     "detection": DetectionRecord,
+    "chain": ChainRecord,
 }
 
 

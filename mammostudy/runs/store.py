@@ -3,7 +3,8 @@
 A record is a folder ``<cohort>/<key>`` with ``record.json`` (spec, key, status, curves,
 provenance) and ``cases.csv`` (rows of cases). A segmentation run adds ``predictions.npz`` (the
 masks, packed to bits), a shape run may add ``arrays.npz`` (what explains its classifier), a
-detection run adds nothing: its boxes are rows.
+detection run adds nothing: its boxes are rows. A chain adds ``predictions.npz`` with the masks of
+the masses that it found, and their frames.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
 from mammostudy.paths import results_root, store_root
+from mammostudy.runs.chain_spec import ChainSpec
 from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.record_kinds import (
     KINDS,
     SEGMENTATION,
     AnyRecord,
+    ChainRecord,
     DetectionRecord,
     Record,
     ShapeRecord,
@@ -37,6 +40,7 @@ from mammostudy.runs.spec import RunSpec
 
 __all__ = [
     "AnyRecord",
+    "ChainRecord",
     "DetectionRecord",
     "Record",
     "ShapeRecord",
@@ -95,10 +99,15 @@ def write_record(
         predictions: masks by case, all of one side.
         root: folder of records; default the local store.
     """
-    masks = np.stack(list(predictions.values()))
-    bits = np.packbits(masks.reshape(len(masks), -1), axis=1)
-    stored = {"bits": bits, "cases": np.array(list(predictions)), "side": np.array(masks.shape[1])}
-    return Record(*_write(content, cases, {"predictions.npz": stored}, root))
+    return Record(*_write(content, cases, {"predictions.npz": _packed(predictions)}, root))
+
+
+def _packed(predictions: dict[str, NDArray[np.bool_]]) -> dict[str, NDArray[Any]]:
+    """Pack masks of one side to bits."""
+    masks = np.stack(list(predictions.values())) if predictions else np.zeros((0, 1, 1), np.bool_)
+    bits = np.packbits(masks.reshape(len(masks), masks[0].size if len(masks) else 1), axis=1)
+    names = np.array(list(predictions), dtype=np.str_)
+    return {"bits": bits, "cases": names, "side": np.array(masks.shape[1])}
 
 
 def write_shape_record(
@@ -131,6 +140,28 @@ def write_detection_record(
     """
     whole = rows.convert_dtypes(convert_string=False, convert_boolean=False, convert_floating=False)
     return DetectionRecord(*_write(content, whole, {}, root))
+
+
+def write_chain_record(
+    content: dict[str, Any],
+    rows: pd.DataFrame,
+    predictions: dict[str, tuple[NDArray[np.bool_], NDArray[np.int64]]],
+    root: Path | None = None,
+) -> ChainRecord:
+    """Write the folder of a chain in one move and return its record.
+
+    Args:
+        content: what ``record.json`` holds.
+        rows: of :mod:`mammostudy.runs.chain_rows`.
+        predictions: mask and frame of each found mass, by case.
+        root: folder of records; default the local store.
+    """
+    stored = _packed({case: mask for case, (mask, _) in predictions.items()})
+    frames = np.array([frame for _, frame in predictions.values()], np.int64).reshape(-1, 4)
+    whole = rows.convert_dtypes(convert_string=False, convert_boolean=False, convert_floating=False)
+    return ChainRecord(
+        *_write(content, whole, {"predictions.npz": stored | {"frames": frames}}, root)
+    )
 
 
 def _write(
@@ -197,6 +228,8 @@ def find_record(spec: RunSpec, manifest_hash: str | None) -> Record | None: ...
 def find_record(spec: ShapeSpec, manifest_hash: str | None) -> ShapeRecord | None: ...
 @overload
 def find_record(spec: DetectSpec, manifest_hash: str | None) -> DetectionRecord | None: ...
+@overload
+def find_record(spec: ChainSpec, manifest_hash: str | None) -> ChainRecord | None: ...
 @overload
 def find_record(spec: Spec, manifest_hash: str | None) -> AnyRecord | None: ...
 def find_record(spec: Spec, manifest_hash: str | None) -> AnyRecord | None:

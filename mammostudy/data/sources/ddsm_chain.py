@@ -89,10 +89,13 @@ def is_closed(pixels: NDArray[np.int64]) -> bool:
 def corners(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Leave out the pixels that lie straight between their neighbours, and a repeated first one.
 
-    The outline stays the same; a manifest needs fewer points for it.
+    The outline encloses the same pixels, and a manifest needs fewer points for it. Pixels that the
+    chain steps on twice stay: they may be a spike, one pixel wide.
     """
     if len(pixels) > 1 and (pixels[0] == pixels[-1]).all():
         pixels = pixels[:-1]
     before = pixels - np.roll(pixels, 1, axis=0)
     after = np.roll(pixels, -1, axis=0) - pixels
-    return pixels[(before != after).any(axis=1)] if len(pixels) > 2 else pixels
+    _, at, visits = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
+    kept = (before != after).any(axis=1) | (visits[at.ravel()] > 1)
+    return pixels[kept] if len(pixels) > 2 else pixels

@@ -66,7 +66,8 @@ def dicom(
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.Rows, ds.Columns = shape
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 14, 13, 0
-    ds.PixelData = np.random.default_rng(int(path.name[:8])).integers(0, 2**14, shape, np.uint16).tobytes()
+    rng = np.random.default_rng(int(path.name[:8]))  # two images never look alike
+    ds.PixelData = rng.integers(0, 2**14, shape, np.uint16).tobytes()
     ds["PixelData"].VR = "OW"
     for name, value in f.items():
         if value is None:

@@ -44,7 +44,7 @@ _LONG: Final[dict[str, dict[str, int]]] = {
     "smoke": {LIGHT: 4},
     "quick": {LIGHT: 1500},
     "reference": {
-        LIGHT: 1800, LITE: 1000, FASTER: 150, RETINA: 300, FCOS: 300, DETR: 300, SSD300: 110,
+        LIGHT: 1800, LITE: 700, FASTER: 110, RETINA: 220, FCOS: 220, DETR: 240, SSD300: 90,
     },
     "paper": dict.fromkeys(DETECTORS, 20_000),
 }  # fmt: skip

@@ -65,7 +65,9 @@ def display_of(path: Path, header: FileDataset, stored: Stored, window: int = 0)
     """
     levels, counts = stored.levels(), stored.counts()
     padding = _padding(path, header, levels)
-    field = "ModalityLUTSequence" if header.get("ModalityLUTSequence") else "RescaleSlope"
+    field = "ModalityLUTSequence" if "ModalityLUTSequence" in header else "RescaleSlope"
+    for name in ("RescaleSlope", "RescaleIntercept"):
+        number(path, header, name, 0.0)
     try:
         modality = _modality(header, levels)
         field = "VOILUTSequence" if _tables(header) else "WindowWidth"

@@ -69,22 +69,19 @@ def run(
 @app.command()
 def predict(
     image: Annotated[Path, typer.Argument(help="DICOM, PNG, JPEG or TIFF mammogram.")],
-    box: Annotated[str | None, typer.Option(help="x_min,y_min,x_max,y_max of the mass.")] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(help="x_min,y_min,x_max,y_max of the mass; without it a detector searches."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for mask, overlay and JSON.")] = Path("out"),
+    detector: Annotated[
+        str | None, typer.Option(help="Key of a detection run; default the newest `study` one.")
+    ] = None,
 ) -> None:
-    """Segment the mass in a box with the newest `study` model and tell its shape."""
-    from mammostudy.inference import parse_box, save_prediction
-    from mammostudy.inference import predict as segment
+    """Find the masses of a mammogram, or take the one in a box; outline them, tell their shapes."""
+    from mammostudy.predict_command import predict_image
 
-    prediction = segment(image, parse_box(box) if box else None)
-    for path in save_prediction(prediction, out, image):
-        typer.echo(path)
-    shapes = prediction.shape_probabilities
-    if shapes is None:
-        typer.echo(f"shape not told: {prediction.shape_note}", err=True)
-    else:
-        ranked = sorted(shapes.items(), key=lambda pair: -pair[1])
-        typer.echo("shape: " + ", ".join(f"{name} {p:.2f}" for name, p in ranked))
+    predict_image(image, box, out, detector)
 
 
 @app.command()

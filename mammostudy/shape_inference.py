@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mammostudy.errors import DataError, StudyError
+from mammostudy.errors import DataError
 from mammostudy.evaluation.calibration import apply_temperature
+from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.shape_masks import place_mask
-from mammostudy.paths import results_root
 from mammostudy.runs.mask_sets import SIDE
-from mammostudy.runs.store import ShapeRecord, local_records, read_record, weights_path
+from mammostudy.runs.store import ShapeRecord, weights_path
+from mammostudy.usable_records import usable_records
 
 NO_MODEL: Final = (
     "no shape model with weights in the local store; make one with "
@@ -49,26 +50,13 @@ class Shape:
 
 
 def shape_records() -> Iterator[ShapeRecord]:
-    """Yield completed ``study`` shape records with weights in the local store, newest first.
+    """Yield completed ``study`` shape records with weights in the local store, newest first."""
 
-    Records that cannot be read are passed over; ``mammostudy doctor`` counts them.
-    """
-    found = []
-    for root in (results_root(), local_records()):
-        for path in root.glob("*/[!.]*/record.json"):
-            try:
-                record = read_record(path.parent)
-                if not isinstance(record, ShapeRecord) or record.status != "completed":
-                    continue
-                spec = record.spec
-                fits = spec.variant == "study" and spec.classifier == "cnn"
-                there = weights_path(str(record.content["training_key"])).is_file()
-                finished = str(record.provenance["finished"])
-            except (StudyError, KeyError):
-                continue
-            if fits and there and spec.target == "shape":
-                found.append((finished, record))
-    return (record for _, record in sorted(found, key=lambda pair: pair[0], reverse=True))
+    def fits(record: ShapeRecord) -> bool:
+        spec = record.spec
+        return spec.variant == "study" and spec.classifier == "cnn" and spec.target == "shape"
+
+    return usable_records(ShapeRecord, fits)
 
 
 def shape_record_for(cohorts: tuple[str, ...] = ()) -> ShapeRecord | None:
@@ -88,17 +76,39 @@ def shape_of(mask: NDArray[np.bool_], record: ShapeRecord) -> Shape:
     Raises:
         DataError: the mask is empty, or the model's weights are missing or damaged.
     """
+    return shapes_of([mask], record)[0]
+
+
+def shapes_of(masks: Sequence[NDArray[np.bool_]], record: ShapeRecord) -> list[Shape]:
+    """Tell the shapes of masks; the model is read once.
+
+    Args:
+        masks: bool ``(h, w)`` each, in their image's own grid; the largest part counts.
+        record: the run whose model is used.
+
+    Raises:
+        DataError: a mask is empty, or the model's weights are missing or damaged.
+    """
     import torch
 
     from mammostudy.training.devices import device
     from mammostudy.training.shapes import predict_logits
 
     spec = record.spec
-    placed = place_mask(mask, SIDE, spec.input.placement)
-    tensor = torch.from_numpy(placed.astype(np.float32))[None, None].to(device())
-    logits = predict_logits(_model_of(record), tensor)
-    shares = apply_temperature(logits, record.temperature)[0]
-    return Shape(dict(zip(spec.classes, shares.tolist(), strict=True)), record)
+    placed = [place_mask(_cut(mask), SIDE, spec.input.placement) for mask in masks]
+    if not placed:
+        return []
+    tensor = torch.from_numpy(np.stack(placed).astype(np.float32))[:, None].to(device())
+    shares = apply_temperature(predict_logits(_model_of(record), tensor), record.temperature)
+    return [Shape(dict(zip(spec.classes, row, strict=True)), record) for row in shares.tolist()]
+
+
+def _cut(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cut a mask to its box: the parts of a whole mammogram take long to tell."""
+    if not mask.any():
+        return mask
+    x_min, y_min, x_max, y_max = box_of(mask)
+    return mask[y_min:y_max, x_min:x_max]
 
 
 def _model_of(record: ShapeRecord) -> Any:

@@ -222,10 +222,11 @@ def paste_back(frame: NDArray[Any], box: Box, image_shape: tuple[int, int]) -> N
     """
     _check_plane(frame)
     inside, place = _overlap(box, image_shape)
-    full = _resample(frame.astype(np.float32), box[2] - box[0], box[3] - box[1])
-    result = np.zeros(image_shape, np.float32)
-    result[inside] = full[place]
-    return result >= 0.5 if frame.dtype == np.bool_ else result
+    full = _resample(frame.astype(np.float32), box[2] - box[0], box[3] - box[1])[place]
+    pasted = full >= 0.5 if frame.dtype == np.bool_ else full
+    result = np.zeros(image_shape, pasted.dtype)
+    result[inside] = pasted
+    return result
 
 
 def _check_plane(array: NDArray[Any]) -> None:

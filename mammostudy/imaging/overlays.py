@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
+from mammostudy.imaging.framing import Box
 
 Colour = tuple[int, int, int]
 AGREEMENT_COLOURS: dict[str, Colour] = {
@@ -24,6 +25,11 @@ AGREEMENT_COLOURS: dict[str, Colour] = {
 }
 OUTLINE_COLOURS: tuple[Colour, ...] = ((255, 255, 255), (230, 159, 0), (86, 180, 233))
 """White, orange and sky blue (the last two of the Okabe-Ito palette)."""
+BOX_COLOUR, MASS_COLOUR = OUTLINE_COLOURS[2], OUTLINE_COLOURS[1]
+LINE_SHARE = 1 / 1000
+"""Thickness of lines over the longer side: they are seen when a large mammogram is shown small."""
+LEAST_LABELLED = 200
+"""Longer side in pixels from which on labels are written: in smaller images they hide the mass."""
 
 
 def _same_shape(image: NDArray[Any], masks: Sequence[NDArray[Any]]) -> None:
@@ -93,3 +99,58 @@ def outline_overlay(
         found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(canvas, found, -1, colours[number % len(colours)], thickness)
     return canvas
+
+
+def findings_overlay(
+    image: NDArray[np.floating[Any]],
+    boxes: Sequence[Box],
+    masks: Sequence[NDArray[np.bool_]],
+    labels: Sequence[str],
+) -> NDArray[np.uint8]:
+    """Draw masses over the grey image: the box in blue, the outline in orange, a label each.
+
+    Args:
+        image: ``(h, w)`` in [0, 1].
+        boxes: half-open pixels, one a mass.
+        masks: bool ``(h, w)``, one a mass.
+        labels: written at the box, one a mass; left out where empty, or where the image is small.
+
+    Returns:
+        uint8 ``(h, w, 3)``, RGB. The first mass is drawn last, over the others.
+
+    Raises:
+        DataError: shapes differ, or not one mask and one label a box.
+    """
+    _same_shape(image, masks)
+    if not len(boxes) == len(masks) == len(labels):
+        msg = f"{len(boxes)} boxes, {len(masks)} masks, {len(labels)} labels: one each a mass"
+        raise DataError(msg)
+    canvas = cv2.cvtColor(cv2.convertScaleAbs(np.asarray(image), alpha=255), cv2.COLOR_GRAY2RGB)
+    line = max(1, round(LINE_SHARE * max(image.shape)))
+    for (x_min, y_min, x_max, y_max), mask in reversed(list(zip(boxes, masks, strict=True))):
+        plane = np.ascontiguousarray(mask).view(np.uint8)
+        found, _ = cv2.findContours(plane, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(canvas, found, -1, MASS_COLOUR, line)
+        cv2.rectangle(canvas, (x_min, y_min), (x_max - 1, y_max - 1), BOX_COLOUR, line)
+    if max(image.shape) >= LEAST_LABELLED:
+        for box, label in reversed(list(zip(boxes, labels, strict=True))):
+            _write(canvas, label, box)
+    return np.asarray(canvas, dtype=np.uint8)
+
+
+def _write(canvas: NDArray[Any], label: str, box: Box) -> None:
+    """Write a label above the box, below it where there is no room; always inside the image."""
+    if not label:
+        return
+    height, width = canvas.shape[:2]
+    scale = max(height, width) / 1000
+    line = max(1, round(1.5 * scale))
+    (wide, high), below = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, scale, line)
+    x = max(min(box[0], width - wide - 1), 0)
+    y = box[1] - below
+    if y - high < 0:
+        y = min(box[3] + high + below, height - below - 1)
+    for colour, thickness in (((0, 0, 0), 4 * line), (BOX_COLOUR, line)):
+        cv2.putText(
+            canvas, label, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA
+        )

@@ -21,6 +21,9 @@ SAME_ASPECT: Final = 0.01
 MAXIMUM_BYTES: Final = 400_000_000
 """Largest file that is read: a mammogram of 16 bits takes some 30 MB, its mask half of that."""
 
+MAXIMUM_PIXELS: Final = 150_000_000
+"""Largest image that a row may claim: a mammogram has 26 million pixels at most."""
+
 
 class SizeError(DataError):
     """A file whose pixels are not of the size, or a mask not of the aspect, that its row says."""
@@ -102,6 +105,12 @@ def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
             aspect, or the mask is empty.
     """
     shape = (int(row["height"]), int(row["width"]))
+    if shape[0] * shape[1] > MAXIMUM_PIXELS:
+        msg = (
+            f"{root}: case {row['case']}: height and width say {shape[1]}x{shape[0]} pixels, which "
+            "no mammogram has; correct them"
+        )
+        raise SizeError(msg)
     mask = _outlined(row, shape) if pd.isna(row["mask"]) else _drawn(root, row)
     _check_filled(root, row, mask)
     return mask

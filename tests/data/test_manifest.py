@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 
 from mammostudy.data import manifest
+from mammostudy.data.cohort import load_cohort
 from mammostudy.data.manifest import COLUMNS, content_hash, read_manifest, validate, write_manifest
 from mammostudy.errors import DataError
 
@@ -229,3 +232,32 @@ def test_numbers_of_other_kinds_are_accepted() -> None:
 def test_the_written_schema_is_the_one_in_use() -> None:
     written = Path(__file__).parents[2] / "data_manifests" / "manifest_schema.json"
     assert json.loads(written.read_text()) == manifest.describe_schema()
+
+
+WORDS = (
+    b"1e400", b"-9223372036854775809", b"inf", b"nan", b'"', b"\0", b"[[[1]]]", b"9" * 400,
+    b"[[1e308,1],[2,2]]", b"\xff\xfe", b",,,", b"../x", b"/etc/passwd", b"60000", b"",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_mutated_manifests_are_one_error_or_a_table(
+    seed: int, tmp_path: Path, write_cohort: Callable[..., Path]
+) -> None:
+    path = write_cohort(tmp_path, patients=2) / "manifest.csv"
+    rng = np.random.default_rng(seed)
+    content = bytearray(path.read_bytes())
+    if seed % 3 == 0:
+        for place in rng.integers(len(content), size=3):
+            content[int(place)] = int(rng.integers(256))
+    elif seed % 3 == 1:
+        del content[int(rng.integers(len(content))) :]
+    else:
+        start = content.find(b",", int(rng.integers(250, len(content) - 300))) + 1
+        content[start : content.find(b",", start)] = WORDS[seed // 3 % len(WORDS)]
+    path.write_bytes(bytes(content))
+    with contextlib.suppress(DataError):  # anything else fails the test
+        cohort = load_cohort("tiny", tmp_path)
+        for case in cohort.masses.index:
+            with contextlib.suppress(DataError):
+                cohort.sample(case)

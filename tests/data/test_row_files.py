@@ -138,6 +138,19 @@ def test_an_absurd_header_of_a_picture_is_refused_at_once(tmp_path: Path) -> Non
         read_mask(tmp_path, row())
 
 
+def test_an_absurd_size_of_a_row_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = {"mask": None, "outline": "[[1, 1], [5, 1], [5, 5]]"}
+    with pytest.raises(SizeError, match="case c: height and width say 60000x60000 pixels"):
+        read_mask(tmp_path, row(**drawn, height=60_000, width=60_000))
+    wide = row(**drawn, height=40, width=2000)
+    read_mask(tmp_path, wide)
+    monkeypatch.setattr(row_files, "MAXIMUM_PIXELS", 79_999)
+    with pytest.raises(SizeError):
+        read_mask(tmp_path, wide)
+
+
 @pytest.mark.parametrize("scale", [1, 2, 3])
 def test_a_mask_of_another_scale_is_resized(scale: int, tmp_path: Path) -> None:
     truth = np.zeros((40, 60), np.uint8)

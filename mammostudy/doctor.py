@@ -108,7 +108,6 @@ def _cohorts() -> Iterator[Finding]:
 
 
 def _records() -> Iterator[Finding]:
-    from mammostudy.inference import study_records
     from mammostudy.runs.store import local_records, read_record
 
     for name, root in (("committed records", results_root()), ("local records", local_records())):
@@ -119,8 +118,22 @@ def _records() -> Iterator[Finding]:
                 _ = read_record(path.parent).spec
             except StudyError as error:
                 yield Finding(name, False, str(error), f"rm -r {path.parent}")
-    newest = next(study_records(), None)
-    if newest is None:
-        yield Finding("model for predict", False, "none", "mammostudy run losses --preset quick")
-    else:
-        yield Finding("model for predict", True, f"{newest.key}, trained on {newest.spec.cohort}")
+    yield from _models()
+
+
+def _models() -> Iterator[Finding]:
+    """Look for the models of ``mammostudy predict``."""
+    from mammostudy.detect_inference import detection_records
+    from mammostudy.inference import study_records
+    from mammostudy.shape_inference import shape_records
+
+    for subject, found, chapter in (
+        ("model for predict", study_records(), "losses"),
+        ("detector for predict", detection_records(), "detection"),
+        ("shape model for predict", shape_records(), "shapes"),
+    ):
+        newest = next(found, None)
+        if newest is None:
+            yield Finding(subject, False, "none", f"mammostudy run {chapter} --preset quick")
+        else:
+            yield Finding(subject, True, f"{newest.key}, trained on {newest.spec.cohort}")

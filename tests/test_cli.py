@@ -85,7 +85,9 @@ def test_commands_are_those_that_others_call() -> None:
         (("predict", "{tmp}/text.png", "--box", "1,1,9,9"), ("text.png", "DICOM, PNG")),
         (("predict", "{tmp}/a.png", "--box", "1,1,90,9"), ("not inside the image", "64 x 48")),
         (("predict", "{tmp}/a.png", "--box", "1,1,9"), ("--box '1,1,9'", "four whole numbers")),
-        (("predict", "{tmp}/a.png"), ("no box given", "--box")),
+        (("predict", "{tmp}/a.png"), ("no box given", "--box", "mammostudy run detection")),
+        (("predict", "{tmp}/a.png", "--detector", "abc"), ("'abc'", "mammostudy run detection")),
+        (("predict", "{tmp}/a.png", "--box", ""), ("--box ''", "four whole numbers")),
         (("predict", "{tmp}/a.png", "--box", "1,1,9,9"), ("mammostudy run losses",)),
     ],
 )

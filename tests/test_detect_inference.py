@@ -57,7 +57,9 @@ class Search:
 
 
 @pytest.fixture(scope="module")
-def _detector(tmp_path_factory: pytest.TempPathFactory, write_cohort: Callable[..., Path]) -> Search:
+def _detector(
+    tmp_path_factory: pytest.TempPathFactory, write_cohort: Callable[..., Path]
+) -> Search:
     data, store = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("detector")
     write_cohort(data)
     with pytest.MonkeyPatch.context() as patch:
@@ -241,7 +243,11 @@ def test_outputs_of_several_masses(several: Search, image: np.ndarray, tmp_path:
     assert (detector["model"], detector["trained_on"]) == (several.record.key, "tiny")
     assert (detector["trained_iterations"], detector["name"]) == (4, "ssd-light")
     assert content["segmenter"]["model"] == found.segmenter.key
-    assert (content["threshold"], content["rule"], content["box_from"]) == (0.0, "iou25", "detector")
+    assert (content["threshold"], content["rule"], content["box_from"]) == (
+        0.0,
+        "iou25",
+        "detector",
+    )
     assert "not a medical device" in content["note"]
 
 

@@ -106,9 +106,17 @@ def test_the_model_for_predict(trained: Trained) -> None:
     assert "tiny" in found.found
 
 
-def test_no_model(own_store: Path) -> None:
-    found = report("model for predict")
-    assert (found.well, found.mend) == (False, "mammostudy run losses --preset quick")
+@pytest.mark.parametrize(
+    ("subject", "chapter"),
+    [
+        ("model for predict", "losses"),
+        ("detector for predict", "detection"),
+        ("shape model for predict", "shapes"),
+    ],
+)
+def test_no_model(own_store: Path, subject: str, chapter: str) -> None:
+    found = report(subject)
+    assert (found.well, found.mend) == (False, f"mammostudy run {chapter} --preset quick")
 
 
 def test_a_damaged_record_is_one_finding_and_not_the_end(own_store: Path) -> None:

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from mammostudy.errors import DataError
-from mammostudy.imaging.overlays import agreement_overlay, outline_overlay
+from mammostudy.imaging.overlays import (
+    BOX_COLOUR,
+    MASS_COLOUR,
+    agreement_overlay,
+    findings_overlay,
+    outline_overlay,
+)
 
 IMAGE = np.full((1, 4), 0.2, np.float32)
 TRUTH = np.array([[True, True, False, False]])
@@ -49,3 +55,62 @@ def test_masks_of_another_size_are_refused(overlay) -> None:
 def test_alpha_is_a_share() -> None:
     with pytest.raises(DataError, match=r"alpha 1\.5"):
         agreement_overlay(IMAGE, TRUTH, PREDICTION, alpha=1.5)
+
+
+def square(shape: tuple[int, int], low: int, high: int) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    mask[low:high, low:high] = True
+    return mask
+
+
+def rim(shape: tuple[int, int], low: int, high: int) -> np.ndarray:
+    return square(shape, low, high) & ~square(shape, low + 1, high - 1)
+
+
+def test_findings_are_boxes_and_outlines_of_one_pixel_in_a_small_image() -> None:
+    shape = (40, 60)
+    drawn = findings_overlay(
+        np.full(shape, 0.5), [(10, 10, 30, 30)], [square(shape, 14, 26)], ["1: 0.90"]
+    )
+    assert drawn.dtype == np.uint8
+    np.testing.assert_array_equal((drawn == BOX_COLOUR).all(axis=2), rim(shape, 10, 30))
+    np.testing.assert_array_equal((drawn == MASS_COLOUR).all(axis=2), rim(shape, 14, 26))
+    rest = ~rim(shape, 10, 30) & ~rim(shape, 14, 26)
+    assert (drawn[rest] == 128).all()  # no label: it would hide the mass
+
+
+def test_the_first_finding_lies_on_top() -> None:
+    shape, box = (40, 40), (10, 10, 30, 30)
+    masks = [np.zeros(shape, bool), rim(shape, 10, 30)]
+    over = findings_overlay(np.zeros(shape), [box, (0, 0, 40, 40)], masks, ["", ""])
+    assert over[10, 15].tolist() == list(BOX_COLOUR)
+    under = findings_overlay(np.zeros(shape), [(0, 0, 40, 40), box], masks[::-1], ["", ""])
+    assert under[10, 15].tolist() == list(MASS_COLOUR)
+
+
+def test_lines_grow_with_the_image_so_that_they_are_seen() -> None:
+    drawn = findings_overlay(
+        np.zeros((4600, 2800)), [(1000, 1000, 1400, 1400)], [np.zeros((4600, 2800), bool)], [""]
+    )
+    assert 4 <= (drawn[1200, 900:1100] == BOX_COLOUR).all(axis=1).sum() <= 8
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(0, 0, 60, 60), (240, 0, 300, 60), (240, 340, 300, 400), (0, 0, 300, 400), (9, 9, 10, 10)],
+)
+def test_labels_are_written_inside_the_image(box: tuple[int, int, int, int]) -> None:
+    blank = [np.zeros((400, 300), bool)]
+    plain = findings_overlay(np.full((400, 300), 0.5), [box], blank, [""])
+    labelled = findings_overlay(np.full((400, 300), 0.5), [box], blank, ["1: 0.90"])
+    rows, columns = np.nonzero((plain != labelled).any(axis=2))
+    assert rows.size > 100
+    assert rows.max() - rows.min() >= 8  # not cut at an edge
+    assert columns.max() - columns.min() >= 35
+
+
+def test_every_finding_has_a_mask_and_a_label() -> None:
+    with pytest.raises(DataError, match="1 boxes, 1 masks, 0 labels"):
+        findings_overlay(IMAGE, [(0, 0, 1, 1)], [TRUTH], [])
+    with pytest.raises(DataError, match="one shape"):
+        findings_overlay(IMAGE, [(0, 0, 1, 1)], [TRUTH[:, :3]], [""])

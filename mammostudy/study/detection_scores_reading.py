@@ -1,0 +1,117 @@
+"""What curves, boxes, scores and costs say, in sentences with the tables' numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from mammostudy.study import detect_recipes, printed, words
+from mammostudy.study.detection_details import JITTER
+from mammostudy.study.detection_reading import noun
+
+VERSION: Final = 1
+"""Recipe version: raised by hand when the page would say something else."""
+ENOUGH: Final = 10  # boxes that a share is told of
+
+
+def operating(thresholds: Mapping[int, float]) -> str:
+    """Name the thresholds chosen on validation, by fold."""
+    at = [
+        f"{value:.2f} on fold {fold}" if np.isfinite(value) else f"above every score on fold {fold}"
+        for fold, value in thresholds.items()
+    ]
+    return f"Its threshold is {words.listed(at)}." if at else ""
+
+
+def rules(table: pd.DataFrame, name: str = detect_recipes.LIGHT) -> str:
+    """Say how far the rule of what counts as found moves the headline number."""
+    mine = table[table["row"] == name] if len(table) else table
+    if mine.empty:
+        return ""
+    values = dict(zip(mine["rule"], mine["at_one"], strict=True))
+    most, least = max(values, key=lambda rule: values[rule]), min(values, key=lambda r: values[r])
+    heads = {"iou10": "an IoU of 0.10", "iou25": "one of 0.25", "iou50": "one of 0.50"}
+    heads |= {"centre": "the centre in the mass's box"}
+    return (
+        f"The same boxes of the {noun(name)} find {values[most]:.2f} of the masses at 1 false "
+        f"positive a view if {heads[most]} is enough, and {values[least]:.2f} if {heads[least]} "
+        "is needed: a detection accuracy without its rule says little."
+    )
+
+
+def errors(table: pd.DataFrame) -> str:
+    """Set the errors of found boxes against the jitter of the other pages."""
+    if table.empty:
+        return "No mass is found at the operating threshold: there is no box to measure."
+    rows = table.set_index("error")
+    near = 100 * rows.loc[["centre_x_error", "centre_y_error"], "within"].mean()
+    size = 100 * rows.loc[["width_log_ratio", "height_log_ratio"], "within"].mean()
+    overlap = rows.loc["iou"].to_dict()
+    found = words.count(int(overlap["masses"]), "found mass")
+    return (
+        f"Boxes of the {found} overlap theirs by an IoU of "
+        f"{printed.cell(overlap['mean'], overlap['low'], overlap['high'], 2)}. "
+        f"The jittered box of the other pages, which stands for a detector's, moves by at most "
+        f"{100 * JITTER['shift']:.0f} % and is resized by at most {100 * JITTER['resize']:.0f} %: "
+        f"on an axis, {near:.0f} % of these boxes keep within the first and {size:.0f} % within "
+        "the second."
+        + (
+            " A real detector's box is further off than the jitter assumes."
+            if min(near, size) < 50
+            else ""
+        )
+    )
+
+
+def sizes(table: pd.DataFrame) -> str:
+    """Say whether small masses are found less often."""
+    if table.empty:
+        return ""
+    mean = table[table["rate"].isna()].set_index("size")
+    if not {"small", "large"} <= set(mean.index) or mean["sensitivity"].isna().any():
+        return ""
+    small, large = mean.loc["small"].to_dict(), mean.loc["large"].to_dict()
+    apart = small["high"] < large["low"] or large["high"] < small["low"]
+    return (
+        f"Mean sensitivity is {printed.cell(small['sensitivity'], small['low'], small['high'], 2)} "
+        "for the smallest third and "
+        f"{printed.cell(large['sensitivity'], large['low'], large['high'], 2)} for the largest; "
+        f"the intervals {'lie apart' if apart else 'overlap'}."
+    )
+
+
+def calibration(table: pd.DataFrame, error: float) -> str:
+    """Say what a score means."""
+    if table.empty:
+        return "No box was laid."
+    enough = table[table["boxes"] >= ENOUGH]
+    top = (enough if len(enough) else table).iloc[-1]
+    low, high = top["share_low"], top["share_high"]
+    return (
+        f"The highest scores that {ENOUGH} boxes or more share lie between {top['low']:.1f} and "
+        f"{top['high']:.1f} (mean {top['score']:.2f}): of {int(top['boxes'])} boxes, "
+        f"{printed.cell(top['share'], low, high, 2)} lie on a mass. "
+        f"The mean gap between score and share is {error:.3f}; it is ruled by the many boxes of "
+        "low score. A score is no probability of cancer, and none of a mass without this table."
+    )
+
+
+def cost(ends: pd.DataFrame) -> str:
+    """Say what the cheapest and the dearest training reached."""
+    trained = ends[ends["minutes"] > 0] if len(ends) else ends
+    if len(trained) < 2:
+        return ""
+    ordered = trained.sort_values("minutes").to_dict("records")
+    said = [
+        f"{noun(row['row'])}, {row['group']}: {row['minutes']:.1f} core-minutes, "
+        f"{printed.cell(row['at_one'], row['at_one_low'], row['at_one_high'], 2)}"
+        for row in (ordered[0], ordered[-1])
+    ]
+    return (
+        f"The cheapest and the dearest training, with their sensitivity at 1 false positive a view "
+        f"on test: {said[0]}; {said[1]}. Times are by the clock of the machine that trained them, "
+        "on which other trainings ran beside."
+    )

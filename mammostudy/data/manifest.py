@@ -164,12 +164,13 @@ def _row_faults(table: pd.DataFrame) -> list[str]:
 
 
 def _numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """Return box, height and width as floats, NaN where a cell is empty or no number."""
+    """Return box, height and width as floats, NaN where a cell is empty or no finite number."""
     names = (*BOX, "height", "width")
     cells = {name: table[name].astype(object).where(table[name].notna(), None) for name in names}
-    return pd.DataFrame(
+    numbers = pd.DataFrame(
         {name: pd.to_numeric(cell, errors="coerce").astype(float) for name, cell in cells.items()}
     )
+    return numbers.where(numbers.abs() < math.inf)
 
 
 def _disagreements(table: pd.DataFrame) -> list[str]:

@@ -261,3 +261,10 @@ def test_mutated_manifests_are_one_error_or_a_table(
         for case in cohort.masses.index:
             with contextlib.suppress(DataError):
                 cohort.sample(case)
+
+
+@pytest.mark.parametrize("column", ["x_min", "x_max", "height", "width"])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), 1e300, -1e300])
+def test_numbers_beyond_any_image(column: str, value: float) -> None:
+    with pytest.raises(DataError, match=rf"row 2, {column}: "):
+        validate(table(**{column: value}))

@@ -105,7 +105,33 @@ def claim_of_jpeg2000(data: bytes) -> Claim:
     if not 0 < tiles <= MAX_TILES or x_end <= x or y_end <= y:
         msg = "no or too many tiles"
         raise ValueError(msg)
+    if len(_tiles(data, start)) != tiles:
+        msg = "a tile is missing"  # decoders would leave it black
+        raise ValueError(msg)
     return Claim(y_end - y, x_end - x, samples, (depth & 0x7F) + 1)
+
+
+def _tiles(data: bytes, start: int) -> set[int]:
+    """Return the numbers of the tiles that have a part (ITU-T T.800 A.4.2), walking their lengths.
+
+    Raises:
+        ValueError: the parts do not follow one another.
+    """
+    position, found = start + 2, set()
+    while position + 12 <= len(data) and data[position] == 0xFF and data[position + 1] != 0xD9:
+        (length,) = struct.unpack_from(">H", data, position + 2)
+        if data[position + 1] != 0x90:  # a segment of the main header
+            position += 2 + length
+            continue
+        tile, part = struct.unpack_from(">HI", data, position + 4)
+        found.add(tile)
+        if part == 0:  # the last one, up to the end
+            return found
+        position += max(part, 12)
+    if data[position : position + 2] != b"\xff\xd9":
+        msg = "the tiles do not follow one another"
+        raise ValueError(msg)
+    return found
 
 
 def _check_end(data: bytes) -> None:

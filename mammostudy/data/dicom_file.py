@@ -8,6 +8,7 @@ the length of each of them.
 from __future__ import annotations
 
 import logging
+import os
 import struct
 import subprocess
 import warnings
@@ -45,7 +46,8 @@ FAILURES: Final = (
     ArithmeticError, AssertionError, MemoryError, struct.error, zlib.error, InvalidDicomError,
     BytesLengthException, subprocess.SubprocessError,
 )  # fmt: skip
-MAX_BYTES: Final = 1 << 28  # of a file, and of what it inflates to
+MAX_BYTES: Final = 1 << 28  # of a file
+MAX_INFLATED: Final = 1 << 27  # bytes that a deflated file holds
 MAX_READS: Final = 50_000  # elements and items of a header, three reads each at most
 MAX_VALUE: Final = 1 << 14  # bytes of a field
 MAX_TABLES: Final = 1 << 20  # bytes of a sequence of look-up tables
@@ -88,7 +90,7 @@ def bytes_of(path: Path, limit: int = MAX_BYTES) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(limit + 1)
+            content = file.read(min(os.fstat(file.fileno()).st_size, limit) + 1)
     except FileNotFoundError:
         msg = f"{path}: no such image file; check the path"
         raise DataError(msg) from None
@@ -156,14 +158,14 @@ def _inflated(path: Path, content: bytes) -> tuple[bytes, bool]:
         start = len(content)  # named elsewhere: the file meta group is not what it says
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        data = inflater.decompress(content[start:], MAX_BYTES)
+        data = inflater.decompress(content[start:], MAX_INFLATED)
         whole = inflater.eof
     except zlib.error:
         whole = False
     if not whole:
         msg = (
-            f"{path}: the deflated data do not inflate, or to more than {MAX_BYTES >> 20} MiB; the "
-            "file is truncated or damaged, copy it anew"
+            f"{path}: the deflated data do not inflate, or to more than {MAX_INFLATED >> 20} MiB; "
+            "the file is truncated or damaged, copy it anew"
         )
         raise DataError(msg)
     plain = str(ExplicitVRLittleEndian).encode().ljust(len(name), b"\0")

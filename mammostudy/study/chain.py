@@ -1,6 +1,7 @@
 """From mammogram to shape: what is left of segmentation and shape when a detector gives the box.
 
-Where the error comes from is in :mod:`mammostudy.study.chain_errors`, the pictures' data in
+What stands in the chains is in :mod:`mammostudy.study.chain_setting`, where the error comes from in
+:mod:`mammostudy.study.chain_errors`, the pictures' data in
 :mod:`mammostudy.study.chain_examples`, the sentences in :mod:`mammostudy.study.chain_reading`.
 """
 
@@ -15,7 +16,7 @@ import pandas as pd
 from mammostudy.evaluation.statistics import bootstrap_ci
 from mammostudy.runs.spec import KeyedSpec
 from mammostudy.runs.store import ChainRecord
-from mammostudy.study import chain_recipes, printed, published, tables
+from mammostudy.study import chain_recipes, printed, tables
 from mammostudy.study.chain_recipes import ARMS, STUDY
 
 RECIPES: Final = (
@@ -24,6 +25,7 @@ RECIPES: Final = (
     "mammostudy.study.chain_examples",
     "mammostudy.study.chain_reading",
     "mammostudy.study.chain_recipes",
+    "mammostudy.study.chain_setting",
     "mammostudy.study.detect_recipes",
     "mammostudy.study.published",
     "mammostudy.study.shape_recipes",
@@ -112,57 +114,13 @@ def score(table: pd.DataFrame, column: str) -> Score:
     return float(values.mean()), *bootstrap_ci(values, table["patient"].to_numpy(str))
 
 
-def published_numbers() -> pd.DataFrame:
-    """Return what the paper prints of the parts, and what it does not of the whole."""
-    table = published.segmentation_table()
-    mine = table[table["model"].str.startswith("proposed") & (table["framing"] == "loose")]
-    parts = [
-        (f"Dice, loose frames, {row['dataset']}", "the known box", f"{row['dice']:.2f} %")
-        for row in mine.to_dict("records")
-    ]
-    accuracy = published.FACTS["shape accuracy"].value
-    parts.append(("shape, DDSM", "a mask made from the radiologist's crop", f"{accuracy:.0f} %"))
-    whole = ("detection", "Dice of all masses, missed ones as 0", "shape of all masses")
-    parts += [(what, "the mammogram", "not reported") for what in whole]
-    return pd.DataFrame(parts, columns=["measure", "starts from", "published"])
-
-
-def stages(found: Found) -> pd.DataFrame:
-    """Return what stands in each chain: a row an arm and fold."""
-    out = []
-    for arm, listed in found.items():
-        for record in listed:
-            spec = record.spec
-            shape = spec.shapes[0] if spec.shapes else None
-            out.append(
-                {
-                    "chain": arm,
-                    "fold": spec.split.fold,
-                    "detector": spec.detector.detector.name,
-                    "score from": f"{record.threshold:.3f}",
-                    "segmenter": f"{spec.segmenter.model.name}, {spec.segmenter.variant}",
-                    "post-processing": tables.published_name(_steps(record)),
-                    "shape": f"{shape.classifier}, {shape.variant}" if shape else "none",
-                    "learnt shapes from": shape.input.source if shape else printed.MISSING,
-                    "not converged": unsettled(record) or printed.MISSING,
-                }
-            )
-    return pd.DataFrame(out, columns=list(out[0]) if out else ["chain"])
-
-
-def _steps(record: ChainRecord) -> str:
-    return "+".join(record.content["postprocessing"]) or "none"
-
-
-def unsettled(record: ChainRecord) -> str:
-    """Name the stages of a chain that diverged or had not converged."""
-    said = []
-    for stage, listed in record.stages.items():
-        open_ends = [e for e in listed if e["converged"] is False or e["status"] != "completed"]
-        if open_ends:
-            part = "" if len(listed) == 1 else f" ({len(open_ends)} of {len(listed)})"
-            said.append(f"{stage}{part}")
-    return ", ".join(said)
+def printed_score(row: Mapping[Any, Any] | pd.Series) -> str:
+    """Print a score with its interval, where there is one; or that there is nothing to score."""
+    if np.isnan(row["mean"]):
+        return printed.MISSING
+    if np.isnan(row["low"]):
+        return f"{row['mean']:.3f} (a single patient)"
+    return printed.cell(row["mean"], row["low"], row["high"])
 
 
 def dice_table(masses: pd.DataFrame) -> pd.DataFrame:
@@ -238,7 +196,7 @@ def printed_scores(
     """
     out = []
     for arm, part in table.groupby("arm", sort=False):
-        cells = {headings[row["source"]]: _cell(row) for _, row in part.iterrows()}
+        cells = {headings[row["source"]]: printed_score(row) for _, row in part.iterrows()}
         whole = part[part["source"] == "detected"].iloc[0]
         out.append(
             {"chain": arm, **cells, "masses": whole["masses"], "patients": whole["patients"]}
@@ -248,14 +206,11 @@ def printed_scores(
     return printed.with_absent(wide, [(arm,) for arm in ARMS], ["chain"])
 
 
-def _cell(row: pd.Series) -> str:
-    """Print a score with its interval; that there is nothing to score."""
-    return printed.MISSING if np.isnan(row["mean"]) else printed.cell_of(row)
-
-
 def found_cells(table: pd.DataFrame) -> list[str]:
     """Print how many masses each arm found: ``21 of 62, 0.339 [0.210, 0.475]``."""
-    return [f"{row['found']} of {row['masses']}, {_cell(row)}" for _, row in table.iterrows()]
+    return [
+        f"{row['found']} of {row['masses']}, {printed_score(row)}" for _, row in table.iterrows()
+    ]
 
 
 def false_table(found: Found) -> pd.DataFrame:

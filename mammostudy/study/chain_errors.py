@@ -15,7 +15,7 @@ import pandas as pd
 
 from mammostudy.evaluation.statistics import holm, paired_test
 from mammostudy.study import printed, words
-from mammostudy.study.chain import of, score
+from mammostudy.study.chain import of, printed_score, score
 from mammostudy.study.chain_recipes import ARMS, ELLIPSE, PAPER, PRIOR, STUDY
 
 VERSION: Final = 1
@@ -91,7 +91,7 @@ def printed_budget(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     out = []
     for arm, part in mine.groupby("arm", sort=False):
         by_part = {str(row["part"]): row for _, row in part.iterrows()}
-        cells = {headings.get(name, name): printed.cell_of(by_part[name]) for name in names}
+        cells = {headings.get(name, name): printed_score(by_part[name]) for name in names}
         out.append({"chain": arm, **cells, "masses": int(part["masses"].iloc[0])})
     columns = ["chain", *(headings.get(name, name) for name in names), "masses"]
     wide = pd.DataFrame(out, columns=columns)

@@ -95,7 +95,11 @@ def _example(cohort: Cohort, record: ChainRecord, row: pd.Series) -> Example:
     else:
         frame = spec.segmenter.frame
         window = frame_box(
-            box_of_row(sample.row), (height, width), strategy=frame.strategy, scale=frame.scale
+            box_of_row(sample.row),
+            (height, width),
+            strategy=frame.strategy,
+            scale=frame.scale,
+            aspect=frame.aspect,
         )
         mask = np.zeros((height, width), np.bool_)
     image = crop_and_resize(sample.image, window, SIDE)

@@ -9,9 +9,10 @@ import pandas as pd
 
 from mammostudy.runs.detection_rows import RULES
 from mammostudy.study import printed, words
-from mammostudy.study.chain import Found, box_quality, rows, score, unsettled
+from mammostudy.study.chain import Found, box_quality, printed_score, rows, score
 from mammostudy.study.chain_errors import BOX, CLASSIFIER, DICE, MISSED, SEGMENTATION, SHAPE
 from mammostudy.study.chain_recipes import PAPER, STUDY
+from mammostudy.study.chain_setting import unsettled_arms
 from mammostudy.study.detect_recipes import detect_cohort
 
 VERSION: Final = 1
@@ -58,11 +59,7 @@ def setting(cohort: str, found: Found) -> str:
 
 def convergence(found: Found) -> str:
     """Say which chains hold a stage that had not converged."""
-    said = []
-    for arm, listed in found.items():
-        stages = sorted({each for record in listed if (each := unsettled(record))})
-        if stages:
-            said.append(f"{arm} ({'; '.join(stages)})")
+    said = [f"{arm} ({stages})" for arm, stages in unsettled_arms(found).items()]
     if not said:
         return ""
     return (
@@ -82,12 +79,12 @@ def ends(dice: pd.DataFrame, found_share: pd.DataFrame) -> str:
         one = share.iloc[0]
         end, known, shaken = (mine[name] for name in ("detected", "oracle", "jittered"))
         alone = mine["found"]
-        only = "" if np.isnan(alone["mean"]) else f" (of the found alone {printed.cell_of(alone)})"
+        only = "" if np.isnan(alone["mean"]) else f" (of the found alone {printed_score(alone)})"
         said.append(
             f"The {arm} finds {one['found']} of {words.count(int(one['masses']), 'mass')} of "
-            f"{words.count(int(end['patients']), 'patient')}, {printed.cell_of(one)}. From known "
-            f"boxes its mean Dice is {printed.cell_of(known)}, from shaken ones "
-            f"{printed.cell_of(shaken)}; from the mammogram it is **{printed.cell_of(end)}**{only}."
+            f"{words.count(int(end['patients']), 'patient')}, {printed_score(one)}. From known "
+            f"boxes its mean Dice is {printed_score(known)}, from shaken ones "
+            f"{printed_score(shaken)}; from the mammogram it is **{printed_score(end)}**{only}."
         )
     return words.paragraph(said) or NOTHING
 
@@ -148,36 +145,37 @@ def shapes(table: pd.DataFrame) -> str:
             continue
         end, given = mine["detected"], mine["found"]
         of_found = (
-            f"; of the {int(given['masses'])} found ones {printed.cell_of(given)}"
+            f"; of the {int(given['masses'])} found ones {printed_score(given)}"
             if given["masses"]
             else "; none of them was found"
         )
         said.append(
-            f"The classifier of the {arm} names {printed.cell_of(mine['truth'])} of "
+            f"The classifier of the {arm} names {printed_score(mine['truth'])} of "
             f"{words.count(int(end['masses']), 'mass')} rightly from the true mask, "
-            f"{printed.cell_of(mine['oracle'])} from the mask segmented in the known box, and "
-            f"**{printed.cell_of(end)}** from the mammogram, missed ones wrong{of_found}."
+            f"{printed_score(mine['oracle'])} from the mask segmented in the known box, and "
+            f"**{printed_score(end)}** from the mammogram, missed ones wrong{of_found}."
         )
-    share = float(table["commonest"].max())
+    share = float(table.loc[table["source"] == "detected", "commonest"].max())
     said.append(f"Always naming the commonest shape of these masses would be right in {share:.3f}.")
     return words.paragraph(said)
 
 
 def wrong_way(masses: pd.DataFrame) -> str:
-    """Say where a classifier does worse on segmented masks than always one shape would."""
+    """Say where a classifier is good on true masks and not on segmented ones."""
     said = []
     for arm in (STUDY, PAPER):
-        mine = masses[(masses["arm"] == arm) & (masses["source"] == "oracle") & masses["told"]]
-        if mine.empty:
+        told = masses[(masses["arm"] == arm) & masses["told"]]
+        truth, oracle = (told[told["source"] == source] for source in ("truth", "oracle"))
+        if oracle.empty:
             continue
-        common = mine["predicted"].value_counts(normalize=True)
-        right = float(mine["right"].mean())
-        if right < float(mine["label"].value_counts(normalize=True).max()):
+        commonest = float(oracle["label"].value_counts(normalize=True).max())
+        if oracle["right"].mean() < commonest < truth["right"].mean():
+            called = oracle["predicted"].value_counts(normalize=True)
             said.append(
-                f"From segmented masks the classifier of the {arm} says "
-                f"{common.index[0]} in {100 * common.iloc[0]:.0f} % of the masses, and is right "
-                "less often than one that always names the commonest shape: what it has learnt "
-                "from its training masks does not hold on what a segmenter draws."
+                f"From segmented masks the classifier of the {arm} says {called.index[0]} of "
+                f"{100 * called.iloc[0]:.0f} % of the masses, and is right less often than one "
+                "that always names the commonest shape, which it beats on true masks: what it "
+                "has learnt does not hold on what this segmenter draws."
             )
     return words.paragraph(said)
 
@@ -197,16 +195,22 @@ def false_boxes(found: Found) -> str:
     )
 
 
-def comparisons(table: pd.DataFrame) -> str:
-    """Say how the study's chain stands against the others, on all masses."""
+def comparisons(table: pd.DataFrame, found: Found) -> str:
+    """Say how the study's chain stands against the others, on all masses.
+
+    A pair in which a stage had not converged is told without a verdict.
+    """
+    open_ends = unsettled_arms(found)
     said = []
     for _, row in table.iterrows():
         number = words.interval(row["difference"], row["low"], row["high"])
         side = "more than chance explains" if row["p_holm"] < 0.05 else "within chance"
+        verdict = f"{side} (p {words.p_value(row['p_holm'])} after Holm)"
+        if {STUDY, row["b"]} & set(open_ends):
+            verdict = "no verdict, as a stage had not converged"
         said.append(
             f"Dice of the {STUDY} minus {row['b']}: {number} over "
-            f"{words.count(int(row['patients']), 'patient')}, {side} "
-            f"(p {words.p_value(row['p_holm'])} after Holm)."
+            f"{words.count(int(row['patients']), 'patient')}; {verdict}."
         )
     return words.bullets(said)
 

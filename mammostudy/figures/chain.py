@@ -48,7 +48,8 @@ def scores(table: pd.DataFrame, headings: dict[str, str], label: str) -> Figure:
     axes.set_xticks(range(len(sources)), names)
     axes.set(ylim=(-0.03, 1.03), ylabel=label)
     axes.xaxis.grid(visible=False)
-    figure.legend(loc="outside upper center", ncols=3, fontsize="small")
+    if arms:
+        figure.legend(loc="outside upper center", ncols=3, fontsize="small")
     return figure
 
 

@@ -74,9 +74,9 @@ def rows(found: Found, kind: str) -> pd.DataFrame:
         for arm, listed in found.items()
         for record in listed
     ]
-    if not stacked:
-        return pd.DataFrame(columns=[*_COLUMNS[kind], "arm", "fold"])
-    table = pd.concat(stacked, ignore_index=True)[[*_COLUMNS[kind], "arm", "fold"]]
+    columns = [*_COLUMNS[kind], "arm", "fold"]
+    table = pd.concat(stacked, ignore_index=True) if stacked else pd.DataFrame(columns=columns)
+    table = table[columns]
     if kind != "mass":
         return table
     return table.assign(

@@ -118,12 +118,10 @@ def boxes(masses: pd.DataFrame) -> str:
     if len(table) < 2:
         return ""
     loss, low, high = score(table, "loss")
-    correlation = float(table["iou"].corr(table["loss"], method="spearman"))
-    tied = (
-        f" The rank correlation of IoU and loss is {correlation:+.2f}."
-        if np.isfinite(correlation)
-        else ""
-    )
+    tied = ""
+    if table["iou"].nunique() > 1 and table["loss"].nunique() > 1:
+        correlation = float(table["iou"].corr(table["loss"], method="spearman"))
+        tied = f" The rank correlation of IoU and loss is {correlation:+.2f}."
     return (
         f"The boxes that find the {words.count(len(table), 'mass')} of the {STUDY} have a median "
         f"IoU of {table['iou'].median():.2f} with the known box; against that box they cost "

@@ -94,7 +94,7 @@ def _stack(axes: Axes, table: pd.DataFrame, arms: list[str], seen: dict[str, Any
     axes.axvline(0, color="black", lw=0.8)
     axes.set_yticks(range(len(arms)), arms)
     axes.set_ylim(len(arms) - 0.5, -0.5)
-    axes.set_xlim(min(axes.get_xlim()[0], -0.02), 1.0)
+    axes.set_xlim(min(axes.get_xlim()[0], -0.02), 1.03)
     axes.yaxis.grid(visible=False)
 
 

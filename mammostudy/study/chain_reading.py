@@ -17,7 +17,9 @@ from mammostudy.study.detect_recipes import detect_cohort
 
 VERSION: Final = 1
 """Recipe version: raised by hand when the page would say something else."""
-NOTHING: Final = "No chain of this page is on record yet, so it has nothing to say."
+NOTHING: Final = (
+    "Neither of the two whole chains is on record yet, so this part has nothing to say."
+)
 _PARTS: Final = {
     CLASSIFIER: "what the classifier gets wrong from the true mask",
     SEGMENTATION: "segmentation from the known box",
@@ -116,7 +118,8 @@ def boxes(masses: pd.DataFrame) -> str:
     """Say what the boxes of found masses are like, and what they cost."""
     table = box_quality(masses)
     if len(table) < 2:
-        return ""
+        some = len(masses) and (masses["arm"] == STUDY).any()
+        return f"The {STUDY} finds fewer than two masses: nothing to compare." if some else ""
     loss, low, high = score(table, "loss")
     tied = ""
     if table["iou"].nunique() > 1 and table["loss"].nunique() > 1:

@@ -37,7 +37,7 @@ RECIPES: Final = (
     "mammostudy.study.detection_reading",
     "mammostudy.study.detection_scores_reading",
 )
-HEAD: Final = "headline"
+HEAD: Final = "all folds"
 ABLATED: Final = "ablations"
 BUDGETS: Final = (detect_recipes.EQUAL, detect_recipes.LONG)
 RULE_NAMES: Final = {
@@ -61,7 +61,7 @@ Detectors = dict[str, Judged]
 def named(cohort: str, preset: str) -> dict[str, dict[str, list[DetectSpec]]]:
     """Return the runs of the page: group -> row -> specs.
 
-    Groups: ``headline`` (light SSD and prior box over the folds), the two budgets of
+    Groups: :data:`HEAD` (light SSD and prior box over the folds), the two budgets of
     :func:`mammostudy.study.detect_recipes.comparison`, ``ablations``.
     """
     return {
@@ -120,13 +120,15 @@ def prior_of(found: Groups, folds: Iterable[int]) -> Judged | None:
 
 
 def with_prior(found: Groups, group: str) -> Detectors:
-    """Return the detectors of a group and, last, the prior box on the folds that they share."""
+    """Return the detectors of a group and, last, the prior box on their folds."""
     mine = {
         row: each
         for row, each in detectors(found, group).items()
         if row != detect_recipes.PRIOR_ROW
     }
-    folds = next(iter(mine.values())).folds if mine else ()
+    tested = [r.spec.split.fold for r in found[HEAD][detect_recipes.PRIOR_ROW]]
+    asked = tested if group == HEAD else [fold for fold in tested if fold == 0]
+    folds = next(iter(mine.values())).folds if mine else asked
     prior = prior_of(found, folds)
     return mine | ({prior.name: prior} if prior else {})
 

@@ -138,12 +138,13 @@ def changes(found: Groups) -> tuple[Detectors, pd.DataFrame]:
         The detectors, the unchanged one first, and :func:`differences` of the others from it. On a
         preset without that budget the unchanged one is the longer run.
     """
-    for budget in (detect_recipes.EQUAL, detect_recipes.LONG):
-        base = detectors(found, budget).get(detect_recipes.LIGHT)
-        if base is not None:
-            mine = {UNCHANGED: Judged(UNCHANGED, base.records), **detectors(found, ABLATED)}
-            return mine, differences(mine, UNCHANGED)
-    return {}, pd.DataFrame()
+    light = detect_recipes.LIGHT
+    budget = detect_recipes.EQUAL if light in found[detect_recipes.EQUAL] else detect_recipes.LONG
+    base = detectors(found, budget).get(light)
+    if base is None:
+        return {}, pd.DataFrame()
+    mine = {UNCHANGED: Judged(UNCHANGED, base.records), **detectors(found, ABLATED)}
+    return mine, differences(mine, UNCHANGED)
 
 
 def mass_free(found: Detectors) -> pd.DataFrame:

@@ -8,7 +8,7 @@ go through all thresholds, over the folds' scores as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -50,6 +50,7 @@ class Judged:
 
     name: str
     records: tuple[DetectionRecord, ...]
+    _kept: dict[tuple[str, str], Matches] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -96,7 +97,9 @@ class Judged:
 
     def matches(self, rule: str = HEADLINE, repeats: str = "ignore") -> Matches:
         """Return the matches of all test views."""
-        return matches_of(self.rows, rule, repeats)
+        if (rule, repeats) not in self._kept:
+            self._kept[rule, repeats] = matches_of(self.rows, rule, repeats)
+        return self._kept[rule, repeats]
 
     def curve(self, rule: str = HEADLINE) -> Froc:
         """Return the FROC curve of all test views."""

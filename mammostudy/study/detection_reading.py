@@ -205,6 +205,11 @@ def mass_free(table: pd.DataFrame) -> str:
         return "No test view of this cohort is without a mass: nothing can be said."
     rows = {str(row["row"]): row for row in table.to_dict("records")}
     said = []
+    if UNCHANGED in rows:
+        said.append(
+            f"Unchanged, it lays {_cell(rows[UNCHANGED], 'free')} false boxes on a mass-free view "
+            f"and {_cell(rows[UNCHANGED], 'held')} on a view with a mass."
+        )
     for name in (detect_recipes.NO_NEGATIVES, detect_recipes.NO_FREE):
         if name not in rows or UNCHANGED not in rows:
             continue
@@ -252,10 +257,11 @@ def meaning(
 
 def _beaten(prior: pd.DataFrame, found: Detectors) -> str:
     light = detect_recipes.LIGHT
-    mine = prior[(prior["group"] == HEAD) & (prior["row"] == light)] if len(prior) else prior
+    groups = (detect_recipes.LONG, HEAD)  # the same runs where there is one fold
+    mine = prior[prior["group"].isin(groups) & (prior["row"] == light)] if len(prior) else prior
     if mine.empty:
         return "Whether the light SSD beats the prior box is not on record."
-    row = mine.iloc[0].to_dict()
+    row = mine.iloc[-1].to_dict()
     folds = len(found[light].folds) if light in found else 1
     return (
         f"Over {words.count(folds, 'fold')} the {noun(light)} less the prior box at 1 false "

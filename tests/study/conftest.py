@@ -93,11 +93,37 @@ def write_shape(tmp_path, monkeypatch):
     monkeypatch.setattr("mammostudy.runs.execute.manifest_hash", lambda cohort: None)
     monkeypatch.setattr("mammostudy.runs.store.results_root", lambda: tmp_path / "committed")
     monkeypatch.setattr("mammostudy.runs.shape_spec.recipe_version", lambda module: 1)
-    path = Path(__file__).with_name("shape_records.py")
-    spec = importlib.util.spec_from_file_location("shape_records", path)
+    return _module("shape_records").write_shape_fold
+
+
+@pytest.fixture
+def write_detection(tmp_path, monkeypatch):
+    """A writer of detection records into a store of the test's own (``detection_records.py``)."""
+    return _detection_writer(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def write_detections(tmp_path_factory):
+    """The same, into one store for all tests of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield _detection_writer(tmp_path_factory.mktemp("detections"), patch)
+
+
+def _detection_writer(folder, patch):
+    patch.setenv("MAMMOSTUDY_STORE", str(folder))
+    patch.setattr("mammostudy.runs.execute.manifest_hash", lambda cohort: None)
+    patch.setattr("mammostudy.runs.store.results_root", lambda: folder / "committed")
+    patch.setattr("mammostudy.runs.detect_spec.recipe_version", lambda module: 1)
+    return _module("detection_records").write_detection_fold
+
+
+def _module(name):
+    """Import a module that lies beside this one: the tests' folders are no packages."""
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.write_shape_fold
+    return module
 
 
 @pytest.fixture(scope="session")

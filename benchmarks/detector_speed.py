@@ -1,14 +1,20 @@
-"""Time the detectors: images a second at batch 1 and 8, a training step, memory, parameters.
+"""Time the detectors: images a second, a training step, an epoch, memory, parameters.
 
-Run as ``python benchmarks/detector_speed.py [names ...]`` on a quiet machine: two threads that
-share their cores with other work wait for each other and fall below one. Without names, the light
-ones run; ``all`` runs every detector. Each has a process of its own, so that the memory is its
-own too. Times are the machine's; the ratios (detector against detector, threads against threads)
-travel.
+Run as ``python benchmarks/detector_speed.py [--views N] [--study] [names ...]`` on a quiet machine:
+two threads that share their cores with other work wait for each other and fall below one. Without
+names, the light ones run; ``all`` runs every detector. First come the detectors as published, at
+320 px; then (``--study``: these alone) those of ``mammostudy.study.detect_recipes``: 256 px, SSD300
+at its 300, Faster R-CNN, RetinaNet and FCOS with a ResNet-18, each step in seconds of one core
+beside the ``STEP_SECONDS`` that the recipes reckon with. An epoch is the steps of four views that
+show ``N`` views once (default 120, about what a fold of CDD-CESM trains on), reckoned from the
+median step. Each measurement has a process of its own, so that the memory is its own too. Times are
+the machine's; the ratios (detector against detector, threads against threads) travel.
 """
 
 from __future__ import annotations
 
+import argparse
+import math
 import multiprocessing
 import os
 import resource
@@ -21,43 +27,58 @@ import torch
 from torch import Tensor
 
 from mammostudy.models import build_detector, detector_names
+from mammostudy.models.detectors import Detector
+from mammostudy.runs.detect_spec import DetectSpec
+from mammostudy.study.detect_recipes import DETECTORS, NARROW_STEP, STEP_SECONDS, detect_recipe
+from mammostudy.study.detect_recipes import LIGHT as LIGHT_ROW
 
 LIGHT = ("ssd-light", "ssdlite-mobilenetv3")
-SIDE, STEP_BATCH, ROUNDS = 320, 4, 5
+SIDE, STEP_BATCH, ROUNDS, VIEWS = 320, 4, 5, 120
+SIDES = (0.04, 0.06, 0.09, 0.13, 0.2)  # of masses, for anchors of the cohort
 
 
-def images(count: int) -> list[Tensor]:
+def images(count: int, side: int = SIDE) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return [torch.rand(1, SIDE, SIDE, generator=generator) for _ in range(count)]
+    return [torch.rand(1, side, side, generator=generator) for _ in range(count)]
 
 
-def targets(count: int) -> list[dict[str, Tensor]]:
-    box = torch.tensor([[140.0, 150.0, 170.0, 178.0]])  # 9 % of the side
+def targets(count: int, side: int = SIDE) -> list[dict[str, Tensor]]:
+    box = torch.tensor([[0.44, 0.47, 0.53, 0.56]]) * side  # 9 % of the side
     return [{"boxes": box, "labels": torch.ones(1, dtype=torch.int64)} for _ in range(count)]
 
 
-def median_seconds(task: Callable[[], object]) -> float:
+def median_seconds(
+    task: Callable[[], object], clock: Callable[[], float] = time.perf_counter
+) -> float:
     task()  # the first one also sets up memory
     times = []
     for _ in range(ROUNDS):
-        start = time.perf_counter()
+        start = clock()
         task()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return statistics.median(times)
 
 
-def step_seconds(name: str) -> float:
-    torch.manual_seed(0)
-    model = build_detector(name).train()
-    optimiser = torch.optim.SGD(model.parameters(), lr=1e-5, momentum=0.9)
-    batch, truth = images(STEP_BATCH), targets(STEP_BATCH)
+def step_seconds(model: Detector, clock: Callable[[], float] = time.perf_counter) -> float:
+    model.train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5)
+    batch, truth = images(STEP_BATCH, model.size), targets(STEP_BATCH, model.size)
 
     def step() -> None:
         optimiser.zero_grad()
         sum(model(batch, truth).values()).backward()
         optimiser.step()
 
-    return median_seconds(step)
+    return median_seconds(step, clock)
+
+
+def epoch(step: float, views: int) -> str:
+    seconds = math.ceil(views / STEP_BATCH) * step
+    return f"an epoch of {views} views {seconds:.0f} s"
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 @torch.inference_mode()
@@ -68,34 +89,72 @@ def image_seconds(name: str, batch: int) -> float:
     return median_seconds(lambda: model(shown)) / batch
 
 
-def measure(name: str) -> None:
+def measure(name: str, views: int) -> None:
+    torch.manual_seed(0)
     parameters = sum(weights.numel() for weights in build_detector(name).parameters())
     print(f"{name}: {parameters / 1e6:.1f} million parameters")
     for threads in (1, 2):
         torch.set_num_threads(threads)
         one, eight = (image_seconds(name, batch) for batch in (1, 8))
-        predicted = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        step = step_seconds(name)
-        trained = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        predicted = peak()
+        step = step_seconds(build_detector(name))
         print(
             f"  {threads} thread(s): {1 / one:.1f} images/s at batch 1, {1 / eight:.1f} at batch "
             f"8; a step of {STEP_BATCH} {step:.2f} s ({step / STEP_BATCH / eight:.1f} x a "
-            f"prediction an image); peak memory so far {predicted:.0f} MB, with steps "
-            f"{trained:.0f} MB",
+            f"prediction an image), {epoch(step, views)}; peak memory so far {predicted:.0f} MB, "
+            f"with steps {peak():.0f} MB",
             flush=True,
         )
 
 
+def of_study(name: str) -> list[tuple[str, DetectSpec, float]]:
+    """The detectors of the study by this name, and the seconds of a step in its recipes."""
+    row = next(row for row, of in DETECTORS.items() if of == name)
+    found = [(row, detect_recipe("cdd-cesm", "reference", row), STEP_SECONDS[row])]
+    if row == LIGHT_ROW:
+        found.append((row, detect_recipe("phantom", "quick", row), NARROW_STEP))
+    return found
+
+
+def measure_study(name: str, views: int) -> None:
+    torch.set_num_threads(1)
+    for row, spec, reckoned in of_study(name):
+        torch.manual_seed(0)
+        model = build_detector(name, **spec.fields(SIDES))
+        step = step_seconds(model, time.process_time)
+        trunk = f", {spec.detector.trunk}" if "trunk" in spec.fields(SIDES) else ""
+        width = f", width {spec.detector.width}" if row == LIGHT_ROW else ""
+        print(
+            f"  {row}{trunk}{width}, {spec.detector.size} px, 1 thread: a step of {STEP_BATCH} "
+            f"{step:.2f} s of the core (the recipes reckon with {reckoned:.2f}), "
+            f"{epoch(step, views)}; peak "
+            f"memory {peak():.0f} MB",
+            flush=True,
+        )
+
+
+def alone(task: Callable[[str, int], None], name: str, views: int) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=task, args=(name, views))
+    process.start()
+    process.join()
+    if process.exitcode:
+        sys.exit(process.exitcode)
+
+
 def main() -> None:
-    names = tuple(sys.argv[1:]) or LIGHT
-    names = tuple(detector_names()) if names == ("all",) else names
-    print(f"{SIDE} x {SIDE} pixels, a mass an image; a bare start is part of the memory")
+    parser = argparse.ArgumentParser(description="Time the detectors.")
+    parser.add_argument("names", nargs="*", default=LIGHT)
+    parser.add_argument("--views", type=int, default=VIEWS, help="views of an epoch")
+    parser.add_argument("--study", action="store_true", help="those of the study alone")
+    given = parser.parse_args()
+    names = tuple(detector_names()) if tuple(given.names) == ("all",) else tuple(given.names)
+    if not given.study:
+        print(f"{SIDE} x {SIDE} pixels, a mass an image; a bare start is part of the memory")
+        for name in names:
+            alone(measure, name, given.views)
+    print("as the study trains them")
     for name in names:
-        process = multiprocessing.get_context("spawn").Process(target=measure, args=(name,))
-        process.start()
-        process.join()
-        if process.exitcode:
-            sys.exit(process.exitcode)
+        alone(measure_study, name, given.views)
     print("load " + ", ".join(f"{load:.2f}" for load in os.getloadavg()))
 
 

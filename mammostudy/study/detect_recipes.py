@@ -36,8 +36,9 @@ STEP_SECONDS: Final = {
     SSD300: 6.75, LIGHT: 0.20, LITE: 0.44, FASTER: 4.6, RETINA: 2.1, FCOS: 2.1, DETR: 1.85,
 }  # fmt: skip
 """Seconds of one core for a step of four views at 256 px (SSD300: 300), ``ssd-light`` of width 32,
-R-CNN, RetinaNet and FCOS on ResNet-18: ``benchmarks/detector_speed.py --study`` measures them. They only
-say how many steps of each detector cost the same; what a run took stands in its record."""
+R-CNN, RetinaNet and FCOS on ResNet-18 (``benchmarks/detector_speed.py --study`` measures them).
+They only say how many steps of each detector cost the same; what a run took stands in its
+record."""
 NARROW_STEP: Final = 0.10  # ssd-light of width 16
 EQUAL_SECONDS: Final = {"quick": 60, "reference": 150}
 _LONG: Final[dict[str, dict[str, int]]] = {

@@ -96,37 +96,47 @@ def doctor() -> None:
 @data_app.command("list")
 def data_list(root: Root = None) -> None:
     """List the cohorts and where they are found."""
-    from mammostudy.commands import list_cohorts
+    from mammostudy.data_commands import list_all
 
-    _set_data(root)
-    list_cohorts()
+    list_all(root)
 
 
 @data_app.command("build")
-def data_build(cohort: CohortName, root: Root = None) -> None:
+def data_build(
+    cohort: CohortName,
+    root: Root = None,
+    strict: Annotated[bool, typer.Option(help="Refuse the cohort at any fault.")] = False,
+) -> None:
     """Read a cohort's published layout, write its manifest, say what was dropped and why."""
-    from mammostudy.commands import build_cohort
+    from mammostudy.data_commands import build
 
-    _set_data(root)
-    build_cohort(cohort)
+    build(cohort, root, strict=strict)
 
 
 @data_app.command("check")
 def data_check(cohort: CohortName, root: Root = None) -> None:
     """Read every image and mask of a cohort and check its splits for leaks."""
-    from mammostudy.commands import check_cohort
+    from mammostudy.data_commands import check
 
-    _set_data(root)
-    check_cohort(cohort)
+    check(cohort, root)
 
 
 @data_app.command("describe")
 def data_describe(cohort: CohortName, root: Root = None) -> None:
     """Print a cohort's fingerprint as JSON."""
-    from mammostudy.commands import describe_cohort
+    from mammostudy.data_commands import describe
 
-    _set_data(root)
-    describe_cohort(cohort)
+    describe(cohort, root)
+
+
+@data_app.command("template")
+def data_template(
+    folder: Annotated[Path, typer.Argument(help="Folder of your own mammograms.")],
+) -> None:
+    """Write the table of a cohort of your own, a row for each image found, and its guide."""
+    from mammostudy.data_commands import template
+
+    template(folder)
 
 
 def _set_data(root: Path | None) -> None:

@@ -153,7 +153,7 @@ def test_data_commands(
     write_cohort(tmp_path)
     outcome = mammostudy("data", "check", "tiny", "--root", str(tmp_path))
     assert outcome.code == 0
-    assert "13 masses read" in outcome.out
+    assert "14 rows read, 13 masses; no fault" in outcome.out
     outcome = mammostudy("data", "build", "tiny", "--root", str(tmp_path))
     assert outcome.code == 0
     assert "13 masses, 6 patients" in outcome.out

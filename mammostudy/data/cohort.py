@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +20,7 @@ from mammostudy.data.cohort_names import (
     OUTLINED,
     PHANTOMS,
     VIEWS,
+    check_name,
     cohort_names,
     find_folder,
     module_of,
@@ -201,12 +201,7 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
         MissingDataError: no data folder is set, or it holds no folder of the cohort.
         DataError: the cohort is unknown, its folder is missing, or its manifest has faults.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        msg = (
-            f"cohort {name!r}: not a name of a folder; give a known cohort "
-            f"({', '.join(cohort_names())}) or the name of a folder of yours"
-        )
-        raise DataError(msg)
+    check_name(name)
     if name in PHANTOMS:
         return _phantom(name)
     folder = find_folder(name, root)

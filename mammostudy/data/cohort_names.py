@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
-from mammostudy.errors import MissingDataError
+from mammostudy.errors import DataError, MissingDataError
 from mammostudy.paths import data_root
 
 PHANTOMS: Final = ("phantom", "phantom-null", "phantom-shapes")
@@ -52,6 +53,20 @@ def _is_private(folder: Path) -> bool:
     return (folder / PRIVATE_TABLE).is_file() and not (folder / "manifest.csv").is_file()
 
 
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a folder.
+
+    Raises:
+        DataError: naming the known cohorts.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        msg = (
+            f"cohort {name!r}: not a name of a folder; give a known cohort "
+            f"({', '.join(cohort_names())}) or the name of a folder of yours"
+        )
+        raise DataError(msg)
+
+
 def find_folder(name: str, root: str | Path | None = None) -> Path:
     """Return the folder that a cohort is read from.
 
@@ -62,7 +77,9 @@ def find_folder(name: str, root: str | Path | None = None) -> Path:
 
     Raises:
         MissingDataError: no data folder is set, or it holds no folder of the cohort.
+        DataError: the name is none of a folder.
     """
+    check_name(name)
     base = Path(root).expanduser() if root is not None else data_root()
     folder_name = "cdd-cesm" if name in (*IMAGED, VIEWS, *OUTLINED) else name
     known = f"known cohorts: {', '.join(cohort_names())}"

@@ -6,6 +6,7 @@ from typing import Final
 
 CHAPTERS: Final = (
     "data",
+    "detection",
     "cropping",
     "losses",
     "postprocessing",
@@ -13,5 +14,6 @@ CHAPTERS: Final = (
     "shapes",
     "roc",
     "subtypes",
+    "chain",
     "claims",
 )

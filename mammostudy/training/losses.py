@@ -16,6 +16,7 @@ from torch.nn import functional
 from mammostudy.errors import SpecError
 
 VERSION: Final = 1
+_ROOT_OF_ZERO: Final = 1e-12  # the root's slope at 0 is infinite
 SMOOTH: Final = 1.0  # in numerator and denominator, as in the released code
 
 
@@ -59,13 +60,38 @@ def dice_bce_loss(p: Tensor, y: Tensor) -> Tensor:
     return dice_loss(p, y) + _cross_entropy(p.clamp(1e-6, 1 - 1e-6), y)
 
 
+def end_point_error(p: Tensor, y: Tensor) -> Tensor:
+    """Return the mean length of the difference of the two gradients, ``(n, c, h, w)`` to a number.
+
+    Gradients are differences to the next pixel on the right and below, 0 at the far edges; a mask
+    whose outline lies elsewhere has other gradients there.
+
+    Source: Sarker et al. 2018 (SLSDeep), after the end-point error of optical flow.
+    """
+    right = functional.pad((p - y).diff(dim=-1), (0, 1))
+    below = functional.pad((p - y).diff(dim=-2), (0, 0, 0, 1))
+    return torch.sqrt(right**2 + below**2 + _ROOT_OF_ZERO).mean()
+
+
+def nll_epe_loss(p: Tensor, y: Tensor) -> Tensor:
+    """Return negative log likelihood plus end-point error, in equal parts (SLSDeep)."""
+    return _cross_entropy(p.clamp(1e-6, 1 - 1e-6), y) + end_point_error(p, y)
+
+
 def overlap_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a loss of (tanh output, 0/1 mask) by name: dice, l1, released_dice or dice_bce.
+    """Return a loss of (tanh output, 0/1 mask) by name.
+
+    Names: dice, l1, released_dice, dice_bce, nll_epe.
 
     Raises:
         SpecError: there is none of that name; the message lists them.
     """
-    on_probability = {"dice": dice_loss, "l1": l1_loss, "dice_bce": dice_bce_loss}
+    on_probability = {
+        "dice": dice_loss,
+        "l1": l1_loss,
+        "dice_bce": dice_bce_loss,
+        "nll_epe": nll_epe_loss,
+    }
     if name == "released_dice":
         return released_dice_loss
     if name not in on_probability:

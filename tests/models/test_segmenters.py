@@ -52,13 +52,102 @@ class TestUnet(SegmenterTester):
         self.build().train()(small.expand(2, -1, -1, -1))
 
 
+class TestPlainUnet(SegmenterTester):
+    name = "unet-plain"
+    fields: ClassVar = {"width": 8}
+    parameters = 31_036_481
+    bad_size = 76
+    rate = 5e-3
+    steps = 60
+
+    def test_a_width_of_nothing_is_refused(self) -> None:
+        with pytest.raises(SpecError, match="width = 0"):
+            self.build(width=0)
+
+
+class TestUnetVgg16(SegmenterTester):
+    name = "unet-vgg16"
+    parameters = 23_755_537
+    rate = 1e-3
+    steps = 40
+
+
+class TestUnetLite0(SegmenterTester):
+    name = "unet-lite0"
+    fields: ClassVar = {"weights": "none"}
+    parameters = 5_197_585
+    rate = 3e-3
+    steps = 120
+
+    def test_parameter_count(self) -> None:
+        whole = build_segmenter(self.name, weights="none")
+        assert sum(weights.numel() for weights in whole.parameters()) == self.parameters
+
+
+class TestSegNet(SegmenterTester):
+    name = "segnet"
+    parameters = 29_442_433
+    rate = 1e-3
+    steps = 60
+
+
+class TestFcn(SegmenterTester):
+    name = "fcn"
+    fields: ClassVar = {"dense": 64}
+    parameters = 134_264_259
+    rate = 3e-4
+    steps = 150
+
+    def test_dense_layers_of_nothing_are_refused(self) -> None:
+        with pytest.raises(SpecError, match="dense = 0"):
+            self.build(dense=0)
+
+
+class TestCrfCnn(SegmenterTester):
+    name = "crfcnn"
+    fields: ClassVar = {"dense": 64, "rounds": 2, "window": 5}
+    parameters = 134_264_262
+    rate = 3e-4
+    steps = 150
+
+    def test_channels(self) -> None:
+        """Its field knows mass and background alone; three channels in are fine."""
+        out = self.build(in_channels=3)(self.images(channels=3))
+        assert out.shape == (2, 1, self.size, self.size)
+        with pytest.raises(SpecError, match="out_channels = 2"):
+            self.build(out_channels=2)
+
+
+class TestResidualFcn(SegmenterTester):
+    name = "fcn-resnet101"
+    parameters = 51_932_609
+    bad_size = 68
+    rate = 1e-3
+    steps = 40
+
+
+class TestSlsDeep(SegmenterTester):
+    name = "slsdeep"
+    parameters = 37_320_321
+    bad_size = 68
+    rate = 1e-3
+    steps = 40
+
+
+class TestCganResnet101(SegmenterTester):
+    name = "cgan-resnet101"
+    parameters = 51_506_961
+    rate = 1e-3
+    steps = 40
+
+
 def test_every_registered_segmenter_has_a_tester() -> None:
     assert {tester.name for tester in SegmenterTester.__subclasses__()} == set(segmenter_names())
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
     for use in (build_segmenter, segmenter_version):
-        with pytest.raises(SpecError, match="'u-net' is unknown: use one of cgan, unet"):
+        with pytest.raises(SpecError, match="'u-net' is unknown: use one of cgan, cgan-resnet101"):
             use("u-net")
 
 

@@ -1,4 +1,4 @@
-"""Segmenters by name: each is a module here with ``build(**fields)`` and a ``VERSION``."""
+"""Segmenters by name: each is a function of a module here, which holds its ``VERSION`` too."""
 
 from __future__ import annotations
 
@@ -14,19 +14,31 @@ from mammostudy.errors import SpecError
 if TYPE_CHECKING:
     from torch import nn
 
-_MODULES = {"cgan": ".cgan", "unet": ".unet"}
+_BUILDERS = {
+    "cgan": (".cgan", "build"),
+    "cgan-resnet101": (".encoder_unets", "generator_resnet101"),
+    "crfcnn": (".crfcnn", "build"),
+    "fcn": (".fcn", "build"),
+    "fcn-resnet101": (".fcn_resnet101", "build"),
+    "segnet": (".segnet", "build"),
+    "slsdeep": (".slsdeep", "build"),
+    "unet": (".unet", "build"),
+    "unet-lite0": (".encoder_unets", "unet_lite0"),
+    "unet-plain": (".plain_unet", "build"),
+    "unet-vgg16": (".encoder_unets", "unet_vgg16"),
+}
 
 
 def segmenter_names() -> list[str]:
     """The names that :func:`build_segmenter` knows, sorted."""
-    return sorted(_MODULES)
+    return sorted(_BUILDERS)
 
 
 def _module(name: str) -> ModuleType:
-    if name not in _MODULES:
+    if name not in _BUILDERS:
         msg = f"segmenter {name!r} is unknown: use one of {', '.join(segmenter_names())}"
         raise SpecError(msg)
-    return import_module(_MODULES[name], __package__)
+    return import_module(_BUILDERS[name][0], __package__)
 
 
 def segmenter_version(name: str) -> int:
@@ -43,7 +55,7 @@ def build_segmenter(name: str, **fields: Any) -> nn.Module:
 
     Args:
         name: one of :func:`segmenter_names`.
-        **fields: what its ``build`` takes; ``in_channels`` and ``out_channels`` are in each.
+        **fields: what its function takes; ``in_channels`` and ``out_channels`` are in each.
 
     Returns:
         A module that maps ``(n, in_channels, s, s)`` to t in [-1, 1], ``(n, out_channels, s, s)``;
@@ -52,7 +64,7 @@ def build_segmenter(name: str, **fields: Any) -> nn.Module:
     Raises:
         SpecError: unknown name, unknown field, or a field of another type.
     """
-    build = _module(name).build
+    build = getattr(_module(name), _BUILDERS.get(name, ("", ""))[1])
     known = signature(build).parameters
     unknown = sorted(set(fields) - set(known))
     if unknown:

@@ -18,7 +18,7 @@ class EncoderUnet(nn.Module):
     Args:
         in_channels: of the input.
         out_channels: of the output.
-        encoder: the library's name of the encoder.
+        encoder: the library's name of the encoder; ``tu-<name>`` takes one of timm's.
 
     Raises:
         SpecError: unknown encoder, or a number of channels below 1.
@@ -35,7 +35,7 @@ class EncoderUnet(nn.Module):
         if min(in_channels, out_channels) < 1:
             msg = "in_channels and out_channels of the U-Net must be 1 or more"
             raise SpecError(msg)
-        if encoder not in get_encoder_names():
+        if encoder not in get_encoder_names() and not _of_timm(encoder):
             msg = f"encoder {encoder!r} is unknown to segmentation-models-pytorch"
             raise SpecError(msg)
         self.in_channels = in_channels
@@ -67,6 +67,12 @@ class EncoderUnet(nn.Module):
             raise SpecError(msg)
         result: Tensor = self.network(images)
         return result
+
+
+def _of_timm(encoder: str) -> bool:
+    from timm import list_models
+
+    return encoder.startswith("tu-") and encoder.removeprefix("tu-") in list_models()
 
 
 def build(in_channels: int = 1, out_channels: int = 1, encoder: str = "resnet18") -> EncoderUnet:

@@ -201,7 +201,9 @@ def ablations(tests: pd.DataFrame) -> str:
 
 def mass_free(table: pd.DataFrame) -> str:
     """Say what learning from mass-free views does to false positives there."""
-    if table.empty or not table["views"].max():
+    if table.empty:
+        return "The rows to compare are not on record."
+    if not table["views"].max():
         return "No test view of this cohort is without a mass: nothing can be said."
     rows = {str(row["row"]): row for row in table.to_dict("records")}
     said = []
@@ -241,12 +243,14 @@ def meaning(
         seeing = table[table["row"] != detect_recipes.PRIOR_ROW] if len(table) else table
         if len(seeing) < 2:
             continue
-        best = seeing.sort_values("at_one", ascending=False).iloc[0]
-        kind = "an SSD" if "SSD" in str(best["row"]) else "no SSD"
-        loose = "" if best["converged"] == "yes" else " (its training had not converged)"
+        best = seeing[seeing["at_one"] == seeing["at_one"].max()].to_dict("records")
+        each = [
+            f"{noun(row['row'])}{'' if row['converged'] == 'yes' else ' (not converged)'}"
+            for row in best
+        ]
         said.append(
             f"{_sentence(name)}, the highest sensitivity at 1 false positive a view is "
-            f"{_cell(best.to_dict(), 'at_one')}, of {best['row']}{loose}: {kind}."
+            f"{_cell(best[0], 'at_one')}, of {words.listed(each)}."
         )
     said.append(
         "The paper's own detection numbers are not reported, so that nothing here contradicts or "

@@ -263,6 +263,7 @@ def test_views_without_a_mass(found):
     assert said.startswith("Unchanged, it lays 1.00 [1.00, 1.00] false boxes on a mass-free view")
     assert "Library's loss: nothing learnt from mass-free views: 1.00" in said
     assert "mean sensitivity +0.00 [+0.00, +0.00]" in detection_reading.ablations(tests)
+    assert "not on record" in detection_reading.mass_free(pd.DataFrame())
     none = table.reset_index().assign(views=0)
     assert detection_comparison.printed_mass_free(none).empty
     assert "No test view of this cohort is without a mass" in detection_reading.mass_free(none)
@@ -277,7 +278,7 @@ def test_meaning_names_the_prior_box_and_the_best(found):
     assert "Over 3 folds the light SSD less the prior box" in said
     assert "It beats the box." in said
     assert "As long as affordable, the highest sensitivity" in said
-    assert "of RetinaNet: no SSD." in said
+    assert "of RetinaNet." in said
     assert "not reported" in said
 
 

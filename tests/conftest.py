@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from mammostudy.runs.store import Record
 
 HEIGHT, WIDTH = 48, 64
+hypothesis.settings.register_profile("no clock", deadline=None)  # machines are shared
+hypothesis.settings.load_profile("no clock")
 CohortWriter = Callable[..., Path]
 
 

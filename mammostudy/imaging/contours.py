@@ -12,13 +12,14 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from skimage.draw import ellipse, polygon
+from skimage.draw import ellipse
 from skimage.filters import threshold_otsu
 from skimage.measure import find_contours
 from skimage.segmentation import morphological_chan_vese
 
 from mammostudy.errors import DataError
 from mammostudy.imaging.framing import Box
+from mammostudy.imaging.scanline import fill_rows
 
 VERSION = 1
 """Recipe version: raised by hand when the masks that leave this module change."""
@@ -37,7 +38,7 @@ def fill_outline(
         bool ``(h, w)``.
 
     Raises:
-        DataError: fewer than three points, not pairs, or not finite.
+        DataError: fewer than three points, not pairs, not finite, or a tangle without end.
     """
     outline = np.asarray(points, dtype=np.float64)
     if outline.ndim != 2 or outline.shape[1] != 2 or len(outline) < 3:
@@ -46,9 +47,7 @@ def fill_outline(
     if not np.isfinite(outline).all():
         msg = "an outline holds points that are not finite numbers"
         raise DataError(msg)
-    mask = np.zeros(shape, np.bool_)
-    mask[polygon(outline[:, 1], outline[:, 0], shape)] = True
-    return mask
+    return fill_rows(outline, shape)
 
 
 def outline_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:

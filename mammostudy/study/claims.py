@@ -46,6 +46,7 @@ __all__ = ["meaning", "untested_table", "verdict_of", "verdict_table"]
 
 RECIPES = (
     "mammostudy.study.detect_claims",
+    "mammostudy.study.detect_convergence",
     "mammostudy.study.detect_recipes",
     "mammostudy.study.shape_claims",
     "mammostudy.study.shape_tables",

@@ -12,6 +12,7 @@ from mammostudy.runs.detect_spec import SSDS, DetectSpec
 from mammostudy.runs.detection_rows import HEADLINE, matches_of
 from mammostudy.runs.store import DetectionRecord
 from mammostudy.study import detect_recipes, tables, words
+from mammostudy.study.detect_convergence import more_helped, validated
 
 VERSION: Final = 1
 """Recipe version: raised by hand whenever a change here moves a number or a verdict."""
@@ -20,9 +21,9 @@ RATE: Final = 1.0  # false positives a view that the threshold allows on validat
 
 
 def specs(cohort: str, preset: str) -> list[DetectSpec]:
-    """Return the runs behind the claim: every detector, trained as long as affordable."""
-    named = detect_recipes.comparison(cohort, preset)[detect_recipes.LONG]
-    return [spec for runs in named.values() for spec in runs]
+    """Return the runs behind the claim: every detector, in both budgets."""
+    budgets = detect_recipes.comparison(cohort, preset).values()
+    return list(dict.fromkeys(spec for each in budgets for runs in each.values() for spec in runs))
 
 
 def measured(cohort: str, preset: str) -> dict[str, Any]:
@@ -37,28 +38,34 @@ def measured(cohort: str, preset: str) -> dict[str, Any]:
         preset: of the page.
     """
     row: dict[str, Any] = {"test": None, "trainings": [], "unsettled": [], "cautions": []}
-    asked = detect_recipes.comparison(cohort, preset)[detect_recipes.LONG]
-    listed = tables.records_of(cast(tables.Named, asked), preset)
-    found = {name: cast(DetectionRecord, each[0]) for name, each in listed.items() if each}
+    budgets = detect_recipes.comparison(cohort, preset)
+    asked = budgets[detect_recipes.LONG]
+    found = _first(asked, preset)
+    shorter = _first(budgets[detect_recipes.EQUAL], preset)
     family = [name for name in found if detect_recipes.DETECTORS[name] in SSDS]
     others = [name for name in found if name not in family]
     if not family or not others:
         absent = "SSD" if not family else "other detector"
         return row | {"reason": f"no {absent} has been run on this cohort and preset"}
-    pair = [max(names, key=lambda name: _validated(found[name])) for names in (family, others)]
+    pair = [max(names, key=lambda name: validated(found[name])) for names in (family, others)]
     one, other = (_hits(found[name]) for name in pair)
     patients = _patients(found[pair[0]])
     return row | {
         "test": paired_test(one, other, patients),
         "reason": "",
         "trainings": [float("nan")],
-        "unsettled": [name for name in pair if found[name].converged is False],
+        "unsettled": [
+            name
+            for name in pair
+            if found[name].converged is False or more_helped(shorter.get(name), found[name])
+        ],
         "cautions": _cautions(pair, set(asked) - set(found)),
     }
 
 
-def _validated(record: DetectionRecord) -> float:
-    return froc_of(matches_of(record.part("validation"))).mean_sensitivity()
+def _first(named: detect_recipes.Named, preset: str) -> dict[str, DetectionRecord]:
+    listed = tables.records_of(cast(tables.Named, named), preset)
+    return {name: cast(DetectionRecord, each[0]) for name, each in listed.items() if each}
 
 
 def _hits(record: DetectionRecord) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

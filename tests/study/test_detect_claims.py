@@ -37,7 +37,7 @@ def record(
             boxes = [np.concatenate([each, AWAY, AWAY + 5]) for each in boxes]
             scores = [np.concatenate([each, [false, false]]) for each in scores]
         parts.append(judged_rows(part, view_set(part), boxes, scores))
-    made = DetectionRecord(Path(), {"converged": converged})
+    made = DetectionRecord(Path(), {"converged": converged, "key": f"{validation_hits}"})
     made.__dict__["cases"] = pd.concat(parts, ignore_index=True)
     return made
 
@@ -46,9 +46,13 @@ def record(
 def found(monkeypatch):
     """Let the test say which detectors have which records."""
     records: dict[str, list[DetectionRecord]] = {}
-    monkeypatch.setattr(
-        tables, "records_of", lambda asked, preset: {name: records.get(name, []) for name in asked}
-    )
+    longest = detect_recipes.comparison("cdd-cesm", "reference")[detect_recipes.LONG]
+
+    def records_of(asked, preset):
+        budget = "" if asked == longest else "shorter "
+        return {name: records.get(budget + name, []) for name in asked}
+
+    monkeypatch.setattr(tables, "records_of", records_of)
     return records
 
 
@@ -89,6 +93,14 @@ def test_what_had_not_converged_is_named(found):
     assert measured()["unsettled"] == [detect_recipes.FCOS]
 
 
+@pytest.mark.parametrize(("shorter", "unsettled"), [(20, []), (19, [detect_recipes.FCOS])])
+def test_a_flat_end_is_not_enough_where_a_larger_budget_did_better(found, shorter, unsettled):
+    found[detect_recipes.LIGHT] = [record(20, 18)]
+    found[detect_recipes.FCOS] = [record(20, 6)]
+    found[f"shorter {detect_recipes.FCOS}"] = [record(shorter, 6)]
+    assert measured()["unsettled"] == unsettled
+
+
 @pytest.mark.parametrize(
     ("there", "said"), [((), "no SSD"), ((detect_recipes.LIGHT,), "no other detector")]
 )
@@ -99,6 +111,6 @@ def test_a_family_without_a_run_is_no_comparison(found, there, said):
     assert said in made["reason"]
 
 
-def test_the_runs_behind_it_are_those_of_the_long_budget():
+def test_the_runs_behind_it_are_all_detectors():
     names = {spec.detector.name for spec in detect_claims.specs("cdd-cesm", "reference")}
     assert names == set(detect_recipes.DETECTORS.values())

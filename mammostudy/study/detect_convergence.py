@@ -1,0 +1,33 @@
+"""Whether a detector had learnt what it can: its own curve, and a longer training beside it.
+
+The learning rate of a detector falls to zero at the end of its budget, whatever the budget, so
+that every validation curve goes flat. A flat end alone therefore says little; where a second run
+of the same detector had a larger budget, it must not have done better either.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mammostudy.evaluation.froc_curves import froc_of
+from mammostudy.runs.detection_rows import matches_of
+from mammostudy.runs.store import DetectionRecord
+
+VERSION: Final = 1
+"""Recipe version: raised by hand whenever a change here moves a verdict."""
+GAIN: Final = 1.01
+
+
+def validated(record: DetectionRecord) -> float:
+    """Return the mean sensitivity on validation views over 1/8 to 8 false positives a view."""
+    return froc_of(matches_of(record.part("validation"))).mean_sensitivity()
+
+
+def more_helped(shorter: DetectionRecord | None, longer: DetectionRecord | None) -> bool:
+    """Whether the larger budget scored more than 1 % higher on validation than the smaller one.
+
+    False where one of them was not run or they are the same run: then nothing is known.
+    """
+    if shorter is None or longer is None or shorter.key == longer.key:
+        return False
+    return validated(longer) > GAIN * validated(shorter)

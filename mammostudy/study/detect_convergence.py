@@ -7,6 +7,7 @@ of the same detector had a larger budget, it must not have done better either.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mammostudy.evaluation.froc_curves import froc_of
@@ -31,3 +32,22 @@ def more_helped(shorter: DetectionRecord | None, longer: DetectionRecord | None)
     if shorter is None or longer is None or shorter.key == longer.key:
         return False
     return validated(longer) > GAIN * validated(shorter)
+
+
+def outdone(
+    shorter: Mapping[str, Sequence[DetectionRecord]],
+    longer: Mapping[str, Sequence[DetectionRecord]],
+) -> frozenset[str]:
+    """Return the keys of the runs, by row in two budgets, in which more training still helped.
+
+    Both runs of such a pair: what the longer one could still have learnt is not known.
+    """
+    pairs = [
+        (one, other)
+        for row in longer
+        for one in shorter.get(row, ())[:1]
+        for other in longer[row][:1]
+    ]
+    return frozenset(
+        record.key for one, other in pairs if more_helped(one, other) for record in (one, other)
+    )

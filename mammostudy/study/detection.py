@@ -19,6 +19,7 @@ from mammostudy.evaluation.froc_intervals import sensitivity_table
 from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.store import DetectionRecord
 from mammostudy.study import detect_recipes, printed, tables
+from mammostudy.study.detect_convergence import outdone
 from mammostudy.study.detection_judged import DRAWS, Judged, judged, scores
 
 RECIPES: Final = (
@@ -29,6 +30,7 @@ RECIPES: Final = (
     "mammostudy.evaluation.mass_sizes",
     "mammostudy.evaluation.precision_curves",
     "mammostudy.figures.detection_pictures",
+    "mammostudy.study.detect_convergence",
     "mammostudy.study.detect_recipes",
     "mammostudy.study.detection_comparison",
     "mammostudy.study.detection_details",
@@ -106,7 +108,8 @@ def absent(found: Groups, cohort: str, preset: str) -> list[str]:
 
 def detectors(found: Groups, group: str) -> Detectors:
     """Return the detectors of a group that were run, judged on their test views."""
-    each = {row: judged(row, listed) for row, listed in found[group].items()}
+    undone = outdone(*(found.get(budget, {}) for budget in BUDGETS))
+    each = {row: judged(row, listed, undone) for row, listed in found[group].items()}
     return {row: one for row, one in each.items() if one is not None}
 
 
@@ -147,8 +150,7 @@ def who(found: Groups) -> pd.DataFrame:
             row[f"mass-free views, {part}"] = int((views["masses"] == 0).sum())
             row[f"{part} patients"] = views["patient"].nunique()
         out.append(row)
-    columns = ["fold", "training views"]
-    return pd.DataFrame(out, columns=columns if not out else None)
+    return pd.DataFrame(out, columns=None if out else ["fold", "training views"])
 
 
 def budgets(found: Groups, cohort: str, preset: str) -> pd.DataFrame:

@@ -46,10 +46,14 @@ class Judged:
     Attributes:
         name: its row.
         records: a record a fold.
+        outdone: keys of records that a longer training of the same detector, or they themselves
+            as the longer one, show to have had more to learn
+            (:mod:`mammostudy.study.detect_convergence`).
     """
 
     name: str
     records: tuple[DetectionRecord, ...]
+    outdone: frozenset[str] = frozenset()
     _kept: dict[tuple[str, str], Matches] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
@@ -78,7 +82,11 @@ class Judged:
         """Whether it converged: ``yes``, ``no``, ``1 of 3``, ``no training`` or ``diverged``."""
         if any(record.status == "diverged" for record in self.records):
             return "diverged"
-        flags = [record.converged for record in self.records if record.converged is not None]
+        flags = [
+            record.converged and record.key not in self.outdone
+            for record in self.records
+            if record.converged is not None
+        ]
         if not flags:
             return "no training"
         if all(flags) or not any(flags):
@@ -145,9 +153,11 @@ class Judged:
         return self.patients[self.matches().true_image]
 
 
-def judged(name: str, records: Sequence[DetectionRecord]) -> Judged | None:
+def judged(
+    name: str, records: Sequence[DetectionRecord], outdone: frozenset[str] = frozenset()
+) -> Judged | None:
     """Return a detector's rows; None without a record."""
-    return Judged(name, tuple(records)) if records else None
+    return Judged(name, tuple(records), outdone) if records else None
 
 
 def share(flags: NDArray[Any], patients: Names) -> tuple[float, float, float]:

@@ -8,6 +8,7 @@ import pytest
 from mammostudy.errors import DataError
 from mammostudy.paths import project_root
 from mammostudy.study import (
+    detect_convergence,
     detect_recipes,
     detection,
     detection_comparison,
@@ -33,7 +34,7 @@ def found(write_detections):
     for spec in groups[HEAD][PRIOR_ROW]:
         write(spec)
     write(groups[EQUAL][LIGHT][0], found=2, seconds=60.0)
-    write(groups[EQUAL][RETINA][0], found=1)
+    write(groups[EQUAL][RETINA][0], found=2)
     write(groups[LONG][RETINA][0], found=4, seconds=600.0)
     write(groups[LONG][FCOS][0], found=0, converged=False)
     write(groups[LONG][SSD300][0], status="diverged")
@@ -377,3 +378,23 @@ def test_page_runs_from_nothing_to_its_figures(tmp_path, small_phantoms):
     shown = [out for cell in done.cells for out in cell.get("outputs", [])]
     assert sum("image/png" in out.get("data", {}) for out in shown) >= 9
     assert not [out for out in shown if out.output_type == "error"]
+
+
+def test_more_training_that_helped_leaves_neither_budget_converged(monkeypatch) -> None:
+    """Control: the same records without the larger budget's gain are called converged."""
+    gain = {"helped": True}
+    monkeypatch.setattr(detect_convergence, "more_helped", lambda one, other: gain["helped"])
+
+    def record(key: str) -> SimpleNamespace:
+        return SimpleNamespace(key=key, status="completed", converged=True)
+
+    short, long = record("short"), record("long")
+    found = {
+        detect_recipes.EQUAL: {detect_recipes.FCOS: [short]},
+        detect_recipes.LONG: {detect_recipes.FCOS: [long], detect_recipes.LIGHT: [record("l")]},
+    }
+    groups = {budget: detection.detectors(found, budget) for budget in found}
+    assert {rows[detect_recipes.FCOS].settled for rows in groups.values()} == {"no"}
+    assert groups[detect_recipes.LONG][detect_recipes.LIGHT].settled == "yes"
+    gain["helped"] = False
+    assert detection.detectors(found, detect_recipes.LONG)[detect_recipes.FCOS].settled == "yes"

@@ -12,7 +12,7 @@ from rich.table import Table
 from tqdm.auto import tqdm
 
 from mammostudy.data import manifest
-from mammostudy.data.cohort import OUTLINED, Cohort, cohort_names, load_cohort
+from mammostudy.data.cohort import OUTLINED, Cohort, load_cohort
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.data.splits import check_duplicates, check_leakage, split_cases
 from mammostudy.doctor import Finding
@@ -112,18 +112,6 @@ def print_findings(findings: Iterable[Finding]) -> None:
     console = Console(soft_wrap=False)
     console.print(table)
     console.print(f"{ill} finding(s) to mend" if ill else "all is well")
-
-
-def list_cohorts() -> None:
-    """Print each cohort's name and how many masses of how many patients are found."""
-    for name in cohort_names():
-        try:
-            cohort = load_cohort(name)
-        except DataError as error:
-            print(f"{name}: {error}")
-            continue
-        patients = cohort.masses["patient"].nunique()
-        print(f"{name}: {len(cohort)} masses, {patients} patients")
 
 
 def build_cohort(name: str) -> None:

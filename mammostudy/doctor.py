@@ -83,6 +83,7 @@ def _project() -> Finding:
 
 def _cohorts() -> Iterator[Finding]:
     from mammostudy.data.cohort import PHANTOMS, cohort_names, load_cohort, phantom_folder
+    from mammostudy.data.cohort_names import SOURCES
 
     root = data_root()
     if root is None:
@@ -97,6 +98,9 @@ def _cohorts() -> Iterator[Finding]:
             found = "made" if made else "not yet made (made on first use, in seconds)"
             yield Finding(f"cohort {name}", True, found)
             continue
+        if name in SOURCES:
+            yield Finding(f"cohort {name}", True, _published(name))
+            continue
         try:
             cohort = load_cohort(name)
             patients = cohort.masses["patient"].nunique()
@@ -105,6 +109,20 @@ def _cohorts() -> Iterator[Finding]:
             yield Finding(
                 f"cohort {name}", False, str(error), "export MAMMOSTUDY_DATA=FOLDER or DATA="
             )
+
+
+def _published(name: str) -> str:
+    """Say whether a set in its owners' layout is there and built; nothing asks for it by itself."""
+    from mammostudy.data.building import place
+    from mammostudy.data.cohort_names import find_folder
+
+    try:
+        find_folder(name)
+    except DataError:
+        return f"not found; data_manifests/{name}.yaml tells how to get it"
+    if place(name, "build.json").is_file():
+        return "built"
+    return f"found, not built; run `mammostudy data build {name}`"
 
 
 def _records() -> Iterator[Finding]:

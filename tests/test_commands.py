@@ -19,7 +19,6 @@ from mammostudy.commands import (
     build_cohort,
     check_cohort,
     describe_cohort,
-    list_cohorts,
     print_findings,
     run_chapters,
 )
@@ -89,17 +88,6 @@ def test_check_finds_a_patient_under_two_names(tiny: Path, monkeypatch: pytest.M
     check_cohort("tiny")  # control
 
 
-def test_list_names_what_is_found_and_what_is_not(
-    tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(commands, "cohort_names", lambda: ["tiny", "cdd-cesm"])
-    list_cohorts()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "tiny: 13 masses, 6 patients"
-    assert lines[1].startswith("cdd-cesm: ")
-    assert "no such folder" in lines[1]
-
-
 def test_describe_is_json(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     describe_cohort("tiny")
     content = json.loads(capsys.readouterr().out)
@@ -124,12 +112,9 @@ def outlined(tiny: Path) -> Path:
     return path
 
 
-def test_outlines_without_images_are_listed_checked_and_described(
-    outlined: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_outlines_without_images_are_checked_and_described(
+    outlined: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(commands, "cohort_names", lambda: ["cdd-cesm-contours"])
-    list_cohorts()
-    assert capsys.readouterr().out == "cdd-cesm-contours: 16 masses, 16 patients\n"
     check_cohort("cdd-cesm-contours")
     assert "16 outlines drawn, no images; no patient crosses" in capsys.readouterr().out
     describe_cohort("cdd-cesm-contours")
@@ -156,7 +141,7 @@ def test_unknown_preset(tiny: Path, own_store: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_unknown_chapter(tiny: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SpecError, match="chapter 'moon' is unknown; use data, cropping"):
+    with pytest.raises(SpecError, match="chapter 'moon' is unknown; use data, detection"):
         run_chapters(["losses", "moon"], "tiny", "smoke")
     assert not own_store.exists()
     monkeypatch.setattr(commands, "CHAPTERS", (*CHAPTERS, "moon"))

@@ -12,7 +12,7 @@ from mammostudy.runs.detect_spec import SSDS, DetectSpec
 from mammostudy.runs.detection_rows import HEADLINE, matches_of
 from mammostudy.runs.store import DetectionRecord
 from mammostudy.study import detect_recipes, tables, words
-from mammostudy.study.detect_convergence import more_helped, validated
+from mammostudy.study.detect_convergence import more_helped, not_begun, validated
 
 VERSION: Final = 1
 """Recipe version: raised by hand whenever a change here moves a number or a verdict."""
@@ -57,7 +57,9 @@ def measured(cohort: str, preset: str) -> dict[str, Any]:
         "unsettled": [
             name
             for name in pair
-            if found[name].converged is False or more_helped(shorter.get(name), found[name])
+            if found[name].converged is False
+            or more_helped(shorter.get(name), found[name])
+            or not_begun(found[name])
         ],
         "cautions": _cautions(pair, set(asked) - set(found)),
     }

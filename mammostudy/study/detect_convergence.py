@@ -2,7 +2,8 @@
 
 The learning rate of a detector falls to zero at the end of its budget, whatever the budget, so
 that every validation curve goes flat. A flat end alone therefore says little; where a second run
-of the same detector had a larger budget, it must not have done better either.
+of the same detector had a larger budget, it must not have done better either. And a network that
+finds next to nothing has not converged: it has not begun.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mammostudy.runs.store import DetectionRecord
 VERSION: Final = 1
 """Recipe version: raised by hand whenever a change here moves a verdict."""
 GAIN: Final = 1.01
+LEAST: Final = 0.05  # mean sensitivity on validation: one mass in twenty
 
 
 def validated(record: DetectionRecord) -> float:
@@ -34,13 +36,19 @@ def more_helped(shorter: DetectionRecord | None, longer: DetectionRecord | None)
     return validated(longer) > GAIN * validated(shorter)
 
 
+def not_begun(record: DetectionRecord) -> bool:
+    """Whether a detector finds fewer than one mass in twenty of its validation views."""
+    return validated(record) < LEAST
+
+
 def outdone(
     shorter: Mapping[str, Sequence[DetectionRecord]],
     longer: Mapping[str, Sequence[DetectionRecord]],
 ) -> frozenset[str]:
-    """Return the keys of the runs, by row in two budgets, in which more training still helped.
+    """Return the keys of the runs, by row in two budgets, that cannot count as converged.
 
-    Both runs of such a pair: what the longer one could still have learnt is not known.
+    Those are both runs of a pair in which more training still helped, for what the longer one
+    could still have learnt is not known; and every run that finds next to nothing.
     """
     pairs = [
         (one, other)
@@ -48,6 +56,6 @@ def outdone(
         for one in shorter.get(row, ())[:1]
         for other in longer[row][:1]
     ]
-    return frozenset(
-        record.key for one, other in pairs if more_helped(one, other) for record in (one, other)
-    )
+    every = [record for rows in (shorter, longer) for each in rows.values() for record in each]
+    grew = [record for pair in pairs if more_helped(*pair) for record in pair]
+    return frozenset(record.key for record in (*grew, *filter(not_begun, every)))

@@ -384,6 +384,8 @@ def test_more_training_that_helped_leaves_neither_budget_converged(monkeypatch) 
     """Control: the same records without the larger budget's gain are called converged."""
     gain = {"helped": True}
     monkeypatch.setattr(detect_convergence, "more_helped", lambda one, other: gain["helped"])
+    monkeypatch.setattr(detect_convergence, "validated", lambda each: reached.get(each.key, 0.5))
+    reached: dict[str, float] = {}
 
     def record(key: str) -> SimpleNamespace:
         return SimpleNamespace(key=key, status="completed", converged=True)
@@ -398,3 +400,5 @@ def test_more_training_that_helped_leaves_neither_budget_converged(monkeypatch) 
     assert groups[detect_recipes.LONG][detect_recipes.LIGHT].settled == "yes"
     gain["helped"] = False
     assert detection.detectors(found, detect_recipes.LONG)[detect_recipes.FCOS].settled == "yes"
+    reached["long"] = 0.049  # next to nothing is found
+    assert detection.detectors(found, detect_recipes.LONG)[detect_recipes.FCOS].settled == "no"

@@ -229,9 +229,21 @@ _TRAINING_MODULES: Final = (
     "mammostudy.training.prediction",
     "mammostudy.training.segmentation",
 )
+_SEGMENTERS: Final = "mammostudy.models.segmenters"
+_ENCODER_UNETS: Final = (f"{_SEGMENTERS}.encoder_unets", f"{_SEGMENTERS}.unet")
+_FCN: Final = (f"{_SEGMENTERS}.fcn", f"{_SEGMENTERS}.trunks")
 _MODEL_MODULES: Final = {
     "cgan": ("mammostudy.models.generator",),
-    "unet": ("mammostudy.models.segmenters.unet",),
+    "cgan-resnet101": _ENCODER_UNETS,
+    "crfcnn": (*_FCN, f"{_SEGMENTERS}.crfcnn", f"{_SEGMENTERS}.mean_field"),
+    "fcn": _FCN,
+    "fcn-resnet101": (f"{_SEGMENTERS}.fcn_resnet101", f"{_SEGMENTERS}.trunks"),
+    "segnet": (f"{_SEGMENTERS}.segnet", f"{_SEGMENTERS}.trunks"),
+    "slsdeep": (f"{_SEGMENTERS}.slsdeep", f"{_SEGMENTERS}.trunks"),
+    "unet": (f"{_SEGMENTERS}.unet",),
+    "unet-lite0": _ENCODER_UNETS,
+    "unet-plain": (f"{_SEGMENTERS}.plain_unet",),
+    "unet-vgg16": _ENCODER_UNETS,
 }
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data import cohort as module
 from mammostudy.data import dicom, manifest, pictures, row_files
 from mammostudy.data.cohort import (
     Cohort,
@@ -150,7 +149,7 @@ def test_names_that_leave_the_data_folder(
     words = (repr(name), "known cohort")
     assert refused(lambda: load_cohort(name, tmp_path), *words, "not a name of a folder")
     passes = types.SimpleNamespace(fullmatch=lambda *_: True)
-    monkeypatch.setattr(module, "re", passes)
+    monkeypatch.setattr("mammostudy.data.cohort_names.re", passes)
     assert not refused(lambda: load_cohort(name, tmp_path), "not a name of a folder")
 
 

@@ -24,6 +24,7 @@ class SegmenterTester:
     bad_size: ClassVar[int] = 72
     rate: ClassVar[float] = 2e-3
     steps: ClassVar[int] = 120
+    closeness: ClassVar[float] = 1e-5  # of a prediction alone and in a batch
 
     def build(self, seed: int = 0, **fields: Any) -> nn.Module:
         torch.manual_seed(seed)
@@ -80,7 +81,7 @@ class SegmenterTester:
         with torch.no_grad():
             assert torch.equal(module(images), module(images))
             torch.testing.assert_close(
-                module(images)[1:2], module(images[1:2]), atol=1e-5, rtol=1e-4
+                module(images)[1:2], module(images[1:2]), atol=self.closeness, rtol=1e-4
             )
 
     def test_save_and_load(self, tmp_path: Path) -> None:
@@ -111,20 +112,29 @@ class SegmenterTester:
 
     @pytest.mark.slow
     def test_it_overfits_four_crops(self) -> None:
+        if not self.steps:
+            pytest.skip(f"{self.name}: not shown yet; from scratch it needs minutes of training")
         images, truth = four_crops(self.size)
         module = self.build().train()
         optimiser = torch.optim.Adam(module.parameters(), lr=self.rate, betas=(0.5, 0.999))
-        for _ in range(self.steps):
-            share = (module(images) + 1) / 2
+        for step in range(self.steps):
+            share = (module.train()(images) + 1) / 2
             overlap = (share * truth).sum((1, 2, 3))
             total = (share + truth).sum((1, 2, 3))
             optimiser.zero_grad()
             (1 - 2 * overlap / total).mean().backward()
             optimiser.step()
-        with torch.no_grad():
-            found = (module.eval()(images) > 0).float()
-        dice = 2 * (found * truth).sum((1, 2, 3)) / (found + truth).sum((1, 2, 3))
-        assert dice.min() > 0.95
+            if step % 10 == 9 and fitted(module, images, truth):
+                return
+        assert fitted(module, images, truth)
+
+
+def fitted(module: nn.Module, images: Tensor, truth: Tensor) -> bool:
+    """Whether the Dice of every crop, predicted as in use, is above 0.95."""
+    with torch.no_grad():
+        found = (module.eval()(images) > 0).float()
+    dice = 2 * (found * truth).sum((1, 2, 3)) / (found + truth).sum((1, 2, 3))
+    return bool(dice.min() > 0.95)
 
 
 def four_crops(size: int) -> tuple[Tensor, Tensor]:

@@ -109,8 +109,8 @@ def test_the_model_has_the_specs_fields() -> None:
     assert model.shared_batch_norm
     assert model.dropout_at_prediction
     assert not build_model(small(model__dropout_at_prediction=False)).dropout_at_prediction
-    with pytest.raises(SpecError, match=r"'fcn'.*cgan, unet"):
-        build_model(small(model__name="fcn"))
+    with pytest.raises(SpecError, match=r"'nnet'.*cgan, .*unet"):
+        build_model(small(model__name="nnet"))
 
 
 def test_weights_come_from_torchs_random_state() -> None:

@@ -95,7 +95,7 @@ def test_overlap_loss_maps_the_tanh_output_to_a_probability(name: str) -> None:
 
 def test_an_unknown_loss_is_refused_with_the_list() -> None:
     with pytest.raises(
-        SpecError, match=r"loss\.overlap 'focal'.*dice, l1, dice_bce, released_dice"
+        SpecError, match=r"loss\.overlap 'focal'.*dice, l1, dice_bce, nll_epe, released_dice"
     ):
         losses.overlap_loss("focal")
 
@@ -129,3 +129,21 @@ def test_golden_numbers() -> None:
     scores = losses.probability(0.9 * t)
     numbers |= {"real": float(losses.real_loss(scores)), "fake": float(losses.fake_loss(scores))}
     assert numbers == pytest.approx(GOLDEN, rel=1e-5), "losses moved: raise VERSION of losses.py"
+
+
+def test_the_end_point_error_by_hand() -> None:
+    """One pixel of a 3x3 mask: its left and upper neighbour and itself have other gradients."""
+    y = torch.zeros(1, 1, 3, 3)
+    p = y.clone()
+    p[0, 0, 1, 1] = 1
+    lengths = [1.0, 1.0, 2**0.5]  # the pixel above, the one to the left, the pixel itself
+    assert float(losses.end_point_error(p, y)) == pytest.approx(sum(lengths) / 9, abs=1e-5)
+    assert float(losses.end_point_error(p, p)) == pytest.approx(0, abs=1e-5)
+
+
+def test_nll_and_end_point_error_add_up() -> None:
+    y = (torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    p = torch.full_like(y, 0.5)
+    expected = float(torch.tensor(2.0).log()) + float(losses.end_point_error(p, y))
+    assert float(losses.nll_epe_loss(p, y)) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.overlap_loss("nll_epe")(2 * p - 1, y)) == pytest.approx(expected, rel=1e-5)

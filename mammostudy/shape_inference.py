@@ -9,12 +9,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mammostudy.errors import DataError
 from mammostudy.evaluation.calibration import apply_temperature
 from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.shape_masks import place_mask
+from mammostudy.runs.chain_stages import shape_model
 from mammostudy.runs.mask_sets import SIDE
-from mammostudy.runs.store import ShapeRecord, weights_path
+from mammostudy.runs.store import ShapeRecord
 from mammostudy.usable_records import usable_records
 
 NO_MODEL: Final = (
@@ -99,7 +99,7 @@ def shapes_of(masks: Sequence[NDArray[np.bool_]], record: ShapeRecord) -> list[S
     if not placed:
         return []
     tensor = torch.from_numpy(np.stack(placed).astype(np.float32))[:, None].to(device())
-    shares = apply_temperature(predict_logits(_model_of(record), tensor), record.temperature)
+    shares = apply_temperature(predict_logits(shape_model(record), tensor), record.temperature)
     return [Shape(dict(zip(spec.classes, row, strict=True)), record) for row in shares.tolist()]
 
 
@@ -109,25 +109,3 @@ def _cut(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return mask
     x_min, y_min, x_max, y_max = box_of(mask)
     return mask[y_min:y_max, x_min:x_max]
-
-
-def _model_of(record: ShapeRecord) -> Any:
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_model
-
-    from mammostudy.runs.shape_classifiers import build_network
-
-    with torch.random.fork_rng(devices=[]):
-        model = build_network(record.spec)
-    path = weights_path(str(record.content["training_key"]))
-    try:
-        load_model(model, path)
-    except (OSError, RuntimeError, SafetensorError):
-        msg = (
-            f"{path}: the weights of shape run {record.key} are missing or damaged; delete the "
-            "file: another model is taken then, or `mammostudy run shapes --preset quick --fresh` "
-            "makes one anew"
-        )
-        raise DataError(msg) from None
-    return model

@@ -250,8 +250,9 @@ def shape_model(record: ShapeRecord) -> Any:
         load_model(model, path)
     except (OSError, RuntimeError, SafetensorError):
         msg = (
-            f"{path}: the weights of shape run {record.key} are missing or damaged; "
-            "`mammostudy run shapes --fresh` makes them anew"
+            f"{path}: the weights of shape run {record.key} are missing or damaged; delete the "
+            "file: another model is taken then, or `mammostudy run shapes --preset quick --fresh` "
+            "makes one anew"
         )
         raise DataError(msg) from None
     return model

@@ -323,3 +323,9 @@ def test_shape_runs_converge_by_their_own_metric() -> None:
     ]
     assert has_converged(rows, "validation_macro_recall")
     assert not has_converged(rows)  # control: the other column still rises
+
+
+def test_a_metric_that_never_left_zero_has_not_converged() -> None:
+    flat = [{"iteration": float(at), "validation_dice": 0.0} for at in range(1, 11)]
+    assert not has_converged(flat)
+    assert has_converged([row | {"validation_dice": 0.5} for row in flat])  # control

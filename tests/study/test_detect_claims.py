@@ -114,3 +114,9 @@ def test_a_family_without_a_run_is_no_comparison(found, there, said):
 def test_the_runs_behind_it_are_all_detectors():
     names = {spec.detector.name for spec in detect_claims.specs("cdd-cesm", "reference")}
     assert names == set(detect_recipes.DETECTORS.values())
+
+
+def test_a_detector_that_finds_next_to_nothing_has_not_converged(found):
+    found[detect_recipes.LIGHT] = [record(20, 18)]
+    found[detect_recipes.FCOS] = [record(1, 6)]
+    assert measured()["unsettled"] == [detect_recipes.FCOS]

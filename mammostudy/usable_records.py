@@ -23,7 +23,8 @@ def usable_records(kind: type[Kind], fits: Callable[[Kind], bool]) -> Iterator[K
     """Yield completed records of one kind of run that have weights, newest first.
 
     Committed records count where their weights are in the local store. Records that cannot be
-    read are passed over; ``mammostudy doctor`` counts them.
+    read are passed over; ``mammostudy doctor`` counts them. So are models of a split by image,
+    which was made to measure a leak.
 
     Args:
         kind: class of the records.
@@ -34,7 +35,7 @@ def usable_records(kind: type[Kind], fits: Callable[[Kind], bool]) -> Iterator[K
         for path in root.glob("*/[!.]*/record.json"):
             try:
                 record = read_record(path.parent)
-                if not isinstance(record, kind) or record.status != "completed":
+                if not isinstance(record, kind) or record.status != "completed" or record.leaky:
                     continue
                 there = weights_path(str(record.content["training_key"])).is_file()
                 if there and fits(record):

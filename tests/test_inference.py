@@ -251,6 +251,8 @@ def copied(trained: Trained, store: Path, key: str, **changes: object) -> Path:
     shutil.copytree(trained.record.folder, folder)
     content = json.loads((folder / "record.json").read_text())
     content["provenance"]["finished"] = changes.pop("finished", "2030-01-01T00:00:00Z")
+    if "unit" in changes:
+        content["spec"]["split"]["unit"] = changes.pop("unit")
     if "variant" in changes:
         content["spec"]["variant"] = changes.pop("variant")
     content |= changes | {"key": key}
@@ -270,6 +272,7 @@ def test_the_newest_completed_study_record_is_used(
     copied(trained, own_store, "new", finished="2025-01-01T00:00:00Z")
     copied(trained, own_store, "diverged", status="diverged")
     copied(trained, own_store, "paper", variant="paper")
+    copied(trained, own_store, "leaky", unit="image")
     copied(trained, own_store, "untrained", training_key="nothing")
     broken = copied(trained, own_store, "broken") / "record.json"
     broken.write_text("{")

@@ -1,4 +1,8 @@
-"""Splits by patient, and the check that nothing leaks across them."""
+"""Splits by patient, and the check that nothing leaks across them.
+
+A split by image exists for one page alone, which measures what a leak is worth: it must be asked
+for by name (``unit="image"``) in the split and again in the check.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final
+from typing import Final, Literal
 
 import cv2
 import numpy as np
@@ -20,13 +24,14 @@ from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.errors import DataError, SpecError
 
 VERSION: Final = 1  # recipe version
+Unit = Literal["patient", "image"]
 THUMBNAIL = 64  # px, side of the picture that near-duplicates are sought in
 NEAR_DUPLICATE = 0.995  # correlation of two thumbnails from which on they count as one image
 
 
 @dataclass(frozen=True)
 class Split:
-    """Cases of the three parts; a patient stands in one part only."""
+    """Cases of the three parts; a patient stands in one part only, unless it was split by image."""
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
@@ -45,24 +50,24 @@ def strata(masses: pd.DataFrame) -> NDArray[np.str_]:
     return pd.qcut(area.astype(float).rank(method="first"), 3, labels=False).to_numpy().astype(str)
 
 
-def _part(masses: pd.DataFrame, folds: int, fold: int, seed: int) -> NDArray[np.bool_]:
-    """Mark the cases of one fold (``StratifiedGroupKFold`` over patients, shuffled by seed)."""
+def _part(masses: pd.DataFrame, folds: int, fold: int, seed: int, unit: Unit) -> NDArray[np.bool_]:
+    """Mark the cases of one fold (``StratifiedGroupKFold`` over units, shuffled by seed)."""
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # a stratum smaller than the folds is a fact, not a fault
         warnings.simplefilter("ignore", UserWarning)
         try:
-            splits = list(splitter.split(masses, strata(masses), masses["patient"]))
+            splits = list(splitter.split(masses, strata(masses), masses[unit]))
         except ValueError:
-            raise _too_few(masses, folds) from None
+            raise _too_few(masses, folds, unit) from None
     chosen = np.zeros(len(masses), dtype=bool)
     chosen[splits[fold][1]] = True
     return chosen
 
 
-def _too_few(masses: pd.DataFrame, folds: int) -> SpecError:
+def _too_few(masses: pd.DataFrame, folds: int, unit: Unit) -> SpecError:
     return SpecError(
-        f"split: {len(masses)} masses of {masses['patient'].nunique()} patients are too few for "
-        f"{folds} folds; lower split.folds or add patients"
+        f"split: {len(masses)} masses of {masses[unit].nunique()} {unit}s are too few for "
+        f"{folds} folds; lower split.folds or add {unit}s"
     )
 
 
@@ -74,6 +79,7 @@ def split_cases(
     seed: int = 0,
     train_site: str | None = None,
     validation_folds: int = 6,
+    unit: Unit = "patient",
 ) -> Split:
     """Split masses by patient.
 
@@ -85,6 +91,9 @@ def split_cases(
         train_site: train on this site only; the other sites join the test part whole, as the
             paper tests on INbreast (section 4). None: one pool.
         validation_folds: the validation part is one in this many of the remaining patients.
+        unit: what stays together. ``image`` LEAKS: the images of a patient are dealt out one by
+            one, as in studies that this one warns of; :func:`check_leakage` refuses such a split
+            unless it is told the same.
 
     Raises:
         SpecError: the fold does not exist, the site is unknown, or patients are too few.
@@ -97,13 +106,13 @@ def split_cases(
         msg = f"split: train_site {train_site!r} is unknown; the cohort's sites are {known}"
         raise SpecError(msg)
     home = masses if train_site is None else masses[masses["site"] == train_site]
-    if home["patient"].nunique() < max(folds, 3):
-        raise _too_few(home, folds)
-    held_out = _part(home, folds, fold, seed)
+    if home[unit].nunique() < max(folds, 3):
+        raise _too_few(home, folds, unit)
+    held_out = _part(home, folds, fold, seed, unit)
     rest = home[~held_out]
-    if rest["patient"].nunique() < 2:
-        raise _too_few(home, folds)
-    validation = _part(rest, min(validation_folds, rest["patient"].nunique()), 0, seed)
+    if rest[unit].nunique() < 2:
+        raise _too_few(home, folds, unit)
+    validation = _part(rest, min(validation_folds, rest[unit].nunique()), 0, seed, unit)
     away = masses[~masses.index.isin(home.index)]
     split = Split(
         train=tuple(rest.index[~validation]),
@@ -111,7 +120,7 @@ def split_cases(
         test=tuple(home.index[held_out]) + tuple(away.index),
     )
     if not all(split.parts().values()):
-        raise _too_few(home, folds)
+        raise _too_few(home, folds, unit)
     return split
 
 
@@ -143,12 +152,17 @@ def check_patients(masses: pd.DataFrame, parts: Mapping[str, Sequence[str]]) -> 
     Raises:
         DataError: naming the patients and the parts.
     """
-    patients = {name: set(masses.loc[list(cases), "patient"]) for name, cases in parts.items()}
-    for (one, ones), (other, others) in combinations(patients.items(), 2):
+    _check_apart(masses, parts, "patient")
+
+
+def _check_apart(masses: pd.DataFrame, parts: Mapping[str, Sequence[str]], unit: Unit) -> None:
+    """Raise where a patient, or an image, stands in two parts."""
+    units = {name: set(masses.loc[list(cases), unit]) for name, cases in parts.items()}
+    for (one, ones), (other, others) in combinations(units.items(), 2):
         if shared := sorted(ones & others):
             msg = (
-                f"split: patient {', '.join(shared[:5])} stands in {one} and in {other}; "
-                f"split by the column `patient`"
+                f"split: {unit} {', '.join(shared[:5])} stands in {one} and in {other}; "
+                f"split by the column `{unit}`"
             )
             raise DataError(msg)
 
@@ -192,16 +206,25 @@ def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
             raise DataError(msg)
 
 
-def check_leakage(cohort: Cohort, split: Split) -> None:
+def check_leakage(cohort: Cohort, split: Split, *, unit: Unit = "patient") -> None:
     """Raise where a patient or a near-duplicate image stands in two parts of a split.
 
     Of an :class:`~mammostudy.data.outline_cohort.OutlineCohort` the patients alone are checked:
     it has no images to compare, and every image belongs to one patient.
 
+    Args:
+        cohort: of the split.
+        split: cases by part.
+        unit: ``image`` lets a patient stand in two parts, on purpose and by name; an image, or
+            what looks like it, still may not.
+
     Raises:
         DataError: naming what leaks, and where.
     """
-    check_patients(cohort.masses, split.parts())
+    if unit == "patient":
+        check_patients(cohort.masses, split.parts())
+    else:
+        _check_apart(cohort.masses, split.parts(), unit)
     if isinstance(cohort, OutlineCohort):
         return
     check_duplicates(cohort, split.parts())

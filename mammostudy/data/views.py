@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.manifest import BOX
-from mammostudy.data.splits import check_images, split_cases
-from mammostudy.errors import DataError
+from mammostudy.data.splits import Unit, check_images, split_cases
+from mammostudy.errors import DataError, SpecError
 
 VERSION = 1
 """Recipe version: raised by hand when other views, boxes or parts come from the same cohort."""
@@ -99,6 +99,7 @@ def split_views(
     seed: int,
     train_site: str | None,
     validation_folds: int,
+    unit: Unit = "patient",
 ) -> ViewSplit:
     """Split views by patient, and check that nothing leaks.
 
@@ -113,11 +114,15 @@ def split_views(
         seed: of the shuffling.
         train_site: train on this site only; other sites are tested.
         validation_folds: the validation part is one in this many of the rest.
+        unit: what stays together; ``patient`` alone.
 
     Raises:
         DataError: a patient or a near-duplicate image stands in two parts.
-        SpecError: as ``split_cases``.
+        SpecError: as ``split_cases``, or another unit.
     """
+    if unit != "patient":
+        msg = f"split.unit {unit!r}: views are split by patient alone; use 'patient'"
+        raise SpecError(msg)
     masses = cohort.masses
     split = split_cases(
         masses,

@@ -11,7 +11,7 @@ from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.detection_rows import HEADLINE, RULES
 from mammostudy.runs.provenance import recipe_version
 from mammostudy.runs.shape_spec import ON_MASKS, ShapeSpec
-from mammostudy.runs.spec import KeyedSpec, RunSpec, SplitSpec
+from mammostudy.runs.spec import KeyedSpec, RunSpec, SplitSpec, refuse_leaky
 
 VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
 
@@ -68,6 +68,7 @@ class ChainSpec(KeyedSpec):
 
     def _check_shapes(self) -> None:
         for shape in self.shapes:
+            refuse_leaky(shape.split, "shapes.split")
             if shape.target != "shape" or shape.classifier not in ON_MASKS:
                 msg = f"shapes: a network that tells shapes from masks is needed, {ON_MASKS}"
                 raise ValueError(msg)

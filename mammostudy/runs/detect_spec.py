@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from mammostudy.data.cache import digest
 from mammostudy.runs.provenance import recipe_version
-from mammostudy.runs.spec import KeyedSpec, SplitSpec, _Frozen
+from mammostudy.runs.spec import KeyedSpec, SplitSpec, _Frozen, refuse_leaky
 
 VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
 PRIOR: Final = "fixed-prior"
@@ -88,6 +88,7 @@ class DetectSpec(KeyedSpec):
 
     @model_validator(mode="after")
     def _agree(self) -> DetectSpec:
+        refuse_leaky(self.split, "split")
         name = self.detector.name
         if name != PRIOR and name not in DETECTORS:
             msg = f"detector.name {name!r} is unknown: use one of {', '.join((*DETECTORS, PRIOR))}"

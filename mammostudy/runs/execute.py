@@ -56,10 +56,11 @@ def split_of(cohort: Cohort, spec: RunSpec) -> Split:
     """Return the split of a spec, checked for leaks.
 
     Raises:
-        DataError: a patient or a near-duplicate image stands in two parts.
+        DataError: a patient (unless the spec asks for a split by image) or a near-duplicate image
+            stands in two parts.
     """
     split = split_cases(cohort.masses, **spec.split.model_dump())
-    check_leakage(cohort, split)
+    check_leakage(cohort, split, unit=spec.split.unit)
     return split
 
 

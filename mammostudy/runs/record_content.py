@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.splits import Split
@@ -13,6 +13,8 @@ from mammostudy.runs.store import Spec, has_converged
 
 if TYPE_CHECKING:
     from mammostudy.training.fit import Fitted
+
+LEAKY: Final = "LEAKY: split by image, on purpose; patients stand in training and test"
 
 
 def record_content(
@@ -40,6 +42,7 @@ def record_content(
         "converged": None if fitted is None else has_converged(fitted.curves, metric),
         "curves": [] if fitted is None else fitted.curves,
         "split": {name: list(cases) for name, cases in split.parts().items()},
+        **({"warning": LEAKY} if spec.split.leaky else {}),
         "provenance": provenance(_threads())
         | {
             "seconds": round(seconds, 1),

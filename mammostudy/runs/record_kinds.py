@@ -65,6 +65,12 @@ class _Record:
         content: dict[str, Any] = self.content["provenance"]
         return content
 
+    @property
+    def leaky(self) -> bool:
+        """Whether the run was split by image, so that patients stand in training and test."""
+        split = self.content["spec"].get("split", {})
+        return bool(split.get("unit", "patient") != "patient")
+
     @cached_property
     def curves(self) -> pd.DataFrame:
         """Losses and the validation metric by iteration."""

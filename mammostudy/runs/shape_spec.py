@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from mammostudy.data.cache import digest
 from mammostudy.data.manifest import SHAPES
 from mammostudy.runs.provenance import recipe_version
-from mammostudy.runs.spec import KeyedSpec, RunSpec, SplitSpec, _Frozen
+from mammostudy.runs.spec import KeyedSpec, RunSpec, SplitSpec, _Frozen, refuse_leaky
 
 VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
 NETWORKS: Final = ("cnn", "resnet", "grey-cnn")
@@ -106,6 +106,8 @@ class ShapeSpec(KeyedSpec):
 
     @model_validator(mode="after")
     def _agree(self) -> ShapeSpec:
+        for run in self.segmenter:
+            refuse_leaky(run.split, "segmenter.split")
         known = SHAPES if self.target == "shape" else TOOLS
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
             msg = "classes: name two or more, each once"

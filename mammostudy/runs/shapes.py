@@ -93,7 +93,7 @@ def task_of(spec: ShapeSpec, cohort: Cohort) -> Task:
     """
     rows = labelled(cohort, spec)
     split = split_cases(rows, **spec.split.model_dump())
-    check_leakage(cohort, split)
+    check_leakage(cohort, split, unit=spec.split.unit)
     return Task(spec, cohort, rows, split)
 
 

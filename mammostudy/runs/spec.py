@@ -83,13 +83,43 @@ class KeyedSpec(_Frozen, ABC):
 
 
 class SplitSpec(_Frozen):
-    """Which patients train and which test (see :func:`mammostudy.data.splits.split_cases`)."""
+    """Which patients train and which test (see :func:`mammostudy.data.splits.split_cases`).
+
+    Attributes:
+        folds: how many.
+        fold: that is tested.
+        seed: of the shuffling.
+        train_site: train on this site only.
+        validation_folds: the validation part is one in this many of the rest.
+        unit: ``image`` deals out the images of a patient one by one. It LEAKS, and serves the one
+            page that measures a leak; its records say so, and no other run may build on them.
+    """
 
     folds: int = Field(5, ge=2)
     fold: int = Field(0, ge=0)
     seed: int = 0
     train_site: str | None = None
     validation_folds: int = Field(6, ge=2)
+    unit: Literal["patient", "image"] = "patient"
+
+    @property
+    def leaky(self) -> bool:
+        """Whether a patient may stand in two parts."""
+        return self.unit != "patient"
+
+
+def refuse_leaky(split: SplitSpec, field: str) -> None:
+    """Refuse a split by image where none may be.
+
+    Raises:
+        ValueError: naming the field; pydantic makes it an error of the spec.
+    """
+    if split.leaky:
+        msg = (
+            f"{field}.unit {split.unit!r} lets a patient stand in training and test; only runs of "
+            "segmenters and of shapes by themselves may, to measure a leak: use 'patient'"
+        )
+        raise ValueError(msg)
 
 
 class Model(_Frozen):

@@ -86,6 +86,7 @@ def stored_fit(model: nn.Module, weights: Path, history: Path) -> Fitted | None:
 def label_of(spec: RunSpec) -> str:
     """Name a run for a person: cohort, frame, model, loss, seed and fold."""
     frame = spec.frame.strategy + (f" x{spec.frame.scale:g}" if spec.frame.scale != 2 else "")
+    frame += " LEAKY" if spec.split.leaky else ""
     if spec.is_baseline:
         return f"{spec.cohort} {frame} {spec.model.name} fold {spec.split.fold}"
     adversary = "" if spec.loss.adversarial_weight else " no adversary"

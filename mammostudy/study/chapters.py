@@ -15,5 +15,6 @@ CHAPTERS: Final = (
     "roc",
     "subtypes",
     "chain",
+    "leak",
     "claims",
 )

@@ -161,6 +161,23 @@ def test_a_patient_of_two_sites_is_found(tiny: Cohort) -> None:
         check_leakage(two, split)
 
 
+def test_folds_by_image_keep_images_whole_and_are_refused_unless_named(tiny: Cohort) -> None:
+    fields = {"folds": 3, "validation_folds": 2, "unit": "image"}
+    parts = [split_cases(tiny.masses, fold=fold, **fields) for fold in range(3)]  # type: ignore[arg-type]
+    assert sorted(case for split in parts for case in split.test) == sorted(tiny.masses.index)
+    for split in parts:
+        check_leakage(tiny, split, unit="image")
+        with pytest.raises(DataError, match="split by the column `patient`"):
+            check_leakage(tiny, split)  # the default knows no such folds
+
+
+def test_folds_by_image_still_refuse_an_image_in_two_parts(tiny: Cohort) -> None:
+    split = Split(("P0_CC_1",), ("P1_CC_1",), ("P0_CC_2",))
+    with pytest.raises(DataError, match=r"image images/P0_CC\.png stands in train and in test"):
+        check_leakage(tiny, split, unit="image")
+    check_leakage(tiny, Split(("P0_CC_1", "P0_CC_2"), ("P1_CC_1",), ("P0_MLO_1",)), unit="image")
+
+
 @pytest.mark.parametrize("kind", ["copy", "brighter", "compressed"])
 def test_near_duplicates_across_parts(
     tiny: Cohort, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -178,6 +195,8 @@ def test_near_duplicates_across_parts(
     split = Split(("P1_CC_1",), ("P0_CC_1",), ("P2_CC_1",))
     with pytest.raises(DataError, match=r"P1_CC\.png \(train\) and images/P2_CC\.png \(test\)"):
         check_leakage(twin, split)
+    with pytest.raises(DataError, match="near-duplicates"):
+        check_leakage(twin, split, unit="image")
     check_leakage(twin, Split(("P1_CC_1", "P2_CC_1"), ("P0_CC_1",), ("P3_CC_1",)))
     monkeypatch.setattr(splits, "NEAR_DUPLICATE", 2.0)
     check_leakage(twin, split)  # control

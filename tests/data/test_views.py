@@ -129,6 +129,11 @@ def test_the_other_site_is_tested_whole(cohort: Cohort) -> None:
         split_views(cohort, **(FIELDS | {"train_site": "moon"}))
 
 
+def test_views_are_never_split_by_image(cohort: Cohort) -> None:
+    with pytest.raises(SpecError, match=r"split\.unit 'image'"):
+        split_views(cohort, **(FIELDS | {"unit": "image"}))
+
+
 def test_a_cohort_without_mass_free_views(
     tmp_path: Path, own_store: Path, write_views: Callable[..., Path]
 ) -> None:

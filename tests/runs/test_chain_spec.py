@@ -39,6 +39,14 @@ GIVEN: dict[str, Any] = {
         ({"shapes": [{"cohort": "s", "input": {"keep_scale": True}}]}, "keeps the scale"),
         ({"shapes": [{"cohort": "s"}, {"cohort": "t"}]}, "differ in cohort or classes"),
         ({"colour": 1}, "colour"),
+        ({"shapes": [{"cohort": "s", "split": {"unit": "image"}}]}, r"shapes\.split\.unit 'image'"),
+        (
+            {
+                part: {"cohort": "c", "split": {"unit": "image"}}
+                for part in ("detector", "segmenter")
+            },
+            r"split\.unit 'image'",
+        ),
     ],
 )
 def test_a_bad_field_is_refused_by_name(change: dict[str, Any], named: str) -> None:

@@ -64,6 +64,7 @@ def spec_of(name: str, **changes: Any) -> DetectSpec:
         ({"training": {"weight_decay": -1}}, r"training\.weight_decay"),
         ({"training": {"validations": 0}}, r"training\.validations"),
         ({"split": {"folds": 1}}, r"split\.folds"),
+        ({"split": {"unit": "image"}}, r"split\.unit 'image' lets a patient stand"),
         ({"seed": -1}, "seed"),
     ],
 )  # fmt: skip
@@ -228,7 +229,14 @@ DEFAULTS = {
     "kind": "detection",
     "cohort": "c",
     "variant": "paper",
-    "split": {"folds": 5, "fold": 0, "seed": 0, "train_site": None, "validation_folds": 6},
+    "split": {
+        "folds": 5,
+        "fold": 0,
+        "seed": 0,
+        "train_site": None,
+        "validation_folds": 6,
+        "unit": "patient",
+    },
     "detector": {
         "name": "ssd300-vgg16",
         "size": 320,

@@ -200,9 +200,25 @@ def test_a_leak_raises_before_training(
     monkeypatch.setattr(module, "_trained", refuse)
     with pytest.raises(DataError, match="near-duplicates"):
         one(tiny_spec)
-    monkeypatch.setattr(module, "check_leakage", lambda cohort, split: None)
+    monkeypatch.setattr(module, "check_leakage", lambda *_, **__: None)
     with pytest.raises(RanError):  # the control: without the check it trains
         one(tiny_spec)
+
+
+def test_folds_by_image_are_named_to_the_check_and_in_the_record(
+    tiny: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(module, "check_leakage", lambda *_, unit: told.append(unit))
+    leaky = tiny_spec.changed(split__unit="image")
+    record, honest = one(leaky), one(tiny_spec)
+    assert told == ["image", "patient"]
+    assert record.leaky
+    assert record.content["warning"].startswith("LEAKY")
+    assert "LEAKY" in label_of(leaky)
+    assert not honest.leaky
+    assert "warning" not in honest.content
+    assert "LEAKY" not in label_of(tiny_spec)
 
 
 def _strict(text: str) -> None:

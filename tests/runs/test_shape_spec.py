@@ -46,6 +46,11 @@ SEGMENTER = {"cohort": "c"}
         ({"evaluation": {"sources": ()}}, r"evaluation\.sources is empty"),
         ({"evaluation": {"sources": ("reader",)}}, r"evaluation\.sources"),
         ({"split": {"folds": 1}}, r"split\.folds"),
+        ({"split": {"unit": "view"}}, r"split\.unit"),
+        (
+            {"segmenter": [{"cohort": "c", "split": {"unit": "image"}}]},
+            r"segmenter\.split\.unit 'image' lets a patient stand",
+        ),
         ({"seed": -1}, "seed"),
         ({"input": {"source": "segmenter"}}, "segmenter: .*no run of one is named"),
         ({"evaluation": {"sources": ("truth", "segmenter")}}, "segmenter: .*no run of one"),
@@ -227,7 +232,14 @@ DEFAULTS = {
     "target": "shape",
     "classes": ["irregular", "lobular", "oval", "round"],
     "classifier": "cnn",
-    "split": {"folds": 5, "fold": 0, "seed": 0, "train_site": None, "validation_folds": 6},
+    "split": {
+        "folds": 5,
+        "fold": 0,
+        "seed": 0,
+        "train_site": None,
+        "validation_folds": 6,
+        "unit": "patient",
+    },
     "input": {"source": "truth", "placement": "stretch", "keep_scale": False, "tool": "any"},
     "training": {
         "epochs": 50,

@@ -27,6 +27,7 @@ MANIFEST = "0123456789abcdef"
         ({"cohort": "c", "model": {"channels": 2}}, r"model\.channels"),
         ({"cohort": "c", "optimiser": {"learning_rate": 0}}, r"optimiser\.learning_rate"),
         ({"cohort": "c", "split": {"folds": 1}}, r"split\.folds"),
+        ({"cohort": "c", "split": {"unit": "view"}}, r"split\.unit.*image"),
         ({"cohort": "c", "seed": -1}, "seed"),
         ({"cohort": "c", "evaluation": {"boxes": ["detected"]}}, r"evaluation\.boxes"),
         ({"cohort": "c", "evaluation": {"boxes": []}}, r"evaluation\.boxes is empty"),
@@ -40,6 +41,14 @@ def test_a_bad_field_is_refused_by_name(content: dict[str, Any], named: str) -> 
     with pytest.raises(SpecError, match=f"^run spec: .*{named}") as caught:
         parse_spec(content)
     assert "\n" not in str(caught.value)
+
+
+def test_a_split_by_image_is_another_run_and_says_so() -> None:
+    spec = RunSpec(cohort="c")
+    leaky = spec.changed(split__unit="image")
+    assert (spec.split.leaky, leaky.split.leaky) == (False, True)
+    assert leaky.key(MANIFEST) != spec.key(MANIFEST)
+    assert leaky.training_key(MANIFEST) != spec.training_key(MANIFEST)
 
 
 def test_every_fault_is_in_the_message() -> None:
@@ -179,7 +188,14 @@ def test_golden_defaults() -> None:
 DEFAULTS = {
     "cohort": "c",
     "variant": "paper",
-    "split": {"folds": 5, "fold": 0, "seed": 0, "train_site": None, "validation_folds": 6},
+    "split": {
+        "folds": 5,
+        "fold": 0,
+        "seed": 0,
+        "train_site": None,
+        "validation_folds": 6,
+        "unit": "patient",
+    },
     "frame": {
         "strategy": "loose",
         "scale": 2.0,

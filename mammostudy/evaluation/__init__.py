@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         score_calibration_error,
         score_reliability,
     )
+    from mammostudy.evaluation.effects import effect_size, equivalence
     from mammostudy.evaluation.froc_curves import Froc, false_positives_by_image, froc, froc_of
     from mammostudy.evaluation.froc_intervals import (
         froc_band,
@@ -38,8 +39,11 @@ if TYPE_CHECKING:
         precision_recall,
     )
     from mammostudy.evaluation.priors import FixedPrior, fixed_prior
+    from mammostudy.evaluation.selection import rank_correlation, risk_coverage
     from mammostudy.evaluation.statistics import PairedTest, bootstrap_ci, holm, paired_test
     from mammostudy.evaluation.surface import assd, hd95
+    from mammostudy.evaluation.uncertainty import disagreement, spread_score
+    from mammostudy.evaluation.variance import variance_parts
 
 __all__ = [
     "BoxPrecision",
@@ -59,6 +63,9 @@ __all__ = [
     "delong_variance",
     "detection_accuracy",
     "dice",
+    "disagreement",
+    "effect_size",
+    "equivalence",
     "error_summary",
     "expected_calibration_error",
     "false_positives_by_image",
@@ -78,7 +85,9 @@ __all__ = [
     "precision_of",
     "precision_recall",
     "prediction_table",
+    "rank_correlation",
     "recall",
+    "risk_coverage",
     "score_calibration_error",
     "score_reliability",
     "sensitivity_by_size",
@@ -86,6 +95,8 @@ __all__ = [
     "sensitivity_table",
     "size_classes",
     "size_thirds",
+    "spread_score",
+    "variance_parts",
 ]
 __getattr__, __dir__ = attach(
     __name__,
@@ -100,13 +111,16 @@ __getattr__, __dir__ = attach(
         "average_precision": ".precision_curves",
         "average_precision_ci": ".precision_curves",
         "average_precision_difference": ".precision_curves",
-        "boundary_iou": ".boundaries",
         "bootstrap_ci": ".statistics",
+        "boundary_iou": ".boundaries",
         "cramers_v": ".association",
         "delong_test": ".delong",
         "delong_variance": ".delong",
         "detection_accuracy": ".detection",
         "dice": ".overlap",
+        "disagreement": ".uncertainty",
+        "effect_size": ".effects",
+        "equivalence": ".effects",
         "error_summary": ".detection",
         "expected_calibration_error": ".calibration",
         "false_positives_by_image": ".froc_curves",
@@ -126,7 +140,9 @@ __getattr__, __dir__ = attach(
         "precision_of": ".precision_curves",
         "precision_recall": ".precision_curves",
         "prediction_table": ".matching",
+        "rank_correlation": ".selection",
         "recall": ".overlap",
+        "risk_coverage": ".selection",
         "score_calibration_error": ".detection",
         "score_reliability": ".detection",
         "sensitivity_by_size": ".mass_sizes",
@@ -134,5 +150,7 @@ __getattr__, __dir__ = attach(
         "sensitivity_table": ".froc_intervals",
         "size_classes": ".mass_sizes",
         "size_thirds": ".mass_sizes",
+        "spread_score": ".uncertainty",
+        "variance_parts": ".variance",
     },
 )

@@ -7,21 +7,28 @@ patient are one cluster: they enter a resample together or not at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Final, Literal
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from mammostudy.errors import DataError
+from mammostudy.evaluation.resampling import (
+    CHUNK,
+    Patients,
+    Statistic,
+    Values,
+    bca_limits,
+    clusters,
+    patient_differences,
+    percentile_limits,
+    resamples,
+)
 
-Values = NDArray[np.float64]
-Patients = Sequence[Any] | NDArray[Any] | pd.Series
-POWER = 0.80
-_CHUNK = 500
+__all__ = ["POWER", "PairedTest", "Patients", "Values", "bootstrap_ci", "holm", "paired_test"]
+POWER: Final = 0.80
 
 
 @dataclass(frozen=True)
@@ -51,12 +58,13 @@ class PairedTest:
 def bootstrap_ci(
     values: ArrayLike,
     patients: Patients,
-    statistic: Callable[..., Any] = np.mean,
+    statistic: Statistic = np.mean,
     draws: int = 10_000,
     level: float = 0.95,
     seed: int = 0,
+    method: Literal["percentile", "bca"] = "percentile",
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval over patients: all cases of a drawn patient enter together.
+    """Bootstrap interval over patients: all cases of a drawn patient enter together.
 
     The interval depends on the values and their patients, not on the order of the rows.  With a
     single patient it has no width: read it with the number of patients beside it.
@@ -68,70 +76,27 @@ def bootstrap_ci(
         draws: number of resamples.
         level: coverage, between 0 and 1.
         seed: of the resampling.
+        method: ``percentile``, or ``bca`` (bias-corrected and accelerated, Efron 1987), which
+            moves the percentiles of the same resamples.
 
     Returns:
         (low, high).
 
     Raises:
         DataError: no values, a value that is not finite, lengths that differ, a missing patient,
-            or ``draws`` or ``level`` out of range.
+            ``draws`` or ``level`` out of range, or an unknown method.
     """
     if draws < 1 or not 0 < level < 1:
         msg = f"draws = {draws}, level = {level}: draws must be at least 1 and level within (0, 1)"
         raise DataError(msg)
-    cases, codes, count = _clusters(values, patients)
-    resample = _means if statistic is np.mean else _statistics
-    rng = np.random.default_rng(seed)
-    found = np.concatenate(
-        [
-            resample(
-                cases, codes, rng.integers(0, count, (min(_CHUNK, draws - start), count)), statistic
-            )
-            for start in range(0, draws, _CHUNK)
-        ]
-    )
-    low, high = np.percentile(found, [50 * (1 - level), 50 * (1 + level)])
-    return float(low), float(high)
-
-
-def _clusters(values: ArrayLike, patients: Patients) -> tuple[Values, NDArray[np.intp], int]:
-    """The values sorted by patient and value, their patients' numbers, and how many these are."""
-    cases = np.asarray(values, dtype=np.float64)
-    names = np.asarray(patients)
-    if cases.ndim != 1 or cases.shape != names.shape or not len(cases):
-        msg = f"values {cases.shape} and patients {names.shape}: expected one of each a case"
+    if method not in ("percentile", "bca"):
+        msg = f"method = {method!r}: use percentile or bca"
         raise DataError(msg)
-    if not np.isfinite(cases).all():
-        bad = int(np.flatnonzero(~np.isfinite(cases))[0])
-        msg = (
-            f"values[{bad}] (patient {names[bad]}) is {cases[bad]}: "
-            "a missed case counts as the worst value, never as missing"
-        )
-        raise DataError(msg)
-    if pd.isna(names).any():
-        msg = f"patients[{int(np.flatnonzero(pd.isna(names))[0])}] is missing: name the patient"
-        raise DataError(msg)
-    unique, codes = np.unique(names.astype(str), return_inverse=True)
-    order = np.lexsort((cases, codes))
-    return cases[order], codes[order], len(unique)
-
-
-def _means(
-    cases: Values, codes: NDArray[np.intp], drawn: NDArray[np.int64], _: Callable[..., Any]
-) -> Values:
-    """Means of resamples, from the sums and counts of the drawn patients."""
-    sums, counts = np.bincount(codes, weights=cases), np.bincount(codes)
-    means: Values = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    return means
-
-
-def _statistics(
-    cases: Values, codes: NDArray[np.intp], drawn: NDArray[np.int64], statistic: Callable[..., Any]
-) -> Values:
-    """Any statistic of resamples: each case is repeated as often as its patient was drawn."""
-    size = drawn.shape[1]
-    times = (np.bincount(row, minlength=size)[codes] for row in drawn)
-    return np.array([float(statistic(np.repeat(cases, n))) for n in times], dtype=np.float64)
+    cases, codes, count = clusters(values, patients)
+    found = resamples(cases, codes, statistic, draws, seed)
+    if method == "percentile" or count == 1:
+        return percentile_limits(found, level)
+    return bca_limits(found, cases, codes, statistic, level)
 
 
 def paired_test(a: ArrayLike, b: ArrayLike, patients: Patients) -> PairedTest:
@@ -152,12 +117,8 @@ def paired_test(a: ArrayLike, b: ArrayLike, patients: Patients) -> PairedTest:
     Raises:
         DataError: lengths that differ, a value that is not finite, or a missing patient.
     """
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if first.shape != second.shape:
-        msg = f"a has shape {first.shape} and b {second.shape}: pair them case by case first"
-        raise DataError(msg)
-    cases, codes, count = _clusters(first - second, patients)
-    means = np.bincount(codes, weights=cases) / np.bincount(codes)
+    means = patient_differences(a, b, patients)
+    count = len(means)
     difference = float(means.mean())
     if count == 1:
         return PairedTest(difference, -math.inf, math.inf, 1.0, 1.0, 1, math.inf)
@@ -178,7 +139,7 @@ def _p_values(differences: Values) -> tuple[float, float]:
         permutation_type="samples",
         vectorized=True,
         n_resamples=9_999,
-        batch=_CHUNK,
+        batch=CHUNK,
         rng=np.random.default_rng(0),
     )
     return float(stats.wilcoxon(differences).pvalue), float(flip.pvalue)

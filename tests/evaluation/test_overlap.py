@@ -2,9 +2,15 @@ import numpy as np
 import pytest
 import torch
 import torchmetrics.functional.classification as tm
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from monai.metrics import (
+    compute_confusion_matrix_metric,
+    compute_dice,
+    compute_iou,
+    get_confusion_matrix,
+)
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 from mammostudy import evaluation
@@ -44,6 +50,7 @@ def test_analytic_table(prediction, truth, expected):
     np.testing.assert_allclose(np.concatenate(found), expected)
 
 
+@settings(max_examples=30)
 @given(MASKS, MASKS)
 def test_agrees_with_scikit_learn_and_torchmetrics(a, b):
     pairs = [(f1_score, overlap.dice), (jaccard_score, overlap.iou)]
@@ -57,6 +64,48 @@ def test_agrees_with_scikit_learn_and_torchmetrics(a, b):
             p, t = torch.from_numpy(a[i].astype(int)), torch.from_numpy(b[i].astype(int))
             assert d == pytest.approx(tm.binary_f1_score(p, t).item(), abs=1e-6)
             assert j == pytest.approx(tm.binary_jaccard_index(p, t).item(), abs=1e-6)
+            share, found = overlap.precision(a, b)[i], overlap.recall(a, b)[i]
+            assert share == pytest.approx(tm.binary_precision(p, t).item(), abs=1e-6)
+            assert found == pytest.approx(tm.binary_recall(p, t).item(), abs=1e-6)
+
+
+MONAI = {
+    overlap.dice: lambda p, t: compute_dice(p, t, include_background=True),
+    overlap.iou: lambda p, t: compute_iou(p, t, include_background=True),
+    overlap.precision: lambda p, t: from_confusion("precision", p, t),
+    overlap.recall: lambda p, t: from_confusion("sensitivity", p, t),
+}
+
+
+def from_confusion(name: str, p: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    matrix = get_confusion_matrix(p, t, include_background=True)
+    return compute_confusion_matrix_metric(name, matrix)
+
+
+def by_monai(metric, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    p, t = (torch.from_numpy(each[:, None].astype(np.float32)) for each in (a, b))
+    return MONAI[metric](p, t)[:, 0].numpy()
+
+
+@settings(max_examples=40)
+@given(MASKS, MASKS)
+def test_agrees_with_monai_where_it_has_a_number(a, b):
+    for metric in ALL:
+        found, oracle = metric(a, b), by_monai(metric, a, b)
+        known = np.isfinite(oracle) & b.any(axis=(1, 2))
+        np.testing.assert_allclose(found[known], oracle[known], atol=1e-6)
+        assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("metric", ALL)
+def test_where_monai_has_no_number_there_is_one_here(metric):
+    """Both empty: agreement. An invented or a missed mass: the worst value."""
+    empty, some = NOTHING, square(0, 0, 5)
+    pairs = [(empty, empty, 1.0), (some, empty, 0.0), (empty, some, 0.0)]
+    without = [np.isnan(by_monai(metric, a, b)[0]) for a, b, _ in pairs]
+    assert without[0]
+    assert any(without[1:])
+    assert [metric(a, b)[0] for a, b, _ in pairs] == [value for *_, value in pairs]
 
 
 @given(MASKS, MASKS)

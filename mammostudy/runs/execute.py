@@ -7,22 +7,22 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from typing import overload
 
-import numpy as np
+import pandas as pd
 from filelock import FileLock
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from mammostudy.data.cohort import Cohort, load_cohort
-from mammostudy.data.frames import Frame, FramedSet, frame_cohort
+from mammostudy.data.frames import FramedSet
 from mammostudy.data.splits import Split, check_leakage, split_cases
 from mammostudy.errors import MissingDataError
 from mammostudy.paths import store_root
 from mammostudy.runs.chain_spec import ChainSpec
 from mammostudy.runs.detect_spec import DetectSpec
-from mammostudy.runs.evaluate import evaluate
 from mammostudy.runs.record_content import record_content
+from mammostudy.runs.sampling import Prediction, predict
 from mammostudy.runs.segmenters import baseline_masks
 from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import KeyedSpec, RunSpec
@@ -36,8 +36,8 @@ from mammostudy.runs.store import (
     find_record,
     write_record,
 )
+from mammostudy.runs.testing import evaluate_spec, test_cohort
 from mammostudy.runs.train import train_or_read as _trained
-from mammostudy.runs.trained import predicted_masks
 
 
 def manifest_hash(cohort: str) -> str | None:
@@ -108,26 +108,28 @@ def execute(spec: Spec, *, progress: bool | None = None) -> AnyRecord:
 def _execute(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Record:
     started = time.monotonic()
     split = split_of(cohort, spec)
-    parts = {"validation": split.validation, "test": split.test}
+    tested = test_cohort(spec, cohort, split)
     fitted = None
     if spec.is_baseline:
 
-        def predict(frame: Frame, cases: Sequence[str]) -> tuple[FramedSet, NDArray[np.bool_]]:
-            framed = frame_cohort(cohort, frame, spec.preprocessing).take(cases)
-            return framed, baseline_masks(spec.model.name, framed)
+        def predictor(framed: FramedSet) -> Prediction:
+            masks = baseline_masks(spec.model.name, framed)
+            return Prediction(masks, pd.DataFrame(index=framed.cases))
 
     else:
         model, fitted = _trained(spec, cohort, split, progress)
 
-        def predict(frame: Frame, cases: Sequence[str]) -> tuple[FramedSet, NDArray[np.bool_]]:
-            framed = frame_cohort(cohort, frame, spec.preprocessing).take(cases)
-            return framed, predicted_masks(model, framed, spec)
+        def predictor(framed: FramedSet) -> Prediction:
+            return predict(model, framed, spec)
 
-    rows, masks = evaluate(
-        cohort, parts, spec.frame, spec.evaluation.boxes, spec.evaluation.postprocessing, predict
+    rows, masks = evaluate_spec(
+        spec, {"validation": (cohort, split.validation), **tested}, predictor
     )
     seconds = time.monotonic() - started
+    split = replace(split, test=tested["test"][1])
     content = record_content(spec, cohort, split, fitted, seconds, "validation_dice")
+    if spec.evaluation.test_cohort:
+        content["test_manifest_hash"] = tested["test"][0].manifest_hash
     return write_record(content, rows, masks)
 
 
@@ -148,8 +150,14 @@ def _length(spec: Spec) -> tuple[int, int]:
     if isinstance(spec, DetectSpec):
         cost = _COSTS.get(spec.detector.name, 1)
         return (2, cost * spec.training.iterations * spec.detector.size**2)
-    heavy = not spec.is_baseline and spec.model.name != "cgan"
-    return (2 if heavy else 1, spec.optimiser.iterations * spec.frame.size**2)
+    heavy = 1 if spec.is_baseline else _SEGMENTER_COSTS.get(spec.model.name, 1)
+    return (2 if heavy > 1 else 1, heavy * spec.optimiser.iterations * spec.frame.size**2)
+
+
+_SEGMENTER_COSTS = {
+    "unet": 7, "unet-lite0": 7, "unet-plain": 8, "fcn": 30, "crfcnn": 40, "segnet": 60,
+    "unet-vgg16": 60, "fcn-resnet101": 60, "slsdeep": 60, "cgan-resnet101": 30,
+}  # fmt: skip
 
 
 _COSTS = {"ssd300-vgg16": 20, "rt-detr": 10, "faster-rcnn": 15, "fcos": 15, "retinanet": 15}

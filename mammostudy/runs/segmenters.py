@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from mammostudy.data.frames import FramedSet
 from mammostudy.errors import SpecError
 from mammostudy.imaging.contours import chan_vese_mask, inscribed_ellipse, otsu_mask
 from mammostudy.imaging.framing import Box
+from mammostudy.runs.segmenting import FIELD_OWNERS, Model
 from mammostudy.runs.spec import BASELINES, RunSpec
 
 if TYPE_CHECKING:
@@ -70,18 +71,19 @@ def build_model(spec: RunSpec) -> nn.Module:
     """
     from mammostudy.models import build_segmenter
 
-    model = spec.model
-    if model.name != "cgan":
-        return build_segmenter(model.name, in_channels=model.channels, out_channels=model.channels)
-    return build_segmenter(
-        "cgan",
-        in_channels=model.channels,
-        out_channels=model.channels,
-        width=model.width,
-        levels=model.levels,
-        shared_batch_norm=model.shared_batch_norm,
-        dropout_at_prediction=model.dropout_at_prediction,
-    )
+    return build_segmenter(spec.model.name, **model_fields(spec.model))
+
+
+def model_fields(model: Model) -> dict[str, Any]:
+    """Return what the builder of a segmenter takes of the fields of a spec."""
+    fields: dict[str, Any] = {"in_channels": model.channels, "out_channels": model.channels}
+    if model.name == "cgan":
+        names = ("width", "levels", "shared_batch_norm", "dropout_at_prediction")
+    elif model.name == "unet-plain":
+        names = ("width",)
+    else:
+        names = tuple(name for name in ("weights", "dense") if model.name in FIELD_OWNERS[name])
+    return fields | {name: getattr(model, name) for name in names}
 
 
 def build_trainer(spec: RunSpec) -> Supervised:
@@ -100,15 +102,16 @@ def build_trainer(spec: RunSpec) -> Supervised:
 
     generator = build_model(spec).to(device())
     if spec.loss.adversarial_weight == 0:
-        return Supervised(
+        trainer = Supervised(
             generator,
             overlap=spec.loss.overlap,
             overlap_weight=spec.loss.overlap_weight,
             optimiser=adam,
         )
+        return _averaged(trainer, settings.averaging)
     discriminator = Discriminator(in_channels=2 * spec.model.channels, width=spec.model.width)
     discriminator.to(device())
-    return Adversarial(
+    adversarial = Adversarial(
         generator,
         discriminator,
         overlap=spec.loss.overlap,
@@ -117,6 +120,13 @@ def build_trainer(spec: RunSpec) -> Supervised:
         signed_masks=spec.loss.signed_masks,
         adversarial_weight=spec.loss.adversarial_weight,
     )
+    return _averaged(adversarial, settings.averaging)
+
+
+def _averaged(trainer: Supervised, decay: float) -> Supervised:
+    from mammostudy.training.averaging import Averaged
+
+    return Averaged(trainer, decay) if decay else trainer
 
 
 def as_tensor(planes: NDArray[np.float32] | NDArray[np.bool_], channels: int) -> Tensor:

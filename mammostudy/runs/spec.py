@@ -5,20 +5,29 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from mammostudy.data.cache import digest
 from mammostudy.data.frames import Frame, Preprocessing
 from mammostudy.errors import SpecError
+from mammostudy.runs.frozen import Frozen as _Frozen
 from mammostudy.runs.provenance import recipe_version
+from mammostudy.runs.run_modules import BASELINE_MODULES, evaluation_modules, training_modules
+from mammostudy.runs.segmenting import BASELINES, Evaluation, Loss, Model, Optimiser
+
+__all__ = [
+    "BASELINES",
+    "Evaluation",
+    "KeyedSpec",
+    "Loss",
+    "Model",
+    "Optimiser",
+    "RunSpec",
+    "SplitSpec",
+    "parse_spec",
+]
 
 VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
-BASELINES: Final = ("all-mass", "ellipse", "otsu", "chan-vese")
-Overlap = Literal["dice", "l1", "released_dice", "dice_bce"]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class KeyedSpec(_Frozen, ABC):
@@ -122,70 +131,10 @@ def refuse_leaky(split: SplitSpec, field: str) -> None:
         raise ValueError(msg)
 
 
-class Model(_Frozen):
-    """The segmenter: a name of the registry, or one of the baselines that need no training.
-
-    Attributes:
-        name: ``cgan`` (the paper's generator), ``unet``, or a baseline.
-        channels: 1, or the 3 of the released code.
-        width: filters of the first layer.
-        levels: stride-2 levels; the frame's side must be divisible by ``2 ** levels``.
-        shared_batch_norm: one batch norm for all layers of equal width (released code).
-        dropout_at_prediction: the paper's z.
-    """
-
-    name: str = "cgan"
-    channels: Literal[1, 3] = 1
-    width: int = Field(32, ge=2)
-    levels: int = Field(8, ge=3)
-    shared_batch_norm: bool = False
-    dropout_at_prediction: bool = True
-
-
-class Loss(_Frozen):
-    """``adversarial_weight * adversarial + overlap_weight * overlap`` (paper, section 2).
-
-    Attributes:
-        overlap: ``dice``, ``l1``, ``released_dice`` or ``dice_bce``.
-        overlap_weight: the paper's lambda.
-        adversarial_weight: 0 trains without a discriminator.
-        signed_masks: masks in [-1, 1] before the discriminator (released code).
-    """
-
-    overlap: Overlap = "dice"
-    overlap_weight: float = Field(150.0, gt=0)
-    adversarial_weight: float = Field(1.0, ge=0)
-    signed_masks: bool = False
-
-
-class Optimiser(_Frozen):
-    """Adam and the budget of a run; ``iterations`` of 0 is for baselines only."""
-
-    learning_rate: float = Field(2e-4, gt=0)
-    beta1: float = Field(0.5, ge=0, lt=1)
-    beta2: float = Field(0.999, ge=0, lt=1)
-    batch: int = Field(8, ge=1)
-    iterations: int = Field(4200, ge=0)
-    validations: int = Field(20, ge=1)
-    augment: bool = False
-
-
-class Evaluation(_Frozen):
-    """What is measured on validation and test cases.
-
-    Attributes:
-        boxes: the boxes that frames are laid around.
-        postprocessing: ``published`` (none and the paper's order) or ``every`` subset and order.
-    """
-
-    boxes: tuple[Literal["oracle", "jittered"], ...] = ("oracle", "jittered")
-    postprocessing: Literal["published", "every"] = "published"
-
-
 class RunSpec(KeyedSpec):
     """One run of the study: what is trained, on whom, and what is measured."""
 
-    variant: Literal["paper", "released", "study", "baseline"] = "paper"
+    variant: Literal["paper", "released", "study", "best", "alternative", "baseline"] = "paper"
     split: SplitSpec = SplitSpec()
     frame: Frame = Frame()
     preprocessing: Preprocessing = Preprocessing()
@@ -203,6 +152,15 @@ class RunSpec(KeyedSpec):
         if self.frame.box != "oracle":
             msg = "frame.box: training frames are oracle frames; list boxes in evaluation.boxes"
             raise ValueError(msg)
+        if self.evaluation.samples == 1 or (self.evaluation.samples and not self._has_dropout):
+            msg = (
+                "evaluation.samples: give 2 draws or more, of a cgan whose "
+                "model.dropout_at_prediction is true; nothing else draws"
+            )
+            raise ValueError(msg)
+        if self.evaluation.test_cohort == self.cohort:
+            msg = "evaluation.test_cohort is the run's own cohort; leave it empty"
+            raise ValueError(msg)
         if not self.evaluation.boxes:
             msg = "evaluation.boxes is empty; name oracle, jittered or both"
             raise ValueError(msg)
@@ -215,14 +173,18 @@ class RunSpec(KeyedSpec):
         return self
 
     @property
+    def _has_dropout(self) -> bool:
+        return self.model.name == "cgan" and self.model.dropout_at_prediction
+
+    @property
     def is_baseline(self) -> bool:
         """Whether the model is one that needs no training."""
         return self.model.name in BASELINES
 
     def recipe_versions(self) -> dict[str, int]:
         """Return the recipe version of every component that makes this run's numbers."""
-        modules = [*_EVALUATION_MODULES]
-        modules += _BASELINE_MODULES if self.is_baseline else _training_modules(self)
+        modules = evaluation_modules(self)
+        modules += BASELINE_MODULES if self.is_baseline else training_modules(self)
         return {name: recipe_version(name) for name in sorted(set(modules))}
 
     def training_key(self, manifest_hash: str) -> str:
@@ -230,58 +192,8 @@ class RunSpec(KeyedSpec):
         content = self.model_dump(
             mode="json", exclude={"evaluation", "variant"}, exclude_defaults=True
         )
-        versions = {name: recipe_version(name) for name in _training_modules(self)}
+        versions = {name: recipe_version(name) for name in training_modules(self)}
         return digest({"spec": content, "versions": versions, "manifest": manifest_hash})[:16]
-
-
-_EVERY_RUN: Final = (
-    "mammostudy.data.dicom",
-    "mammostudy.data.frames",
-    "mammostudy.data.splits",
-    "mammostudy.imaging.framing",
-    "mammostudy.imaging.preprocessing",
-    "mammostudy.runs.segmenters",
-    "mammostudy.runs.spec",
-)
-_EVALUATION_MODULES: Final = (
-    *_EVERY_RUN,
-    "mammostudy.evaluation.overlap",
-    "mammostudy.evaluation.surface",
-    "mammostudy.imaging.postprocessing",
-    "mammostudy.runs.evaluate",
-)
-_BASELINE_MODULES: Final = ("mammostudy.imaging.contours",)
-_TRAINING_MODULES: Final = (
-    *_EVERY_RUN,
-    "mammostudy.models.common",
-    "mammostudy.training.fit",
-    "mammostudy.training.losses",
-    "mammostudy.training.prediction",
-    "mammostudy.training.segmentation",
-)
-_SEGMENTERS: Final = "mammostudy.models.segmenters"
-_ENCODER_UNETS: Final = (f"{_SEGMENTERS}.encoder_unets", f"{_SEGMENTERS}.unet")
-_FCN: Final = (f"{_SEGMENTERS}.fcn", f"{_SEGMENTERS}.trunks")
-_MODEL_MODULES: Final = {
-    "cgan": ("mammostudy.models.generator",),
-    "cgan-resnet101": _ENCODER_UNETS,
-    "crfcnn": (*_FCN, f"{_SEGMENTERS}.crfcnn", f"{_SEGMENTERS}.mean_field"),
-    "fcn": _FCN,
-    "fcn-resnet101": (f"{_SEGMENTERS}.fcn_resnet101", f"{_SEGMENTERS}.trunks"),
-    "segnet": (f"{_SEGMENTERS}.segnet", f"{_SEGMENTERS}.trunks"),
-    "slsdeep": (f"{_SEGMENTERS}.slsdeep", f"{_SEGMENTERS}.trunks"),
-    "unet": (f"{_SEGMENTERS}.unet",),
-    "unet-lite0": _ENCODER_UNETS,
-    "unet-plain": (f"{_SEGMENTERS}.plain_unet",),
-    "unet-vgg16": _ENCODER_UNETS,
-}
-
-
-def _training_modules(spec: RunSpec) -> list[str]:
-    modules = [*_TRAINING_MODULES, *_MODEL_MODULES.get(spec.model.name, ())]
-    if spec.loss.adversarial_weight > 0:
-        modules.append("mammostudy.models.discriminator")
-    return modules
 
 
 def parse_spec(content: dict[str, Any]) -> RunSpec:

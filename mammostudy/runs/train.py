@@ -10,10 +10,10 @@ from mammostudy.data.frames import frame_cohort
 from mammostudy.data.splits import Split
 from mammostudy.evaluation import overlap
 from mammostudy.paths import store_root
-from mammostudy.runs.segmenters import as_tensor, build_trainer
+from mammostudy.runs.sampling import one_draw
+from mammostudy.runs.segmenters import THRESHOLD, as_tensor, build_trainer
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import weights_path
-from mammostudy.runs.trained import predicted_masks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,7 +42,7 @@ def train_or_read(
         return trainer.generator, past
 
     def validate() -> float:
-        masks = predicted_masks(trainer.generator, validation, spec)
+        masks = one_draw(trainer.generator, validation, spec) >= THRESHOLD
         return float(overlap.dice(masks, validation.masks).mean())
 
     checkpoint = store_root() / "checkpoints" / f"{key}.pt"

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from mammostudy.data.frames import FramedSet
 from mammostudy.errors import DataError
 from mammostudy.imaging.postprocessing import postprocess
-from mammostudy.runs.segmenters import THRESHOLD, as_tensor, build_model
+from mammostudy.runs.sampling import predict
+from mammostudy.runs.segmenters import build_model
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record, weights_path
 
@@ -55,10 +56,7 @@ def trained_model(record: Record) -> nn.Module:
 
 def predicted_masks(model: nn.Module, framed: FramedSet, spec: RunSpec) -> NDArray[np.bool_]:
     """Predict the masks of framed cases, bool ``(n, s, s)``, before post-processing."""
-    from mammostudy.training.prediction import predict_probabilities
-
-    images = as_tensor(framed.images, spec.model.channels)
-    return predict_probabilities(model, images, seed=spec.seed) >= THRESHOLD
+    return predict(model, framed, spec).masks
 
 
 def finished_masks(masks: NDArray[np.bool_], record: Record) -> NDArray[np.bool_]:

@@ -90,9 +90,16 @@ def evaluate_spec(
         rows, kept = evaluate(
             cohort, {part: cases}, spec.frame, settings.boxes, settings.postprocessing, framed_masks
         )
-        tables.append(rows.merge(pd.concat(extras), how="left", on=["case", "box"]))
+        tables.append(_beside(rows, pd.concat(extras)))
         masks |= kept
     return pd.concat(tables, ignore_index=True), masks
+
+
+def _beside(rows: pd.DataFrame, extras: pd.DataFrame) -> pd.DataFrame:
+    """Set what was measured before post-processing beside the rows that it was measured on."""
+    merged = rows.merge(extras, how="left", on=["case", "box"])
+    merged.loc[merged["postprocessing"] != "none", extras.columns.difference(rows.columns)] = np.nan
+    return merged
 
 
 def _extras(spec: RunSpec, framed: FramedSet, found: Prediction, box: str) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
+from mammostudy.models.segmenters.registry import segmenter_names
 from mammostudy.runs.frozen import Frozen
 
 BASELINES: Final = ("all-mass", "ellipse", "otsu", "chan-vese")
@@ -40,6 +41,9 @@ class Model(Frozen):
 
     @model_validator(mode="after")
     def _agree(self) -> Model:
+        if self.name not in (known := (*BASELINES, *segmenter_names())):
+            msg = f"name {self.name!r} is unknown; use one of {', '.join(known)}"
+            raise ValueError(msg)
         for name, owners in FIELD_OWNERS.items():
             default = type(self).model_fields[name].default
             if getattr(self, name) != default and self.name not in owners:

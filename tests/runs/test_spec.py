@@ -51,6 +51,58 @@ def test_a_split_by_image_is_another_run_and_says_so() -> None:
     assert leaky.training_key(MANIFEST) != spec.training_key(MANIFEST)
 
 
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        ({"name": "fnc"}, "name 'fnc' is unknown; use one of all-mass, .*cgan, .*unet-vgg16"),
+        ({"name": "fcn", "width": 16}, "width is a field of cgan, unet-plain, unet, not of fcn"),
+        ({"name": "segnet", "levels": 6}, "levels is a field of .*not of segnet"),
+        ({"name": "unet-plain", "dense": 8}, "dense is a field of crfcnn, fcn, not of unet-plain"),
+        ({"name": "cgan", "weights": "imagenet"}, "weights is a field of .*not of cgan"),
+        ({"name": "segnet", "shared_batch_norm": True}, "shared_batch_norm .*not of segnet"),
+        ({"name": "fcn", "dropout_at_prediction": False}, "dropout_at_prediction .*not of fcn"),
+        ({"name": "fcn", "weights": "packaged"}, "'packaged' are those of unet-lite0; fcn takes"),
+        ({"name": "unet-lite0", "weights": "imagenet"}, "unet-lite0 takes none or packaged"),
+    ],
+)
+def test_fields_of_another_model_are_refused_by_name(model: dict[str, Any], named: str) -> None:
+    with pytest.raises(SpecError, match=f"^run spec: model: .*{named}"):
+        parse_spec({"cohort": "c", "model": model})
+    if len(model) > 1:
+        parse_spec({"cohort": "c", "model": {"name": model["name"]}})  # the control
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"evaluation__samples": 1}, "evaluation.samples: give 2 draws or more"),
+        ({"evaluation__samples": 4, "model__dropout_at_prediction": False}, "nothing else draws"),
+        ({"evaluation__samples": 4, "model__name": "unet"}, "nothing else draws"),
+        ({"evaluation__test_cohort": "c"}, "the run's own cohort"),
+        ({"optimiser__averaging": 1.0}, "optimiser.averaging"),
+    ],
+)
+def test_evaluations_that_mean_nothing_are_refused(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(SpecError, match=named):
+        RunSpec(cohort="c").changed(**changes)
+    RunSpec(cohort="c").changed(evaluation__samples=2, evaluation__test_cohort="d")  # the control
+
+
+def test_what_is_measured_beside_the_rows_is_in_the_key_and_not_in_the_weights() -> None:
+    spec = RunSpec(cohort="c")
+    changes: list[dict[str, Any]] = [
+        {"evaluation__boundary": True}, {"evaluation__flips": True}, {"evaluation__samples": 2},
+        {"evaluation__test_cohort": "d"},
+    ]  # fmt: skip
+    others = [spec.changed(**change) for change in changes]
+    assert {other.training_key(MANIFEST) for other in others} == {spec.training_key(MANIFEST)}
+    assert len({s.key(MANIFEST) for s in (spec, *others)}) == 5
+    averaged = spec.changed(optimiser__averaging=0.9)
+    assert averaged.training_key(MANIFEST) != spec.training_key(MANIFEST)
+    assert "mammostudy.training.averaging" in averaged.recipe_versions()
+    assert "mammostudy.evaluation.boundaries" in others[0].recipe_versions()
+
+
 def test_every_fault_is_in_the_message() -> None:
     with pytest.raises(SpecError, match=r"colour.*") as caught:
         parse_spec({"cohort": "c", "colour": 1, "seed": "x"})
@@ -212,6 +264,8 @@ DEFAULTS = {
         "levels": 8,
         "shared_batch_norm": False,
         "dropout_at_prediction": True,
+        "weights": "none",
+        "dense": 4096,
     },
     "loss": {
         "overlap": "dice",
@@ -227,8 +281,16 @@ DEFAULTS = {
         "iterations": 4200,
         "validations": 20,
         "augment": False,
+        "averaging": 0.0,
     },
-    "evaluation": {"boxes": ["oracle", "jittered"], "postprocessing": "published"},
+    "evaluation": {
+        "boxes": ["oracle", "jittered"],
+        "postprocessing": "published",
+        "boundary": False,
+        "flips": False,
+        "samples": 0,
+        "test_cohort": "",
+    },
     "seed": 0,
 }
 

@@ -77,6 +77,7 @@ def build_model(spec: RunSpec) -> nn.Module:
 def model_fields(model: Model) -> dict[str, Any]:
     """Return what the builder of a segmenter takes of the fields of a spec."""
     fields: dict[str, Any] = {"in_channels": model.channels, "out_channels": model.channels}
+    names: tuple[str, ...]
     if model.name == "cgan":
         names = ("width", "levels", "shared_batch_norm", "dropout_at_prediction")
     elif model.name == "unet-plain":

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 from mammostudy.data.cache import digest
 from mammostudy.data.frames import Frame, Preprocessing
 from mammostudy.errors import SpecError
-from mammostudy.runs.frozen import Frozen as _Frozen
+from mammostudy.runs.frozen import Frozen
 from mammostudy.runs.provenance import recipe_version
 from mammostudy.runs.run_modules import BASELINE_MODULES, evaluation_modules, training_modules
 from mammostudy.runs.segmenting import BASELINES, Evaluation, Loss, Model, Optimiser
@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
+
+
+_Frozen = Frozen  # its name in the specs of the other kinds of run
 
 
 class KeyedSpec(_Frozen, ABC):

@@ -107,6 +107,5 @@ def _extras(spec: RunSpec, framed: FramedSet, found: Prediction, box: str) -> pd
     columns: dict[str, Any] = {"case": framed.cases, "box": box}
     if spec.evaluation.boundary:
         columns["boundary_iou"] = boundary_iou(found.masks, framed.masks)
-    return pd.DataFrame(columns).assign(
-        **{name: found.scores[name].to_numpy() for name in found.scores}
-    )
+    columns |= {str(name): values.to_numpy() for name, values in found.scores.items()}
+    return pd.DataFrame(columns)

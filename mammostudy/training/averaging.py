@@ -45,7 +45,7 @@ class Averaged(Supervised):
 
     def _average(self, averages: Any, weights: Any, count: Any) -> None:
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        get_ema_multi_avg_fn(decay)(averages, weights, count)
+        get_ema_multi_avg_fn(decay)(averages, weights, count)  # type: ignore[no-untyped-call]
 
     def step(self, images: Tensor, masks: Tensor) -> Losses:
         """Take one step and move the average.

@@ -7,8 +7,9 @@ from typing import Any, Final, Literal
 from pydantic import Field, model_validator
 
 from mammostudy.data.cache import digest
+from mammostudy.runs.frozen import Frozen as _Frozen
 from mammostudy.runs.provenance import recipe_version
-from mammostudy.runs.spec import KeyedSpec, SplitSpec, _Frozen, refuse_leaky
+from mammostudy.runs.spec import KeyedSpec, SplitSpec, refuse_leaky
 
 VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
 PRIOR: Final = "fixed-prior"

@@ -30,10 +30,7 @@ __all__ = [
 VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
 
 
-_Frozen = Frozen  # its name in the specs of the other kinds of run
-
-
-class KeyedSpec(_Frozen, ABC):
+class KeyedSpec(Frozen, ABC):
     """What every kind of run shares: a cohort, and a key made of fields and recipe versions."""
 
     cohort: str
@@ -94,7 +91,7 @@ class KeyedSpec(_Frozen, ABC):
             raise SpecError(msg) from None
 
 
-class SplitSpec(_Frozen):
+class SplitSpec(Frozen):
     """Which patients train and which test (see :func:`mammostudy.data.splits.split_cases`).
 
     Attributes:

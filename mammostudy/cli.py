@@ -113,6 +113,23 @@ def data_build(
     build(cohort, root, strict=strict)
 
 
+@data_app.command("fetch")
+def data_fetch(
+    cohort: CohortName,
+    root: Root = None,
+    patients: Annotated[
+        int | None, typer.Option(help="Images of so many patients only.", min=1)
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Transfers at once.", min=1, max=16)] = 4,
+    rehash: Annotated[bool, typer.Option(help="Verify again what was verified before.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it starts.")] = False,
+) -> None:
+    """Fetch a public set from its archive, or say how to get it; what is there is kept."""
+    from mammostudy.fetch_command import fetch
+
+    fetch(cohort, root, patients=patients, jobs=jobs, rehash=rehash, yes=yes)
+
+
 @data_app.command("check")
 def data_check(cohort: CohortName, root: Root = None) -> None:
     """Read every image and mask of a cohort and check its splits for leaks."""

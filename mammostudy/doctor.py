@@ -17,6 +17,7 @@ EXTRAS: Final = {
     "book": ("jupyter-book", "papermill", "ipykernel"),
     "dicom": ("python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg"),
     "detr": ("transformers",),
+    "download": ("idc-index-data", "duckdb", "requests"),
     "test": ("pytest", "mypy", "ruff", "monai", "torchmetrics", "hypothesis"),
 }
 CORE: Final = (
@@ -119,7 +120,7 @@ def _published(name: str) -> str:
     try:
         find_folder(name)
     except DataError:
-        return f"not found; data_manifests/{name}.yaml tells how to get it"
+        return f"not found; `mammostudy data fetch {name}` gets it or tells how"
     if place(name, "build.json").is_file():
         return "built"
     return f"found, not built; run `mammostudy data build {name}`"

@@ -146,7 +146,7 @@ def test_published_sets_are_told_without_reading_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAMMOSTUDY_DATA", str(tmp_path))
-    assert "data_manifests/inbreast.yaml" in report("cohort inbreast").found
+    assert "`mammostudy data fetch inbreast`" in report("cohort inbreast").found
     (tmp_path / "inbreast").mkdir()
     assert report("cohort inbreast").found.endswith("`mammostudy data build inbreast`")
     assert report("cohort inbreast").well

@@ -104,20 +104,15 @@ def _query(path: Path, images: Images) -> list[Sequence[object]]:
 
 
 def _series(images: Images, row: Sequence[object]) -> Series:
-    name, study, uid, modality, bucket, key = map(str, row[:6])
+    name, study, uid, modality, bucket, key = (str(value or "") for value in row[:6])
     count, megabytes = row[6:]
     found = re.search(images.patient, name)
-    well = (
-        found is not None
-        and _BUCKET.fullmatch(bucket)
-        and _UUID.fullmatch(key)
-        and isinstance(count, int)
-        and 0 < count <= MOST_FILES
-        and isinstance(megabytes, float)
-        and math.isfinite(megabytes)
-        and megabytes >= 0
-    )
-    if not well or found is None or not isinstance(count, int) or not isinstance(megabytes, float):
+    if (
+        found is None
+        or not (modality and _BUCKET.fullmatch(bucket) and _UUID.fullmatch(key))
+        or not (isinstance(count, int) and 0 < count <= MOST_FILES)
+        or not (isinstance(megabytes, float) and 0 <= megabytes < math.inf)
+    ):
         msg = f"series {uid[:70]!a} of the archive's index is ill-formed; install it anew: {EXTRA}"
         raise DataError(msg)
     folder = safe_path(name, study, f"{modality}_{uid}")

@@ -253,3 +253,22 @@ def dicom_bytes(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes
         return path.read_bytes()
 
     return make
+
+
+@pytest.fixture
+def write_index(tmp_path: Path) -> Callable[..., Path]:
+    """Return ``write(rows)``: an index as the archive publishes it, a Parquet file."""
+    duckdb = pytest.importorskip("duckdb", reason="the extra `download` is not installed")
+
+    def write(rows: list[dict[str, object]]) -> Path:
+        path = tmp_path / "index.parquet"
+        kinds = {"instanceCount": "BIGINT", "series_size_MB": "DOUBLE"}
+        columns = ", ".join(f'"{name}" {kinds.get(name, "VARCHAR")}' for name in rows[0])
+        with duckdb.connect() as base:
+            base.execute(f"CREATE TABLE rows ({columns})")
+            marks = ", ".join("?" * len(rows[0]))
+            base.executemany(f"INSERT INTO rows VALUES ({marks})", [[*r.values()] for r in rows])
+            base.execute(f"COPY rows TO '{path}' (FORMAT parquet)")
+        return path
+
+    return write

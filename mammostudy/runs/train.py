@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import frame_cohort
 from mammostudy.data.splits import Split
+from mammostudy.errors import DataError
 from mammostudy.evaluation import overlap
 from mammostudy.paths import store_root
 from mammostudy.runs.sampling import one_draw
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 def train_or_read(
     spec: RunSpec, cohort: Cohort, split: Split, progress: bool | None
 ) -> tuple[nn.Module, Fitted]:
-    """Train the model of a spec, or read the weights where they were trained before."""
+    """Train the model of a spec, or read the weights where they were trained before.
+
+    Raises:
+        DataError: the stored weights, or the checkpoint, are of another network.
+    """
     import torch
     from safetensors.torch import save_model
 
@@ -66,7 +71,11 @@ def train_or_read(
 
 
 def stored_fit(model: nn.Module, weights: Path, history: Path) -> Fitted | None:
-    """Read the weights and curves of a finished training into a model; None where not whole."""
+    """Read the weights and curves of a finished training into a model; None where not whole.
+
+    Raises:
+        DataError: the weights are whole and those of another network.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_model
 
@@ -80,6 +89,9 @@ def stored_fit(model: nn.Module, weights: Path, history: Path) -> Fitted | None:
         load_model(model, weights)
     except SafetensorError:  # damaged: found out before the model is touched
         return None
+    except RuntimeError:
+        msg = f"{weights}: weights of another network; move or delete the file, then it trains anew"
+        raise DataError(msg) from None
     return Fitted(**past)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mammostudy.errors import DataError
-from mammostudy.training.checkpoints import load_checkpoint, save_checkpoint
+from mammostudy.training.checkpoints import RUN, resume_from, save_checkpoint
 from mammostudy.training.detection_augmentation import augment_detection
 from mammostudy.training.fit import CHECKPOINT_SECONDS, Curve, Fitted, batch_of
 from mammostudy.training.segmentation import Losses, NonFiniteLossError
@@ -195,17 +195,19 @@ class _Steps:
             "schedule": self.schedule.state_dict(),
         }
         state = {"iteration": iteration, "seconds": seconds, "curves": curves}
-        save_checkpoint(path, state | trained)
+        save_checkpoint(path, {RUN: path.stem} | state | trained)
 
     def resume(self, path: Path) -> tuple[int, float, list[Curve]]:
         """Take over an interrupted run's state: iterations done, seconds spent, curves."""
-        state = load_checkpoint(path)
-        if state is None or not set(state) >= _KEPT:
+        state = resume_from(path, _KEPT, self._take_over)
+        if state is None:
             return 0, 0.0, []
+        return state["iteration"], state["seconds"], state["curves"]
+
+    def _take_over(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
-        return state["iteration"], state["seconds"], state["curves"]
 
 
 def predict_boxes(

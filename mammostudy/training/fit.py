@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mammostudy.training.checkpoints import load_checkpoint, save_checkpoint
+from mammostudy.training.checkpoints import RUN, resume_from, save_checkpoint
 from mammostudy.training.segmentation import Losses, NonFiniteLossError, Supervised
 
 VERSION: Final = 1
 CHECKPOINT_SECONDS: Final = 30.0
+_KEPT: Final = frozenset({"iteration", "seconds", "curves", "trainer", "random"})
 Curve = dict[str, float]
 
 
@@ -79,6 +80,7 @@ class _Progress:
 
     def save(self, path: Path, trainer: Supervised) -> None:
         state: dict[str, Any] = {
+            RUN: path.stem,
             "iteration": self.iteration,
             "seconds": self.seconds,
             "curves": self.curves,
@@ -89,12 +91,9 @@ class _Progress:
 
     @classmethod
     def resume(cls, path: Path, trainer: Supervised) -> _Progress:
-        state = load_checkpoint(path)
-        if state is None or not {"iteration", "seconds", "curves", "trainer", "random"} <= set(
-            state
-        ):
+        state = resume_from(path, _KEPT, lambda kept: trainer.load_state_dict(kept["trainer"]))
+        if state is None:
             return cls(0, 0.0, [])
-        trainer.load_state_dict(state["trainer"])
         torch.set_rng_state(state["random"])
         return cls(state["iteration"], state["seconds"], state["curves"])
 
@@ -129,6 +128,9 @@ def fit(
     Returns:
         The curves, the seconds spent, and the parts of the loss where it was not finite; training
         then stopped before the weights moved.
+
+    Raises:
+        DataError: the checkpoint is another run's.
     """
     state = _Progress.resume(checkpoint, trainer)
     every = max(1, budget.iterations // max(1, budget.validations))

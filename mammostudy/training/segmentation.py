@@ -87,7 +87,14 @@ class Supervised:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the state of an interrupted run."""
+        """Take over the state of an interrupted run.
+
+        Raises:
+            ValueError: it is of a trainer with other parts: with an adversary, or without.
+        """
+        if set(state) != set(self.state_dict()):
+            msg = f"parts {', '.join(state)}: expected {', '.join(self.state_dict())}"
+            raise ValueError(msg)
         self.generator.load_state_dict(state["generator"])
         self.generator_optimiser.load_state_dict(state["generator_optimiser"])
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 from tqdm.auto import tqdm
 
 from mammostudy.errors import DataError
-from mammostudy.training.checkpoints import load_checkpoint, save_checkpoint
+from mammostudy.training.checkpoints import RUN, resume_from, save_checkpoint
 from mammostudy.training.fit import Curve, Fitted, batch_of
 from mammostudy.training.segmentation import NonFiniteLossError
 from mammostudy.training.shape_weights import focal_loss
@@ -202,18 +202,23 @@ class _Epochs:
         return value
 
     def save(self, path: Path, epoch: int, seconds: float, curves: list[Curve]) -> None:
-        state: dict[str, Any] = {"epoch": epoch, "seconds": seconds, "curves": curves}
+        state: dict[str, Any] = {
+            RUN: path.stem,
+            "epoch": epoch,
+            "seconds": seconds,
+            "curves": curves,
+        }
         trained = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
         save_checkpoint(path, state | trained)
 
     def resume(self, path: Path) -> tuple[int, float, list[Curve]]:
         """Take over an interrupted run's state: epochs done, seconds spent, curves."""
-        state = load_checkpoint(path)
-        if state is None or not set(state) >= _KEPT:
-            return 0, 0.0, []
+        state = resume_from(path, _KEPT, self._take_over)
+        return (state["epoch"], state["seconds"], state["curves"]) if state else (0, 0.0, [])
+
+    def _take_over(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        return state["epoch"], state["seconds"], state["curves"]
 
 
 def predict_logits(model: nn.Module, inputs: Tensor, batch: int = 64) -> NDArray[np.float64]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mammostudy.training.checkpoints import load_checkpoint, save_checkpoint
+from mammostudy.errors import DataError
+from mammostudy.training.checkpoints import load_checkpoint, resume_from, save_checkpoint
 
 STATE = {"iteration": 3, "curves": [{"overlap": 0.5}], "random": torch.get_rng_state()}
 
@@ -68,3 +69,46 @@ def test_a_failed_write_leaves_the_one_before(
     assert state is not None
     assert state["iteration"] == 3
     assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
+
+
+KEPT = frozenset({"iteration", "random"})
+
+
+def test_what_was_saved_is_taken_over(tmp_path: Path) -> None:
+    taken: list[dict[str, object]] = []
+    for name, state in (("named", STATE | {"run": "named"}), ("older", STATE)):
+        save_checkpoint(tmp_path / f"{name}.pt", state)
+        found = resume_from(tmp_path / f"{name}.pt", KEPT, taken.append)
+        assert found is not None
+        assert taken[-1] is found
+    assert len(taken) == 2
+
+
+def test_nothing_to_resume_from(tmp_path: Path) -> None:
+    def never(state: dict[str, object]) -> None:
+        pytest.fail("taken over")
+
+    assert resume_from(tmp_path / "none.pt", KEPT, never) is None
+    save_checkpoint(tmp_path / "half.pt", {"iteration": 3})
+    assert resume_from(tmp_path / "half.pt", KEPT, never) is None
+
+
+def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "abc.pt", STATE | {"run": "abc"})
+    (tmp_path / "abc.pt").rename(tmp_path / "xyz.pt")
+    with pytest.raises(DataError, match=r"xyz\.pt: the checkpoint of run abc, .* delete the file"):
+        resume_from(tmp_path / "xyz.pt", KEPT, lambda state: None)
+    assert (tmp_path / "xyz.pt").is_file()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyError, ValueError, TypeError, AttributeError])
+def test_a_checkpoint_that_does_not_fit_is_one_clear_error(
+    tmp_path: Path, error: type[Exception]
+) -> None:
+    def fails(state: dict[str, object]) -> None:
+        raise error("size mismatch for down.0.weight ...")
+
+    save_checkpoint(tmp_path / "abc.pt", STATE)
+    with pytest.raises(DataError, match=r"abc\.pt: .* does not fit the networks") as caught:
+        resume_from(tmp_path / "abc.pt", KEPT, fails)
+    assert caught.value.__suppress_context__

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from mammostudy.errors import DataError
+from mammostudy.models import Discriminator, Generator
 from mammostudy.training import fit as loop
 from mammostudy.training.checkpoints import load_checkpoint, save_checkpoint
 from mammostudy.training.fit import Budget, Fitted, batch_of, fit, flip_and_rotate
 from mammostudy.training.segmentation import Adversarial, Supervised
 
+adam = partial(torch.optim.Adam, lr=2e-3)
 Batch = tuple[Tensor, Tensor]
 Make = Callable[..., Adversarial]
 BUDGET = Budget(iterations=7, batch=4, validations=3)
@@ -199,6 +197,55 @@ def test_a_damaged_checkpoint_starts_anew(
     assert [row["iteration"] for row in fitted.curves] == [1, 2, 3, 4, 5, 6, 7]
 
 
+def wider(**_: object) -> Supervised:
+    torch.manual_seed(0)
+    return Supervised(
+        Generator(width=4, levels=5), overlap="dice", overlap_weight=150.0, optimiser=adam
+    )
+
+
+def narrow_adversary(adversarial: Make) -> Supervised:
+    trainer = adversarial()
+    return Adversarial(
+        trainer.generator, Discriminator(width=4), overlap="dice", overlap_weight=150.0,
+        optimiser=adam,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("other", ["a wider network", "no adversary", "another adversary"])
+def test_a_checkpoint_of_other_networks_is_one_clear_error(
+    other: str, adversarial: Make, supervised: Callable[..., Supervised], batch: Batch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Of another width; without the adversary, whose parts would be ignored; of another one."""
+    path = tmp_path / "c.pt"
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    with pytest.raises(KilledError):
+        run(dying(adversarial(), 3), batch, path)
+    kept = path.read_bytes()
+    trainer = {
+        "a wider network": wider,
+        "no adversary": supervised,
+        "another adversary": lambda: narrow_adversary(adversarial),
+    }[other]()
+    with pytest.raises(DataError, match=r"c\.pt: .* does not fit the networks of this run"):
+        run(trainer, batch, path)
+    assert path.read_bytes() == kept
+    resumed = run(adversarial(), batch, path)  # control: the run it belongs to
+    assert [row["iteration"] for row in resumed.curves] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_checkpoint_under_another_runs_name_is_one_clear_error(
+    adversarial: Make, batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    with pytest.raises(KilledError):
+        run(dying(adversarial(), 3), batch, tmp_path / "one.pt")
+    (tmp_path / "one.pt").rename(tmp_path / "other.pt")
+    with pytest.raises(DataError, match=r"other\.pt: the checkpoint of run one, not of this one"):
+        run(adversarial(), batch, tmp_path / "other.pt")
+
+
 def test_divergence_is_what_the_fit_returns(
     adversarial: Make, batch: Batch, tmp_path: Path
 ) -> None:
@@ -215,58 +262,3 @@ def test_divergence_is_what_the_fit_returns(
     assert fitted.diverged == {"overlap": float("inf")}
     assert [row["iteration"] for row in fitted.curves] == [1, 2]
     assert torch.isfinite(flat(trainer)).all()
-
-
-SCRIPT = """
-import sys, time, torch
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-torch.set_num_threads(1)
-from conftest import SIDE, _generator, adam
-from mammostudy.models import Discriminator
-from mammostudy.training import fit as loop
-from mammostudy.training.segmentation import Adversarial
-loop.CHECKPOINT_SECONDS = -1.0
-trainer = Adversarial(_generator(0), Discriminator(width=2), overlap="dice", overlap_weight=150.0,
-                      optimiser=adam)
-images, masks = torch.load(sys.argv[2])
-torch.manual_seed(5)
-loop.fit(trainer, images, masks, loop.Budget(100_000, 4, 3), seed=0, validate=lambda: 0.0,
-         checkpoint=Path(sys.argv[3]), progress=False)
-"""
-
-
-def test_kill_9_then_resume(
-    adversarial: Make, batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data, path = tmp_path / "data.pt", tmp_path / "c.pt"
-    torch.save(batch, data)
-    room = str(Path(__file__).parent)
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, room, str(data), str(path)])
-    try:
-        until = time.monotonic() + 120
-        while not path.exists() and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        time.sleep(0.3)  # into the middle of some step or write
-        assert process.poll() is None
-        os.kill(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-    finally:
-        process.kill()
-    state: dict[str, Any] | None = load_checkpoint(path)
-    assert state is not None
-    reached = state["iteration"]
-    budget = Budget(reached + 3, 4, 3)
-
-    def trained(checkpoint: Path) -> tuple[Adversarial, Fitted]:
-        trainer = adversarial()
-        torch.manual_seed(5)
-        fitted = fit(
-            trainer, *batch, budget, seed=0, validate=lambda: 0.0, checkpoint=checkpoint,
-            progress=False,
-        )  # fmt: skip
-        return trainer, fitted
-
-    resumed, _ = trained(path)
-    whole, _ = trained(tmp_path / "none.pt")
-    assert torch.equal(flat(resumed), flat(whole))

@@ -125,6 +125,18 @@ def test_damaged_weights_are_trained_again(suffix: str, tiny: Cohort, tiny_spec:
     pd.testing.assert_frame_equal(one(tiny_spec).cases, first.cases)
 
 
+def test_weights_of_another_network_are_one_clear_error(tiny: Cohort, tiny_spec: RunSpec) -> None:
+    one(tiny_spec)
+    wide = tiny_spec.changed(model__width=4)
+    one(wide)
+    shutil.rmtree(local_records())
+    mine, other = (weights_path(s.training_key(tiny.manifest_hash)) for s in (tiny_spec, wide))
+    shutil.copy(other, mine)
+    with pytest.raises(DataError, match=rf"{mine.name}: weights of another network; .* delete"):
+        one(tiny_spec)
+    one(wide)  # control: where they belong they are read
+
+
 def test_baselines_train_nothing(tiny: Cohort, tiny_spec: RunSpec) -> None:
     records = ensure(baselines(tiny_spec), workers=1, progress=False)
     assert [r.spec.model.name for r in records] == ["all-mass", "ellipse", "otsu", "chan-vese"]

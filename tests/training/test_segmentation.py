@@ -153,6 +153,21 @@ def test_weights_that_are_not_numbers_are_an_error_with_parts_not_a_crash(
     assert not moved(g, trainer.generator)
 
 
+@pytest.mark.parametrize("overlap", ["dice", "l1", "released_dice", "dice_bce", "nll_epe"])
+def test_no_loss_of_a_spoilt_generator_is_a_crash(
+    overlap: str,
+    supervised: Callable[..., Supervised],
+    adversarial: Callable[..., Adversarial],
+    batch: Batch,
+) -> None:
+    for make in (supervised, adversarial):
+        trainer = make(overlap=overlap)
+        with torch.no_grad():
+            next(trainer.generator.parameters()).fill_(torch.nan)
+        with pytest.raises(NonFiniteLossError, match="overlap nan"):
+            trainer.step(*batch)
+
+
 def test_state_travels(adversarial: Callable[..., Adversarial], batch: Batch) -> None:
     one, other = adversarial(seed=0), adversarial(seed=1)
     one.step(*batch)

@@ -67,8 +67,12 @@ def _announce(plan: Plan, yes: bool) -> None:
     if not sys.stdin.isatty():
         msg = "nothing was fetched: nobody can be asked here; say --yes"
         raise DataError(msg)
-    if input("Fetch it now? [y/N] ").strip().lower() not in ("y", "yes"):
-        msg = "nothing was fetched"
+    try:
+        answer = input("Fetch it now? [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
+        msg = "nothing was fetched, as nobody said yes"
         raise DataError(msg)
 
 

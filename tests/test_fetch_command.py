@@ -64,7 +64,7 @@ def test_the_estimate_comes_before_the_question(
     assert len(ran) == 1
 
 
-@pytest.mark.parametrize("answer", ["n\n", "\n", "what\n"])
+@pytest.mark.parametrize("answer", ["n\n", "\n", "what\n", ""])
 def test_nothing_is_fetched_without_a_yes(
     ran: list[Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any, Final, TypeVar
 
+from mammostudy import __version__
 from mammostudy.data.fetching.index import EXTRA
 from mammostudy.errors import DataError
 
@@ -164,7 +164,7 @@ class Connection:
         if not hasattr(self._local, "session"):
             session = library().Session()
             session.max_redirects = 5
-            session.headers["User-Agent"] = f"mammostudy/{version('mammostudy')}"
+            session.headers["User-Agent"] = f"mammostudy/{__version__}"
             self._local.session = session
         return self._local.session
 

@@ -111,7 +111,9 @@ class _Job:
             self._try(wanted)
 
     def images(self, jobs: int) -> None:
-        """Fetch the series, several at once."""
+        """Fetch the series, several at once, with a bar that tells bytes and the time to come."""
+        if not self.plan.series:
+            return
         expected = estimate(self.plan, self.journal)
         start = 0 if self.rehash else min(expected.there_size, expected.size)
         with (

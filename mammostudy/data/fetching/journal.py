@@ -68,7 +68,7 @@ class Journal:
     def holds(self, wanted: Wanted, path: Path) -> bool:
         """Tell whether a file was verified and has not been touched since."""
         seen = self._seen.get(wanted.path)
-        if seen is None or not path.is_file() or path.is_symlink():
+        if seen is None or not path.is_file():
             return False
         found = path.stat()
         same = (seen.size, seen.mtime_ns) == (found.st_size, found.st_mtime_ns)

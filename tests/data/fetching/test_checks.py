@@ -57,6 +57,14 @@ def test_a_table_opens_as_what_it_is(
     assert found is None if words is None else words in str(found)
 
 
+def test_a_web_page_is_no_table_of_unknown_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "x.part"
+    path.write_bytes(TABLE)
+    assert fault(path, Wanted("t.csv", ())) is None
+    path.write_bytes(b"\n <html>log in first</html>")
+    assert "a web page" in str(fault(path, Wanted("t.csv", ())))
+
+
 def test_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.part"
     path.write_bytes(BOOK)

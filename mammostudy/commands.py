@@ -44,10 +44,12 @@ def run_chapters(
 
     Raises:
         SpecError: a chapter or preset is unknown, or ``fresh`` alone meets committed records.
-        DataError: the cohort is not at hand.
+        DataError: the cohort is not at hand, or lacks what the task of a named chapter needs; of
+            all chapters, those that it cannot serve are left out, and said.
     """
     from mammostudy.runs.execute import ensure, missing
     from mammostudy.runs.keep import keep
+    from mammostudy.study.chapter_tasks import fit_chapters
     from mammostudy.study.recipes import preset as known_preset
 
     if unknown := sorted(set(chapters) - set(CHAPTERS)):
@@ -55,9 +57,12 @@ def run_chapters(
         raise SpecError(msg)
     known_preset(preset)  # an unknown one is refused before a phantom is made
     load_cohort(cohort)
+    fit, left_out = fit_chapters(chapters, cohort)
+    for chapter, reason in left_out.items():
+        print(f"{chapter}: left out: {reason}")
     listed: list[Spec] = [
         spec
-        for chapter in chapters or CHAPTERS
+        for chapter in fit
         for spec in import_module(f"mammostudy.study.{chapter}").specs(cohort, preset)
     ]
     specs = list(dict.fromkeys(listed))

@@ -52,7 +52,8 @@ def lacking(cohort: Cohort, task: str) -> list[str]:
         columns = tuple(name for name in columns if name != "mask|outline")
         if "image" in columns:
             return ["image (it has outlines only)"]
-    rows = cohort.masses if "x_min" in columns or "mask|outline" in columns else cohort.manifest
+    of_masses = "x_min" in columns or "mask|outline" in columns
+    rows = cohort.masses if of_masses and len(cohort) else cohort.manifest
     filled = rows["case"].notna()
     lacks = []
     for column in columns:

@@ -80,6 +80,11 @@ class ChainSpec(KeyedSpec):
             raise ValueError(msg)
 
     @property
+    def task(self) -> str:
+        """What the cohort must be fit for; the stages say what theirs must be."""
+        return self.detector.task
+
+    @property
     def split(self) -> SplitSpec:
         """The split that detector and segmenter share."""
         return self.detector.split

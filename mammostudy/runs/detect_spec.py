@@ -115,6 +115,11 @@ class DetectSpec(KeyedSpec):
         return self
 
     @property
+    def task(self) -> str:
+        """What the cohort must be fit for."""
+        return "detection"
+
+    @property
     def is_baseline(self) -> bool:
         """Whether nothing is trained."""
         return self.detector.name == PRIOR

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from mammostudy.data.cohort import Cohort, load_cohort
 from mammostudy.data.frames import FramedSet
 from mammostudy.data.splits import Split, check_leakage, split_cases
+from mammostudy.data.tasks import require
 from mammostudy.errors import MissingDataError
 from mammostudy.paths import store_root
 from mammostudy.runs.chain_spec import ChainSpec
@@ -80,11 +81,14 @@ def execute(spec: Spec, *, progress: bool | None = None) -> AnyRecord:
         progress: show a bar; None shows it on a terminal only.
 
     Raises:
-        DataError: the cohort is not at hand, a file behind it cannot be used, or a patient or a
-            near-duplicate image stands in two parts of the split; nothing has been trained then.
+        DataError: the cohort is not at hand or lacks what the task needs, a file behind it cannot
+            be used, or a patient or a near-duplicate image stands in two parts of the split;
+            nothing has been trained then.
         SpecError: the split does not fit the cohort, or the model's name is unknown.
     """
     cohort = load_cohort(spec.cohort)
+    if spec.task is not None:
+        require(cohort, spec.task)
     lock = store_root() / "locks" / f"{spec.training_key(cohort.manifest_hash)}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
@@ -233,9 +237,13 @@ def ensure(
         A record a spec, in order.
 
     Raises:
-        DataError: a run is missing and its cohort is not at hand.
+        DataError: a run is missing and its cohort is not at hand, or lacks what the task of the
+            run needs; nothing has been trained then.
     """
     absent = missing(specs)
+    for name, task in dict.fromkeys((spec.cohort, spec.task) for spec in absent):
+        if task is not None:
+            require(load_cohort(name), task)
     for depth in sorted({_depth(spec) for spec in absent}):
         wave = [spec for spec in absent if _depth(spec) == depth]
         _run_all(wave, workers or default_workers(), progress)

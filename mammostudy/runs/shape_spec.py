@@ -129,6 +129,11 @@ class ShapeSpec(KeyedSpec):
         return self
 
     @property
+    def task(self) -> str | None:
+        """What the cohort must be fit for; who drew the outlines is a control, and no task."""
+        return "shape" if self.target == "shape" else None
+
+    @property
     def is_network(self) -> bool:
         """Whether it is trained by gradient descent."""
         return self.classifier in NETWORKS

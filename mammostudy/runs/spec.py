@@ -40,6 +40,11 @@ class KeyedSpec(Frozen, ABC):
         """Return the recipe version of every component that makes this run's numbers."""
 
     @property
+    @abstractmethod
+    def task(self) -> str | None:
+        """What the cohort must be fit for, a name of :data:`mammostudy.data.tasks.TASKS`."""
+
+    @property
     def before(self) -> tuple[Any, ...]:
         """The runs that must have been made before this one, whose results it works on."""
         return ()
@@ -171,6 +176,11 @@ class RunSpec(KeyedSpec):
             )
             raise ValueError(msg)
         return self
+
+    @property
+    def task(self) -> str:
+        """What the cohort must be fit for."""
+        return "segmentation"
 
     @property
     def _has_dropout(self) -> bool:

@@ -20,6 +20,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from mammostudy.data.cache import cached_arrays
 from mammostudy.data.cohort import Cohort
+from mammostudy.data.official_splits import COLUMN, Rule
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.errors import DataError, SpecError
 
@@ -80,6 +81,7 @@ def split_cases(
     train_site: str | None = None,
     validation_folds: int = 6,
     unit: Unit = "patient",
+    rule: Rule = "folds",
 ) -> Split:
     """Split masses by patient.
 
@@ -94,10 +96,16 @@ def split_cases(
         unit: what stays together. ``image`` LEAKS: the images of a patient are dealt out one by
             one, as in studies that this one warns of; :func:`check_leakage` refuses such a split
             unless it is told the same.
+        rule: ``official`` takes the part of each mass from the column ``part`` (see
+            :func:`mammostudy.data.official_splits.parted`): the validation part is one in
+            ``validation_folds`` of the patients of ``train``, and folds do not count.
 
     Raises:
-        SpecError: the fold does not exist, the site is unknown, or patients are too few.
+        SpecError: the fold does not exist, the site is unknown, or patients are too few; or the
+            split has no column, or nobody to train on.
     """
+    if rule == "official":
+        return _official(masses, seed, validation_folds)
     if not 0 <= fold < folds:
         msg = f"split: fold {fold} of {folds} does not exist; fold counts from 0 to {folds - 1}"
         raise SpecError(msg)
@@ -122,6 +130,25 @@ def split_cases(
     if not all(split.parts().values()):
         raise _too_few(home, folds, unit)
     return split
+
+
+def _official(masses: pd.DataFrame, seed: int, validation_folds: int) -> Split:
+    """Split by the column ``part``, and the training part into training and validation."""
+    if COLUMN not in masses:
+        msg = "split.rule 'official': the masses come without the part of their owners; use 'folds'"
+        raise SpecError(msg)
+    home, test = (masses[masses[COLUMN] == name] for name in ("train", "test"))
+    patients = home["patient"].nunique()
+    if not patients:
+        msg = (
+            f"split.rule 'official': all {len(test)} masses of this cohort are for testing; train "
+            "on another cohort, or use 'folds' and say so"
+        )
+        raise SpecError(msg)
+    if patients < 2 or test.empty:
+        raise _too_few(masses, validation_folds, "patient")
+    validation = _part(home, min(validation_folds, patients), 0, seed, "patient")
+    return Split(tuple(home.index[~validation]), tuple(home.index[validation]), tuple(test.index))
 
 
 def thumbnails(cohort: Cohort) -> dict[str, NDArray[np.float32]]:

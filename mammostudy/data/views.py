@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.manifest import BOX
+from mammostudy.data.official_splits import Rule, official_parts, parted
 from mammostudy.data.splits import Unit, check_images, split_cases
 from mammostudy.errors import DataError, SpecError
 
@@ -100,6 +101,7 @@ def split_views(
     train_site: str | None,
     validation_folds: int,
     unit: Unit = "patient",
+    rule: Rule = "folds",
 ) -> ViewSplit:
     """Split views by patient, and check that nothing leaks.
 
@@ -115,6 +117,7 @@ def split_views(
         train_site: train on this site only; other sites are tested.
         validation_folds: the validation part is one in this many of the rest.
         unit: what stays together; ``patient`` alone.
+        rule: ``official``: the owners' split, also of patients without a mass.
 
     Raises:
         DataError: a patient or a near-duplicate image stands in two parts.
@@ -123,7 +126,7 @@ def split_views(
     if unit != "patient":
         msg = f"split.unit {unit!r}: views are split by patient alone; use 'patient'"
         raise SpecError(msg)
-    masses = cohort.masses
+    masses = parted(cohort, cohort.masses, rule)
     split = split_cases(
         masses,
         folds=folds,
@@ -131,6 +134,7 @@ def split_views(
         seed=seed,
         train_site=train_site,
         validation_folds=validation_folds,
+        rule=rule,
     )
     part_of = {
         str(patient): name
@@ -139,21 +143,32 @@ def split_views(
     }
     views = views_of(cohort)
     others = views.table[~views.table["patient"].isin(set(part_of))]
-    away = others["site"] != train_site if train_site else pd.Series(False, others.index)
+    if rule == "official":
+        away, folds = official_parts(cohort)[others.index] == "test", 0
+    else:
+        away = others["site"] != train_site if train_site else pd.Series(False, others.index)
     part_of |= dict.fromkeys(others.loc[away, "patient"].astype(str), "test")
-    home = np.array(sorted(set(others.loc[~away, "patient"].astype(str))), dtype=object)
-    dealt = np.random.default_rng(seed).permutation(home)
-    rest = [str(name) for at, name in enumerate(dealt) if at % folds != fold]
-    part_of |= {str(name): "test" for at, name in enumerate(dealt) if at % folds == fold}
-    part_of |= {
-        name: "train" if at % validation_folds else "validation" for at, name in enumerate(rest)
-    }
+    home = sorted(set(others.loc[~away, "patient"].astype(str)))
+    part_of |= _dealt(home, seed, folds, fold, validation_folds)
     part = views.table["patient"].astype(str).map(part_of)
     found = ViewSplit(
         *(tuple(views.table.index[part == name]) for name in ("train", "validation", "test"))
     )
     check_views(cohort, found)
     return found
+
+
+def _dealt(
+    patients: list[str], seed: int, folds: int, fold: int, validation_folds: int
+) -> dict[str, str]:
+    """Deal patients out to the parts in a seeded order; of no folds none is tested."""
+    dealt = np.random.default_rng(seed).permutation(np.array(patients, dtype=object))
+    tested = [bool(folds) and at % folds == fold for at in range(len(dealt))]
+    part_of = {str(name): "test" for name, is_test in zip(dealt, tested, strict=True) if is_test}
+    rest = [str(name) for name in dealt if str(name) not in part_of]
+    return part_of | {
+        name: "train" if at % validation_folds else "validation" for at, name in enumerate(rest)
+    }
 
 
 def check_views(cohort: Cohort, split: ViewSplit) -> None:

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from mammostudy.data.cohort import Cohort, load_cohort
 from mammostudy.data.frames import FramedSet
+from mammostudy.data.official_splits import parted
 from mammostudy.data.splits import Split, check_leakage, split_cases
 from mammostudy.data.tasks import require
 from mammostudy.errors import MissingDataError
@@ -60,7 +61,8 @@ def split_of(cohort: Cohort, spec: RunSpec) -> Split:
         DataError: a patient (unless the spec asks for a split by image) or a near-duplicate image
             stands in two parts.
     """
-    split = split_cases(cohort.masses, **spec.split.model_dump())
+    masses = parted(cohort, cohort.masses, spec.split.rule)
+    split = split_cases(masses, **spec.split.model_dump())
     check_leakage(cohort, split, unit=spec.split.unit)
     return split
 

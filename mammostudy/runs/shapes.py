@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
+from mammostudy.data.official_splits import parted
 from mammostudy.data.splits import Split, check_leakage, split_cases
 from mammostudy.errors import DataError
 from mammostudy.evaluation.calibration import fit_temperature
@@ -92,7 +93,7 @@ def task_of(spec: ShapeSpec, cohort: Cohort) -> Task:
         DataError: no labelled mass, or a patient or near-duplicate image in two parts.
     """
     rows = labelled(cohort, spec)
-    split = split_cases(rows, **spec.split.model_dump())
+    split = split_cases(parted(cohort, rows, spec.split.rule), **spec.split.model_dump())
     check_leakage(cohort, split, unit=spec.split.unit)
     return Task(spec, cohort, rows, split)
 

@@ -107,6 +107,8 @@ class SplitSpec(Frozen):
         validation_folds: the validation part is one in this many of the rest.
         unit: ``image`` deals out the images of a patient one by one. It LEAKS, and serves the one
             page that measures a leak; its records say so, and no other run may build on them.
+        rule: ``official`` tests on the part that the cohort's owners publish for it
+            (:mod:`mammostudy.data.official_splits`); it has one fold.
     """
 
     folds: int = Field(5, ge=2)
@@ -115,6 +117,17 @@ class SplitSpec(Frozen):
     train_site: str | None = None
     validation_folds: int = Field(6, ge=2)
     unit: Literal["patient", "image"] = "patient"
+    rule: Literal["folds", "official"] = "folds"
+
+    @model_validator(mode="after")
+    def _agree(self) -> SplitSpec:
+        if self.rule == "official" and (self.fold or self.train_site or self.leaky):
+            msg = (
+                "rule 'official' is one split by patient: leave fold at 0, train_site empty and "
+                "unit at 'patient'"
+            )
+            raise ValueError(msg)
+        return self
 
     @property
     def leaky(self) -> bool:

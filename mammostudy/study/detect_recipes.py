@@ -7,7 +7,7 @@ from typing import Any, Final
 from mammostudy.data.cohort import IMAGED, VIEWS
 from mammostudy.errors import SpecError
 from mammostudy.runs.detect_spec import PRIOR, PYRAMIDS, SSDS, DetectSpec
-from mammostudy.study.recipes import is_phantom, preset, recipe
+from mammostudy.study.recipes import folds_for, is_phantom, preset, recipe
 
 VERSION: Final = 1
 """Recipe version: raised by hand when the same page would ask for other runs."""
@@ -186,7 +186,7 @@ def detect_folds(cohort: str, preset_name: str, row: str = LIGHT, **changes: Any
         row: a key of :data:`DETECTORS`, or :data:`PRIOR_ROW`.
         changes: as for :func:`detect_recipe`.
     """
-    folds = (0,) if is_phantom(cohort) else preset(preset_name).folds
+    folds = (0,) if is_phantom(cohort) else folds_for(cohort, preset_name)
     runs = [
         detect_recipe(cohort, preset_name, row, split__fold=fold, seed=fold, **changes)
         for fold in folds

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mammostudy.data.cache import write_atomically
 from mammostudy.data.cohort import Cohort, box_of_row, load_cohort
 from mammostudy.data.frames import Frame, Preprocessing, frame_sample
+from mammostudy.data.official_splits import parted
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.data.splits import split_cases, strata
 from mammostudy.errors import DataError, MissingDataError
@@ -146,11 +147,11 @@ def _counts_of(sizes: pd.Series) -> dict[str, int]:
 
 def _splits(cohort: Cohort) -> list[dict[str, Any]]:
     """Count patients and masses of each part of each fold that the study's runs may use."""
-    masses = cohort.masses
     split = recipes.recipe(cohort.name, "smoke").split
+    masses = parted(cohort, cohort.masses, split.rule)
     named = pd.Series(strata(masses), index=masses.index).replace(THIRDS)
     out: list[dict[str, Any]] = []
-    for fold in range(split.folds):
+    for fold in range(split.folds if split.rule == "folds" else 1):
         parts = split_cases(masses, **split.model_dump() | {"fold": fold}).parts()
         for part, cases in parts.items():
             rows = masses.loc[list(cases)]

@@ -19,6 +19,9 @@ COHORT_TITLES: Final = {
     "cdd-cesm-contours-cm": "CDD-CESM outlines, subtracted images",
 }
 
+OFFICIAL: Final = ("cbis-ddsm",)
+"""Cohorts that are split as their owners did; INbreast, all for testing, gets folds by itself."""
+
 
 class Preset(BaseModel):
     """How much a run may cost.
@@ -100,10 +103,13 @@ def _truth(cohort: str) -> str:
 
 
 def _split(cohort: str) -> dict[str, Any]:
-    """Train at one site and test at the other where there are two, else three folds."""
+    """Train at one site and test at the other where there are two, else three folds.
+
+    CBIS-DDSM is split as its owners did.
+    """
     if is_phantom(cohort):
         return {"folds": 5, "train_site": "north"}
-    return {"folds": 3}
+    return {"rule": "official"} if cohort in OFFICIAL else {"folds": 3}
 
 
 def recipe(cohort: str, preset_name: str, variant: str = "paper", **changes: Any) -> RunSpec:
@@ -139,6 +145,11 @@ def recipe(cohort: str, preset_name: str, variant: str = "paper", **changes: Any
     return spec.changed(**changes)
 
 
+def folds_for(cohort: str, preset_name: str) -> tuple[int, ...]:
+    """Return the folds that a preset runs; the official split of a cohort has one."""
+    return (0,) if cohort in OFFICIAL else preset(preset_name).folds
+
+
 def without_adversary(spec: RunSpec) -> RunSpec:
     """Return the same run without a discriminator: the paper's generator as a plain U-Net."""
     return spec.changed(loss__adversarial_weight=0.0)
@@ -165,7 +176,7 @@ def folds_of(
     """Return a variant's runs over the folds of a preset, each fold with a seed of its own."""
     return [
         recipe(cohort, preset_name, variant, split__fold=fold, seed=fold, **changes)
-        for fold in preset(preset_name).folds
+        for fold in folds_for(cohort, preset_name)
     ]
 
 
@@ -173,15 +184,15 @@ def replicates(
     cohort: str, preset_name: str, variant: str = "paper", **changes: Any
 ) -> list[RunSpec]:
     """Return :func:`folds_of`, and the first fold again with the preset's further seeds."""
-    spent = preset(preset_name)
-    first = spent.folds[0]
+    spent, folds = preset(preset_name), folds_for(cohort, preset_name)
+    first = folds[0]
     again = [
         recipe(
             cohort,
             preset_name,
             variant,
             split__fold=first,
-            seed=first + seed * len(spent.folds),
+            seed=first + seed * len(folds),
             **changes,
         )
         for seed in spent.seeds

@@ -10,7 +10,7 @@ from mammostudy.errors import MissingDataError, SpecError
 from mammostudy.runs.shape_spec import NETWORKS, SOURCES, TOOLS, ShapeSpec
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import words
-from mammostudy.study.recipes import is_phantom, preset, recipe
+from mammostudy.study.recipes import OFFICIAL, is_phantom, preset, recipe
 
 VERSION: Final = 1
 """Recipe version: raised by hand when the same page would ask for other runs."""
@@ -109,9 +109,10 @@ def segmenters(cohort: str, preset_name: str) -> tuple[RunSpec, ...]:
     """Return the runs whose masks a page on a cohort classifies; none where pixels are missing.
 
     For phantoms it is the study's segmenter of the phantom mammograms, whose patients are others;
-    for a cohort of its own masses, every fold's segmenter marks the patients it has not seen.
+    for a cohort of its own masses, every fold's segmenter marks the patients it has not seen. An
+    official split has one fold, so that nobody marks its training patients: none either.
     """
-    if cohort in OUTLINES:
+    if cohort in (*OUTLINES, *OFFICIAL):
         return ()
     if is_phantom(cohort):
         return (recipe("phantom", preset_name, "study"),)
@@ -146,7 +147,7 @@ def shape_recipe(cohort: str, preset_name: str, variant: str = PAPER, **changes:
             "cohort": shape_cohort(cohort),
             "variant": variant,
             "classes": classes_of(cohort),
-            "split": {"folds": FOLDS},
+            "split": {"rule": "official"} if cohort in OFFICIAL else {"folds": FOLDS},
             "input": {"source": source, **parts.get("input", {})},
             "training": {"epochs": EPOCHS[preset_name], **parts.get("training", {})},
             "evaluation": {"sources": (source,)},
@@ -171,9 +172,10 @@ def shape_folds(
     preset(preset_name)
     if not classes_of(cohort):
         return []
+    asked = range(_FOLDS[preset_name] if folds is None else folds)
     return [
         shape_recipe(cohort, preset_name, variant, split__fold=fold, seed=fold, **changes)
-        for fold in range(_FOLDS[preset_name] if folds is None else folds)
+        for fold in (asked[:1] if cohort in OFFICIAL else asked)
     ]
 
 
@@ -218,9 +220,9 @@ def cross(cohort: str, preset_name: str) -> Named:
     """Return classifiers by the source of their training masks, each tested on every source.
 
     A random forest on features, all folds, is quick; the paper's CNN follows with fewer folds in
-    small presets. Empty where only one source is at hand.
+    small presets. Empty where only one source is at hand for all patients.
     """
-    if cohort in OUTLINES or not classes_of(cohort):
+    if cohort in (*OUTLINES, *OFFICIAL) or not classes_of(cohort):
         return {}
     named = {}
     for source in SOURCES:

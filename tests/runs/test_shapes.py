@@ -280,9 +280,13 @@ def test_a_twin_image_in_two_parts_is_refused(
 
 def test_a_cohort_without_shapes_is_one_clear_error(tiny: Cohort) -> None:
     with pytest.raises(
-        DataError, match=r"tiny: no mass .* shape among irregular, .*column `shape`"
+        DataError, match=r"tiny: cannot be used for shape: no mass has shape; fill the column"
     ):
         one(ShapeSpec(cohort="tiny"))
+    with pytest.raises(
+        DataError, match=r"tiny: no mass .* shape among irregular, .*column `shape`"
+    ):
+        module.task_of(ShapeSpec(cohort="tiny"), tiny)
     assert not local_records().exists()
 
 

@@ -247,6 +247,7 @@ DEFAULTS = {
         "train_site": None,
         "validation_folds": 6,
         "unit": "patient",
+        "rule": "folds",
     },
     "frame": {
         "strategy": "loose",

@@ -97,6 +97,15 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     return table_of(rows), {reason: count for reason, count in dropped.items() if count}
 
 
+def official_part(manifest: pd.DataFrame) -> pd.Series:
+    """Return ``test`` for every row: the set is too small to train on, and the paper tests on it.
+
+    Args:
+        manifest: rows of INbreast.
+    """
+    return pd.Series("test", index=manifest.index, dtype=object)
+
+
 def _home(folder: Path) -> Path:
     """Find the folder that holds the images: the one given, or the only such folder in it."""
     if (folder / IMAGES).is_dir():

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mammostudy.data.sources.csv_tables import Row, column_name, read_table
-from mammostudy.data.workbooks import read_sheets
+from mammostudy.data.sources.csv_tables import Row, column_name, read_sheets, read_table
 from mammostudy.errors import DataError
 
 WORKBOOK: Final = "Radiology*annotations*.xlsx"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from mammostudy.data.sources.spreadsheets import sheet_as_csv
+from mammostudy.data.workbooks import Lines, read_lines
 from mammostudy.errors import DataError
 
 MAXIMUM_BYTES: Final = 4 * 2**20  # the largest published table here has 0.9 MiB
@@ -61,35 +61,75 @@ def read_table(path: Path, needed: Iterable[str], delimiters: str = ",") -> list
     Source:
         Python's ``csv`` in its strict mode.
     """
-    text = _text(path)
-    first = text.split("\n", 1)[0]
-    delimiter = next((one for one in delimiters if one in first), delimiters[0])
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = _workbook(path) if path.suffix.lower() == ".xlsx" else _csv(path, delimiters)
+    names = [column_name(cell) for cell in next(lines, (1, []))[1]]
+    _check_names(path, names, needed)
     rows: list[Row] = []
-    try:
-        names = [column_name(cell) for cell in next(reader, [])]
-        _check_names(path, names, needed)
-        for cells in reader:
-            if reader.line_num > MAXIMUM_LINES:
-                msg = f"{path}: more than {MAXIMUM_LINES:,} lines, so not the published table"
-                raise DataError(f"{msg}; copy it anew")
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(names):
-                msg = (
-                    f"{path}: line {reader.line_num} has {len(cells)} cells, the header "
-                    f"{len(names)}; the table is cut or damaged, copy it anew"
-                )
-                raise DataError(msg)
-            values = (cell.strip() for cell in cells)
-            rows.append((reader.line_num, dict(zip(names, values, strict=True))))
-    except csv.Error as error:
-        msg = f"{path}: line {reader.line_num}: not a readable CSV table ({error}); copy it anew"
-        raise DataError(msg) from error
+    for number, cells in lines:
+        if number > MAXIMUM_LINES:
+            msg = f"{path}: more than {MAXIMUM_LINES:,} lines, so not the published table"
+            raise DataError(f"{msg}; copy it anew")
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(names):
+            msg = (
+                f"{path}: line {number} has {len(cells)} cells, the header {len(names)}; the table "
+                "is cut or damaged, copy it anew"
+            )
+            raise DataError(msg)
+        rows.append((number, dict(zip(names, (cell.strip() for cell in cells), strict=True))))
     if not rows:
         msg = f"{path}: the table has no rows; copy it anew"
         raise DataError(msg)
     return rows
+
+
+def read_sheets(path: Path) -> dict[str, list[Row]]:
+    """Read every sheet of a workbook.
+
+    Args:
+        path: an ``.xlsx`` file.
+
+    Returns:
+        By the sheet's name (as :func:`column_name` has it): the rows that are not blank, as of
+        :func:`read_table`, whatever their number of cells; cells without a column are left out.
+
+    Raises:
+        DataError: the file is missing, too large or no workbook, or openpyxl is not installed.
+    """
+    return {column_name(title): _named(lines) for title, lines in read_lines(path).items()}
+
+
+def _named(lines: Lines) -> list[Row]:
+    names = [column_name(cell) for cell in lines[0]] if lines else []
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        padded = [*line, *[""] * (len(names) - len(line))]
+        row = {name: cell for name, cell in zip(names, padded, strict=False) if name}
+        if any(row.values()):
+            rows.append((number, row))
+    return rows
+
+
+def _workbook(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the lines of the first sheet, short ones filled up to the length of its header."""
+    lines = next(iter(read_lines(path).values()))
+    width = len(lines[0]) if lines else 0
+    for number, line in enumerate(lines, start=1):
+        yield number, [*line, *[""] * (width - len(line))]
+
+
+def _csv(path: Path, delimiters: str) -> Iterator[tuple[int, list[str]]]:
+    text = _text(path)
+    first = text.split("\n", 1)[0]
+    delimiter = next((one for one in delimiters if one in first), delimiters[0])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for cells in reader:
+            yield reader.line_num, cells
+    except csv.Error as error:
+        msg = f"{path}: line {reader.line_num}: not a readable CSV table ({error}); copy it anew"
+        raise DataError(msg) from error
 
 
 def refuse(path: Path, faults: Sequence[str]) -> None:
@@ -126,8 +166,6 @@ def _text(path: Path) -> str:
             "copy it anew"
         )
         raise DataError(msg)
-    if path.suffix.lower() == ".xlsx":
-        return sheet_as_csv(path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

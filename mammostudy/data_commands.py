@@ -59,6 +59,7 @@ def build(name: str, root: Path | None = None, *, strict: bool = False) -> None:
         built = building.build(name, find_folder(name), source, strict=strict, progress=True)
         _tell(name, built.manifest, built.dropped)
         _tell_quarantine(name, built.quarantine)
+        _tell_notes(built.notes)
         print(building.place(name, "csv"))
     _write_fingerprint(name)
     _tell_tasks(load_cohort(name))
@@ -75,9 +76,11 @@ def check(name: str, root: Path | None = None) -> None:
     if isinstance(cohort, OutlineCohort):
         commands.check_cohort(name)
     else:
-        building.refuse(name, integrity.examine(cohort, progress=True))
+        notes: dict[str, tuple[str, ...]] = {}
+        building.refuse(name, integrity.examine(cohort, progress=True, notes=notes))
         print(f"{name}: {len(cohort.manifest)} rows read, {len(cohort)} masses; no fault")
         print(f"  no image is there twice; {_split_checked(cohort)}")
+        _tell_notes(building.counted(notes))
     if module_of(name, cohort.root) is not None:
         _tell_quarantine(name, building.read_quarantine(name))
     _tell_tasks(cohort)
@@ -165,7 +168,9 @@ def _split_checked(cohort: Cohort) -> str:
 def _examined(cohort: Cohort, strict: bool) -> list[Fault]:
     if isinstance(cohort, OutlineCohort):
         return []
-    faults = integrity.examine(cohort, progress=True)
+    notes: dict[str, tuple[str, ...]] = {}
+    faults = integrity.examine(cohort, progress=True, notes=notes)
+    _tell_notes(building.counted(notes))
     if strict:
         building.refuse(cohort.name, faults)
     rows = building.quarantined(cohort.manifest, faults)
@@ -193,6 +198,11 @@ def _tell_quarantine(name: str, rows: pd.DataFrame) -> None:
         print(f"    {row['case']}: {row['reason']}")
     more = f", {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
     print(f"  all reasons{more}: {building.place(name, 'quarantine.csv')}")
+
+
+def _tell_notes(notes: Mapping[str, int]) -> None:
+    for note, count in notes.items():
+        print(f"  noted of {count} image(s): {note}")
 
 
 def _tell_tasks(cohort: Cohort) -> None:

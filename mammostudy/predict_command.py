@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from mammostudy.data import dicom
 from mammostudy.detect_inference import detection_record_for
 from mammostudy.errors import SpecError
 from mammostudy.inference import parse_box, predict
@@ -34,11 +35,13 @@ def predict_image(image: Path, box: str | None, out: Path, detector: str | None 
         if one.shape is not None:
             print(f"shape: {_shapes(one)}")
         _say_untold([one])
+        _say_remarks(image)
         return
     named = None if detector is None else detection_record_for(detector)
     found = predict(image, detection_record=named)
     _print_paths(save_prediction(found, out, image))
     _print_findings(found)
+    _say_remarks(image)
 
 
 def _print_findings(found: Findings) -> None:
@@ -60,6 +63,12 @@ def _print_paths(paths: list[Path]) -> None:
 def _shapes(one: Prediction) -> str:
     ranked = sorted((one.shape_probabilities or {}).items(), key=lambda pair: -pair[1])
     return ", ".join(f"{name} {share:.2f}" for name, share in ranked)
+
+
+def _say_remarks(image: Path) -> None:
+    """Say what the header warns of, as text in the pixels that ``overlay.png`` now shows, too."""
+    for remark in dicom.remarks_on(image):
+        print(f"note: {remark}", file=sys.stderr)
 
 
 def _say_untold(masses: list[Prediction] | tuple[Prediction, ...]) -> None:

@@ -1,14 +1,15 @@
 """From an owner's layout to a checked manifest in the local store.
 
 Beside ``manifests/<cohort>.csv`` stand ``<cohort>.quarantine.csv``, the rows that failed a check
-with the reason, and ``<cohort>.build.json``, what it was built of and what was dropped.
+with the reason, ``<cohort>.notes.csv``, what a reader should know of an image (annotation burned
+in, mirrored), and ``<cohort>.build.json``, what it was built of and what was dropped.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,7 @@ import pandas as pd
 from filelock import FileLock
 
 from mammostudy.data import integrity, manifest
-from mammostudy.data.cache import write_atomically
+from mammostudy.data.cache import digest, write_atomically
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.integrity import Fault
 from mammostudy.errors import DataError
@@ -35,11 +36,13 @@ class Built:
         manifest: the rows that pass every check.
         dropped: what the reader left out, by reason.
         quarantine: a row a fault, columns :data:`QUARANTINE`.
+        notes: images that a reader should know something of, by what that is.
     """
 
     manifest: pd.DataFrame
     dropped: dict[str, int]
     quarantine: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(QUARANTINE)))
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 def place(name: str, kind: str) -> Path:
@@ -65,7 +68,8 @@ def build(
     table, dropped = _reader(source).build_manifest(folder, store_root() / "cohorts" / name)
     clean, faults = integrity.clean_table(table, f"{folder} ({name})")
     cohort = Cohort(name, folder, clean)
-    faults += integrity.examine(cohort, progress=progress)
+    notes: dict[str, tuple[str, ...]] = {}
+    faults += integrity.examine(cohort, progress=progress, notes=notes)
     if strict:
         refuse(name, faults)
     kept = clean[~clean["case"].isin({fault.case for fault in faults})]
@@ -75,7 +79,9 @@ def build(
         kept.reset_index(drop=True),
         {str(reason): int(count) for reason, count in dropped.items()},
         quarantined(table, faults),
+        counted(notes),
     )
+    _write_notes(name, notes)
     _write(name, folder, source, built)
     return built
 
@@ -96,7 +102,17 @@ def load_or_build(name: str, folder: Path, source: str) -> Built:
         if not isinstance(content, dict) or content.get("made_of") != _made_of(folder, source):
             return build(name, folder, source, progress=True)
         table = manifest.read_manifest(place(name, "csv"))
-        return Built(table, dict(content["dropped"]), read_quarantine(name))
+        notes = dict(content.get("notes", {}))
+        return Built(table, dict(content["dropped"]), read_quarantine(name), notes)
+
+
+def counted(notes: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Count the images of each note.
+
+    Args:
+        notes: by name of the image, as :func:`mammostudy.data.integrity.examine` fills it.
+    """
+    return dict(Counter(note for listed in notes.values() for note in listed))
 
 
 def quarantined(table: pd.DataFrame, faults: Sequence[Fault]) -> pd.DataFrame:
@@ -139,7 +155,7 @@ def _reader(source: str) -> Any:
 
 def _made_of(folder: Path, source: str) -> dict[str, object]:
     return {
-        "folder": str(folder.resolve()),
+        "folder": digest({"folder": str(folder.resolve())}),  # its name may be a hospital's
         "source": source,
         "source_version": getattr(_reader(source), "VERSION", 1),
         "integrity_version": integrity.VERSION,
@@ -156,14 +172,24 @@ def _write(name: str, folder: Path, source: str, built: Built) -> None:
         "made_of": _made_of(folder, source),
         "dropped": built.dropped,
         "quarantined": {str(check): int(count) for check, count in found.items()},
+        "notes": built.notes,
     }
     text = json.dumps(content, indent=1) + "\n"
     write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))
 
 
+def _write_notes(name: str, notes: Mapping[str, Sequence[str]]) -> None:
+    """Write the notes beside the manifest, a row each; without a note, remove what stands there."""
+    rows = [(image, note) for image, listed in notes.items() for note in listed]
+    _write_table(place(name, "notes.csv"), pd.DataFrame(rows, columns=["image", "note"]))
+
+
 def write_quarantine(name: str, rows: pd.DataFrame) -> None:
     """Write the quarantine beside the manifest; without a row, remove what stands there."""
-    path = place(name, "quarantine.csv")
+    _write_table(place(name, "quarantine.csv"), rows)
+
+
+def _write_table(path: Path, rows: pd.DataFrame) -> None:
     if rows.empty:
         path.unlink(missing_ok=True)
     else:

@@ -25,6 +25,7 @@ from mammostudy.data.cohort_names import (
     find_folder,
     module_of,
 )
+from mammostudy.data.private_files import hiding
 from mammostudy.errors import DataError
 from mammostudy.imaging.framing import Box
 from mammostudy.paths import store_root
@@ -131,9 +132,13 @@ class Cohort:
             DataError: the file is missing, unreadable, changed since the manifest was written,
                 outside the cohort's folder, or of another size than the manifest says.
         """
-        path = row_files.inside(self.root, str(row["image"]), f"image of case {row['case']}")
+        path = self.root / str(row["image"])
+        with hiding(self.root, str(row["image"])):
+            row_files.inside(self.root, str(row["image"]), f"image of case {row['case']}")
         content = {"sha256": row["image_sha256"], "reader": dicom.VERSION}
-        stored = cached_arrays("images", content, lambda: {"image": row_files.decode(path, row)})
+        stored = cached_arrays(
+            "images", content, lambda: {"image": row_files.read_pixels(self.root, row)}
+        )
         pixels = stored["image"]
         row_files.check_size(path, row, pixels.shape)
         return (pixels / np.float32(65535)).astype(np.float32)

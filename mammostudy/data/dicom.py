@@ -139,6 +139,21 @@ def read_dicom(path: str | Path, *, window: int = 0) -> DicomImage:
         return _described(path, header, stored, display)
 
 
+def remarks_on(path: str | Path) -> tuple[str, ...]:
+    """Return what the header of a file says that a reader should know, a fixed sentence each.
+
+    Nothing is decoded; a file that is no DICOM has no remarks.
+
+    Raises:
+        DataError: the file is missing, or its header cannot be read.
+    """
+    path = Path(path)
+    if not is_dicom(path):
+        return ()
+    with silenced():
+        return tuple(said.remarks(read_header(path, bytes_of(path))))
+
+
 def read_stored_values(path: str | Path) -> NDArray[np.integer[Any]]:
     """Read the stored values of a DICOM file as they are, as masks need them.
 

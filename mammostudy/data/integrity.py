@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from mammostudy.data import likeness, manifest, row_files
 from mammostudy.data.cohort import Cohort, box_of_row
 from mammostudy.data.mammogram import why_no_mammogram
+from mammostudy.data.private_files import hiding
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 
@@ -86,19 +87,25 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[Faul
         table = table.drop(index=list(by_row)).reset_index(drop=True)
 
 
-def examine(cohort: Cohort, *, progress: bool = False) -> list[Fault]:
+def examine(
+    cohort: Cohort, *, progress: bool = False, notes: dict[str, tuple[str, ...]] | None = None
+) -> list[Fault]:
     """Read every file of a cohort once and return all faults, in the order of the manifest.
 
     Args:
         cohort: with images; its cache is neither used nor filled.
         progress: show a bar.
+        notes: filled with what a reader should know of an image without its being a fault, such as
+            annotation that is burned in or a mirrored image, by name of the image.
     """
     faults: list[Fault] = []
     looks: list[likeness.Look] = []
     seen: list[pd.Series] = []
     groups = cohort.manifest.groupby("image", sort=False)
     for _, rows in tqdm(groups, "checking", disable=None if progress else True):
-        pixels, found = _image(cohort, rows.iloc[0])
+        pixels, found, said = _image(cohort, rows.iloc[0])
+        if notes is not None and said:
+            notes[str(rows.iloc[0]["image"])] = said
         if pixels is not None and not found:
             looks.append(likeness.look(pixels))
             seen.append(rows.iloc[0])
@@ -113,24 +120,26 @@ def examine(cohort: Cohort, *, progress: bool = False) -> list[Fault]:
 
 def _image(
     cohort: Cohort, row: pd.Series
-) -> tuple[NDArray[np.uint16] | None, list[tuple[str, str]]]:
-    """Return an image where it decodes, and its faults as check and reason."""
+) -> tuple[NDArray[np.uint16] | None, list[tuple[str, str]], tuple[str, ...]]:
+    """Return an image where it decodes, its faults as check and reason, and its notes."""
+    name = str(row["image"])
     try:
-        path = row_files.inside(cohort.root, str(row["image"]), f"image of case {row['case']}")
+        with hiding(cohort.root, name):
+            path = row_files.inside(cohort.root, name, f"image of case {row['case']}")
     except DataError as error:
-        return None, [("path", str(error))]
+        return None, [("path", str(error))], ()
     try:
-        pixels = row_files.decode(path, row)
+        pixels, notes = row_files.read_noted(cohort.root, row)
     except DataError as error:
-        return None, [("unreadable", str(error))]
+        return None, [("unreadable", str(error))], ()
     faults = []
     try:
-        row_files.check_size(path, row, pixels.shape)
+        row_files.check_size(cohort.root / name, row, pixels.shape)
     except DataError as error:
         faults.append(("size", str(error)))
     if why := why_no_mammogram(path, pixels):
-        faults.append(("not a mammogram", f"{path}: {why}"))
-    return pixels, faults
+        faults.append(("not a mammogram", f"{cohort.root / name}: {why}"))
+    return pixels, faults, notes
 
 
 def _mask(cohort: Cohort, row: pd.Series) -> Iterator[tuple[str, str]]:
@@ -139,7 +148,8 @@ def _mask(cohort: Cohort, row: pd.Series) -> Iterator[tuple[str, str]]:
     if pd.notna(row["mask"]):
         place = str(cohort.root / str(row["mask"]))
         try:
-            row_files.inside(cohort.root, str(row["mask"]), f"mask of case {row['case']}")
+            with hiding(cohort.root, str(row["mask"])):
+                row_files.inside(cohort.root, str(row["mask"]), f"mask of case {row['case']}")
         except DataError as error:
             yield "path", str(error)
             return

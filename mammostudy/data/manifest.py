@@ -34,7 +34,7 @@ def _outline_is_polygon(text: object) -> bool:
             isinstance(point, list) and len(point) == 2 and all(math.isfinite(v) for v in point)
             for point in points
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return False
 
 

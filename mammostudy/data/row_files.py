@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data import dicom
+from mammostudy.data.private_files import hiding, real_name
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import fill_outline
 
@@ -38,15 +39,17 @@ def inside(root: Path, name: str, what: str = "path") -> Path:
 
     Args:
         root: the cohort's folder.
-        name: relative to it, posix.
+        name: relative to it, posix; of a private cohort its hidden name
+            (:mod:`mammostudy.data.private_files`).
         what: what to call the file in the message.
 
     Raises:
         DataError: the name is absolute, climbs out with ``..``, or a symbolic link leads out.
     """
     try:
-        path = root / name
-        lawful = bool(name) and not Path(name).is_absolute() and ".." not in Path(name).parts
+        real = real_name(root, name)
+        path = root / real
+        lawful = bool(real) and not Path(real).is_absolute() and ".." not in Path(real).parts
         if lawful and path.resolve().is_relative_to(root.resolve()):
             path.exists()  # a name too long for the disk fails here
             return path
@@ -78,20 +81,58 @@ def content_of(path: Path, what: str) -> bytes:
     raise DataError(msg)
 
 
+MIRRORED: Final = "the image is mirrored against the usual hanging; boxes and masks are in its grid"
+
+
+def read_pixels(root: Path, row: pd.Series) -> NDArray[np.uint16]:
+    """Decode the image of a row of a cohort in a folder, uint16 ``(h, w)`` of the full range.
+
+    Raises:
+        DataError: as :func:`inside` and :func:`decode`; of a private file without its name.
+    """
+    return read_noted(root, row)[0]
+
+
+def read_noted(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
+    """Decode the image of a row, and return with it what a reader should know of it.
+
+    Returns:
+        As :func:`read_pixels`, and the notes of a DICOM file (:mod:`mammostudy.data.dicom_header`),
+        fixed sentences, with :data:`MIRRORED` where it is.
+
+    Raises:
+        DataError: as :func:`read_pixels`.
+    """
+    with hiding(root, str(row["image"])):
+        path = inside(root, str(row["image"]), f"image of case {row['case']}")
+        return _decoded(path, row)
+
+
 def decode(path: Path, row: pd.Series) -> NDArray[np.uint16]:
     """Decode the image of a row, uint16 ``(h, w)`` of the full range.
 
     Raises:
         DataError: the file is missing, unreadable, or not the one the manifest was made of.
     """
+    return _decoded(path, row)[0]
+
+
+def _decoded(path: Path, row: pd.Series) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
     content = content_of(path, f"image of case {row['case']}")
     if hashlib.sha256(content).hexdigest() != row["image_sha256"]:
         msg = f"{path}: the file changed since the manifest was written; build the manifest again"
         raise DataError(msg)
     from mammostudy.data.sources import ddsm_pixels
 
-    read = ddsm_pixels.read_raw if ddsm_pixels.is_raw(path) else dicom.read_image
-    return np.round(read(path) * 65535).astype(np.uint16)
+    notes: tuple[str, ...] = ()
+    if ddsm_pixels.is_raw(path):
+        image = ddsm_pixels.read_raw(path)
+    elif dicom.is_dicom(path):
+        read = dicom.read_dicom(path)
+        image, notes = read.image, (*read.notes, *((MIRRORED,) if read.flipped else ()))
+    else:
+        image = dicom.read_image(path)
+    return np.round(image * 65535).astype(np.uint16), notes
 
 
 def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
@@ -111,7 +152,11 @@ def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
             "no mammogram has; correct them"
         )
         raise SizeError(msg)
-    mask = _outlined(row, shape) if pd.isna(row["mask"]) else _drawn(root, row)
+    if pd.isna(row["mask"]):
+        mask = _outlined(row, shape)
+    else:
+        with hiding(root, str(row["mask"])):
+            mask = _drawn(root, row)
     _check_filled(root, row, mask)
     return mask
 

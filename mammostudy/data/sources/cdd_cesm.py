@@ -57,12 +57,17 @@ def _outlines(folder: Path) -> dict[tuple[str, int], list[list[float]]]:
     if not path.is_file():
         msg = f"{path}: missing; it holds the outline of every region"
         raise DataError(msg)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: not readable as UTF-8 text ({type(error).__name__}); copy it anew"
+        raise DataError(msg) from None
     outlines = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
             outlines[row["image"], int(row["region_id"])] = row["points"]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             msg = f"{path}: line {number} is no outline (image, region_id, points); copy it anew"
             raise DataError(msg) from None
     return outlines

@@ -95,7 +95,7 @@ def _lines(path: Path) -> Iterator[tuple[dict[str, object], Geometry, str | None
 def _read_line(line: str) -> tuple[dict[str, object], Geometry, str | None]:
     try:
         content = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         msg = "no field: not a JSON object"

@@ -1,7 +1,8 @@
 """A private cohort: a folder of mammograms, masks and one table, ``cohort.csv``.
 
 :mod:`mammostudy.data.sources.folder_template` writes an empty table and the guide to it. Patients
-stand in the manifest by pseudonym only, and cases are named after it, never after a file.
+stand in the manifest by pseudonym only, and so do the names of files
+(:mod:`mammostudy.data.private_files`); cases are named after the patient's.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import pandas as pd
 from mammostudy.data import dicom, row_files
 from mammostudy.data.cohort_names import PRIVATE_TABLE
 from mammostudy.data.manifest import BOX, SHAPES, SUBTYPES, VIEWS
+from mammostudy.data.private_files import hidden_name, without
 from mammostudy.data.sources.csv_tables import quoted, read_table
 from mammostudy.data.sources.owner_files import sha256_of, table_of
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 
 TITLE: Final = "A private cohort"
-VERSION: Final = 1
+VERSION: Final = 2  # recipe version: raised when another manifest comes of the same folder
 FREE: Final = ("", "none")  # of the column mask: a view without a mass
 WORDS: Final = {
     "view": VIEWS,
@@ -103,7 +105,7 @@ def _read(folder: Path) -> tuple[list[dict[str, object]], list[str]]:
     for number, cells in table:
         named = {known[name]: cell for name, cell in cells.items() if name in known}
         row, found = _row(folder, named, files)
-        faults += [f"row {number}, {fault}" for fault in found]
+        faults += [f"row {number}, {_nameless(fault, named)}" for fault in found]
         key = tuple(named.get(name, "") for name in ("image", "mask", "mask_label"))
         masses[key] += 1
         if masses[key] == 2:
@@ -113,6 +115,13 @@ def _read(folder: Path) -> tuple[list[dict[str, object]], list[str]]:
         _name(rows)
         faults += _mixed(rows)
     return rows, faults
+
+
+def _nameless(fault: str, cells: dict[str, str]) -> str:
+    """Return a fault without the names of files; its row and column tell which one it is."""
+    for name in filter(None, (cells["image"], cells["mask"])):
+        fault = without(fault, name, hidden_name(name))
+    return fault
 
 
 def _plain(name: str) -> str:
@@ -156,7 +165,7 @@ def _image(folder: Path, name: str, files: dict[str, Any]) -> dict[str, object]:
             files[name] = _CellError("image", str(error))
     if isinstance(files[name], _CellError):
         raise files[name]
-    return {"image": name, **files[name]}
+    return {"image": hidden_name(name), **files[name]}
 
 
 def _facts(path: Path) -> dict[str, object]:
@@ -209,7 +218,7 @@ def _truth(folder: Path, cells: dict[str, str], row: dict[str, object]) -> dict[
                 raise _CellError(name, "given, but the row has no mask; add the mask or empty it")
         return {}
     label = _label(cells.get("mask_label", ""))
-    found: dict[str, object] = {"mask": cells["mask"], "mask_label": label}
+    found: dict[str, object] = {"mask": hidden_name(cells["mask"]), "mask_label": label}
     if "height" not in row:
         return found  # the image is at fault, and told already
     try:

@@ -9,11 +9,11 @@ from typing import Final
 
 from mammostudy.data.cache import write_atomically
 from mammostudy.data.cohort_names import PRIVATE_TABLE
+from mammostudy.data.private_files import SUFFIXES
 from mammostudy.data.sources.folder import COLUMNS
 from mammostudy.errors import DataError
 
 GUIDE_FILE: Final = "cohort-guide.md"
-SUFFIXES: Final = (".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
 MOST_FILES: Final = 100_000
 
 
@@ -39,8 +39,8 @@ def guide() -> str:
             "once; NAME is the name of this folder. Then `mammostudy data check NAME` reads every",
             "file again, and `make book COHORT=NAME DATA=FOLDER_ABOVE` builds the pages.",
             "",
-            "The images stay where they are. Manifest and records name patients by a keyed hash,",
-            "whose key stays in the local store; file names never become names of cases.",
+            "The images stay where they are. Manifest and records name patients and files by a",
+            "keyed hash, whose key stays in the local store; a message names the row of the table.",
             "",
         ]
     )

@@ -49,6 +49,17 @@ def test_a_flip_by_hand() -> None:
     assert torch.equal(image, picture(box).flip(-1))
 
 
+@pytest.mark.parametrize("box", [(0, 0, 2, 2), (10, 20, 30, 50), (78, 0, 80, 60), (0, 3, 80, 5)])
+def test_a_flip_inverts_itself(box: tuple[int, int, int, int]) -> None:
+    recipe = replace(UNCHANGED, flip=1.0)
+    image, out = picture(box), target(box)
+    for _ in range(2):
+        image, out = augment_detection(image, out, seed=0, epoch=0, index=0, recipe=recipe)
+        assert bright_box(image) == out["boxes"][0].tolist()
+    assert torch.equal(image, picture(box))
+    assert out["boxes"].tolist() == [list(box)]
+
+
 @pytest.mark.parametrize("index", range(12))
 def test_boxes_stay_on_their_masses(index: int) -> None:
     box = (30, 20, 52, 38)  # far enough inside that no shift reaches the edge

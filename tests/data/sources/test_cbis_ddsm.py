@@ -338,9 +338,9 @@ def test_mutated_files_cost_their_mass_and_nothing_else(tmp_path: Path) -> None:
             for _ in range(3):
                 mutated[rng.randrange(128, 700)] ^= 1 << rng.randrange(8)
         path.write_bytes(bytes(mutated))
-        started = time.perf_counter()
+        started = time.process_time()
         table, dropped = build_manifest(folder)
-        assert time.perf_counter() - started < 2
+        assert time.process_time() - started < 2
         kept = table.set_index("case")
         assert cases[1].name in kept.index
         assert len(kept) + sum(dropped.values()) == 2

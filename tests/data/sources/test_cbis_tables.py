@@ -299,10 +299,10 @@ def check_refused(folder: Path, content: bytes) -> None:
     (folder / TRAIN).write_bytes(content)
     tracemalloc.start()
     try:
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(DataError) as caught:
             read_tables(folder)
-        assert time.perf_counter() - started < 2
+        assert time.process_time() - started < 2
         assert tracemalloc.get_traced_memory()[1] < 96 * MEBIBYTE
     finally:
         tracemalloc.stop()
@@ -376,12 +376,12 @@ def test_what_is_read_of_a_mutated_table_is_what_the_table_said(tmp_path: Path) 
     refused = 0
     for seed in range(200):
         (tmp_path / TRAIN).write_bytes(mutated(seed))
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             masses = read_tables(tmp_path).masses[said]
         except DataError:
             refused += 1
         else:
             assert masses.equals(original.loc[masses.index]), seed
-        assert time.perf_counter() - started < 2
+        assert time.process_time() - started < 2
     assert refused > 120

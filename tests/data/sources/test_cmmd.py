@@ -292,10 +292,10 @@ def check_refused(folder: Path, content: bytes) -> None:
     path.write_bytes(content)
     tracemalloc.start()
     try:
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(DataError) as caught:
             read_breasts(folder)
-        assert time.perf_counter() - started < 2
+        assert time.process_time() - started < 2
         assert tracemalloc.get_traced_memory()[1] < 96 * MEBIBYTE
     finally:
         tracemalloc.stop()

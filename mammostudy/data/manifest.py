@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import reprlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ SUBTYPES: Final = ("Luminal-A", "Luminal-B", "HER-2", "Basal-like")
 VIEWS: Final = ("CC", "MLO", "ML", "LM", "other", "unknown")
 BOX: Final = ("x_min", "y_min", "x_max", "y_max")
 FILENAME: Final = "manifest.csv"
+_QUOTE: Final = reprlib.Repr()
+_QUOTE.maxstring = _QUOTE.maxother = 100
 
 
 def _outline_is_polygon(text: object) -> bool:
@@ -130,8 +133,8 @@ def _fault(check: str, case: dict[Any, Any]) -> str:
         return "must not be empty"
     if check.startswith(("coerce_dtype", "dtype")):
         kind = "a whole number" if "int" in check.lower() else "a number"
-        return f"{case['failure_case']!r} must be {kind}"
-    return f"{case['failure_case']!r} {check}"
+        return f"{_QUOTE.repr(case['failure_case'])} must be {kind}"
+    return f"{_QUOTE.repr(case['failure_case'])} {check}"
 
 
 def _row_faults(table: pd.DataFrame) -> list[str]:

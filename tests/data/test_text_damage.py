@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mammostudy.data import manifest
+from mammostudy.data import row_files
 from mammostudy.data.cohort import load_cohort
 from mammostudy.data.sources.cdd_cesm_contours import read_contours
 from mammostudy.errors import DataError
@@ -55,7 +55,7 @@ def linked(folder: Path) -> None:
 
 MANIFESTS: dict[str, Callable[[Path], None]] = {
     "nested outline": cell("outline", DEEP),
-    "outline far out": cell("outline", "[[1e308,1],[2,2],[1e308,9]]"),
+    "outline far out": cell("outline", "[[1e308,1],[2e307,2],[1e308,9]]"),
     "outline of long numbers": cell("outline", f"[[{'9' * 5000},1],[2,2],[3,3]]"),
     "absurd size": cell("height", "9" * 40),
     "large size": cell("height", 2_000_000_000),
@@ -96,19 +96,36 @@ def test_a_hostile_manifest_is_refused(name: str, cohort: Path) -> None:
     check_refused(lambda: everything(cohort.parent), "tiny")
 
 
-def test_without_its_guard_a_nested_outline_is_a_crash(
-    cohort: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    MANIFESTS["nested outline"](cohort)
-
-    def unguarded(text: object) -> bool:
-        return len(json.loads(str(text))) >= 3
-
-    check = manifest._column(str, manifest.pa.Check(unguarded, element_wise=True), nullable=True)
-    schema = manifest.SCHEMA.update_column("outline", checks=check.checks)
-    monkeypatch.setattr(manifest, "SCHEMA", schema)
-    with pytest.raises((RecursionError, AssertionError)):
+def test_without_its_guard_a_link_leads_out(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    MANIFESTS["link that leads out"](cohort)
+    monkeypatch.setattr(row_files, "inside", lambda root, name, what="": root / name)
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         check_refused(lambda: everything(cohort.parent), "tiny")
+
+
+def slow() -> None:
+    end = time.process_time() + 0.2
+    while time.process_time() < end:
+        pass
+    raise DataError("tiny")
+
+
+def large() -> None:
+    content = bytearray(MEMORY + 1)  # zeros that are not touched cost no memory
+    raise DataError(f"tiny {len(content)}")
+
+
+def long() -> None:
+    raise DataError("tiny" * 9000)
+
+
+def test_the_limits_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    for read in (large, long):
+        with pytest.raises(AssertionError):
+            check_refused(read, "tiny")
+    monkeypatch.setitem(globals(), "SECONDS", 0.05)
+    with pytest.raises(AssertionError):
+        check_refused(slow, "tiny")
 
 
 def contour(**fields: object) -> str:

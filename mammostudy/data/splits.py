@@ -142,7 +142,7 @@ def _official(masses: pd.DataFrame, seed: int, validation_folds: int) -> Split:
     if not patients:
         msg = (
             f"split.rule 'official': all {len(test)} masses of this cohort are for testing; train "
-            "on another cohort, or use 'folds' and say so"
+            "on another one that names it as evaluation.test_cohort, or use 'folds' and say so"
         )
         raise SpecError(msg)
     if patients < 2 or test.empty:

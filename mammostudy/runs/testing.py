@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mammostudy.data.cohort import Cohort, load_cohort
 from mammostudy.data.frames import Frame, FramedSet, frame_cohort
 from mammostudy.data.splits import Split
+from mammostudy.data.tasks import require
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boundaries import boundary_iou
 from mammostudy.runs.evaluate import evaluate
@@ -36,11 +37,13 @@ def test_cohort(spec: RunSpec, cohort: Cohort, split: Split) -> dict[str, Cases]
         ``test`` -> cohort and cases.
 
     Raises:
-        DataError: the other cohort is not at hand, or every patient of it has been met.
+        DataError: the other cohort is not at hand or lacks what the task needs, or every patient of
+            it has been met.
     """
     if not spec.evaluation.test_cohort:
         return {"test": (cohort, split.test)}
     other = load_cohort(spec.evaluation.test_cohort)
+    require(other, spec.task)
     met = set(cohort.masses.loc[[*split.train, *split.validation], "patient"])
     new = other.masses[~other.masses["patient"].isin(met)]
     if new.empty:

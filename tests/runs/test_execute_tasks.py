@@ -9,6 +9,7 @@ import pytest
 from mammostudy.data.cohort import Cohort
 from mammostudy.errors import DataError
 from mammostudy.runs import execute as module
+from mammostudy.runs import testing
 from mammostudy.runs.chain_spec import ChainSpec
 from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.execute import ensure, execute
@@ -56,6 +57,23 @@ def test_runs_that_others_stand_on_wait_for_the_refusal(
     monkeypatch.setattr(module, "_trained", ran)
     with pytest.raises(DataError, match="tiny: cannot be used for shape: no mass has shape"):
         ensure([shape], workers=1, progress=False)
+
+
+def test_the_cohort_that_a_run_is_tested_on_needs_the_columns_too(
+    tiny: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As INbreast is, which is for testing only: refused before anything is trained on ``tiny``."""
+    lacking = replace(tiny, name="inbreast", manifest=tiny.manifest.assign(**dict.fromkeys(GONE)))
+    monkeypatch.setattr(testing, "load_cohort", lambda _: lacking)
+    monkeypatch.setattr(module, "_trained", ran)
+    spec = tiny_spec.changed(evaluation__test_cohort="inbreast")
+    with pytest.raises(DataError, match="inbreast: cannot be used for segmentation: no mass has"):
+        execute(spec, progress=False)
+    other = tiny.manifest["patient"] + "-other"
+    whole = replace(tiny, name="inbreast", manifest=tiny.manifest.assign(patient=other))
+    monkeypatch.setattr(testing, "load_cohort", lambda _: whole)
+    with pytest.raises(pytest.fail.Exception, match="something ran"):  # control
+        execute(spec, progress=False)
 
 
 def test_the_drawing_tool_is_no_task_and_a_chain_needs_boxes(tiny_spec: RunSpec) -> None:

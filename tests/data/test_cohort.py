@@ -250,9 +250,25 @@ def test_manifest_faults_reach_the_caller(tiny: Cohort, tmp_path: Path) -> None:
     assert refused(lambda: load_cohort("tiny", tmp_path), str(path), "missing")
 
 
+def quick_view(
+    view: str,
+    side: str,
+    site: str,
+    density: str,
+    masses: tuple[object, ...],
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Grey values and masses as good as drawn ones, where a test looks at files alone."""
+    labels = np.zeros((80, 64), np.uint8)
+    for label in range(1, len(masses) + 1):
+        labels[20 * label : 20 * label + 9, 20:30] = label
+    return rng.random(labels.shape, dtype=np.float32), labels
+
+
 def test_phantom_is_made_once_and_whole(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mammostudy.data.sources import phantom
 
+    monkeypatch.setattr(phantom, "draw_view", quick_view)
     calls: list[bool] = []
     original = phantom.write_phantom
 
@@ -275,6 +291,7 @@ def test_phantom_crops_are_made_once_in_a_folder_of_their_own(
 ) -> None:
     from mammostudy.data.sources import phantom
 
+    monkeypatch.setattr(phantom, "draw_view", quick_view)
     calls: list[Path] = []
     original = phantom.write_shapes
 

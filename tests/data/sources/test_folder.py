@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,7 @@ import pytest
 
 from mammostudy.data import manifest
 from mammostudy.data.cohort import load_cohort
-from mammostudy.data.phantoms.patients import draw_patients
 from mammostudy.data.private_files import hidden_name
-from mammostudy.data.sources import phantom
 from mammostudy.data.sources.folder import COLUMNS, build_manifest, faults_of
 from mammostudy.data.sources.folder_template import guide, write_template
 from mammostudy.errors import DataError
@@ -99,21 +98,19 @@ def test_no_name_of_a_patient_or_file_is_in_the_manifest(clinic: Path, own_store
     assert (own_store / "pseudonym.key").is_file()
 
 
-def test_the_header_of_a_dicom_file_fills_what_is_empty(tmp_path: Path) -> None:
-    phantom.write_phantom(tmp_path / "p", patients=4)
-    patient = draw_patients(4, 2020)[0]
-    image = next((tmp_path / "p" / "images").glob(f"{patient.name}_{patient.side}_MLO.dcm"))
-    row = {"image": f"images/{image.name}", "mask": f"masks/{image.stem}.png", "patient": "x",
-           "mask_label": "1"}  # fmt: skip
-    write_table(tmp_path / "p", [row])
-    built = build_manifest(tmp_path / "p")[0].iloc[0]
-    found = (built["view"], built["side"], built["spacing_mm"])
-    assert found == ("MLO", patient.side, phantom.SPACING_MM)
-    other = "R" if patient.side == "L" else "L"
-    write_table(tmp_path / "p", [row | {"side": other}])
-    assert faults_of(tmp_path / "p") == [
-        f"row 2, side: {other}, but the header of {hidden_name(f'images/{image.name}')} says "
-        f"{patient.side}"
+def test_the_header_of_a_dicom_file_fills_what_is_empty(
+    clinic: Path, write_dicom: Callable[..., Path]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 4095, (HEIGHT, WIDTH), dtype=np.uint16)
+    said = {"ViewPosition": "MLO", "ImageLaterality": "R", "ImagerPixelSpacing": [0.07, 0.07]}
+    write_dicom(clinic / "images" / "a.dcm", pixels, **said)
+    row = BASE | dict.fromkeys(("view", "side", "spacing_mm"), "") | {"image": "images/a.dcm"}
+    write_table(clinic, [row])
+    built = build_manifest(clinic)[0].iloc[0]
+    assert (built["view"], built["side"], built["spacing_mm"]) == ("MLO", "R", 0.07)
+    write_table(clinic, [row | {"side": "L"}])
+    assert faults_of(clinic) == [
+        f"row 2, side: L, but the header of {hidden_name('images/a.dcm')} says R"
     ]
 
 

@@ -62,6 +62,7 @@ def header() -> Dataset:
     ds.Rows, ds.Columns, ds.PixelRepresentation = HEIGHT, WIDTH, 0
     ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 12, 11
     ds.ImageLaterality, ds.ViewPosition, ds.ImagerPixelSpacing = "L", "CC", [0.1, 0.1]
+    ds.BurnedInAnnotation = "YES"
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
@@ -165,6 +166,9 @@ def test_nothing_that_a_run_leaves_behind_names_a_patient(
     written = json.loads((project / page.executed).read_text())
     assert sum(len(cell.get("outputs", ())) for cell in written["cells"]) > 10
     assert "15 masses, 15 patients" in said.out
+    burned_in = "BurnedInAnnotation is YES: text in the pixels may name the patient"
+    assert said.out.count(f"noted of 15 image(s): {burned_in}") == 2  # build and check
+    assert said.err.count(f"note: {burned_in}") == 1  # predict
     assert leaks([own_store, out, project], said.out + said.err) == []
     assert sorted((tmp_path / "data").rglob("*")) == before  # nothing was added there
 

@@ -33,6 +33,7 @@ class Detecting(_Frozen):
         width: filters of ``ssd-light``'s trunk.
         trunk: of Faster R-CNN, RetinaNet and FCOS.
         weights: of the trunk: ``none`` (from scratch) or ``imagenet`` (downloaded).
+        batch_norm: in the trunk of ``ssd300-vgg16``, which was published without.
     """
 
     name: str = "ssd300-vgg16"
@@ -43,6 +44,7 @@ class Detecting(_Frozen):
     width: int = Field(32, ge=8, multiple_of=2)
     trunk: Literal["resnet50", "resnet18"] = "resnet50"
     weights: Literal["none", "imagenet"] = "none"
+    batch_norm: bool = False
 
 
 class DetectorTraining(_Frozen):
@@ -112,6 +114,9 @@ class DetectSpec(KeyedSpec):
         if name in WITHOUT_WEIGHTS and self.detector.weights != Detecting().weights:
             msg = f"detector.weights: the trunk of {name} has no published weights"
             raise ValueError(msg)
+        if name != "ssd300-vgg16" and self.detector.batch_norm:
+            msg = f"detector.batch_norm is a field of ssd300-vgg16, not of {name}"
+            raise ValueError(msg)
         return self
 
     @property
@@ -162,6 +167,8 @@ class DetectSpec(KeyedSpec):
             fields["width"] = self.detector.width
         elif self.detector.name != "rt-detr":
             fields["weights"] = self.detector.weights
+        if self.detector.name == "ssd300-vgg16":
+            fields["batch_norm"] = self.detector.batch_norm
         if self.detector.name in PYRAMIDS:
             fields["trunk"] = self.detector.trunk
         return fields

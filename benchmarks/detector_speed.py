@@ -29,7 +29,13 @@ from torch import Tensor
 from mammostudy.models import build_detector, detector_names
 from mammostudy.models.detectors import Detector
 from mammostudy.runs.detect_spec import DetectSpec
-from mammostudy.study.detect_recipes import DETECTORS, NARROW_STEP, STEP_SECONDS, detect_recipe
+from mammostudy.study.detect_recipes import (
+    DETECTORS,
+    NARROW_STEP,
+    STEP_SECONDS,
+    VARIED,
+    detect_recipe,
+)
 from mammostudy.study.detect_recipes import LIGHT as LIGHT_ROW
 
 LIGHT = ("ssd-light", "ssdlite-mobilenetv3")
@@ -113,6 +119,8 @@ def of_study(name: str) -> list[tuple[str, DetectSpec, float]]:
     found = [(row, detect_recipe("cdd-cesm", "reference", row), STEP_SECONDS[row])]
     if row == LIGHT_ROW:
         found.append((row, detect_recipe("phantom", "quick", row), NARROW_STEP))
+    for varied in (varied for varied, of in VARIED.items() if of == name):
+        found.append((varied, detect_recipe("cdd-cesm", "reference", varied), STEP_SECONDS[row]))
     return found
 
 

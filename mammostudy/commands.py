@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 
@@ -39,7 +40,8 @@ def run_chapters(
         preset: how much to spend.
         workers: runs at once; None lets the machine decide.
         fresh: drop the records, weights and checkpoints of these runs first; committed records
-            only together with ``kept``, which then replaces them.
+            only together with ``kept``, which then replaces them. Runs that this machine cannot
+            make keep theirs.
         kept: copy the records to ``results`` afterwards.
 
     Raises:
@@ -47,7 +49,7 @@ def run_chapters(
         DataError: the cohort is not at hand, or lacks what the task of a named chapter needs; of
             all chapters, those that it cannot serve are left out, and said.
     """
-    from mammostudy.runs.execute import ensure, missing
+    from mammostudy.runs.execute import cannot_run, ensure, missing
     from mammostudy.runs.keep import keep
     from mammostudy.study.chapter_tasks import fit_chapters
     from mammostudy.study.recipes import preset as known_preset
@@ -67,8 +69,12 @@ def run_chapters(
     ]
     specs = list(dict.fromkeys(listed))
     if fresh:
-        _drop(specs, kept)
+        _drop([spec for spec in specs if not spec.cannot_run], kept)
     print(f"{cohort}, {preset}: {len(specs)} runs, {len(missing(specs))} of them to do")
+    unmade = cannot_run(specs)
+    _say("not run", unmade.values())
+    if fresh:
+        _say("left as on record", (s.cannot_run for s in specs if s.cannot_run and s not in unmade))
     records = ensure(specs, workers=workers, progress=True)
     for record in records:
         if record.status == "diverged":
@@ -77,6 +83,12 @@ def run_chapters(
         kept_in = keep(records)
         folders = sorted({path.parent.name or cohort for path in kept_in}) or [cohort]
         print(f"{len(kept_in)} new records under results/{', results/'.join(folders)}")
+
+
+def _say(what: str, reasons: Iterable[str]) -> None:
+    """Print each reason once, with the number of runs that it holds back."""
+    for reason, count in Counter(reasons).items():
+        print(f"  {what} ({count}): {reason}")
 
 
 def _drop(specs: Sequence[Spec], kept: bool) -> None:

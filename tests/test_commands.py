@@ -22,9 +22,11 @@ from mammostudy.commands import (
     print_findings,
     run_chapters,
 )
+from mammostudy.data.cohort import load_cohort
 from mammostudy.data.manifest import read_manifest
 from mammostudy.doctor import Finding
 from mammostudy.errors import DataError, SpecError
+from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.study import recipes
 
 if TYPE_CHECKING:
@@ -170,6 +172,31 @@ def test_run_reports_and_keeps(
     run_chapters(["losses"], "tiny", "smoke", workers=1, fresh=True)
     assert "1 runs, 1 of them to do" in capsys.readouterr().out
     assert len(kept) == 1
+
+
+def test_a_run_without_its_library_is_told_and_keeps_its_record(
+    tiny: Path,
+    own_store: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    detr = DetectSpec.parse({"cohort": "tiny", "detector": {"name": "rt-detr"}})
+    spec = recipes.baselines(recipes.recipe("tiny", "smoke", frame__size=64))[1]
+    monkeypatch.setattr("mammostudy.study.losses.specs", lambda cohort, preset: [detr, spec])
+    monkeypatch.setattr("mammostudy.runs.detect_spec.find_spec", lambda package: None)
+    run_chapters(["losses"], "tiny", "smoke", workers=1)
+    out = capsys.readouterr().out
+    assert "tiny, smoke: 2 runs, 2 of them to do" in out
+    assert "not run (1): rt-detr needs the package transformers: pip install" in out
+    record = own_store / "records" / "tiny" / detr.key(load_cohort("tiny").manifest_hash)
+    record.mkdir(parents=True)
+    run_chapters(["losses"], "tiny", "smoke", workers=1, fresh=True)
+    assert record.is_dir()
+    monkeypatch.setattr("mammostudy.runs.detect_spec.find_spec", lambda package: package)
+    monkeypatch.setattr("mammostudy.runs.execute.ensure", lambda *_, **__: [])
+    run_chapters(["losses"], "tiny", "smoke", workers=1, fresh=True)  # the control
+    assert not record.exists()
+    assert "not run (" not in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_fresh_leaves_committed_records_unless_they_are_kept(

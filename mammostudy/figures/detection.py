@@ -18,6 +18,7 @@ from mammostudy.figures import style
 COLOURS = {
     "SSD, light trunk": style.BLUE,
     "SSD300, VGG16": style.CYAN,
+    "SSD300, batch norm": style.PINK,
     "SSDlite, MobileNetV3": style.GREEN,
     "Faster R-CNN": style.RED,
     "RetinaNet": style.ORANGE,
@@ -273,20 +274,19 @@ def cost(curves: pd.DataFrame, ends: pd.DataFrame) -> Figure:
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 3.9))
     if len(curves):
-        last = curves["group"].iloc[-1]
-        for (group, name), part in curves.groupby(["group", "row"], sort=False):
-            if group == last:
-                colour = COLOURS.get(str(name), style.GREY)
-                left.plot(part["minutes"], part["sensitivity"], ".-", color=colour, label=name)
+        last = curves[curves["group"] == curves["group"].iloc[-1]]
+        for name, part in last.groupby("row", sort=False):
+            colour = COLOURS.get(str(name), style.GREY)
+            left.plot(part["minutes"], part["sensitivity"], ".-", color=colour, label=name)
     left.set(xlabel="core-minutes", ylabel="mean sensitivity, validation", xscale="log")
     groups = list(dict.fromkeys(ends["group"])) if len(ends) else []
     for row in ends.to_dict("records"):
-        colour = COLOURS.get(row["row"], style.GREY)
-        reach = [[row["at_one"] - row["at_one_low"]], [row["at_one_high"] - row["at_one"]]]
+        colour, value = COLOURS.get(row["row"], style.GREY), row["at_one"]
+        reach = [[value - row["at_one_low"]], [row["at_one_high"] - value]]
         fill = "white" if row["group"] == groups[0] and len(groups) > 1 else colour
         right.errorbar(
-            row["minutes"], row["at_one"], yerr=np.nan_to_num(reach).clip(min=0), fmt="o",
-            color=colour, mfc=fill, ms=6, elinewidth=1.2, label=row["row"],
+            row["minutes"], value, yerr=np.nan_to_num(reach).clip(min=0), fmt="o", color=colour,
+            mfc=fill, ms=6, elinewidth=1.2, label=row["row"],
         )  # fmt: skip
     right.set(xlabel="core-minutes", ylabel="sensitivity at 1 false positive, test", xscale="log")
     for axes in (left, right):

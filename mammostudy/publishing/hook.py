@@ -95,7 +95,10 @@ def _say_what_is_absent(pages: Iterable[Page], needed: dict[str, wants.Needs]) -
 
 def _train(pages: Iterable[Page], needed: dict[str, wants.Needs]) -> None:
     """Make the missing records of all pages before the first kernel starts."""
-    missing = wants.missing_specs(needed[page.name] for page in pages if not page.fixed)
+    absent = wants.missing_specs(needed[page.name] for page in pages if not page.fixed)
+    for reason in dict.fromkeys(spec.cannot_run for spec in absent if spec.cannot_run):
+        logger.info("not run: %s", reason)
+    missing = [spec for spec in absent if not spec.cannot_run]
     if missing:
         logger.info("training %d run(s) that have no record yet", len(missing))
         wants.train(missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
@@ -18,6 +19,7 @@ PYRAMIDS: Final = ("faster-rcnn", "fcos", "retinanet")
 WITHOUT_ANCHORS: Final = ("fcos", "rt-detr")
 WITHOUT_WEIGHTS: Final = ("rt-detr", "ssd-light", PRIOR)
 DETECTORS: Final = (*PYRAMIDS, "rt-detr", *SSDS)
+LIBRARIES: Final = {"rt-detr": ("transformers", "detr")}  # package, and the extra that brings it
 
 
 class Detecting(_Frozen):
@@ -133,6 +135,15 @@ class DetectSpec(KeyedSpec):
     def has_anchors(self) -> bool:
         """Whether the detector starts from boxes of given sizes."""
         return not self.is_baseline and self.detector.name not in WITHOUT_ANCHORS
+
+    @property
+    def cannot_run(self) -> str:
+        """Why this machine cannot train the detector: an optional library is not installed."""
+        package, extra = LIBRARIES.get(self.detector.name, ("", ""))
+        if not package or find_spec(package) is not None:
+            return ""
+        name = self.detector.name
+        return f"{name} needs the package {package}: pip install 'mammostudy[{extra}]'"
 
     def recipe_versions(self) -> dict[str, int]:
         """Return the recipe version of every component that makes this run's numbers."""

@@ -195,6 +195,11 @@ def missing(specs: Iterable[Spec]) -> list[Spec]:
     return list(found)
 
 
+def cannot_run(specs: Iterable[Spec]) -> dict[Spec, str]:
+    """Return the specs without a record that this machine cannot make, each with the reason."""
+    return {spec: spec.cannot_run for spec in missing(specs) if spec.cannot_run}
+
+
 def _depth(spec: KeyedSpec) -> int:
     """Return how many runs stand one behind the other below this one."""
     return 1 + max((_depth(run) for run in spec.before), default=-1)
@@ -236,13 +241,14 @@ def ensure(
         progress: show bars; None shows them on a terminal only.
 
     Returns:
-        A record a spec, in order.
+        A record a spec, in order. A run without one that this machine cannot make
+        (:func:`cannot_run`) is left out, and the others are made.
 
     Raises:
         DataError: a run is missing and its cohort is not at hand, or lacks what the task of the
             run needs; nothing has been trained then.
     """
-    absent = missing(specs)
+    absent = [spec for spec in missing(specs) if not spec.cannot_run]
     for name, task in dict.fromkeys((spec.cohort, spec.task) for spec in absent):
         if task is not None:
             require(load_cohort(name), task)

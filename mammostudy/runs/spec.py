@@ -49,6 +49,11 @@ class KeyedSpec(Frozen, ABC):
         """The runs that must have been made before this one, whose results it works on."""
         return ()
 
+    @property
+    def cannot_run(self) -> str:
+        """Why this machine cannot make the run, with the mend; empty where it can."""
+        return next((reason for run in self.before if (reason := run.cannot_run)), "")
+
     def recipe_key(self) -> str:
         """Hash of the spec and its recipe versions, without the data."""
         content = self.model_dump(mode="json", exclude_defaults=True)

@@ -12,18 +12,24 @@ from mammostudy.runs.detect_spec import SSDS, DetectSpec
 from mammostudy.runs.detection_rows import HEADLINE, matches_of
 from mammostudy.runs.store import DetectionRecord
 from mammostudy.study import detect_recipes, tables, words
-from mammostudy.study.detect_convergence import more_helped, not_begun, validated
+from mammostudy.study.detect_convergence import outdone, validated
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Recipe version: raised by hand whenever a change here moves a number or a verdict."""
 FOUND: Final = "found"
 RATE: Final = 1.0  # false positives a view that the threshold allows on validation
 
 
 def specs(cohort: str, preset: str) -> list[DetectSpec]:
-    """Return the runs behind the claim: every detector, in both budgets."""
-    budgets = detect_recipes.comparison(cohort, preset).values()
+    """Return the runs behind the claim: every detector, in each of its budgets."""
+    budgets = _budgets(cohort, preset).values()
     return list(dict.fromkeys(spec for each in budgets for runs in each.values() for spec in runs))
+
+
+def _budgets(cohort: str, preset: str) -> dict[str, detect_recipes.Named]:
+    """Return the runs by budget, the smallest first."""
+    longer = {detect_recipes.LONGER: detect_recipes.longer(cohort, preset)}
+    return detect_recipes.comparison(cohort, preset) | longer
 
 
 def measured(cohort: str, preset: str) -> dict[str, Any]:
@@ -38,11 +44,11 @@ def measured(cohort: str, preset: str) -> dict[str, Any]:
         preset: of the page.
     """
     row: dict[str, Any] = {"test": None, "trainings": [], "unsettled": [], "cautions": []}
-    budgets = detect_recipes.comparison(cohort, preset)
+    budgets = _budgets(cohort, preset)
     asked = budgets[detect_recipes.LONG]
-    found = _first(asked, preset)
-    shorter = _first(budgets[detect_recipes.EQUAL], preset)
-    family = [name for name in found if detect_recipes.DETECTORS[name] in SSDS]
+    every = {budget: _first(runs, preset) for budget, runs in budgets.items()}
+    found = every[detect_recipes.LONG]
+    family = [name for name in found if detect_recipes.ROWS[name] in SSDS]
     others = [name for name in found if name not in family]
     if not family or not others:
         absent = "SSD" if not family else "other detector"
@@ -50,16 +56,13 @@ def measured(cohort: str, preset: str) -> dict[str, Any]:
     pair = [max(names, key=lambda name: validated(found[name])) for names in (family, others)]
     one, other = (_hits(found[name]) for name in pair)
     patients = _patients(found[pair[0]])
+    grew = outdone(*({name: [run] for name, run in runs.items()} for runs in every.values()))
     return row | {
         "test": paired_test(one, other, patients),
         "reason": "",
         "trainings": [float("nan")],
         "unsettled": [
-            name
-            for name in pair
-            if found[name].converged is False
-            or more_helped(shorter.get(name), found[name])
-            or not_begun(found[name])
+            name for name in pair if found[name].converged is False or found[name].key in grew
         ],
         "cautions": _cautions(pair, set(asked) - set(found)),
     }

@@ -9,13 +9,14 @@ finds next to nothing has not converged: it has not begun.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Final
 
 from mammostudy.evaluation.froc_curves import froc_of
 from mammostudy.runs.detection_rows import matches_of
 from mammostudy.runs.store import DetectionRecord
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Recipe version: raised by hand whenever a change here moves a verdict."""
 GAIN: Final = 1.01
 LEAST: Final = 0.05  # mean sensitivity on validation: one mass in twenty
@@ -41,21 +42,24 @@ def not_begun(record: DetectionRecord) -> bool:
     return validated(record) < LEAST
 
 
-def outdone(
-    shorter: Mapping[str, Sequence[DetectionRecord]],
-    longer: Mapping[str, Sequence[DetectionRecord]],
-) -> frozenset[str]:
-    """Return the keys of the runs, by row in two budgets, that cannot count as converged.
+def outdone(*budgets: Mapping[str, Sequence[DetectionRecord]]) -> frozenset[str]:
+    """Return the keys of the runs, by row and budget, that cannot count as converged.
 
-    Those are both runs of a pair in which more training still helped, for what the longer one
-    could still have learnt is not known; and every run that finds next to nothing.
+    Those are every run that a longer one of its row beat; the longest where it beat all others,
+    for what it could still have learnt is not known; and every run that finds next to nothing.
+
+    Args:
+        *budgets: row -> records, of which the first is compared; the smallest budget first.
     """
-    pairs = [
-        (one, other)
-        for row in longer
-        for one in shorter.get(row, ())[:1]
-        for other in longer[row][:1]
-    ]
-    every = [record for rows in (shorter, longer) for each in rows.values() for record in each]
-    grew = [record for pair in pairs if more_helped(*pair) for record in pair]
+    rows = dict.fromkeys(row for budget in budgets for row in budget)
+    series = [[each for budget in budgets for each in budget.get(row, ())[:1]] for row in rows]
+    every = [record for budget in budgets for each in budget.values() for record in each]
+    grew = [record for each in series for record in _grown(each)]
     return frozenset(record.key for record in (*grew, *filter(not_begun, every)))
+
+
+def _grown(series: Sequence[DetectionRecord]) -> list[DetectionRecord]:
+    """Return those of a detector's runs, shortest first, that more training might have helped."""
+    found = [one for one, other in combinations(series, 2) if more_helped(one, other)]
+    best = max(series[:-1], key=validated, default=None)
+    return [*found, series[-1]] if best and more_helped(best, series[-1]) else found

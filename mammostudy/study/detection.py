@@ -2,7 +2,8 @@
 
 How a detector is judged is in :mod:`mammostudy.study.detection_judged`, comparisons in
 :mod:`~mammostudy.study.detection_comparison`, curves, boxes and scores in
-:mod:`~mammostudy.study.detection_details`, the pictures' data in
+:mod:`~mammostudy.study.detection_details`, what each training was
+given in :mod:`~mammostudy.study.detection_trainings`, the pictures' data in
 :mod:`~mammostudy.study.detection_examples`, the sentences in the modules ``*_reading``.
 """
 
@@ -14,7 +15,6 @@ from typing import Any, Final, cast
 import numpy as np
 import pandas as pd
 
-from mammostudy.errors import SpecError
 from mammostudy.evaluation.froc_intervals import sensitivity_table
 from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.store import DetectionRecord
@@ -38,10 +38,12 @@ RECIPES: Final = (
     "mammostudy.study.detection_judged",
     "mammostudy.study.detection_reading",
     "mammostudy.study.detection_scores_reading",
+    "mammostudy.study.detection_trainings",
 )
 HEAD: Final = "all folds"
 ABLATED: Final = "ablations"
 BUDGETS: Final = (detect_recipes.EQUAL, detect_recipes.LONG)
+TRAININGS: Final = (*BUDGETS, detect_recipes.LONGER)
 RULE_NAMES: Final = {
     "iou10": "IoU at least 0.10",
     "iou25": "IoU at least 0.25",
@@ -64,7 +66,8 @@ def named(cohort: str, preset: str) -> dict[str, dict[str, list[DetectSpec]]]:
     """Return the runs of the page: group -> row -> specs.
 
     Groups: :data:`HEAD` (light SSD and prior box over the folds), the two budgets of
-    :func:`mammostudy.study.detect_recipes.comparison`, ``ablations``.
+    :func:`mammostudy.study.detect_recipes.comparison`, :func:`~detect_recipes.longer`,
+    ``ablations``.
     """
     return {
         HEAD: {
@@ -72,6 +75,7 @@ def named(cohort: str, preset: str) -> dict[str, dict[str, list[DetectSpec]]]:
             detect_recipes.PRIOR_ROW: detect_recipes.priors(cohort, preset),
         },
         **detect_recipes.comparison(cohort, preset),
+        detect_recipes.LONGER: detect_recipes.longer(cohort, preset),
         ABLATED: detect_recipes.ablations(cohort, preset),
     }
 
@@ -97,9 +101,12 @@ def records(cohort: str, preset: str) -> Groups:
 
 
 def absent(found: Groups, cohort: str, preset: str) -> list[str]:
-    """Return the names of rows with a run that has no record."""
+    """Return the names of rows with a run that has no record, with the reason where one is known.
+
+    The reason is that this machine lacks what the detector needs.
+    """
     return [
-        f"{row} ({group})"
+        f"{row} ({'; '.join(filter(None, (group, listed[0].cannot_run)))})"
         for group, rows in named(cohort, preset).items()
         for row, listed in rows.items()
         if len(found[group][row]) < len(listed)
@@ -108,7 +115,7 @@ def absent(found: Groups, cohort: str, preset: str) -> list[str]:
 
 def detectors(found: Groups, group: str) -> Detectors:
     """Return the detectors of a group that were run, judged on their test views."""
-    undone = outdone(*(found.get(budget, {}) for budget in BUDGETS))
+    undone = outdone(*(found.get(budget, {}) for budget in TRAININGS))
     each = {row: judged(row, listed, undone) for row, listed in found[group].items()}
     return {row: one for row, one in each.items() if one is not None}
 
@@ -151,60 +158,6 @@ def who(found: Groups) -> pd.DataFrame:
             row[f"{part} patients"] = views["patient"].nunique()
         out.append(row)
     return pd.DataFrame(out, columns=None if out else ["fold", "training views"])
-
-
-def budgets(found: Groups, cohort: str, preset: str) -> pd.DataFrame:
-    """Describe the detectors of the page and what each was given.
-
-    Returns:
-        A row a detector: detector, weights (million parameters), input (side and how an image is
-        brought to it), boxes it starts from, steps in either budget.
-    """
-    groups = named(cohort, preset)
-    rows = list(dict.fromkeys(row for budget in BUDGETS for row in groups[budget]))
-    out = []
-    for row in rows:
-        listed = [groups[budget].get(row, []) for budget in BUDGETS]
-        spec = next(each[0] for each in reversed(listed) if each)
-        run = [r for budget in BUDGETS for r in found[budget].get(row, [])]
-        steps = {
-            f"steps, {budget}": str(each[0].training.iterations) if each else "–"
-            for budget, each in zip(BUDGETS, listed, strict=True)
-        }
-        out.append(
-            {
-                "detector": row,
-                "weights, million": weights(spec),
-                "input": f"{spec.detector.size} px, {spec.detector.aspect}",
-                "boxes it starts from": anchors(spec, run),
-                "mass-free views teach": "yes" if spec.detector.negatives_on_empty else "no",
-                **steps,
-            }
-        )
-    return pd.DataFrame(out)
-
-
-def weights(spec: DetectSpec) -> str:
-    """Count the weights of a detector, in millions; said so where its library is missing."""
-    from mammostudy.runs.detect import build
-
-    sides = () if not spec.has_anchors or spec.detector.anchors == "default" else (0.05, 0.1, 0.2)
-    try:
-        model = build(spec, sides)
-    except SpecError:
-        return "not counted: library missing"
-    return f"{sum(each.numel() for each in model.parameters()) / 1e6:.1f}"
-
-
-def anchors(spec: DetectSpec, run: Sequence[DetectionRecord]) -> str:
-    """Say which boxes a detector starts from."""
-    if not spec.has_anchors:
-        return "none"
-    if spec.detector.anchors == "default":
-        return "the library's"
-    sides = run[0].box_sides if run else ()
-    measured = f", {100 * min(sides):.0f} to {100 * max(sides):.0f} % of the side" if sides else ""
-    return f"the training masses'{measured}"
 
 
 def summary(found: Detectors, rule: str = "iou25") -> pd.DataFrame:
@@ -292,10 +245,3 @@ def printed_rates(table: pd.DataFrame) -> pd.DataFrame:
 
 def _rate(rate: float) -> str:
     return f"1/{round(1 / rate)}" if rate < 1 else f"{rate:g}"
-
-
-def left_out(cohort: str, preset: str) -> list[str]:
-    """Return the detectors of this study that a preset has no room for in either budget."""
-    groups = named(cohort, preset)
-    asked = {row for budget in BUDGETS for row in groups[budget]}
-    return [row for row in detect_recipes.DETECTORS if row not in asked]

@@ -22,7 +22,7 @@ def clean_style():
 
 
 def test_every_detector_has_a_colour_of_its_own():
-    assert set(detection.COLOURS) == {*detect_recipes.DETECTORS, PRIOR}
+    assert set(detection.COLOURS) == {*detect_recipes.ROWS, PRIOR}
     assert len(set(detection.COLOURS.values())) == len(detection.COLOURS)
 
 

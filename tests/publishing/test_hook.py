@@ -24,6 +24,10 @@ class FakeSpec:
     name: str
     cohort: str = "phantom"
 
+    @property
+    def cannot_run(self) -> str:
+        return "r2 needs the package p" if self.name in LACKING else ""
+
     def recipe_versions(self) -> dict[str, int]:
         return {"fake.recipe": RECIPE["version"]}
 
@@ -35,6 +39,7 @@ class FakeSpec:
 
 
 RECIPE = {"version": 1}
+LACKING: set[str] = set()
 
 
 @pytest.fixture
@@ -169,6 +174,15 @@ def test_missing_runs_are_trained_once_before_any_page(cohorts, world, monkeypat
     assert world.trained == ["r1", "r2"]
     assert order == ["train", "page", "page", "page"]
     assert refresh(cohorts).executed == {}
+    assert world.trained == ["r1", "r2"]
+
+
+def test_what_cannot_be_made_here_is_left_out_and_the_rest_is_made(cohorts, world, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "LACKING", {"r2"})
+    assert sorted(refresh(cohorts).executed) == ["a", "b", "c"]
+    assert world.trained == ["r1"]
+    LACKING.clear()  # the control: with its library it is made
+    refresh(cohorts)
     assert world.trained == ["r1", "r2"]
 
 

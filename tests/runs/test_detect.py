@@ -25,11 +25,12 @@ from mammostudy.models import build_detector
 from mammostudy.models.detectors import common
 from mammostudy.paths import store_root
 from mammostudy.runs import detect as module
+from mammostudy.runs import detect_spec as spec_module
 from mammostudy.runs import execute as execution
 from mammostudy.runs.detect import label_of, squares_of
 from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.detection_rows import COCO, EDGES, matches_of
-from mammostudy.runs.execute import ensure, missing
+from mammostudy.runs.execute import cannot_run, ensure, missing
 from mammostudy.runs.store import DetectionRecord, local_records, read_record, weights_path
 from mammostudy.training import detection as training
 
@@ -261,6 +262,27 @@ def test_a_second_call_runs_nothing(
     assert missing(specs) == []
     with pytest.raises(RanError):  # the control
         one(spec.changed(seed=1))
+
+
+def test_a_detector_without_its_library_holds_up_no_other_run(
+    cohort: Cohort, spec: DetectSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"name": "rt-detr", "size": 64, "aspect": "letterbox"}
+    lacking = DetectSpec.parse(
+        {"cohort": "views", "split": spec.split.model_dump(), "detector": asked}
+    )
+    specs = [lacking, prior_of(spec)]
+    monkeypatch.setattr(spec_module, "find_spec", lambda package: None)
+    (made,) = ensure(specs, workers=1, progress=False)
+    assert made.spec == specs[1]
+    assert missing(specs) == [lacking]
+    (reason,) = cannot_run(specs).values()
+    assert reason == "rt-detr needs the package transformers: pip install 'mammostudy[detr]'"
+    monkeypatch.setattr(spec_module, "find_spec", lambda package: package)
+    monkeypatch.setattr(module, "run_detection", refuse)
+    assert cannot_run(specs) == {}
+    with pytest.raises(RanError):  # the control: with the library it is run
+        ensure(specs, workers=1, progress=False)
 
 
 def test_another_variant_reads_the_weights(

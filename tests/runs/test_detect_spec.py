@@ -55,6 +55,9 @@ def spec_of(name: str, **changes: Any) -> DetectSpec:
         ({"detector": {"name": "rt-detr", "anchors": "default"}}, r"detector\.anchors: rt-detr"),
         ({"detector": {"name": "ssd-light", "weights": "imagenet"}}, r"detector\.weights: .*light"),
         ({"detector": {"name": "rt-detr", "weights": "imagenet"}}, r"detector\.weights: .*rt-detr"),
+        ({"detector": {"name": "ssd-light", "batch_norm": True}},
+         r"detector\.batch_norm is a field of ssd300-vgg16, not of ssd-light"),
+        ({"detector": {"name": "fcos", "batch_norm": True}}, r"detector\.batch_norm .*not of fcos"),
         (UNTRAINED, r"training\.iterations must be 0 for fixed-prior, and above 0"),
         ({"detector": {"name": PRIOR}}, r"training\.iterations must be 0 for fixed-prior"),
         ({"detector": {"name": PRIOR, "anchors": "default"}, **UNTRAINED}, r"detector\.anchors"),
@@ -81,6 +84,8 @@ def test_what_is_refused_can_be_mended() -> None:
     assert spec_of("fcos", detector__trunk="resnet18").detector.trunk == "resnet18"
     assert spec_of("retinanet", detector__anchors="default").detector.anchors == "default"
     assert spec_of("faster-rcnn", detector__weights="imagenet").detector.weights == "imagenet"
+    assert spec_of("ssd300-vgg16", detector__batch_norm=True).fields(SIDES)["batch_norm"]
+    assert not spec_of("ssd300-vgg16").fields(SIDES)["batch_norm"]
     assert not spec_of("ssd300-vgg16", detector__negatives_on_empty=False).is_baseline
     assert spec_of(PRIOR).is_baseline
 
@@ -129,6 +134,7 @@ CHANGES: list[dict[str, Any]] = [
     {"seed": 1}, {"split__fold": 1}, {"split__seed": 1}, {"split__folds": 3},
     {"detector__size": 256}, {"detector__aspect": "letterbox"}, {"detector__anchors": "default"},
     {"detector__negatives_on_empty": False}, {"detector__weights": "imagenet"},
+    {"detector__batch_norm": True},
     {"detector__name": "ssd-light"}, {"detector__name": "ssdlite-mobilenetv3"},
     {"detector__name": "fcos"}, {"detector__name": "retinanet"},
     {"detector__name": "faster-rcnn"}, {"detector__name": "rt-detr"},
@@ -202,7 +208,8 @@ def rows_of(cohort: str, preset: str) -> dict[str, list[DetectSpec]]:
         "headline": recipes.headline(cohort, preset),
         "priors": recipes.priors(cohort, preset),
     }
-    for budget, named in recipes.comparison(cohort, preset).items():
+    longer = {recipes.LONGER: recipes.longer(cohort, preset)}
+    for budget, named in (recipes.comparison(cohort, preset) | longer).items():
         listed |= {f"{budget}: {row}": specs for row, specs in named.items()}
     named = recipes.ablations(cohort, preset)
     return listed | {f"ablations: {row}": specs for row, specs in named.items()}
@@ -246,6 +253,7 @@ DEFAULTS = {
         "width": 32,
         "trunk": "resnet50",
         "weights": "none",
+        "batch_norm": False,
     },
     "training": {
         "iterations": 1000,
@@ -287,6 +295,8 @@ KEYS = {
         "as long as affordable: RetinaNet": "1 a39e266a1f3a5bd5e443 0429852c0b30",
         "as long as affordable: FCOS": "1 c4ae0698b754d6df2435 86be6dec11b3",
         "as long as affordable: RT-DETR": "1 4fb010ae7ceef2ba615f 0504682ad24f",
+        "as long as affordable: SSD300, batch norm": "1 70e5aa35834958baae66 4d4f3a0194a6",
+        "twice as long: SSD, light trunk": "1 9c5ad20c31778466c910 d91bc7bb536c",
         "ablations: library's default boxes": "1 08c38cf1ff768f70f7a6 391d26613983",
         NO_NEGATIVES: "1 36b7d0448ab15f73c93a 85e1e8112ae0",
         "ablations: no mass-free views in training": "1 ebb60d59292a77ef8009 42bf0a44d89a",

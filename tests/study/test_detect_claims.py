@@ -1,5 +1,6 @@
 """The claim about detectors, on hand-made records whose verdict is known."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from mammostudy.runs.store import DetectionRecord
 from mammostudy.study import detect_claims, detect_recipes, tables
 
 VIEWS = 24
+KEYS = itertools.count()
 BOX = np.array([[20.0, 20.0, 40.0, 40.0]])
 AWAY = np.array([[60.0, 60.0, 80.0, 80.0]])
 
@@ -37,7 +39,7 @@ def record(
             boxes = [np.concatenate([each, AWAY, AWAY + 5]) for each in boxes]
             scores = [np.concatenate([each, [false, false]]) for each in scores]
         parts.append(judged_rows(part, view_set(part), boxes, scores))
-    made = DetectionRecord(Path(), {"converged": converged, "key": f"{validation_hits}"})
+    made = DetectionRecord(Path(), {"converged": converged, "key": str(next(KEYS))})
     made.__dict__["cases"] = pd.concat(parts, ignore_index=True)
     return made
 
@@ -46,10 +48,11 @@ def record(
 def found(monkeypatch):
     """Let the test say which detectors have which records."""
     records: dict[str, list[DetectionRecord]] = {}
-    longest = detect_recipes.comparison("cdd-cesm", "reference")[detect_recipes.LONG]
+    long = detect_recipes.comparison("cdd-cesm", "reference")[detect_recipes.LONG]
+    longer = detect_recipes.longer("cdd-cesm", "reference")
 
     def records_of(asked, preset):
-        budget = "" if asked == longest else "shorter "
+        budget = "" if asked == long else "longer " if asked == longer else "shorter "
         return {name: records.get(budget + name, []) for name in asked}
 
     monkeypatch.setattr(tables, "records_of", records_of)
@@ -98,6 +101,25 @@ def test_a_flat_end_is_not_enough_where_a_larger_budget_did_better(found, shorte
     found[detect_recipes.LIGHT] = [record(20, 18)]
     found[detect_recipes.FCOS] = [record(20, 6)]
     found[f"shorter {detect_recipes.FCOS}"] = [record(shorter, 6)]
+    assert measured()["unsettled"] == unsettled
+
+
+@pytest.mark.parametrize(
+    ("shorter", "longer", "unsettled"),
+    [
+        (19, 20, []),  # more helped up to the long budget, and no further
+        (20, 20, []),
+        (19, 21, [detect_recipes.LIGHT]),
+        (20, 21, [detect_recipes.LIGHT]),
+    ],
+)
+def test_a_training_twice_as_long_tells_whether_more_would_have_helped(
+    found, shorter, longer, unsettled
+):
+    found[detect_recipes.LIGHT] = [record(20, 18)]
+    found[detect_recipes.FCOS] = [record(20, 6)]
+    found[f"shorter {detect_recipes.LIGHT}"] = [record(shorter, 18)]
+    found[f"longer {detect_recipes.LIGHT}"] = [record(longer, 18)]
     assert measured()["unsettled"] == unsettled
 
 

@@ -18,6 +18,7 @@ from mammostudy.study.detect_recipes import (
     NO_FREE,
     PRIOR_ROW,
     SSD300,
+    SSD300_NORM,
     STEP_SECONDS,
     STRETCH,
     ablations,
@@ -29,6 +30,7 @@ from mammostudy.study.detect_recipes import (
     every,
     has_equal_sides,
     headline,
+    longer,
     priors,
 )
 from mammostudy.study.recipes import PRESETS, recipe
@@ -57,7 +59,8 @@ def test_every_run_once_and_those_of_each_question(cohort: str, preset: str) -> 
     runs = every(cohort, preset)
     assert len(runs) == len(set(runs))
     asked = [*headline(cohort, preset), *priors(cohort, preset)]
-    named = [*comparison(cohort, preset).values(), ablations(cohort, preset)]
+    named = [*comparison(cohort, preset).values(), longer(cohort, preset)]
+    named.append(ablations(cohort, preset))
     asked += [spec for each in named for specs in each.values() for spec in specs]
     assert set(asked) == set(runs)
     assert {spec.split for spec in asked} == {
@@ -133,6 +136,33 @@ def test_detectors_differ_in_what_their_budget_and_kind_ask_for_alone() -> None:
     assert detect_recipe("mine", "paper", "RetinaNet").detector.trunk == "resnet50"
 
 
+def test_ssd300_with_batch_norm_stands_beside_the_published_one() -> None:
+    """The trunk's batch norm, the cohort's boxes, a letterbox, and views with a mass alone."""
+    long = comparison("cdd-cesm", "reference")[LONG]
+    ((published,), (normed,)) = long[SSD300], long[SSD300_NORM]
+    assert (published.detector.batch_norm, normed.detector.batch_norm) == (False, True)
+    assert (published.variant, normed.variant) == ("paper", "alternative")
+    seen = {"anchors": "cohort", "aspect": "letterbox", "negatives_on_empty": True}
+    detector = published.detector.model_dump() | seen | {"batch_norm": True}
+    assert normed.detector.model_dump() == detector
+    assert published.training.mass_free
+    assert not normed.training.mass_free
+    assert SSD300_NORM not in comparison("cdd-cesm", "reference")[EQUAL]
+    (spent,) = comparison("cdd-cesm", "paper")[LONG][SSD300_NORM]
+    assert (spent.training.batch, spent.training.mass_free) == (4, True)
+    assert equal_steps(SSD300_NORM, "reference") == equal_steps(SSD300, "reference")
+
+
+def test_a_longer_training_changes_the_steps_alone() -> None:
+    rows = longer("cdd-cesm", "reference")
+    assert LIGHT in rows
+    for row, (spec,) in rows.items():
+        (long,) = comparison("cdd-cesm", "reference")[LONG][row]
+        steps = 2 * long.training.iterations
+        assert spec == long.changed(training__iterations=steps)
+    assert longer("phantom", "quick") == {}
+
+
 @pytest.mark.parametrize("cohort", ["phantom", "cdd-cesm"])
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_an_ablation_changes_one_field_of_the_light_ssd(cohort: str, preset: str) -> None:
@@ -184,6 +214,7 @@ def test_small_presets_stay_light(preset: str) -> None:
     [
         (lambda: detect_recipe("phantom", "huge"), "preset 'huge' is unknown; use one of smoke"),
         (lambda: every("phantom", "huge"), "preset 'huge'"),
+        (lambda: longer("phantom", "huge"), "preset 'huge'"),
         (lambda: comparison("phantom", "huge"), "preset 'huge'"),
         (lambda: detect_recipe("phantom", "quick", "YOLO"), "'YOLO' is unknown: .*fixed prior box"),
         (lambda: equal_steps("YOLO", "quick"), "detector 'YOLO' is unknown"),

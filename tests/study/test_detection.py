@@ -7,6 +7,7 @@ import pytest
 
 from mammostudy.errors import DataError
 from mammostudy.paths import project_root
+from mammostudy.runs import detect_spec
 from mammostudy.study import (
     detect_convergence,
     detect_recipes,
@@ -17,8 +18,9 @@ from mammostudy.study import (
     detection_judged,
     detection_reading,
     detection_scores_reading,
+    detection_trainings,
 )
-from mammostudy.study.detect_recipes import EQUAL, LIGHT, LONG, PRIOR_ROW
+from mammostudy.study.detect_recipes import EQUAL, LIGHT, LONG, LONGER, PRIOR_ROW
 
 COHORT, PRESET = "cdd-cesm", "reference"
 HEAD, ABLATED = detection.HEAD, detection.ABLATED
@@ -44,7 +46,7 @@ def found(write_detections):
 
 def test_every_run_is_asked_for_once_and_every_recipe_has_a_version():
     groups = detection.named(COHORT, PRESET)
-    assert tuple(groups) == (HEAD, EQUAL, LONG, ABLATED)
+    assert tuple(groups) == (HEAD, EQUAL, LONG, LONGER, ABLATED)
     specs = detection.specs(COHORT, PRESET)
     assert len(specs) == len(set(specs))
     named = {spec for rows in groups.values() for listed in rows.values() for spec in listed}
@@ -106,9 +108,14 @@ def test_a_diverged_detector_finds_nothing_and_breaks_nothing(found):
     assert len(detection_examples.chosen(alone)) == 2  # the largest mass missed, one view drawn
 
 
-def test_what_has_no_record_is_said_to_be_missing(found):
+def test_what_has_no_record_is_said_to_be_missing(found, monkeypatch):
+    monkeypatch.setattr(detect_spec, "find_spec", lambda package: package)
     gone = detection.absent(found, COHORT, PRESET)
     assert f"{detect_recipes.DETR} ({LONG})" in gone
+    monkeypatch.setattr(detect_spec, "find_spec", lambda package: None)
+    lacking = detection.absent(found, COHORT, PRESET)
+    assert f"{detect_recipes.DETR} ({LONG}; rt-detr needs the package transformers" in str(lacking)
+    assert len(lacking) == len(gone)
     assert f"{RETINA} ({LONG})" not in gone
     nothing = {group: {name: [] for name in rows} for group, rows in found.items()}
     assert detection.with_prior(nothing, HEAD) == {}
@@ -284,22 +291,76 @@ def test_meaning_names_the_prior_box_and_the_best(found):
 
 
 def test_budgets_name_what_each_detector_gets(found):
-    row = detection.anchors(detection.named(COHORT, PRESET)[LONG][LIGHT][0], found[LONG][LIGHT])
+    row = detection_trainings.anchors(
+        detection.named(COHORT, PRESET)[LONG][LIGHT][0], found[LONG][LIGHT]
+    )
     assert row == "the training masses', 5 to 20 % of the side"
     named = detection.named(COHORT, PRESET)[LONG]
-    assert detection.anchors(named[SSD300][0], []) == "the library's"
-    assert detection.anchors(named[FCOS][0], []) == "none"
+    assert detection_trainings.anchors(named[SSD300][0], []) == "the library's"
+    assert detection_trainings.anchors(named[FCOS][0], []) == "none"
     assert '"Equal CPU time" gives each' in detection_reading.budget(PRESET)
     assert "seconds" not in detection_reading.budget("smoke")
-    assert detect_recipes.SSD300 in detection.left_out("phantom", "quick")
-    assert detection.left_out(COHORT, PRESET) == []
+    assert detect_recipes.SSD300 in detection_trainings.left_out("phantom", "quick")
+    assert detection_trainings.left_out(COHORT, PRESET) == []
+
+
+@pytest.mark.parametrize(
+    ("longer", "said", "converged"),
+    [
+        (3, "1.000 on validation against 1.000: more training did not help", "light SSD"),
+        (2, "1.000 on validation against 0.500: more training helped", "none"),
+    ],
+)
+def test_a_training_twice_as_long_is_set_beside_the_long_one(
+    write_detection, longer, said, converged
+):
+    """Validation holds two patients: three found of test are both of them, one is half."""
+    groups = detection.named(COHORT, PRESET)
+    write_detection(groups[EQUAL][LIGHT][0], found=1)
+    write_detection(groups[LONG][LIGHT][0], found=longer if longer == 3 else 1, seconds=60)
+    write_detection(groups[LONGER][LIGHT][0], found=3, seconds=600)
+    found = detection.records(COHORT, PRESET)
+    table = detection_trainings.trainings(found)
+    assert list(table["group"]) == [EQUAL, LONG, LONGER]
+    assert list(table["iterations"]) == [750, 1800, 3600]
+    assert list(table["minutes"]) == [2, 1, 10]
+    assert set(table["masses"]) == {2}
+    text = detection_scores_reading.longer(table)
+    assert f"3600 steps instead of 1800 give a mean sensitivity of {said}" in text
+    assert text.endswith(f'Converged in the budget "{LONG}": {converged}.')
+    assert len(detection_trainings.printed_trainings(table)) == 3
+    only = detection_scores_reading.longer(table[table["group"] == EQUAL])
+    assert only.startswith("No detector was trained longer")
+
+
+def test_the_published_ssd_is_set_against_the_prior_box(write_detection):
+    groups = detection.named(COHORT, PRESET)
+    for spec in groups[HEAD][PRIOR_ROW]:
+        write_detection(spec)
+    write_detection(groups[LONG][SSD300][0], found=0)
+    write_detection(groups[LONG][detect_recipes.SSD300_NORM][0], found=4)
+    found = detection.records(COHORT, PRESET)
+    priors = detection_comparison.against_prior(found, {LONG: detection.with_prior(found, LONG)})
+    table = detection_trainings.trainings(found)
+    said = detection_scores_reading.published_ssd(table, priors).splitlines()
+    assert said[0].startswith("SSD300 as published, without batch norm, does not beat the prior")
+    assert "the 90 steps from scratch (2 core-minutes)" in said[0]
+    assert said[1].startswith("SSD300 with batch norm beats the prior box with the 280 steps")
+    assert detection_scores_reading.published_ssd(table[:0], priors) == ""
+
+
+def test_views_without_a_mass_teach_only_where_they_are_shown_and_counted():
+    spec = detection.named(COHORT, PRESET)[LONG][LIGHT][0]
+    assert detection_trainings.learns_from_mass_free(spec)
+    for change in ({"training__mass_free": False}, {"detector__negatives_on_empty": False}):
+        assert not detection_trainings.learns_from_mass_free(spec.changed(**change))
 
 
 @pytest.mark.slow
 def test_a_small_budget_table():
     groups = detection.named("phantom", "smoke")
     found = {group: {name: [] for name in rows} for group, rows in groups.items()}
-    table = detection.budgets(found, "phantom", "smoke").set_index("detector")
+    table = detection_trainings.budgets(found, "phantom", "smoke").set_index("detector")
     assert table.loc[LIGHT, "input"] == "96 px, letterbox"
     assert float(table.loc[LIGHT, "weights, million"]) < 2
     assert table.loc[LIGHT, f"steps, {LONG}"] == "4"

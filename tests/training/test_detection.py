@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mammostudy.errors import DataError
 from mammostudy.models import build_detector, detector_names
+from mammostudy.models.detectors.ssd import VGG_SMALLEST
 from mammostudy.training import detection as module
 from mammostudy.training.checkpoints import load_checkpoint
 from mammostudy.training.detection import DetectorBudget, fit_detector, predict_boxes
@@ -21,6 +22,7 @@ from mammostudy.training.detection_augmentation import augment_detection
 from mammostudy.training.fit import Fitted, batch_of
 
 SIDE = 64
+VGG = "ssd300-vgg16"  # its smallest side is four times the others'
 Target = dict[str, Tensor]
 SMALL: dict[str, dict[str, Any]] = {
     "faster-rcnn": {"trunk": "resnet18"},
@@ -225,14 +227,17 @@ def test_a_damaged_checkpoint_starts_anew(
     assert len(fitted.curves) == 2
 
 
-@pytest.mark.parametrize("name", sorted(set(SMALL) | {"ssdlite-mobilenetv3"}))
+TRIED = [*sorted(SMALL), "ssdlite-mobilenetv3"]
+
+
+@pytest.mark.parametrize("name", [*TRIED, pytest.param(VGG, marks=pytest.mark.slow)])
 def test_divergence_ends_a_run_without_an_error(
     name: str, views: tuple[Tensor, list[Target]], tmp_path: Path
 ) -> None:
     if name == "rt-detr":
         pytest.importorskip("transformers", reason="rt-detr needs the extra 'detr'")
     torch.manual_seed(0)
-    model = build_detector(name, size=SIDE, **SMALL.get(name, {}))
+    model = build_detector(name, size=VGG_SMALLEST if name == VGG else SIDE, **SMALL.get(name, {}))
     fitted = run(model, views, tmp_path / "c.pt", iterations=8, learning_rate=1e20)
     assert fitted.diverged is not None
     assert not all(math.isfinite(value) for value in fitted.diverged.values())
@@ -243,8 +248,7 @@ def test_divergence_ends_a_run_without_an_error(
 
 
 def test_every_detector_is_tried_for_divergence() -> None:
-    """SSD300 is the light one's class, and too slow for this."""
-    assert set(SMALL) | {"ssdlite-mobilenetv3", "ssd300-vgg16"} == set(detector_names())
+    assert {*TRIED, VGG} == set(detector_names())
 
 
 @pytest.mark.parametrize(

@@ -69,15 +69,18 @@ def _runs(needs: Needs) -> dict[str, str]:
     facts = {}
     recipes = dict(needs.recipes)
     commits = set()
-    made = 0
+    made = leaky = 0
     for spec in needs.specs:
         recipes |= spec.recipe_versions()
+        leaky += bool(getattr(getattr(spec, "split", None), "leaky", False))
         if folder := needs.record_of(spec):
             content = json.loads((folder / "record.json").read_text(encoding="utf-8"))
             commits.add(str(content["provenance"].get("commit", "unknown")))
             made += 1
     if total := len(needs.specs):
         facts["Runs"] = str(total) if made == total else f"{made} of {total} on record"
+    if leaky:
+        facts["LEAKY"] = f"{leaky} of these runs, split by image on purpose"
     if recipes:
         facts["Recipe versions"] = _versions(recipes)
     if commits:

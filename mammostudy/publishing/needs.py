@@ -49,12 +49,14 @@ class Needs:
         notes: cohort -> why its data cannot be read here.
         specs: the runs the page shows.
         recipes: module -> version, from the chapter's ``RECIPES``.
+        inputs: further files of the page -> hash, from the chapter's ``page_inputs``.
     """
 
     manifests: Mapping[str, str | None] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     specs: Sequence[Spec] = ()
     recipes: Mapping[str, int] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def key_of(self, spec: Spec) -> str:
         """Return the key of a run on the data at hand, or the one without data."""
@@ -133,7 +135,8 @@ def needs_of(page: Page) -> Needs:
                 raise
             manifests[cohort], notes[cohort] = None, str(error)
     recipes = {name: recipe_version(name) for name in getattr(module, "RECIPES", ())}
-    return Needs(manifests, notes, specs, recipes)
+    inputs = module.page_inputs() if hasattr(module, "page_inputs") else {}
+    return Needs(manifests, notes, specs, recipes, inputs)
 
 
 def missing_specs(needs: Iterable[Needs]) -> list[Spec]:

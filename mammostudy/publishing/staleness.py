@@ -21,7 +21,8 @@ def page_key(root: Path, page: Page, needs: Needs) -> str:
 
     That is: the template's cells without outputs, the parameters, the manifest of its cohort, its
     runs (whose keys hold spec and recipe versions) and their records, the versions of the recipes
-    its chapter lists, and the chapter's own two modules; for the claims page also the claims.
+    its chapter lists, the further files that it names, and the chapter's own two modules; for the
+    claims page also the claims.
     Package versions and commits do not count.
     """
     template = read_template(root, page)
@@ -34,6 +35,7 @@ def page_key(root: Path, page: Page, needs: Needs) -> str:
         "runs": [needs.key_of(spec) for spec in needs.specs],
         "records": needs.records_digest(),
         "recipes": sorted(needs.recipes.items()),
+        "inputs": sorted(needs.inputs.items()),
         "modules": [_source(page.notebook, room) for room in ("study", "figures")],
         "claims": read_claims_text(root) if page.notebook == CLAIMS else None,
         "title": cohort_title(page.cohort) if page.cohort else None,

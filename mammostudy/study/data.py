@@ -149,14 +149,21 @@ def overview(content: dict[str, Any]) -> pd.DataFrame:
         "of them with a mass": f"{content['patients_with_mass']:,}",
         "masses whose pixel spacing is known": f"{content['spacing_known']:,}",
         "diameter of a mass, % of the image's longer side: median (quartiles)": _spread(share),
+        "diameter in pixels: median (quartiles)": _spread(content["diameter_px"], 1),
+        "diameter in mm: median (quartiles)": _spread(content["diameter_mm"], 1),
+        "area of a mass, % of the image: median (quartiles)": _spread(
+            content["area_share"], 100, 2
+        ),
         "share of its box that a mass fills, %: median (quartiles)": _spread(fill),
     }
     return pd.DataFrame({"what": list(rows), "number": list(rows.values())})
 
 
-def _spread(values: dict[str, Any]) -> str:
-    q1, median, q3 = (100 * values[name] for name in ("q1", "median", "q3"))
-    return f"{median:.1f} ({q1:.1f} to {q3:.1f})"
+def _spread(values: dict[str, Any] | None, scale: float = 100, digits: int = 1) -> str:
+    if values is None:
+        return "unknown: no pixel spacing"
+    q1, median, q3 = (scale * values[name] for name in ("q1", "median", "q3"))
+    return f"{median:.{digits}f} ({q1:.{digits}f} to {q3:.{digits}f})"
 
 
 def counts_table(content: dict[str, Any]) -> pd.DataFrame:

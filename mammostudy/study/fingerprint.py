@@ -22,9 +22,10 @@ from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.data.splits import split_cases, strata
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.paths import results_root
+from mammostudy.study import fingerprint_measures as more
 from mammostudy.study import recipes
 
-VERSION: Final = 1
+VERSION: Final = 2
 BINS: Final = 12
 GREY_BINS: Final = 32
 MEASURED: Final = 24  # masses whose frames the intensity histograms are made of
@@ -83,7 +84,8 @@ def write_fingerprint(cohort: str) -> Path:
 def measure(cohort: Cohort) -> dict[str, Any]:
     """Measure a cohort: counts of images, masses and patients, sizes, splits, grey values.
 
-    Diameters are those of the disc of equal area, as a share of the image's longer side.
+    Diameters are those of the disc of equal area: as a share of the image's longer side, in
+    pixels, and in millimetres where the spacing is known.
 
     Raises:
         DataError: the cohort has outlines only, or a file behind it cannot be used.
@@ -109,7 +111,12 @@ def measure(cohort: Cohort) -> dict[str, Any]:
         "diameter_share": _quartiles(sizes["share"])
         | {"edges": [round(float(edge), 5) for edge in edges], "masses": heights.tolist()},
         "fill_of_box": _quartiles(sizes["fill"]),
+        "area_share": _quartiles(sizes["area_share"], 6),
+        "diameter_px": _quartiles(sizes["px"], 1),
+        "diameter_mm": _known_quartiles(sizes["mm"]),
         "spacing_known": int(masses["spacing_mm"].notna().sum()),
+        "density": more.densities(cohort),
+        "intensity": more.intensity(cohort),
         "dropped": {reason: int(n) for reason, n in cohort.dropped.items()},
         "splits": _splits(cohort),
         "frame_intensity": _intensities(cohort),
@@ -123,13 +130,22 @@ def _size(cohort: Cohort, row: pd.Series) -> dict[str, float]:
     return {
         "share": diameter / max(row["height"], row["width"]),
         "fill": area / ((x_max - x_min) * (y_max - y_min)),
+        "area_share": area / (row["height"] * row["width"]),
+        "px": diameter,
+        "mm": np.nan if pd.isna(row["spacing_mm"]) else diameter * float(row["spacing_mm"]),
     }
 
 
-def _quartiles(values: pd.Series) -> dict[str, Any]:
+def _quartiles(values: pd.Series, digits: int = 4) -> dict[str, Any]:
     names = ("q1", "median", "q3")
     found = np.percentile(values, [25, 50, 75])
-    return {name: round(float(q), 4) for name, q in zip(names, found, strict=True)}
+    return {name: round(float(q), digits) for name, q in zip(names, found, strict=True)}
+
+
+def _known_quartiles(values: pd.Series) -> dict[str, Any] | None:
+    """Return quartiles of the masses whose spacing is known; None where it is for none."""
+    known = values.dropna()
+    return _quartiles(known, 2) if len(known) else None
 
 
 def _counts(masses: pd.DataFrame, column: str) -> dict[str, dict[str, int]]:

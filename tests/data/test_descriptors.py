@@ -12,9 +12,12 @@ import pandas as pd
 import pytest
 import yaml
 
+from mammostudy.data import descriptors
 from mammostudy.data.cohort import cohort_names, load_cohort
 from mammostudy.data.cohort_names import SOURCES
+from mammostudy.data.descriptors import read_descriptor
 from mammostudy.data.phantoms.patients import draw_patients
+from mammostudy.errors import DataError
 
 FOLDER = Path(__file__).parents[2] / "data_manifests"
 NEEDED = {"title", "source", "licence", "citation", "layout", "label_mapping", "split_rule",
@@ -35,6 +38,46 @@ def test_a_descriptor_is_complete(path: Path) -> None:
     content = described(path.stem)
     assert set(content) >= NEEDED
     assert all(source["text"] for source in content["citation"])
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_descriptor_reads_as_it_stands(path: Path) -> None:
+    read, content = read_descriptor(path.stem), described(path.stem)
+    assert (read.title, read.get, read.expected) == (
+        content["title"],
+        content["get"],
+        content["expected"],
+    )
+    assert list(read.known_faults) == content["known_faults"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (None, "missing; known descriptors: "),
+        ("title: [", "not readable as YAML"),
+        ("[1, 2]", "content"),
+        ("title: x", "licence"),
+    ],
+)
+def test_a_faulty_descriptor_is_named(
+    text: str | None, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descriptors, "folder", lambda: tmp_path)
+    if text is not None:
+        (tmp_path / "moon.yaml").write_text(text)
+    with pytest.raises(DataError, match=rf"moon\.yaml: .*{named}"):
+        read_descriptor("moon")
+
+
+def test_a_count_that_is_no_number_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = described("cmmd") | {"expected": {"breasts": "many"}}
+    (tmp_path / "cmmd.yaml").write_text(yaml.safe_dump(content))
+    monkeypatch.setattr(descriptors, "folder", lambda: tmp_path)
+    with pytest.raises(DataError, match=r"cmmd\.yaml: expected\.breasts"):
+        read_descriptor("cmmd")
 
 
 def test_every_cohort_is_described_once() -> None:

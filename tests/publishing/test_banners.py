@@ -4,6 +4,7 @@ import pytest
 
 from mammostudy.errors import MissingDataError
 from mammostudy.publishing import banners, needs
+from mammostudy.runs.spec import SplitSpec
 
 
 class Spec:
@@ -35,6 +36,17 @@ def test_a_phantom_is_named_in_the_first_words(made):
     }
     for text in (shown._repr_html_(), shown._repr_markdown_()):
         assert "Not the paper's run" in text.replace("&#x27;", "'")
+
+
+def test_runs_of_folds_by_image_are_called_leaky(made, monkeypatch):
+    honest = banners.banner("phantom", "quick", "leak").facts
+    assert "LEAKY" not in honest
+    leaky = Spec()
+    leaky.split = SplitSpec(unit="image")
+    found = needs.Needs({"phantom": "m"}, {}, [Spec(), leaky])
+    monkeypatch.setattr(needs.Needs, "record_of", lambda self, spec: None)
+    monkeypatch.setattr(banners, "needs_of", lambda page: found)
+    assert banners.banner("phantom", "quick", "leak").facts["LEAKY"].startswith("1 of these runs")
 
 
 def test_a_real_cohort_without_its_data_says_so(monkeypatch):

@@ -214,6 +214,15 @@ def test_a_recipe_listed_by_a_chapter_counts(cohorts, world, tmp_path, monkeypat
     sys.modules.pop("a_recipe", None)
 
 
+def test_a_changed_input_of_a_chapter_runs_its_page_only(cohorts, world):
+    inputs = {"sheet.yaml": "one"}
+    world.chapters["b"] = chapter("r2", page_inputs=lambda: inputs)
+    refresh(cohorts)
+    assert refresh(cohorts).executed == {}
+    inputs["sheet.yaml"] = "another"
+    assert list(refresh(cohorts).executed) == ["b"]
+
+
 def test_a_changed_claim_runs_the_claims_page_only(cohorts):
     cohorts.notebook("claims", parameters="n: int = 1")
     cohorts.page("verdicts", "claims")

@@ -176,6 +176,24 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
     return pd.DataFrame(rows), dropped
 
 
+def read_images(folder: Path) -> pd.DataFrame:
+    """Read the table of images, those without a mass as well.
+
+    Returns:
+        A row an image: image, patient, side, modality, view, pathology, and density: the letter a
+        to d that the radiologist gave, or missing.
+
+    Raises:
+        DataError: the table or a column is missing.
+    """
+    images = _read(folder, "images.csv", IMAGE_COLUMNS | {"breast_density"})
+    letters = images["breast_density"].astype(str).str.strip().str.lower()
+    return images.assign(
+        patient="P" + images["patient_id"].astype(str),
+        density=letters.where(letters.isin(list("abcd"))),
+    )[["image", "patient", "side", "modality", "view", "pathology", "density"]]
+
+
 def build_views(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str, int]]:
     """Add the views without a mass to :func:`build_manifest`: what a detector sees.
 

@@ -70,6 +70,15 @@ def read_contours(name: str, folder: Path, modality: str) -> OutlineCohort:
     )
 
 
+def count_tools(folder: Path) -> dict[str, int]:
+    """Count the contours of a folder by drawing tool, those left out by the rule as well.
+
+    Raises:
+        DataError: as :func:`read_contours`.
+    """
+    return dict(Counter(geometry.tool for _, geometry, _ in _lines(folder / FILENAME)))
+
+
 def _lines(path: Path) -> Iterator[tuple[dict[str, object], Geometry, str | None]]:
     """Yield each contour's row and outline, and why it is left out (None where it is kept)."""
     try:

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from mammostudy.figures import style
 
@@ -40,7 +41,7 @@ def shapes(table: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set(xlim=(0, 100), xlabel="masses, %")
-    handles = [plt.Rectangle((0, 0), 1, 1, color=c) for c in style.SHAPE_COLOURS.values()]
+    handles = [Rectangle((0, 0), 1, 1, color=c) for c in style.SHAPE_COLOURS.values()]
     figure.legend(
         handles, list(style.SHAPE_COLOURS), loc="outside upper center", ncols=4, fontsize="small"
     )
@@ -76,7 +77,9 @@ def greys(table: pd.DataFrame) -> Figure:
         table: :func:`mammostudy.study.real_mammogram.histograms`.
     """
     names = list(table["image"].unique())
-    figure, grid = plt.subplots(1, len(names), figsize=(style.WIDTH, 2.3), squeeze=False)
+    figure, grid = plt.subplots(
+        1, len(names), figsize=(style.WIDTH, 2.3), squeeze=False, sharey=True
+    )
     for axes, name in zip(grid[0], names, strict=True):
         part = table[table["image"] == name]
         axes.fill_between(part["value"], part["share"], step="mid", color=style.BLUE, alpha=0.7)

@@ -135,7 +135,7 @@ def needs_of(page: Page) -> Needs:
                 raise
             manifests[cohort], notes[cohort] = None, str(error)
     recipes = {name: recipe_version(name) for name in getattr(module, "RECIPES", ())}
-    inputs = module.page_inputs() if hasattr(module, "page_inputs") else {}
+    inputs = getattr(module, "page_inputs", dict)()
     return Needs(manifests, notes, specs, recipes, inputs)
 
 

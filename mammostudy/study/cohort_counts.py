@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,9 +37,8 @@ def _cbis_ddsm(folder: Path) -> tuple[Counts, Counts]:
     from mammostudy.data.sources import cbis_tables
 
     tables = cbis_tables.read_tables(folder)
-    masses = tables.masses.assign(
-        shape=[cbis_tables.shape_of(w)[0] for w in tables.masses["shape_words"]]
-    )
+    shapes = tables.masses["shape_words"].map(lambda words: cbis_tables.shape_of(words)[0])
+    masses = tables.masses.assign(shape=shapes)
     counts: Counts = {}
     for part in cbis_tables.PARTS:
         rows = masses[masses["part"] == part]
@@ -245,6 +245,10 @@ def read_counts(name: str) -> dict[str, Any] | None:
     return content
 
 
+def _write(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
 def write_counts() -> dict[str, str]:
     """Count every cohort that lies at hand and write the files to commit.
 
@@ -260,9 +264,7 @@ def write_counts() -> dict[str, str]:
             continue
         text = json.dumps(content, indent=1) + "\n"
         path = committed(name)
-        write_atomically(
-            path, lambda partial, text=text: partial.write_text(text, encoding="utf-8")
-        )
+        write_atomically(path, partial(_write, text))
         said[name] = str(path)
     return said
 

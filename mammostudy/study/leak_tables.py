@@ -185,7 +185,7 @@ def chance_of_training(found: Mapping[str, Sequence[Record]], metric: str) -> pd
     for unit, rows in stacked.groupby("row", sort=False):
         wide = rows.pivot_table(index=["case", "patient"], columns="replicate", values=metric)
         if {0, 1} <= set(wide.columns) and len(both := wide[[0, 1]].dropna()):
-            test = paired_test(both[1], both[0], both.index.get_level_values("patient"))
+            test = paired_test(both[1], both[0], both.index.get_level_values("patient").to_numpy())
             named = {"folds": TITLES[str(unit)]}
             out.append(named | {name: getattr(test, name) for name in _TESTED})
     return pd.DataFrame(out)
@@ -225,7 +225,7 @@ def interval_table(cases: pd.DataFrame) -> pd.DataFrame:
 def patient_differences(cases: pd.DataFrame) -> pd.DataFrame:
     """Return each patient's mean difference, image minus patient folds: patient, exposed, value."""
     named = cases.assign(difference=cases["image folds"] - cases["patient folds"])
-    return named.groupby(["patient", "exposed"], as_index=False)["difference"].mean()
+    return named.groupby(["patient", "exposed"])["difference"].mean().reset_index()
 
 
 def stacked(tables_of_rows: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -110,7 +110,7 @@ def pictures() -> dict[str, NDArray[np.float32]]:
     shown = {
         "stored values": _unit(stages.stored),
         "after rescale or modality LUT": _unit(stages.modality),
-        f"after {stages.step}": np.asarray(stages.voi, dtype=np.float32),
+        f"VOI step: {stages.step}": np.asarray(stages.voi, dtype=np.float32),
         "inverted" if stages.inverted else "nothing to invert": stages.image,
     }
     height, width = stages.image.shape
@@ -149,7 +149,7 @@ def histograms() -> pd.DataFrame:
     stages = _stages()
     if stages is None:
         return pd.DataFrame(columns=["image", "value", "share"])
-    named = {
+    named: dict[str, NDArray[Any]] = {
         "as stored, of 16 bits": np.asarray(stages.stored, dtype=np.float32) / 65535,
         "as read": stages.image,
         "equalised frame": pictures()["smoothed and equalised"],
@@ -161,6 +161,19 @@ def histograms() -> pd.DataFrame:
         share = 100 * heights / values.size
         tables.append(pd.DataFrame({"image": name, "value": centres, "share": share}))
     return pd.concat(tables, ignore_index=True)
+
+
+def _equalised() -> str:
+    """Say what equalisation makes of empty film in a full frame."""
+    frame = pictures().get("smoothed and equalised")
+    if frame is None:
+        return ""
+    low = float(frame.min())
+    empty = 100 * float(np.mean(frame <= low + 1 / BINS))
+    return (
+        f"Equalised as a whole, the full frame uses grey values from {low:.2f} on: {empty:.0f} % "
+        "of it are empty film, and the breast shares what is left of the range."
+    )
 
 
 def reading() -> str:
@@ -177,5 +190,6 @@ def reading() -> str:
         "the chest wall where the header puts it.\n"
         f"The pixel spacing is unknown in {unknown} of {len(table)}, and stays unknown: sizes of "
         "these films are given in pixels.\n"
+        f"{_equalised()}\n"
         "They have no outlines, so nothing is scored on them."
     )

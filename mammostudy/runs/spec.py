@@ -222,6 +222,11 @@ class RunSpec(KeyedSpec):
         """Whether the model is one that needs no training."""
         return self.model.name in BASELINES
 
+    @property
+    def trains_channels_last(self) -> bool:
+        """Whether a processor trains it in :mod:`mammostudy.models.channels_last`."""
+        return self.model.name == "cgan" and self.model.width >= QUICK_WIDTH
+
     def recipe_versions(self) -> dict[str, int]:
         """Return the recipe version of every component that makes this run's numbers."""
         modules = evaluation_modules(self)

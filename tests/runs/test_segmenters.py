@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from mammostudy.data.frames import FramedSet
 from mammostudy.errors import SpecError
@@ -101,6 +102,26 @@ def test_adam_as_published() -> None:
         (group,) = optimiser.param_groups
         assert isinstance(optimiser, torch.optim.Adam)
         assert (group["lr"], group["betas"], group["weight_decay"]) == (2e-4, (0.5, 0.999), 0)
+
+
+def test_wide_and_plain_training_give_equal_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the same weights; dropout is off, since it draws in the order of memory."""
+    monkeypatch.setattr(functional, "dropout", lambda values, *_, **__: values)
+    wide = small(model__width=32)
+    assert wide.trains_channels_last
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(3, 1, SIDE, SIDE, generator=generator)
+    masks = (images > 0.6).float()
+    found = []
+    for is_quick in (True, False):
+        monkeypatch.setattr(RunSpec, "trains_channels_last", is_quick)
+        torch.manual_seed(0)
+        trainer = build_trainer(wide)
+        laid = trainer.generator.down["Cn2"].weight.is_contiguous(memory_format=torch.channels_last)
+        assert laid == is_quick
+        found.append([trainer.step(images, masks) for _ in range(3)])
+    for one, other in zip(*found, strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
 
 
 def test_the_model_has_the_specs_fields() -> None:

@@ -1,0 +1,102 @@
+"""Quick layers against torch's own, in double precision."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mammostudy.models import Discriminator, Generator, channels_last, winograd
+from mammostudy.models.channels_last import lay_channels_last
+
+
+def relative(found: Tensor, expected: Tensor) -> float:
+    return float((found.double() - expected).abs().max() / expected.abs().max())
+
+
+@pytest.mark.parametrize("tile", [2, 3, 4])
+def test_transforms_are_a_correlation(tile: int) -> None:
+    points = (0.0, 1.0, -1.0, 0.5, -0.5, 2.0)[: tile + 2]
+    out, taps, inputs = winograd.transforms(tile, 4, points)
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=tile + 3), rng.normal(size=4)
+    np.testing.assert_allclose(
+        out @ ((taps @ w) * (inputs @ x)), np.correlate(x, w, "valid"), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "side"),
+    [
+        (nn.Conv2d(3, 16, 4, 1, 1), 32),  # by Winograd's products, sides not divisible by 3
+        (nn.Conv2d(3, 8, 4, 1, 1), 28),  # and divisible
+        (nn.Conv2d(16, 1, 4, 1, 1), 9),
+        (nn.Conv2d(2, 32, 4, 2, 1), 16),
+        (nn.Conv2d(32, 32, 4, 2, 1), 64),  # by products of folded pixels
+        (nn.Conv2d(32, 64, 4, 2, 1), 8),  # in the usual layout
+        (nn.Conv2d(32, 32, 4, 2, 1), 17),
+        (nn.ConvTranspose2d(32, 32, 4, 2, 1), 32),  # by products of folded pixels
+        (nn.ConvTranspose2d(64, 32, 4, 2, 1), 4),
+        (nn.ConvTranspose2d(8, 1, 4, 2, 1), 16),
+        (nn.ConvTranspose2d(8, 3, 4, 2, 1), 5),
+    ],
+    ids=str,
+)
+def test_a_layer_and_its_gradients_equal_torch(layer: nn.Module, side: int) -> None:
+    torch.manual_seed(0)
+    exact = copy.deepcopy(layer).double()
+    quick = lay_channels_last(copy.deepcopy(layer))
+    assert type(quick) is not type(layer)
+    images = torch.randn(2, layer.in_channels, side, side)
+    one = images.clone().requires_grad_()
+    other = images.double().requires_grad_()
+    out, expected = quick(one), exact(other)
+    slope = torch.randn(expected.shape)
+    out.backward(slope)
+    expected.backward(slope.double())
+    assert relative(out, expected) < 2e-5
+    assert one.grad is not None
+    assert other.grad is not None
+    assert relative(one.grad, other.grad) < 2e-5
+    for found, wanted in zip(quick.parameters(), exact.parameters(), strict=True):
+        assert relative(found.grad, wanted.grad) < 2e-5
+
+
+def test_networks_keep_names_and_numbers() -> None:
+    torch.manual_seed(0)
+    for network, images in (
+        (Generator(width=8, levels=5), torch.rand(2, 1, 64, 64)),
+        (Discriminator(width=8), torch.rand(2, 2, 64, 64)),
+    ):
+        quick = lay_channels_last(copy.deepcopy(network))
+        assert list(quick.state_dict()) == list(network.state_dict())
+        torch.testing.assert_close(quick.eval()(images), network.eval()(images), rtol=0, atol=1e-5)
+
+
+def test_every_convolution_and_norm_is_quick() -> None:
+    quick = lay_channels_last(Generator(width=4, levels=4))
+    plain = {nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d}
+    assert not plain & {type(layer) for layer in quick.modules()}
+
+
+def test_other_layers_are_left() -> None:
+    layers = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.Conv2d(2, 2, 4, 2, 1, bias=False))
+    assert {type(layer) for layer in lay_channels_last(layers)} == {nn.Conv2d}
+
+
+def test_a_slice_of_channels_reaches_batch_norm_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    norm = lay_channels_last(nn.BatchNorm2d(4))
+    seen: list[bool] = []
+    laid = channels_last._laid
+    monkeypatch.setattr(
+        channels_last,
+        "_laid",
+        lambda values: (seen.append(laid(values).is_contiguous(memory_format=torch.channels_last)),
+                        laid(values))[1],
+    )  # fmt: skip
+    values = torch.rand(2, 4, 3, 3).to(memory_format=torch.channels_last).requires_grad_()
+    torch.cat([norm(values), values], dim=1).square().sum().backward()
+    assert seen == [True]

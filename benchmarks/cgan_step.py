@@ -63,6 +63,7 @@ class Plain:
         ]
 
     def step(self, images: Tensor, masks: Tensor) -> dict[str, float]:
+        """Take one step of D, then one of G; return the parts of the losses."""
         ours, theirs = self.optimisers
         output = self.generator(images)
         p = (output + 1) / 2
@@ -81,6 +82,7 @@ class Plain:
         return {name: float(part.detach()) for name, part in parts.items()}
 
     def judge(self, images: Tensor, masks: Tensor, wanted: float) -> Tensor:
+        """Score masks; return the cross-entropy to what is wanted."""
         scores = self.discriminator(torch.cat([images, masks], dim=1))
         return functional.binary_cross_entropy(scores, torch.full_like(scores, wanted))
 

@@ -73,14 +73,14 @@ class _BatchNorm(nn.BatchNorm2d):
     def forward(self, values: Tensor) -> Tensor:
         normed: Tensor = super().forward(values)
         if normed.requires_grad:
-            normed.register_hook(_laid)
+            normed.register_hook(_laid)  # type: ignore[no-untyped-call]
         return normed
 
 
 class _Down(nn.Conv2d):
     def forward(self, images: Tensor) -> Tensor:
         if self.bias is None or self.stride == (2, 2) or self.out_channels <= FEW:
-            out: Tensor = _Strided.apply(images, self.weight, self.bias, self.stride[0])  # type: ignore[no-untyped-call]
+            out: Tensor = _Strided.apply(images, self.weight, self.bias, self.stride[0])
             return out
         return winograd.convolve(images, self.weight, self.bias)
 
@@ -88,7 +88,7 @@ class _Down(nn.Conv2d):
 class _Up(nn.ConvTranspose2d):
     def forward(self, images: Tensor, output_size: list[int] | None = None) -> Tensor:
         function = _UpToFew if self.out_channels <= FEW else _Transposed
-        out: Tensor = function.apply(images, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        out: Tensor = function.apply(images, self.weight, self.bias)
         return out
 
 
@@ -102,7 +102,7 @@ class _Strided(torch.autograd.Function):
         return functional.conv2d(images, weight, bias, stride, 1)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
         gradient = _laid(gradient)
@@ -125,7 +125,7 @@ class _Transposed(torch.autograd.Function):
         return functional.conv_transpose2d(images, weight, bias, 2, 1)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
         gradient = _laid(gradient)
@@ -152,7 +152,7 @@ class _UpToFew(torch.autograd.Function):
         return out + bias[:, None, None]
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
         n, c, h, w = images.shape

@@ -84,7 +84,7 @@ def convolve(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ``(n, o, h - 1, w - 1)``, channels last, equal to a direct convolution to about 1e-5 of the
         largest output.
     """
-    out: Tensor = _Convolution.apply(images, weight, bias)  # type: ignore[no-untyped-call]
+    out: Tensor = _Convolution.apply(images, weight, bias)
     return out
 
 
@@ -113,7 +113,7 @@ class _Convolution(torch.autograd.Function):
         return torch.add(whole[:, : h - 1, : w - 1], bias).permute(0, 3, 1, 2)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         seen, kernels = ctx.saved_tensors
         n, c, h, w, outputs, rows, columns = ctx.sizes

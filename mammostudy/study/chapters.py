@@ -8,6 +8,7 @@ CHAPTERS: Final = (
     "data",
     "detection",
     "cropping",
+    "segmenters",
     "losses",
     "postprocessing",
     "failures",

@@ -35,6 +35,7 @@ from mammostudy.study import (
     detect_claims,
     losses,
     recipes,
+    segmenter_claims,
     shape_claims,
     tables,
     words,
@@ -45,9 +46,12 @@ from mammostudy.study.verdicts import meaning, untested_table, verdict_table
 __all__ = ["meaning", "untested_table", "verdict_of", "verdict_table"]
 
 RECIPES = (
+    "mammostudy.evaluation.outliers",
     "mammostudy.study.detect_claims",
     "mammostudy.study.detect_convergence",
     "mammostudy.study.detect_recipes",
+    "mammostudy.study.segmenter_claims",
+    "mammostudy.study.segmenter_recipes",
     "mammostudy.study.shape_claims",
     "mammostudy.study.shape_tables",
     "mammostudy.study.verdict_rules",
@@ -68,8 +72,9 @@ class Claim(BaseModel):
         b: the row it is compared with.
         metric: a column of the records' rows; ``accuracy`` of the shape classifier, compared with
             ``target``; ``luminal-share``, the share of luminal patients whose mass is irregular
-            or lobular less that of the others; or ``found``, whether a mass is found by the best
-            SSD less whether it is by the best other detector.
+            or lobular less that of the others; ``found``, whether a mass is found by the best
+            SSD less whether it is by the best other detector; or one of the models, see
+            :mod:`mammostudy.study.segmenter_claims`.
         margin: the smallest difference that matters, in the metric's unit.
         target: the published accuracy that ``accuracy`` is compared with.
         unknown: why it cannot be tested here; then no rows are given.
@@ -82,28 +87,29 @@ class Claim(BaseModel):
     a: str | None = None
     b: str | None = None
     metric: Literal[
-        "dice", "iou", "dice_image", "iou_image", "accuracy", "luminal-share", "found"
-    ] = "dice"
+        "dice", "iou", "dice_image", "iou_image", "accuracy", "luminal-share", "found",
+        "outliers", "dice-over-every-alternative",
+    ] = "dice"  # fmt: skip
     margin: float = Field(0.01, gt=0)
     target: float | None = Field(None, gt=0, le=1)
     unknown: str | None = None
 
     @property
     def about_others(self) -> bool:
-        """Whether shape or detection runs are judged instead of two rows of segmentation runs."""
+        """Whether the metric says which runs are judged, instead of two rows of them."""
         others = {shape_claims.ACCURACY, shape_claims.LUMINAL, detect_claims.FOUND}
-        return self.metric in others
+        return self.metric in others | set(segmenter_claims.COMPARED)
 
     @property
     def compared(self) -> str:
         """What is compared, in words."""
-        if self.metric == shape_claims.ACCURACY:
-            return f"shape CNN - published {self.target:g}"
-        if self.metric == shape_claims.LUMINAL:
-            return "luminal - other subtypes"
-        if self.metric == detect_claims.FOUND:
-            return "best SSD - best other detector"
-        return "none" if self.unknown else f"{self.a} - {self.b}"
+        others = {
+            shape_claims.ACCURACY: f"shape CNN - published {self.target}",
+            shape_claims.LUMINAL: "luminal - other subtypes",
+            detect_claims.FOUND: "best SSD - best other detector",
+            **segmenter_claims.COMPARED,
+        }
+        return "none" if self.unknown else others.get(self.metric, f"{self.a} - {self.b}")
 
 
 def read_claims(path: Path | None = None) -> dict[str, Claim]:
@@ -132,7 +138,7 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
         if sum(ways) != 1 or (rows and not ways[0]):
             msg = (
                 f"{path}: claim {name}: give rows a and b, or the reason in `unknown`, not both; "
-                "a metric of shapes or detectors takes neither"
+                "a metric that says itself what it compares takes neither"
             )
             raise SpecError(msg)
         if (claim.metric == shape_claims.ACCURACY) != (claim.target is not None):
@@ -163,7 +169,8 @@ def arms(cohort: str, preset: str) -> Arms:
 def specs(cohort: str, preset: str) -> list[Spec]:
     """Return every run that the chapter shows."""
     rows: list[Spec] = [spec for listed, _ in arms(cohort, preset).values() for spec in listed]
-    rows += [*shape_claims.specs(cohort, preset), *detect_claims.specs(cohort, preset)]
+    for others in (shape_claims, detect_claims, segmenter_claims):
+        rows += others.specs(cohort, preset)
     return list(dict.fromkeys(rows))
 
 
@@ -197,6 +204,8 @@ def judge(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> p
 def _measured_otherwise(claim: Claim, cohort: str, preset: str) -> dict[str, Any]:
     if claim.metric == detect_claims.FOUND:
         return detect_claims.measured(cohort, preset)
+    if claim.metric in segmenter_claims.COMPARED:
+        return segmenter_claims.measured(claim.metric, cohort, preset, claim.margin)
     return shape_claims.measured(cohort, preset, claim.target, claim.margin)
 
 

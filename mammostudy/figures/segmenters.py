@@ -304,6 +304,7 @@ def grid(cells: Sequence[Cell]) -> Figure | None:
             axes.imshow(cell.picture, interpolation="nearest")
         else:
             axes.set_box_aspect(1)
+            axes.spines[:].set_visible(False)
         if cell.line == lines[0]:
             title = SHORT.get(cell.column, cell.column).replace("-", "-\n", 1).replace(" (", "\n(")
             axes.set_title(title, fontsize="xx-small", fontweight="normal")

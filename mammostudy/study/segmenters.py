@@ -85,8 +85,8 @@ def rows(found: Found) -> pd.DataFrame:
     """
     stacked = tables.rows_of({_label(group): listed for group, listed in found.items()})
     stacked = tables.chosen(stacked)
-    parts = stacked["row"].astype(str).str.partition("|")
-    stacked = stacked.assign(framing=parts[0], row=parts[2])
+    parts = stacked["row"].astype(str).str.split("|")
+    stacked = stacked.assign(framing=parts.str[0], row=parts.str[1])
     return stacked if "boundary_iou" in stacked else stacked.assign(boundary_iou=float("nan"))
 
 

@@ -29,7 +29,7 @@ def empty(stacked: pd.DataFrame) -> str:
         for (framing, row), share in shares.items()
         if share > MOST
     ]
-    return f"{'; '.join(said)}: within its budget it has learnt no more." if said else ""
+    return f"{'; '.join(said)}: in this budget it has not begun to segment." if said else ""
 
 
 MOST: Final = 0.5

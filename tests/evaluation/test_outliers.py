@@ -54,12 +54,12 @@ def test_shares_of_resamples_are_those_of_the_repeated_cases():
 
 
 def test_a_treatment_that_leaves_outliers_is_told():
-    one = np.tile(SPREAD, 2)
+    one = np.tile(SPREAD, 4)
     other = one.copy()
-    other[:6] = 0.0
-    patients = np.arange(38)
+    other[:8] = 0.0
+    patients = np.arange(76)
     test = outliers.fewer_outliers(one, other, patients, draws=500)
-    assert test.difference == pytest.approx(6 / 38)
+    assert test.difference == pytest.approx(8 / 76)
     assert 0 < test.low < test.difference < test.high
     assert test.p_permutation < 0.05
     assert math.isnan(test.p_wilcoxon)

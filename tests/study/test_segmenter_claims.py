@@ -9,7 +9,8 @@ from mammostudy.study import segmenter_recipes as models
 COHORT, PRESET = "cdd-cesm", "reference"
 EVERY = claims.Claim(text="t", source="s", metric=segmenter_claims.EVERY)
 OUTLIERS = claims.Claim(text="t", source="s", metric=segmenter_claims.OUTLIERS, margin=0.02)
-BASE = np.random.default_rng(0).uniform(0.80, 0.86, 40)
+BASE = np.random.default_rng(0).uniform(0.80, 0.86, 80)
+FEW = 20  # masses where outliers are not asked for
 ASKED = dict.fromkeys(segmenter_claims.ALTERNATIVES, 0.0)
 
 
@@ -28,7 +29,8 @@ def judge(monkeypatch, tmp_path):
                 "converged": row not in unsettled,
                 **dict.fromkeys(("recipe_key", "manifest_hash", "curves", "provenance")),
             }
-            dice = np.clip(BASE + values, 0, 1)
+            masses = len(BASE) if claim.metric == segmenter_claims.OUTLIERS else FEW
+            dice = np.clip((BASE + values)[:masses], 0, 1)
             names = [f"{case:02d}" for case in range(len(dice))]
             fixed = {"part": "test", "site": "s", "box": "oracle", "postprocessing": "none"}
             cases = pd.DataFrame({"case": names, "patient": names, **fixed, "dice": dice})
@@ -43,13 +45,13 @@ def judge(monkeypatch, tmp_path):
 
 
 def noisy(gain):
-    return gain + np.random.default_rng(1).normal(0, 0.01, len(BASE))
+    return gain + np.random.default_rng(1).normal(0, 0.005, len(BASE))
 
 
 def test_all_ten_beaten_supports(judge):
     row = judge(EVERY, {models.PROPOSED: noisy(0.05), **ASKED})
     assert row["verdict"] == "supported"
-    assert row["difference"] == pytest.approx(noisy(0.05).mean(), abs=1e-4)
+    assert row["difference"] == pytest.approx(noisy(0.05)[:FEW].mean(), abs=1e-4)
     assert "99.5 %" in row["reason"]
 
 
@@ -86,11 +88,11 @@ def test_a_small_gain_is_undecided(judge):
 
 def test_fewer_outliers(judge):
     low = np.zeros(len(BASE))
-    low[:6] = -0.8
+    low[:10] = -0.8
     row = judge(OUTLIERS, {models.PROPOSED: 0.0, models.RESNET_DICE: low})
-    assert row["difference"] == pytest.approx(6 / 40)
+    assert row["difference"] == pytest.approx(10 / 80)
     assert row["verdict"] == "supported"
-    assert "one training each, 40 masses" in row["reason"]
+    assert "one training each, 80 masses" in row["reason"]
     assert judge(OUTLIERS, {models.PROPOSED: low, models.RESNET_DICE: 0.0})["verdict"] == (
         "contradicted"
     )

@@ -249,33 +249,56 @@ def cost(table: pd.DataFrame) -> Figure:
         table: :func:`mammostudy.study.segmenters_cost.costs`.
 
     Returns:
-        One panel with a logarithmic axis; bars are 95 % intervals, rings had not converged.
+        Two panels with a logarithmic axis, all models and the range of the converged; the key
+        under them names the numbers; bars are 95 % intervals, rings had not converged.
     """
-    figure, axes = plt.subplots(figsize=(style.WIDTH, 4.4))
+    figure, panels = plt.subplots(1, 2, figsize=(style.WIDTH, 4.6))
     known = table[table["seconds"] > 0] if len(table) else table
-    ordered = known.sort_values("dice").to_dict("records") if len(known) else []
-    for at, row in enumerate(ordered):
-        place = (row["seconds"], row["dice"])
-        reach = [[row["dice"] - row["low"]], [row["high"] - row["dice"]]]
-        axes.errorbar(*place, yerr=reach, fmt="none", color=colour(row["row"]), elinewidth=1.1)
-        area = 12 + 6 * row["parameters"] / 1e6
-        axes.scatter(*place, s=area, color=colour(row["row"]), alpha=0.5, lw=0, zorder=3)
-        edge = "black" if row["converged"] == "no" else "none"
-        axes.scatter(*place, s=area + 50, fc="none", ec=edge, lw=0.9, zorder=4)
-        axes.annotate(
-            SHORT.get(row["row"], row["row"]),
-            place,
-            xytext=(9 if at % 2 else -9, 5 if at % 2 else -9),
-            ha="left" if at % 2 else "right",
-            textcoords="offset points",
-            fontsize="xx-small",
-        )
-    if ordered:
-        axes.set_xscale("log")
-        axes.margins(x=0.25)
-    axes.set(xlabel="seconds an epoch", ylabel="Dice, loose frames")
-    figure.legend(handles=[_ring()], loc="outside lower right", fontsize="x-small")
+    ordered = known.sort_values("seconds").to_dict("records") if len(known) else []
+    for axes in panels:
+        for number, row in enumerate(ordered, 1):
+            _priced(axes, number, row)
+        if ordered:
+            axes.set_xscale("log")
+            axes.margins(x=0.15)
+        axes.set(xlabel="seconds an epoch", ylabel="Dice, loose frames")
+    panels[0].set_title("all")
+    panels[1].set_title("range of the converged")
+    settled = [row for row in ordered if row["converged"] == "yes"]
+    if settled:
+        low, high = min(r["low"] for r in settled), max(r["high"] for r in settled)
+        panels[1].set_ylim(low - 0.02, high + 0.02)
+    handles = [
+        Line2D([], [], color=colour(row["row"]), marker="o", ls="", label=f"{number} {_name(row)}")
+        for number, row in enumerate(ordered, 1)
+    ]
+    figure.legend(
+        handles=[*handles, _ring()], loc="outside lower center", ncols=3, fontsize="x-small"
+    )
     return figure
+
+
+def _name(row: dict[Any, Any]) -> str:
+    return SHORT.get(row["row"], str(row["row"]))
+
+
+def _priced(axes: Axes, number: int, row: dict[Any, Any]) -> None:
+    """Draw one model of the figure on cost, with its number beside it."""
+    place = (row["seconds"], row["dice"])
+    reach = [[row["dice"] - row["low"]], [row["high"] - row["dice"]]]
+    axes.errorbar(*place, yerr=reach, fmt="none", color=colour(row["row"]), elinewidth=1.1)
+    area = 12 + 4 * row["parameters"] / 1e6
+    axes.scatter(*place, s=area, color=colour(row["row"]), alpha=0.5, lw=0, zorder=3)
+    if row["converged"] == "no":
+        axes.scatter(*place, s=area + 50, fc="none", ec="black", lw=0.9, zorder=4)
+    axes.annotate(
+        str(number),
+        place,
+        xytext=(7, 4),
+        textcoords="offset points",
+        fontsize="x-small",
+        annotation_clip=True,
+    )
 
 
 def grid(cells: Sequence[Cell]) -> Figure | None:

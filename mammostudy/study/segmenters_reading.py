@@ -81,8 +81,9 @@ def leads() -> str:
     weights = published.segmentation_table().drop_duplicates("model")["pretrained"]
     started = int((weights == "ImageNet").sum())
     said = [
-        f"The {models.PROPOSED} has the highest Dice in {int((table['lead'] > 0).sum())} of the {len(table)} columns, "
-        f"although {started} of the other {len(weights) - 1} models start from ImageNet weights.",
+        f"The {models.PROPOSED} has the highest Dice in {int((table['lead'] > 0).sum())} of the "
+        f"{len(table)} columns, although {started} of the other {len(weights) - 1} models start "
+        "from ImageNet weights.",
         "Its lead over the best of the others, by the printed numbers:",
         "",
     ]

@@ -115,9 +115,13 @@ def test_cost_is_logarithmic_and_names_every_model():
             "converged": ["yes", "no", "yes"],
         }
     )
-    (axes,) = segmenters.cost(table).axes
-    assert axes.get_xscale() == "log"
-    assert sorted(text.get_text() for text in axes.texts) == ["UNet", "best found here"]
+    figure = segmenters.cost(table)
+    left, right = figure.axes
+    assert left.get_xscale() == "log"
+    assert [text.get_text() for text in left.texts] == ["1", "2"]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["1 UNet", "2 best found here", "not converged"]
+    assert right.get_ylim() == pytest.approx((0.68, 0.92))  # of the converged
 
 
 def test_a_grid_of_predictions():

@@ -23,11 +23,12 @@ def empty(stacked: pd.DataFrame) -> str:
     """
     first = stacked[(stacked["replicate"] == 0) & stacked["row"].isin(models.ROWS)]
     blank = first.assign(blank=first["predicted_pixels"] == 0)
-    shares = blank.groupby(["framing", "row"], sort=False)["blank"].mean()
+    shares = blank.groupby(["framing", "row"], sort=False)["blank"].mean().reset_index()
     said = [
-        f"{short(str(row))} drew nothing in {100 * share:.0f} % of its test frames ({framing})"
-        for (framing, row), share in shares.items()
-        if share > MOST
+        f"{short(each['row'])} drew nothing in {100 * each['blank']:.0f} % of its test frames "
+        f"({each['framing']})"
+        for _, each in shares.iterrows()
+        if each["blank"] > MOST
     ]
     return f"{'; '.join(said)}: in this budget it has not begun to segment." if said else ""
 

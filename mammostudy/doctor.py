@@ -18,6 +18,7 @@ EXTRAS: Final = {
     "dicom": ("python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg"),
     "detr": ("transformers",),
     "download": ("idc-index-data", "duckdb", "requests"),
+    "export": ("onnx", "onnxscript", "onnxruntime"),
     "test": ("pytest", "mypy", "ruff", "monai", "torchmetrics", "hypothesis"),
 }
 CORE: Final = (
@@ -156,3 +157,16 @@ def _models() -> Iterator[Finding]:
             yield Finding(subject, False, "none", f"mammostudy run {chapter} --preset quick")
         else:
             yield Finding(subject, True, f"{newest.key}, trained on {newest.spec.cohort}")
+    yield _segmenting()
+
+
+def _segmenting() -> Finding:
+    """Say what the segmenter of ``mammostudy predict`` runs on."""
+    from mammostudy.exported import EAGER, EXPORTED, MEND, why_eager
+    from mammostudy.inference import study_records
+
+    newest = next(study_records(), None)
+    note = why_eager(None if newest is None else newest.spec)
+    mend = MEND if MEND in note else ""
+    found = f"{EAGER}: {note}" if note else f"{EXPORTED} (exported on first use)"
+    return Finding("segmenter of predict runs on", not mend, found, mend)

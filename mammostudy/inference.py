@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,20 +24,18 @@ from mammostudy.detect_inference import (
     trained_detector,
 )
 from mammostudy.errors import DataError
+from mammostudy.exported import Segmenter, segmenter_of
 from mammostudy.imaging.framing import Box, check_box, crop_and_resize, frame_box, paste_back
 from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.imaging.preprocessing import preprocess
 from mammostudy.prediction_files import OUTPUTS, save_prediction
 from mammostudy.predictions import NOT_CLINICAL, Findings, Prediction
 from mammostudy.runs.store import DetectionRecord, Record, ShapeRecord
-from mammostudy.runs.trained import chosen_steps, trained_model
+from mammostudy.runs.trained import chosen_steps
 from mammostudy.shape_inference import NO_MASK, NO_MODEL, shape_record_for, shapes_of
 from mammostudy.study.detect_recipes import detect_cohort
 from mammostudy.study.shape_recipes import shape_cohort
 from mammostudy.usable_records import usable_records
-
-if TYPE_CHECKING:
-    from torch import nn
 
 __all__ = [
     "NOT_CLINICAL",
@@ -176,8 +174,8 @@ def _outlined(
     if not boxes:
         return []
     steps = chosen_steps(record)
-    model = trained_model(record)
-    masks = [_segment(pixels, one.box, record, model, steps) for one in boxes]
+    segmenter = segmenter_of(record)
+    masks = [_segment(pixels, one.box, record, segmenter, steps) for one in boxes]
     kindred = (record.spec.cohort, shape_cohort(record.spec.cohort))
     shape_record = shape_record or shape_record_for(kindred)
     whole = [mask for mask in masks if mask.any()]
@@ -187,13 +185,29 @@ def _outlined(
         shape = next(told) if shape_record and mask.any() else None
         note = "" if shape else NO_MASK if shape_record else NO_MODEL
         predictions.append(
-            Prediction(box, mask, pixels, record, steps, spacing, shape, note, score)
+            Prediction(
+                box,
+                mask,
+                pixels,
+                record,
+                steps,
+                spacing,
+                shape,
+                note,
+                score,
+                segmenter.path,
+                segmenter.note,
+            )
         )
     return predictions
 
 
 def _segment(
-    image: NDArray[np.float32], box: Box, record: Record, model: nn.Module, steps: tuple[str, ...]
+    image: NDArray[np.float32],
+    box: Box,
+    record: Record,
+    segmenter: Segmenter,
+    steps: tuple[str, ...],
 ) -> NDArray[np.bool_]:
     from mammostudy.runs.segmenters import THRESHOLD, as_tensor
     from mammostudy.training.prediction import predict_probabilities
@@ -206,7 +220,7 @@ def _segment(
         crop_and_resize(image, framed, frame.size), **spec.preprocessing.model_dump()
     )
     tensor = as_tensor(shown[None], spec.model.channels)
-    mask = predict_probabilities(model, tensor, seed=spec.seed)[0] >= THRESHOLD
+    mask = predict_probabilities(segmenter.model, tensor, seed=spec.seed)[0] >= THRESHOLD
     pasted: NDArray[np.bool_] = paste_back(postprocess(mask, steps), framed, shape)
     return pasted
 

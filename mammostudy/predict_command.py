@@ -35,6 +35,7 @@ def predict_image(image: Path, box: str | None, out: Path, detector: str | None 
         if one.shape is not None:
             print(f"shape: {_shapes(one)}")
         _say_untold([one])
+        _say_eager([one])
         _say_remarks(image)
         return
     named = None if detector is None else detection_record_for(detector)
@@ -53,6 +54,7 @@ def _print_findings(found: Findings) -> None:
         shape = "" if one.shape is None else f", shape {_shapes(one)}"
         print(f"mass {number}: score {one.score:.2f}, box {edges}{shape}")
     _say_untold(found.masses)
+    _say_eager(found.masses)
 
 
 def _print_paths(paths: list[Path]) -> None:
@@ -75,3 +77,9 @@ def _say_untold(masses: list[Prediction] | tuple[Prediction, ...]) -> None:
     """Say once why shapes are not told."""
     for note in dict.fromkeys(one.shape_note for one in masses if one.shape is None):
         print(f"shape not told: {note}", file=sys.stderr)
+
+
+def _say_eager(masses: list[Prediction] | tuple[Prediction, ...]) -> None:
+    """Say once why torch segmented, and not the quicker exported model."""
+    for note in dict.fromkeys(one.segmented_note for one in masses if one.segmented_note):
+        print(f"segmented by torch: {note}", file=sys.stderr)

@@ -33,6 +33,8 @@ class Prediction:
         shape: what the newest shape model says of the mask, or None.
         shape_note: why there is none.
         score: of the detector that found the box, in [0, 1]; None for a given box.
+        segmented_by: what the segmenter ran on, ``torch`` or ``ONNX Runtime``.
+        segmented_note: why it was torch.
     """
 
     box: Box
@@ -44,6 +46,8 @@ class Prediction:
     shape: Shape | None = None
     shape_note: str = ""
     score: float | None = None
+    segmented_by: str = "torch"
+    segmented_note: str = ""
 
     @property
     def shape_probabilities(self) -> dict[str, float] | None:
@@ -67,6 +71,7 @@ class Prediction:
             "image_height": self.mask.shape[0],
             "image_width": self.mask.shape[1],
             **segmenter_summary(self.record, self.postprocessing),
+            "segmented_by": self.segmented_by,
             "box_from": "user" if self.score is None else "detector",
             "shape": None if self.shape is None else self.shape.summary(),
             "shape_note": self.shape_note,
@@ -83,6 +88,7 @@ class Prediction:
             "score": self.score,
             **self._of_mass(),
             "mask_value": value,
+            "segmented_by": self.segmented_by,
             "shape": None if self.shape is None else self.shape.summary(),
             "shape_note": self.shape_note,
         }

@@ -1,0 +1,182 @@
+"""Trained segmenters exported for quick prediction: ONNX Runtime, where the extra is installed.
+
+An export is kept in the store under the training key. It is made once, checked against torch on a
+probe, and used only while it and the weights behind it are the files that were checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from mammostudy.data.cache import write_atomically
+from mammostudy.errors import DataError
+from mammostudy.paths import store_root
+from mammostudy.runs.spec import RunSpec
+from mammostudy.runs.store import Record, weights_path
+from mammostudy.runs.trained import trained_model
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT: Final = 1
+TOLERANCE: Final = 1e-5
+"""Largest difference of a probability from torch's at which an export is used."""
+PACKAGES: Final = ("onnx", "onnxscript", "onnxruntime")
+MEND: Final = "pip install -e '.[export]'"
+EXPORTED: Final = "ONNX Runtime"
+EAGER: Final = "torch"
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A trained segmenter, ready to predict.
+
+    Attributes:
+        model: of ``(n, c, s, s)`` to a tanh output.
+        path: :data:`EXPORTED` or :data:`EAGER`.
+        note: why it is torch; empty for an export.
+    """
+
+    model: nn.Module
+    path: str
+    note: str = ""
+
+
+def why_eager(spec: RunSpec | None = None) -> str:
+    """Say why predictions go by torch on this machine, or for a spec; empty where they need not."""
+    from mammostudy.training.devices import device
+
+    absent = [name for name in PACKAGES if find_spec(name) is None]
+    if absent:
+        return f"the exported path needs {', '.join(absent)}: {MEND}"
+    if device().type != "cpu":
+        return f"the exported path is for processors, predictions run on {device()}"
+    if spec is not None and spec.model.name == "cgan" and spec.model.dropout_at_prediction:
+        return "the model draws dropout at prediction"
+    return ""
+
+
+def segmenter_of(record: Record) -> Segmenter:
+    """Return the segmenter of a record, exported where that can be.
+
+    Raises:
+        DataError: its weights are not in the local store, or damaged.
+    """
+    if note := why_eager(record.spec):
+        return Segmenter(trained_model(record), EAGER, note)
+    path = export_path(record)
+    weights = weights_path(str(record.content["training_key"]))
+    if not _is_sound(path, weights):
+        model = trained_model(record).eval()
+        if note := _export(model, record, path, weights):
+            return Segmenter(model, EAGER, note)
+    return Segmenter(_session(path), EXPORTED)
+
+
+def export_path(record: Record) -> Path:
+    """Return where the export of a record's model is kept; its checksums lie beside it."""
+    return store_root() / "exported" / f"{record.content['training_key']}.onnx"
+
+
+def _checksums(path: Path, weights: Path) -> dict[str, Any]:
+    def of(file: Path) -> str:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    return {"format": FORMAT, "export": of(path), "weights": of(weights)}
+
+
+def _is_sound(path: Path, weights: Path) -> bool:
+    """Whether an export and the weights behind it are what was checked."""
+    try:
+        kept = json.loads(path.with_suffix(".json").read_text())
+        return bool(kept == _checksums(path, weights))
+    except (OSError, ValueError):
+        return False
+
+
+def _export(model: nn.Module, record: Record, path: Path, weights: Path) -> str:
+    """Export a model and check it; return why it cannot be used, or nothing."""
+    import torch
+
+    spec = record.spec
+    side = spec.frame.size
+    generator = torch.Generator().manual_seed(0)
+    probe = torch.rand(2, spec.model.channels, side, side, generator=generator)
+    try:
+        write_atomically(path, lambda partial: _write(model, probe[:1], partial))
+        given = _session(path)(probe)
+    except Exception as error:  # the exporter raises what it meets inside a model
+        path.unlink(missing_ok=True)
+        return f"the model cannot be exported ({type(error).__name__})"
+    with torch.inference_mode():
+        worst = float((given - model(probe)).abs().max()) / 2
+    if not worst <= TOLERANCE:  # also where it is not a number
+        path.unlink(missing_ok=True)
+        return f"the exported model differs by {worst:.1e} from torch"
+    text = json.dumps(_checksums(path, weights), indent=1) + "\n"
+    write_atomically(path.with_suffix(".json"), lambda partial: partial.write_text(text))
+    return ""
+
+
+def _write(model: nn.Module, probe: Tensor, path: Path) -> None:
+    """Write a model for inputs of the probe's shape, weights and all in one file."""
+    import logging
+    import warnings
+
+    import torch
+
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                model,
+                (probe,),
+                str(path),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+                input_names=["images"],
+                output_names=["t"],
+            )
+    finally:
+        logger.setLevel(before)
+
+
+def _session(path: Path) -> nn.Module:
+    """Return an export as a module; images go one by one, as a frame is predicted.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    import onnxruntime
+    import torch
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime's errors share no base of their own
+        msg = f"{path}: cannot be read ({type(error).__name__}); delete it, it is made again"
+        raise DataError(msg) from None
+
+    class Exported(torch.nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            planes = images.numpy()
+            outputs = [session.run(["t"], {"images": one[None]})[0] for one in planes]
+            return torch.from_numpy(np.concatenate(outputs))
+
+    return Exported()

@@ -34,6 +34,33 @@ def gains_page(gains: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def trainings_page(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Lay out the gain of each pair of trainings, in points."""
+    rows = pairs.to_dict("records")
+    return pd.DataFrame(
+        {
+            "training": [row["training"] for row in rows],
+            "folds by image less folds by patient, points": [_points(row) for row in rows],
+            "p (permutation)": [words.p_value(row["p_permutation"]) for row in rows],
+            "patients": [row["patients"] for row in rows],
+        }
+    )
+
+
+def trainings(pairs: pd.DataFrame) -> str:
+    """Say whether pairs of trainings agree on the sign; nothing with fewer than two."""
+    if len(pairs) < 2:
+        return ""
+    said = words.listed(f"{100 * value:+.2f}" for value in pairs["difference"])
+    if (pairs["difference"] > 0).all() or (pairs["difference"] < 0).all():
+        return f"The pairs of trainings say {said} points, of one sign."
+    return (
+        f"The pairs of trainings say {said} points: they disagree on the sign, so the chance of "
+        "training is larger than whatever the leak is worth, and the mean of the pairs says "
+        "nothing of it."
+    )
+
+
 def chance_page(chance: pd.DataFrame) -> pd.DataFrame:
     """Lay out the comparison of two trainings under the same folds, in points."""
     rows = chance.to_dict("records")
@@ -70,12 +97,13 @@ def exposure(cases: pd.DataFrame) -> str:
     )
 
 
-def meaning(gains: pd.DataFrame, chance: pd.DataFrame) -> str:
+def meaning(gains: pd.DataFrame, chance: pd.DataFrame, pairs: pd.DataFrame) -> str:
     """Say what the leak is worth for each row, beside what chance and no training give.
 
     Args:
         gains: rows of :func:`mammostudy.study.leak_tables.gains`, stacked.
         chance: :func:`mammostudy.study.leak_tables.chance_of_training`.
+        pairs: :func:`mammostudy.study.leak_tables.gains_by_training`, of the segmenter.
     """
     if gains.empty:
         return _NOTHING
@@ -87,7 +115,7 @@ def meaning(gains: pd.DataFrame, chance: pd.DataFrame) -> str:
             f"A second training under folds {row['folds']} differs from the first by "
             f"{_points(row)} points: a gain of that size needs no leak."
         )
-    return words.paragraph(sentences)
+    return words.paragraph([*sentences, trainings(pairs)])
 
 
 def _of(gains: pd.DataFrame, row: str) -> list[str]:
@@ -110,7 +138,10 @@ def _verdict(row: dict[Any, Any]) -> str:
     if row["low"] > 0:
         return "and the interval lies above 0: here the leak flatters"
     if row["high"] < 0:
-        return "and the interval lies below 0: the leak does not flatter here"
+        return (
+            "and the interval lies below 0: no gain, and a loss that no leak explains but other "
+            "folds and other trainings do"
+        )
     return (
         f"and the interval holds 0: no gain was seen, and one below {_seen(row)} points could "
         f"not have been with {words.count(row['patients'], 'patient')}"
@@ -150,4 +181,6 @@ __all__ = [
     "intervals",
     "meaning",
     "shapes_note",
+    "trainings",
+    "trainings_page",
 ]

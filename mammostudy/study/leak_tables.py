@@ -173,6 +173,26 @@ def gains(cases: pd.DataFrame, row: str, metric: str) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
+def gains_by_training(found: Mapping[str, Sequence[Record]], metric: str) -> pd.DataFrame:
+    """Test folds by image against folds by patient for each pair of trainings by itself.
+
+    Returns:
+        A row a pair: training (1, 2, ...), difference, low, high, p_permutation, patients,
+        smallest_detectable; pairs of which both sides have been run.
+    """
+    stacked = tables.chosen(tables.rows_of(found))
+    out = []
+    for replicate, rows in stacked.groupby("replicate"):
+        wide = rows.pivot_table(index=["case", "patient"], columns="row", values=metric)
+        both = wide.reindex(columns=list(leak.UNITS)).dropna()
+        if len(both):
+            patients = both.index.get_level_values("patient").to_numpy()
+            test = paired_test(both["image"], both["patient"], patients)
+            named = {"training": int(replicate) + 1}
+            out.append(named | {name: getattr(test, name) for name in _TESTED})
+    return pd.DataFrame(out)
+
+
 def chance_of_training(found: Mapping[str, Sequence[Record]], metric: str) -> pd.DataFrame:
     """Test a second training against the first under the same folds: what no leak explains.
 

@@ -117,13 +117,26 @@ def test_the_gain_is_taken_patient_by_patient(found):
     assert page["could have been seen"].iloc[1] == "nothing"  # a single patient
 
 
+def test_every_pair_of_trainings_is_compared_by_itself(found):
+    pairs = leak_tables.gains_by_training(found, "dice")
+    assert pairs["training"].tolist() == [1]
+    assert pairs["difference"].iloc[0] == pytest.approx(0.2 / 6)
+    assert leak_reading.trainings(pairs) == ""
+    again = pd.concat([pairs, pairs.assign(training=2)])
+    assert "of one sign" in leak_reading.trainings(again)
+    assert len(leak_reading.trainings_page(again)) == 2
+    opposed = pd.concat([pairs, pairs.assign(training=2, difference=-0.01)])
+    assert "+3.33 and -1.00 points: they disagree on the sign" in leak_reading.trainings(opposed)
+    assert leak_tables.gains_by_training({}, "dice").empty
+
+
 def test_what_is_not_there_is_said(found):
     assert len(leak_tables.scores({"patient": found["patient"], "image": []}, "dice")) == 0
     assert leak_tables.gains(leak_tables.scores({}, "dice"), "cGAN", "Dice").empty
     assert leak_tables.shape_scores({}).empty
     assert leak_tables.stacked([pd.DataFrame()]).empty
     assert leak_tables.chance_of_training(found, "dice").empty
-    assert "no run" in leak_reading.meaning(pd.DataFrame(), pd.DataFrame()).lower()
+    assert "no run" in leak_reading.meaning(pd.DataFrame(), pd.DataFrame(), pd.DataFrame()).lower()
     assert leak_reading.exposure(leak_tables.scores({}, "dice")) == ""
 
 
@@ -146,16 +159,16 @@ def cases_of(gain, exposed=True, patients=20):
 def test_a_verdict_follows_the_interval(gain, said):
     gains = leak_tables.gains(cases_of(gain), "cGAN", "Dice")
     assert gains["subset"].tolist() == ["all masses"]  # one subset is all: not said twice
-    assert said in leak_reading.meaning(gains, pd.DataFrame())
+    assert said in leak_reading.meaning(gains, pd.DataFrame(), pd.DataFrame())
 
 
 def test_the_ellipse_must_not_move():
     still = cases_of(0.0)
     still["image folds"] = still["patient folds"]
     gains = leak_tables.gains(still, leak.NULL, "Dice")
-    assert "0.00 points, as it must" in leak_reading.meaning(gains, pd.DataFrame())
+    assert "0.00 points, as it must" in leak_reading.meaning(gains, pd.DataFrame(), pd.DataFrame())
     moved = leak_tables.gains(cases_of(0.1), leak.NULL, "Dice")
-    assert "which must not be" in leak_reading.meaning(moved, pd.DataFrame())
+    assert "which must not be" in leak_reading.meaning(moved, pd.DataFrame(), pd.DataFrame())
 
 
 def test_intervals_over_masses_are_narrower_where_patients_agree():

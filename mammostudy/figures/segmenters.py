@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from mammostudy.figures import style
@@ -20,6 +21,8 @@ PROPOSED = "proposed cGAN"
 OWN = ("UNet-ResNet18 (not in the paper)", "best found here (not in the paper)")
 BASELINES = ("all-mass", "ellipse", "otsu", "chan-vese")
 SHORT = {name: name.partition(" (not")[0] for name in OWN}
+LARGEST = 2.4
+"""Side of a picture in a grid, at most, inches."""
 MARGIN = 0.01
 """Half of the band in which differences do not matter, Dice."""
 
@@ -261,6 +264,9 @@ def cost(table: pd.DataFrame) -> Figure:
         if ordered:
             axes.set_xscale("log")
             axes.margins(x=0.15)
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set(xlabel="seconds an epoch", ylabel="Dice, loose frames")
     panels[0].set_title("all")
     panels[1].set_title("range of the converged")
@@ -314,9 +320,9 @@ def grid(cells: Sequence[Cell]) -> Figure | None:
         return None
     lines = list(dict.fromkeys(cell.line for cell in cells))
     columns = list(dict.fromkeys(cell.column for cell in cells))
-    side = style.WIDTH / len(columns)
+    side = min(style.WIDTH / len(columns), LARGEST)
     figure, places = plt.subplots(
-        len(lines), len(columns), figsize=(style.WIDTH, (side + 0.1) * len(lines) + 0.8),
+        len(lines), len(columns), figsize=(side * len(columns), (side + 0.1) * len(lines) + 0.8),
         squeeze=False,
     )  # fmt: skip
     for cell in cells:

@@ -152,7 +152,7 @@ def printed_costs(table: pd.DataFrame) -> pd.DataFrame:
             "seconds an epoch": f"{row['seconds']:.1f}",
             "images a second": f"{row['images_a_second']:.1f}",
             "epochs": f"{row['epochs']:.1f}",
-            "CPU-minutes": f"{row['cpu_minutes']:.1f}",
+            "CPU-minutes": f"{row['cpu_minutes']:.2g}",
             "Dice": printed.cell_of(row.rename({"dice": "mean"})),
             "Dice per CPU-minute": f"{row['dice_per_minute']:.3f}",
             "converged": row["converged"],

@@ -108,6 +108,8 @@ def chosen(validated: pd.DataFrame) -> str:
     if settled.empty:
         return "No model converged, so validation patients choose none."
     first = settled.iloc[0]
+    if len(settled) == 1:
+        return f"Only {short(first['model'])} converged, so validation patients rank no model."
     return (
         f"Of the {words.count(len(settled), 'model')} that converged, {short(first['model'])} has "
         f"the highest Dice on validation ({first['Dice on validation']}, "
@@ -135,10 +137,11 @@ def cost(table: pd.DataFrame) -> str:
     if len(settled):
         most = settled.sort_values("dice_per_minute").iloc[-1]
         top = settled.sort_values("dice").iloc[-1]
+        both = f"{short(top['row'])} has" if top["row"] != most["row"] else "it also has"
         said.append(
             f"Among the converged, {short(most['row'])} gives most Dice for its time "
-            f"({most['dice_per_minute']:.3f} per CPU-minute), and {short(top['row'])} has "
+            f"({most['dice_per_minute']:.3f} per CPU-minute), and {both} "
             f"most Dice ({printed.cell_of(top.rename({'dice': 'mean'}))}, "
-            f"{top['cpu_minutes']:.1f} CPU-minutes)."
+            f"{top['cpu_minutes']:.2g} CPU-minutes)."
         )
     return words.paragraph(said)

@@ -135,8 +135,8 @@ def test_trainings_and_curves(some):
 
 
 def test_epochs_by_hand(write):
-    spec = models.model_recipe(COHORT, PRESET, models.UNET)  # 150 steps of 8
-    record = write(spec, 0.5)
+    spec = models.model_recipe(COHORT, PRESET, models.UNET)
+    record = write(spec.changed(optimiser__iterations=150, optimiser__batch=8), 0.5)
     record.content["split"] = {"train": ["case"] * 160}
     assert segmenters.epochs(record) == 7.5
 
@@ -246,6 +246,14 @@ def test_verdicts_of_a_field(low, high, p, unsettled, verdict):
     assert segmenters_best._verdict(row) == verdict
 
 
+def test_a_preset_without_other_frames_has_no_baselines_there():
+    smoke = segmenters.named("phantom", "smoke")
+    assert {framing for framing, _ in smoke} == {"loose"}
+    assert {row for _, row in smoke} == {models.PROPOSED, models.UNET, *BASELINES}
+    quick = segmenters.named("phantom", "quick")
+    assert {framing for framing, row in quick if row == "ellipse"} == set(segmenters.FRAMINGS)
+
+
 def test_every_ablation_names_its_field():
     assert set(segmenters_best.FIELDS) == set(models.ABLATIONS)
 
@@ -265,12 +273,16 @@ def test_costs_by_hand(some):
     assert row["seconds"] == 12  # 90 s, 7.5 epochs
     assert row["cpu_minutes"] == 1.5
     assert row["dice_per_minute"] == pytest.approx(0.7 / 1.5)
-    assert row["images_a_second"] == pytest.approx(150 * 8 / 90)
+    steps = models.model_recipe(COHORT, PRESET, models.UNET).optimiser.iterations
+    assert row["images_a_second"] == pytest.approx(steps * 8 / 90)
     assert table.loc[models.FCN, "converged"] == "no"
     assert models.SLS not in table.index
     assert len(segmenters_cost.printed_costs(table.reset_index())) == len(SCORES)
     said = segmenters_notes.cost(table.reset_index())
     assert "best found here gives most Dice for its time (0.567 per CPU-minute)" in said
+    assert "and it also has most Dice (0.850" in said
+    one = segmenters_notes.chosen(segmenters_best.validation_table(some).head(1))
+    assert "validation patients rank no model" in one
 
 
 @pytest.mark.parametrize(

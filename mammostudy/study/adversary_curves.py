@@ -30,7 +30,7 @@ UNSURE: Final = 0.1
 SATURATED, UNDECIDED, BETWEEN = "saturated", "undecided", "in between"
 _CURVES: Final = ["row", "seed", "iteration", "shown", "score"]
 _ENDS: Final = [
-    "row", "trainings", TRUE, PREDICTED, "gap", "share", *(SATURATED, UNDECIDED, BETWEEN),
+    "row", "trainings", TRUE, PREDICTED, "gap", "share", "sure", *(SATURATED, UNDECIDED, BETWEEN),
 ]  # fmt: skip
 
 
@@ -54,12 +54,13 @@ def curves(found: dict[str, list[Record]]) -> pd.DataFrame:
 
 
 def ends(found: dict[str, list[Record]]) -> pd.DataFrame:
-    """Return where D stood in the last fifth of the trainings, the mean over iterations.
+    """Return where D stood in the last fifth of the trainings, and how often it was saturated.
 
     Returns:
         A row a lambda on record: trainings, D's scores on true masks and on predictions, gap
-        (their difference), share (of the adversarial term in the generator's loss), and how many
-        trainings ended saturated, undecided or in between.
+        (their difference), share (of the adversarial term in the generator's loss), sure (share
+        of all iterations in which D was saturated), and how many trainings ended saturated,
+        undecided or in between.
     """
     scores = curves(found)
     out = []
@@ -78,6 +79,7 @@ def ends(found: dict[str, list[Record]]) -> pd.DataFrame:
                 TRUE: true,
                 PREDICTED: predicted,
                 "gap": true - predicted,
+                "sure": _sure(part),
                 "share": np.mean([_share(record) for record in found[name]]),
                 **{state: states.count(state) for state in (SATURATED, UNDECIDED, BETWEEN)},
             }
@@ -91,6 +93,12 @@ def _state(true: float, predicted: float) -> str:
     if max(abs(true - 0.5), abs(predicted - 0.5)) <= UNSURE:
         return UNDECIDED
     return BETWEEN
+
+
+def _sure(part: pd.DataFrame) -> float:
+    """The share of iterations in which D was saturated, over all trainings of a row."""
+    wide = part.pivot_table(index=["seed", "iteration"], columns="shown", values="score")
+    return float(((wide[TRUE] > SURE) & (wide[PREDICTED] < 1 - SURE)).mean())
 
 
 def _share(record: Record) -> float:
@@ -109,8 +117,9 @@ def printed_ends(table: pd.DataFrame) -> pd.DataFrame:
     for name in (TRUE, PREDICTED):
         wide[f"D on {name}"] = table[name].map("{:.3f}".format)
     wide["adversarial share of G's loss"] = (100 * table["share"]).map("{:.1f} %".format)
-    wide["D saturated"] = _of(table, SATURATED)
-    wide["D undecided"] = _of(table, UNDECIDED)
+    wide["ended saturated"] = _of(table, SATURATED)
+    wide["ended undecided"] = _of(table, UNDECIDED)
+    wide["iterations saturated"] = (100 * table["sure"]).map("{:.0f} %".format)
     return printed.with_absent(wide, [(name,) for name in ROWS[:-1]], ["row"])
 
 

@@ -5,6 +5,7 @@ First fold, one training a rung: what a step shows is that training's luck as we
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Final
 
 import numpy as np
@@ -31,8 +32,8 @@ def records(cohort: str, preset: str) -> dict[str, list[Record]]:
 
 
 def absent(found: dict[str, list[Record]], cohort: str, preset: str) -> list[str]:
-    """Return the rungs without a record."""
-    return tables.not_run(ladder(cohort, preset), found)
+    """Return the rungs without a record, in quotes: their names are phrases."""
+    return [f"“{name}”" for name in tables.not_run(ladder(cohort, preset), found)]
 
 
 def fields(before: RunSpec, after: RunSpec) -> list[str]:
@@ -73,7 +74,7 @@ def steps(stacked: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
     """
     known = set(stacked["row"])
     out: list[dict[str, Any]] = []
-    for before, name in zip(names, names[1:], strict=False):
+    for before, name in itertools.pairwise(names):
         if not {before, name} <= known:
             continue
         test = tables.paired(stacked, name, before, "dice")

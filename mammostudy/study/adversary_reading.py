@@ -7,7 +7,7 @@ from typing import Final
 import pandas as pd
 
 from mammostudy.study import printed, words
-from mammostudy.study.adversary import MODEL, PLAIN, ROWS, margin, specs
+from mammostudy.study.adversary import MODEL, PLAIN, margin, specs
 from mammostudy.study.adversary_curves import PREDICTED, SATURATED, SURE, TRUE
 from mammostudy.study.adversary_ladder import noise, rungs
 from mammostudy.study.adversary_recipes import PAPER_WEIGHT, weights
@@ -144,11 +144,13 @@ def _judge(ends: pd.DataFrame) -> str:
         if full
         else "it is saturated throughout for no value of lambda"
     )
+    often = [f"{100 * row['sure']:.0f} % for {row['row']}" for _, row in ends.iterrows()]
     shares = [f"{100 * row['share']:.0f} % for {row['row']}" for _, row in ends.iterrows()]
     return (
         f"In the last fifth of training the discriminator gives true masks and predictions "
         f"{words.listed(said)}; {state}.\n"
-        f"The adversarial term is then {words.listed(shares)} of the generator's loss."
+        f"Over all iterations it is saturated in {words.listed(often)}.\n"
+        f"The adversarial term ends as {words.listed(shares)} of the generator's loss."
     )
 
 
@@ -216,8 +218,3 @@ def elsewhere(table: pd.DataFrame) -> str:
     """
     said = [f"{row['difference']:+.3f} ({row['where']})" for _, row in table.iterrows()]
     return f"Dice with an adversary minus Dice without: {words.listed(said)}."
-
-
-def not_run(absent: list[str], cohort: str, preset: str) -> str:
-    """Say which rows have no record, where the preset asks for any."""
-    return words.not_run([name for name in absent if name in ROWS or name in rungs(cohort, preset)])

@@ -1,3 +1,4 @@
+import itertools
 import math
 import re
 
@@ -122,6 +123,7 @@ def test_scores_of_the_discriminator_from_its_losses(write):
     ends = adversary_curves.ends(found).set_index("row")
     assert ends.loc[adversary.MODEL, "saturated"] == 3
     assert ends.loc["lambda 1", ["saturated", "undecided"]].tolist() == [0, 1]
+    assert ends.loc[adversary.MODEL, "sure"] == pytest.approx(0.5)  # the second of two
     assert ends.loc[adversary.MODEL, "share"] == pytest.approx(3 / (3 + 15))
     assert ends.loc["lambda 1", "share"] == pytest.approx(3 / (3 + 0.1))
 
@@ -140,9 +142,7 @@ def test_rungs_change_what_they_name():
     named = adversary_recipes.ladder(COHORT, PRESET)
     rungs = adversary_ladder.rungs(COHORT, PRESET)
     specs = [named[name][0] for name in rungs]
-    changed = [
-        adversary_ladder.fields(one, two) for one, two in zip(specs, specs[1:], strict=False)
-    ]
+    changed = [adversary_ladder.fields(one, two) for one, two in itertools.pairwise(specs)]
     assert changed == [
         ["loss.overlap"],
         ["loss.signed_masks"],

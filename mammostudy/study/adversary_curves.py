@@ -30,7 +30,7 @@ UNSURE: Final = 0.1
 SATURATED, UNDECIDED, BETWEEN = "saturated", "undecided", "in between"
 _CURVES: Final = ["row", "seed", "iteration", "shown", "score"]
 _ENDS: Final = [
-    "row", "trainings", TRUE, PREDICTED, "gap", "share", "sure", *(SATURATED, UNDECIDED, BETWEEN),
+    "row", "trainings", TRUE, PREDICTED, "share", "sure", *(SATURATED, UNDECIDED, BETWEEN),
 ]  # fmt: skip
 
 
@@ -57,10 +57,9 @@ def ends(found: dict[str, list[Record]]) -> pd.DataFrame:
     """Return where D stood in the last fifth of the trainings, and how often it was saturated.
 
     Returns:
-        A row a lambda on record: trainings, D's scores on true masks and on predictions, gap
-        (their difference), share (of the adversarial term in the generator's loss), sure (share
-        of all iterations in which D was saturated), and how many trainings ended saturated,
-        undecided or in between.
+        A row a lambda on record: trainings, D's scores on true masks and on predictions, share
+        (of the adversarial term in the generator's loss), sure (share of all iterations in which D
+        was saturated), and how many trainings ended saturated, undecided or in between.
     """
     scores = curves(found)
     out = []
@@ -71,14 +70,12 @@ def ends(found: dict[str, list[Record]]) -> pd.DataFrame:
         late = part[part["iteration"] > LAST * part["iteration"].max()]
         wide = late.pivot_table(index="seed", columns="shown", values="score")
         states = [_state(row[TRUE], row[PREDICTED]) for _, row in wide.iterrows()]
-        true, predicted = wide[TRUE].mean(), wide[PREDICTED].mean()
         out.append(
             {
                 "row": name,
                 "trainings": len(wide),
-                TRUE: true,
-                PREDICTED: predicted,
-                "gap": true - predicted,
+                TRUE: wide[TRUE].mean(),
+                PREDICTED: wide[PREDICTED].mean(),
                 "sure": _sure(part),
                 "share": np.mean([_share(record) for record in found[name]]),
                 **{state: states.count(state) for state in (SATURATED, UNDECIDED, BETWEEN)},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study.recipes import headline, preset, recipe, replicates
+from mammostudy.study.recipes import folds_for, headline, recipe, replicates
 
 VERSION: Final = 1
 """Recipe version: raised by hand when the same page would ask for other runs."""
@@ -30,14 +30,15 @@ def weights(cohort: str, preset_name: str) -> Named:
     First fold, with every seed of the preset; those of the paper's lambda and without adversary
     are the runs of the chapter on losses. Empty where the preset has no room.
     """
-    spent = preset(preset_name)
     if preset_name not in _PRESETS:
         return {}
-    first, folds = spent.folds[0], len(spent.folds)
-    seeds = [first + seed * folds for seed in spent.seeds]
+    first = folds_for(cohort, preset_name)[0]
 
     def of_first(specs: list[RunSpec]) -> list[RunSpec]:
         return [spec for spec in specs if spec.split.fold == first]
+
+    paper = of_first(headline(cohort, preset_name))
+    seeds = [spec.seed for spec in paper]
 
     out = {
         weight_name(weight): [
@@ -47,7 +48,7 @@ def weights(cohort: str, preset_name: str) -> Named:
         for weight in WEIGHTS
         if weight != PAPER_WEIGHT
     }
-    out[weight_name(PAPER_WEIGHT)] = of_first(headline(cohort, preset_name))
+    out[weight_name(PAPER_WEIGHT)] = paper
     out[PLAIN] = of_first(replicates(cohort, preset_name, loss__adversarial_weight=0.0))
     return {name: out[name] for name in (*map(weight_name, WEIGHTS), PLAIN)}
 

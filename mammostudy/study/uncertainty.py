@@ -46,7 +46,7 @@ _CURVE: Final = ["score", "coverage", "risk"]
 
 def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     """Return the sampled runs, and the runs of the same trainings that draw once, by name."""
-    folds = len(recipes.preset(preset).folds)
+    folds = len(recipes.folds_for(cohort, preset))
     return {MEAN: sampled(cohort, preset), ONE: recipes.headline(cohort, preset)[:folds]}
 
 

@@ -50,6 +50,8 @@ def test_grid():
     assert plain.changed(loss__adversarial_weight=1.0).loss == paper.loss
     assert adversary.specs(COHORT, "smoke") == []
     assert len(adversary.specs("phantom", "quick")) == 5
+    official = adversary_recipes.weights("cbis-ddsm", PRESET)  # one fold: other seeds, the same all
+    assert len({tuple(run.seed for run in runs) for runs in official.values()}) == 1
 
 
 def test_scores_are_means_over_trainings(write):

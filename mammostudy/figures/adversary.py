@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mammostudy.figures import style
 
@@ -98,7 +99,7 @@ def discriminator(curves: pd.DataFrame) -> Figure:
         axes.axhline(0.5, color="black", ls="--", lw=1)
         axes.set(ylim=(0, 1), xlabel="iteration")
     grid[0][0].set_ylabel("score of the discriminator")
-    handles = [plt.Line2D([], [], color=colour, label=name) for name, colour in SHOWN.items()]
+    handles = [Line2D([], [], color=colour, label=name) for name, colour in SHOWN.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize="small")
     return figure
 

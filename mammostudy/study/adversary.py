@@ -278,13 +278,15 @@ def elsewhere(summary: pd.DataFrame) -> pd.DataFrame:
     )
     out = [
         (f"the paper, {data}", f"{images}", row["proposed cGAN"] / 100, row["UNet"] / 100, "P")
-        for (data, images), row in loose.iterrows()
+        for data, images, row in (
+            (row["dataset"], row["images"], row) for _, row in loose.reset_index().iterrows()
+        )
     ]
     facts = {name: published.FACTS[f"reproduced {name} dice"].value for name in ("cGAN", "UNet")}
     out.append(("a reproduction, INbreast", printed.MISSING, facts["cGAN"], facts["UNet"], "R"))
     found = summary.set_index("row")
     if {MODEL, PLAIN} <= set(found.index):
-        here, plain = found.loc[MODEL], found.loc[PLAIN]
+        here, plain = (found.loc[[name]].iloc[0] for name in (MODEL, PLAIN))
         ours = ("this page", f"{int(here['cases'])}", here["mean"], plain["mean"], "this study")
         out.append(ours)
     table = pd.DataFrame(out, columns=["where", "masses", "with an adversary", "without", "source"])

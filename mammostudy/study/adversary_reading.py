@@ -7,10 +7,10 @@ from typing import Final
 import pandas as pd
 
 from mammostudy.study import printed, words
-from mammostudy.study.adversary import MODEL, PLAIN, margin, specs
+from mammostudy.study.adversary import MODEL, margin, specs
 from mammostudy.study.adversary_curves import PREDICTED, SATURATED, SURE, TRUE
 from mammostudy.study.adversary_ladder import noise, rungs
-from mammostudy.study.adversary_recipes import PAPER_WEIGHT, weights
+from mammostudy.study.adversary_recipes import PAPER_WEIGHT, PLAIN, weights
 
 VERSION: Final = 1
 """Recipe version: raised by hand when the page would say something else."""
@@ -53,7 +53,11 @@ def reading(
     """
     if summary.empty:
         return "No run of this page is on record yet, so it has nothing to say."
-    said = [_scores(summary), *map(_test, tests.to_dict("records")), _verdict(tests)]
+    said = [
+        _scores(summary),
+        *(_test({str(k): v for k, v in row.items()}) for row in tests.to_dict("records")),
+        _verdict(tests),
+    ]
     return words.paragraph([*said, _chance(parts), _judge(ends), _unsettled(summary)])
 
 
@@ -185,7 +189,7 @@ def ladder(summary: pd.DataFrame, tests: pd.DataFrame, parts: pd.DataFrame) -> s
     ]
     if tests.empty:
         return words.paragraph([*said, "No step has both of its rungs on record yet."])
-    top = tests.loc[tests["difference"].abs().idxmax()]
+    top = tests.iloc[int(tests["difference"].abs().to_numpy().argmax())]
     number = words.interval(top["difference"], top["low"], top["high"])
     said.append(f"The largest step is “{top['row']}”: {number}.")
     clear = tests[tests["adjusted"] < LEVEL]["row"].tolist()

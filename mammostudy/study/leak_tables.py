@@ -188,7 +188,7 @@ def gains_by_training(found: Mapping[str, Sequence[Record]], metric: str) -> pd.
         if len(both):
             patients = both.index.get_level_values("patient").to_numpy()
             test = paired_test(both["image"], both["patient"], patients)
-            named = {"training": int(replicate) + 1}
+            named = {"training": int(str(replicate)) + 1}
             out.append(named | {name: getattr(test, name) for name in _TESTED})
     return pd.DataFrame(out)
 

@@ -31,7 +31,7 @@ def reading(
         return "No sampled run is on record yet, so this page has nothing to say."
     oracle = correlations[correlations["box"] == "oracle"].set_index("score")
     said = [
-        _correlation(oracle.loc["spread"]),
+        _correlation(oracle.loc[["spread"]].iloc[0]),
         _against_size(oracle),
         _refusing(areas),
         _gain(tests),

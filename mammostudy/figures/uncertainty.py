@@ -126,7 +126,7 @@ def maps(drawn: Sequence[Drawn]) -> Figure:
     shown = {}
     for panels, case in zip(grid, drawn, strict=False):
         panels[0].imshow(case.image)
-        shown["mean"] = panels[1].imshow(case.mean, vmin=0, vmax=1, cmap="viridis")
+        shown["mean"] = panels[1].imshow(case.mean, vmin=0, vmax=1, cmap="gray")
         shown["spread"] = panels[2].imshow(case.spread, vmin=0, vmax=0.5, cmap="magma")
         for axes in panels:
             axes.contour(case.truth, levels=[0.5], colors=style.YELLOW, linewidths=1)

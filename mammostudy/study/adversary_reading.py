@@ -24,7 +24,7 @@ def preliminaries(cohort: str, preset: str) -> str:
     if not specs(cohort, preset):
         return (
             f"{NO_ROOM}: `{preset}` has no room for other values of lambda or for the ladder, so "
-            "every table and figure of this page is empty."
+            "every table and figure below is empty."
         )
     if not rungs(cohort, preset):
         said.append(f"{NO_ROOM}: `{preset}` has no room for the ladder; its table is empty.")

@@ -70,7 +70,10 @@ def absent(found: dict[str, list[Record]], cohort: str, preset: str) -> list[str
 
 def _words(kind: str, home: str, away: str) -> str:
     before = "the ellipse beside " if kind == ELLIPSE else ""
-    return f"{before}{TITLES[home]} tested on {TITLES[away]}"
+    return f"{before}{_SHORT[home]} tested on {_SHORT[away]}"
+
+
+_SHORT: Final = {"cdd-cesm": "DM", "cdd-cesm-cm": "CM", "phantom": "phantoms"}
 
 
 def rows(found: dict[str, list[Record]]) -> pd.DataFrame:

@@ -180,8 +180,8 @@ def areas(stacked: pd.DataFrame) -> pd.DataFrame:
                 "oracle_area": found.oracle_area,
                 "random_area": found.random_area,
                 "gain": found.gain,
-                "lowest": min(gains, default=np.nan),
-                "highest": max(gains, default=np.nan),
+                "lowest": min(gains) if len(gains) > 1 else np.nan,
+                "highest": max(gains) if len(gains) > 1 else np.nan,
                 "kept": 1 - found.risk[at],
                 "kept_oracle": 1 - found.oracle[at],
                 "whole": table["dice"].mean(),
@@ -199,7 +199,10 @@ def printed_areas(found: pd.DataFrame) -> pd.DataFrame:
         wide["random"] = found["random_area"].map("{:.3f}".format)
         wide["gain"] = (100 * found["gain"]).map("{:.0f} %".format)
         ends = zip(found["lowest"], found["highest"], strict=True)
-        wide["gain by fold"] = [f"{100 * low:.0f} to {100 * high:.0f} %" for low, high in ends]
+        wide["gain by fold"] = [
+            printed.MISSING if np.isnan(low) else f"{100 * low:.0f} to {100 * high:.0f} %"
+            for low, high in ends
+        ]
         wide[f"Dice of the surest {100 * KEPT:.0f} %"] = found["kept"].map("{:.3f}".format)
     return printed.with_absent(wide, [(name,) for name in SCORES], ["score"])
 

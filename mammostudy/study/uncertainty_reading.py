@@ -90,7 +90,7 @@ def _gain(tests: pd.DataFrame) -> str:
         side = "the mean is worse"
     number = words.interval(row["difference"], row["low"], row["high"], digits=4)
     return (
-        f"Dice of the mean of the draws minus Dice of one draw of the same training: {number} over "
+        f"Dice of the mean of the draws minus Dice of one draw: {number} over "
         f"{words.count(int(row['patients']), 'patient')} ({side})."
     )
 
@@ -126,7 +126,10 @@ def _same_training(found: pd.DataFrame) -> str:
         folds = ", ".join(map(str, found[~found["same"]]["fold"]))
         return f"Fold {folds}: the two rows stand on other trainings, so their difference is both."
     apart = found["apart"].max()
+    said = "Both rows stand on the same recipe of training, fold by fold"
+    if apart == 0:
+        return f"{said}, and on the same weights."
     return (
-        f"Both rows stand on the same recipe of training in every fold; where a training was made "
-        f"anew for one of them, its validation Dice differs by at most {apart:.4f}."
+        f"{said}; a training that was made anew for one of them differs in its validation Dice by "
+        f"up to {apart:.4f}, so their difference holds that as well."
     )

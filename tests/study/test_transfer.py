@@ -92,7 +92,9 @@ def test_control_phantoms_that_beat_the_ellipse_are_read_otherwise(write):
 @pytest.mark.usefixtures("write")
 def test_without_records_everything_says_not_run():
     found = transfer.records(COHORT, PRESET)
-    assert len(transfer.absent(found, COHORT, PRESET)) == 12
+    missing = transfer.absent(found, COHORT, PRESET)
+    assert len(missing) == 12
+    assert {"phantoms tested on DM", "the ellipse beside DM tested on CM"} <= set(missing)
     rows = transfer.rows(found)
     assert set(transfer.printed_table(transfer.table(rows))["Dice"]) == {"not run"}
     assert transfer.printed_comparisons(transfer.comparisons(rows)).empty

@@ -70,6 +70,7 @@ def test_folds_are_scored_one_by_one_as_well(write):
     assert found.loc[("oracle", "spread"), "folds"] == "+1.00 to +1.00"
     areas = uncertainty.areas(stacked()).set_index("score")
     assert areas.loc["spread", ["lowest", "highest"]].tolist() == pytest.approx([1, 1])
+    assert uncertainty.printed_areas(areas.reset_index()).iloc[0]["gain by fold"] == "100 to 100 %"
 
 
 def test_risk_against_coverage_by_hand(write):
@@ -82,6 +83,7 @@ def test_risk_against_coverage_by_hand(write):
     areas = uncertainty.areas(stacked()).set_index("score")
     assert areas.loc["spread", "gain"] == pytest.approx(1)
     assert areas.loc[uncertainty.SMALL, "gain"] < 1
+    assert uncertainty.printed_areas(areas.reset_index()).iloc[0]["gain by fold"] == "–"
     assert areas.loc["spread", "kept"] == pytest.approx(0.8)  # three of four
     assert areas.loc["spread", "whole"] == pytest.approx(0.725)
 
@@ -104,7 +106,8 @@ def test_trainings_behind_both_rows(write):
     assert found.iloc[0].tolist() == [0, True, pytest.approx(0.01)]
     said = uncertainty_reading.setting(16, found)
     assert "drawn 16 times" in said
-    assert "differs by at most 0.0100" in said
+    assert "by up to 0.0100, so their difference holds that as well" in said
+    assert "and on the same weights" in uncertainty_reading.setting(16, found.assign(apart=0.0))
     other = uncertainty_reading.setting(16, found.assign(same=False))
     assert "Fold 0: the two rows stand on other trainings" in other
 
@@ -126,7 +129,7 @@ def test_reading_speaks_from_the_tables(write):
     assert "by rank the spread tells more than that" in said
     assert "changes mean Dice from 0.725 to 0.800; knowing the errors would give 0.800" in said
     assert "100 % of the way" in said
-    assert "minus Dice of one draw of the same training: +0.0500" in said
+    assert "minus Dice of one draw: +0.0500" in said
     assert "so the dropout shows 8 % of the error" in said
 
 
@@ -186,5 +189,5 @@ def test_page_runs_from_nothing_to_its_maps(tmp_path, small_phantoms):
     text = " ".join(str(each.get("text/markdown", "")) for each in data)
     assert "PHANTOM" in text
     assert "drawn 3 times" in text
-    assert "differs by at most 0.0000" in text  # one training, read twice
+    assert "and on the same weights" in text  # one training, read twice
     assert not re.search(r"Not run|not on this machine|elsewhere", text)

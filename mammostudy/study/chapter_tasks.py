@@ -30,6 +30,7 @@ CHAPTER_TASKS: Final[dict[str, tuple[tuple[str, ...], Callable[[str], str]]]] = 
     "roc": (("shape",), shape_cohort),
     "subtypes": (("shape", "subtype"), shape_cohort),
     "chain": (("detection",), detect_cohort),
+    "leak": (("segmentation",), _itself),
     "claims": (("segmentation",), _itself),
 }
 """Tasks of a chapter, and the cohort that serves them for the page's; others ask for nothing."""

@@ -111,8 +111,8 @@ def _every(
         "trainings": tables.seed_differences(stacked, models.PROPOSED, hardest, "dice"),
         "unsettled": [],
         "cautions": [
-            f"judged by {hardest}, of {len(others)} converged alternatives, each with an interval "
-            f"at {100 * (1 - 0.05 / len(ALTERNATIVES)):g} %",
+            f"judged by {hardest}, of {words.count(len(others), 'converged alternative')}, each "
+            f"with an interval at {100 * (1 - 0.05 / len(ALTERNATIVES)):g} %",
             *lacking,
         ],
     }

@@ -7,13 +7,15 @@ names, the light ones run; ``all`` runs every detector. First come the detectors
 at its 300, Faster R-CNN, RetinaNet and FCOS with a ResNet-18, each step in seconds of one core
 beside the ``STEP_SECONDS`` that the recipes reckon with. An epoch is the steps of four views that
 show ``N`` views once (default 120, about what a fold of CDD-CESM trains on), reckoned from the
-median step. Each measurement has a process of its own, so that the memory is its own too. Times are
+median step. Each detector has a process of its own at each number of threads, so that the memory
+(the most held until then) is its own too. Times are
 the machine's; the ratios (detector against detector, threads against threads) travel.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import multiprocessing
 import os
@@ -22,6 +24,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -95,22 +98,21 @@ def image_seconds(name: str, batch: int) -> float:
     return median_seconds(lambda: model(shown)) / batch
 
 
-def measure(name: str, views: int) -> None:
+def measure(threads: int, name: str, views: int) -> None:
     torch.manual_seed(0)
+    torch.set_num_threads(threads)
     parameters = sum(weights.numel() for weights in build_detector(name).parameters())
-    print(f"{name}: {parameters / 1e6:.1f} million parameters")
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        one, eight = (image_seconds(name, batch) for batch in (1, 8))
-        predicted = peak()
-        step = step_seconds(build_detector(name))
-        print(
-            f"  {threads} thread(s): {1 / one:.1f} images/s at batch 1, {1 / eight:.1f} at batch "
-            f"8; a step of {STEP_BATCH} {step:.2f} s ({step / STEP_BATCH / eight:.1f} x a "
-            f"prediction an image), {epoch(step, views)}; peak memory so far {predicted:.0f} MB, "
-            f"with steps {peak():.0f} MB",
-            flush=True,
-        )
+    one, at_one = image_seconds(name, 1), peak()
+    eight, at_eight = image_seconds(name, 8), peak()
+    step = step_seconds(build_detector(name))
+    print(
+        f"{name}, {parameters / 1e6:.1f} million parameters, {threads} thread(s): "
+        f"batch 1 {1 / one:.1f} images/s, {at_one:.0f} MB; "
+        f"batch 8 {1 / eight:.1f} images/s, {at_eight:.0f} MB; "
+        f"a step of {STEP_BATCH} {step:.2f} s ({step / STEP_BATCH / eight:.1f} x a prediction an "
+        f"image), {peak():.0f} MB, {epoch(step, views)}",
+        flush=True,
+    )
 
 
 def of_study(name: str) -> list[tuple[str, DetectSpec, float]]:
@@ -149,17 +151,26 @@ def alone(task: Callable[[str, int], None], name: str, views: int) -> None:
         sys.exit(process.exitcode)
 
 
+def lacks(name: str) -> str:
+    """The optional library that a detector needs and that is not installed; else empty."""
+    return DetectSpec.parse({"cohort": "any", "detector": {"name": name}}).cannot_run
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time the detectors.")
     parser.add_argument("names", nargs="*", default=LIGHT)
     parser.add_argument("--views", type=int, default=VIEWS, help="views of an epoch")
     parser.add_argument("--study", action="store_true", help="those of the study alone")
     given = parser.parse_args()
-    names = tuple(detector_names()) if tuple(given.names) == ("all",) else tuple(given.names)
+    asked = tuple(detector_names()) if tuple(given.names) == ("all",) else tuple(given.names)
+    lacking = {name: reason for name in asked if (reason := lacks(name))}
+    for reason in lacking.values():
+        print(f"not run: {reason}")
+    names = [name for name in asked if name not in lacking]
     if not given.study:
         print(f"{SIDE} x {SIDE} pixels, a mass an image; a bare start is part of the memory")
-        for name in names:
-            alone(measure, name, given.views)
+        for name, threads in itertools.product(names, (1, 2)):
+            alone(partial(measure, threads), name, given.views)
     print("as the study trains them")
     for name in names:
         alone(measure_study, name, given.views)

@@ -64,7 +64,15 @@ class Averaged(Supervised):
         return self.trainer.state_dict() | average
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the state of an interrupted run."""
-        self.trainer.load_state_dict(state)
+        """Take over the state of an interrupted run.
+
+        Raises:
+            ValueError: it is of a trainer with other parts.
+        """
+        if set(state) != set(self.state_dict()):
+            msg = f"parts {', '.join(state)}: expected {', '.join(self.state_dict())}"
+            raise ValueError(msg)
+        own = self.trainer.state_dict()
+        self.trainer.load_state_dict({name: state[name] for name in own})
         self.average.load_state_dict(state["average"])
         self.steps = int(state["steps"])

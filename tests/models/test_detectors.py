@@ -188,7 +188,7 @@ class TestRtDetr(DetectorTester):
     steps = 130
     largest_gradient = 0.1
 
-    @pytest.fixture(autouse=True)
+    @pytest.fixture(autouse=True, scope="class")
     def library(self) -> None:
         pytest.importorskip("transformers", reason="rt-detr needs the extra 'detr'")
 

@@ -243,6 +243,7 @@ DEFAULTS = {
         "train_site": None,
         "validation_folds": 6,
         "unit": "patient",
+        "rule": "folds",
     },
     "detector": {
         "name": "ssd300-vgg16",

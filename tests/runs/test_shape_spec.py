@@ -239,6 +239,7 @@ DEFAULTS = {
         "train_site": None,
         "validation_folds": 6,
         "unit": "patient",
+        "rule": "folds",
     },
     "input": {"source": "truth", "placement": "stretch", "keep_scale": False, "tool": "any"},
     "training": {

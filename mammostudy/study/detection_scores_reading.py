@@ -127,7 +127,7 @@ def longer(table: pd.DataFrame) -> str:
     """
     said = [_longer(row, table) for row in _of(table, detect_recipes.LONGER)]
     if not any(said):
-        return "No detector was trained longer than that in this preset."
+        return "No training twice as long is on record."
     masses = int(table["masses"].max())
     said.append(
         f"The validation views hold {words.count(masses, 'mass')}: one more or less found moves "

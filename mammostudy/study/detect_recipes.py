@@ -51,14 +51,14 @@ _LONG: Final[dict[str, dict[str, int]]] = {
     "quick": {LIGHT: 1500},
     "reference": {
         LIGHT: 1800, LITE: 700, FASTER: 110, RETINA: 220, FCOS: 220, DETR: 240, SSD300: 90,
-        SSD300_NORM: 280,
+        SSD300_NORM: 800,
     },
     "paper": dict.fromkeys(ROWS, 20_000),
 }  # fmt: skip
 _LONGER: Final[dict[str, dict[str, int]]] = {"reference": {LIGHT: 3600}}
 """Steps of a second training, on the first fold, that shows whether more would have helped."""
 _NORM_TRAINING: Final = {
-    "batch": 2, "learning_rate": 2e-4, "validations": 5, "mass_free": False,
+    "batch": 2, "learning_rate": 2e-4, "validations": 10, "mass_free": False,
 }  # fmt: skip
 """Of SSD300 with batch norm where time is short: more steps of fewer views, each with a mass."""
 _EQUAL: Final = {

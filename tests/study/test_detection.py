@@ -345,7 +345,7 @@ def test_the_published_ssd_is_set_against_the_prior_box(write_detection):
     said = detection_scores_reading.published_ssd(table, priors).splitlines()
     assert said[0].startswith("SSD300 as published, without batch norm, does not beat the prior")
     assert "the 90 steps from scratch (2 core-minutes)" in said[0]
-    assert said[1].startswith("SSD300 with batch norm beats the prior box with the 280 steps")
+    assert said[1].startswith("SSD300 with batch norm beats the prior box with the 800 steps")
     assert detection_scores_reading.published_ssd(table[:0], priors) == ""
 
 

@@ -23,6 +23,7 @@ from mammostudy.errors import MissingDataError
 from mammostudy.paths import store_root
 from mammostudy.runs.chain_spec import ChainSpec
 from mammostudy.runs.detect_spec import DetectSpec
+from mammostudy.runs.memory import keep_freed_memory
 from mammostudy.runs.record_content import record_content
 from mammostudy.runs.sampling import Prediction, predict
 from mammostudy.runs.segmenters import baseline_masks
@@ -91,6 +92,7 @@ def execute(spec: Spec, *, progress: bool | None = None) -> AnyRecord:
     cohort = load_cohort(spec.cohort)
     if spec.task is not None:
         require(cohort, spec.task)
+    keep_freed_memory()
     lock = store_root() / "locks" / f"{spec.training_key(cohort.manifest_hash)}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):

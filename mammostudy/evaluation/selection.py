@@ -101,9 +101,7 @@ def rank_correlation(
         DataError: fewer than two cases, a value that is not finite, lengths that differ, a missing
             patient, or ``draws`` or ``level`` out of range.
     """
-    if draws < 1 or not 0 < level < 1:
-        msg = f"draws = {draws}, level = {level}: draws must be at least 1 and level within (0, 1)"
-        raise DataError(msg)
+    _check_draws(draws, level)
     pair = _pair(scores, errors)
     codes, count = _codes(pair, patients)
     once = np.ones((1, len(codes)), dtype=np.int64)
@@ -151,6 +149,49 @@ def risk_coverage(scores: ArrayLike, errors: ArrayLike) -> RiskCoverage:
         float(oracle.mean()),
         float(error.mean()),
     )
+
+
+def gain_interval(
+    scores: ArrayLike,
+    errors: ArrayLike,
+    patients: Patients,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval over patients of :attr:`RiskCoverage.gain`.
+
+    Args:
+        scores: one finite number a case, ``(n,)``.
+        errors: one finite number a case, ``(n,)``.
+        patients: the patient of each case, ``(n,)``; all cases of a drawn patient enter together.
+        draws: number of resamples.
+        level: coverage of the interval, between 0 and 1.
+        seed: of the resampling.
+
+    Returns:
+        Lower and upper end.
+
+    Raises:
+        DataError: as for :func:`rank_correlation`.
+    """
+    _check_draws(draws, level)
+    score, error = _pair(scores, errors)
+    codes, count = _codes((score, error), patients)
+    drawn = np.random.default_rng(seed).integers(0, count, (draws, count))
+    gains = np.zeros(draws)
+    for at, times in enumerate(times_drawn(drawn)[:, codes]):
+        if times.sum() > 1:  # a patient of one case, drawn alone, has no order
+            rows = np.repeat(np.arange(len(codes)), times)
+            gains[at] = risk_coverage(score[rows], error[rows]).gain
+    low, high = percentile_limits(gains, level)
+    return low, high
+
+
+def _check_draws(draws: int, level: float) -> None:
+    if draws < 1 or not 0 < level < 1:
+        msg = f"draws = {draws}, level = {level}: draws must be at least 1 and level within (0, 1)"
+        raise DataError(msg)
 
 
 def _pair(scores: ArrayLike, errors: ArrayLike) -> tuple[Values, Values]:

@@ -19,11 +19,11 @@ from mammostudy.evaluation.statistics import bootstrap_ci, holm, paired_test
 from mammostudy.evaluation.variance import variance_parts
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record
-from mammostudy.study import adversary_recipes, printed, published, tables
+from mammostudy.study import adversary_recipes, printed, published, tables, words
 from mammostudy.study.adversary_recipes import PAPER_WEIGHT, PLAIN, WEIGHTS, weight_name, weights
 from mammostudy.study.claims import read_claims
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Recipe version: raised by hand when the page would say something else."""
 RECIPES: Final = (
     "mammostudy.study.adversary",
@@ -201,7 +201,10 @@ def printed_tests(tests: pd.DataFrame) -> pd.DataFrame:
     wide["p, Holm"] = tests["adjusted"].map(printed.p_value)
     wide[f"within {margin():g}"] = tests["within"].map({True: "shown", False: "not shown"})
     signs = zip(tests["higher"], tests["trainings"], strict=True)
-    wide["adversary higher"] = [f"{up} of {n} pairs of trainings" for up, n in signs]
+    wide["adversary higher"] = [
+        f"{up} of {words.count(n, 'pair')} of trainings" if n > 1 else ("yes" if up else "no")
+        for up, n in signs
+    ]
     ends = zip(tests["lowest"], tests["highest"], strict=True)
     wide["their differences"] = [f"{low:+.3f} to {high:+.3f}" for low, high in ends]
     wide["not converged"] = tests["unsettled"]

@@ -14,14 +14,14 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mammostudy.evaluation.selection import rank_correlation, risk_coverage
+from mammostudy.evaluation.selection import gain_interval, rank_correlation, risk_coverage
 from mammostudy.evaluation.statistics import paired_test
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record
 from mammostudy.study import printed, recipes, tables
 from mammostudy.study.transfer_recipes import SAMPLES, sampled
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Recipe version: raised by hand when the page would say something else."""
 RECIPES: Final = (
     "mammostudy.evaluation.selection",
@@ -159,14 +159,15 @@ def areas(stacked: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row a score: area (mean error over all coverages), oracle_area, random_area, gain (share
-        of the way from a random order to the oracle), lowest and highest (gain of a single fold),
-        kept (mean Dice of the most certain :data:`KEPT` of the masses), kept_oracle, whole (mean
-        Dice of all).
+        of the way from a random order to the oracle), gain_low and gain_high (95 % bootstrap
+        interval over patients), lowest and highest (gain of a single fold), kept (mean Dice of
+        the most certain :data:`KEPT` of the masses), kept_oracle, whole (mean Dice of all).
     """
     table = scored(stacked)
     out: list[dict[str, Any]] = []
     for score in SCORES if len(table) > 1 else ():
         found = risk_coverage(table[score], table["error"])
+        low, high = gain_interval(table[score], table["error"], table["patient"])
         at = max(int(np.floor(KEPT * len(table))) - 1, 0)
         gains = [
             risk_coverage(part[score], part["error"]).gain
@@ -180,6 +181,8 @@ def areas(stacked: pd.DataFrame) -> pd.DataFrame:
                 "oracle_area": found.oracle_area,
                 "random_area": found.random_area,
                 "gain": found.gain,
+                "gain_low": low,
+                "gain_high": high,
                 "lowest": min(gains) if len(gains) > 1 else np.nan,
                 "highest": max(gains) if len(gains) > 1 else np.nan,
                 "kept": 1 - found.risk[at],
@@ -197,7 +200,10 @@ def printed_areas(found: pd.DataFrame) -> pd.DataFrame:
         wide["mean error over coverages"] = found["area"].map("{:.3f}".format)
         wide["oracle"] = found["oracle_area"].map("{:.3f}".format)
         wide["random"] = found["random_area"].map("{:.3f}".format)
-        wide["gain"] = (100 * found["gain"]).map("{:.0f} %".format)
+        wide["gain [95 % interval]"] = [
+            f"{100 * row['gain']:.0f} [{100 * row['gain_low']:.0f}, {100 * row['gain_high']:.0f}] %"
+            for _, row in found.iterrows()
+        ]
         ends = zip(found["lowest"], found["highest"], strict=True)
         wide["gain by fold"] = [
             printed.MISSING if np.isnan(low) else f"{100 * low:.0f} to {100 * high:.0f} %"

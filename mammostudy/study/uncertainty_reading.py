@@ -9,7 +9,7 @@ import pandas as pd
 from mammostudy.study import words
 from mammostudy.study.uncertainty import KEPT, SMALL
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Recipe version: raised by hand when the page would say something else."""
 
 
@@ -56,13 +56,14 @@ def _correlation(row: pd.Series) -> str:
 def _against_size(oracle: pd.DataFrame) -> str:
     """Set the spread beside the score that needs no draws."""
     spread, small = oracle.loc["spread"], oracle.loc[SMALL]
-    apart = spread["low"] > small["high"] or small["low"] > spread["high"]
-    more = "more" if spread["rho"] > small["rho"] else "no more"
-    told = "their intervals lie apart" if apart else "their intervals overlap"
+    told = "by rank the two are not told apart, for their intervals overlap"
+    if spread["low"] > small["high"]:
+        told = "by rank the spread tells more than that"
+    elif small["low"] > spread["high"]:
+        told = "by rank the spread tells less than that"
     return (
         f"How small the predicted mass is, which needs no draws, has {small['rho']:+.2f} "
-        f"[{small['low']:+.2f}, {small['high']:+.2f}]: by rank the spread tells {more} than that "
-        f"({told})."
+        f"[{small['low']:+.2f}, {small['high']:+.2f}]: {told}."
     )
 
 
@@ -74,7 +75,8 @@ def _refusing(areas: pd.DataFrame) -> str:
         f"Refusing the {100 * (1 - KEPT):.0f} % of largest spread changes mean Dice from "
         f"{row['whole']:.3f} to {row['kept']:.3f}; knowing the errors would give "
         f"{row['kept_oracle']:.3f}. Over all coverages the spread goes {100 * row['gain']:.0f} % "
-        f"of the way from a random order to that of the errors."
+        f"[{100 * row['gain_low']:.0f}, {100 * row['gain_high']:.0f}] of the way from a random "
+        f"order to that of the errors."
     )
 
 

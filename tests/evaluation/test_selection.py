@@ -143,3 +143,28 @@ def test_refuses_bad_patients_and_numbers():
         rank_correlation([0.1, 0.2], [0.1, 0.2], ["a"])
     with pytest.raises(DataError, match="draws = 0"):
         rank_correlation([0.1, 0.2], [0.1, 0.2], ["a", "b"], draws=0)
+
+
+def test_interval_of_the_gain_is_scipys():
+    """The plain bootstrap of scipy, where every patient has one case."""
+    scores = np.random.default_rng(5).random(40)
+    errors = scores + np.random.default_rng(6).normal(0, 0.3, 40)
+    oracle = stats.bootstrap(
+        (scores, errors), lambda a, b: risk_coverage(a, b).gain, paired=True, vectorized=False,
+        n_resamples=1500, method="percentile", rng=np.random.default_rng(1),
+    ).confidence_interval  # fmt: skip
+    low, high = selection.gain_interval(scores, errors, range(40), draws=1500)
+    assert (low, high) == pytest.approx((oracle.low, oracle.high), abs=0.05)
+    assert low < risk_coverage(scores, errors).gain < high
+
+
+def test_interval_of_the_gain_draws_patients_whole():
+    scores, errors = np.random.default_rng(7).random((2, 30))
+    low, high = selection.gain_interval(scores, errors, range(30))
+    three = [np.repeat(each, 3) for each in (scores, errors, np.arange(30))]
+    assert selection.gain_interval(*three) == pytest.approx((low, high), abs=0.02)  # finer curve
+    naive = selection.gain_interval(*three[:2], range(90))  # control
+    assert naive[1] - naive[0] < 0.7 * (high - low)
+    assert selection.gain_interval([1, 2], [1, 2], "ab", draws=9)[1] == 1
+    with pytest.raises(DataError, match="draws = 0"):
+        selection.gain_interval(scores, errors, range(30), draws=0)

@@ -122,13 +122,28 @@ def _reading():
     )
 
 
+@pytest.mark.parametrize(
+    ("spread", "small", "said"),
+    [
+        ((0.6, 0.5, 0.7), (0.3, 0.2, 0.4), "the spread tells more"),
+        ((0.3, 0.2, 0.4), (0.6, 0.5, 0.7), "the spread tells less"),
+        ((0.45, 0.3, 0.6), (0.48, 0.3, 0.6), "not told apart"),
+    ],
+)
+def test_the_spread_is_set_against_the_size(spread, small, said):
+    rows = pd.DataFrame(
+        [spread, small], columns=["rho", "low", "high"], index=["spread", uncertainty.SMALL]
+    )
+    assert said in uncertainty_reading._against_size(rows)
+
+
 def test_reading_speaks_from_the_tables(write):
     write_some(write)
     said = _reading()
     assert "over 4 masses of 3 patients" in said
-    assert "by rank the spread tells more than that" in said
+    assert "by rank the two are not told apart, for their intervals overlap" in said
     assert "changes mean Dice from 0.725 to 0.800; knowing the errors would give 0.800" in said
-    assert "100 % of the way" in said
+    assert "the spread goes 100 % [" in said
     assert "minus Dice of one draw: +0.0500" in said
     assert "so the dropout shows 8 % of the error" in said
 

@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data.cohort import phantom_folder
-from mammostudy.data.sources.phantom import write_phantom, write_shapes
 from mammostudy.runs.store import read_record, write_record
 
 SIDE = 8
@@ -125,24 +123,3 @@ def _module(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope="session")
-def _small_phantoms(tmp_path_factory):
-    """A store with small phantoms in the place of the large ones."""
-    store = tmp_path_factory.mktemp("small-phantoms")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MAMMOSTUDY_STORE", str(store))
-        write_phantom(phantom_folder("phantom"), patients=32)
-        write_shapes(phantom_folder("phantom-shapes"), patients=80)
-    return store
-
-
-@pytest.fixture
-def small_phantoms(_small_phantoms, monkeypatch):
-    """Let pages run on phantoms that are made, and trained on, in a quarter of the time.
-
-    The store is the same for all tests of pages: what one trains, the others find.
-    """
-    monkeypatch.setenv("MAMMOSTUDY_STORE", str(_small_phantoms))
-    return _small_phantoms

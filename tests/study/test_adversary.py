@@ -1,12 +1,10 @@
 import itertools
 import math
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.paths import project_root
 from mammostudy.study import (
     adversary,
     adversary_curves,
@@ -231,21 +229,3 @@ def test_a_preset_without_room_says_so():
     assert "no room for the ladder" in quick
     assert "trains every row once" in quick
     assert adversary_reading.preliminaries(COHORT, PRESET) == ""
-
-
-@pytest.mark.slow
-def test_page_of_a_preset_without_room(tmp_path, small_phantoms):
-    papermill = pytest.importorskip("papermill")
-    done = papermill.execute_notebook(
-        project_root() / "book" / "chapters" / "adversary.ipynb",
-        tmp_path / "out.ipynb",
-        {"cohort": "phantom", "preset": "smoke"},
-        progress_bar=False,
-        cwd=project_root(),
-    )
-    data = [out.get("data", {}) for cell in done.cells for out in cell.get("outputs", [])]
-    assert sum("image/png" in each for each in data) == 4
-    text = " ".join(str(each.get("text/markdown", "")) for each in data)
-    assert "PHANTOM" in text
-    assert "Not run in this preset" in text
-    assert not re.search(r"\bnan\b", text)

@@ -426,21 +426,6 @@ def test_the_prior_box_stands_without_a_detector(write_detection):
     assert detection.with_prior(found, HEAD)[PRIOR_ROW].folds == (0, 1, 2)
 
 
-@pytest.mark.slow
-def test_page_runs_from_nothing_to_its_figures(tmp_path, small_phantoms):
-    papermill = pytest.importorskip("papermill")
-    done = papermill.execute_notebook(
-        project_root() / "book" / "chapters" / "detection.ipynb",
-        tmp_path / "out.ipynb",
-        {"cohort": "phantom", "preset": "smoke"},
-        progress_bar=False,
-        cwd=project_root(),
-    )
-    shown = [out for cell in done.cells for out in cell.get("outputs", [])]
-    assert sum("image/png" in out.get("data", {}) for out in shown) >= 9
-    assert not [out for out in shown if out.output_type == "error"]
-
-
 def test_more_training_that_helped_leaves_neither_budget_converged(monkeypatch) -> None:
     """Control: the same records without the larger budget's gain are called converged."""
     gain = {"helped": True}

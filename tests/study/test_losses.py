@@ -1,10 +1,7 @@
-import re
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.paths import project_root
 from mammostudy.study import claims, losses, losses_reading, published
 
 COHORT, PRESET = "cdd-cesm", "reference"
@@ -168,20 +165,3 @@ def test_without_records_everything_says_not_run():
     assert isinstance(losses.training_differences(stacked), pd.DataFrame)
     assert "No run" in _reading()
     assert set(losses.absent(found, COHORT, PRESET)) == set(losses.ROWS)
-
-
-@pytest.mark.slow
-def test_page_runs_from_nothing_to_its_figures(tmp_path, small_phantoms):
-    papermill = pytest.importorskip("papermill")
-    done = papermill.execute_notebook(
-        project_root() / "book" / "chapters" / "losses.ipynb",
-        tmp_path / "out.ipynb",
-        {"cohort": "phantom", "preset": "smoke"},
-        progress_bar=False,
-        cwd=project_root(),
-    )
-    data = [out.get("data", {}) for cell in done.cells for out in cell.get("outputs", [])]
-    assert sum("image/png" in each for each in data) == 5
-    text = " ".join(str(each.get("text/markdown", "")) for each in data)
-    assert "Not run" not in text
-    assert re.search(r"over \d+ patients", text)

@@ -1,5 +1,3 @@
-import re
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +6,6 @@ from sklearn.metrics import roc_auc_score
 from mammostudy.errors import DataError
 from mammostudy.evaluation.calibration import apply_temperature
 from mammostudy.evaluation.delong import auc_ci, delong_test
-from mammostudy.paths import project_root
 from mammostudy.runs.store import read_record, write_shape_record
 from mammostudy.study import (
     published,
@@ -461,20 +458,3 @@ def test_without_records_nothing_fails(classes):
     assert roc_notes.preliminaries({}, {}, CLASSES, []) == ""
     assert roc_notes.temperature_and_ranking({}, {}) == ""
     assert "No run" in roc_reading.reading(areas, summary, tests, scores, degrees)
-
-
-@pytest.mark.slow
-def test_page_runs_from_nothing_to_its_figures(tmp_path, small_phantoms):
-    papermill = pytest.importorskip("papermill")
-    done = papermill.execute_notebook(
-        project_root() / "book" / "chapters" / "roc.ipynb",
-        tmp_path / "out.ipynb",
-        {"cohort": "phantom", "preset": "smoke"},
-        progress_bar=False,
-        cwd=project_root(),
-    )
-    data = [out.get("data", {}) for cell in done.cells for out in cell.get("outputs", [])]
-    assert sum("image/png" in each for each in data) == 5
-    text = " ".join(str(each.get("text/markdown", "")) for each in data)
-    assert "Not run" not in text
-    assert re.search(r"over \d+ patients", text)

@@ -1,10 +1,8 @@
 import json
-import re
 
 import pandas as pd
 import pytest
 
-from mammostudy.paths import project_root
 from mammostudy.study import uncertainty, uncertainty_maps, uncertainty_reading
 
 COHORT, PRESET = "cdd-cesm", "reference"
@@ -187,22 +185,3 @@ def test_a_record_without_weights_says_so(write, monkeypatch):
     found = uncertainty.records(COHORT, PRESET)
     assert "kept only on the machine that trained it" in uncertainty_maps.missing(found, COHORT)
     assert uncertainty_maps.drawn(found, COHORT) == []
-
-
-@pytest.mark.slow
-def test_page_runs_from_nothing_to_its_maps(tmp_path, small_phantoms):
-    papermill = pytest.importorskip("papermill")
-    done = papermill.execute_notebook(
-        project_root() / "book" / "chapters" / "uncertainty.ipynb",
-        tmp_path / "out.ipynb",
-        {"cohort": "phantom", "preset": "smoke"},
-        progress_bar=False,
-        cwd=project_root(),
-    )
-    data = [out.get("data", {}) for cell in done.cells for out in cell.get("outputs", [])]
-    assert sum("image/png" in each for each in data) == 3
-    text = " ".join(str(each.get("text/markdown", "")) for each in data)
-    assert "PHANTOM" in text
-    assert "drawn 3 times" in text
-    assert "and on the same weights" in text  # one training, read twice
-    assert not re.search(r"Not run|not on this machine|elsewhere", text)

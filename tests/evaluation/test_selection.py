@@ -165,6 +165,6 @@ def test_interval_of_the_gain_draws_patients_whole():
     assert selection.gain_interval(*three) == pytest.approx((low, high), abs=0.02)  # finer curve
     naive = selection.gain_interval(*three[:2], range(90))  # control
     assert naive[1] - naive[0] < 0.7 * (high - low)
-    assert selection.gain_interval([1, 2], [1, 2], "ab", draws=9)[1] == 1
+    assert selection.gain_interval([1, 2], [1, 2], ["a", "b"], draws=9)[1] == 1
     with pytest.raises(DataError, match="draws = 0"):
         selection.gain_interval(scores, errors, range(30), draws=0)

@@ -1,7 +1,7 @@
 """The local Sphinx extension: runs stale pages before Sphinx looks for them.
 
-So that plain ``jupyter-book build .`` executes the study: missing runs are trained first, one at a
-time, then each stale notebook runs through papermill, then Sphinx renders the executed copies.
+So that plain ``jupyter-book build .`` executes the study: missing runs are trained first, then the
+stale notebooks run through papermill, side by side, then Sphinx renders the executed copies.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from sphinx.util import logging
-from sphinx.util.display import status_iterator
+from tqdm.auto import tqdm
 
 from mammostudy.errors import BookError, StudyError
 from mammostudy.publishing import needs as wants
 from mammostudy.publishing import notebooks
 from mammostudy.publishing.pages import EXECUTED, STUDY_FILE, Page, read_pages
+from mammostudy.publishing.side_by_side import default_workers, execute_pages
 from mammostudy.publishing.staleness import digest_of, is_fresh, page_key
 
 logger = logging.getLogger(__name__)
@@ -41,13 +42,13 @@ class Outcome:
     failed: list[str] = field(default_factory=list)
 
 
-def refresh(root: Path, pages: list[Page], *, verbosity: int = 0) -> Outcome:
+def refresh(root: Path, pages: list[Page], *, workers: int = 1) -> Outcome:
     """Bring every executed copy up to date: drop orphans, train what is missing, run what is stale.
 
     Args:
         root: the project's folder.
         pages: the pages with their effective parameters.
-        verbosity: as Sphinx counts it.
+        workers: how many pages are executed at once.
 
     Raises:
         StudyError: before anything runs, for data or settings that cannot be used.
@@ -64,17 +65,14 @@ def refresh(root: Path, pages: list[Page], *, verbosity: int = 0) -> Outcome:
             stale.append(page)
     _say_what_is_absent(pages, needed)
     _train(pages, needed)
-    for page in status_iterator(
-        stale, "executing pages... ", "purple", len(stale), verbosity, lambda page: page.name
-    ):
-        key = page_key(root, page, needed[page.name])
-        try:
-            seconds = notebooks.execute_page(root, page, key)
-        except BookError as error:
-            outcome.failed.append(str(error))
+    keys = {page.name: page_key(root, page, needed[page.name]) for page in stale}
+    ended = execute_pages(root, [(page, keys[page.name]) for page in stale], workers)
+    for page, result in tqdm(ended, "executing pages", len(stale), disable=None, leave=False):
+        if isinstance(result, BookError):
+            outcome.failed.append(str(result))
             continue
-        outcome.keys[page.name], outcome.executed[page.name] = key, seconds
-        logger.info("%s: executed in %.1f s", page.name, seconds)
+        outcome.keys[page.name], outcome.executed[page.name] = keys[page.name], result
+        logger.info("%s: executed in %.1f s", page.name, result)
     logger.info("pages: %d executed, %d up to date", len(outcome.executed), len(pages) - len(stale))
     return outcome
 
@@ -116,7 +114,7 @@ def on_config_inited(app: Any, config: Any) -> None:
         return
     standard_logging.getLogger("papermill").setLevel(standard_logging.ERROR)
     try:
-        outcome = refresh(root, read_pages(root), verbosity=app.verbosity)
+        outcome = refresh(root, read_pages(root), workers=default_workers())
     except StudyError as error:
         raise SystemExit(f"\nThe book was not built: {error}") from error
     if outcome.failed:

@@ -128,7 +128,14 @@ def _walk(node: Any, put: Any) -> Any:
     return node
 
 
-def execute_page(root: Path, page: Page, key: str, *, timeout: int = CELL_TIMEOUT) -> float:
+def execute_page(
+    root: Path,
+    page: Page,
+    key: str,
+    *,
+    timeout: int = CELL_TIMEOUT,
+    progress: bool | None = None,
+) -> float:
     """Run a page's notebook and write the executed copy, or nothing where a cell fails.
 
     Args:
@@ -136,6 +143,7 @@ def execute_page(root: Path, page: Page, key: str, *, timeout: int = CELL_TIMEOU
         page: the page with its effective parameters.
         key: the page key, kept in the copy's metadata.
         timeout: seconds a single cell may take.
+        progress: show a bar of the cells; None shows it on a terminal only.
 
     Returns:
         Seconds it took.
@@ -146,6 +154,7 @@ def execute_page(root: Path, page: Page, key: str, *, timeout: int = CELL_TIMEOU
     import papermill
 
     began = time.perf_counter()
+    hidden = None if progress is None else not progress
     notebook = read_template(root, page)
     values = check_parameters(root, page) | {"page": page.name}
     if values.get("cohort"):
@@ -160,7 +169,7 @@ def execute_page(root: Path, page: Page, key: str, *, timeout: int = CELL_TIMEOU
             dict(page.parameters),
             cwd=str(root),
             kernel_name="python3",
-            progress_bar={"desc": page.name, "disable": None, "leave": False},
+            progress_bar={"desc": page.name, "disable": hidden, "leave": False},
             execution_timeout=timeout,
             extra_arguments=["--log-level=40"],
         )

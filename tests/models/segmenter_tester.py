@@ -134,8 +134,6 @@ class SegmenterTester:
 
     @pytest.mark.slow
     def test_it_overfits_four_crops(self) -> None:
-        if not self.steps:
-            pytest.skip(f"{self.name}: not shown yet; without batch norm it learns slowly")
         images, truth = four_crops(self.crop)
         module = self.build()
         dropouts = [layer for layer in module.modules() if isinstance(layer, _DropoutNd)]

@@ -97,7 +97,9 @@ class TestFcn(SegmenterTester):
     name = "fcn"
     fields: ClassVar = {"dense": 64}
     parameters = 134_264_259
-    steps = 0
+    crop = 32
+    rate = 3e-4  # without batch norm it learns slowly
+    steps = 150
 
     def test_dense_layers_of_nothing_are_refused(self) -> None:
         with pytest.raises(SpecError, match="dense = 0"):
@@ -108,6 +110,7 @@ class TestCrfCnn(SegmenterTester):
     name = "crfcnn"
     fields: ClassVar = {"dense": 64, "rounds": 2, "window": 5}
     parameters = 134_264_262
+    crop = 32
     rate = 2e-4
     steps = 150
 
@@ -134,6 +137,7 @@ class TestSlsDeep(SegmenterTester):
     parameters = 37_320_321
     bad_size = 68
     crop = 32
+    rate = 4e-3
     steps = 60
 
 

@@ -260,7 +260,7 @@ def test_calibration_before_models_are_compared(
     draw, views = phantom.draw_patients, phantom._views
 
     def of_one_site(*words: object, **fields: object) -> list[Patient]:
-        return [one for one in draw(*words, **fields) if one.site == "north"][:32]
+        return [one for one in draw(*words, **fields) if one.site == "north"]
 
     monkeypatch.setattr(phantom, "draw_patients", of_one_site)
     monkeypatch.setattr(phantom, "_views", lambda one: (view for view in views(one) if view[2]))

@@ -229,6 +229,18 @@ def test_ablations_are_judged_on_validation(some):
     )
     assert "Not shown to matter on validation: the pretrained encoder" in said
     assert "Not run, so not judged: flips and quarter turns" in said
+    assert "1 patient of one mind give a p of 1.000 at the least" in said
+
+
+@pytest.mark.parametrize(
+    ("patients", "fields", "said"),
+    [(7, 6, "7 patients of one mind give a p of 0.094"), (7, 3, ""), (8, 6, ""), (5, 1, "0.062")],
+)
+def test_too_few_patients_to_show_a_field_are_told(patients, fields, said):
+    """All signs alike: 2 / 2 ** patients, times the number of fields."""
+    told = segmenters_notes._least_p(pd.DataFrame({"patients": [patients] * fields}))
+    assert said in told
+    assert bool(said) == bool(told)
 
 
 @pytest.mark.parametrize(

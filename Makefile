@@ -1,5 +1,5 @@
 # make book [PRESET=quick] [COHORT=phantom] [DATA=/folder/of/cohorts]
-# make test | make check | make reference DATA=/folder/of/cohorts
+# make test | make slow | make check | make reference DATA=/folder/of/cohorts
 # Every target makes .venv first, once; PYTHON names the interpreter it is made with.
 
 PYTHON ?= python3
@@ -10,14 +10,17 @@ ifdef DATA
 export MAMMOSTUDY_DATA := $(abspath $(DATA))
 endif
 
-.PHONY: book test check reference
+.PHONY: book test slow check reference
 .DEFAULT_GOAL := book
 
 book: $(INSTALLED)
 	@$(BIN)/mammostudy book $(if $(PRESET),--preset "$(PRESET)") $(if $(COHORT),--cohort "$(COHORT)") $(if $(DATA),--data "$(DATA)")
 
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not book and not slow'
+
+slow: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

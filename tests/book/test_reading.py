@@ -85,6 +85,13 @@ def test_plain_runs_leave_the_pages_out_and_the_marker_is_known():
     assert any(marker.startswith("book: ") for marker in options["markers"])
 
 
+def test_every_test_is_in_the_quick_or_the_slow_run():
+    """What one leaves out the other runs; only the pages wait for their book."""
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    asked = [shlex.split(line)[-1] for line in lines if "-m pytest" in line]
+    assert asked == ["not book and not slow", "slow"]
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_check_of_every_change_judges_the_pages_of_its_smoke_book(tmp_path, fails):
     for name in ("bin/make", ".venv/bin/jupyter-book", ".venv/bin/python"):
@@ -98,6 +105,7 @@ def test_the_check_of_every_change_judges_the_pages_of_its_smoke_book(tmp_path, 
     expected = [
         "make check",
         "make test",
+        "make slow",
         "smoke jupyter-book build . -W --keep-going --all",
         "python -m pytest -m book",
     ]

@@ -256,7 +256,7 @@ def baselines(folder: Path) -> pd.DataFrame:
 def test_calibration_before_models_are_compared(
     tmp_path: Path, association: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On masses of the site that trains, two thirds of its patients; no other view is drawn."""
+    """On the masses of the site that trains; what is not looked at is not drawn."""
     draw, views = phantom.draw_patients, phantom._views
 
     def of_one_site(*words: object, **fields: object) -> list[Patient]:

@@ -67,7 +67,7 @@ def banner(cohort: str, preset: str, chapter: str) -> Banner:
 def _runs(needs: Needs) -> dict[str, str]:
     """Say how many runs there are, with which recipe versions, and by which commits."""
     facts = {}
-    recipes = dict(needs.recipes)
+    recipes: dict[str, int] = {}
     commits = set()
     made = leaky = 0
     for spec in needs.specs:

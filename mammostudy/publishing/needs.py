@@ -1,4 +1,4 @@
-"""What a page stands on: its cohort's manifest, its runs, their records, its recipe versions."""
+"""What a page stands on: its cohort's manifest, its runs, their records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from mammostudy.errors import BookError, MissingDataError
 from mammostudy.publishing.pages import Page
-from mammostudy.runs.provenance import recipe_version
 
 _RECORD_FILES = ("record.json", "cases.csv")
 
@@ -53,14 +52,12 @@ class Needs:
         manifests: cohort -> hash of its manifest, None where its data are not here.
         notes: cohort -> why its data cannot be read here.
         specs: the runs the page shows.
-        recipes: module -> version, from the chapter's ``RECIPES``.
         inputs: further files of the page -> hash, from the chapter's ``page_inputs``.
     """
 
     manifests: Mapping[str, str | None] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     specs: Sequence[Spec] = ()
-    recipes: Mapping[str, int] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
 
     def key_of(self, spec: Spec) -> str:
@@ -139,9 +136,8 @@ def needs_of(page: Page) -> Needs:
             if not page.fixed:
                 raise
             manifests[cohort], notes[cohort] = None, str(error)
-    recipes = {name: recipe_version(name) for name in getattr(module, "RECIPES", ())}
     inputs: Mapping[str, str] = getattr(module, "page_inputs", dict)()
-    return Needs(manifests, notes, specs, recipes, inputs)
+    return Needs(manifests, notes, specs, inputs)
 
 
 def missing_specs(needs: Iterable[Needs]) -> list[Spec]:

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+from collections.abc import Iterable
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from mammostudy.publishing.needs import Needs, module_file
+from mammostudy.publishing.needs import Needs
 from mammostudy.publishing.notebooks import read_template
 from mammostudy.publishing.pages import Page, read_claims_text
 from mammostudy.study.recipes import cohort_title
 
 CLAIMS = "claims"  # the chapter that judges the claims of study.yaml
 RUNNER_VERSION = 1  # raise when execution changes what a copy holds
+ROOMS: Final = ("mammostudy.study", "mammostudy.figures", "mammostudy.evaluation")
 
 
 def page_key(root: Path, page: Page, needs: Needs) -> str:
     """Hash everything that can change a page's content.
 
     That is: the template's cells without outputs, the parameters, the manifest of its cohort, its
-    runs (whose keys hold spec and recipe versions) and their records, the versions of the recipes
-    its chapter lists, the further files that it names, and the chapter's own two modules; for the
-    claims page also the claims.
+    runs (whose keys hold spec and recipe versions) and their records, the further files that it
+    names, and the code of every module that its cells import; for the claims page also the claims.
     Package versions and commits do not count.
     """
     template = read_template(root, page)
+    code = [cell.source for cell in template.cells if cell.cell_type == "code"]
     parts: dict[str, Any] = {
         "runner": RUNNER_VERSION,
         "page": page.name,
@@ -34,9 +39,8 @@ def page_key(root: Path, page: Page, needs: Needs) -> str:
         "manifests": sorted(needs.manifests.items()),
         "runs": [needs.key_of(spec) for spec in needs.specs],
         "records": needs.records_digest(),
-        "recipes": sorted(needs.recipes.items()),
         "inputs": sorted(needs.inputs.items()),
-        "modules": [_source(page.notebook, room) for room in ("study", "figures")],
+        "code": code_digest(code),
         "claims": read_claims_text(root) if page.notebook == CLAIMS else None,
         "title": cohort_title(page.cohort) if page.cohort else None,
     }
@@ -44,9 +48,66 @@ def page_key(root: Path, page: Page, needs: Needs) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _source(stem: str, room: str) -> str:
-    path = module_file(stem, room)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path else "none"
+def code_digest(sources: Iterable[str]) -> str:
+    """Hash the code that some cells import, directly and through other modules.
+
+    Followed are the rooms :data:`ROOMS`; what lies below them stands in the keys of the runs.
+    Docstrings and comments do not count.
+    """
+    found: dict[str, str] = {}
+    waiting = [name for source in sources for name in _imported(ast.parse(_plain(source)))]
+    while waiting:
+        name = waiting.pop()
+        if name in found or not name.startswith(ROOMS):
+            continue
+        found[name], further = _module(name)
+        waiting += further
+    return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest()
+
+
+def _plain(source: str) -> str:
+    """Drop the lines of a cell that are no Python (magics)."""
+    return "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("%"))
+
+
+@cache
+def _module(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return the code of a module as text, and the names that it imports."""
+    found = find_spec(name)
+    if found is None or found.origin is None:
+        return "none", ()
+    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
+    return ast.dump(tree), tuple(_imported(tree))
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _imported(tree: ast.AST) -> list[str]:
+    """Return the modules that code imports, wherever in it."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = [f"{node.module}.{each.name}" for each in node.names]
+            names += [node.module, *(name for name in inner if _is_module(name))]
+    return names
+
+
+@cache
+def _is_module(name: str) -> bool:
+    if not name.startswith(ROOMS):
+        return False
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # a class or function of a module
+        return False
 
 
 def stored_key(root: Path, page: Page) -> str | None:

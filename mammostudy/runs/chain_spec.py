@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 from mammostudy.data.cache import digest
 from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.detection_rows import HEADLINE, RULES
-from mammostudy.runs.provenance import recipe_version
 from mammostudy.runs.shape_spec import ON_MASKS, ShapeSpec
 from mammostudy.runs.spec import KeyedSpec, RunSpec, SplitSpec, refuse_leaky
+from mammostudy.runs.versions import recipe_version
 
 VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
 

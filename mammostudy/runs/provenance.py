@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import platform
 import subprocess
 from functools import cache
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
-
-from mammostudy.errors import SpecError
 
 _PACKAGES = (
     "mammostudy",
@@ -21,33 +17,6 @@ _PACKAGES = (
     "torch",
     "torchvision",
 )
-
-
-@cache
-def recipe_version(module: str) -> int:
-    """Return the recipe version of a module: its ``VERSION = n``, raised when its numbers change.
-
-    It is read from the source, so that torch is not imported to find a key.
-
-    Raises:
-        SpecError: the module has no integer ``VERSION``.
-    """
-    try:
-        found = find_spec(module)
-    except ModuleNotFoundError:  # of a package above it
-        found = None
-    if found is not None and found.origin is not None:
-        for node in ast.parse(Path(found.origin).read_text()).body:
-            targets = node.targets if isinstance(node, ast.Assign) else []
-            if isinstance(node, ast.AnnAssign):
-                targets = [node.target]
-            named = any(isinstance(t, ast.Name) and t.id == "VERSION" for t in targets)
-            if named and isinstance(node, (ast.Assign, ast.AnnAssign)):
-                value = node.value
-                if isinstance(value, ast.Constant) and isinstance(value.value, int):
-                    return value.value
-    msg = f"{module}: no recipe version; give the module an integer VERSION"
-    raise SpecError(msg)
 
 
 @cache

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from mammostudy.data.cache import digest
 from mammostudy.data.manifest import SHAPES
 from mammostudy.runs.frozen import Frozen as _Frozen
-from mammostudy.runs.provenance import recipe_version
 from mammostudy.runs.spec import KeyedSpec, RunSpec, SplitSpec, refuse_leaky
+from mammostudy.runs.versions import recipe_version
 
 VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
 NETWORKS: Final = ("cnn", "resnet", "grey-cnn")

@@ -11,7 +11,6 @@ from mammostudy.data.cache import digest
 from mammostudy.data.frames import Frame, Preprocessing
 from mammostudy.errors import SpecError
 from mammostudy.runs.frozen import Frozen
-from mammostudy.runs.provenance import recipe_version
 from mammostudy.runs.run_modules import BASELINE_MODULES, evaluation_modules, training_modules
 from mammostudy.runs.segmenting import (
     BASELINES,
@@ -21,6 +20,7 @@ from mammostudy.runs.segmenting import (
     Optimiser,
     missing_package,
 )
+from mammostudy.runs.versions import recipe_version
 
 __all__ = [
     "BASELINES",

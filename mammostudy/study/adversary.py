@@ -23,16 +23,6 @@ from mammostudy.study import adversary_recipes, printed, published, tables, word
 from mammostudy.study.adversary_recipes import PAPER_WEIGHT, PLAIN, WEIGHTS, weight_name, weights
 from mammostudy.study.claims import read_claims
 
-VERSION: Final = 2
-"""Recipe version: raised by hand when the page would say something else."""
-RECIPES: Final = (
-    "mammostudy.study.adversary",
-    "mammostudy.study.adversary_curves",
-    "mammostudy.study.adversary_ladder",
-    "mammostudy.study.adversary_reading",
-    "mammostudy.study.adversary_recipes",
-    "mammostudy.study.published",
-)
 MODEL: Final = weight_name(PAPER_WEIGHT)
 ROWS: Final = (*map(weight_name, WEIGHTS), PLAIN)
 _CLAIM: Final = "adversary-helps"

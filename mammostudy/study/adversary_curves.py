@@ -17,8 +17,6 @@ from mammostudy.runs.store import Record
 from mammostudy.study import printed
 from mammostudy.study.adversary import ROWS
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 TRUE: Final = "true masks"
 PREDICTED: Final = "predictions"
 LAST: Final = 0.8

@@ -6,7 +6,7 @@ First fold, one training a rung: what a step shows is that training's luck as we
 from __future__ import annotations
 
 import itertools
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,6 @@ from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record
 from mammostudy.study import printed, tables
 from mammostudy.study.adversary_recipes import ladder
-
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 
 
 def rungs(cohort: str, preset: str) -> tuple[str, ...]:

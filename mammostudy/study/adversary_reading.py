@@ -12,8 +12,6 @@ from mammostudy.study.adversary_curves import PREDICTED, SATURATED, SURE, TRUE
 from mammostudy.study.adversary_ladder import noise, rungs
 from mammostudy.study.adversary_recipes import PAPER_WEIGHT, PLAIN, weights
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 LEVEL: Final = 0.05
 NO_ROOM: Final = "Not run in this preset"
 

@@ -7,8 +7,6 @@ from typing import Any, Final
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study.recipes import folds_for, headline, recipe, replicates
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the same page would ask for other runs."""
 Named = dict[str, list[RunSpec]]
 
 PAPER_WEIGHT: Final = 150.0

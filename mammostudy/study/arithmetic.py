@@ -17,9 +17,6 @@ from mammostudy.evaluation.overlap import dice, iou
 from mammostudy.imaging.contours import inscribed_ellipse
 from mammostudy.study import published
 
-VERSION = 1
-"""Recipe version: raised by hand whenever a change here moves a number."""
-
 BROKEN_BY = 0.1
 """A pair breaks the bound if its IoU is this many points below it (rounding gives 0.01)."""
 EQUAL_WITHIN = 0.03

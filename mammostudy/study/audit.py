@@ -15,18 +15,8 @@ import pandas as pd
 from mammostudy.study import arithmetic, published, shape_arithmetic
 from mammostudy.study.deviations import deviations
 
-__all__ = ["RECIPES", "VERDICTS", "Check", "checks", "deviations"]
+__all__ = ["VERDICTS", "Check", "checks", "deviations"]
 
-RECIPES = (
-    "mammostudy.study.published",
-    "mammostudy.study.arithmetic",
-    "mammostudy.study.shape_arithmetic",
-    "mammostudy.study.deviations",
-    "mammostudy.evaluation.overlap",
-    "mammostudy.imaging.contours",
-    "mammostudy.imaging.framing",
-)
-"""Modules whose versions the page stands on."""
 
 VERDICTS = {
     "consistent": "the numbers agree",

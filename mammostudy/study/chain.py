@@ -19,19 +19,6 @@ from mammostudy.runs.store import ChainRecord
 from mammostudy.study import chain_recipes, printed, tables
 from mammostudy.study.chain_recipes import ARMS, STUDY
 
-RECIPES: Final = (
-    "mammostudy.figures.chain_pictures",
-    "mammostudy.study.chain_errors",
-    "mammostudy.study.chain_examples",
-    "mammostudy.study.chain_reading",
-    "mammostudy.study.chain_recipes",
-    "mammostudy.study.chain_setting",
-    "mammostudy.study.detect_recipes",
-    "mammostudy.study.published",
-    "mammostudy.study.shape_recipes",
-)
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page's tables would change."""
 SOURCES: Final = {
     "truth": "true mask",
     "oracle": "known box",

@@ -18,8 +18,6 @@ from mammostudy.study import printed, words
 from mammostudy.study.chain import of, printed_score, score
 from mammostudy.study.chain_recipes import ARMS, ELLIPSE, PAPER, PRIOR, STUDY
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page's numbers would change."""
 CLASSIFIER: Final = "shape told wrong from the true mask"
 SEGMENTATION: Final = "segmentation from the known box"
 BOX: Final = "imperfect box"

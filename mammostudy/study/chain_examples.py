@@ -23,8 +23,6 @@ from mammostudy.study.chain_recipes import STUDY
 from mammostudy.study.detect_recipes import detect_cohort
 from mammostudy.study.fingerprint import at_hand
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would show other pictures."""
 LONGEST: Final = 640  # px of the longer side of a mammogram as shown
 SIDE: Final = 256  # px of a frame as shown
 GRID: Final = 64

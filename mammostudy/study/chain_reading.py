@@ -15,8 +15,6 @@ from mammostudy.study.chain_recipes import PAPER, STUDY
 from mammostudy.study.chain_setting import unsettled_arms
 from mammostudy.study.detect_recipes import detect_cohort
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 NOTHING: Final = (
     "Neither of the two whole chains is on record yet, so this part has nothing to say."
 )

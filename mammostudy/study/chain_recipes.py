@@ -11,8 +11,6 @@ from mammostudy.study import detect_recipes, shape_recipes
 from mammostudy.study.detect_recipes import detect_cohort
 from mammostudy.study.recipes import baselines, is_phantom, recipe
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the same page would ask for other runs."""
 PAPER: Final = "paper's chain"
 STUDY: Final = "study's chain"
 PRIOR: Final = "fixed prior box"

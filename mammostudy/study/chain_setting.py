@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import pandas as pd
 
 from mammostudy.runs.store import ChainRecord
 from mammostudy.study import printed, published, tables
 from mammostudy.study.chain import Found
-
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 
 
 def published_numbers() -> pd.DataFrame:

@@ -45,18 +45,6 @@ from mammostudy.study.verdicts import meaning, untested_table, verdict_table
 
 __all__ = ["meaning", "untested_table", "verdict_of", "verdict_table"]
 
-RECIPES = (
-    "mammostudy.evaluation.outliers",
-    "mammostudy.study.detect_claims",
-    "mammostudy.study.detect_convergence",
-    "mammostudy.study.detect_recipes",
-    "mammostudy.study.segmenter_claims",
-    "mammostudy.study.segmenter_recipes",
-    "mammostudy.study.shape_claims",
-    "mammostudy.study.shape_tables",
-    "mammostudy.study.verdict_rules",
-    "mammostudy.study.verdicts",
-)
 Arms = dict[str, tuple[list[RunSpec], str]]
 Found = dict[str, list[Record]]
 NUMBERS = ("margin", "difference", "low", "high", "p", "patients", "smallest", "trainings")

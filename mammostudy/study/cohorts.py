@@ -16,13 +16,6 @@ from mammostudy.study import cohort_counts
 from mammostudy.study import fingerprint as prints
 from mammostudy.study.fingerprint_tables import STUDIED
 
-RECIPES: Final = (
-    "mammostudy.study.cohort_counts",
-    "mammostudy.study.fingerprint",
-    "mammostudy.study.fingerprint_tables",
-    "mammostudy.study.real_mammogram",
-)
-"""Modules whose versions the page stands on."""
 ORDER: Final = (
     "inbreast",
     "ddsm",

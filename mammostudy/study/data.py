@@ -25,13 +25,6 @@ __all__ = [
 ]
 
 SIZES: Final = {64: 6, 128: 7, 256: 8}  # side of the frame in pixels -> levels of the generator
-RECIPES: Final = (
-    "mammostudy.imaging.framing",
-    "mammostudy.imaging.preprocessing",
-    "mammostudy.study.data_reading",
-    "mammostudy.study.examples",
-    "mammostudy.study.fingerprint",
-)
 STEPS: Final[dict[str, dict[str, Any]]] = {
     "as published": {},
     "no denoising": {"preprocessing__denoise_sigma": 0.0},

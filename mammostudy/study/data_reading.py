@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
 from mammostudy.study import printed, tables, words
 from mammostudy.study.data import ablations, split_table
-
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 
 
 def ablation_note(preset: str) -> str:

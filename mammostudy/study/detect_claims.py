@@ -14,8 +14,6 @@ from mammostudy.runs.store import DetectionRecord
 from mammostudy.study import detect_recipes, tables, words
 from mammostudy.study.detect_convergence import outdone, validated
 
-VERSION: Final = 2
-"""Recipe version: raised by hand whenever a change here moves a number or a verdict."""
 FOUND: Final = "found"
 RATE: Final = 1.0  # false positives a view that the threshold allows on validation
 

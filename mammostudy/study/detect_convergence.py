@@ -16,8 +16,6 @@ from mammostudy.evaluation.froc_curves import froc_of
 from mammostudy.runs.detection_rows import matches_of
 from mammostudy.runs.store import DetectionRecord
 
-VERSION: Final = 2
-"""Recipe version: raised by hand whenever a change here moves a verdict."""
 GAIN: Final = 1.01
 LEAST: Final = 0.05  # mean sensitivity on validation: one mass in twenty
 

@@ -9,8 +9,6 @@ from mammostudy.errors import SpecError
 from mammostudy.runs.detect_spec import PRIOR, PYRAMIDS, SSDS, DetectSpec
 from mammostudy.study.recipes import folds_for, is_phantom, preset, recipe
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the same page would ask for other runs."""
 Named = dict[str, list[DetectSpec]]
 
 SSD300: Final = "SSD300, VGG16"

@@ -22,24 +22,6 @@ from mammostudy.study import detect_recipes, printed, tables
 from mammostudy.study.detect_convergence import outdone
 from mammostudy.study.detection_judged import DRAWS, Judged, judged, scores
 
-RECIPES: Final = (
-    "mammostudy.evaluation.detection",
-    "mammostudy.evaluation.froc_curves",
-    "mammostudy.evaluation.froc_intervals",
-    "mammostudy.evaluation.ladders",
-    "mammostudy.evaluation.mass_sizes",
-    "mammostudy.evaluation.precision_curves",
-    "mammostudy.figures.detection_pictures",
-    "mammostudy.study.detect_convergence",
-    "mammostudy.study.detect_recipes",
-    "mammostudy.study.detection_comparison",
-    "mammostudy.study.detection_details",
-    "mammostudy.study.detection_examples",
-    "mammostudy.study.detection_judged",
-    "mammostudy.study.detection_reading",
-    "mammostudy.study.detection_scores_reading",
-    "mammostudy.study.detection_trainings",
-)
 HEAD: Final = "all folds"
 ABLATED: Final = "ablations"
 BUDGETS: Final = (detect_recipes.EQUAL, detect_recipes.LONG)

@@ -16,8 +16,6 @@ from mammostudy.study import detect_recipes, printed, words
 from mammostudy.study.detection import ABLATED, Detectors, Groups, detectors, prior_of
 from mammostudy.study.detection_judged import DRAWS, OPERATING, Judged, share
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a change here moves a number."""
 MEASURES: Final = {
     "at_one": "sensitivity at 1 false positive a view",
     "mean": "mean sensitivity",

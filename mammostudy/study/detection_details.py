@@ -25,8 +25,6 @@ from mammostudy.study import detect_recipes, printed
 from mammostudy.study.detection import Detectors
 from mammostudy.study.detection_judged import AP50_RULE, DRAWS, OPERATING, Judged, scores
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a change here moves a number."""
 JITTER: Final = {
     name: float(signature(jitter_box).parameters[name].default) for name in ("shift", "resize")
 }

@@ -15,8 +15,6 @@ from mammostudy.imaging.framing import Box
 from mammostudy.study.detection_judged import Judged
 from mammostudy.study.fingerprint import at_hand
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would show other pictures."""
 SEED: Final = 0
 LONGEST: Final = 640  # pixels of a picture's longer side
 Edges = tuple[float, float, float, float]

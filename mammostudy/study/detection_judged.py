@@ -28,8 +28,6 @@ from mammostudy.evaluation.statistics import bootstrap_ci
 from mammostudy.runs.detection_rows import COCO, HEADLINE, matches_of
 from mammostudy.runs.store import DetectionRecord
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a change here moves a number."""
 OPERATING: Final = 1.0
 """False positives a view, on validation, at which a detector is used."""
 DRAWS: Final = 2_000

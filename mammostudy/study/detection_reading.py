@@ -12,8 +12,6 @@ from mammostudy.study import detect_recipes, printed, words
 from mammostudy.study.detection import HEAD, Detectors
 from mammostudy.study.detection_comparison import BEATS, LOSES, OPEN, UNCHANGED, ranking
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 NOUNS: Final = {detect_recipes.LIGHT: "light SSD", detect_recipes.PRIOR_ROW: "prior box"}
 NOTHING: Final = "No run of this page is on record yet, so it has nothing to say."
 LEFT_OUT: Final = (

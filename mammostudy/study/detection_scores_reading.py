@@ -14,8 +14,6 @@ from mammostudy.study.detection_comparison import BEATS
 from mammostudy.study.detection_details import JITTER
 from mammostudy.study.detection_reading import noun
 
-VERSION: Final = 2
-"""Recipe version: raised by hand when the page would say something else."""
 ENOUGH: Final = 10  # boxes that a share is told of
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
@@ -13,9 +13,6 @@ from mammostudy.runs.store import DetectionRecord
 from mammostudy.study import detect_recipes, detection
 from mammostudy.study.detect_convergence import outdone, validated
 from mammostudy.study.detection_judged import OPERATING, Judged
-
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a change here moves a number."""
 
 
 def budgets(found: detection.Groups, cohort: str, preset: str) -> pd.DataFrame:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-VERSION = 1
-"""Recipe version: raised by hand whenever a row changes."""
-
 UNKNOWN = "not reported"
 _ROWS = (
     (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,6 @@ from mammostudy.data.frames import Frame, frame_sample
 from mammostudy.imaging.overlays import outline_overlay
 from mammostudy.study import fingerprint as prints
 from mammostudy.study.fingerprint import at_hand
-
-VERSION: Final = 1
-"""Recipe version: raised by hand when a page would show other pictures."""
 
 
 def steps_of(cohort: str, case: str | None = None, size: int = 256) -> dict[str, NDArray[Any]]:

@@ -23,7 +23,6 @@ KINDS: Final = ("missed", "too small", "too large", "misplaced", "no failure")
 THIRDS: Final = ("smallest third", "middle third", "largest third")
 COLUMNS: Final = ("case", "fold", "dice", "recall", "precision", "company_pixels")
 Picture = NDArray[np.uint8]
-RECIPES: Final = ("mammostudy.study.failures_reading",)
 
 
 def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:

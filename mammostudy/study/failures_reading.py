@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import pandas as pd
 
 from mammostudy.study import printed, published, words
 from mammostudy.study.failures import GOOD, LARGE, SMALL, THIRDS
-
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 
 
 def kinds_note() -> str:

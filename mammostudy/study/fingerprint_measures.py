@@ -8,8 +8,6 @@ import numpy as np
 
 from mammostudy.data.cohort import IMAGED, VIEWS, Cohort
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a change here moves a number."""
 PERCENTILES: Final = (1, 5, 25, 50, 75, 95, 99)
 EXAMINED: Final = 24  # images whose grey values are looked at, evenly spaced in the manifest
 BACKGROUND: Final = 0.05  # grey values up to this count as air

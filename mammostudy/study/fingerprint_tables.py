@@ -13,8 +13,6 @@ from mammostudy.errors import DataError
 from mammostudy.study import fingerprint as prints
 from mammostudy.study import recipes
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when a page would say something else."""
 STUDIED: Final = ("phantom", "cdd-cesm", "cdd-cesm-cm")
 """Cohorts of the study with a committed fingerprint."""
 UNKNOWN: Final = "not known"

@@ -15,8 +15,6 @@ from mammostudy.runs.spec import RunSpec
 from mammostudy.study import recipes, shape_recipes
 from mammostudy.study.tables import TRAINED_BY_PAGES
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 UNITS: Final = ("patient", "image")
 MODEL: Final = "cGAN"
 NULL: Final = "ellipse"

@@ -10,8 +10,6 @@ import pandas as pd
 from mammostudy.study import leak, words
 from mammostudy.study.leak_tables import ACCURACY, SUBSETS
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 _ALL, _EXPOSED, _NEW = SUBSETS
 _NOTHING: Final = "No run of this page is on record yet, so it has nothing to say."
 

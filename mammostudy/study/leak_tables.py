@@ -12,8 +12,6 @@ from mammostudy.evaluation.statistics import bootstrap_ci, paired_test
 from mammostudy.runs.store import Record, ShapeRecord
 from mammostudy.study import leak, shape_tables, tables, words
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a change here moves a number."""
 SUBSETS: Final = {
     "all masses": None,
     "patient also trained on": True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
@@ -11,14 +11,6 @@ from mammostudy.errors import DataError
 from mammostudy.paths import results_root
 from mammostudy.study import claims, fingerprint_tables, power, recipes, words
 from mammostudy.study import fingerprint as prints
-
-RECIPES: Final = (
-    "mammostudy.study.fingerprint",
-    "mammostudy.study.fingerprint_measures",
-    "mammostudy.study.fingerprint_tables",
-    "mammostudy.study.power",
-)
-"""Modules whose versions the page stands on."""
 
 
 def page_inputs() -> dict[str, str]:

@@ -18,8 +18,6 @@ from mammostudy.evaluation.statistics import POWER
 from mammostudy.study import claims, words
 from mammostudy.study.recipes import cohort_title
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a change here moves a number."""
 SOURCE: Final = ("cdd-cesm", "reference")
 LEVEL: Final = 0.05
 MOST: Final = 10_000_000  # patients beyond which a number is no plan

@@ -11,9 +11,6 @@ from io import StringIO
 
 import pandas as pd
 
-VERSION = 1
-"""Recipe version: raised by hand whenever a number here changes."""
-
 SOURCES = {
     "P": "read in the preprint (arXiv:1809.01687v3, October 2018)",
     "F": "measured in a figure of the preprint (box plots to within 0.002)",

@@ -21,8 +21,6 @@ from mammostudy.data import dicom
 from mammostudy.imaging.framing import crop_and_resize
 from mammostudy.imaging.preprocessing import preprocess
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would show something else."""
 HEIGHT: Final = 480  # px of a picture on the page
 SIDE: Final = 256  # px of the frame, as published
 BINS: Final = 64

@@ -23,29 +23,11 @@ from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import published, shape_arithmetic, shape_recipes, shape_tables
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the numbers or the words of this module change."""
 PAPER: Final = "paper"
 STUDY: Final = "study"
 FOREST: Final = "random forest on features"
 MACRO: Final = "macro"
 MICRO: Final = "micro"
-RECIPES: Final = (
-    "mammostudy.evaluation.auc_differences",
-    "mammostudy.evaluation.calibration",
-    "mammostudy.evaluation.delong",
-    "mammostudy.evaluation.roc",
-    "mammostudy.study.published",
-    "mammostudy.study.roc",
-    "mammostudy.study.roc_calibration",
-    "mammostudy.study.roc_comparison",
-    "mammostudy.study.roc_notes",
-    "mammostudy.study.roc_reading",
-    "mammostudy.study.shape_arithmetic",
-    "mammostudy.study.shape_recipes",
-    "mammostudy.study.shape_tables",
-)
-"""Modules whose versions the page stands on."""
 _NONE: Final = (float("nan"), float("nan"))
 Values = NDArray[np.float64]
 Tables = Mapping[str, pd.DataFrame]

@@ -20,8 +20,6 @@ from mammostudy.evaluation.statistics import bootstrap_ci
 from mammostudy.runs.store import ShapeRecord
 from mammostudy.study.roc import Tables, arrays
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the numbers or the words of this module change."""
 BINS: Final = 10
 BIN_COUNTS: Final = (5, 10, 15, 20)
 KINDS: Final = {"raw": "before", "p": "after"}

@@ -16,8 +16,6 @@ from mammostudy.evaluation.statistics import holm
 from mammostudy.study import shape_tables
 from mammostudy.study.roc import MICRO, PAPER, Tables, Values, arrays, rocs
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the numbers or the words of this module change."""
 _NONE: Final = (float("nan"), float("nan"))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 import pandas as pd
 
@@ -12,9 +11,6 @@ from mammostudy.study import published, words
 from mammostudy.study.roc import MACRO, PAPER, macro_areas
 from mammostudy.study.roc_printed import title
 from mammostudy.study.roc_reading import name
-
-VERSION: Final = 1
-"""Recipe version: raised by hand when the numbers or the words of this module change."""
 
 
 def preliminaries(

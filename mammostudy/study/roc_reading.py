@@ -13,8 +13,6 @@ from mammostudy.study.roc_calibration import SHARES, at_an_end
 from mammostudy.study.roc_printed import ends
 
 _NOTHING = "No run of this page is on record yet, so it has nothing to say."
-VERSION: Final = 1
-"""Recipe version: raised by hand when the numbers or the words of this module change."""
 NAMES: Final = {
     PAPER: "the paper's CNN",
     STUDY: "this study's CNN",

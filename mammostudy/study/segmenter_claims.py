@@ -23,8 +23,6 @@ from mammostudy.study import segmenter_recipes as models
 from mammostudy.study import tables, words
 from mammostudy.study.segmenters_comparison import pairs
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a change here moves a number or a verdict."""
 OUTLIERS: Final = "outliers"
 EVERY: Final = "dice-over-every-alternative"
 COMPARED: Final = {

@@ -8,8 +8,6 @@ from mammostudy.errors import SpecError
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study.recipes import baselines, preset, recipe
 
-VERSION: Final = 2
-"""Recipe version: raised by hand when the same page would ask for other runs."""
 Named = dict[str, list[RunSpec]]
 
 FCN: Final = "FCN"

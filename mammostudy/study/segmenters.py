@@ -17,17 +17,6 @@ from mammostudy.runs.store import Record
 from mammostudy.study import printed, published, tables
 from mammostudy.study import segmenter_recipes as models
 
-RECIPES: Final = (
-    "mammostudy.evaluation.outliers",
-    "mammostudy.study.segmenter_recipes",
-    "mammostudy.study.segmenters_best",
-    "mammostudy.study.segmenters_boxes",
-    "mammostudy.study.segmenters_comparison",
-    "mammostudy.study.segmenters_cost",
-    "mammostudy.study.segmenters_examples",
-    "mammostudy.study.segmenters_notes",
-    "mammostudy.study.segmenters_reading",
-)
 FRAMINGS: Final = ("loose", "full", "tight")
 METRICS: Final = ("dice", "iou", "dice_image", "boundary_iou")
 Group = tuple[str, str]

@@ -13,8 +13,6 @@ from mammostudy.study import segmenter_recipes as models
 from mammostudy.study.segmenters import Found
 from mammostudy.study.segmenters_comparison import pairs
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a page would say something else."""
 METRIC: Final = "dice_image"
 """Frames of other sizes have other pixels: ablations are compared in the image's grid."""
 WHOLE: Final = "best, whole"

@@ -13,9 +13,6 @@ from mammostudy.study import printed, published, words
 from mammostudy.study import segmenter_recipes as models
 from mammostudy.study.segmenters_comparison import pairs
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a page would say something else."""
-
 
 def cases(stacked: pd.DataFrame, framing: str = "loose") -> pd.DataFrame:
     """Return the cases of a framing, first seed of each fold: row, case, dice, iou, converged.

@@ -13,8 +13,6 @@ from mammostudy.runs.spec import BASELINES
 from mammostudy.study import printed, tables, words
 from mammostudy.study import segmenter_recipes as models
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a page would say something else."""
 MARGIN: Final = 0.01
 """The smallest difference in Dice that matters: one point, as in the claims."""
 LEVEL: Final = 0.05

@@ -13,8 +13,6 @@ from mammostudy.study import printed, published
 from mammostudy.study import segmenter_recipes as models
 from mammostudy.study.segmenters import Found, epochs, of, trained
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a page would say something else."""
 _WEIGHTS: Final = {
     "none": "none: from scratch",
     "packaged": "ImageNet, from a package",

@@ -18,8 +18,6 @@ from mammostudy.study import segmenter_recipes as models
 from mammostudy.study.fingerprint import at_hand
 from mammostudy.study.segmenters import Found
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a page would show other pictures."""
 RULES: Final = ("best", "median", "worst", "drawn")
 MOST: Final = 7
 """Models side by side, as in the paper's figure."""

@@ -11,9 +11,6 @@ from mammostudy.study import segmenter_recipes as models
 from mammostudy.study import segmenters_best as best
 from mammostudy.study.segmenters import short
 
-VERSION: Final = 2
-"""Recipe version: raised by hand whenever a page would say something else."""
-
 
 def empty(stacked: pd.DataFrame) -> str:
     """Say which models drew nothing at all in most test frames; nothing where none did.

@@ -21,8 +21,6 @@ from mammostudy.study.segmenters import (
     short,
 )
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a page would say something else."""
 NOTHING: Final = "No run of this page is on record yet, so it has nothing to say."
 PAPER_SIZE: Final = 256
 

@@ -11,9 +11,6 @@ from mammostudy.imaging.contours import inscribed_ellipse
 from mammostudy.imaging.framing import crop_and_resize, frame_box
 from mammostudy.study import published
 
-VERSION = 1
-"""Recipe version: raised by hand whenever a change here moves a number."""
-
 Mask = NDArray[np.bool_]
 
 

@@ -12,8 +12,6 @@ from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import recipes, shape_recipes, shape_tables, subtype_people, subtypes, words
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a change here moves a number or a verdict."""
 ACCURACY: Final = "accuracy"
 LUMINAL: Final = "luminal-share"
 NO_SUBTYPE: Final = (

@@ -12,8 +12,6 @@ from mammostudy.runs.spec import RunSpec
 from mammostudy.study import words
 from mammostudy.study.recipes import OFFICIAL, is_phantom, preset, recipe
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the same page would ask for other runs."""
 FOLDS: Final = 5
 OUTLINES: Final = {"cdd-cesm": "cdd-cesm-contours", "cdd-cesm-cm": "cdd-cesm-contours-cm"}
 EPOCHS: Final = {"smoke": 1, "quick": 10, "reference": 50, "paper": 50}

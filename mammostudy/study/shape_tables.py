@@ -19,9 +19,6 @@ from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import tables
 
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a change here moves a number."""
-
 MISSED: Final = "none"
 SCORES: Final = ("accuracy", "macro_recall", "macro_f1", "kappa")
 DRAWS: Final = 5_000

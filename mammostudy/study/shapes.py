@@ -25,18 +25,6 @@ from mammostudy.study import (
 )
 from mammostudy.study.shape_tables import Found
 
-RECIPES: Final = (
-    "mammostudy.figures.shape_pictures",
-    "mammostudy.study.published",
-    "mammostudy.study.shape_arithmetic",
-    "mammostudy.study.shape_recipes",
-    "mammostudy.study.shape_tables",
-    "mammostudy.study.shapes_comparison",
-    "mammostudy.study.shapes_examples",
-    "mammostudy.study.shapes_reading",
-    "mammostudy.study.shapes_sources",
-    "mammostudy.study.shapes_sources_reading",
-)
 PAPER: Final = "paper's CNN"
 STUDY: Final = "study's CNN"
 FOREST: Final = "random forest on features"

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
 from mammostudy.evaluation.statistics import holm
 from mammostudy.study import printed, shape_tables, words
 from mammostudy.study.shapes import PAPER, Groups, Rows, settled
-
-VERSION: Final = 1
-"""Recipe version: raised by hand whenever a change here moves a number."""
 
 
 def tests(rows: Rows, classes: Sequence[str]) -> pd.DataFrame:

@@ -20,9 +20,6 @@ from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import shape_tables
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would show other pictures."""
-
 PLACEMENTS: Final = ("stretch", "square")
 DRAWN: Final = {
     "circle": (1.0, 0.0),

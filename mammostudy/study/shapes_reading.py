@@ -13,9 +13,6 @@ from mammostudy.study.shapes import BLIND, FOREST, PAPER, STUDY, Rows
 from mammostudy.study.shapes_examples import Map, Walk
 from mammostudy.study.shapes_sources import round_oval_mistakes
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
-
 NOTHING: Final = "No run of this page is on record yet, so it has nothing to say."
 
 

@@ -14,9 +14,6 @@ from mammostudy.runs.shape_spec import SOURCES, TOOLS
 from mammostudy.study import fingerprint, printed, shape_recipes, shape_tables
 from mammostudy.study.shape_tables import Found
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
-
 TOOL_CLASSIFIER: Final = "tool"
 SUBSETS: Final = {"every tool": None, "polygon": "polygon", "circle and ellipse": "other"}
 _TEST: Final = ("learnt from", "tested on")

@@ -11,10 +11,6 @@ from mammostudy.study import published, words
 from mammostudy.study.shapes import PAPER
 from mammostudy.study.shapes_reading import NOTHING, both_scores, by_row
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
-
-
 MADE: Final = {
     "truth": "the outlines as drawn",
     "active-contour": "active contours drawn in loose frames",

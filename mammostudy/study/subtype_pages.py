@@ -12,9 +12,6 @@ from mammostudy.evaluation.misclassification import Misclassified
 from mammostudy.study import printed, words
 from mammostudy.study.subtype_statistics import SPARSE, Association, ShareDifference
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
-
 _MISCLASSIFIED: Final = ("before", "after", "expected", "low", "high")
 
 

@@ -20,9 +20,6 @@ from mammostudy.data.manifest import SUBTYPES
 from mammostudy.errors import MissingDataError
 from mammostudy.study import shape_recipes
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the numbers that leave this module change."""
-
 NO_SUBTYPE: Final = "tested, without a subtype"
 TWO_SUBTYPES: Final = "two subtypes"
 TIED: Final = "true shapes in equal numbers"

@@ -26,9 +26,6 @@ from mammostudy.evaluation.misclassification import (
 from mammostudy.evaluation.proportions import group_share, row_shares
 from mammostudy.evaluation.statistics import POWER
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the numbers that leave this module change."""
-
 LUMINAL: Final = ("Luminal-A", "Luminal-B")
 TYPICAL: Final = ("irregular", "lobular")
 LEVEL: Final = 0.05

@@ -23,23 +23,12 @@ from mammostudy.study import subtype_statistics as statistics
 from mammostudy.study.cmmd_shapes import cmmd_table
 from mammostudy.study.subtype_statistics import Association, ShareDifference
 
-__all__ = ["RECIPES", "cmmd_table", "tables"]
+__all__ = ["cmmd_table", "tables"]
 
 PUBLISHED: Final = "published"
 CMMD: Final = "CMMD, second-hand"
 PUBLISHED_3: Final = f"{PUBLISHED}, three classes"
 CMMD_3: Final = f"{CMMD}, three classes"
-RECIPES: Final = (
-    "mammostudy.evaluation.association",
-    "mammostudy.evaluation.classification",
-    "mammostudy.evaluation.misclassification",
-    "mammostudy.evaluation.proportions",
-    "mammostudy.study.cmmd_shapes",
-    "mammostudy.study.published",
-    "mammostudy.study.subtype_statistics",
-    "mammostudy.study.subtype_tables_reading",
-)
-"""Modules whose versions the page stands on."""
 
 _MERGED: Final = {"oval": "round or oval", "round": "round or oval"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,6 @@ from mammostudy.study import cmmd_shapes, printed, published, words
 from mammostudy.study.subtype_pages import percent
 from mammostudy.study.subtype_statistics import LEVEL, Association, ShareDifference
 from mammostudy.study.subtype_tables import CMMD_3, PUBLISHED, PUBLISHED_3
-
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 
 
 def origin(content: dict[str, Any]) -> str:

@@ -30,18 +30,6 @@ PAPER: Final = shape_recipes.PAPER
 TRUE: Final = "true shapes"
 PLANTED: Final = "planted, in cohorts of this size"
 REDRAWS: Final = 1_000
-RECIPES: Final = (
-    "mammostudy.evaluation.association",
-    "mammostudy.evaluation.misclassification",
-    "mammostudy.evaluation.proportions",
-    "mammostudy.study.published",
-    "mammostudy.study.shape_recipes",
-    "mammostudy.study.subtype_pages",
-    "mammostudy.study.subtype_people",
-    "mammostudy.study.subtype_statistics",
-    "mammostudy.study.subtypes_reading",
-)
-"""Modules whose versions the page stands on."""
 
 Found = Mapping[str, Sequence[ShapeRecord]]
 Tables = dict[str, pd.DataFrame]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,6 @@ from mammostudy.study import printed, shape_recipes, subtype_pages, words
 from mammostudy.study.subtype_people import People
 from mammostudy.study.subtype_statistics import LEVEL, Association, ShareDifference, trimmed
 from mammostudy.study.subtypes import PAPER, TRUE, Null, planted, planted_draws
-
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 
 
 def preliminaries(cohort: str, persons: Mapping[str, People], absent: Sequence[str]) -> str:

@@ -19,13 +19,6 @@ from mammostudy.runs.store import Record
 from mammostudy.study import printed, tables, transfer_recipes
 from mammostudy.study.transfer_recipes import COHORTS, TESTED, Pair, crossed, crossed_ellipses
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
-RECIPES: Final = (
-    "mammostudy.study.transfer",
-    "mammostudy.study.transfer_reading",
-    "mammostudy.study.transfer_recipes",
-)
 TITLES: Final = {
     "cdd-cesm": "DM (CDD-CESM, low energy)",
     "cdd-cesm-cm": "CM (CDD-CESM, subtracted)",

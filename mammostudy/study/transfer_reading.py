@@ -9,8 +9,6 @@ import pandas as pd
 from mammostudy.study import printed, words
 from mammostudy.study.transfer import TITLES, specs
 
-VERSION: Final = 2
-"""Recipe version: raised by hand when the page would say something else."""
 LEVEL: Final = 0.05
 
 

@@ -7,8 +7,6 @@ from typing import Final
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study.recipes import baselines, folds_of, recipe
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the same page would ask for other runs."""
 Named = dict[str, list[RunSpec]]
 Pair = tuple[str, str]
 

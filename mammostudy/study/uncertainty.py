@@ -21,16 +21,6 @@ from mammostudy.runs.store import Record
 from mammostudy.study import printed, recipes, tables
 from mammostudy.study.transfer_recipes import SAMPLES, sampled
 
-VERSION: Final = 2
-"""Recipe version: raised by hand when the page would say something else."""
-RECIPES: Final = (
-    "mammostudy.evaluation.selection",
-    "mammostudy.evaluation.uncertainty",
-    "mammostudy.study.transfer_recipes",
-    "mammostudy.study.uncertainty",
-    "mammostudy.study.uncertainty_maps",
-    "mammostudy.study.uncertainty_reading",
-)
 MEAN: Final = "mean of the draws"
 ONE: Final = "one draw"
 BOXES: Final = ("oracle", "jittered")

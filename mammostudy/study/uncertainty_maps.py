@@ -18,8 +18,6 @@ from mammostudy.study import words
 from mammostudy.study.fingerprint import at_hand
 from mammostudy.study.uncertainty import MEAN
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the page would say something else."""
 PICKED: Final = ("most certain", "median", "least certain")
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import pandas as pd
 
 from mammostudy.study import words
 from mammostudy.study.uncertainty import KEPT, SMALL
-
-VERSION: Final = 2
-"""Recipe version: raised by hand when the page would say something else."""
 
 
 def reading(

@@ -9,8 +9,6 @@ from mammostudy.evaluation.statistics import PairedTest
 from mammostudy.study import words
 from mammostudy.study.verdicts import points
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the same numbers would get another verdict."""
 LEVEL: Final = 0.05
 SEEDS_NEEDED: Final = 3
 

@@ -9,8 +9,6 @@ import pandas as pd
 
 from mammostudy.study import words
 
-VERSION: Final = 2
-"""Recipe version: raised by hand when a page would say something else."""
 VERDICTS: Final = ("supported", "contradicted", "undecided", "not testable here")
 
 

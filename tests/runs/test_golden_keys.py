@@ -1,0 +1,46 @@
+"""The keys of the committed records: what is stored is what today's code computes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mammostudy.paths import results_root
+from mammostudy.runs.store import records
+
+COHORTS = ("cdd-cesm", "cdd-cesm-cm", "cdd-cesm-contours", "cdd-cesm-views")
+
+
+@pytest.mark.parametrize("cohort", COHORTS)
+def test_stored_keys_are_those_of_today(cohort: str) -> None:
+    found = list(records(cohort))
+    assert found
+    for record in found:
+        spec, manifest = record.spec, record.manifest_hash
+        assert record.content["recipe_key"] == spec.recipe_key(), record.folder
+        assert record.content["training_key"] == spec.training_key(manifest), record.folder
+        assert record.key == record.folder.name == spec.key(manifest), record.folder
+
+
+def test_every_committed_record_is_of_a_cohort_above() -> None:
+    folders = {path.parent.parent.name for path in results_root().glob("*/*/record.json")}
+    assert folders <= set(COHORTS)
+
+
+def test_a_component_without_a_version_is_an_error() -> None:
+    from mammostudy.errors import SpecError
+    from mammostudy.runs.versions import recipe_version
+
+    assert recipe_version("mammostudy.data.dicom") == 1
+    with pytest.raises(SpecError, match="new_model"):
+        recipe_version("mammostudy.models.new_model")
+
+
+def test_labels_of_committed_records_are_in_the_table() -> None:
+    from mammostudy.runs.versions import VERSIONS
+
+    for path in results_root().glob("*/*/record.json"):
+        stored = json.loads(path.read_text(encoding="utf-8"))["recipe_versions"]
+        for label, version in stored.items():
+            assert VERSIONS[label.removeprefix("mammostudy.")] == version

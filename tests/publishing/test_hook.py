@@ -201,7 +201,7 @@ def test_a_raised_recipe_runs_the_pages_that_use_it(cohorts, world):
 
 
 def test_a_recipe_listed_by_a_chapter_counts(cohorts, world, tmp_path, monkeypatch):
-    from mammostudy.runs.provenance import recipe_version
+    from mammostudy.runs.versions import recipe_version
 
     monkeypatch.syspath_prepend(tmp_path)
     module = tmp_path / "a_recipe.py"

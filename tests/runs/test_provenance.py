@@ -15,7 +15,8 @@ import pytest
 
 from mammostudy.errors import SpecError
 from mammostudy.runs import provenance as module
-from mammostudy.runs.provenance import commit, provenance, recipe_version
+from mammostudy.runs.provenance import commit, provenance
+from mammostudy.runs.versions import recipe_version
 
 
 @pytest.mark.parametrize("name", ["mammostudy.training.losses", "mammostudy.imaging.framing"])

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from mammostudy.runs.provenance import recipe_version
+from mammostudy.runs.versions import recipe_version
 from mammostudy.study import audit, published
 from mammostudy.study.published import Fact
 from mammostudy.study.recipes import recipe

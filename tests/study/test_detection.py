@@ -51,7 +51,7 @@ def test_every_run_is_asked_for_once_and_every_recipe_has_a_version():
     assert len(specs) == len(set(specs))
     named = {spec for rows in groups.values() for listed in rows.values() for spec in listed}
     assert named == set(specs)
-    from mammostudy.runs.provenance import recipe_version
+    from mammostudy.runs.versions import recipe_version
 
     assert all(recipe_version(name) >= 1 for name in detection.RECIPES)
 

@@ -51,7 +51,7 @@ def test_every_run_is_asked_for_once_and_every_recipe_has_a_version():
     assert groups["headline"][shapes.PAPER][0] in specs
     assert shapes.FOREST in groups["alternatives"]
     assert set(shapes.BLIND) <= set(groups["alternatives"])
-    from mammostudy.runs.provenance import recipe_version
+    from mammostudy.runs.versions import recipe_version
 
     assert all(recipe_version(name) >= 1 for name in shapes.RECIPES)
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from mammostudy.data.descriptors import cohort_names
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.paths import data_root
 
@@ -31,11 +32,6 @@ _MARKS: Final = {
     "cdd-cesm-archive": ("Radiology_hand_drawn_segmentations*.csv",),
 }
 """What tells the cohort's own folder from the folder above it."""
-
-
-def cohort_names() -> list[str]:
-    """Names of the cohorts with a reader of their own."""
-    return [*PHANTOMS, *IMAGED, VIEWS, *OUTLINED, *SOURCES]
 
 
 def module_of(name: str, folder: Path) -> str | None:

@@ -104,7 +104,7 @@ def overview() -> pd.DataFrame:
         rows.append(
             {
                 "data set": descriptor.title,
-                "name in this study": ", ".join(descriptor.cohorts or {name: ""}),
+                "name in this study": ", ".join(descriptor.cohorts),
                 "licence": descriptor.licence,
                 "split": descriptor.split_rule,
                 "counts confirmed": f"{(verdicts == CONFIRMED).sum()} of {len(verdicts)}",
@@ -125,7 +125,7 @@ def sheet(name: str) -> pd.DataFrame:
         "source": escape(said.source),
         "licence": escape(said.licence),
         "how to get it": escape(said.get),
-        "what is read": _pairs(said.cohorts or {name: said.title}),
+        "what is read": _pairs({cohort: facts.reads for cohort, facts in said.cohorts.items()}),
         "files": _pairs(said.layout),
         "shapes and labels": _pairs(said.label_mapping),
         "split": escape(said.split_rule),

@@ -6,18 +6,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from mammostudy.data.descriptors import describe
 from mammostudy.errors import SpecError
 from mammostudy.runs.spec import BASELINES, Model, Optimiser, RunSpec
-
-COHORT_TITLES: Final = {
-    "phantom": "Phantom",
-    "phantom-null": "Phantom (no association)",
-    "cdd-cesm": "CDD-CESM",
-    "cdd-cesm-cm": "CDD-CESM, subtracted images",
-    "phantom-shapes": "Phantom crops",
-    "cdd-cesm-contours": "CDD-CESM outlines",
-    "cdd-cesm-contours-cm": "CDD-CESM outlines, subtracted images",
-}
 
 OFFICIAL: Final = ("cbis-ddsm",)
 """Cohorts that are split as their owners did; INbreast, all for testing, gets folds by itself."""
@@ -85,31 +76,12 @@ def preset(name: str) -> Preset:
 
 def cohort_title(cohort: str) -> str:
     """Return how a page names a cohort."""
-    return COHORT_TITLES.get(cohort, cohort)
+    return describe(cohort).title
 
 
 def is_phantom(cohort: str) -> bool:
     """Whether a cohort is simulated."""
-    return cohort.startswith("phantom")
-
-
-def _truth(cohort: str) -> str:
-    """What counts as truth in a frame: every mass it shows, as in the paper.
-
-    CDD-CESM outlines multifocal disease: four masses in five share their image, and the box is
-    what says which one is meant. There it is the target; ``all`` is shown as a row of its own.
-    """
-    return "target" if cohort.startswith("cdd-cesm") else "all"
-
-
-def _split(cohort: str) -> dict[str, Any]:
-    """Train at one site and test at the other where there are two, else three folds.
-
-    CBIS-DDSM is split as its owners did.
-    """
-    if is_phantom(cohort):
-        return {"folds": 5, "train_site": "north"}
-    return {"rule": "official"} if cohort in OFFICIAL else {"folds": 3}
+    return describe(cohort).phantom
 
 
 def recipe(cohort: str, preset_name: str, variant: str = "paper", **changes: Any) -> RunSpec:
@@ -129,13 +101,13 @@ def recipe(cohort: str, preset_name: str, variant: str = "paper", **changes: Any
     if variant not in _VARIANTS:
         msg = f"variant {variant!r} is unknown; use one of {', '.join(_VARIANTS)}"
         raise SpecError(msg)
-    parts = _VARIANTS[variant]
+    parts, facts = _VARIANTS[variant], describe(cohort)
     spec = RunSpec.model_validate(
         {
             "cohort": cohort,
             "variant": variant,
-            "split": _split(cohort),
-            "frame": {"size": spent.size, "truth": _truth(cohort)},
+            "split": facts.split,
+            "frame": {"size": spent.size, "truth": facts.truth},
             "preprocessing": parts.get("preprocessing", {}),
             "model": {"width": spent.width, "levels": spent.levels, **parts.get("model", {})},
             "loss": parts.get("loss", {}),
@@ -147,7 +119,7 @@ def recipe(cohort: str, preset_name: str, variant: str = "paper", **changes: Any
 
 def folds_for(cohort: str, preset_name: str) -> tuple[int, ...]:
     """Return the folds that a preset runs; the official split of a cohort has one."""
-    return (0,) if cohort in OFFICIAL else preset(preset_name).folds
+    return (0,) if describe(cohort).official else preset(preset_name).folds
 
 
 def without_adversary(spec: RunSpec) -> RunSpec:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +17,8 @@ import yaml
 from mammostudy.data import descriptors
 from mammostudy.data.cohort import cohort_names, load_cohort
 from mammostudy.data.cohort_names import SOURCES
-from mammostudy.data.descriptors import read_descriptor
+from mammostudy.data.descriptors import TASKS, describe, read_descriptor
+from mammostudy.data.manifest import SHAPES
 from mammostudy.data.phantoms.patients import draw_patients
 from mammostudy.errors import DataError
 
@@ -80,13 +83,48 @@ def test_a_count_that_is_no_number_is_refused(
         read_descriptor("cmmd")
 
 
-def test_every_cohort_is_described_once() -> None:
-    names: list[str] = []
-    for path in FOLDER.glob("*.yaml"):
-        names += described(path.stem).get("cohorts", {path.stem: ""})
-    null = "phantom-null"  # a variant that the phantom's descriptor tells of
-    assert null in str(described("phantom"))
-    assert sorted([*names, null]) == sorted(cohort_names())
+PHANTOM_SPLIT = {"folds": 5, "train_site": "north"}
+FACTS = {  # title, truth, split, views, shapes: those that committed records stand on
+    "cdd-cesm": ("CDD-CESM", "target", {"folds": 3}, "cdd-cesm-views", "cdd-cesm-contours"),
+    "cdd-cesm-cm": (
+        "CDD-CESM, subtracted images", "target", {"folds": 3}, "cdd-cesm-cm",
+        "cdd-cesm-contours-cm",
+    ),
+    "cbis-ddsm": ("CBIS-DDSM", "all", {"rule": "official"}, "cbis-ddsm", "cbis-ddsm"),
+    "phantom": ("Phantom", "all", PHANTOM_SPLIT, "phantom", "phantom-shapes"),
+    "phantom-null": (
+        "Phantom (no association)", "all", PHANTOM_SPLIT, "phantom-null", "phantom-shapes",
+    ),
+    "mine": ("mine", "all", {"folds": 3}, "mine", "mine"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_facts_of_a_cohort(name: str) -> None:
+    facts = describe(name)
+    assert (facts.title, facts.truth, facts.split, facts.views, facts.shapes) == FACTS[name]
+    assert facts.phantom == name.startswith("phantom")
+    assert (facts.descriptor is None) == (name == "mine")
+
+
+def test_companions_are_cohorts_and_names_stand_once() -> None:
+    names = cohort_names()
+    assert len(set(names)) == len(names)
+    for name in names:
+        facts = describe(name)
+        named = (facts.views, facts.shapes, facts.pixels, facts.segmenter)
+        assert {other for other in named if other} <= set(names)
+        assert set(facts.tasks) <= set(TASKS)
+        assert set(facts.classes) <= set(SHAPES)
+
+
+def test_facts_need_neither_arrays_nor_tables() -> None:
+    code = (
+        "import sys; from mammostudy.data.descriptors import describe; describe('phantom');"
+        "print([m for m in ('torch', 'numpy', 'pandas', 'cv2', 'pydicom') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))

@@ -15,7 +15,7 @@ NOTEBOOK = Path(__file__).parents[2] / "book" / "chapters" / "cohorts.ipynb"
 
 
 def test_the_page_has_a_sheet_counts_and_citations_of_every_descriptor():
-    assert sorted(cohorts.ORDER) == descriptor_names()
+    assert list(cohorts.ORDER) == descriptor_names()
     text = "\n".join("".join(c["source"]) for c in json.loads(NOTEBOOK.read_text())["cells"])
     for name in cohorts.ORDER:
         for call in ("sheet", "counts_table", "citations"):

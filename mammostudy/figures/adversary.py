@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 COLOURS = {
     "lambda 1": style.ORANGE,

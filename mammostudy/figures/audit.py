@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 _MARKERS = {"private": "o", "INbreast": "D"}
 

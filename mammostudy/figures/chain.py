@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 ARM_COLOURS: Final = (style.BLUE, style.GREEN, style.GREY, style.BROWN)
 ARM_MARKERS: Final = ("o", "s", "D", "^")

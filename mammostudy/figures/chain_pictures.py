@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from mammostudy.figures import pictures, style
+from mammostudy.figures import primitives as style
 
 if TYPE_CHECKING:
     from mammostudy.study.chain_examples import Example
@@ -81,6 +81,6 @@ def _key(figure: Figure) -> None:
     ]  # fmt: skip
     handles += [
         Patch(facecolor=colour, edgecolor="black", label=name)
-        for name, colour in pictures.COLOURS.items()
+        for name, colour in style.AGREEMENT.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small")

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 _COLOURS = {
     "supported": style.GREEN,

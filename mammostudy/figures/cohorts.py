@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 
 def shapes(table: pd.DataFrame) -> Figure:

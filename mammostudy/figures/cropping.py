@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 FRAMINGS = ("full", "loose", "tight")
 COLOURS = {

@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 
 def counts(table: pd.DataFrame) -> Figure:

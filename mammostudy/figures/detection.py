@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 COLOURS = {
     "SSD, light trunk": style.BLUE,

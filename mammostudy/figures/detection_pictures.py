@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 if TYPE_CHECKING:
     from mammostudy.study.detection_examples import Picture

@@ -7,7 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 _COLOURS = {
     "missed": style.RED,

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 
 def power(curves: pd.DataFrame, patients: int) -> Figure:

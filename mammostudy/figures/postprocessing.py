@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 
 def orders(ranked: pd.DataFrame, published: str) -> Figure:

@@ -14,8 +14,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
-from mammostudy.figures import style
-from mammostudy.figures.pictures import COLOURS as AGREEMENT
+from mammostudy.figures import primitives as style
+from mammostudy.figures.primitives import AGREEMENT
 
 PROPOSED = "proposed cGAN"
 OWN = ("UNet-ResNet18 (not in the paper)", "best found here (not in the paper)")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from numpy.typing import NDArray
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 from mammostudy.figures.shapes import CLASS_COLOURS, CLASS_MARKERS
 
 if TYPE_CHECKING:

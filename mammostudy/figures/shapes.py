@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 CLASS_COLOURS = style.SHAPE_COLOURS
 CLASS_MARKERS = {"irregular": "X", "lobular": "D", "oval": "s", "round": "o"}

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 
 def named(axes: Axes, names: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 from mammostudy.figures.subtype_intervals import blurred, differences, named, strengths
 
 __all__ = [

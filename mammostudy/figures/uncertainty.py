@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mammostudy.figures import style
+from mammostudy.figures import primitives as style
 
 COLOURS = {
     "spread": style.BLUE,

@@ -11,7 +11,8 @@ from matplotlib.collections import PathCollection
 from matplotlib.patches import Rectangle
 
 from mammostudy.data.manifest import SHAPES
-from mammostudy.figures import style, subtype_tables, subtypes
+from mammostudy.figures import primitives as style
+from mammostudy.figures import subtype_tables, subtypes
 from mammostudy.study import cmmd_shapes, published, subtype_pages
 from mammostudy.study import subtype_statistics as statistics
 from mammostudy.study import subtype_tables as chapter

@@ -5,7 +5,8 @@ import pytest
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from mammostudy.figures import style, transfer
+from mammostudy.figures import primitives as style
+from mammostudy.figures import transfer
 from mammostudy.study import transfer as chapter
 from mammostudy.study import transfer_recipes
 

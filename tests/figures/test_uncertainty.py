@@ -8,7 +8,8 @@ import pytest
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from mammostudy.figures import style, uncertainty
+from mammostudy.figures import primitives as style
+from mammostudy.figures import uncertainty
 from mammostudy.study import uncertainty as chapter
 
 NOTHING = pd.DataFrame(columns=["error", *chapter.SCORES])

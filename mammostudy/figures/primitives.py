@@ -1,0 +1,311 @@
+"""The look of every figure, and the figures that every chapter draws: one way each.
+
+Intervals are drawn by :func:`interval` alone, groups against each other by :func:`forest`, groups
+side by side by :func:`dots`, courses by :func:`lines`, pictures by :func:`montage`, counts in two
+ways by :func:`heat`. A chapter's own module draws what is special to it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from textwrap import fill
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+from pandas.io.formats.style import Styler
+
+PALETTE: list[str] = [str(colour) for colour in sns.color_palette("colorblind").as_hex()]
+BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, GREY, YELLOW, CYAN = PALETTE
+SHAPE_COLOURS = {"irregular": BLUE, "lobular": ORANGE, "oval": GREEN, "round": PURPLE}
+FRAMING_COLOURS = {"full": GREY, "loose": BLUE, "tight": ORANGE}
+VERDICT_COLOURS = {
+    "supported": GREEN, "better": GREEN, "contradicted": RED, "worse": RED, "alike": BLUE,
+    "undecided": GREY, "not judged": GREY,
+}  # fmt: skip
+AGREEMENT = {"true positive": "#ffff00", "false negative": "#ff0000", "false positive": "#00ff00"}
+SEQUENTIAL = "Blues"
+
+WIDTH = 7.2
+"""Width of a figure on a page, inches."""
+SINGLE = (WIDTH, 4.2)
+WIDE = (WIDTH, 3.0)
+TALL = (WIDTH, 6.4)
+
+
+def use_style() -> None:
+    """Set the theme for every figure that follows in this process."""
+    sns.set_theme(
+        context="notebook",
+        style="whitegrid",
+        palette="colorblind",
+        font_scale=0.85,
+        rc={
+            "figure.figsize": SINGLE,
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 110,
+            "savefig.dpi": 110,
+            "axes.titlesize": "medium",
+            "axes.titleweight": "bold",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "grid.linewidth": 0.6,
+            "image.cmap": "gray",
+            "legend.frameon": False,
+        },
+    )
+
+
+def picture_axes(axes: Axes, title: str = "") -> Axes:
+    """Make axes ready for an image: no ticks, no grid, an optional title."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    if title:
+        axes.set_title(title)
+    return axes
+
+
+def say(text: str) -> Any:
+    """Return a sentence for a page to show as Markdown, or None where there is nothing to say."""
+    from IPython.display import Markdown
+
+    return Markdown(text) if text else None
+
+
+def page_table(table: pd.DataFrame, precision: int = 1) -> Styler:
+    """Make a table ready for a page: no index, whole texts, fixed decimals, gaps named.
+
+    Args:
+        table: what to show; numbers are rounded for the eye only.
+        precision: decimals of the numbers that are not whole.
+
+    Returns:
+        A styler, which a notebook shows as HTML.
+    """
+    name = f"{zlib.crc32(','.join(map(str, table.columns)).encode()):08x}"
+    styler = table.style.hide(axis="index").set_uuid(name)
+    styler = styler.format(precision=precision, na_rep="not reported", thousands=",")
+    return styler.set_properties(None, **{"text-align": "left", "vertical-align": "top"})
+
+
+def interval(
+    axes: Axes,
+    y: float,
+    row: Mapping[Any, Any],
+    *,
+    colour: str = BLUE,
+    key: str = "mean",
+    **look: Any,
+) -> None:
+    """Draw a value with its interval at a height of the axes.
+
+    Args:
+        axes: to draw on.
+        y: height.
+        row: with ``key``, ``low`` and ``high``; ends that are not finite are left out, a row whose
+            ``converged`` is ``no`` gets a ring.
+        colour: of point and interval.
+        key: name of the value.
+        look: of :meth:`matplotlib.axes.Axes.errorbar`.
+    """
+    value, low, high = (float(row[name]) for name in (key, "low", "high"))
+    if not np.isfinite([low, high]).all():
+        low = high = value
+    ends = [[max(value - low, 0)], [max(high - value, 0)]]
+    options: dict[str, Any] = {"fmt": "o", "color": colour, "ms": 5, "elinewidth": 1.6} | look
+    axes.errorbar(value, y, xerr=ends, **options)
+    if row.get("converged") == "no":
+        axes.scatter(value, y, s=90, fc="none", ec="black", lw=1)
+
+
+def name_rows(axes: Axes, names: Sequence[object], width: int = 44) -> None:
+    """Name the rows of axes whose heights are 0, 1, 2 ... from the top."""
+    axes.set_yticks(range(len(names)), [fill(str(name), width) for name in names], fontsize="small")
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.yaxis.grid(visible=False)
+
+
+def forest(
+    tests: pd.DataFrame,
+    label: str = "difference in Dice",
+    gaps: pd.DataFrame | None = None,
+    names: Sequence[object] | None = None,
+) -> Figure | None:
+    """Comparisons with their intervals, a row a comparison; the band is the margin.
+
+    Args:
+        tests: of :func:`mammostudy.study.comparing.compare` or ``judge``.
+        label: of the axis.
+        gaps: of :func:`mammostudy.study.comparing.gaps`: a small dot a pair of trainings.
+        names: of the rows, where ``a less b`` is not wanted.
+
+    Returns:
+        The figure; None without comparisons.
+    """
+    if tests.empty:
+        return None
+    rows = tests.to_dict("records")
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.42 * len(rows) + 1.1))
+    for y, row in enumerate(rows):
+        interval(axes, y, row, colour=VERDICT_COLOURS[row["verdict"]], key="difference")
+        margin = float(row["margin"])
+        axes.fill_betweenx([y - 0.4, y + 0.4], -margin, margin, color=GREY, alpha=0.2, lw=0)
+        if gaps is not None:
+            mine = gaps[(gaps["a"] == row["a"]) & (gaps["b"] == row["b"])]["mean"]
+            axes.scatter(
+                mine, np.full(len(mine), y + 0.27), s=9, color="black", alpha=0.6, zorder=4
+            )
+    axes.axvline(0, color="black", lw=1)
+    name_rows(axes, names or [f"{row['a']} less {row['b']}" for row in rows])
+    axes.set_xlabel(label)
+    verdicts = dict.fromkeys(row["verdict"] for row in rows if row["verdict"] != "not judged")
+    handles = [
+        Line2D([], [], color=VERDICT_COLOURS[name], marker="o", label=name) for name in verdicts
+    ]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small")
+    return figure
+
+
+def dots(
+    summary: pd.DataFrame,
+    metrics: Mapping[str, str],
+    by: str = "row",
+    hue: str | None = None,
+    colours: Mapping[Any, str] | None = None,
+    limits: tuple[float, float] | None = (0, 1),
+) -> Figure | None:
+    """Means with their intervals, a row a group, a panel a metric; rings had not converged.
+
+    Args:
+        summary: of :func:`mammostudy.study.comparing.summarise`.
+        metrics: metric -> label of its panel.
+        by: column that names the rows.
+        hue: column that tells points of one row apart, by colour.
+        colours: of the rows, or of the values of ``hue``; those without one are grey.
+        limits: of the axes.
+
+    Returns:
+        The figure; None for an empty summary.
+    """
+    if summary.empty:
+        return None
+    names = list(dict.fromkeys(summary[by]))
+    kinds = list(dict.fromkeys(summary[hue])) if hue else [None]
+    colours = colours or dict(zip(kinds if hue else names, PALETTE * 9, strict=False))
+    figure, panels = plt.subplots(
+        1, len(metrics), figsize=(WIDTH, 0.36 * len(names) + 1.2), sharey=True, squeeze=False
+    )
+    for axes, (metric, label) in zip(panels[0], metrics.items(), strict=True):
+        for row in summary[summary["metric"] == metric].to_dict("records"):
+            at = kinds.index(row[hue]) if hue else 0
+            y = names.index(row[by]) + 0.6 * ((at + 0.5) / len(kinds) - 0.5)
+            interval(axes, y, row, colour=colours.get(row[hue] if hue else row[by], GREY))
+        axes.set(xlim=limits, xlabel=label)
+        name_rows(axes, names, 30)
+    if hue:
+        handles = [
+            Line2D([], [], color=colours.get(kind, GREY), marker="o", label=str(kind))
+            for kind in kinds
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small")
+    return figure
+
+
+def lines(
+    axes: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    by: str = "row",
+    colours: Mapping[Any, str] | None = None,
+    band: bool = False,
+    **look: Any,
+) -> None:
+    """Draw a line a group on axes, with the band of ``low`` and ``high`` where asked for.
+
+    Args:
+        axes: to draw on.
+        table: long, a row a point.
+        x: column of the abscissa.
+        y: column of the ordinate.
+        by: column that names a line.
+        colours: by name; the palette in order where none are given.
+        band: draw the intervals.
+        look: of :meth:`matplotlib.axes.Axes.plot`.
+    """
+    for at, (name, part) in enumerate(table.groupby(by, sort=False)):
+        colour = (colours or {}).get(name, PALETTE[at % len(PALETTE)] if not colours else GREY)
+        ordered = part.sort_values(x, kind="stable")
+        options: dict[str, Any] = {"color": colour, "lw": 1.3, "label": str(name)} | look
+        axes.plot(ordered[x], ordered[y], **options)
+        if band:
+            ends = ordered["low"], ordered["high"]
+            axes.fill_between(ordered[x], *ends, color=colour, alpha=0.15, lw=0)
+
+
+def heat(
+    table: pd.DataFrame, label: str, axes: Axes | None = None, form: str = ".0f", **look: Any
+) -> Axes:
+    """Draw a table of counts or shares as coloured cells with their numbers.
+
+    Args:
+        table: rows and columns as shown.
+        label: of the colour bar.
+        axes: to draw on; a figure of its own otherwise.
+        form: format of the numbers.
+        look: of :func:`seaborn.heatmap`.
+    """
+    if axes is None:
+        _, axes = plt.subplots(figsize=(WIDTH * 0.6, WIDTH * 0.45))
+    options = {"annot": True, "fmt": form, "cmap": SEQUENTIAL, "linewidths": 0.5} | look
+    sns.heatmap(table, ax=axes, cbar_kws={"label": label}, **options)
+    axes.tick_params(axis="y", rotation=0)
+    return axes
+
+
+def montage(
+    pictures: Mapping[str, NDArray[Any]] | Sequence[tuple[str, NDArray[Any]]],
+    *,
+    columns: int = 4,
+    key: bool = False,
+) -> Figure | None:
+    """Show pictures in a grid, in order, each with its title.
+
+    Args:
+        pictures: grey ``(h, w)`` in [0, 1] or RGB uint8 ``(h, w, 3)``, by title.
+        columns: pictures in a row.
+        key: explain the colours of an agreement overlay.
+
+    Returns:
+        The figure; None without pictures (the images are not at hand).
+    """
+    each = list(pictures.items()) if isinstance(pictures, Mapping) else list(pictures)
+    if not each:
+        return None
+    columns = min(columns, len(each))
+    rows, side = -(-len(each) // columns), WIDTH / columns
+    first = each[0][1]
+    height = rows * (side * first.shape[0] / first.shape[1] + 0.42) + 0.3 * key
+    figure, grid = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (title, picture) in zip(grid.flat, each, strict=False):
+        axes.set_axis_on()
+        limits = {"vmin": 0, "vmax": 1} if picture.ndim == 2 else {}
+        axes.imshow(picture, interpolation="nearest", **limits)
+        picture_axes(axes)
+        axes.set_title(title, fontsize="x-small", fontweight="normal")
+    if key:
+        patches = [Patch(fc=colour, ec="black", label=name) for name, colour in AGREEMENT.items()]
+        figure.legend(handles=patches, loc="outside lower center", ncols=3, fontsize="small")
+    return figure

@@ -1,0 +1,503 @@
+"""From runs to rows, summaries and comparisons: the same columns and rules on every page.
+
+A page names its runs (:class:`Runs`), summarises their rows by group (:func:`summarise`) and sets
+groups against each other (:func:`compare`). A comparison that is not a mean of cases (a FROC, an
+AUC) hands its numbers to :func:`judge`. Every comparison of the book therefore has one schema, one
+verdict rule, one layout (:func:`show`) and one sentence (:func:`conclude`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, Literal, Self
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from mammostudy.evaluation.effects import effect_size
+from mammostudy.evaluation.statistics import bootstrap_ci, holm, paired_test
+from mammostudy.figures import primitives
+from mammostudy.runs.evaluate import COLUMNS
+from mammostudy.runs.store import AnyRecord, Spec, find_record
+from mammostudy.study.recipes import is_phantom
+
+TRAINED_BY_PAGES: Final = ("smoke", "quick")
+NOT_RUN: Final = "not run"
+MISSING: Final = "–"
+MARGIN: Final = 0.01
+"""The smallest difference that matters where a page names no other."""
+BESIDE: Final = ("cohort", "fold", "seed", "replicate", "status", "converged", "judged")
+COMPARISON: Final = (
+    "a", "b", "metric", "difference", "low", "high", "p", "p_holm", "masses", "patients",
+    "trainings", "lowest", "highest", "smallest_detectable", "effect", "margin", "unsettled",
+    "verdict",
+)  # fmt: skip
+Group = tuple[object, ...]
+Asked = Mapping[Group, Sequence[Spec]]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of a page: those asked for, those on record, and the rows of their cases.
+
+    Attributes:
+        asked: runs by group, a value a key.
+        keys: columns that name a group.
+        preset: of the page.
+        found: records by group, in the order asked.
+    """
+
+    asked: Asked
+    keys: tuple[str, ...]
+    preset: str
+    found: Mapping[Group, list[AnyRecord]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, asked: Mapping[Any, Sequence[Spec]], preset: str, keys: str = "row") -> Self:
+        """Find the records of runs; small presets train what is missing first.
+
+        Args:
+            asked: runs by group: a name, or a tuple with a value a key.
+            preset: of the page.
+            keys: columns that name a group, parted by a space.
+
+        Raises:
+            DataError: a run of a small preset is missing and its cohort is not at hand.
+        """
+        from mammostudy.runs.execute import ensure, manifest_hash
+
+        groups = {
+            group if isinstance(group, tuple) else (group,): list(runs)
+            for group, runs in asked.items()
+        }
+        every = [spec for runs in groups.values() for spec in runs]
+        if preset in TRAINED_BY_PAGES:
+            ensure(every)
+        hashes = {name: manifest_hash(name) for name in {spec.cohort for spec in every}}
+        found = {
+            group: [r for spec in runs if (r := find_record(spec, hashes[spec.cohort]))]
+            for group, runs in groups.items()
+        }
+        return cls(groups, tuple(keys.split()), preset, found)
+
+    @property
+    def missing(self) -> list[str]:
+        """Groups with a run that has no record."""
+        short = [group for group, runs in self.asked.items() if len(self.found[group]) < len(runs)]
+        return [", ".join(map(str, group)) for group in short]
+
+    @property
+    def note(self) -> str:
+        """Say which groups have runs without a record; empty where all were run."""
+        return f"Not run, and left out: {'; '.join(self.missing)}." if self.missing else ""
+
+    def of(self, *group: object) -> list[AnyRecord]:
+        """Return the records of a group; none where it was not asked for."""
+        return list(self.found.get(group, ()))
+
+    def first(self, *group: object) -> AnyRecord | None:
+        """Return the first record of a group, or None."""
+        return next(iter(self.of(*group)), None)
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The rows of all records, with the group's keys and :data:`BESIDE`.
+
+        ``replicate`` counts the trainings of a group and fold from 0. ``judged`` is False for
+        phantoms and the preset ``smoke``: no verdict is given there.
+        """
+        parts = []
+        for group, listed in self.found.items():
+            seen: dict[int, int] = {}
+            for record in listed:
+                fold = record.spec.split.fold
+                seen[fold] = seen.get(fold, -1) + 1
+                beside = {
+                    "cohort": record.spec.cohort,
+                    "fold": fold,
+                    "seed": getattr(record.spec, "seed", 0),
+                    "replicate": seen[fold],
+                    "status": record.status,
+                    "converged": record.converged,
+                    "judged": self.preset != "smoke" and not is_phantom(record.spec.cohort),
+                }
+                named = dict(zip(self.keys, group, strict=True))
+                parts.append(record.cases.assign(**named, **beside))
+        if parts:
+            return pd.concat(parts, ignore_index=True)
+        return pd.DataFrame(columns=[*COLUMNS, *self.keys, *BESIDE])
+
+    def test(self, **where: object) -> pd.DataFrame:
+        """Return the test rows on known boxes before post-processing, or those asked for.
+
+        Args:
+            where: value a column must have; None lifts the condition on it.
+        """
+        wanted = {"part": "test", "box": "oracle", "postprocessing": "none"} | where
+        keep = pd.Series(True, index=self.rows.index)
+        for column, value in wanted.items():
+            if value is not None and column in self.rows:
+                keep &= self.rows[column] == value
+        return self.rows[keep]
+
+    def trainings(self, metric: str = "validation_dice") -> pd.DataFrame:
+        """Return how the trainings of each group went, a line a group that trains.
+
+        Returns:
+            The keys, trainings, iterations, status, converged (of how many), best and last
+            validation of the first training, and processor minutes of a training (missing where a
+            record does not tell).
+        """
+        lines = []
+        for group, runs in self.asked.items():
+            if runs and getattr(runs[0], "is_baseline", False):
+                continue
+            line: dict[str, object] = dict(zip(self.keys, group, strict=True))
+            lines.append(line | _training_line(self.of(*group), metric))
+        return pd.DataFrame(lines)
+
+    def curves(self) -> pd.DataFrame:
+        """Return the curves of the first training of every group, long.
+
+        Columns: the keys, iteration, quantity, value.
+        """
+        parts = []
+        for group, listed in self.found.items():
+            if listed and len(listed[0].curves):
+                long = listed[0].curves.melt("iteration", var_name="quantity").dropna()
+                parts.append(long.assign(**dict(zip(self.keys, group, strict=True))))
+        columns = [*self.keys, "iteration", "quantity", "value"]
+        return (
+            pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+        )
+
+
+def _training_line(listed: Sequence[AnyRecord], metric: str) -> dict[str, object]:
+    if not listed:
+        return {"trainings": 0, "status": NOT_RUN}
+    curve = listed[0].curves
+    seen = curve[metric].dropna() if metric in curve else pd.Series(dtype=float)
+    seconds = [record.provenance.get("training_cpu_seconds") for record in listed]
+    known = [each for each in seconds if each is not None]
+    return {
+        "trainings": len(listed),
+        "iterations": int(curve["iteration"].max()) if "iteration" in curve else 0,
+        "status": ", ".join(dict.fromkeys(record.status for record in listed)),
+        "converged": f"{sum(r.converged is True for r in listed)} of {len(listed)}",
+        "best validation": seen.max(),
+        "last validation": seen.iloc[-1] if len(seen) else np.nan,
+        "processor minutes": float(np.mean(known)) / 60 if known else np.nan,
+    }
+
+
+def means(rows: pd.DataFrame, metric: str = "dice", by: str = "row") -> pd.DataFrame:
+    """Return the mean of every training over its test cases: group, fold, seed, mean."""
+    each = rows.groupby([by, "fold", "seed"], sort=False)[metric].mean()
+    return each.rename("mean").reset_index()
+
+
+def averaged(rows: pd.DataFrame, metrics: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
+    """Return the rows with the trainings of a group averaged, a row a group and case."""
+    kept = [*by, "case", "patient", *[name for name in BESIDE if name != "converged"]]
+    mean = rows.groupby([*by, "case"], sort=False)[list(metrics)].mean()
+    first = rows.drop_duplicates([*by, "case"])[kept].set_index([*by, "case"])
+    return first.join(mean).reset_index().assign(replicate=0)
+
+
+def unsettled(rows: pd.DataFrame, by: str) -> list[str]:
+    """Return the groups with a training that had not converged."""
+    flags = rows.groupby(by, sort=False)["converged"]
+    return [str(name) for name, each in flags if each.eq(False).any()]
+
+
+def summarise(
+    rows: pd.DataFrame,
+    metrics: Iterable[str] = ("dice", "iou"),
+    by: Sequence[str] = ("row",),
+    over: Literal["first", "all"] = "first",
+) -> pd.DataFrame:
+    """Summarise metrics by group, with 95 % bootstrap intervals over patients.
+
+    Args:
+        rows: of :attr:`Runs.rows`, one row a case and training in each group.
+        metrics: columns to summarise.
+        by: columns that name a group.
+        over: ``first`` takes the first training of every fold, ``all`` averages the trainings.
+
+    Returns:
+        A row a group and metric: mean, low, high, median, seed_sd (of the first fold's means over
+        seeds), masses, patients, trainings (0 without training), converged (yes, no, or
+        ``no training``).
+    """
+    metrics, lines = tuple(metrics), []
+    for group, part in rows.groupby(list(by), sort=False, dropna=False):
+        chosen = averaged(part, metrics, by) if over == "all" else part[part["replicate"] == 0]
+        known = part["converged"].dropna()
+        settled = "no training" if known.empty else "yes" if known.astype(bool).all() else "no"
+        first_fold = part[part["fold"] == part["fold"].min()]
+        trained = 0 if known.empty else len(part[["fold", "seed"]].drop_duplicates())
+        for metric in metrics:
+            low, high = bootstrap_ci(chosen[metric].to_numpy(), chosen["patient"].to_numpy())
+            lines.append(
+                dict(zip(by, group, strict=True))
+                | {
+                    "metric": metric,
+                    "mean": chosen[metric].mean(),
+                    "low": low,
+                    "high": high,
+                    "median": chosen[metric].median(),
+                    "seed_sd": first_fold.groupby("seed")[metric].mean().std(),
+                    "masses": len(chosen),
+                    "patients": chosen["patient"].nunique(),
+                    "trainings": 0
+                    if known.empty
+                    else len(part[["fold", "seed"]].drop_duplicates()),
+                    "converged": settled,
+                }
+            )
+    columns = (
+        "metric", "mean", "low", "high", "median", "seed_sd", "masses", "patients", "trainings",
+        "converged",
+    )  # fmt: skip
+    return pd.DataFrame(lines, columns=[*by, *columns])
+
+
+def paired(rows: pd.DataFrame, a: object, b: object, metric: str, by: str = "row") -> pd.DataFrame:
+    """Return both scores of every case and training that two groups share: columns a and b."""
+    chosen = rows[rows[by].isin([a, b])]
+    keys = ["fold", "replicate", "case", "patient"]
+    wide = chosen.pivot_table(index=keys, columns=by, values=metric, sort=False)
+    return wide.reindex(columns=[a, b]).dropna().set_axis(["a", "b"], axis=1).reset_index()
+
+
+def gaps(
+    rows: pd.DataFrame, pairs: Iterable[tuple[object, object]], metric: str, by: str = "row"
+) -> pd.DataFrame:
+    """Return the mean difference of every pair of trainings: a, b, fold, replicate, mean."""
+    parts = []
+    for a, b in pairs:
+        both = paired(rows, a, b, metric, by)
+        each = (both["a"] - both["b"]).groupby([both["fold"], both["replicate"]]).mean()
+        parts.append(each.rename("mean").reset_index().assign(a=a, b=b))
+    columns = ["a", "b", "fold", "replicate", "mean"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def compare(
+    rows: pd.DataFrame,
+    pairs: Iterable[tuple[object, object]],
+    metric: str = "dice",
+    by: str = "row",
+    margin: float = MARGIN,
+    over: Literal["first", "all"] = "first",
+) -> pd.DataFrame:
+    """Set groups against each other, paired case by case, each patient counting once.
+
+    Args:
+        rows: of :attr:`Runs.rows`, one row a case and training in each group.
+        pairs: groups to compare, ``a`` less ``b``; those not both on record are left out.
+        metric: a column of the rows.
+        by: column that names the group.
+        margin: the smallest difference that matters.
+        over: ``first`` takes the first training of every fold, ``all`` averages the trainings.
+
+    Returns:
+        A row a pair with the columns :data:`COMPARISON`.
+    """
+    lines = []
+    for a, b in pairs:
+        both = paired(rows, a, b, metric, by)
+        if both.empty:
+            continue
+        used = both if over == "all" else both[both["replicate"] == 0]
+        one = used.groupby(["case", "patient"], sort=False)[["a", "b"]].mean().reset_index()
+        scores = one["a"].to_numpy(), one["b"].to_numpy(), one["patient"].to_numpy()
+        test = paired_test(*scores)
+        each = (both["a"] - both["b"]).groupby([both["fold"], both["replicate"]]).mean()
+        pair = rows[rows[by].isin([a, b])]
+        lines.append(
+            {
+                "a": a,
+                "b": b,
+                "metric": metric,
+                "difference": test.difference,
+                "low": test.low,
+                "high": test.high,
+                "p": test.p_permutation,
+                "masses": len(one),
+                "patients": test.patients,
+                "trainings": len(each),
+                "lowest": each.min(),
+                "highest": each.max(),
+                "smallest_detectable": test.smallest_detectable,
+                "effect": effect_size(*scores).rank_biserial,
+                "unsettled": ", ".join(unsettled(pair, by)),
+            }
+        )
+    judged = bool(rows["judged"].all()) if "judged" in rows else True
+    return judge(lines, margin, judged=judged)
+
+
+def judge(
+    lines: Sequence[Mapping[str, Any]], margin: float = MARGIN, *, judged: bool = True
+) -> pd.DataFrame:
+    """Make comparisons of one family a table: Holm's correction, and the verdict of each.
+
+    Args:
+        lines: a, b, difference, low, high, p and what else of :data:`COMPARISON` is known.
+        margin: the smallest difference that matters.
+        judged: whether a verdict is given (not on phantoms, nor on smoke runs).
+
+    Returns:
+        A row a line with the columns :data:`COMPARISON`.
+    """
+    table = pd.DataFrame(list(lines)).reindex(columns=list(COMPARISON))
+    if table.empty:
+        return table
+    table["p_holm"] = holm(table["p"])
+    table["margin"] = margin
+    table["unsettled"] = table["unsettled"].fillna("")
+    table["verdict"] = [verdict(line) if judged else "not judged" for _, line in table.iterrows()]
+    return table
+
+
+def verdict(line: pd.Series | Mapping[str, Any]) -> str:
+    """Judge one comparison: better, worse, alike or undecided, the first that holds in this order.
+
+    Undecided where a training had not converged; alike where the whole interval lies within the
+    margin; better (worse) where it lies above (below) 0 and Holm's p is below 0.05; else undecided.
+    """
+    if line["unsettled"]:
+        return "undecided"
+    if -line["margin"] < line["low"] and line["high"] < line["margin"]:
+        return "alike"
+    if line["p_holm"] < 0.05 and line["low"] > 0:
+        return "better"
+    if line["p_holm"] < 0.05 and line["high"] < 0:
+        return "worse"
+    return "undecided"
+
+
+def number(value: float, digits: int = 3, sign: str = "") -> str:
+    """Print a number, or the sign for a missing one."""
+    return f"{value:{sign}.{digits}f}" if math.isfinite(value) else MISSING
+
+
+def cell(row: Mapping[str, Any] | pd.Series, digits: int = 3, sign: str = "") -> str:
+    """Print a mean or difference with its interval, ``0.842 [0.810, 0.871]``."""
+    value = row["mean"] if "mean" in row else row["difference"]
+    if not np.isfinite([row["low"], row["high"]]).all():
+        return f"{number(value, digits, sign)} [one patient: no interval]"
+    ends = f"{row['low']:{sign}.{digits}f}, {row['high']:{sign}.{digits}f}"
+    return f"{number(value, digits, sign)} [{ends}]"
+
+
+def p_value(p: float) -> str:
+    """Print a p value: three decimals, or that it is smaller."""
+    if not math.isfinite(p):
+        return MISSING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def show(
+    table: pd.DataFrame,
+    headings: Mapping[str, str] | None = None,
+    expected: Iterable[object] = (),
+    digits: Mapping[str, int] | None = None,
+    precision: int = 3,
+) -> Styler | None:
+    """Lay out a table for a page: summaries and comparisons the same way everywhere.
+
+    Args:
+        table: of :func:`summarise`, :func:`compare`, :func:`judge`, or any other.
+        headings: metric or column -> heading.
+        expected: groups promised, printed ``not run`` where there is none.
+        digits: decimals of a metric of a summary where they are not 3.
+        precision: decimals of the numbers of any other table.
+
+    Returns:
+        What a notebook shows; None for a table without rows.
+    """
+    if "difference" in table and "p_holm" in table:
+        out = _comparisons(table)
+    elif {"metric", "mean", "low", "high", "seed_sd"} <= set(table.columns):
+        out = _summaries(table, headings or {}, digits or {})
+    else:
+        out = table.rename(columns=dict(headings or {}))
+    if wanted := [each if isinstance(each, tuple) else (each,) for each in expected]:
+        names = list(out.columns[: len(wanted[0])])
+        groups = pd.DataFrame(wanted, columns=names)
+        out = groups.astype(object).merge(out.astype(object), how="left", on=names)
+        out = out.where(out.notna(), NOT_RUN)
+    return primitives.page_table(out, precision) if len(out) else None
+
+
+def _comparisons(table: pd.DataFrame) -> pd.DataFrame:
+    ends = zip(table["lowest"], table["highest"], strict=True)
+    out = {
+        "comparison": [f"{a} - {b}" for a, b in zip(table["a"], table["b"], strict=True)],
+        "difference [95 %]": [cell(line, sign="+") for _, line in table.iterrows()],
+        "p": table["p"].map(p_value),
+        "p, Holm": table["p_holm"].map(p_value),
+        "masses": table["masses"],
+        "patients": table["patients"],
+        "smallest detectable": table["smallest_detectable"].map(number),
+        "pairs of trainings": table["trainings"],
+        "their differences": [f"{number(a, sign='+')} to {number(b, sign='+')}" for a, b in ends],
+        "effect": table["effect"].map(lambda value: number(value, 2, "+")),
+        "not converged": table["unsettled"].replace("", MISSING),
+        "verdict": table["verdict"],
+    }
+    shown = pd.DataFrame(out).reset_index(drop=True)
+    known = [
+        name for name in shown if not shown[name].isin([MISSING, f"{MISSING} to {MISSING}"]).all()
+    ]
+    shown = shown[known].dropna(axis=1, how="all")
+    return shown.drop(columns="verdict") if (table["verdict"] == "not judged").all() else shown
+
+
+def _summaries(
+    table: pd.DataFrame, headings: Mapping[str, str], digits: Mapping[str, int]
+) -> pd.DataFrame:
+    by = list(table.columns[: list(table.columns).index("metric")])
+    lines = []
+    for group, part in table.groupby(by, sort=False, dropna=False):
+        first = part.iloc[0]
+        cells = {
+            headings.get(str(row["metric"]), str(row["metric"])): cell(
+                row, digits.get(str(row["metric"]), 3)
+            )
+            for _, row in part.iterrows()
+        }
+        counts = {
+            "masses": first["masses"],
+            "patients": first["patients"],
+            "trainings": first["trainings"],
+            "SD over seeds": number(first["seed_sd"]),
+            "converged": first["converged"],
+        }
+        names = {headings.get(key, key): value for key, value in zip(by, group, strict=True)}
+        lines.append(names | cells | counts)
+    return pd.DataFrame(lines)
+
+
+def conclude(tests: pd.DataFrame, unit: str = "Dice") -> str:
+    """Say what each comparison found, one sentence a comparison, as a Markdown list.
+
+    Args:
+        tests: of :func:`compare` or :func:`judge`.
+        unit: what the difference is counted in.
+    """
+    sentences = []
+    for _, line in tests.iterrows():
+        sentence = f"- {line['a']} less {line['b']}: {cell(line, sign='+')} {unit}"
+        if line["verdict"] != "not judged":
+            sentence += f": **{line['verdict']}**"
+        if line["unsettled"]:
+            sentence += f" (not converged: {line['unsettled']})"
+        sentences.append(f"{sentence}.")
+    return "\n".join(sentences)

@@ -3,12 +3,11 @@
 A page names its runs (:class:`Runs`), summarises their rows by group (:func:`summarise`) and sets
 groups against each other (:func:`compare`). A comparison that is not a mean of cases (a FROC, an
 AUC) hands its numbers to :func:`judge`. Every comparison of the book therefore has one schema, one
-verdict rule, one layout (:func:`show`) and one sentence (:func:`conclude`).
+verdict rule, one layout and one sentence (:mod:`mammostudy.study.showing`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,18 +15,15 @@ from typing import Any, Final, Literal, Self
 
 import numpy as np
 import pandas as pd
-from pandas.io.formats.style import Styler
 
 from mammostudy.evaluation.effects import effect_size
 from mammostudy.evaluation.statistics import bootstrap_ci, holm, paired_test
-from mammostudy.figures import primitives
 from mammostudy.runs.evaluate import COLUMNS
 from mammostudy.runs.store import AnyRecord, Spec, find_record
 from mammostudy.study.recipes import is_phantom
 
 TRAINED_BY_PAGES: Final = ("smoke", "quick")
 NOT_RUN: Final = "not run"
-MISSING: Final = "–"
 MARGIN: Final = 0.01
 """The smallest difference that matters where a page names no other."""
 BESIDE: Final = ("cohort", "fold", "seed", "replicate", "status", "converged", "judged")
@@ -36,7 +32,7 @@ COMPARISON: Final = (
     "trainings", "lowest", "highest", "smallest_detectable", "effect", "margin", "unsettled",
     "verdict",
 )  # fmt: skip
-Group = tuple[object, ...]
+Group = tuple[Any, ...]
 Asked = Mapping[Group, Sequence[Spec]]
 
 
@@ -116,7 +112,7 @@ class Runs:
             for record in listed:
                 fold = record.spec.split.fold
                 seen[fold] = seen.get(fold, -1) + 1
-                beside = {
+                beside: dict[str, Any] = {
                     "cohort": record.spec.cohort,
                     "fold": fold,
                     "seed": getattr(record.spec, "seed", 0),
@@ -125,7 +121,7 @@ class Runs:
                     "converged": record.converged,
                     "judged": self.preset != "smoke" and not is_phantom(record.spec.cohort),
                 }
-                named = dict(zip(self.keys, group, strict=True))
+                named: dict[str, Any] = dict(zip(self.keys, group, strict=True))
                 parts.append(record.cases.assign(**named, **beside))
         if parts:
             return pd.concat(parts, ignore_index=True)
@@ -169,7 +165,8 @@ class Runs:
         for group, listed in self.found.items():
             if listed and len(listed[0].curves):
                 long = listed[0].curves.melt("iteration", var_name="quantity").dropna()
-                parts.append(long.assign(**dict(zip(self.keys, group, strict=True))))
+                named: dict[str, Any] = dict(zip(self.keys, group, strict=True))
+                parts.append(long.assign(**named))
         columns = [*self.keys, "iteration", "quantity", "value"]
         return (
             pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
@@ -253,9 +250,7 @@ def summarise(
                     "seed_sd": first_fold.groupby("seed")[metric].mean().std(),
                     "masses": len(chosen),
                     "patients": chosen["patient"].nunique(),
-                    "trainings": 0
-                    if known.empty
-                    else len(part[["fold", "seed"]].drop_duplicates()),
+                    "trainings": trained,
                     "converged": settled,
                 }
             )
@@ -275,7 +270,7 @@ def paired(rows: pd.DataFrame, a: object, b: object, metric: str, by: str = "row
 
 
 def gaps(
-    rows: pd.DataFrame, pairs: Iterable[tuple[object, object]], metric: str, by: str = "row"
+    rows: pd.DataFrame, pairs: Iterable[tuple[Any, Any]], metric: str, by: str = "row"
 ) -> pd.DataFrame:
     """Return the mean difference of every pair of trainings: a, b, fold, replicate, mean."""
     parts = []
@@ -289,7 +284,7 @@ def gaps(
 
 def compare(
     rows: pd.DataFrame,
-    pairs: Iterable[tuple[object, object]],
+    pairs: Iterable[tuple[Any, Any]],
     metric: str = "dice",
     by: str = "row",
     margin: float = MARGIN,
@@ -380,124 +375,3 @@ def verdict(line: pd.Series | Mapping[str, Any]) -> str:
     if line["p_holm"] < 0.05 and line["high"] < 0:
         return "worse"
     return "undecided"
-
-
-def number(value: float, digits: int = 3, sign: str = "") -> str:
-    """Print a number, or the sign for a missing one."""
-    return f"{value:{sign}.{digits}f}" if math.isfinite(value) else MISSING
-
-
-def cell(row: Mapping[str, Any] | pd.Series, digits: int = 3, sign: str = "") -> str:
-    """Print a mean or difference with its interval, ``0.842 [0.810, 0.871]``."""
-    value = row["mean"] if "mean" in row else row["difference"]
-    if not np.isfinite([row["low"], row["high"]]).all():
-        return f"{number(value, digits, sign)} [one patient: no interval]"
-    ends = f"{row['low']:{sign}.{digits}f}, {row['high']:{sign}.{digits}f}"
-    return f"{number(value, digits, sign)} [{ends}]"
-
-
-def p_value(p: float) -> str:
-    """Print a p value: three decimals, or that it is smaller."""
-    if not math.isfinite(p):
-        return MISSING
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def show(
-    table: pd.DataFrame,
-    headings: Mapping[str, str] | None = None,
-    expected: Iterable[object] = (),
-    digits: Mapping[str, int] | None = None,
-    precision: int = 3,
-) -> Styler | None:
-    """Lay out a table for a page: summaries and comparisons the same way everywhere.
-
-    Args:
-        table: of :func:`summarise`, :func:`compare`, :func:`judge`, or any other.
-        headings: metric or column -> heading.
-        expected: groups promised, printed ``not run`` where there is none.
-        digits: decimals of a metric of a summary where they are not 3.
-        precision: decimals of the numbers of any other table.
-
-    Returns:
-        What a notebook shows; None for a table without rows.
-    """
-    if "difference" in table and "p_holm" in table:
-        out = _comparisons(table)
-    elif {"metric", "mean", "low", "high", "seed_sd"} <= set(table.columns):
-        out = _summaries(table, headings or {}, digits or {})
-    else:
-        out = table.rename(columns=dict(headings or {}))
-    if wanted := [each if isinstance(each, tuple) else (each,) for each in expected]:
-        names = list(out.columns[: len(wanted[0])])
-        groups = pd.DataFrame(wanted, columns=names)
-        out = groups.astype(object).merge(out.astype(object), how="left", on=names)
-        out = out.where(out.notna(), NOT_RUN)
-    return primitives.page_table(out, precision) if len(out) else None
-
-
-def _comparisons(table: pd.DataFrame) -> pd.DataFrame:
-    ends = zip(table["lowest"], table["highest"], strict=True)
-    out = {
-        "comparison": [f"{a} - {b}" for a, b in zip(table["a"], table["b"], strict=True)],
-        "difference [95 %]": [cell(line, sign="+") for _, line in table.iterrows()],
-        "p": table["p"].map(p_value),
-        "p, Holm": table["p_holm"].map(p_value),
-        "masses": table["masses"],
-        "patients": table["patients"],
-        "smallest detectable": table["smallest_detectable"].map(number),
-        "pairs of trainings": table["trainings"],
-        "their differences": [f"{number(a, sign='+')} to {number(b, sign='+')}" for a, b in ends],
-        "effect": table["effect"].map(lambda value: number(value, 2, "+")),
-        "not converged": table["unsettled"].replace("", MISSING),
-        "verdict": table["verdict"],
-    }
-    shown = pd.DataFrame(out).reset_index(drop=True)
-    known = [
-        name for name in shown if not shown[name].isin([MISSING, f"{MISSING} to {MISSING}"]).all()
-    ]
-    shown = shown[known].dropna(axis=1, how="all")
-    return shown.drop(columns="verdict") if (table["verdict"] == "not judged").all() else shown
-
-
-def _summaries(
-    table: pd.DataFrame, headings: Mapping[str, str], digits: Mapping[str, int]
-) -> pd.DataFrame:
-    by = list(table.columns[: list(table.columns).index("metric")])
-    lines = []
-    for group, part in table.groupby(by, sort=False, dropna=False):
-        first = part.iloc[0]
-        cells = {
-            headings.get(str(row["metric"]), str(row["metric"])): cell(
-                row, digits.get(str(row["metric"]), 3)
-            )
-            for _, row in part.iterrows()
-        }
-        counts = {
-            "masses": first["masses"],
-            "patients": first["patients"],
-            "trainings": first["trainings"],
-            "SD over seeds": number(first["seed_sd"]),
-            "converged": first["converged"],
-        }
-        names = {headings.get(key, key): value for key, value in zip(by, group, strict=True)}
-        lines.append(names | cells | counts)
-    return pd.DataFrame(lines)
-
-
-def conclude(tests: pd.DataFrame, unit: str = "Dice") -> str:
-    """Say what each comparison found, one sentence a comparison, as a Markdown list.
-
-    Args:
-        tests: of :func:`compare` or :func:`judge`.
-        unit: what the difference is counted in.
-    """
-    sentences = []
-    for _, line in tests.iterrows():
-        sentence = f"- {line['a']} less {line['b']}: {cell(line, sign='+')} {unit}"
-        if line["verdict"] != "not judged":
-            sentence += f": **{line['verdict']}**"
-        if line["unsettled"]:
-            sentence += f" (not converged: {line['unsettled']})"
-        sentences.append(f"{sentence}.")
-    return "\n".join(sentences)

@@ -1,0 +1,140 @@
+"""How pages print: a number with its interval, a table, a sentence a comparison.
+
+The layout of what :mod:`mammostudy.study.comparing` computes, the same on every page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from mammostudy.figures import primitives
+from mammostudy.study.comparing import NOT_RUN
+
+MISSING: Final = "–"
+
+
+def number(value: float, digits: int = 3, sign: str = "") -> str:
+    """Print a number, or the sign for a missing one."""
+    return f"{value:{sign}.{digits}f}" if math.isfinite(value) else MISSING
+
+
+def cell(row: Mapping[str, Any] | pd.Series, digits: int = 3, sign: str = "") -> str:
+    """Print a mean or difference with its interval, ``0.842 [0.810, 0.871]``."""
+    value = row["mean"] if "mean" in row else row["difference"]
+    if not np.isfinite([row["low"], row["high"]]).all():
+        return f"{number(value, digits, sign)} [one patient: no interval]"
+    ends = f"{row['low']:{sign}.{digits}f}, {row['high']:{sign}.{digits}f}"
+    return f"{number(value, digits, sign)} [{ends}]"
+
+
+def p_value(p: float) -> str:
+    """Print a p value: three decimals, or that it is smaller."""
+    if not math.isfinite(p):
+        return MISSING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def show(
+    table: pd.DataFrame,
+    headings: Mapping[str, str] | None = None,
+    expected: Iterable[object] = (),
+    digits: Mapping[str, int] | None = None,
+    precision: int = 3,
+) -> Styler | None:
+    """Lay out a table for a page: summaries and comparisons the same way everywhere.
+
+    Args:
+        table: of :func:`summarise`, :func:`compare`, :func:`judge`, or any other.
+        headings: metric or column -> heading.
+        expected: groups promised, printed ``not run`` where there is none.
+        digits: decimals of a metric of a summary where they are not 3.
+        precision: decimals of the numbers of any other table.
+
+    Returns:
+        What a notebook shows; None for a table without rows.
+    """
+    if "difference" in table and "p_holm" in table:
+        out = _comparisons(table)
+    elif {"metric", "mean", "low", "high", "seed_sd"} <= set(table.columns):
+        out = _summaries(table, headings or {}, digits or {})
+    else:
+        out = table.rename(columns=dict(headings or {}))
+    if wanted := [each if isinstance(each, tuple) else (each,) for each in expected]:
+        names = list(out.columns[: len(wanted[0])])
+        groups = pd.DataFrame(wanted, columns=names)
+        out = groups.astype(object).merge(out.astype(object), how="left", on=names)
+        out = out.where(out.notna(), NOT_RUN)
+    return primitives.page_table(out, precision) if len(out) else None
+
+
+def _comparisons(table: pd.DataFrame) -> pd.DataFrame:
+    ends = zip(table["lowest"], table["highest"], strict=True)
+    out = {
+        "comparison": [f"{a} - {b}" for a, b in zip(table["a"], table["b"], strict=True)],
+        "difference [95 %]": [cell(line, sign="+") for _, line in table.iterrows()],
+        "p": table["p"].map(p_value),
+        "p, Holm": table["p_holm"].map(p_value),
+        "masses": table["masses"],
+        "patients": table["patients"],
+        "smallest detectable": table["smallest_detectable"].map(number),
+        "pairs of trainings": table["trainings"],
+        "their differences": [f"{number(a, sign='+')} to {number(b, sign='+')}" for a, b in ends],
+        "effect": table["effect"].map(lambda value: number(value, 2, "+")),
+        "not converged": table["unsettled"].replace("", MISSING),
+        "verdict": table["verdict"],
+    }
+    shown = pd.DataFrame(out).reset_index(drop=True)
+    known = [
+        name for name in shown if not shown[name].isin([MISSING, f"{MISSING} to {MISSING}"]).all()
+    ]
+    shown = shown[known].dropna(axis=1, how="all")
+    return shown.drop(columns="verdict") if (table["verdict"] == "not judged").all() else shown
+
+
+def _summaries(
+    table: pd.DataFrame, headings: Mapping[str, str], digits: Mapping[str, int]
+) -> pd.DataFrame:
+    by = list(table.columns[: list(table.columns).index("metric")])
+    lines = []
+    for group, part in table.groupby(by, sort=False, dropna=False):
+        first = part.iloc[0]
+        cells = {
+            headings.get(str(row["metric"]), str(row["metric"])): cell(
+                row, digits.get(str(row["metric"]), 3)
+            )
+            for _, row in part.iterrows()
+        }
+        counts = {
+            "masses": first["masses"],
+            "patients": first["patients"],
+            "trainings": first["trainings"],
+            "SD over seeds": number(first["seed_sd"]),
+            "converged": first["converged"],
+        }
+        names = {headings.get(key, key): value for key, value in zip(by, group, strict=True)}
+        lines.append(names | cells | counts)
+    return pd.DataFrame(lines)
+
+
+def conclude(tests: pd.DataFrame, unit: str = "Dice") -> str:
+    """Say what each comparison found, one sentence a comparison, as a Markdown list.
+
+    Args:
+        tests: of :func:`compare` or :func:`judge`.
+        unit: what the difference is counted in.
+    """
+    sentences = []
+    for _, line in tests.iterrows():
+        sentence = f"- {line['a']} less {line['b']}: {cell(line, sign='+')} {unit}"
+        if line["verdict"] != "not judged":
+            sentence += f": **{line['verdict']}**"
+        if line["unsettled"]:
+            sentence += f" (not converged: {line['unsettled']})"
+        sentences.append(f"{sentence}.")
+    return "\n".join(sentences)

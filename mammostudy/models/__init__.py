@@ -7,48 +7,25 @@ from typing import TYPE_CHECKING
 from mammostudy._lazy import attach
 
 if TYPE_CHECKING:
-    from mammostudy.models.common import initialise_weights
-    from mammostudy.models.detectors.registry import (
-        build_detector,
-        detector_names,
-        detector_version,
-    )
-    from mammostudy.models.discriminator import Discriminator
-    from mammostudy.models.generator import Generator
-    from mammostudy.models.segmenters.registry import (
-        build_segmenter,
-        segmenter_names,
-        segmenter_version,
-    )
-    from mammostudy.models.shape_cnn import ShapeCNN
-    from mammostudy.models.shape_resnet import ShapeResNet
+    from mammostudy.models.discriminator import Discriminator as Discriminator
+    from mammostudy.models.generator import Generator as Generator
+    from mammostudy.models.registry import build_detector as build_detector
+    from mammostudy.models.registry import build_segmenter as build_segmenter
+    from mammostudy.models.registry import detector_names as detector_names
+    from mammostudy.models.registry import segmenter_names as segmenter_names
+    from mammostudy.models.shapes import ShapeCNN as ShapeCNN
+    from mammostudy.models.shapes import ShapeResNet as ShapeResNet
 
-__all__ = [
-    "Discriminator",
-    "Generator",
-    "ShapeCNN",
-    "ShapeResNet",
-    "build_detector",
-    "build_segmenter",
-    "detector_names",
-    "detector_version",
-    "initialise_weights",
-    "segmenter_names",
-    "segmenter_version",
-]
 __getattr__, __dir__ = attach(
     __name__,
     {
         "Discriminator": ".discriminator",
         "Generator": ".generator",
-        "ShapeCNN": ".shape_cnn",
-        "ShapeResNet": ".shape_resnet",
-        "build_detector": ".detectors.registry",
-        "build_segmenter": ".segmenters.registry",
-        "detector_names": ".detectors.registry",
-        "detector_version": ".detectors.registry",
-        "initialise_weights": ".common",
-        "segmenter_names": ".segmenters.registry",
-        "segmenter_version": ".segmenters.registry",
+        "ShapeCNN": ".shapes",
+        "ShapeResNet": ".shapes",
+        "build_detector": ".registry",
+        "build_segmenter": ".registry",
+        "detector_names": ".registry",
+        "segmenter_names": ".registry",
     },
 )

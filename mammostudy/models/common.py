@@ -1,13 +1,16 @@
-"""What the networks share: the published initialisation and the check of the input's size."""
+"""What the networks share: the published initialisation, the input's size, tanh at the end."""
 
 from __future__ import annotations
 
+from typing import Annotated, ClassVar
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from mammostudy.errors import SpecError
 
-VERSION = 1  # recipe version: how weights are drawn
+Count = Annotated[int, Field(ge=1)]
 
 
 @torch.no_grad()
@@ -15,12 +18,7 @@ def initialise_weights(module: nn.Module) -> None:
     """Draw all weights of a network anew, in place, from torch's global generator.
 
     Convolutions, transposed ones too: weights N(0, 0.02), bias 0. Batch norm: weight N(1, 0.02),
-    bias 0. Other layers are left as they are. It takes no seed: seed torch before.
-    Source: the released code of Singh et al. (2020).
-
-    Args:
-        module: the network; :class:`~mammostudy.models.Generator` and
-            :class:`~mammostudy.models.Discriminator` call it when they are made.
+    bias 0. Source: the released code of Singh et al. (2020).
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
@@ -33,18 +31,20 @@ def initialise_weights(module: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def check_sides(images: Tensor, channels: int, halvings: int, network: str, mend: str) -> None:
+def he_initialise(module: nn.Module, mode: str = "fan_in") -> None:
+    """Draw the convolutions of a network anew by He's normal rule for ReLU; biases stay."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode=mode, nonlinearity="relu")  # type: ignore[arg-type]
+
+
+def check_sides(
+    images: Tensor, channels: int, halvings: int, network: str, mend: str = "change the input size"
+) -> None:
     """Refuse a batch that a network of stride-2 levels cannot bring back to its own size.
 
-    Args:
-        images: ``(n, channels, h, w)``.
-        channels: that the network was made for.
-        halvings: how often it halves the sides: both must be divisible by 2 to this power.
-        network: its name in the message.
-        mend: what to change, in the message.
-
     Raises:
-        SpecError: wrong number of dimensions or channels, or sides that do not divide.
+        SpecError: it is not ``(n, channels, h, w)``, or h and w do not divide by ``2**halvings``.
     """
     if images.ndim != 4 or images.shape[1] != channels:
         msg = (
@@ -60,3 +60,38 @@ def check_sides(images: Tensor, channels: int, halvings: int, network: str, mend
             f"must be divisible by {factor}; {mend}"
         )
         raise SpecError(msg)
+
+
+class Segmenter(nn.Module):
+    """A network of grey values to a score a pixel, and from that to [-1, 1] by ``tanh(x / 2)``.
+
+    Attributes:
+        title: its name in messages.
+        halvings: how often it halves its input.
+    """
+
+    title: ClassVar[str]
+    halvings: ClassVar[int] = 5
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Score every pixel, ``(n, out_channels, h, w)``; arguments as of :meth:`forward`."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Segment a batch.
+
+        Args:
+            images: float ``(n, in_channels, h, w)``, h and w divisible by ``2**halvings``.
+
+        Returns:
+            ``(n, out_channels, h, w)`` in [-1, 1].
+
+        Raises:
+            SpecError: the input does not fit the network.
+        """
+        check_sides(images, self.in_channels, self.halvings, self.title)
+        return torch.tanh(self.logits(images) / 2)

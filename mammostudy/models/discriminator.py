@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from mammostudy.errors import SpecError
 from mammostudy.models.common import initialise_weights
 
-VERSION = 1
-"""Recipe version: raised by hand when the numbers that leave :class:`Discriminator` change."""
 SMALLEST_SIDE = 24
 
 
@@ -47,14 +45,14 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
         initialise_weights(self)
 
-    def logits(self, pairs: Tensor) -> Tensor:
-        """The scores before the sigmoid, for a loss that is stable far from 0 and 1.
+    def forward(self, pairs: Tensor) -> Tensor:
+        """Score how real each patch of a batch looks.
 
         Args:
-            pairs: as for :meth:`forward`.
+            pairs: float ``(n, in_channels, h, w)``: image and mask, concatenated.
 
         Returns:
-            ``(n, 1, h/8 - 2, w/8 - 2)``, any real number.
+            ``(n, 1, h/8 - 2, w/8 - 2)`` in [0, 1]: 30 x 30 scores of 256 x 256 pixels.
 
         Raises:
             SpecError: the input does not fit the network.
@@ -71,19 +69,4 @@ class Discriminator(nn.Module):
                 f"not {pairs.shape[2]} x {pairs.shape[3]}"
             )
             raise SpecError(msg)
-        scores: Tensor = self.layers(pairs)
-        return scores
-
-    def forward(self, pairs: Tensor) -> Tensor:
-        """Score how real each patch of a batch looks.
-
-        Args:
-            pairs: float ``(n, in_channels, h, w)``: image and mask, concatenated.
-
-        Returns:
-            ``(n, 1, h/8 - 2, w/8 - 2)`` in [0, 1]: 30 x 30 scores of 256 x 256 pixels.
-
-        Raises:
-            SpecError: the input does not fit the network.
-        """
-        return torch.sigmoid(self.logits(pairs))
+        return torch.sigmoid(self.layers(pairs))

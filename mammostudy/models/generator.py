@@ -15,10 +15,6 @@ from torch import Tensor, nn
 from mammostudy.errors import SpecError
 from mammostudy.models.common import check_sides, initialise_weights
 
-__all__ = ["DROPOUT", "SLOPE", "VERSION", "Generator", "initialise_weights"]
-
-VERSION = 1
-"""Recipe version: raised by hand when the numbers that leave :class:`Generator` change."""
 DROPOUT = 0.5
 SLOPE = 0.2
 
@@ -27,15 +23,8 @@ class Generator(nn.Module):
     """U-Net whose depth follows the input: sides must be divisible by ``2**levels``.
 
     Filters down are width x (1, 2, 4, 8, 8, 8, 8, 8) and up the same backwards, then the output
-    channels. Fewer levels leave out the innermost ones, so that the bottleneck stays 1 x 1:
-
-    ======  =====  ============================  ================================
-    levels  input  down (width 32)               up (width 32)
-    ======  =====  ============================  ================================
-    8       256    32-64-128-256, then 256 x 4   256 x 4, then 128-64-32-output
-    7       128    32-64-128-256, then 256 x 3   256 x 3, then 128-64-32-output
-    6       64     32-64-128-256, then 256 x 2   256 x 2, then 128-64-32-output
-    ======  =====  ============================  ================================
+    channels. Fewer levels (8 for 256 pixels, 7 for 128, 6 for 64) leave out the innermost ones, so
+    that the bottleneck stays 1 x 1.
 
     Dropout is on the first ``min(3, levels - 2)`` layers up: Dn1-Dn3 from five levels on.
     Batch norm is after all layers but Cn1, the innermost Cn and the last Dn; as the innermost
@@ -49,10 +38,8 @@ class Generator(nn.Module):
         shared_batch_norm: one batch norm for all layers of equal width, down and up, as in the
             released code (4 modules; running statistics of unlike layers are mixed), instead of
             one a layer.
-
-    Attributes:
         dropout_at_prediction: dropout also acts in evaluation mode (the z of the paper); batch
-            norm still uses its running statistics. False when made; set it on the instance.
+            norm still uses its running statistics. An attribute too.
 
     Raises:
         SpecError: a number of channels, filters or levels that makes no network.
@@ -65,6 +52,7 @@ class Generator(nn.Module):
         width: int = 32,
         levels: int = 8,
         shared_batch_norm: bool = False,
+        dropout_at_prediction: bool = False,
     ) -> None:
         super().__init__()
         if not 2 <= levels <= 9:
@@ -73,14 +61,11 @@ class Generator(nn.Module):
         if min(in_channels, out_channels, width) < 1:
             msg = "in_channels, out_channels and width of the generator must be 1 or more"
             raise SpecError(msg)
-        self.in_channels = in_channels
-        self.levels = levels
+        self.in_channels, self.levels = in_channels, levels
         self.shared_batch_norm = shared_batch_norm
-        self.dropout_at_prediction = False
+        self.dropout_at_prediction = dropout_at_prediction
         self.dropout_layers = min(3, levels - 2)
-        self.down = nn.ModuleDict()
-        self.up = nn.ModuleDict()
-        self.norms = nn.ModuleDict()
+        self.down, self.up, self.norms = nn.ModuleDict(), nn.ModuleDict(), nn.ModuleDict()
 
         filters = [width * min(2**level, 8) for level in range(levels)]
         inputs = in_channels

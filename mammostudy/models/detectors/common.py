@@ -7,34 +7,41 @@ deviation 0.226 (ImageNet's, averaged over its colours); a pretrained trunk gets
 numbers it was trained with. torchvision alone would take a one-channel image silently, widened by
 the subtraction of its three means, and SSD300 would scale it to [0, 255] for VGG weights from
 Caffe.
+
+Sizes of default boxes and anchors come from a cohort's masses where asked. They are shares of the
+side of the square: the side of a box is the square root of its area there. torchvision's own are
+meant for everyday photographs, whose objects fill a third of the picture; a mass fills a tenth of a
+mammogram's side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mammostudy.errors import DataError, SpecError
-from mammostudy.models.detectors.anchors import Aspect
 
-VERSION = 1
-"""Recipe version: raised by hand when the same image leads to another input or other boxes."""
 GREY = ([0.449] * 3, [0.226] * 3)
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 CLASSES = 2  # background and mass
 MASS = 1
+LARGEST = 1.05  # SSD's closing scale: a little more than the whole image
+STEPS_A_SIDE = 1.8  # least side of a map's boxes, in strides: met most drawn masses of 4 to 20 %
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SLACK = 1e-3  # pixels a box may lie outside, and grey values beyond [0, 1], by rounding
 
 Target = dict[str, Tensor]
-Weights = Literal["none", "imagenet"]
+Anchors = Literal["default", "cohort"]
+Aspect = Literal["stretch", "letterbox"]
 Threshold = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -108,10 +115,8 @@ class Detector(nn.Module):
         self, network: nn.Module, size: int, aspect: Aspect, mass_label: Literal[0, 1] = 1
     ) -> None:
         super().__init__()
-        self.network = network
-        self.size = size
+        self.network, self.size, self.mass_label = network, size, mass_label
         self.aspect: Aspect = aspect
-        self.mass_label = mass_label
 
     def forward(self, images: list[Tensor], targets: list[Target] | None = None) -> Any:
         """Give losses in training mode, boxes in evaluation mode.
@@ -131,7 +136,7 @@ class Detector(nn.Module):
             DataError: an image or target that is not as above; the message gives its index.
             SpecError: a batch too small for batch norm at this size.
         """
-        check_images(images)
+        _check_images(images)
         placed = [place(image, self.size, self.aspect) for image in images]
         squares = [square.expand(3, -1, -1) for square, _ in placed]
         if not self.training:
@@ -142,7 +147,7 @@ class Detector(nn.Module):
                 "boxes": where.to_square(target["boxes"]),
                 "labels": torch.full_like(target["labels"], self.mass_label),
             }
-            for target, (_, where) in zip(check_targets(images, targets), placed, strict=True)
+            for target, (_, where) in zip(_checked(images, targets), placed, strict=True)
         ]
         try:
             return self.network(squares, mapped)
@@ -166,32 +171,14 @@ def _on_image(found: Target, where: Placement) -> Target:
     return {"boxes": boxes[order], "scores": scores[order], "labels": labels}
 
 
-def check_size(size: int, smallest: int) -> None:
-    """Refuse a size below the smallest that the network works with.
-
-    Raises:
-        SpecError: naming both.
-    """
-    if size < smallest:
-        msg = f"size = {size} is too small for this detector: use {smallest} pixels or more"
-        raise SpecError(msg)
-
-
-def check_images(images: list[Tensor]) -> None:
-    """Refuse images that a detector cannot read.
-
-    Raises:
-        DataError: no image, or another form, type or range; the message gives its index.
-    """
+def _check_images(images: list[Tensor]) -> None:
     if not len(images):
         msg = "a detector needs one image or more"
         raise DataError(msg)
     for index, image in enumerate(images):
-        if image.ndim != 3 or len(image) != 1 or not image.numel():
-            msg = f"image {index} is {tuple(image.shape)}: a detector takes grey (1, h, w)"
-            raise DataError(msg)
-        if image.dtype != torch.float32:
-            msg = f"image {index} is {image.dtype}: a detector takes float32 in [0, 1]"
+        if image.ndim != 3 or len(image) != 1 or not image.numel() or image.dtype != torch.float32:
+            form = f"{tuple(image.shape)} {image.dtype}"
+            msg = f"image {index} is {form}: a detector takes grey (1, h, w) of float32"
             raise DataError(msg)
         low, high = (float(value) for value in image.detach().aminmax())
         if not (low >= -_SLACK and high <= 1 + _SLACK):  # NaN fails both
@@ -199,16 +186,7 @@ def check_images(images: list[Tensor]) -> None:
             raise DataError(msg)
 
 
-def check_targets(images: list[Tensor], targets: list[Target] | None) -> list[Target]:
-    """Refuse targets that a detector cannot learn from.
-
-    Returns:
-        The targets.
-
-    Raises:
-        DataError: another number of targets than of images, another form or type, a box without
-            an area or outside its image; the message gives the image's index and the box.
-    """
+def _checked(images: list[Tensor], targets: list[Target] | None) -> list[Target]:
     if targets is None or len(targets) != len(images):
         count = "none" if targets is None else len(targets)
         msg = f"training takes a target an image: {len(images)} images, targets: {count}"
@@ -221,34 +199,79 @@ def check_targets(images: list[Tensor], targets: list[Target] | None) -> list[Ta
         if labels.shape != boxes.shape[:1] or labels.dtype != torch.int64 or (labels != MASS).any():
             msg = f"labels of image {index}: give an int64 1 for each of its {len(boxes)} boxes"
             raise DataError(msg)
-        _check_boxes(index, boxes, image.shape[-1], image.shape[-2])
+        limits = boxes.new_tensor([image.shape[-1], image.shape[-2]]) + _SLACK
+        sound = (boxes[:, 2:] > boxes[:, :2]) & (boxes[:, :2] >= -_SLACK) & (boxes[:, 2:] <= limits)
+        faulty = torch.nonzero(~sound.all(dim=1)).flatten().tolist()
+        if faulty:
+            box = tuple(boxes[faulty[0]].tolist())
+            msg = f"box {box} of image {index} has no area, or lies outside {tuple(image.shape)}"
+            raise DataError(msg)
     return targets
 
 
-def _check_boxes(index: int, boxes: Tensor, width: int, height: int) -> None:
-    limits = boxes.new_tensor([width, height]) + _SLACK
-    sound = (boxes[:, 2:] > boxes[:, :2]) & (boxes[:, :2] >= -_SLACK) & (boxes[:, 2:] <= limits)
-    faulty = torch.nonzero(~sound.all(dim=1)).flatten().tolist()
-    if faulty:
-        box = tuple(boxes[faulty[0]].tolist())
-        msg = (
-            f"box {box} of image {index} has no area, or lies outside its {width} x {height} "
-            "pixels: mend it, or clamp and sanitise after augmentation"
-        )
-        raise DataError(msg)
+def box_side_quantiles(
+    boxes: ArrayLike, image_sizes: ArrayLike, aspect: Aspect = "stretch"
+) -> tuple[float, ...]:
+    """Measure the boxes of training masses, for the field ``box_sides`` of a detector.
+
+    Args:
+        boxes: ``(k, 4)``, (x_min, y_min, x_max, y_max), half-open, pixels; one or more.
+        image_sizes: ``(k, 2)``, (height, width) of the image of each box, pixels.
+        aspect: how the detector brings images to its square; a letterbox measures both sides of
+            a box against the image's longer side.
+
+    Returns:
+        The :data:`QUANTILES` of the sides, shares in (0, 1], rounded to four places.
+    """
+    corners = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    sizes = np.asarray(image_sizes, dtype=np.float64).reshape(-1, 2)
+    widths, heights = (corners[:, 2:] - corners[:, :2]).T
+    if aspect == "letterbox":
+        sizes = np.repeat(sizes.max(axis=1, keepdims=True), 2, axis=1)
+    shares = np.sqrt(widths * heights / (sizes[:, 0] * sizes[:, 1]))
+    return tuple(round(float(side), 4) for side in np.quantile(shares, QUANTILES))
 
 
-def fetch(build: Callable[[], nn.Module], weights: str) -> nn.Module:
-    """Make a trunk that may have to download its weights.
+def check_fields(anchors: Anchors, box_sides: Sequence[float], size: int, smallest: int) -> None:
+    """Refuse sides that no box of an image can have, fields at odds, and too small a size.
 
     Raises:
-        DataError: the weights are neither in torch's cache nor to be had.
+        SpecError: naming the field.
     """
-    try:
-        return build()
-    except OSError as error:
-        msg = (
-            f"weights = {weights!r}: the trunk's weights could not be downloaded ({error}); use "
-            "weights = 'none', or put the file into torch's cache (TORCH_HOME) first"
-        )
-        raise DataError(msg) from error
+    if size < smallest:
+        msg = f"size = {size} is too small for this detector: use {smallest} pixels or more"
+        raise SpecError(msg)
+    if anchors == "default" and box_sides:
+        msg = "box_sides belong to anchors = 'cohort': set that, or leave box_sides out"
+        raise SpecError(msg)
+    if anchors == "cohort" and len(box_sides) < 2:
+        msg = "anchors = 'cohort' needs box_sides, two or more quantiles of the masses' box sides"
+        raise SpecError(msg)
+    if any(not 0 < side <= 1 for side in box_sides) or list(box_sides) != sorted(box_sides):
+        msg = f"box_sides = {tuple(box_sides)} must rise, each a share of the image side in (0, 1]"
+        raise SpecError(msg)
+
+
+def level_sides(box_sides: Sequence[float], strides: Sequence[float]) -> list[float]:
+    """Give each feature map the side of the boxes it answers for, the finest map the smallest.
+
+    Maps whose stride is not longer than the largest of the sides (two at least) share the sides
+    among them, at even steps of their distribution, but none goes below 1.8 times its stride:
+    smaller masses would slip through its grid. Coarser maps go on in even ratios to the whole
+    image.
+
+    Args:
+        box_sides: rising shares; read as evenly spaced quantiles.
+        strides: of the feature maps, shares of the image side, rising.
+
+    Returns:
+        A rising share for each map, and one more that closes the series (:data:`LARGEST`).
+    """
+    fitted = min(max(2, sum(stride <= box_sides[-1] for stride in strides)), len(strides))
+    places = np.linspace(0, 1, fitted)
+    logs = np.interp(places, np.linspace(0, 1, len(box_sides)), np.log(box_sides))
+    floors = STEPS_A_SIDE * np.asarray(strides[:fitted])
+    sides = [float(side) for side in np.minimum(np.maximum(np.exp(logs), floors), 1)]
+    rest = len(strides) - fitted + 1
+    ratio = (LARGEST / sides[-1]) ** (1 / rest)
+    return sides + [sides[-1] * ratio**step for step in range(1, rest + 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -13,21 +14,20 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from mammostudy.models.detectors.anchors import Anchors, Aspect, check_sides, pyramid_sizes
+from mammostudy.models.common import Count
 from mammostudy.models.detectors.common import (
     CLASSES,
     GREY,
     IMAGENET,
-    Count,
+    Anchors,
+    Aspect,
     Detector,
     Threshold,
-    Weights,
-    check_size,
-    fetch,
+    check_fields,
+    level_sides,
 )
+from mammostudy.models.encoders import Weights, fetch
 
-VERSION = 1
-"""Recipe version: raised by hand when the numbers that leave these detectors change."""
 Trunk = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 RCNN_STRIDES = (4, 8, 16, 32, 64)
 RETINA_STRIDES = (8, 16, 32, 64, 128)
@@ -42,7 +42,7 @@ def _pyramid(trunk: Trunk, weights: Weights, *, coarse: bool) -> nn.Module:
     stages stay as they are (torchvision's own choice).
     """
     scratch = weights == "none"
-    return fetch(
+    pyramid: nn.Module = fetch(
         lambda: resnet_fpn_backbone(
             backbone_name=trunk,
             weights=None if scratch else get_model_weights(trunk).IMAGENET1K_V1,
@@ -53,11 +53,11 @@ def _pyramid(trunk: Trunk, weights: Weights, *, coarse: bool) -> nn.Module:
         ),
         weights,
     )
+    return pyramid
 
 
 def _input(size: int, weights: Weights) -> dict[str, Any]:
     """What torchvision's input step is told: the square as it is, and the normalisation."""
-    check_size(size, _SMALLEST)
     mean, std = GREY if weights == "none" else IMAGENET
     return {
         "min_size": size,
@@ -68,12 +68,32 @@ def _input(size: int, weights: Weights) -> dict[str, Any]:
     }
 
 
+def pyramid_sizes(
+    box_sides: Sequence[float], strides: Sequence[float], size: int, octave: int
+) -> tuple[tuple[int, ...], ...]:
+    """Sizes of the anchors of a feature pyramid, in pixels of the network's input.
+
+    Args:
+        box_sides: rising shares of the image side.
+        strides: of the levels, in pixels.
+        size: side of the input, in pixels.
+        octave: sizes a level, at even ratios up to the next level's (Faster R-CNN 1, RetinaNet 3).
+
+    Returns:
+        A tuple of sizes for each level, each 2 pixels or more.
+    """
+    sides = level_sides(box_sides, [stride / size for stride in strides])
+    return tuple(
+        tuple(max(2, round(size * low * (high / low) ** (step / octave))) for step in range(octave))
+        for low, high in itertools.pairwise(sides)
+    )
+
+
 def _anchors(
-    anchors: Anchors, box_sides: Sequence[float], strides: Sequence[int], size: int, octave: int
+    box_sides: Sequence[float], strides: Sequence[int], size: int, octave: int
 ) -> AnchorGenerator | None:
     """The cohort's anchors, or None for torchvision's own."""
-    check_sides(anchors, box_sides)
-    if anchors == "default":
+    if not box_sides:
         return None
     sizes = pyramid_sizes(box_sides, strides, size, octave)
     return AnchorGenerator(sizes, (SIDE_RATIOS,) * len(sizes))
@@ -95,7 +115,7 @@ def faster_rcnn(
         size: side of the square, 64 pixels or more; torchvision's own shorter side is 800.
         aspect: "letterbox" (torchvision's own keeps the aspect too) or "stretch".
         anchors: "default": 32 to 512 pixels of the square. "cohort": from ``box_sides``.
-        box_sides: see :func:`~mammostudy.models.detectors.anchors.box_side_quantiles`.
+        box_sides: see :func:`~mammostudy.models.detectors.common.box_side_quantiles`.
         trunk: a ResNet by name.
         weights: "imagenet" downloads the trunk's weights.
         score_threshold: boxes with a lower score are left out.
@@ -107,8 +127,9 @@ def faster_rcnn(
 
     Source: Ren et al. 2015; Lin et al. 2017 (feature pyramid); torchvision.
     """
+    check_fields(anchors, box_sides, size, _SMALLEST)
     network = FasterRCNN(
-        rpn_anchor_generator=_anchors(anchors, box_sides, RCNN_STRIDES, size, 1),
+        rpn_anchor_generator=_anchors(box_sides, RCNN_STRIDES, size, 1),
         **_input(size, weights),
         backbone=_pyramid(trunk, weights, coarse=False),
         num_classes=CLASSES,
@@ -131,16 +152,11 @@ def retinanet(
     """RetinaNet: 32,201,069 parameters with ResNet-50. Fields as for :func:`faster_rcnn`.
 
     Its focal loss has one class and no background, so that images without a mass count as they
-    are.
-
-    Raises:
-        SpecError: fields that contradict each other, or out of range.
-        DataError: the weights cannot be downloaded.
-
-    Source: Lin et al. 2017 (focal loss); torchvision.
+    are. Source: Lin et al. 2017 (focal loss); torchvision.
     """
+    check_fields(anchors, box_sides, size, _SMALLEST)
     network = RetinaNet(
-        anchor_generator=_anchors(anchors, box_sides, RETINA_STRIDES, size, 3),
+        anchor_generator=_anchors(box_sides, RETINA_STRIDES, size, 3),
         **_input(size, weights),
         backbone=_pyramid(trunk, weights, coarse=True),
         num_classes=1,
@@ -161,13 +177,9 @@ def fcos(
     """FCOS: 32,115,270 parameters with ResNet-50. It has no anchors; the rest is as above.
 
     Its published threshold of scores, 0.2, is lowered to that of the others.
-
-    Raises:
-        SpecError: a size below 64.
-        DataError: the weights cannot be downloaded.
-
     Source: Tian et al. 2019; torchvision.
     """
+    check_fields("default", (), size, _SMALLEST)
     network = FCOS(
         **_input(size, weights),
         backbone=_pyramid(trunk, weights, coarse=True),

@@ -1,75 +1,131 @@
-"""CRFCNN: an FCN whose scores a conditional random field refines, both trained together."""
+"""CRFCNN: an FCN whose scores a conditional random field refines, both trained together.
+
+The field is a mean field in a window, as a recurrent network, over two labels, background and mass.
+Of each pixel it asks its neighbours within the window for their labels, weighed by two Gaussian
+kernels: of distance alone (smoothness), and of distance and grey value (appearance). The original
+sums over all pixels by filtering on a permutohedral lattice; the window cuts the kernels where
+they are small, and on an image no larger than the window it is the full sum.
+"""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mammostudy.errors import SpecError
-from mammostudy.models.segmenters.fcn import DENSE, FCN8
-from mammostudy.models.segmenters.mean_field import MeanField
-from mammostudy.models.segmenters.trunks import Weights
+from mammostudy.models.common import Count, Segmenter
+from mammostudy.models.encoders import Weights
+from mammostudy.models.segmenters.fcn import FCN8
 
-VERSION = 1
-"""Recipe version: raised by hand when the numbers that leave :class:`CrfCnn` change."""
+SMOOTH = 3.0  # standard deviation of the smoothness kernel, pixels
+NEAR = 8.0  # of the distance in the appearance kernel, pixels
+ALIKE = 0.1  # of the grey value, images in [0, 1]
 
 
-class CrfCnn(nn.Module):
+class CrfCnn(Segmenter):
     """:class:`~mammostudy.models.segmenters.fcn.FCN8`, then a mean field as a recurrent network.
 
     Args:
         in_channels: of the input.
+        out_channels: 1.
         weights: of the FCN's encoder.
         dense: filters of the FCN's dense layers.
-        rounds: of mean field.
-        window: its side, pixels.
+        rounds: of mean field; the original trains with 5.
+        window: its side, pixels, odd.
 
     Raises:
-        SpecError: a number outside its range.
-        DataError: weights that cannot be downloaded.
+        SpecError: an even window.
 
     Source: Zheng et al. 2015; Singh et al. 2020 name it CRFCNN.
     """
 
+    title = "CRFCNN"
+
     def __init__(
-        self, in_channels: int, weights: Weights, dense: int, rounds: int, window: int
+        self,
+        in_channels: Count = 1,
+        out_channels: Annotated[int, Field(ge=1, le=1)] = 1,  # the field knows one label
+        weights: Weights = "none",
+        dense: Count = 4096,
+        rounds: Count = 5,
+        window: Annotated[int, Field(ge=3)] = 11,
     ) -> None:
-        super().__init__()
-        self.network = FCN8(in_channels, 1, weights, dense)
+        super().__init__(in_channels)
+        if window % 2 == 0:
+            msg = f"window = {window} of the mean field: an odd number needed"
+            raise SpecError(msg)
+        self.network = FCN8(in_channels, out_channels, weights, dense)
         self.field = MeanField(rounds, window)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Segment a batch.
+    def logits(self, images: Tensor) -> Tensor:
+        """Score every pixel."""
+        refined: Tensor = self.field(self.network.logits(images), images)
+        return refined
 
-        Args:
-            images: float ``(n, in_channels, h, w)``, h and w divisible by 32.
+
+class MeanField(nn.Module):
+    """Some rounds of mean field over two labels, with weights that are learnt.
+
+    A round: each label's probabilities are filtered by both kernels (a pixel does not ask itself),
+    each normalised by the kernel's own sum; weighed by :attr:`weights` and added; turned into
+    penalties by the compatibility, 1 between unlike labels times :attr:`penalty`; taken off the
+    unary scores; and normalised by the softmax.
+
+    Source: Zheng et al. 2015 (CRF-RNN); Krahenbuhl and Koltun 2011 (kernels, mean field).
+    """
+
+    def __init__(self, rounds: int, window: int) -> None:
+        super().__init__()
+        self.rounds, self.window = rounds, window
+        self.weights = nn.Parameter(torch.tensor([1.0, 1.0]))
+        self.penalty = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, logits: Tensor, images: Tensor) -> Tensor:
+        """Let the field change scores of mass ``(n, 1, h, w)`` by images ``(n, c, h, w)``."""
+        smooth, alike = self.kernels(images)
+        mass = torch.sigmoid(logits)
+        for _ in range(self.rounds):
+            around = _neighbours(mass, self.window)
+            asked = self.weights[0] * (smooth * around).sum(dim=1, keepdim=True)
+            asked = asked + self.weights[1] * (alike * around).sum(dim=1, keepdim=True)
+            total = self.weights.sum()
+            # unlike neighbours cost: mass pays for background around it, and the other way round
+            changed = logits - self.penalty * ((total - asked) - asked)
+            mass = torch.sigmoid(changed)
+        return changed
+
+    def kernels(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights of the neighbours by either kernel, each summing to 1 over those in the image.
 
         Returns:
-            ``(n, 1, h, w)`` in [-1, 1].
-
-        Raises:
-            SpecError: the input does not fit the network.
+            Smoothness ``(1, window ** 2, h, w)`` and appearance ``(n, window ** 2, h, w)``; the
+            pixel itself and places outside the image have weight 0.
         """
-        return torch.tanh(self.field(self.network.logits(images), images) / 2)
+        half = self.window // 2
+        steps = torch.arange(-half, half + 1, device=images.device, dtype=images.dtype)
+        distance = (steps[:, None] ** 2 + steps[None, :] ** 2).reshape(1, -1, 1, 1)
+        inside = _neighbours(torch.ones_like(images[:1, :1]), self.window)
+        inside = inside * (distance > 0)
+        smooth = inside * torch.exp(-distance / (2 * SMOOTH**2))
+        gap = torch.zeros_like(inside)
+        for channel in range(images.shape[1]):
+            grey = images[:, channel : channel + 1]
+            gap = gap + (_neighbours(grey, self.window) - grey) ** 2
+        alike = inside * torch.exp(
+            -distance / (2 * NEAR**2) - gap / (2 * ALIKE**2 * images.shape[1])
+        )
+        return _normalised(smooth), _normalised(alike)
 
 
-def build(
-    in_channels: int = 1,
-    out_channels: int = 1,
-    weights: Weights = "none",
-    dense: int = DENSE,
-    rounds: int = 5,
-    window: int = 11,
-) -> CrfCnn:
-    """Make the network; see :class:`CrfCnn`.
+def _neighbours(plane: Tensor, window: int) -> Tensor:
+    """The values around each pixel of ``(n, 1, h, w)``: ``(n, window ** 2, h, w)``, 0 outside."""
+    unfolded = functional.unfold(plane, window, padding=window // 2)
+    return unfolded.reshape(len(plane), window**2, *plane.shape[-2:])
 
-    Raises:
-        SpecError: more than one channel out: its field knows two labels.
-    """
-    if in_channels < 1 or out_channels < 1:
-        msg = "in_channels and out_channels of CRFCNN must be 1 or more"
-        raise SpecError(msg)
-    if out_channels > 1:
-        msg = f"out_channels = {out_channels}: CRFCNN's field knows one label besides background"
-        raise SpecError(msg)
-    return CrfCnn(in_channels, weights, dense, rounds, window)
+
+def _normalised(kernel: Tensor) -> Tensor:
+    return kernel / kernel.sum(dim=1, keepdim=True).clamp_min(1e-12)

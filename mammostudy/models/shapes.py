@@ -1,0 +1,150 @@
+"""Networks that read the shape of a mass from its binary mask of 64 x 64 pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock
+
+from mammostudy.errors import SpecError
+from mammostudy.models.common import he_initialise
+from mammostudy.models.encoders import halving_block
+
+SIDE = 64
+EMBEDDING = 128
+WIDTHS = (16, 32, 64)
+
+
+class MaskClassifier(nn.Module):
+    """Features (:data:`EMBEDDING` numbers), dropout 0.5 and a dense layer to the classes."""
+
+    title: ClassVar[str]
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        if classes < 2:
+            msg = f"classes = {classes}: the {self.title} needs two or more"
+            raise SpecError(msg)
+        self.features = nn.Sequential(*self._layers(), nn.ReLU(inplace=True))
+        self.dropout = nn.Dropout(0.5)
+        self.head = nn.Linear(EMBEDDING, classes)
+
+    def _layers(self) -> Iterator[nn.Module]:
+        """The layers before the last ReLU."""
+        raise NotImplementedError
+
+    def embed(self, masks: Tensor) -> Tensor:
+        """What the last hidden layer makes of masks, before the dropout.
+
+        Args:
+            masks: as for :meth:`forward`.
+
+        Returns:
+            float ``(n, 128)``, 0 or more.
+
+        Raises:
+            SpecError: the input does not fit the network.
+        """
+        if masks.ndim != 4 or tuple(masks.shape[1:]) != (1, SIDE, SIDE):
+            msg = (
+                f"the {self.title} takes (n, 1, {SIDE}, {SIDE}), not {tuple(masks.shape)}: bring "
+                "masks to that size with mammostudy.imaging.shape_masks.place_mask"
+            )
+            raise SpecError(msg)
+        embedding: Tensor = self.features(masks)
+        return embedding
+
+    def forward(self, masks: Tensor) -> Tensor:
+        """Score the shapes of masks.
+
+        Args:
+            masks: float ``(n, 1, 64, 64)``, 1 in the mass and 0 outside.
+
+        Returns:
+            Logits ``(n, classes)``: the published softmax is left to the loss and to
+            ``torch.softmax(logits, dim=1)``, which is stable far from 0 and takes a temperature.
+
+        Raises:
+            SpecError: the input does not fit the network.
+        """
+        logits: Tensor = self.head(self.dropout(self.embed(masks)))
+        return logits
+
+
+class ShapeCNN(MaskClassifier):
+    """Shape classifier of masks as published: 767,684 parameters with four classes.
+
+    9x9 convolution of 64 filters, 5x5 of 128, both "same", each followed by max-pooling 4/4; 4x4
+    of 256, "valid"; dense 128; dropout 0.5; dense ``classes``; ReLU throughout. The printed number
+    of parameters is met exactly if the convolutions have no bias. The ReLU stands behind the
+    pooling, where the same numbers take a sixteenth of the work.
+
+    Weights are drawn by Glorot and Bengio's uniform rule with biases 0, from torch's global
+    generator: seed torch before. The paper names no initialisation.
+
+    Args:
+        classes: number of shapes; in the order irregular, lobular, oval, round.
+
+    Raises:
+        SpecError: fewer than two classes.
+
+    Source: section on shape classification of Singh et al. (2020).
+    """
+
+    title = "shape CNN"
+
+    def __init__(self, classes: int = 4) -> None:
+        super().__init__(classes)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def _layers(self) -> Iterator[nn.Module]:
+        for inputs, outputs, side in ((1, 64, 9), (64, 128, 5)):
+            yield nn.Conv2d(inputs, outputs, side, padding=side // 2, bias=False)
+            yield nn.MaxPool2d(4)
+            yield nn.ReLU(inplace=True)
+        yield nn.Conv2d(128, 256, 4, bias=False)
+        yield nn.ReLU(inplace=True)
+        yield nn.Flatten()
+        yield nn.Linear(256, EMBEDDING)
+
+
+class ShapeResNet(MaskClassifier):
+    """Shape classifier of masks: 183,156 parameters with four classes, a quarter of the CNN's.
+
+    A 3x3 convolution of stride 2 (32 x 32 x 16); two residual blocks each of 16, 32 and 64
+    filters, halving to 16 and 8 pixels; mean over the plane; dense 128, dropout 0.5, dense
+    ``classes``. Convolutions are drawn by He's normal rule, dense layers as torch draws them.
+
+    Args:
+        classes: number of shapes; in the order irregular, lobular, oval, round.
+
+    Raises:
+        SpecError: fewer than two classes.
+
+    Source: He et al. 2016, the CIFAR-10 network of section 4.2 with n = 2; blocks of torchvision.
+    """
+
+    title = "shape ResNet"
+
+    def __init__(self, classes: int = 4) -> None:
+        super().__init__(classes)
+        he_initialise(self, "fan_out")
+
+    def _layers(self) -> Iterator[nn.Module]:
+        before = WIDTHS[0]
+        yield nn.Conv2d(1, before, 3, stride=2, padding=1, bias=False)
+        yield nn.BatchNorm2d(before)
+        yield nn.ReLU(inplace=True)
+        for width in WIDTHS:
+            yield BasicBlock(width, width) if before == width else halving_block(before, width)
+            yield BasicBlock(width, width)
+            before = width
+        yield nn.AdaptiveAvgPool2d(1)
+        yield nn.Flatten()
+        yield nn.Linear(before, EMBEDDING)

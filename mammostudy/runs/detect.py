@@ -122,7 +122,6 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
     """
     import torch
 
-    from mammostudy.models.detectors import common
     from mammostudy.models.detectors.common import Placement, place
 
     size, aspect = spec.detector.size, spec.detector.aspect
@@ -130,7 +129,7 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
         "manifest": cohort.manifest_hash,
         "size": size,
         "aspect": aspect,
-        "versions": [VERSION, dicom.VERSION, common.VERSION],
+        "versions": [VERSION, dicom.VERSION, 1],
     }
 
     def make() -> dict[str, NDArray[Any]]:

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from mammostudy.models import build_detector, detector_names
-from mammostudy.models.detectors import Detector
+from mammostudy.models.detectors.common import Detector
 from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.study.detect_recipes import (
     DETECTORS,

@@ -94,7 +94,7 @@ def _prior_boxes(train: ViewSet, views: ViewSet) -> Found:
 
 def _box_sides(spec: DetectSpec, train: ViewSet) -> tuple[float, ...]:
     """Measure the training masses for the anchors; nothing where none are made from them."""
-    from mammostudy.models.detectors import box_side_quantiles
+    from mammostudy.models.detectors.common import box_side_quantiles
 
     if not spec.has_anchors or spec.detector.anchors == "default":
         return ()

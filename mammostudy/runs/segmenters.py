@@ -95,7 +95,7 @@ def build_trainer(spec: RunSpec) -> Supervised:
     import torch
 
     from mammostudy.models import Discriminator
-    from mammostudy.models.channels_last import lay_channels_last
+    from mammostudy.models.quick_layers import lay_channels_last
     from mammostudy.training.devices import device
     from mammostudy.training.segmentation import Adversarial, Supervised
 

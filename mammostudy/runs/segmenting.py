@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
-from mammostudy.models.segmenters.registry import segmenter_names
+from mammostudy.models.registry import segmenter_names
 from mammostudy.runs.frozen import Frozen
 
 BASELINES: Final = ("all-mass", "ellipse", "otsu", "chan-vese")

@@ -14,7 +14,7 @@ from torchvision.ops import box_iou
 
 from mammostudy.errors import DataError, SpecError
 from mammostudy.models import build_detector, detector_names, detector_version
-from mammostudy.models.detectors import Detector
+from mammostudy.models.detectors.common import Detector
 
 Target = dict[str, Tensor]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mammostudy.models import Discriminator, Generator, channels_last, winograd
-from mammostudy.models.channels_last import lay_channels_last
+from mammostudy.models.quick_layers import lay_channels_last
 
 
 def relative(found: Tensor, expected: Tensor) -> float:

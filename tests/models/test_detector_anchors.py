@@ -5,20 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mammostudy.models.detectors.anchors import ssd_scales
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou
 
 from mammostudy.errors import DataError, SpecError
 from mammostudy.models import build_detector
-from mammostudy.models.detectors import box_side_quantiles
-from mammostudy.models.detectors.anchors import (
-    LARGEST,
-    Anchors,
-    check_sides,
-    level_sides,
-    pyramid_sizes,
-    ssd_scales,
-)
+from mammostudy.models.common import check_sides
+from mammostudy.models.detectors.common import LARGEST, Anchors, box_side_quantiles, level_sides
+from mammostudy.models.detectors.pyramids import pyramid_sizes
 
 SIDES = (0.04, 0.09, 0.2)
 

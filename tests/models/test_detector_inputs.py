@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mammostudy.data.splits import check_images
 from mammostudy.errors import DataError
 from mammostudy.models.detectors import common
-from mammostudy.models.detectors.common import check_images, check_targets, place
+from mammostudy.models.detectors.common import check_targets, place
 
 
 def test_letterbox_by_hand() -> None:

@@ -15,7 +15,8 @@ from torchvision.models.detection.ssd import SSD
 
 from mammostudy.errors import DataError, SpecError
 from mammostudy.models import build_detector, detector_names, detector_version
-from mammostudy.models.detectors import Detector, registry
+from mammostudy.models.detectors import registry
+from mammostudy.models.detectors.common import Detector
 
 SIDES = (0.05, 0.09, 0.2)
 SSD_LOSSES = {"bbox_regression", "classification"}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mammostudy.errors import SpecError
-from mammostudy.models.segmenters.mean_field import MeanField
+from mammostudy.models.segmenters.crfcnn import MeanField
 
 
 def brute_force(logits: np.ndarray, image: np.ndarray, field: MeanField) -> np.ndarray:

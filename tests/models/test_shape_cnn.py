@@ -8,7 +8,7 @@ from torch import nn
 
 from mammostudy.errors import SpecError
 from mammostudy.imaging.shape_masks import shape_between
-from mammostudy.models.shape_cnn import ShapeCNN
+from mammostudy.models.shapes import ShapeCNN
 from mammostudy.study import published
 
 

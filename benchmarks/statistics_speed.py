@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mammostudy.evaluation.selection import rank_correlation
 from mammostudy.evaluation.statistics import bootstrap_ci
+from mammostudy.evaluation.uncertainty import rank_correlation
 
 CASES, LIMIT = 1000, 2.0
 

@@ -1,12 +1,12 @@
 """How two ways of sorting the same cases go together: tables of counts, as subtype by shape.
 
 Every test here takes each case as independent; :func:`cramers_v_ci` can draw patients instead.
-A table with an empty row or column is refused: an empty one has no expected counts, and whether
-to leave it out is the caller's to say.
+A table with an empty row or column has no expected counts: leaving it out is the caller's to say.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,137 +14,59 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import optimize, stats
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.statistics import Patients
+from mammostudy.evaluation.statistics import (
+    Patients,
+    Times,
+    Values,
+    limits,
+    patient_codes,
+    resample,
+    wilson_interval,
+)
 
-VERSION = 1
-"""Recipe version: raised by hand when the numbers that leave this module change."""
-
-Values = NDArray[np.float64]
 Table = ArrayLike | pd.DataFrame
-_CHUNK = 500
+Categories = Sequence[Any] | NDArray[Any] | pd.Series
 
 
 @dataclass(frozen=True)
 class ChiSquare:
-    """Pearson's test of independence, without continuity correction.
-
-    Attributes:
-        statistic: chi-square.
-        degrees: of freedom, (rows - 1) (columns - 1).
-        p: from the chi-square distribution.
-        expected: counts under independence, of the table's shape.
-        sparse: share of cells with an expected count below 5; above a fifth (Cochran 1954), read
-            :func:`fisher_monte_carlo` instead.
-    """
+    """Pearson's test of independence, without continuity correction."""
 
     statistic: float
-    degrees: int
+    degrees: int  # of freedom, (rows - 1) (columns - 1)
     p: float
-    expected: Values
-    sparse: float
-
-
-def check_table(table: Table, whole: bool = False) -> Values:
-    """Return a table as float64 ``(r, c)``, or say what is wrong with it.
-
-    Args:
-        table: two rows and columns or more; a data frame lends its names to the message.
-        whole: whether only whole numbers will do.
-
-    Raises:
-        DataError: too few rows or columns, negative, not finite or (``whole``) broken counts, or
-            an empty row or column, by name.
-    """
-    counts = np.asarray(table, dtype=np.float64)
-    if counts.ndim != 2 or min(counts.shape) < 2:
-        msg = f"table of shape {counts.shape}: two rows and two columns or more needed"
-        raise DataError(msg)
-    if not (np.isfinite(counts) & (counts >= 0)).all():
-        msg = "table holds counts that are negative or missing: give 0 where there is no case"
-        raise DataError(msg)
-    if whole and not np.array_equal(counts, np.round(counts)):
-        msg = "table holds broken counts: this needs numbers of cases, not shares"
-        raise DataError(msg)
-    for axis, line in ((1, "row"), (0, "column")):
-        empty = np.flatnonzero(counts.sum(axis=axis) == 0)
-        if empty.size:
-            names = ", ".join(_line_name(table, line, int(at)) for at in empty)
-            msg = f"table has an empty {line} ({names}): leave it out, and say so"
-            raise DataError(msg)
-    return counts
-
-
-def _line_name(table: Table, line: str, at: int) -> str:
-    if isinstance(table, pd.DataFrame):
-        return str((table.index if line == "row" else table.columns)[at])
-    return str(at)
+    sparse: float  # share of cells expected below 5; above a fifth (Cochran 1954), read Fisher's
 
 
 def chi_square(table: Table) -> ChiSquare:
-    """Pearson's chi-square test of independence.
-
-    Args:
-        table: counts ``(r, c)``.
-
-    Returns:
-        A :class:`ChiSquare`.
-
-    Raises:
-        DataError: as :func:`check_table`.
-
-    Source: ``scipy.stats.chi2_contingency``.
-    """
-    found = stats.chi2_contingency(check_table(table), correction=False)
-    expected = np.asarray(found.expected_freq, dtype=np.float64)
-    sparse = float((expected < 5).mean())
-    return ChiSquare(float(found.statistic), int(found.dof), float(found.pvalue), expected, sparse)
+    """Pearson's chi-square test of independence of counts ``(r, c)``."""
+    found = stats.chi2_contingency(np.asarray(table), correction=False)
+    sparse = float((found.expected_freq < 5).mean())
+    return ChiSquare(float(found.statistic), int(found.dof), float(found.pvalue), sparse)
 
 
 def fisher_monte_carlo(table: Table, draws: int = 9_999, seed: int = 0) -> float:
-    """Fisher's test of independence: exact for 2 x 2, else by random tables with the same margins.
+    """Two-sided p of Fisher's test: exact for 2 x 2, else by random tables of the same margins.
 
-    Args:
-        table: whole counts ``(r, c)``.
-        draws: number of random tables; the smallest p is ``1 / (draws + 1)``.
-        seed: of the random tables.
-
-    Returns:
-        Its two-sided p (tables no more likely than this one).
-
-    Raises:
-        DataError: as :func:`check_table`, or ``draws`` < 1.
-
-    Source: Fisher-Freeman-Halton test, ``scipy.stats.fisher_exact`` with ``MonteCarloMethod``.
+    The smallest p is ``1 / (draws + 1)`` (Fisher-Freeman-Halton test).
     """
-    counts = check_table(table, whole=True).astype(np.int64)
-    if draws < 1:
-        msg = f"draws = {draws}: at least 1 random table needed"
-        raise DataError(msg)
+    counts = np.asarray(table, dtype=np.int64)
     if counts.shape == (2, 2):
         return float(stats.fisher_exact(counts).pvalue)
     method = stats.MonteCarloMethod(n_resamples=draws, rng=np.random.default_rng(seed))
-    return float(stats.fisher_exact(counts, method=method).pvalue)
+    p = np.asarray(stats.fisher_exact(counts, method=method).pvalue)
+    return float(p.item())  # of few cases SciPy gives the number as an array of one
 
 
 def adjusted_residuals(table: Table) -> Values:
-    """Standardised (adjusted) residuals: each about N(0, 1) under independence.
+    """Standardised residuals ``(r, c)``, each about N(0, 1) under independence (Haberman 1973).
 
-    Args:
-        table: counts ``(r, c)``.
-
-    Returns:
-        float64 ``(r, c)``: ``(o - e) / sqrt(e (1 - row share) (1 - column share))``. With many
-        cells some pass 2 by chance.
-
-    Raises:
-        DataError: as :func:`check_table`.
-
-    Source: Haberman 1973.
+    They are ``(o - e) / sqrt(e (1 - row share) (1 - column share))``.
     """
-    counts = check_table(table)
+    counts = np.asarray(table, dtype=np.float64)
     total = counts.sum()
     rows, columns = counts.sum(axis=1, keepdims=True), counts.sum(axis=0, keepdims=True)
     expected = rows * columns / total
@@ -165,23 +87,29 @@ def cramers_v(table: Table, corrected: bool = False) -> float:
         V in [0, 1].
 
     Raises:
-        DataError: as :func:`check_table`.
+        DataError: fewer than two rows or columns, a count that is negative or missing, or an
+            empty row or column.
 
     Source: Cramer 1946; as ``scipy.stats.contingency.association`` where not corrected.
     """
-    return float(v_of_tables(check_table(table)[None], corrected)[0])
+    counts = np.asarray(table, dtype=np.float64)
+    if counts.ndim != 2 or min(counts.shape) < 2:
+        msg = f"table of shape {counts.shape}: two rows and two columns or more needed"
+        raise DataError(msg)
+    if not (np.isfinite(counts) & (counts >= 0)).all():
+        msg = "table holds counts that are negative or missing: give 0 where there is no case"
+        raise DataError(msg)
+    if not (counts.any(axis=1).all() and counts.any(axis=0).all()):
+        msg = "table has an empty row or column: leave it out, and say so"
+        raise DataError(msg)
+    return float(v_of_tables(counts[None], corrected)[0])
 
 
 def v_of_tables(tables: Values, corrected: bool = False) -> Values:
-    """Cramer's V of many tables at once, for resampling.
+    """Cramer's V of many tables ``(b, r, c)`` at once, for resampling.
 
-    Args:
-        tables: counts ``(b, r, c)``. Rows and columns that a table leaves empty are left out of
-            it; where fewer than two rows or columns remain, V is 0.
-        corrected: Bergsma's correction.
-
-    Returns:
-        float64 ``(b,)``.
+    Rows and columns that a table leaves empty are left out of it; where fewer than two rows or
+    columns remain, V is 0.
     """
     rows, columns = tables.sum(axis=2), tables.sum(axis=1)
     total = np.maximum(rows.sum(axis=1), 1e-300)
@@ -199,80 +127,130 @@ def v_of_tables(tables: Values, corrected: bool = False) -> Values:
 
 
 def cramers_v_ci(
-    rows: Sequence[Any] | NDArray[Any] | pd.Series,
-    columns: Sequence[Any] | NDArray[Any] | pd.Series,
+    rows: Categories,
+    columns: Categories,
     patients: Patients | None = None,
     *,
     corrected: bool = False,
     draws: int = 2_000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of Cramer's V, over cases or patients.
+    """95 % bootstrap interval of Cramer's V, over patients, or over cases where none are given.
 
     V cannot be negative and resampling adds chance association: the interval never reaches 0 and
     sits high for small n. It says how large V may be; whether there is any is the test's answer.
+    Categories that a draw misses are left out of its V.
 
     Args:
         rows: row category of each case, ``(n,)``.
         columns: column category of each case, ``(n,)``.
-        patients: the patient of each case; without it each case is its own.
+        patients: the patient of each case.
         corrected: Bergsma's correction, in each draw.
         draws: number of resamples.
-        level: coverage, between 0 and 1.
         seed: of the resampling.
-
-    Returns:
-        (low, high). Categories that a draw misses are left out of its V.
-
-    Raises:
-        DataError: lengths that differ, a missing category or patient, only one category, or
-            ``draws`` or ``level`` out of range.
     """
-    if draws < 1 or not 0 < level < 1:
-        msg = f"draws = {draws}, level = {level}: draws must be at least 1 and level within (0, 1)"
-        raise DataError(msg)
     names = range(len(rows)) if patients is None else patients
-    by_patient = _tables_of_patients(np.asarray(rows), np.asarray(columns), np.asarray(names))
-    check_table(by_patient.sum(axis=0))
-    rng, count = np.random.default_rng(seed), len(by_patient)
-    found: list[Values] = []
-    for start in range(0, draws, _CHUNK):
-        times = rng.multinomial(count, np.full(count, 1 / count), min(_CHUNK, draws - start))
-        tables = np.tensordot(times.astype(np.float64), by_patient, axes=1)
-        found.append(v_of_tables(tables, corrected))
-    low, high = np.percentile(np.concatenate(found), [50 * (1 - level), 50 * (1 + level)])
-    return float(low), float(high)
+    codes = [patient_codes(each, len(rows)) for each in (names, rows, columns)]
+    by_patient = np.zeros([int(code.max()) + 1 for code in codes])
+    np.add.at(by_patient, tuple(codes), 1.0)
 
+    def v(times: Times) -> Values:
+        return v_of_tables(np.tensordot(times.astype(np.float64), by_patient, axes=1), corrected)
 
-def _tables_of_patients(rows: NDArray[Any], columns: NDArray[Any], names: NDArray[Any]) -> Values:
-    """One table of counts a patient: float64 ``(patients, r, c)``."""
-    for field, values in (("rows", rows), ("columns", columns), ("patients", names)):
-        if values.ndim != 1 or values.shape != rows.shape or not values.size:
-            msg = f"{field} of shape {values.shape}: one of each a case needed, {rows.shape}"
-            raise DataError(msg)
-        if pd.isna(values).any():
-            at = int(np.flatnonzero(pd.isna(values))[0])
-            msg = f"{field}[{at}] is missing: leave out cases without it, and say how many"
-            raise DataError(msg)
-    codes = [np.unique(v.astype(str), return_inverse=True)[1] for v in (names, rows, columns)]
-    tables = np.zeros([int(code.max()) + 1 for code in codes])
-    np.add.at(tables, tuple(codes), 1.0)
-    return tables
+    return limits(resample(v, len(by_patient), draws, seed, multinomial=True))
 
 
 def individuals(table: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Turn a table back into cases.
-
-    Args:
-        table: whole counts ``(r, c)``.
-
-    Returns:
-        (row number, column number) of each case, int64 ``(n,)`` each, in the table's order.
-
-    Raises:
-        DataError: as :func:`check_table`.
-    """
-    counts = check_table(table, whole=True).astype(np.int64)
+    """Turn whole counts back into cases: the row and column number of each, ``(n,)``."""
+    counts = np.asarray(table, dtype=np.int64)
     rows, columns = (axis.ravel().repeat(counts.ravel()) for axis in np.indices(counts.shape))
     return rows.astype(np.int64), columns.astype(np.int64)
+
+
+def row_shares(table: pd.DataFrame) -> pd.DataFrame:
+    """Share of each column within its row: row, column, count, total, share, low, high (Wilson)."""
+    cells = [(row, [column]) for row in table.index for column in table.columns]
+    tidy = pd.concat([group_share(table, [row], column) for row, column in cells])
+    tidy = tidy.rename(columns={"rows": "row", "columns": "column"})
+    return tidy.reset_index(drop=True)
+
+
+def group_share(table: pd.DataFrame, rows: Sequence[Any], columns: Sequence[Any]) -> pd.DataFrame:
+    """Share of some columns, taken together, within some rows, taken together.
+
+    The published luminal masses that are irregular or lobular, 96 of 123 Luminal-A, are
+    ``group_share(subtype_table(), ["Luminal-A"], ["irregular", "lobular"])``.
+
+    Returns:
+        One row: rows, columns (joined by `` + ``), count, total, share, low, high (Wilson).
+    """
+    chosen = table.loc[list(rows)]
+    count, total = int(chosen[list(columns)].to_numpy().sum()), int(chosen.to_numpy().sum())
+    low, high = wilson_interval(count, total)
+    label = {"rows": " + ".join(map(str, rows)), "columns": " + ".join(map(str, columns))}
+    numbers = {"count": count, "total": total, "share": count / total}
+    return pd.DataFrame([{**label, **numbers, "low": float(low), "high": float(high)}])
+
+
+@dataclass(frozen=True)
+class Misclassified:
+    """An association seen through a classifier that errs: Cramer's V before and after."""
+
+    table: Values  # expected counts of row against predicted column, (r, c)
+    before: float  # V of the true table
+    after: float  # V of the expected table: what remains with no chance in it
+    expected: float  # mean V of simulated classifications of these cases; chance adds to V
+    low: float  # ends of the middle 95 % of the simulated V
+    high: float
+
+
+def misclassified(
+    table: Table, confusion: ArrayLike, draws: int = 2_000, seed: int = 0
+) -> Misclassified:
+    """Pass the true columns of a table through a classifier's confusion matrix.
+
+    The classifier errs by the true column alone: whether it errs more in one row than in another
+    is not in a confusion matrix. Under that assumption V can only fall. Columns that are never
+    predicted are left out of V.
+
+    Args:
+        table: whole counts ``(r, c)``: row (subtype) against true column (shape).
+        confusion: ``(c, c)``: share of each true column that is predicted as each, rows sum to 1.
+        draws: number of simulated classifications of the table's cases.
+        seed: of the simulation.
+    """
+    counts = np.asarray(table, dtype=np.float64)
+    errors = np.asarray(confusion, dtype=np.float64)
+    blurred: Values = counts @ errors
+    rng = np.random.default_rng(seed)
+    simulated = np.zeros((draws, *counts.shape))
+    for column, shares in enumerate(errors):
+        cases = np.broadcast_to(counts[:, column].astype(np.int64), (draws, len(counts)))
+        simulated += rng.multinomial(cases, shares / shares.sum())
+    drawn = v_of_tables(simulated)
+    before, after = v_of_tables(np.stack([counts, blurred]))
+    return Misclassified(blurred, float(before), float(after), float(drawn.mean()), *limits(drawn))
+
+
+def chi_square_power(v: float, shape: tuple[int, int], cases: int, alpha: float = 0.05) -> float:
+    """Chance that the chi-square test finds a Cramer's V at a sample size.
+
+    By the noncentral chi-square distribution, noncentrality ``n V^2 (min(r, c) - 1)`` (Cohen
+    1988, ``w = V sqrt(min(r, c) - 1)``); ``alpha`` at V = 0.
+    """
+    degrees = (shape[0] - 1) * (shape[1] - 1)
+    noncentrality = cases * v**2 * (min(shape) - 1)
+    if noncentrality == 0:
+        return alpha
+    return float(stats.ncx2.sf(stats.chi2.ppf(1 - alpha, degrees), degrees, noncentrality))
+
+
+def smallest_detectable_v(shape: tuple[int, int], cases: int, power: float = 0.80) -> float:
+    """The smallest Cramer's V that the chi-square test finds with the given power at 5 %.
+
+    Infinity where even V = 1 is found less often.
+    """
+    if chi_square_power(1.0, shape, cases) < power:
+        return math.inf
+    found = optimize.brentq(lambda v: chi_square_power(v, shape, cases) - power, 0.0, 1.0)
+    return float(found)

@@ -1,122 +1,48 @@
-"""Boxes of several images: checks, overlap, centres and sizes.
+"""Boxes of several images: their overlap and sizes, which finds which mass, and the prior.
 
 A box is (x_min, y_min, x_max, y_max) in pixels, half-open: its width is ``x_max - x_min``. Boxes
 may be fractional and may reach outside their image.
+
+How detections are judged, in full:
+
+- A prediction and a mass of the same image *fit* by the rule ``iou`` (their intersection over
+  union reaches the threshold) or ``centre`` (the centre of the predicted box lies in the true one).
+- Pairs that fit are taken greedily: higher score first, at equal scores higher IoU first, then
+  boxes further to the left and top. A pair is a **hit** if neither its prediction nor its mass is
+  taken, so that each mass is found once and each prediction finds one mass at most. No step
+  depends on the order in which boxes are given.
+- A prediction that fits no mass is **false**.
+- A prediction that fits only masses already found is a **repeat**. By default it counts as
+  nothing, neither hit nor false positive, as FROC is counted in CAMELYON16 (Ehteshami Bejnordi et
+  al. 2017; MONAI's ``compute_fp_tp_probs``) and LUNA16 (Setio et al. 2017). With
+  ``repeats="false_positive"`` it is false, as in PASCAL VOC and COCO, and as average precision
+  needs.
+
+Whether a mass is found at a score depends on predictions of that score and above only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mammostudy.errors import DataError
+from mammostudy.errors import DataError, SpecError
+from mammostudy.evaluation.statistics import Values
 
-VERSION = 1
-"""Recipe version: raised by hand when the numbers that leave this module change."""
-
-Values = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-
-
-def boxes_of_images(boxes: Sequence[ArrayLike], field: str = "boxes") -> list[Values]:
-    """Return the boxes of each image as float64 ``(k, 4)``.
-
-    Args:
-        boxes: one ``(k, 4)`` array an image; an empty list is an image without a box.
-        field: what the boxes are called in the message.
-
-    Returns:
-        One float64 ``(k, 4)`` array an image.
-
-    Raises:
-        DataError: no image, an image whose boxes are not ``(k, 4)``, a coordinate that is not
-            finite, or a box without width or height.
-    """
-    if isinstance(boxes, str) or not isinstance(boxes, Sequence | np.ndarray) or not len(boxes):
-        msg = f"{field} must be a list with one (k, 4) array an image, of one image at least"
-        raise DataError(msg)
-    return [_checked(one, f"{field}[{at}]") for at, one in enumerate(boxes)]
-
-
-def _checked(boxes: ArrayLike, where: str) -> Values:
-    array = _numbers(boxes, where)
-    if not array.size:
-        return np.zeros((0, 4))
-    if array.ndim != 2 or array.shape[1] != 4:
-        msg = f"{where} of shape {array.shape}: the boxes of an image must be (k, 4)"
-        raise DataError(msg)
-    finite = np.isfinite(array).all(axis=1)
-    if not finite.all():
-        at = int(np.flatnonzero(~finite)[0])
-        msg = f"{where}[{at}] = {array[at].tolist()} is not finite: did the training diverge?"
-        raise DataError(msg)
-    empty = np.flatnonzero((array[:, 2] <= array[:, 0]) | (array[:, 3] <= array[:, 1]))
-    if empty.size:
-        at = int(empty[0])
-        msg = (
-            f"{where}[{at}] = {array[at].tolist()} is no box: give x_min, y_min, x_max, y_max "
-            "with x_min < x_max and y_min < y_max, or leave it out"
-        )
-        raise DataError(msg)
-    return array
-
-
-def _numbers(raw: Any, where: str) -> Values:
-    try:
-        return np.asarray(raw, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        msg = f"{where} is not an array of numbers: {error}"
-        raise DataError(msg) from error
-
-
-def scores_of_images(scores: Sequence[ArrayLike], boxes: Sequence[Values]) -> list[Values]:
-    """Return the scores of each image as float64 ``(k,)``, one for each of its boxes.
-
-    Args:
-        scores: one ``(k,)`` array an image.
-        boxes: one ``(k, 4)`` array an image.
-
-    Returns:
-        One float64 ``(k,)`` array an image.
-
-    Raises:
-        DataError: another number of images, another number of scores than boxes in an image, or a
-            score that is not finite.
-    """
-    if len(scores) != len(boxes):
-        msg = f"scores of {len(scores)} images for boxes of {len(boxes)}: give one list an image"
-        raise DataError(msg)
-    checked = []
-    for at, (one, here) in enumerate(zip(scores, boxes, strict=True)):
-        values = _numbers(one, f"scores[{at}]")
-        if values.shape != (len(here),):
-            msg = f"scores[{at}] of shape {values.shape} for {len(here)} boxes: one score a box"
-            raise DataError(msg)
-        if not np.isfinite(values).all():
-            bad = int(np.flatnonzero(~np.isfinite(values))[0])
-            msg = f"scores[{at}][{bad}] is {values[bad]}: give every box a finite score"
-            raise DataError(msg)
-        checked.append(values)
-    return checked
+Numbers = NDArray[np.int64]
+FALSE, HIT, REPEAT, ASIDE = 0, 1, 2, 3
+OUTCOMES = ("false", "hit", "repeat", "aside")
+"""Names of the outcomes; ``aside`` is a hit on a mass that was set aside by ``only``."""
+SIZES = ("small", "medium", "large")
 
 
 def pairwise_iou(first: ArrayLike, second: ArrayLike) -> Values:
-    """Intersection over union of every box with every other.
-
-    Args:
-        first: ``(n, 4)``.
-        second: ``(m, 4)``.
-
-    Returns:
-        float64 ``(n, m)`` in [0, 1].
-
-    Raises:
-        DataError: boxes that are not ``(k, 4)``, not finite, or without width or height.
-    """
-    a, b = _checked(first, "first"), _checked(second, "second")
+    """Intersection over union of every box ``(n, 4)`` with every other ``(m, 4)``: ``(n, m)``."""
+    a, b = (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) for boxes in (first, second))
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=2)
@@ -126,26 +52,15 @@ def pairwise_iou(first: ArrayLike, second: ArrayLike) -> Values:
 
 
 def pairwise_centre_inside(predicted: ArrayLike, true: ArrayLike) -> Flags:
-    """Whether the centre of each predicted box lies in each true box.
+    """Whether the centre of each predicted box lies in each true box, bool ``(n, m)``.
 
     The true box is half-open: a centre on its left or upper edge is inside, one on its right or
     lower edge is not.
-
-    Args:
-        predicted: ``(n, 4)``.
-        true: ``(m, 4)``.
-
-    Returns:
-        bool ``(n, m)``.
-
-    Raises:
-        DataError: boxes that are not ``(k, 4)``, not finite, or without width or height.
     """
-    a, b = _checked(predicted, "predicted"), _checked(true, "true")
+    a, b = (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) for boxes in (predicted, true))
     centres = box_centres(a)[:, None]
     within = (centres >= b[None, :, :2]) & (centres < b[None, :, 2:])
-    inside: Flags = np.asarray(within.all(axis=2), dtype=np.bool_)
-    return inside
+    return np.asarray(within.all(axis=2), dtype=np.bool_)
 
 
 def box_centres(boxes: Values) -> Values:
@@ -164,3 +79,248 @@ def box_diameters(boxes: Values) -> Values:
     """Diameter of boxes, the square root of width times height: ``(k, 4)`` to ``(k,)``."""
     diameters: Values = np.sqrt(np.prod(box_sides(boxes), axis=1))
     return diameters
+
+
+def size_thirds(diameters: ArrayLike) -> tuple[float, float]:
+    """The two diameters that part masses into thirds: (small up to, medium up to)."""
+    low, high = np.quantile(np.asarray(diameters, dtype=np.float64), [1 / 3, 2 / 3])
+    return float(low), float(high)
+
+
+def size_classes(diameters: ArrayLike, edges: tuple[float, float]) -> Numbers:
+    """Index into ``SIZES`` of each mass ``(m,)``; an edge belongs to the smaller size."""
+    return np.searchsorted(edges, np.asarray(diameters), side="left").astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Every prediction (n) and every mass (m) of a set of images, judged."""
+
+    images: int  # those without masses or predictions included
+    boxes: Values  # of the predictions, (n, 4)
+    scores: Values  # of the predictions, (n,)
+    image: Numbers  # of the predictions, (n,)
+    outcome: Numbers  # FALSE, HIT, REPEAT or ASIDE of the predictions, (n,)
+    mass: Numbers  # that a hit finds, -1 for others, (n,)
+    true_boxes: Values  # of the masses, (m, 4)
+    true_image: Numbers  # of the masses, (m,)
+    found_by: Numbers  # number of the prediction that finds the mass, -1 if missed, (m,)
+    rule: str  # iou or centre
+    threshold: float  # of the IoU; without meaning for centre
+    repeats: str  # ignore or false_positive
+
+    @property
+    def found_score(self) -> Values:
+        """The score at which each mass is found, minus infinity if missed, ``(m,)``."""
+        scores = np.append(self.scores, -np.inf)
+        found: Values = scores[self.found_by]
+        return found
+
+    def found(self, score: float = -np.inf) -> Flags:
+        """Which masses are found by a prediction of this score or above, ``(m,)``."""
+        flags: Flags = (self.found_by >= 0) & (self.found_score >= score)
+        return flags
+
+    @property
+    def is_false_positive(self) -> Flags:
+        """Which predictions are false positives, repeats included where so chosen, ``(n,)``."""
+        false: Flags = self.outcome == FALSE
+        return false | (self.outcome == REPEAT) if self.repeats == "false_positive" else false
+
+    def only(self, masses: Flags) -> Matches:
+        """The same matches with some of the masses ``(m,)`` kept and the others set aside.
+
+        A prediction that found a mass set aside counts as nothing; false positives stay, for they
+        belong to no mass.
+        """
+        number = np.append(np.where(masses, np.cumsum(masses) - 1, -1), -1)
+        mass = number[self.mass]
+        aside = (self.outcome == HIT) & (mass < 0)
+        return replace(
+            self,
+            outcome=np.where(aside, ASIDE, self.outcome),
+            mass=mass,
+            true_boxes=self.true_boxes[masses],
+            true_image=self.true_image[masses],
+            found_by=self.found_by[masses],
+        )
+
+
+def match_detections(
+    predicted_boxes: Sequence[ArrayLike],
+    scores: Sequence[ArrayLike],
+    true_boxes: Sequence[ArrayLike],
+    rule: str = "iou",
+    threshold: float = 0.5,
+    repeats: str = "ignore",
+) -> Matches:
+    """Judge every predicted box; the rules stand at the head of this module.
+
+    Args:
+        predicted_boxes: one ``(k, 4)`` array an image (x_min, y_min, x_max, y_max; pixels).
+        scores: one ``(k,)`` array an image; higher means more likely a mass.
+        true_boxes: one ``(k, 4)`` array an image; empty for an image without a mass.
+        rule: ``iou`` or ``centre``.
+        threshold: IoU from which a box fits, within (0, 1]; not used by ``centre``.
+        repeats: ``ignore`` or ``false_positive``: what a further box on a found mass is.
+
+    Raises:
+        DataError: lists of different lengths, degenerate or non-finite boxes, or scores that are
+            not finite; the message names the image and the box.
+        SpecError: an unknown rule or treatment of repeats, or a threshold out of range.
+    """
+    known = rule in ("iou", "centre") and repeats in ("ignore", "false_positive")
+    if not known or not 0 < threshold <= 1:
+        msg = (
+            f"rule = {rule!r}, threshold = {threshold}, repeats = {repeats!r}: use iou or centre, "
+            "an IoU within (0, 1], ignore or false_positive"
+        )
+        raise SpecError(msg)
+    predicted = _boxes_of_images(predicted_boxes, "predicted_boxes")
+    true = _boxes_of_images(true_boxes, "true_boxes")
+    values = _scores_of_images(scores, predicted)
+    if len(predicted) != len(true):
+        msg = (
+            f"predicted_boxes of {len(predicted)} images, true_boxes of {len(true)}: one list each"
+        )
+        raise DataError(msg)
+    outcomes, masses = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    before = 0
+    for p, s, t in zip(predicted, values, true, strict=True):
+        overlap = pairwise_iou(p, t)
+        fits = overlap >= threshold if rule == "iou" else pairwise_centre_inside(p, t)
+        claimed = _claim(p, s, t, overlap, fits)
+        hit_or_miss = np.where(fits.any(axis=1), REPEAT, FALSE)
+        outcomes.append(np.where(claimed >= 0, HIT, hit_or_miss).astype(np.int64))
+        masses.append(np.where(claimed >= 0, claimed + before, -1))
+        before += len(t)
+    mass = np.concatenate(masses)
+    found_by = np.full(before, -1, np.int64)
+    found_by[mass[mass >= 0]] = np.flatnonzero(mass >= 0)
+    return Matches(
+        images=len(true),
+        boxes=np.concatenate(predicted),
+        scores=np.concatenate(values),
+        image=np.repeat(np.arange(len(true)), [len(one) for one in predicted]),
+        outcome=np.concatenate(outcomes),
+        mass=mass,
+        true_boxes=np.concatenate(true),
+        true_image=np.repeat(np.arange(len(true)), [len(one) for one in true]),
+        found_by=found_by,
+        rule=rule,
+        threshold=threshold,
+        repeats=repeats,
+    )
+
+
+def _boxes_of_images(boxes: Sequence[ArrayLike], field: str) -> list[Values]:
+    """The boxes of each image as float64 ``(k, 4)``, none degenerate."""
+    if not len(boxes):
+        msg = f"{field} must be a list with one (k, 4) array an image, of one image at least"
+        raise DataError(msg)
+    checked = []
+    for image, raw in enumerate(boxes):
+        array = _numbers(raw, f"{field}[{image}]")
+        array = array if array.size else np.zeros((0, 4))
+        if array.ndim != 2 or array.shape[1] != 4:
+            msg = f"{field}[{image}] of shape {array.shape}: the boxes of an image must be (k, 4)"
+            raise DataError(msg)
+        good = np.isfinite(array).all(axis=1) & (array[:, :2] < array[:, 2:]).all(axis=1)
+        if not good.all():
+            at = int(np.flatnonzero(~good)[0])
+            msg = (
+                f"{field}[{image}][{at}] = {array[at].tolist()} is no box: x_min < x_max and "
+                "y_min < y_max, all finite, needed; did the training diverge?"
+            )
+            raise DataError(msg)
+        checked.append(array)
+    return checked
+
+
+def _scores_of_images(scores: Sequence[ArrayLike], boxes: Sequence[Values]) -> list[Values]:
+    """The scores of each image as float64 ``(k,)``, one finite for each of its boxes."""
+    if len(scores) != len(boxes):
+        msg = f"scores of {len(scores)} images for boxes of {len(boxes)}: give one list an image"
+        raise DataError(msg)
+    checked = [_numbers(one, f"scores[{image}]") for image, one in enumerate(scores)]
+    for image, (values, here) in enumerate(zip(checked, boxes, strict=True)):
+        if values.shape != (len(here),) or not np.isfinite(values).all():
+            msg = (
+                f"scores[{image}] = {values.tolist()}: give each of {len(here)} boxes a finite one"
+            )
+            raise DataError(msg)
+    return checked
+
+
+def _numbers(raw: ArrayLike, where: str) -> Values:
+    try:
+        return np.asarray(raw, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        msg = f"{where} is not an array of numbers: {error}"
+        raise DataError(msg) from error
+
+
+def _claim(
+    predicted: Values, scores: Values, true: Values, overlap: Values, fits: Flags
+) -> Numbers:
+    """The mass of this image that each prediction finds, -1 for none, ``(k,)``."""
+    claimed = np.full(len(predicted), -1, np.int64)
+    p, t = np.nonzero(fits)
+    keys = [*true[t].T[::-1], *predicted[p].T[::-1], -overlap[p, t], -scores[p]]
+    taken: set[int] = set()
+    for pair in np.lexsort(keys):
+        if claimed[p[pair]] < 0 and int(t[pair]) not in taken:
+            claimed[p[pair]] = t[pair]
+            taken.add(int(t[pair]))
+    return claimed
+
+
+@dataclass(frozen=True)
+class FixedPrior:
+    """The detector that looks at no pixel: one box for every image of a group, relative to it."""
+
+    boxes: dict[str, Values]  # group -> box as shares of the image's width and height
+    masses: dict[str, int]  # group -> number of training masses that the box is the mean of
+
+    def predict(
+        self, image_shapes: Sequence[tuple[int, int]], groups: Sequence[str] | None = None
+    ) -> tuple[list[Values], list[Values]]:
+        """The prior's box, and a score of 0.5 that no threshold parts, for each image.
+
+        Shapes are (height, width) of each image, groups as the prior was made with.
+        """
+        names = ["all"] * len(image_shapes) if groups is None else groups
+        scale = np.asarray(image_shapes, dtype=np.float64)[:, [1, 0, 1, 0]]
+        boxes = [(self.boxes[n] * s)[None] for n, s in zip(names, scale, strict=True)]
+        return boxes, [np.full(1, 0.5) for _ in names]
+
+
+def fixed_prior(
+    true_boxes: Sequence[ArrayLike],
+    image_shapes: Sequence[tuple[int, int]],
+    groups: Sequence[str] | None = None,
+) -> FixedPrior:
+    """The mean training box, relative to its image: the baseline that a detector must beat.
+
+    Every mass weighs the same. Left and right breasts face opposite ways: without groups the mean
+    lies between them, so give the side as the group unless all images face one way. Its curve is
+    one point, counted in full at 1 false positive an image.
+
+    Args:
+        true_boxes: one ``(k, 4)`` array a training image (x_min, y_min, x_max, y_max; pixels).
+        image_shapes: (height, width) of each training image, pixels.
+        groups: of each training image; one box each.
+    """
+    boxes = _boxes_of_images(true_boxes, "true_boxes")
+    counts = [len(one) for one in boxes]
+    if not sum(counts):
+        msg = f"true_boxes hold no mass in any of the {len(boxes)} images: no mean box exists"
+        raise DataError(msg)
+    shapes = np.asarray(image_shapes, dtype=np.float64)
+    relative = np.concatenate(boxes) / np.repeat(shapes[:, [1, 0, 1, 0]], counts, axis=0)
+    group = np.repeat(np.asarray(["all"] * len(boxes) if groups is None else groups), counts)
+    found = [str(name) for name in np.unique(group)]
+    return FixedPrior(
+        boxes={name: relative[group == name].mean(axis=0) for name in found},
+        masses={name: int((group == name).sum()) for name in found},
+    )

@@ -1,234 +1,171 @@
-"""What a detector did mass by mass: found or missed, how far off, and what its scores mean."""
+"""What a detector did beside its FROC curve: average precision, errors of boxes, its scores.
+
+Average precision is counted as COCO does: a second box on a found mass is a false positive, and
+precision is made falling before it is sampled at 101 recalls. One thing is otherwise: boxes of
+equal score enter together, where COCO takes them in the order given, so that a detector with few
+scores gets no average precision by luck of order. Without ties the numbers are COCO's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.boxes import Values, box_centres, box_diameters, box_sides, pairwise_iou
-from mammostudy.evaluation.matching import FALSE, Matches, some_mass
-from mammostudy.evaluation.proportions import wilson_interval
-from mammostudy.evaluation.statistics import Patients, bootstrap_ci
-
-VERSION = 1
-"""Recipe version: raised by hand when the numbers that leave this module change."""
-
-ERRORS = (
-    "centre_x_error",
-    "centre_y_error",
-    "centre_distance",
-    "width_log_ratio",
-    "height_log_ratio",
-    "iou",
+from mammostudy.evaluation.boxes import FALSE, Matches
+from mammostudy.evaluation.calibration import binned_shares
+from mammostudy.evaluation.froc_curves import froc_of
+from mammostudy.evaluation.froc_intervals import (
+    Ladder,
+    ladder_of,
+    resample_ladders,
+    shares,
+    two_sided_p,
 )
-"""Columns of :func:`mass_table` that say how far the box of a found mass is off."""
+from mammostudy.evaluation.statistics import Patients, Times, Values, bootstrap_ci, percentiles
+
+RECALLS = np.linspace(0.0, 1.0, 101)
+"""The recalls at which COCO samples precision."""
 
 
-def mass_table(matches: Matches, score: float = -np.inf) -> pd.DataFrame:
-    """One row a mass: whether it is found, at what score, and how far off its box is.
+@dataclass(frozen=True)
+class PrecisionRecall:
+    """Precision against recall, a point a distinct score, as predictions are added."""
 
-    Args:
-        matches: as judged.
-        score: predictions of this score and above count.
+    thresholds: Values  # the score from which predictions count, descending, (p,)
+    precision: Values  # share of the counted predictions that are hits, (p,)
+    recall: Values  # share of masses found, (p,)
+
+
+def precision_recall(matches: Matches) -> PrecisionRecall:
+    """The curve of precision against recall, with repeats as the matches count them."""
+    curve = froc_of(matches)
+    hits = curve.sensitivity[1:] * len(matches.true_boxes)
+    false = curve.false_positives_per_image[1:] * matches.images
+    return PrecisionRecall(curve.thresholds[1:], hits / (hits + false), curve.sensitivity[1:])
+
+
+@dataclass(frozen=True)
+class BoxPrecision:
+    """Average precision at one or several thresholds of IoU."""
+
+    value: float  # mean over the thresholds
+    by_threshold: Values  # one a threshold, (t,)
+    matches: tuple[Matches, ...]  # at each threshold; the bootstrap draws patients from them
+
+
+def precision_of(matches: Sequence[Matches]) -> BoxPrecision:
+    """Average precision of matches by IoU, one a threshold, repeats counted as false positives.
+
+    Source: Lin et al. 2014, ``pycocotools.cocoeval``.
+    """
+    if not all(one.rule == "iou" and one.repeats == "false_positive" for one in matches):
+        msg = "average precision needs matches by iou with repeats='false_positive'"
+        raise DataError(msg)
+    once = np.ones((1, 1), dtype=np.int64)
+    ladders = [ladder_of(one, np.zeros(one.images, np.intp)) for one in matches]
+    found = np.array([ladder_precisions(ladder, once)[0] for ladder in ladders])
+    return BoxPrecision(float(found.mean()), found, tuple(matches))
+
+
+def ladder_precisions(ladder: Ladder, times: Times) -> Values:
+    """Average precision of resamples ``(draws, patients)``; NaN where a draw has no mass."""
+    weights = times.astype(np.float64)
+    hits, masses = weights @ ladder.hits, weights @ ladder.masses
+    if not hits.shape[1]:
+        return np.where(masses > 0, 0.0, np.nan)
+    total = hits + weights @ ladder.false
+    precision = np.divide(hits, total, out=np.zeros_like(hits), where=total > 0)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    recall = np.nan_to_num(shares(hits, masses[:, None]))
+    sampled = np.searchsorted(RECALLS, recall, side="right")
+    weight = np.diff(sampled, axis=1, prepend=0)
+    found: Values = (envelope * weight).sum(axis=1) / len(RECALLS)
+    return np.where(masses > 0, found, np.nan)
+
+
+def average_precision_ci(
+    precision: BoxPrecision, patients: Patients, draws: int = 2_000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % bootstrap interval of an average precision over the patients of the images."""
+    found = resample_ladders([precision.matches], patients, ladder_precisions, draws, seed)[0]
+    low, high = percentiles(found)
+    return float(low), float(high)
+
+
+def average_precision_difference(
+    a: BoxPrecision, b: BoxPrecision, patients: Patients, draws: int = 2_000, seed: int = 0
+) -> pd.DataFrame:
+    """Average precision of one detector less another's, on the same resamples of patients.
 
     Returns:
-        Columns, in the order of the masses given:
-
-        - image: its number;
-        - x_min, y_min, x_max, y_max: of the true box, pixels;
-        - diameter: square root of its width times height, pixels;
-        - score: of the prediction that finds it (NaN if none does at any score);
-        - found: whether that score is reached;
-        - centre_x_error, centre_y_error: predicted less true centre, as a share of the true box's
-          width or height;
-        - centre_distance: distance of the centres, as a share of the true diameter;
-        - width_log_ratio, height_log_ratio: natural logarithm of predicted over true side;
-        - iou: of the two boxes.
-
-        The last six are NaN for a mass that is not found.
-
-    Raises:
-        DataError: the score is not a number.
+        One row: difference, low, high, p (two-sided, of the resamples).
     """
-    true, by = matches.true_boxes, matches.found_by
-    table = pd.DataFrame({"image": matches.true_image})
-    table[["x_min", "y_min", "x_max", "y_max"]] = true
-    table["diameter"] = box_diameters(true)
-    table["score"] = np.where(by >= 0, matches.found_score, np.nan)
-    found = matches.found(score)
-    table["found"] = found
-    table[list(ERRORS)] = np.full((len(true), len(ERRORS)), np.nan)
-    table.loc[found, list(ERRORS)] = _errors(matches.boxes[by[found]], true[found])
-    return table
-
-
-def _errors(predicted: Values, true: Values) -> Values:
-    """The columns of ``ERRORS`` for boxes in pairs, ``(k, 6)``."""
-    shift = box_centres(predicted) - box_centres(true)
-    distance = np.hypot(shift[:, 0], shift[:, 1]) / box_diameters(true)
-    ratio = np.log(box_sides(predicted) / box_sides(true))
-    pairs = zip(predicted, true, strict=True)
-    overlap = np.array([pairwise_iou(p[None], t[None])[0, 0] for p, t in pairs])
-    return np.column_stack([shift / box_sides(true), distance, ratio, overlap.reshape(-1)])
-
-
-def detection_accuracy(matches: Matches, score: float = 0.5) -> float:
-    """Share of masses found at a score threshold: what "detection accuracy" is taken to mean.
-
-    False positives do not enter: put their number an image beside it. Its interval over patients
-    is ``bootstrap_ci(mass_table(matches, score)["found"], patients of the masses)``, and two
-    detectors are compared by ``paired_test`` of that column.
-
-    Args:
-        matches: as judged.
-        score: predictions of this score and above count.
-
-    Returns:
-        The share, in [0, 1].
-
-    Raises:
-        DataError: no mass in any image, or a score that is not a number.
-
-    Source: the paper names the accuracy of its detectors but neither the rule nor the threshold
-        of the score; both are fields here and must be told with the number.
-    """
-    some_mass(matches)
-    return float(matches.found(score).mean())
+    both = [a.matches, b.matches]
+    first, second = resample_ladders(both, patients, ladder_precisions, draws, seed)
+    low, high = percentiles(first - second)
+    columns = {"difference": [a.value - b.value], "low": low, "high": high}
+    return pd.DataFrame(columns | {"p": two_sided_p((first - second)[:, None])})
 
 
 def error_summary(
     masses: pd.DataFrame,
     patients: Patients,
-    errors: Sequence[str] = ERRORS,
+    errors: Sequence[str],
     draws: int = 2_000,
-    level: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Mean errors of the boxes of found masses, with intervals over patients.
+    """Mean errors of the boxes of found masses, with 95 % intervals over patients.
 
     Missed masses have no box and do not enter: two detectors that find different masses are not
     compared by this table. The mean of a signed error is its bias; ``mean_absolute`` its size.
 
     Args:
-        masses: from :func:`mass_table`.
-        patients: the patient of each mass, one a row.
+        masses: one row a mass: ``found``, at least once true, and the errors.
+        patients: the patient of each mass.
         errors: columns to summarise.
         draws: number of resamples.
-        level: coverage, between 0 and 1.
         seed: of the resampling.
 
     Returns:
         One row an error: error, masses, mean, low, high, median, mean_absolute.
-
-    Raises:
-        DataError: no mass is found, another number of patients than masses, a missing patient, or
-            ``draws`` or ``level`` out of range.
     """
-    names = np.asarray(patients)
     found = masses["found"].to_numpy(dtype=np.bool_)
-    if names.shape != found.shape:
-        msg = f"patients of shape {names.shape} for {len(found)} masses: name the patient of each"
-        raise DataError(msg)
-    if not found.any():
-        msg = f"none of the {len(found)} masses is found: there is no box to measure; lower `score`"
-        raise DataError(msg)
+    names = np.asarray(patients)[found]
     rows = []
     for error in errors:
         values = masses.loc[found, error].to_numpy(dtype=np.float64)
-        low, high = bootstrap_ci(values, names[found], draws=draws, level=level, seed=seed)
-        rows.append(
-            {
-                "error": error,
-                "masses": len(values),
-                "mean": float(values.mean()),
-                "low": low,
-                "high": high,
-                "median": float(np.median(values)),
-                "mean_absolute": float(np.abs(values).mean()),
-            }
-        )
-    return pd.DataFrame(rows)
+        low, high = bootstrap_ci(values, names, draws=draws, seed=seed)
+        middle, size = float(np.median(values)), float(np.abs(values).mean())
+        rows.append((error, len(values), float(values.mean()), low, high, middle, size))
+    columns = ["error", "masses", "mean", "low", "high", "median", "mean_absolute"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def score_reliability(matches: Matches, bins: int = 10) -> pd.DataFrame:
     """Score against the share of boxes that are a mass: the reliability diagram as a table.
 
-    A box is a mass if it fits one by the rule, so that a repeat on a found mass is one too. Bins
-    are equally wide and open below, ``(low, high]``; a score of 0 falls into the first. A box on a
-    mass set aside by ``Matches.only`` still is one.
-
-    Args:
-        matches: as judged; their rule says what "is a mass" means.
-        bins: number of bins between 0 and 1.
+    A box is a mass if it fits one by the rule of the matches, so that a repeat on a found mass is
+    one too. Scores lie in [0, 1]; bins are equally wide and open below, ``(low, high]``.
 
     Returns:
         One row for each bin with a box: low, high (ends of the bin), boxes, score (mean), share
         (that is a mass), share_low, share_high (Wilson, 95 %, boxes taken as independent).
-
-    Raises:
-        DataError: no prediction, scores outside [0, 1], or ``bins`` < 1.
     """
-    scores, fits = _scores_and_fits(matches, bins)
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    place = np.clip(np.searchsorted(edges, scores, side="left") - 1, 0, bins - 1)
-    boxes = np.bincount(place, minlength=bins)
-    used = np.flatnonzero(boxes)
-    right = np.bincount(place, weights=fits, minlength=bins)[used]
-    total = np.bincount(place, weights=scores, minlength=bins)[used]
-    low, high = wilson_interval(right, boxes[used])
-    return pd.DataFrame(
-        {
-            "low": edges[used],
-            "high": edges[used + 1],
-            "boxes": boxes[used],
-            "score": total / boxes[used],
-            "share": right / boxes[used],
-            "share_low": low,
-            "share_high": high,
-        }
-    )
+    table = binned_shares(matches.scores, matches.outcome != FALSE, bins)
+    return table.rename(columns={"cases": "boxes", "mean": "score"})
 
 
 def score_calibration_error(matches: Matches, bins: int = 10) -> float:
-    """Mean gap between score and share of boxes that are a mass, weighted by boxes.
+    """Mean gap between score and share of boxes that are a mass, weighted by boxes, in [0, 1].
 
     It is ruled by the many boxes of low score: read it with the diagram.
-
-    Args:
-        matches: as judged.
-        bins: number of bins between 0 and 1.
-
-    Returns:
-        The error, in [0, 1].
-
-    Raises:
-        DataError: as :func:`score_reliability`.
 
     Source: the expected calibration error of Naeini et al. 2015, of one class; Kuppers et al. 2020
         use it for boxes.
     """
     table = score_reliability(matches, bins)
-    gap = (table["share"] - table["score"]).abs().to_numpy(dtype=np.float64)
-    return float(np.average(gap, weights=table["boxes"].to_numpy(dtype=np.float64)))
-
-
-def _scores_and_fits(matches: Matches, bins: int) -> tuple[Values, Values]:
-    if bins < 1:
-        msg = f"bins = {bins}: at least one bin needed"
-        raise DataError(msg)
-    scores = matches.scores
-    if not len(scores):
-        msg = f"scores of {matches.images} images hold no prediction: nothing to calibrate"
-        raise DataError(msg)
-    outside = np.flatnonzero((scores < 0) | (scores > 1))
-    if outside.size:
-        at = int(outside[0])
-        msg = (
-            f"scores: {scores[at]} of a box in image {matches.image[at]} leaves [0, 1]: "
-            "apply the sigmoid or softmax to logits first"
-        )
-        raise DataError(msg)
-    return scores, (matches.outcome != FALSE).astype(np.float64)
+    return float(np.average((table["share"] - table["score"]).abs(), weights=table["boxes"]))

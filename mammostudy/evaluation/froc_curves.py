@@ -10,11 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.boxes import Values
-from mammostudy.evaluation.matching import HIT, Matches, checked_score, match_detections, some_mass
-
-VERSION = 1
-"""Recipe version: raised by hand when the numbers that leave this module change."""
+from mammostudy.evaluation.boxes import HIT, Matches, match_detections
+from mammostudy.evaluation.statistics import Values
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False positives an image at which sensitivity is told: LUNA16's seven."""
@@ -67,16 +64,8 @@ class Froc:
     def threshold_at(self, rate: float) -> float:
         """The lowest threshold with at most ``rate`` false positives an image.
 
-        Choose it on validation images and use it on others. Predictions *at* it count.
-
-        Args:
-            rate: false positives an image.
-
-        Returns:
-            A score that occurs, or infinity if every one gives more false positives.
-
-        Raises:
-            DataError: a rate that is negative or not finite.
+        Choose it on validation images and use it on others. Predictions *at* it count. It is
+        infinity if every score gives more false positives.
         """
         return float(self.thresholds[self._last_within(rate)])
 
@@ -84,24 +73,19 @@ class Froc:
         """Mean of the sensitivities at several rates: LUNA16's competition metric (CPM)."""
         return float(np.mean(self.sensitivity_at(rates)))
 
+    def reaches(self, rates: Values) -> NDArray[np.bool_]:
+        """Whether the curve has so many false positives an image."""
+        reached: NDArray[np.bool_] = self.false_positives_per_image[-1] >= rates
+        return reached
+
     def _last_within(self, rate: ArrayLike) -> NDArray[np.intp]:
-        wanted = checked_rates(rate)
+        wanted = np.asarray(rate, dtype=np.float64)
+        if not wanted.size or not (np.isfinite(wanted) & (wanted >= 0)).all():
+            msg = f"rate = {wanted.tolist()}: false positives an image: finite and not negative"
+            raise DataError(msg)
         images = self.matches.images
         false = np.rint(self.false_positives_per_image * images)
         return np.searchsorted(false, wanted * images + SLACK, side="right") - 1
-
-
-def checked_rates(rates: ArrayLike) -> Values:
-    """Return rates as float64.
-
-    Raises:
-        DataError: a rate that is negative or not finite.
-    """
-    wanted = np.asarray(rates, dtype=np.float64)
-    if not wanted.size or not (np.isfinite(wanted) & (wanted >= 0)).all():
-        msg = f"rate = {wanted.tolist()}: false positives an image must be finite and not negative"
-        raise DataError(msg)
-    return wanted
 
 
 def froc(
@@ -115,7 +99,7 @@ def froc(
     """The FROC curve of a detector over a set of images.
 
     Which prediction finds which mass, and what becomes of a second box on a found mass, is said
-    in :mod:`mammostudy.evaluation.matching`.
+    in :mod:`mammostudy.evaluation.boxes`.
 
     Args:
         predicted_boxes: one ``(k, 4)`` array an image (x_min, y_min, x_max, y_max; pixels).
@@ -140,18 +124,13 @@ def froc(
 
 
 def froc_of(matches: Matches) -> Froc:
-    """The FROC curve of matches already made, for example of the small masses only.
-
-    Args:
-        matches: as judged by :func:`~mammostudy.evaluation.matching.match_detections`.
-
-    Returns:
-        The :class:`Froc`.
-
-    Raises:
-        DataError: no mass in any image.
-    """
-    some_mass(matches)
+    """The FROC curve of matches already made; at least one mass must be among them."""
+    if not len(matches.true_boxes):
+        msg = (
+            f"true_boxes hold no mass in any of the {matches.images} images: sensitivity does not "
+            "exist; add images with masses, or count false positives alone"
+        )
+        raise DataError(msg)
     hits = matches.outcome == HIT
     false = matches.is_false_positive
     steps = np.unique(matches.scores[hits | false])[::-1]
@@ -171,20 +150,6 @@ def _from_above(scores: Values, steps: Values) -> Values:
 
 
 def false_positives_by_image(matches: Matches, score: float = -np.inf) -> NDArray[np.int64]:
-    """False positives of each image from a score on.
-
-    Their mean over the images without a mass is the rate on mass-free views; it needs no mass at
-    all.
-
-    Args:
-        matches: as judged.
-        score: predictions of this score and above count.
-
-    Returns:
-        int64 ``(images,)``.
-
-    Raises:
-        DataError: the score is not a number.
-    """
-    counted = matches.is_false_positive & (matches.scores >= checked_score(score))
+    """False positives of each image from a score on, ``(images,)``; no mass is needed."""
+    counted = matches.is_false_positive & (matches.scores >= score)
     return np.bincount(matches.image[counted], minlength=matches.images).astype(np.int64)

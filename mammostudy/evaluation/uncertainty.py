@@ -1,163 +1,355 @@
-"""What several sampled predictions of one image say about its uncertainty.
+"""What sampled predictions say about uncertainty, and whether it knows where the error is.
 
-Samples are probability maps ``(k, n, s, s)``: k draws (of test-time dropout, of several models)
-for each of n cases. They give a mean map, maps of their spread, and one score a case; whether a
-score knows where the error is belongs to :mod:`mammostudy.evaluation.selection`.
+Samples are probability maps ``(k, n, s, s)`` in [0, 1]: k draws (of test-time dropout, of several
+models) for each of n cases. They give a mean map, maps of their spread, and one *score* a case,
+higher for the less certain. An *error* is one number a case that ought to be small (1 - Dice).
+Refusing the least certain cases should lower the mean error of the rest: the risk-coverage curve
+shows by how much, between an order that knows the errors and one drawn at random.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
 from mammostudy.errors import DataError
 from mammostudy.evaluation.overlap import dice
+from mammostudy.evaluation.statistics import (
+    CHUNK,
+    Codes,
+    PairedTest,
+    Patients,
+    Times,
+    Values,
+    clusters,
+    limits,
+    patient_codes,
+    resample,
+    smallest_detectable,
+)
 
-VERSION = 1
-"""Recipe version: raised by hand whenever a change here moves a number."""
-THRESHOLD = 0.5
+THRESHOLD: Final = 0.5
+"""Of the probability, from which a pixel is marked."""
+REACH: Final = 1.5
+"""Interquartile ranges from the lower quartile to where outliers begin (Tukey 1977)."""
+_QUARTILES: Final = (0.25, 0.75)
 
 Samples = NDArray[np.float32] | NDArray[np.float64]
-Maps = NDArray[np.float64]
-Scores = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
-def check_samples(samples: Samples, least: int = 1) -> None:
-    """Refuse what are no sampled probability maps.
-
-    Args:
-        samples: float ``(k, n, s, s)`` in [0, 1].
-        least: how many samples are needed.
-
-    Raises:
-        DataError: other dimensions or type, too few samples, or a value outside [0, 1].
-    """
-    if samples.ndim != 4 or samples.dtype.kind != "f":
-        msg = (
-            f"samples of shape {samples.shape} and type {samples.dtype}: probabilities "
-            "(samples, cases, rows, columns) as floats needed"
-        )
-        raise DataError(msg)
-    if len(samples) < least:
-        msg = f"{len(samples)} sample(s): {least} or more needed"
-        raise DataError(msg)
-    if not ((samples >= 0) & (samples <= 1)).all():
-        msg = "samples leave [0, 1] or are not numbers: turn a tanh output t into (t + 1) / 2 first"
-        raise DataError(msg)
-
-
-def mean_map(samples: Samples) -> Maps:
-    """The mean probability of each pixel.
-
-    Args:
-        samples: float ``(k, n, s, s)`` in [0, 1].
-
-    Returns:
-        float64 ``(n, s, s)``.
-
-    Raises:
-        DataError: not sampled probability maps.
-    """
-    check_samples(samples)
-    mean: Maps = samples.mean(axis=0, dtype=np.float64)
+def mean_map(samples: Samples) -> Values:
+    """The mean probability of each pixel, ``(n, s, s)``."""
+    mean: Values = samples.mean(axis=0, dtype=np.float64)
     return mean
 
 
-def deviation_map(samples: Samples) -> Maps:
-    """The standard deviation of each pixel between samples (over k, not k - 1).
-
-    Args:
-        samples: float ``(k, n, s, s)`` in [0, 1].
-
-    Returns:
-        float64 ``(n, s, s)`` in [0, 0.5]; 0 for a single sample.
-
-    Raises:
-        DataError: not sampled probability maps.
-    """
-    check_samples(samples)
-    deviation: Maps = samples.std(axis=0, dtype=np.float64)
+def deviation_map(samples: Samples) -> Values:
+    """The standard deviation of each pixel between samples (over k, not k - 1), ``(n, s, s)``."""
+    deviation: Values = samples.std(axis=0, dtype=np.float64)
     return deviation
 
 
-def information_map(samples: Samples) -> Maps:
-    """What a sample tells about a pixel: the entropy of the mean less the mean entropy.
+def information_map(samples: Samples) -> Values:
+    """What a sample tells about a pixel: the entropy of the mean less the mean entropy, in bits.
 
-    It is 0 where all samples agree, however unsure each is, and 1 bit where half say mass and half
-    say none.
-
-    Args:
-        samples: float ``(k, n, s, s)`` in [0, 1].
-
-    Returns:
-        float64 ``(n, s, s)``, bits, in [0, 1].
-
-    Raises:
-        DataError: not sampled probability maps.
-
-    Source: Houlsby et al. 2011 (mutual information of prediction and model).
+    It is 0 where all samples agree, however unsure each is, and 1 where half say mass and half say
+    none (Houlsby et al. 2011, mutual information of prediction and model).
     """
-    mean = mean_map(samples)
     each = np.mean([_bits(one.astype(np.float64)) for one in samples], axis=0)
-    information: Maps = np.clip(_bits(mean) - each, 0, 1)
+    information: Values = np.clip(_bits(mean_map(samples)) - each, 0, 1)
     return information
 
 
-def _bits(probability: Maps) -> Maps:
+def _bits(probability: Values) -> Values:
     """The entropy of a yes or no."""
-    bits: Maps = (entr(probability) + entr(1 - probability)) / np.log(2)
+    bits: Values = (entr(probability) + entr(1 - probability)) / np.log(2)
     return bits
 
 
-def spread_score(spread: Maps, samples: Samples, threshold: float = THRESHOLD) -> Scores:
-    """The mean of a map of spread where any sample marks a mass.
+def spread_score(spread: Values, samples: Samples) -> Values:
+    """The mean of a map of spread ``(n, s, s)`` where any sample marks a mass, ``(n,)``.
 
     Outside of it nearly nothing is ever marked, so that a large background would make every case
     look certain. Where no sample marks anything the mean runs over the whole frame.
-
-    Args:
-        spread: ``(n, s, s)``, of :func:`deviation_map` or :func:`information_map`.
-        samples: float ``(k, n, s, s)`` in [0, 1].
-        threshold: of the probability, from which a pixel is marked.
-
-    Returns:
-        float64 ``(n,)``.
-
-    Raises:
-        DataError: not sampled probability maps, or a spread of another shape.
     """
-    check_samples(samples)
-    if spread.shape != samples.shape[1:]:
-        msg = f"spread of shape {spread.shape} for samples of {samples.shape}: one map a case"
-        raise DataError(msg)
-    marked: NDArray[np.bool_] = np.logical_or.reduce(samples >= threshold, axis=0)
+    marked: Mask = np.logical_or.reduce(samples >= THRESHOLD, axis=0)
     marked[~marked.any(axis=(1, 2))] = True
-    scores: Scores = (spread * marked).sum(axis=(1, 2)) / marked.sum(axis=(1, 2))
+    scores: Values = (spread * marked).sum(axis=(1, 2)) / marked.sum(axis=(1, 2))
     return scores
 
 
-def disagreement(samples: Samples, threshold: float = THRESHOLD) -> Scores:
-    """How far the masks of two samples differ on average: the mean of 1 - Dice over all pairs.
+def disagreement(samples: Samples) -> Values:
+    """How far the masks of two samples differ: the mean of 1 - Dice over all pairs, ``(n,)``.
 
     It is on the scale of the error that it may predict: were the truth one more sample, it would be
     the expected 1 - Dice of a sample. Two empty masks agree.
 
-    Args:
-        samples: float ``(k, n, s, s)`` in [0, 1], two samples or more.
-        threshold: of the probability, from which a pixel is marked.
-
-    Returns:
-        float64 ``(n,)`` in [0, 1].
-
-    Raises:
-        DataError: not sampled probability maps, or a single one.
-
     Source: Roy et al. 2019 (Dice agreement of Monte Carlo samples).
     """
-    check_samples(samples, least=2)
-    masks = samples >= threshold
+    if len(samples) < 2:
+        msg = f"{len(samples)} sample(s): 2 or more needed"
+        raise DataError(msg)
+    masks = samples >= THRESHOLD
     first, second = np.triu_indices(len(masks), k=1)
     pairs = [1 - dice(masks[i], masks[j]) for i, j in zip(first, second, strict=True)]
-    apart: Scores = np.mean(pairs, axis=0)
+    apart: Values = np.mean(pairs, axis=0)
     return apart
+
+
+@dataclass(frozen=True)
+class RankCorrelation:
+    """Spearman's rank correlation of score and error, with its interval over patients."""
+
+    rho: float  # over cases; 0 where the score or the error is the same in all of them
+    low: float
+    high: float
+    cases: int
+    patients: int
+
+
+def rank_correlation(
+    scores: ArrayLike, errors: ArrayLike, patients: Patients, draws: int = 10_000, seed: int = 0
+) -> RankCorrelation:
+    """Spearman's rank correlation of score and error, with a 95 % interval over patients.
+
+    Args:
+        scores: one finite number a case, ``(n,)``.
+        errors: one finite number a case, ``(n,)``.
+        patients: the patient of each case, ``(n,)``; all cases of a drawn patient enter together.
+        draws: number of resamples.
+        seed: of the resampling.
+
+    Raises:
+        DataError: a value that is not finite, lengths that differ, or a missing patient.
+    """
+    pair = [np.asarray(each, dtype=np.float64) for each in (scores, errors)]
+    for each in pair:
+        clusters(each, patients)  # refuses what is no number or nobody's
+    codes = patient_codes(patients, len(pair[0]))
+    count = int(codes.max()) + 1
+    once = np.ones((1, count), dtype=np.int64)
+    rho = float(_weighted_rho(pair, once[:, codes])[0])
+    found = resample(lambda times: _weighted_rho(pair, times[:, codes]), count, draws, seed)
+    return RankCorrelation(rho, *limits(found), len(codes), count)
+
+
+def _weighted_rho(pair: list[Values], times: Times) -> Values:
+    """Spearman's correlation where each case stands so many times, a row of ``times`` each."""
+    total = times.sum(axis=1, keepdims=True)
+    first, second = (_mid_ranks(each, times) - (total + 1) / 2 for each in pair)
+    both = (times * first * second).sum(axis=1)
+    scale = np.sqrt((times * first**2).sum(axis=1) * (times * second**2).sum(axis=1))
+    rho: Values = np.divide(both, scale, out=np.zeros_like(both), where=scale > 0)
+    return rho
+
+
+def _mid_ranks(values: Values, times: Times) -> Values:
+    """The mean rank of each case among repeated ones, equal values sharing theirs."""
+    _, group = np.unique(values, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(group.max() + 1))
+    sizes = np.add.reduceat(times[:, order], starts, axis=1)
+    ranks: Values = (sizes.cumsum(axis=1) - (sizes - 1) / 2)[:, group]
+    return ranks
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """The mean error of the most certain cases, for every number of them."""
+
+    coverage: Values  # share of cases kept, ascending from 1/n to 1, (n,)
+    risk: Values  # mean error of the cases kept, (n,)
+    oracle: Values  # the same where the cases of least error are kept first, (n,)
+    area: float  # mean risk over coverages (AURC)
+    oracle_area: float  # the same of the oracle: no score has less
+    random_area: float  # of an order drawn at random: the mean error
+
+    @property
+    def gain(self) -> float:
+        """Share of the way from a random order to the oracle: 1 knows all, 0 nothing.
+
+        It is negative where the score misleads, and 0 where all errors are equal.
+        """
+        room = self.random_area - self.oracle_area
+        return (self.random_area - self.area) / room if room > 0 else 0.0
+
+
+def risk_coverage(scores: ArrayLike, errors: ArrayLike) -> RiskCoverage:
+    """Keep the most certain cases first, and take the mean error of those kept.
+
+    Cases of equal score come in any order: the curve is the mean over these orders.
+
+    Args:
+        scores: one finite number a case, higher for the less certain, ``(n,)``.
+        errors: one finite number a case, ``(n,)``.
+
+    Source: Geifman and El-Yaniv 2017; Geifman et al. 2019 (AURC).
+    """
+    error = np.asarray(errors, dtype=np.float64)
+    _, group = np.unique(np.asarray(scores, dtype=np.float64), return_inverse=True)
+    expected = (np.bincount(group, weights=error) / np.bincount(group))[group]
+    kept = np.arange(1, len(error) + 1)
+    risk = expected[np.argsort(group, kind="stable")].cumsum() / kept
+    oracle = np.sort(error).cumsum() / kept
+    areas = (float(risk.mean()), float(oracle.mean()), float(error.mean()))
+    return RiskCoverage(kept / len(error), risk, oracle, *areas)
+
+
+def gain_interval(
+    scores: ArrayLike, errors: ArrayLike, patients: Patients, draws: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % bootstrap interval over patients of :attr:`RiskCoverage.gain`."""
+    score, error = (np.asarray(each, dtype=np.float64) for each in (scores, errors))
+    codes = patient_codes(patients, len(score))
+
+    def gain(cases: NDArray[np.intp]) -> float:
+        """0 where a patient of one case is drawn alone: it has no order."""
+        return risk_coverage(score[cases], error[cases]).gain if len(cases) > 1 else 0.0
+
+    def gains(times: Times) -> Values:
+        numbers = np.arange(len(codes))
+        return np.array([gain(np.repeat(numbers, each[codes])) for each in times])
+
+    return limits(resample(gains, int(codes.max()) + 1, draws, seed))
+
+
+def low_outliers(values: ArrayLike) -> Mask:
+    """Which values ``(..., n)`` of a line lie more than 1.5 interquartile ranges below its Q1.
+
+    The yardstick is the treatment's own: who scatters widely has few.
+
+    Source: Tukey 1977, *Exploratory Data Analysis*; quartiles between ranks as numpy takes them.
+    """
+    cases = np.asarray(values, dtype=np.float64)
+    first, third = np.quantile(cases, _QUARTILES, axis=-1, keepdims=True)
+    below: Mask = cases < first - REACH * (third - first)
+    return below
+
+
+def fewer_outliers(
+    a: ArrayLike, b: ArrayLike, patients: Patients, draws: int = 10_000, seed: int = 0
+) -> PairedTest:
+    """Compare the shares of low outliers of two treatments of the same cases ``(n,)``.
+
+    Patients are resampled whole, and the quartiles taken anew in each resample. The permutation
+    exchanges the two treatments of whole patients. Cases count, not patients: an outlier is one
+    against all cases.
+
+    Returns:
+        A :class:`PairedTest` of the share of outliers of ``b`` less that of ``a``: above 0 where
+        ``a`` leaves fewer. No Wilcoxon test answers this: ``p_wilcoxon`` is NaN. A single patient
+        tells nothing, as in :func:`~mammostudy.evaluation.statistics.paired_test`.
+    """
+    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    clusters(first - second, patients)  # refuses what is no number or nobody's
+    codes = patient_codes(patients, len(first))
+    count = int(codes.max()) + 1
+    difference = float(low_outliers(second).mean() - low_outliers(first).mean())
+    if count == 1:
+        return PairedTest(difference, -math.inf, math.inf, math.nan, 1.0, 1, math.inf)
+    rng = np.random.default_rng(seed)
+    found = resample(
+        lambda times: _shares(second, times[:, codes]) - _shares(first, times[:, codes]),
+        count,
+        draws,
+        rng,
+    )
+    p = _p_value(first, second, codes, difference, draws, rng)
+    detectable = smallest_detectable(float(found.std(ddof=1)))
+    return PairedTest(difference, *limits(found), math.nan, p, count, detectable)
+
+
+def _shares(cases: Values, times: Times) -> Values:
+    """The share of low outliers in each resample, its quartiles read from counted values."""
+    order = np.argsort(cases, kind="stable")
+    ranked, times = cases[order], times[:, order]
+    upto = times.cumsum(axis=1)
+    size = upto[:, -1]
+    first, third = (_quantiles(ranked, upto, share * (size - 1)) for share in _QUARTILES)
+    limit = first - REACH * (third - first)
+    shares: Values = (times * (ranked < limit[:, None])).sum(axis=1) / size
+    return shares
+
+
+def _quantiles(ranked: Values, upto: Times, place: Values) -> Values:
+    """Read values between ranks, from how many cases stand up to each value."""
+    below = np.floor(place)
+    lower, upper = (ranked[(upto <= rank[:, None]).sum(axis=1)] for rank in (below, np.ceil(place)))
+    between: Values = lower + (place - below) * (upper - lower)
+    return between
+
+
+def _p_value(
+    a: Values, b: Values, codes: Codes, difference: float, draws: int, rng: np.random.Generator
+) -> float:
+    """Two-sided p of exchanging the treatments of whole patients, the data counting as one draw."""
+    extreme = 0
+    for start in range(0, draws, CHUNK):
+        swapped = rng.integers(0, 2, (min(CHUNK, draws - start), int(codes.max()) + 1))
+        swap = swapped[:, codes] == 1
+        one, other = np.where(swap, b, a), np.where(swap, a, b)
+        shares = low_outliers(other).mean(axis=1) - low_outliers(one).mean(axis=1)
+        extreme += int((np.abs(shares) >= abs(difference) - 1e-12).sum())
+    return (extreme + 1) / (draws + 1)
+
+
+def occlusion_map(
+    mask: Mask,
+    label: int,
+    score: Callable[[Mask], NDArray[np.floating]],
+    patch: int = 9,
+    stride: int = 4,
+) -> Values:
+    """How much the score of a class falls when the mask is changed around each pixel.
+
+    A square patch is moved over the mask. Where it lies across the outline, the mask is scored
+    once with the mass under it removed and once with the patch filled with mass; of the two falls
+    the one of larger size counts, with its sign (of two equal ones, the removal's). Patches wholly
+    inside or outside count 0: a hole or a second object is no change of the outline, and no
+    classifier of masses has seen one. So does a removal that leaves no mass. A pixel has the mean
+    over all patches that cover it.
+
+    Args:
+        mask: bool ``(s, s)`` with mass.
+        label: column of the score that is explained, from 0.
+        score: of masks bool ``(n, s, s)`` to ``(n, k)``, such as probabilities; called once, the
+            unchanged mask first.
+        patch: side of the patch in pixels, at most s.
+        stride: step between patches, at most the patch; the last patch ends at the edge.
+
+    Returns:
+        float64 ``(s, s)`` in the score's unit: above 0 where the outline as it is speaks for the
+        class, below 0 where it speaks against it.
+
+    Source: Zeiler and Fergus 2014, section 4.2 (grey patches over an image), here for masks.
+    """
+    last = len(mask) - patch
+    starts = sorted({*range(0, last + 1, stride), last})
+    windows = [np.s_[top : top + patch, left : left + patch] for top in starts for left in starts]
+    changed, owners = [mask], []
+    for number, window in enumerate(windows):
+        if mask[window].all() or not mask[window].any():
+            continue
+        for kind in (False, True):
+            other = mask.copy()
+            other[window] = kind
+            if other.any():
+                changed.append(other)
+                owners.append(number)
+    scores = np.asarray(score(np.stack(changed)), dtype=np.float64)[:, label]
+    falls = np.zeros(len(windows))
+    for number, fall in zip(owners, scores[0] - scores[1:], strict=True):
+        if abs(fall) > abs(falls[number]):
+            falls[number] = fall
+    total, count = np.zeros(mask.shape), np.zeros(mask.shape)
+    for fall, window in zip(falls, windows, strict=True):
+        total[window] += fall
+        count[window] += 1
+    return total / count

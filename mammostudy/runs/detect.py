@@ -83,7 +83,7 @@ def _prior_boxes(train: ViewSet, views: ViewSet) -> Found:
 
     A view of a side without a training mass gets the mean of all.
     """
-    from mammostudy.evaluation.priors import FixedPrior, fixed_prior
+    from mammostudy.evaluation.boxes import FixedPrior, fixed_prior
 
     by_side = fixed_prior(train.boxes, train.shapes, train.table["side"].astype(str).tolist())
     of_all = fixed_prior(train.boxes, train.shapes)

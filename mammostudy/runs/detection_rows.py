@@ -27,8 +27,17 @@ from numpy.typing import NDArray
 
 from mammostudy.data.views import ViewSet
 from mammostudy.errors import DataError, SpecError
-from mammostudy.evaluation.boxes import box_centres, box_diameters, box_sides, pairwise_iou
-from mammostudy.evaluation.matching import FALSE, HIT, REPEAT, Matches, match_detections
+from mammostudy.evaluation.boxes import (
+    FALSE,
+    HIT,
+    REPEAT,
+    Matches,
+    box_centres,
+    box_diameters,
+    box_sides,
+    match_detections,
+    pairwise_iou,
+)
 
 VERSION: Final = 1  # recipe version
 _COCO: Final = {

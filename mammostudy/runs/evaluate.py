@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort, box_of_row
 from mammostudy.data.frames import Frame, FramedSet
-from mammostudy.evaluation import overlap, surface
+from mammostudy.evaluation import overlap
 from mammostudy.imaging.framing import Box, frame_box, paste_back
 from mammostudy.imaging.postprocessing import PUBLISHED, orderings, postprocess
 
@@ -90,8 +90,8 @@ def measure(masks: NDArray[np.bool_], framed: FramedSet, windows: list[Window]) 
             "iou": overlap.iou(masks, truth),
             "precision": overlap.precision(masks, truth),
             "recall": overlap.recall(masks, truth),
-            "hd95": surface.hd95(masks, truth),
-            "assd": surface.assd(masks, truth),
+            "hd95": overlap.hd95(masks, truth),
+            "assd": overlap.assd(masks, truth),
             "dice_image": [dice for dice, _ in pasted],
             "iou_image": [iou for _, iou in pasted],
             "truth_pixels": truth.sum(axis=(1, 2)),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mammostudy.errors import SpecError
 from mammostudy.evaluation.calibration import apply_temperature
-from mammostudy.evaluation.occlusion import occlusion_map
+from mammostudy.evaluation.uncertainty import occlusion_map
 from mammostudy.imaging.shape_masks import place_mask, shape_between
 from mammostudy.runs.mask_sets import SIDE
 

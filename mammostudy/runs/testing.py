@@ -14,7 +14,7 @@ from mammostudy.data.frames import Frame, FramedSet, frame_cohort
 from mammostudy.data.splits import Split
 from mammostudy.data.tasks import require
 from mammostudy.errors import DataError
-from mammostudy.evaluation.boundaries import boundary_iou
+from mammostudy.evaluation.overlap import boundary_iou
 from mammostudy.runs.evaluate import evaluate
 from mammostudy.runs.sampling import Prediction
 from mammostudy.runs.spec import RunSpec

@@ -14,9 +14,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mammostudy.evaluation.effects import effect_size, equivalence
+from mammostudy.evaluation.effects import effect_size, equivalence, variance_parts
 from mammostudy.evaluation.statistics import bootstrap_ci, holm, paired_test
-from mammostudy.evaluation.variance import variance_parts
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record
 from mammostudy.study import adversary_recipes, printed, published, tables, words

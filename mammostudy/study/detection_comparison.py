@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mammostudy.errors import DataError
+from mammostudy.evaluation.detection import average_precision_difference
 from mammostudy.evaluation.froc_intervals import sensitivity_differences
-from mammostudy.evaluation.precision_curves import average_precision_difference
 from mammostudy.evaluation.statistics import holm
 from mammostudy.study import detect_recipes, printed, words
 from mammostudy.study.detection import ABLATED, Detectors, Groups, detectors, prior_of

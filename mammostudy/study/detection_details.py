@@ -9,16 +9,15 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from mammostudy.evaluation.boxes import OUTCOMES
 from mammostudy.evaluation.detection import (
     error_summary,
+    precision_recall,
     score_calibration_error,
     score_reliability,
 )
 from mammostudy.evaluation.froc_curves import froc_of
-from mammostudy.evaluation.froc_intervals import froc_band
-from mammostudy.evaluation.mass_sizes import sensitivity_by_size
-from mammostudy.evaluation.matching import OUTCOMES
-from mammostudy.evaluation.precision_curves import precision_recall
+from mammostudy.evaluation.froc_intervals import froc_band, sensitivity_by_size
 from mammostudy.imaging.framing import jitter_box
 from mammostudy.runs.detection_rows import HEADLINE, matches_of
 from mammostudy.study import detect_recipes, printed
@@ -149,7 +148,7 @@ def sizes(detector: Judged) -> pd.DataFrame:
     """Return the sensitivity of small, medium and large masses, thirds of the tested ones.
 
     Returns:
-        See :func:`mammostudy.evaluation.mass_sizes.sensitivity_by_size`; sizes are shares of the
+        See :func:`mammostudy.evaluation.froc_intervals.sensitivity_by_size`; sizes are shares of the
         view's own (the square root of its area).
     """
     rows = detector.rows

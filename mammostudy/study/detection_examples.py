@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.views import views_of
-from mammostudy.evaluation.matching import FALSE, HIT, OUTCOMES
+from mammostudy.evaluation.boxes import FALSE, HIT, OUTCOMES
 from mammostudy.imaging.framing import Box
 from mammostudy.study.detection_judged import Judged
 from mammostudy.study.fingerprint import at_hand

@@ -16,14 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mammostudy.evaluation.boxes import Matches
+from mammostudy.evaluation.detection import BoxPrecision, average_precision_ci, precision_of
 from mammostudy.evaluation.froc_curves import Froc, false_positives_by_image, froc_of
 from mammostudy.evaluation.froc_intervals import sensitivity_table
-from mammostudy.evaluation.matching import Matches
-from mammostudy.evaluation.precision_curves import (
-    BoxPrecision,
-    average_precision_ci,
-    precision_of,
-)
 from mammostudy.evaluation.statistics import bootstrap_ci
 from mammostudy.runs.detection_rows import COCO, HEADLINE, matches_of
 from mammostudy.runs.store import DetectionRecord

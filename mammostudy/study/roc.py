@@ -17,8 +17,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.delong import auc_bootstrap_ci, auc_ci
-from mammostudy.evaluation.roc import MeanRoc, Roc, binary_roc, mean_roc, micro_roc
+from mammostudy.evaluation.roc import (
+    MeanRoc,
+    Roc,
+    auc_bootstrap_ci,
+    auc_ci,
+    binary_roc,
+    mean_roc,
+    micro_roc,
+)
 from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import published, shape_arithmetic, shape_recipes, shape_tables

@@ -10,8 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.auc_differences import auc_difference_ci
-from mammostudy.evaluation.delong import delong_test
+from mammostudy.evaluation.roc import auc_difference_ci, delong_test
 from mammostudy.evaluation.statistics import holm
 from mammostudy.study import shape_tables
 from mammostudy.study.roc import MICRO, PAPER, Tables, Values, arrays, rocs

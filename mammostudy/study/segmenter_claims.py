@@ -14,9 +14,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mammostudy.evaluation.outliers import fewer_outliers
-from mammostudy.evaluation.resampling import patient_differences
-from mammostudy.evaluation.statistics import PairedTest, bootstrap_ci, paired_test
+from mammostudy.evaluation.statistics import (
+    PairedTest,
+    bootstrap_ci,
+    paired_test,
+    patient_differences,
+)
+from mammostudy.evaluation.uncertainty import fewer_outliers
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record
 from mammostudy.study import segmenter_recipes as models

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from mammostudy.evaluation.outliers import fewer_outliers, low_outliers
+from mammostudy.evaluation.uncertainty import fewer_outliers, low_outliers
 from mammostudy.runs.spec import BASELINES
 from mammostudy.study import printed, published, words
 from mammostudy.study import segmenter_recipes as models

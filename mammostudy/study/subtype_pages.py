@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from mammostudy.evaluation.misclassification import Misclassified
+from mammostudy.evaluation.association import Misclassified
 from mammostudy.study import printed, words
 from mammostudy.study.subtype_statistics import SPARSE, Association, ShareDifference
 

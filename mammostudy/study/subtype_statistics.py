@@ -17,13 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from mammostudy.evaluation import association as tests
-from mammostudy.evaluation.misclassification import (
+from mammostudy.evaluation.association import (
     Misclassified,
     chi_square_power,
+    group_share,
     misclassified,
+    row_shares,
     smallest_detectable_v,
 )
-from mammostudy.evaluation.proportions import group_share, row_shares
 from mammostudy.evaluation.statistics import POWER
 
 LUMINAL: Final = ("Luminal-A", "Luminal-B")
@@ -249,7 +250,7 @@ def _dealt_anew(first: tuple[int, int], second: tuple[int, int]) -> float:
 
 
 def fraction(table: pd.DataFrame, row: str, columns: Sequence[str]) -> pd.Series:
-    """Return one row of :func:`~mammostudy.evaluation.proportions.group_share`."""
+    """Return one row of :func:`~mammostudy.evaluation.association.group_share`."""
     return group_share(table, [row], columns).iloc[0]
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from mammostudy.data.phantoms.patients import SUBTYPE_BY_SHAPE
 from mammostudy.errors import StudyError
-from mammostudy.evaluation.misclassification import Misclassified, chi_square_power
+from mammostudy.evaluation.association import Misclassified, chi_square_power
 from mammostudy.study import cmmd_shapes, published
 from mammostudy.study import subtype_statistics as statistics
 from mammostudy.study.cmmd_shapes import cmmd_table

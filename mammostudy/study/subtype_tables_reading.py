@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mammostudy.evaluation.misclassification import Misclassified
+from mammostudy.evaluation.association import Misclassified
 from mammostudy.study import cmmd_shapes, printed, published, words
 from mammostudy.study.subtype_pages import percent
 from mammostudy.study.subtype_statistics import LEVEL, Association, ShareDifference

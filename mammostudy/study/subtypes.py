@@ -16,9 +16,8 @@ import pandas as pd
 from scipy import stats
 
 from mammostudy.data.phantoms.patients import SUBTYPE_BY_SHAPE
-from mammostudy.evaluation.association import Values, cramers_v, v_of_tables
-from mammostudy.evaluation.misclassification import Misclassified
-from mammostudy.evaluation.proportions import wilson_interval
+from mammostudy.evaluation.association import Misclassified, Values, cramers_v, v_of_tables
+from mammostudy.evaluation.statistics import wilson_interval
 from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import published, shape_recipes, shape_tables

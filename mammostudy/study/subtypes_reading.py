@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from mammostudy.evaluation.misclassification import Misclassified, chi_square_power
+from mammostudy.evaluation.association import Misclassified, chi_square_power
 from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import printed, shape_recipes, subtype_pages, words
 from mammostudy.study.subtype_people import People

@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mammostudy.evaluation.selection import gain_interval, rank_correlation, risk_coverage
 from mammostudy.evaluation.statistics import paired_test
+from mammostudy.evaluation.uncertainty import gain_interval, rank_correlation, risk_coverage
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record
 from mammostudy.study import printed, recipes, tables

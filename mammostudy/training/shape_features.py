@@ -16,7 +16,7 @@ from sklearn.svm import SVC
 from sklearn.utils.class_weight import compute_sample_weight
 
 from mammostudy.errors import DataError, SpecError
-from mammostudy.evaluation.checks import class_labels
+from mammostudy.evaluation.calibration import class_labels
 
 VERSION: Final = 1
 """Recipe version: raised by hand when a trained classifier's numbers change."""

@@ -5,8 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.auc_differences import auc_difference_ci
-from mammostudy.evaluation.delong import auc_bootstrap_ci
+from mammostudy.evaluation.roc import auc_bootstrap_ci, auc_difference_ci
 
 
 def cases(n=120, classes=4, seed=0):

@@ -9,8 +9,8 @@ from monai.metrics import compute_fp_tp_probs_nd, compute_froc_curve_data
 from mammostudy import evaluation
 from mammostudy.errors import DataError
 from mammostudy.evaluation import froc_curves
+from mammostudy.evaluation.boxes import match_detections
 from mammostudy.evaluation.froc_curves import RATES, false_positives_by_image, froc, froc_of
-from mammostudy.evaluation.matching import match_detections
 
 BY_HAND = {
     ("iou", 0.5, "ignore"): [

@@ -6,20 +6,17 @@ import numpy as np
 import pytest
 
 from mammostudy.errors import DataError
+from mammostudy.evaluation.boxes import match_detections
 from mammostudy.evaluation.froc_curves import RATES, froc
 from mammostudy.evaluation.froc_intervals import (
     BAND_RATES,
     froc_band,
+    ladder_of,
+    ladder_sensitivities,
     sensitivity_differences,
     sensitivity_table,
 )
-from mammostudy.evaluation.ladders import (
-    ladder_of,
-    ladder_sensitivities,
-    patient_codes,
-    resample,
-)
-from mammostudy.evaluation.matching import match_detections
+from mammostudy.evaluation.statistics import patient_codes, resample
 
 
 def repeated(case, times):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mammostudy.errors import DataError
+from mammostudy.evaluation.boxes import match_detections, size_classes, size_thirds
 from mammostudy.evaluation.froc_curves import RATES, froc
-from mammostudy.evaluation.mass_sizes import sensitivity_by_size, size_classes, size_thirds
-from mammostudy.evaluation.matching import match_detections
+from mammostudy.evaluation.froc_intervals import sensitivity_by_size
 
 PATIENTS = ["a", "b", "c", "d"]
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.occlusion import occlusion_map
+from mammostudy.evaluation.uncertainty import occlusion_map
 
 Mask = NDArray[np.bool_]
 SIDE = 16

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mammostudy.errors import DataError
+from mammostudy.evaluation.boxes import fixed_prior
 from mammostudy.evaluation.froc_curves import froc
-from mammostudy.evaluation.priors import fixed_prior
 
 # one mass of an image 100 x 200, two of one 200 x 100 (height, width)
 BOXES = [[[20, 10, 60, 30]], [], [[10, 20, 30, 60], [50, 100, 70, 140]]]

@@ -6,7 +6,8 @@ import pytest
 from scipy import stats
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.proportions import group_share, row_shares, wilson_interval
+from mammostudy.evaluation.association import group_share, row_shares
+from mammostudy.evaluation.statistics import wilson_interval
 from mammostudy.study.published import SHAPES, subtype_table
 
 

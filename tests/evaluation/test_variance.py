@@ -9,7 +9,7 @@ import statsmodels.api as sm
 import statsmodels.formula.api as smf
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.variance import variance_parts
+from mammostudy.evaluation.effects import variance_parts
 
 RNG = np.random.default_rng(2)
 

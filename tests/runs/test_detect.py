@@ -20,7 +20,7 @@ from mammostudy.data import views as views_module
 from mammostudy.data.cohort import Cohort, load_cohort
 from mammostudy.data.views import ViewSplit, split_views, views_of
 from mammostudy.errors import DataError
-from mammostudy.evaluation.precision_curves import COCO_THRESHOLDS, precision_of
+from mammostudy.evaluation.detection import precision_of
 from mammostudy.models import build_detector
 from mammostudy.models.detectors import common
 from mammostudy.paths import store_root
@@ -151,7 +151,7 @@ def test_average_precision_of_a_record_is_cocos(cohort: Cohort, spec: DetectSpec
     rows = record.part("test")
     views = views_of(cohort).take(tuple(rows.loc[rows["row"] == "view", "view"]))
     metric = MeanAveragePrecision(
-        iou_thresholds=list(COCO_THRESHOLDS),
+        iou_thresholds=[round(0.5 + 0.05 * step, 2) for step in range(10)],
         rec_thresholds=np.linspace(0, 1, 101).tolist(),
         backend="faster_coco_eval",
     )

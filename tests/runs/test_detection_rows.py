@@ -11,19 +11,11 @@ import pytest
 
 from mammostudy.data.views import COLUMNS, ViewSet
 from mammostudy.errors import DataError, SpecError
-from mammostudy.evaluation.detection import ERRORS as BOX_ERRORS
-from mammostudy.evaluation.detection import mass_table
+from mammostudy.evaluation.boxes import Matches, match_detections, size_thirds
+from mammostudy.evaluation.detection import precision_of
 from mammostudy.evaluation.froc_curves import RATES, froc_of
-from mammostudy.evaluation.mass_sizes import size_thirds
-from mammostudy.evaluation.matching import Matches, match_detections
-from mammostudy.evaluation.precision_curves import (
-    COCO_THRESHOLDS,
-    average_precision,
-    precision_of,
-)
 from mammostudy.runs.detection_rows import (
     COCO,
-    ERRORS,
     HEADLINE,
     RULES,
     judged_rows,
@@ -136,9 +128,8 @@ def test_the_owners_boxes_are_not_kept() -> None:
 
 def test_rules_are_told_once() -> None:
     assert RULES[HEADLINE] == ("iou", 0.25)
-    assert tuple(RULES[name][1] for name in COCO) == COCO_THRESHOLDS
+    assert [RULES[name][1] for name in COCO] == [round(0.5 + 0.05 * k, 2) for k in range(10)]
     assert list(RULES) == ["iou10", "iou25", "centre", *COCO]
-    assert set(ERRORS) == set(BOX_ERRORS)
 
 
 def judged(
@@ -172,7 +163,7 @@ def test_average_precision_of_rows_is_that_of_the_boxes(tmp_path: Path) -> None:
     views, boxes, scores = random_case(2)
     rows = read_again(judged_rows("test", views, boxes, scores), tmp_path)
     found = precision_of([matches_of(rows, rule, "false_positive") for rule in COCO])
-    usual = average_precision(*rounded(boxes, scores), views.boxes, COCO_THRESHOLDS)
+    usual = precision_of([judged(rule, views, boxes, scores, "false_positive") for rule in COCO])
     assert 0 < found.value < 1
     assert found.value == usual.value
     assert found.by_threshold.tolist() == usual.by_threshold.tolist()
@@ -182,18 +173,26 @@ def test_average_precision_of_rows_is_that_of_the_boxes(tmp_path: Path) -> None:
         precision_of([matches_of(rows, "iou50")])
 
 
-def test_errors_are_those_of_the_evaluation() -> None:
+def test_errors_are_those_of_the_boxes() -> None:
     views, boxes, scores = random_case(3)
-    rows = judged_rows("test", views, boxes, scores)
+    box = judged_rows("test", views, boxes, scores).query("row == 'box'").reset_index(drop=True)
     matches = judged("iou25", views, boxes, scores)
-    table = mass_table(matches)
-    box = rows[rows["row"] == "box"].reset_index(drop=True)
     for mass, by in enumerate(matches.found_by):
-        nearest = int(box["nearest"][by]) if by >= 0 else -1
         own = mass - int((matches.true_image < matches.true_image[mass]).sum())
-        if by >= 0 and nearest == own:  # a box may find one mass and lie nearer to another
-            for name in ERRORS:
-                assert box[name][by] == pytest.approx(table[name][mass], abs=6e-4)
+        if by < 0 or int(box["nearest"][by]) != own:
+            continue  # a box may find one mass and lie nearer to another
+        (x0, y0, x1, y1), (a0, b0, a1, b1) = matches.boxes[by], matches.true_boxes[mass]
+        wide, high = a1 - a0, b1 - b0
+        shift = (x0 + x1 - a0 - a1) / 2, (y0 + y1 - b0 - b1) / 2
+        wanted = {
+            "centre_x_error": shift[0] / wide,
+            "centre_y_error": shift[1] / high,
+            "centre_distance": np.hypot(*shift) / np.sqrt(wide * high),
+            "width_log_ratio": np.log((x1 - x0) / wide),
+            "height_log_ratio": np.log((y1 - y0) / high),
+        }
+        for name, value in wanted.items():
+            assert box[name][by] == pytest.approx(value, abs=6e-4)
 
 
 def test_several_records_whose_views_differ(tmp_path: Path) -> None:

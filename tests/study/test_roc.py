@@ -5,7 +5,7 @@ from sklearn.metrics import roc_auc_score
 
 from mammostudy.errors import DataError
 from mammostudy.evaluation.calibration import apply_temperature
-from mammostudy.evaluation.delong import auc_ci, delong_test
+from mammostudy.evaluation.roc import auc_ci, delong_test
 from mammostudy.runs.store import read_record, write_shape_record
 from mammostudy.study import (
     published,

@@ -24,7 +24,7 @@ import nbformat
 import pandas as pd
 
 LARGEST = 2000  # rows: longer tables are rows of cases, which records hold anyway
-NUMBER = re.compile(r"[-+\u2212]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
+NUMBER = re.compile(r"[-+\u2212]?\d+\.?\d*(?:e[-+]?\d+)?")
 
 
 def dump_page(root: Path, page: Any, out: Path) -> None:
@@ -75,7 +75,7 @@ def numbers(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in sorted(folder.glob("*.csv")):
         for match in NUMBER.finditer(path.read_text(encoding="utf-8")):
-            text = match.group().replace(",", "").replace("\u2212", "-").lstrip("+")
+            text = match.group().replace("\u2212", "-").lstrip("+")
             try:
                 value = float(text)
             except ValueError:
@@ -99,7 +99,7 @@ def compare(before: Path, after: Path) -> None:
             rows = path.read_text(encoding="utf-8").splitlines()[1:]
             for line in rows:
                 for match in NUMBER.finditer(line.partition(",")[2]):
-                    text = match.group().replace(",", "").lstrip("+-\u2212")
+                    text = match.group().lstrip("+-\u2212")
                     if "." not in text:
                         continue  # counts and years are everywhere
                     total += 1

@@ -22,7 +22,6 @@ CHAPTER_TASKS: Final[dict[str, tuple[tuple[str, ...], Callable[[str], str]]]] = 
     "detection": (("detection",), detect_cohort),
     "cropping": (("segmentation",), _itself),
     "losses": (("segmentation",), _itself),
-    "adversary": (("segmentation",), _itself),
     "uncertainty": (("segmentation",), _itself),
     "postprocessing": (("segmentation",), _itself),
     "failures": (("segmentation",), _itself),

@@ -10,7 +10,6 @@ CHAPTERS: Final = (
     "cropping",
     "segmenters",
     "losses",
-    "adversary",
     "uncertainty",
     "transfer",
     "postprocessing",

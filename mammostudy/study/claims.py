@@ -150,7 +150,7 @@ def arms(cohort: str, preset: str) -> Arms:
         "unet": (by_loss[losses.UNET], "none"),
         "post-processed": (framed["loose"], tables.PUBLISHED),
         "not post-processed": (framed["loose"], "none"),
-        "ellipse": (losses.baselines(cohort, preset)["ellipse"], "none"),
+        "ellipse": (losses.grid(cohort, preset)["ellipse"], "none"),
     }
 
 

@@ -1,73 +1,142 @@
 """Dice against L1 in the generator's loss, the released loss, and what the adversary is worth.
 
-What the tables say is put into words by :mod:`mammostudy.study.losses_reading`.
+Losses are compared over all folds. The weights of the adversary are compared on the first fold,
+where every training of a row counts (``over="all"``). The ladder leads from the released code over
+the paper's text to this study's recipe, one field a rung.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import itertools
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.runs.spec import BASELINES, RunSpec
-from mammostudy.runs.store import Record
-from mammostudy.study import printed, published, recipes, tables
+from mammostudy.evaluation.variance import variance_parts
+from mammostudy.runs.spec import RunSpec
+from mammostudy.study import published
+from mammostudy.study.comparing import Runs, compare, paired
+from mammostudy.study.recipes import (
+    baselines_of,
+    folds_for,
+    folds_of,
+    headline,
+    recipe,
+    replicates,
+)
 
-DICE = "cGAN, Dice (paper)"
-L1 = "cGAN, L1"
-RELEASED = "cGAN, as released"
-PLAIN = "generator, no adversary"
-UNET = "U-Net, ResNet-18 encoder"
-STUDY = "study"
+DICE: Final = "cGAN, Dice (paper)"
+L1: Final = "cGAN, L1"
+RELEASED: Final = "cGAN, as released"
+PLAIN: Final = "generator, no adversary"
+UNET: Final = "U-Net, ResNet-18 encoder"
+STUDY: Final = "study"
 TRAINED: Final = (DICE, L1, RELEASED, PLAIN, UNET, STUDY)
-ROWS: Final = (*TRAINED, *BASELINES)
-_ALTERNATIVES: Final = (L1, RELEASED, PLAIN, UNET, STUDY, "ellipse")
-HEADINGS: Final = {
+PAIRS: Final = tuple((DICE, other) for other in (L1, RELEASED, PLAIN, UNET, STUDY, "ellipse"))
+METRICS: Final = {
     "dice": "Dice",
     "iou": "IoU",
     "hd95": "HD95, frame pixels",
     "assd": "ASSD, frame pixels",
 }
+_UNET_STEPS: Final = 100
+"""The U-Net's steps in the preset ``quick``."""
+
+PAPER_WEIGHT: Final = 150.0
+WEIGHTS: Final = (1.0, 10.0, PAPER_WEIGHT, 1000.0)
+"""The values of lambda, the weight of the overlap loss beside an adversary of weight 1."""
+ALONE: Final = "no adversary"
+LAMBDAS: Final = tuple(f"lambda {weight:g}" for weight in WEIGHTS)
+WEIGHT_PAIRS: Final = tuple((name, ALONE) for name in LAMBDAS)
+_TO_PAPER: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("Dice of probabilities and 0/1 masks", {"loss__overlap": "dice"}),
+    ("0/1 masks before the discriminator", {"loss__signed_masks": False}),
+    ("a batch norm of its own for each layer", {"model__shared_batch_norm": False}),
+    ("one channel in and out", {"model__channels": 1}),
+    ("pixels in [0, 1]", {"preprocessing__value_range": "unit"}),
+    ("histogram equalised", {"preprocessing__equalise": True}),
+)
+_TO_STUDY: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("no dropout at prediction", {"model__dropout_at_prediction": False}),
+    ("no adversary", {"loss__adversarial_weight": 0.0}),
+    ("Dice plus cross-entropy", {"loss__overlap": "dice_bce", "loss__overlap_weight": 1.0}),
+)
+_LATE: Final = 0.8
+"""A training's end is what comes after this share of its iterations."""
+_SURE: Final = 0.9
+"""D is saturated where its score is above this on true masks, and below 1 less this on others."""
+_UNSURE: Final = 0.1
+"""D is undecided where both of its scores lie within this of one half."""
 
 
 def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
-    """Return the runs of the chapter by the name their row bears, on loose frames."""
-    return {
-        DICE: recipes.headline(cohort, preset),
-        L1: recipes.replicates(cohort, preset, loss__overlap="l1"),
-        RELEASED: [recipes.recipe(cohort, preset, "released")],
-        PLAIN: recipes.replicates(cohort, preset, loss__adversarial_weight=0.0),
-        UNET: recipes.folds_of(cohort, preset, model__name="unet", loss__adversarial_weight=0.0),
-        STUDY: recipes.folds_of(cohort, preset, "study"),
+    """Return the runs on loose frames by the name their row bears; quick trains four of them."""
+    plain_unet = {"model__name": "unet", "loss__adversarial_weight": 0.0}
+    runs = {
+        DICE: headline(cohort, preset),
+        L1: replicates(cohort, preset, loss__overlap="l1"),
+        RELEASED: [recipe(cohort, preset, "released")],
+        PLAIN: replicates(cohort, preset, loss__adversarial_weight=0.0),
+        UNET: folds_of(cohort, preset, **plain_unet),
+        STUDY: folds_of(cohort, preset, "study"),
     }
+    if preset == "quick":
+        runs[UNET] = [spec.changed(optimiser__iterations=_UNET_STEPS) for spec in runs[UNET]]
+        return {name: runs[name] for name in (DICE, L1, PLAIN, UNET)}
+    return runs
 
 
-def baselines(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
-    """Return the baselines without training on loose frames, over the folds."""
-    plain = recipes.folds_of(cohort, preset)
-    out: dict[str, list[RunSpec]] = {}
-    for spec in plain:
-        for baseline in recipes.baselines(spec):
-            out.setdefault(baseline.model.name, []).append(baseline)
-    return out
+def grid(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
+    """Return :func:`named`, and the baselines without training over the folds."""
+    return named(cohort, preset) | baselines_of(folds_of(cohort, preset))
+
+
+def weights(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
+    """Return the runs by lambda on the first fold with every seed, and those without adversary.
+
+    Those of the paper's lambda and without adversary are runs of :func:`named`. Empty for presets
+    without room for other values.
+    """
+    if preset not in ("reference", "paper"):
+        return {}
+    first = folds_for(cohort, preset)[0]
+    paper = [spec for spec in headline(cohort, preset) if spec.split.fold == first]
+    alone = replicates(cohort, preset, loss__adversarial_weight=0.0)
+    out = {}
+    for name, weight in zip(LAMBDAS, WEIGHTS, strict=True):
+        change = {"split__fold": first, "loss__overlap_weight": weight}
+        out[name] = [recipe(cohort, preset, seed=spec.seed, **change) for spec in paper]
+    out[f"lambda {PAPER_WEIGHT:g}"] = paper
+    return out | {ALONE: [spec for spec in alone if spec.split.fold == first]}
+
+
+def ladder(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
+    """Return the rungs from ``released`` over ``paper`` to ``study``, each one field on.
+
+    First fold, one training a rung. The paper's rung is its own run, the last one the study's.
+    Empty for presets without room.
+    """
+    if preset not in ("reference", "paper"):
+        return {}
+    spec = recipe(cohort, preset, "released")
+    out = {"as released": [spec]}
+    for name, change in _TO_PAPER:
+        spec = spec.changed(**change, variant="alternative")
+        out[name] = [spec]
+    out["noise removed: as the paper says"] = [headline(cohort, preset)[0]]
+    spec = recipe(cohort, preset)
+    for name, change in _TO_STUDY:
+        spec = spec.changed(**change, variant="alternative")
+        out[name] = [spec]
+    return out | {"flips and quarter turns: as this study": [recipe(cohort, preset, "study")]}
 
 
 def specs(cohort: str, preset: str) -> list[RunSpec]:
-    """Return every run that the chapter shows."""
-    both = [*named(cohort, preset).values(), *baselines(cohort, preset).values()]
-    return list(dict.fromkeys(spec for specs in both for spec in specs))
-
-
-def records(cohort: str, preset: str) -> dict[str, list[Record]]:
-    """Return the records of the chapter by row name."""
-    return tables.records_of(named(cohort, preset) | baselines(cohort, preset), preset)
-
-
-def absent(found: dict[str, list[Record]], cohort: str, preset: str) -> list[str]:
-    """Return the names of rows with a run that has no record."""
-    return tables.not_run(named(cohort, preset) | baselines(cohort, preset), found)
+    """Return every run that the chapter shows, each once."""
+    grids = (grid(cohort, preset), weights(cohort, preset), ladder(cohort, preset))
+    return list(dict.fromkeys(spec for each in grids for runs in each.values() for spec in runs))
 
 
 def published_losses() -> pd.DataFrame:
@@ -78,222 +147,205 @@ def published_losses() -> pd.DataFrame:
 
 
 def published_scores() -> pd.DataFrame:
-    """Return the paper's loose-frame cells about the loss and the adversary, in %, wide.
+    """Return the paper's loose-frame cells about loss and adversary, in %: a row a model."""
+    differs = {
+        "proposed cGAN": "Dice loss, from scratch",
+        "cGAN-ResNet101 (Dice)": "Dice loss, ImageNet encoder",
+        "cGAN-ResNet101": "L1 loss, ImageNet encoder",
+        "UNet": "no adversary, from scratch",
+    }
+    cells = published.segmentation_table().query("framing == 'loose'")
+    wide = cells.pivot(index="model", columns="dataset", values=["dice", "iou"])
+    wide.columns = [f"{'Dice' if metric == 'dice' else 'IoU'}, {data}" for metric, data in wide]
+    wide.insert(0, "what it differs in", pd.Series(differs))
+    return wide.loc[list(differs)].reset_index()
+
+
+def elsewhere(summary: pd.DataFrame) -> pd.DataFrame:
+    """Set the adversary's gain here beside the paper's table and an independent reproduction's.
+
+    Args:
+        summary: of :func:`weights`, all trainings averaged.
 
     Returns:
-        Columns model, and Dice and IoU on either test set.
+        Columns where, masses, with an adversary, without, difference (Dice), source. Elsewhere the
+        row without an adversary is a U-Net, another network.
     """
-    cells = published.segmentation_table()
-    cells = cells[(cells["framing"] == "loose") & cells["model"].isin(_PUBLISHED)]
-    wide = cells.pivot(index="model", columns="dataset", values=["dice", "iou"])
-    metrics, data = (wide.columns.get_level_values(level) for level in (0, 1))
-    wide.columns = metrics.map({"dice": "Dice", "iou": "IoU"}) + ", " + data
-    wide.insert(0, "what it differs in", pd.Series(_PUBLISHED))
-    return wide.loc[list(_PUBLISHED)].reset_index()
+    cells = published.segmentation_table().query("framing == 'loose'")
+    wide = cells.pivot(index=["dataset", "images"], columns="model", values="dice") / 100
+    lines = [
+        (f"the paper, {data}", str(images), row["proposed cGAN"], row["UNet"], "P")
+        for (data, images), row in wide.iterrows()
+    ]
+    facts = [published.FACTS[f"reproduced {name} dice"].value for name in ("cGAN", "UNet")]
+    lines.append(("a reproduction, INbreast", "not reported", *facts, "R"))
+    found = summary.set_index("row") if len(summary) else pd.DataFrame()
+    if {LAMBDAS[2], ALONE} <= set(found.index):
+        here = found.loc[[LAMBDAS[2], ALONE]]
+        lines.append(("this page", str(here["masses"].iloc[0]), *here["mean"], "this study"))
+    columns = ["where", "masses", "with an adversary", "without", "source"]
+    table = pd.DataFrame(lines, columns=columns)
+    table.insert(4, "difference", table["with an adversary"] - table["without"])
+    return table
 
 
-_PUBLISHED: Final = {
-    "proposed cGAN": "Dice loss, from scratch",
-    "cGAN-ResNet101 (Dice)": "Dice loss, ImageNet encoder",
-    "cGAN-ResNet101": "L1 loss, ImageNet encoder",
-    "UNet": "no adversary, from scratch",
-}
+def curves(runs: Runs) -> pd.DataFrame:
+    """Return the curves of the first trainings, with the sum that the generator descends.
 
-
-def curves(found: dict[str, list[Record]]) -> pd.DataFrame:
-    """Return losses and validation Dice over iterations, first fold and seed of every row.
-
-    Columns: row, iteration, quantity (``overlap``, ``adversarial``, ``discriminator_real``,
-    ``discriminator_fake``, ``generator`` for the weighted sum that the generator descends,
-    ``validation_dice``), value.
+    Columns: row, iteration, quantity (those of the records, and ``generator``), value.
     """
-    out = []
-    for name, listed in found.items():
-        if not listed or listed[0].curves.empty:
+    long, sums = runs.curves(), []
+    for name in long["row"].unique():
+        record = runs.first(name)
+        if record is None or "overlap" not in record.curves:
             continue
-        table, loss = listed[0].curves, listed[0].spec.loss
+        table, loss = record.curves, record.spec.loss
         total = loss.overlap_weight * table["overlap"]
         if "adversarial" in table:
             total = total + loss.adversarial_weight * table["adversarial"]
-        long = table.assign(generator=total).melt("iteration", var_name="quantity").dropna()
-        out.append(long.assign(row=name))
-    columns = ["iteration", "quantity", "value", "row"]
-    return pd.concat(out, ignore_index=True) if out else pd.DataFrame(columns=columns)
+        line = pd.DataFrame({"iteration": table["iteration"], "value": total}).dropna()
+        sums.append(line.assign(row=name, quantity="generator"))
+    return pd.concat([long, *sums], ignore_index=True)
 
 
-def training_table(found: dict[str, list[Record]]) -> pd.DataFrame:
-    """Return how every row's training went, a row without a record as ``not run``.
-
-    Returns:
-        Columns row, trainings, iterations, status, converged (of how many), validation Dice of
-        the first training at its best and at its end, minutes a training.
-    """
-    out: list[dict[str, object]] = []
-    for name in TRAINED:
-        listed = found.get(name) or []
-        if not listed:
-            out.append({"row": name, **dict.fromkeys(_TRAINING, printed.NOT_RUN)})
-            continue
-        curve = listed[0].curves
-        steps = int(curve["iteration"].max()) if len(curve) else 0
-        seen = curve["validation_dice"].dropna() if "validation_dice" in curve else pd.Series()
-        settled = sum(record.converged is True for record in listed)
-        minutes = np.mean([record.provenance["training_seconds"] for record in listed]) / 60
-        values = (
-            len(listed),
-            steps,
-            ", ".join(dict.fromkeys(record.status for record in listed)),
-            f"{settled} of {len(listed)}",
-            f"{seen.max():.3f}" if len(seen) else printed.MISSING,
-            f"{seen.iloc[-1]:.3f}" if len(seen) else printed.MISSING,
-            f"{minutes:.1f}",
-        )
-        out.append({"row": name, **dict(zip(_TRAINING, values, strict=True))})
-    return pd.DataFrame(out)
-
-
-_TRAINING: Final = (
-    "trainings",
-    "iterations",
-    "status",
-    "converged",
-    "best validation Dice",
-    "last validation Dice",
-    "minutes a training",
-)
-
-
-def rows(found: dict[str, list[Record]]) -> pd.DataFrame:
-    """Return the test rows before post-processing."""
-    stacked = tables.rows_of(found)
-    return stacked[stacked["postprocessing"] == "none"]
-
-
-def table(stacked: pd.DataFrame) -> pd.DataFrame:
-    """Summarise Dice, IoU and the distances by row, on oracle boxes."""
-    oracle = stacked[stacked["box"] == "oracle"]
-    return tables.summarise(oracle, tuple(HEADINGS))
-
-
-def printed_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`table`, a row a model or baseline, run or not."""
-    wide = printed.wide_table(summary, HEADINGS, {"row": "row"}, {"hd95": 1, "assd": 1})
-    return printed.with_absent(wide, [(name,) for name in ROWS], ["row"])
-
-
-def trainings(stacked: pd.DataFrame, metric: str = "dice") -> pd.DataFrame:
-    """Return the mean of every training over its test cases: row, fold, seed, mean."""
-    oracle = stacked[stacked["box"] == "oracle"]
-    by = oracle.groupby(["row", "fold", "seed"], sort=False)
-    return by[metric].mean().rename("mean").reset_index()
-
-
-def spread(summary: pd.DataFrame, metric: str = "dice") -> pd.DataFrame:
-    """Set the interval over patients beside the spread over seeds, of the trained rows.
-
-    Returns:
-        Columns row, half-width of the 95 % interval over patients, SD over seeds of the first
-        fold's mean (missing for one seed), seeds.
-    """
-    if summary.empty:
-        return pd.DataFrame(columns=["row", _WIDTH, _SD, "trainings"])
-    part = summary[(summary["metric"] == metric) & summary["row"].isin(TRAINED)]
-    widths = (part["high"] - part["low"]) / 2
-    table = part[["row"]].assign(**{_WIDTH: widths, _SD: part["seed_sd"]})
-    return table.assign(trainings=part["seeds"])
-
-
-_WIDTH: Final = "half-width over patients"
-_SD: Final = "SD over seeds"
-
-
-def painted(stacked: pd.DataFrame) -> pd.DataFrame:
-    """Return how much of the frame every row paints, on oracle boxes.
-
-    Returns:
-        Columns row, painted (mean share of the frame predicted as mass), mass (mean share that
-        is mass), precision, recall.
-    """
-    oracle = stacked[(stacked["box"] == "oracle") & (stacked["replicate"] == 0)]
-    if oracle.empty:
-        return pd.DataFrame(columns=["row", "painted", "mass", "precision", "recall"])
-    area = (oracle["diagonal"] / np.sqrt(2)).round() ** 2
-    shares = oracle.assign(
-        painted=oracle["predicted_pixels"] / area, mass=oracle["truth_pixels"] / area
+def painted(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return how much of the frame every row paints, and how much is mass: means by row."""
+    first = rows[rows["replicate"] == 0]
+    area = (first["diagonal"].astype(float) / np.sqrt(2)).round() ** 2
+    shares = first.assign(
+        painted=first["predicted_pixels"] / area, mass=first["truth_pixels"] / area
     )
     columns = ["painted", "mass", "precision", "recall"]
     return shares.groupby("row", sort=False)[columns].mean().reset_index()
 
 
-def mean_masks(found: dict[str, list[Record]]) -> dict[str, NDArray[np.float64]]:
-    """Return the mean of the predicted test masks of every trained row's first training.
+def mean_masks(runs: Runs) -> dict[str, NDArray[np.float64]]:
+    """Return how often each pixel of the frame was painted, float64 ``(s, s)`` in [0, 1] by row.
 
-    Returns:
-        float64 ``(s, s)`` in [0, 1] by row: how often a pixel of the loose frame was painted.
+    The first training of every trained row, over its test cases.
     """
     out = {}
     for name in TRAINED:
-        if found.get(name):
-            record = found[name][0]
-            masks = record.predictions()
-            cases = record.cases
-            test = cases[cases["part"] == "test"]["case"].unique()
+        if record := runs.first(name):
+            masks, cases = record.predictions(), record.cases
+            test = cases.loc[cases["part"] == "test", "case"].unique()
             out[name] = np.mean([masks[case] for case in test], axis=0)
     return out
 
 
-def fair_test(stacked: pd.DataFrame, metric: str = "dice") -> pd.DataFrame:
-    """Test the held-out metric after training with Dice against each alternative.
+def spread(summary: pd.DataFrame) -> pd.DataFrame:
+    """Set the interval over patients beside the spread over seeds, of the trained rows."""
+    part = summary[(summary["metric"] == "dice") & summary["row"].isin(TRAINED)]
+    half = (part["high"] - part["low"]) / 2
+    table = part[["row"]].assign(**{"half-width over patients": half})
+    return table.assign(**{"SD over seeds": part["seed_sd"], "trainings": part["trainings"]})
+
+
+def variances(rows: pd.DataFrame) -> pd.DataFrame:
+    """Take trainings and patients apart, of every row of :func:`weights` and of every gain.
 
     Returns:
-        A row a comparison: a, b, metric, difference, low, high, p values (not corrected),
-        patients, smallest detectable difference, the number of pairs of trainings with the
-        lowest and highest mean difference among them, and ``unsettled``, the rows compared whose
-        training had not converged.
+        Columns row, mean, SD between trainings, SD between patients, SD of the rest, p that
+        trainings are alike, standard error as run, patients, trainings; rows of one training are
+        left out.
     """
-    oracle = stacked[stacked["box"] == "oracle"]
-    out = []
-    for other in _ALTERNATIVES:
-        if not {DICE, other} <= set(oracle["row"]):
+    parts = [(str(name), part, part["dice"]) for name, part in rows.groupby("row", sort=False)]
+    for name, alone in WEIGHT_PAIRS:
+        both = paired(rows, name, alone, "dice")
+        parts.append((f"{name} less {alone}", both, both["a"] - both["b"]))
+    lines = []
+    for name, part, values in parts:
+        if part["replicate"].nunique() < 2 or part["patient"].nunique() < 2:
             continue
-        test = tables.paired(oracle, DICE, other, metric)
-        pairs = tables.seed_differences(oracle, DICE, other, metric)
-        flags = oracle[oracle["row"].isin([DICE, other])].groupby("row")["converged"]
-        loose = [str(row) for row, each in flags if each.eq(False).any()]
-        out.append(
+        found = variance_parts(
+            values.to_numpy(), part["patient"].to_numpy(), part["replicate"].to_numpy()
+        )
+        lines.append(
             {
-                "a": DICE,
-                "b": other,
-                "metric": metric,
-                **vars(test),
-                "trainings": len(pairs),
-                "lowest training": pairs.min(),
-                "highest training": pairs.max(),
-                "unsettled": ", ".join(loose),
+                "row": name,
+                "mean": found.mean,
+                "SD between trainings": found.seed_sd,
+                "SD between patients": found.patient_sd,
+                "SD of the rest": found.rest_sd,
+                "p, trainings alike": found.p_seed,
+                "standard error as run": found.error_of_mean(),
+                "patients": found.patients,
+                "trainings": found.seeds,
             }
         )
-    return pd.DataFrame(out)
+    return pd.DataFrame(lines)
 
 
-def printed_tests(tests: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`fair_test`, a row an alternative to the paper's model."""
-    wide = printed.tests_table(tests, {"b": "paper's model minus"})
-    if tests.empty:
-        return wide
-    ends = zip(tests["lowest training"], tests["highest training"], strict=True)
-    span = [f"{low:+.3f} to {high:+.3f}" for low, high in ends]
-    wide["pairs of trainings"] = tests["trainings"]
-    wide["their differences"] = span
-    wide["not converged"] = tests["unsettled"]
-    return wide
+def scores_of_d(runs: Runs) -> pd.DataFrame:
+    """Return the discriminator's scores over iterations of every training with an adversary.
+
+    The records hold mean cross-entropies over the patches of a batch. ``exp(-loss)`` on true masks
+    is the geometric mean of D's score, so D's mean score there is at least as high;
+    ``1 - exp(-loss)`` on predictions is at least as high as D's mean score there.
+
+    Returns:
+        Columns row, seed, iteration, true masks, predictions, and the two terms of the generator's
+        loss as weighted: adversarial, overlap.
+    """
+    parts = []
+    for name in LAMBDAS:
+        for record in runs.of(name):
+            curve, loss = record.curves, record.spec.loss
+            part = pd.DataFrame(
+                {
+                    "iteration": curve["iteration"],
+                    "true masks": np.exp(-curve["discriminator_real"]),
+                    "predictions": 1 - np.exp(-curve["discriminator_fake"]),
+                    "adversarial": loss.adversarial_weight * curve["adversarial"],
+                    "overlap": loss.overlap_weight * curve["overlap"],
+                }
+            )
+            parts.append(part.assign(row=name, seed=record.spec.seed))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def training_differences(stacked: pd.DataFrame, metric: str = "dice") -> pd.DataFrame:
-    """Return the mean difference of every pair of trainings behind :func:`fair_test`: b, mean."""
-    oracle = stacked[stacked["box"] == "oracle"]
-    out = []
-    for other in _ALTERNATIVES:
-        if {DICE, other} <= set(oracle["row"]):
-            pairs = tables.seed_differences(oracle, DICE, other, metric)
-            out += [{"b": other, "mean": float(value)} for value in pairs]
-    return pd.DataFrame(out, columns=["b", "mean"])
+def ends_of_d(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return where D stood in the last fifth of the trainings, and how often it was saturated."""
+    lines = []
+    for name, part in scores.groupby("row", sort=False) if len(scores) else ():
+        late = part[part["iteration"] > _LATE * part["iteration"].max()]
+        each = late.groupby("seed")[["true masks", "predictions"]].mean()
+        terms = late.groupby("seed")[["adversarial", "overlap"]].mean()
+        sure = (part["true masks"] > _SURE) & (part["predictions"] < 1 - _SURE)
+        ended = (each["true masks"] > _SURE) & (each["predictions"] < 1 - _SURE)
+        unsure = ((each - 0.5).abs() <= _UNSURE).all(axis=1)
+        lines.append(
+            {
+                "row": name,
+                "trainings": len(each),
+                "D on true masks": each["true masks"].mean(),
+                "D on predictions": each["predictions"].mean(),
+                "adversarial share of G's loss": (terms["adversarial"] / terms.sum(axis=1)).mean(),
+                "ended saturated": int(ended.sum()),
+                "ended undecided": int(unsure.sum()),
+                "iterations saturated": sure.mean(),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def fields(before: RunSpec, after: RunSpec) -> str:
+    """Name the fields in which two runs differ, ``loss.overlap``; what is measured is none."""
+    first, second = (
+        pd.json_normalize(spec.model_dump(exclude={"variant", "evaluation"})).iloc[0]
+        for spec in (before, after)
+    )
+    return ", ".join(name for name in first.index if first[name] != second[name])
+
+
+def steps(runs: Runs) -> pd.DataFrame:
+    """Set every rung of the ladder against the one before: :func:`comparing.compare`'s columns.
+
+    A further column ``fields`` names what the rung changes.
+    """
+    names = [name for (name,) in runs.asked]
+    tests = compare(runs.test(), [(b, a) for a, b in itertools.pairwise(names)])
+    changed = {
+        b: fields(runs.asked[a,][0], runs.asked[b,][0]) for a, b in itertools.pairwise(names)
+    }
+    return tests.assign(fields=tests["a"].map(changed)) if len(tests) else tests

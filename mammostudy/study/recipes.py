@@ -10,9 +10,6 @@ from mammostudy.data.descriptors import describe
 from mammostudy.errors import SpecError
 from mammostudy.runs.spec import BASELINES, Model, Optimiser, RunSpec
 
-OFFICIAL: Final = ("cbis-ddsm",)
-"""Cohorts that are split as their owners did; INbreast, all for testing, gets folds by itself."""
-
 
 class Preset(BaseModel):
     """How much a run may cost.
@@ -38,7 +35,7 @@ class Preset(BaseModel):
 
 PRESETS: Final = {
     "smoke": Preset(size=64, width=4, levels=6, iterations=6, folds=(0,), seeds=(0,)),
-    "quick": Preset(size=128, width=16, levels=7, iterations=200, folds=(0,), seeds=(0,)),
+    "quick": Preset(size=64, width=16, levels=6, iterations=200, folds=(0,), seeds=(0,)),
     "reference": Preset(
         size=128, width=16, levels=7, iterations=300, folds=(0, 1, 2), seeds=(0, 1, 2)
     ),
@@ -122,11 +119,6 @@ def folds_for(cohort: str, preset_name: str) -> tuple[int, ...]:
     return (0,) if describe(cohort).official else preset(preset_name).folds
 
 
-def without_adversary(spec: RunSpec) -> RunSpec:
-    """Return the same run without a discriminator: the paper's generator as a plain U-Net."""
-    return spec.changed(loss__adversarial_weight=0.0)
-
-
 def baselines(spec: RunSpec) -> list[RunSpec]:
     """Return the baselines that need no training, on the frames and the split of a spec."""
     plain = RunSpec(
@@ -176,3 +168,12 @@ def replicates(
 def headline(cohort: str, preset_name: str) -> list[RunSpec]:
     """Return the paper's model on loose frames, with every post-processing order measured."""
     return replicates(cohort, preset_name, evaluation__postprocessing="every")
+
+
+def baselines_of(specs: list[RunSpec]) -> dict[str, list[RunSpec]]:
+    """Return the baselines of some runs by name, each run once."""
+    out: dict[str, list[RunSpec]] = {}
+    for spec in specs:
+        for baseline in baselines(spec):
+            out.setdefault(baseline.model.name, []).append(baseline)
+    return out

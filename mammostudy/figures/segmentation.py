@@ -1,0 +1,111 @@
+"""What is special to the figures on segmentation: courses of losses, mean masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mammostudy.figures import primitives as look
+
+LOSSES: Final = {
+    "cGAN, Dice (paper)": look.BLUE,
+    "cGAN, L1": look.ORANGE,
+    "cGAN, as released": look.RED,
+    "generator, no adversary": look.GREEN,
+    "U-Net, ResNet-18 encoder": look.PURPLE,
+    "study": look.BROWN,
+}
+_UNITS: Final = {
+    "cGAN, Dice (paper)": r"$\lambda$ (1 - Dice) + adversarial",
+    "cGAN, L1": r"$\lambda$ L1 + adversarial",
+}
+
+
+def _quantity(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    return curves[curves["quantity"] == quantity]
+
+
+def loss_curves(curves: pd.DataFrame) -> Figure:
+    """The generator's loss with Dice and with L1, and validation Dice of every row.
+
+    Args:
+        curves: :func:`mammostudy.study.losses.curves`.
+
+    Returns:
+        Two panels: losses on a logarithmic axis as in the paper, in units of their own; and
+        validation Dice, one scale for all.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(look.WIDTH, 3.6))
+    descended = _quantity(curves, "generator")
+    descended = descended[descended["row"].isin(_UNITS)]
+    look.lines(left, descended, "iteration", "value", colours=LOSSES)
+    for line in left.get_lines():
+        line.set_label(_UNITS[str(line.get_label())])
+    left.set(yscale="log", xlabel="iteration", ylabel="loss of the generator, own units")
+    left.legend(fontsize="x-small")
+    validated = _quantity(curves, "validation_dice")
+    look.lines(right, validated, "iteration", "value", colours=LOSSES, marker=".")
+    right.set(ylim=(-0.02, 1.02), xlabel="iteration", ylabel="validation Dice")
+    if right.get_lines():
+        named = right.get_legend_handles_labels()
+        figure.legend(*named, loc="outside lower center", ncols=3, fontsize="x-small")
+    return figure
+
+
+def adversaries(curves: pd.DataFrame) -> Figure:
+    """The released overlap loss, and the three adversarial losses of the paper's model.
+
+    Args:
+        curves: :func:`mammostudy.study.losses.curves`.
+
+    Returns:
+        Two panels; the left scale is logarithmic beyond 1 in both directions.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(look.WIDTH, 3.2))
+    released = curves[curves["row"] == "cGAN, as released"]
+    look.lines(left, _quantity(released, "overlap"), "iteration", "value", colours=LOSSES)
+    left.axhline(0, color="black", ls="--", lw=1)
+    left.set_yscale("symlog", linthresh=1)
+    left.set(xlabel="iteration", ylabel="released Dice loss, no unit", title="as released")
+    names = {
+        "discriminator_real": "D on true masks",
+        "discriminator_fake": "D on predictions",
+        "adversarial": "G against D",
+    }
+    paper = curves[(curves["row"] == "cGAN, Dice (paper)") & curves["quantity"].isin(names)]
+    colours = dict(zip(names.values(), (look.GREEN, look.ORANGE, look.BLUE), strict=True))
+    paper = paper.assign(quantity=paper["quantity"].map(names))
+    look.lines(right, paper, "iteration", "value", by="quantity", colours=colours)
+    right.axhline(np.log(2), color="black", ls="--", lw=1, label="D undecided")
+    right.set(xlabel="iteration", ylabel="cross-entropy, nats", title="paper's model")
+    right.set_ylim(top=1.4 * right.get_ylim()[1])
+    right.legend(fontsize="x-small", ncols=2, loc="upper center")
+    return figure
+
+
+def mean_masks(masks: Mapping[str, NDArray[np.float64]]) -> Figure | None:
+    """How often each pixel of a loose frame was painted, a picture a row on one scale.
+
+    Args:
+        masks: :func:`mammostudy.study.losses.mean_masks`.
+    """
+    if not masks:
+        return None
+    columns, rows = 3, -(-len(masks) // 3)
+    figure, grid = plt.subplots(rows, columns, figsize=(look.WIDTH, 2.35 * rows), squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    mako = sns.color_palette("mako", as_cmap=True)
+    for axes, (name, mask) in zip(grid.flat, masks.items(), strict=False):
+        axes.set_axis_on()
+        picture = axes.imshow(100 * mask, vmin=0, vmax=100, cmap=mako)
+        look.picture_axes(axes, name).title.set_fontsize("small")
+    figure.colorbar(picture, ax=grid, label="test masses that paint the pixel, %", shrink=0.8)
+    return figure

@@ -19,7 +19,7 @@ import pandas as pd
 from mammostudy.evaluation.effects import effect_size
 from mammostudy.evaluation.statistics import bootstrap_ci, holm, paired_test
 from mammostudy.runs.evaluate import COLUMNS
-from mammostudy.runs.store import AnyRecord, Spec, find_record
+from mammostudy.runs.store import find_record
 from mammostudy.study.recipes import is_phantom
 
 TRAINED_BY_PAGES: Final = ("smoke", "quick")
@@ -33,7 +33,7 @@ COMPARISON: Final = (
     "verdict",
 )  # fmt: skip
 Group = tuple[Any, ...]
-Asked = Mapping[Group, Sequence[Spec]]
+Asked = Mapping[Group, Sequence[Any]]  # specs of a kind of run
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Runs:
     asked: Asked
     keys: tuple[str, ...]
     preset: str
-    found: Mapping[Group, list[AnyRecord]] = field(default_factory=dict)
+    found: Mapping[Group, list[Any]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, asked: Mapping[Any, Sequence[Spec]], preset: str, keys: str = "row") -> Self:
+    def load(cls, asked: Mapping[Any, Sequence[Any]], preset: str, keys: str = "row") -> Self:
         """Find the records of runs; small presets train what is missing first.
 
         Args:
@@ -91,11 +91,11 @@ class Runs:
         """Say which groups have runs without a record; empty where all were run."""
         return f"Not run, and left out: {'; '.join(self.missing)}." if self.missing else ""
 
-    def of(self, *group: object) -> list[AnyRecord]:
+    def of(self, *group: object) -> list[Any]:
         """Return the records of a group; none where it was not asked for."""
         return list(self.found.get(group, ()))
 
-    def first(self, *group: object) -> AnyRecord | None:
+    def first(self, *group: object) -> Any | None:
         """Return the first record of a group, or None."""
         return next(iter(self.of(*group)), None)
 
@@ -138,7 +138,8 @@ class Runs:
         for column, value in wanted.items():
             if value is not None and column in self.rows:
                 keep &= self.rows[column] == value
-        return self.rows[keep]
+        rows: pd.DataFrame = self.rows[keep]
+        return rows
 
     def trainings(self, metric: str = "validation_dice") -> pd.DataFrame:
         """Return how the trainings of each group went, a line a group that trains.
@@ -173,7 +174,7 @@ class Runs:
         )
 
 
-def _training_line(listed: Sequence[AnyRecord], metric: str) -> dict[str, object]:
+def _training_line(listed: Sequence[Any], metric: str) -> dict[str, object]:
     if not listed:
         return {"trainings": 0, "status": NOT_RUN}
     curve = listed[0].curves

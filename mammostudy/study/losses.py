@@ -41,9 +41,9 @@ METRICS: Final = {
     "hd95": "HD95, frame pixels",
     "assd": "ASSD, frame pixels",
 }
-_UNET_STEPS: Final = 100
-"""The U-Net's steps in the preset ``quick``."""
-
+_UNET_STEPS: Final = 100  # of the preset quick
+PUBLISHED: Final = ("dice loss at the end", "L1 loss at the end", "iterations", "lambda", "batch")
+"""Facts about the paper's figure of both losses."""
 PAPER_WEIGHT: Final = 150.0
 WEIGHTS: Final = (1.0, 10.0, PAPER_WEIGHT, 1000.0)
 """The values of lambda, the weight of the overlap loss beside an adversary of weight 1."""
@@ -67,13 +67,11 @@ _LATE: Final = 0.8
 """A training's end is what comes after this share of its iterations."""
 _SURE: Final = 0.9
 """D is saturated where its score is above this on true masks, and below 1 less this on others."""
-_UNSURE: Final = 0.1
-"""D is undecided where both of its scores lie within this of one half."""
 
 
 def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     """Return the runs on loose frames by the name their row bears; quick trains four of them."""
-    plain_unet = {"model__name": "unet", "loss__adversarial_weight": 0.0}
+    plain_unet: dict[str, Any] = {"model__name": "unet", "loss__adversarial_weight": 0.0}
     runs = {
         DICE: headline(cohort, preset),
         L1: replicates(cohort, preset, loss__overlap="l1"),
@@ -106,7 +104,7 @@ def weights(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     alone = replicates(cohort, preset, loss__adversarial_weight=0.0)
     out = {}
     for name, weight in zip(LAMBDAS, WEIGHTS, strict=True):
-        change = {"split__fold": first, "loss__overlap_weight": weight}
+        change: dict[str, Any] = {"split__fold": first, "loss__overlap_weight": weight}
         out[name] = [recipe(cohort, preset, seed=spec.seed, **change) for spec in paper]
     out[f"lambda {PAPER_WEIGHT:g}"] = paper
     return out | {ALONE: [spec for spec in alone if spec.split.fold == first]}
@@ -139,13 +137,6 @@ def specs(cohort: str, preset: str) -> list[RunSpec]:
     return list(dict.fromkeys(spec for each in grids for runs in each.values() for spec in runs))
 
 
-def published_losses() -> pd.DataFrame:
-    """Return what the paper's loss figure shows: fact, value, unit, source."""
-    facts = published.facts()
-    shown = ["dice loss at the end", "L1 loss at the end", "iterations", "lambda", "batch"]
-    return facts[facts["fact"].isin(shown)]
-
-
 def published_scores() -> pd.DataFrame:
     """Return the paper's loose-frame cells about loss and adversary, in %: a row a model."""
     differs = {
@@ -156,7 +147,10 @@ def published_scores() -> pd.DataFrame:
     }
     cells = published.segmentation_table().query("framing == 'loose'")
     wide = cells.pivot(index="model", columns="dataset", values=["dice", "iou"])
-    wide.columns = [f"{'Dice' if metric == 'dice' else 'IoU'}, {data}" for metric, data in wide]
+    words = {"dice": "Dice", "iou": "IoU"}
+    wide.columns = pd.Index(
+        [f"{words[column[0]]}, {column[1]}" for column in wide.columns.tolist()]
+    )
     wide.insert(0, "what it differs in", pd.Series(differs))
     return wide.loc[list(differs)].reset_index()
 
@@ -173,9 +167,9 @@ def elsewhere(summary: pd.DataFrame) -> pd.DataFrame:
     """
     cells = published.segmentation_table().query("framing == 'loose'")
     wide = cells.pivot(index=["dataset", "images"], columns="model", values="dice") / 100
-    lines = [
-        (f"the paper, {data}", str(images), row["proposed cGAN"], row["UNet"], "P")
-        for (data, images), row in wide.iterrows()
+    lines: list[tuple[Any, ...]] = [
+        (f"the paper, {row['dataset']}", str(row["images"]), row["proposed cGAN"], row["UNet"], "P")
+        for row in wide.reset_index().to_dict("records")
     ]
     facts = [published.FACTS[f"reproduced {name} dice"].value for name in ("cGAN", "UNet")]
     lines.append(("a reproduction, INbreast", "not reported", *facts, "R"))
@@ -231,14 +225,6 @@ def mean_masks(runs: Runs) -> dict[str, NDArray[np.float64]]:
             test = cases.loc[cases["part"] == "test", "case"].unique()
             out[name] = np.mean([masks[case] for case in test], axis=0)
     return out
-
-
-def spread(summary: pd.DataFrame) -> pd.DataFrame:
-    """Set the interval over patients beside the spread over seeds, of the trained rows."""
-    part = summary[(summary["metric"] == "dice") & summary["row"].isin(TRAINED)]
-    half = (part["high"] - part["low"]) / 2
-    table = part[["row"]].assign(**{"half-width over patients": half})
-    return table.assign(**{"SD over seeds": part["seed_sd"], "trainings": part["trainings"]})
 
 
 def variances(rows: pd.DataFrame) -> pd.DataFrame:
@@ -313,7 +299,6 @@ def ends_of_d(scores: pd.DataFrame) -> pd.DataFrame:
         terms = late.groupby("seed")[["adversarial", "overlap"]].mean()
         sure = (part["true masks"] > _SURE) & (part["predictions"] < 1 - _SURE)
         ended = (each["true masks"] > _SURE) & (each["predictions"] < 1 - _SURE)
-        unsure = ((each - 0.5).abs() <= _UNSURE).all(axis=1)
         lines.append(
             {
                 "row": name,
@@ -322,7 +307,6 @@ def ends_of_d(scores: pd.DataFrame) -> pd.DataFrame:
                 "D on predictions": each["predictions"].mean(),
                 "adversarial share of G's loss": (terms["adversarial"] / terms.sum(axis=1)).mean(),
                 "ended saturated": int(ended.sum()),
-                "ended undecided": int(unsure.sum()),
                 "iterations saturated": sure.mean(),
             }
         )

@@ -1,0 +1,65 @@
+"""Cases to look at, chosen by rule, and their pictures where the images are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.frames import frame_sample
+from mammostudy.errors import MissingDataError
+from mammostudy.imaging.overlays import agreement_overlay
+
+NO_IMAGES: Final = (
+    "The pictures that belong here need the cohort's images, which are not on this machine: set "
+    "`MAMMOSTUDY_DATA` (or `make book DATA=...`) to the folder of cohorts and build again."
+)
+
+
+def at_hand(cohort: str) -> Cohort | None:
+    """Return the cohort, or None where its data folder is not set or missing."""
+    try:
+        return load_cohort(cohort)
+    except MissingDataError:
+        return None
+
+
+def picked(rows: pd.DataFrame, metric: str = "dice", seed: int = 0) -> dict[str, str]:
+    """Pick the best, median and worst case of some test rows, and one drawn by seed.
+
+    Args:
+        rows: of one model; the first training of the first fold counts.
+        metric: a column of them.
+        seed: of the draw.
+
+    Returns:
+        Case by rule; empty with fewer than four cases.
+    """
+    first = rows[(rows["replicate"] == 0) & (rows["fold"] == rows["fold"].min())]
+    ordered = first.sort_values([metric, "case"], ignore_index=True)
+    if len(ordered) < 4:
+        return {}
+    places = {"best": len(ordered) - 1, "median": len(ordered) // 2, "worst": 0}
+    left = [at for at in range(len(ordered)) if at not in places.values()]
+    places["drawn"] = int(np.random.default_rng(seed).choice(left))
+    return {rule: str(ordered["case"][at]) for rule, at in places.items()}
+
+
+def tested(records: Sequence[Any], case: str) -> Any | None:
+    """Return the first record that tested a case, or None; predictions hold other cases too."""
+    for record in records:
+        rows = record.cases
+        if case in set(rows.loc[rows["part"] == "test", "case"]):
+            return record
+    return None
+
+
+def overlay(cohort: Cohort, record: Any, case: str) -> NDArray[np.uint8]:
+    """Return a frame with prediction against truth in the paper's colours, uint8 ``(s, s, 3)``."""
+    spec = record.spec
+    image, truth, _ = frame_sample(cohort.sample(case), spec.frame, spec.preprocessing)
+    return agreement_overlay(image, truth, record.predictions()[case], alpha=0.5)

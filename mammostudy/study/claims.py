@@ -1,53 +1,45 @@
 """The claims of the paper, listed before their runs in ``study.yaml``, and how each is judged.
 
 A claim says which row should beat which, in which metric, and by how much a difference matters.
-The verdict rests on the 95 % bootstrap interval over patients of the paired mean difference, on
-Holm's correction over the claims judged together, and on the sign of every pair of trainings:
+Verdicts exclude each other; the first that holds counts:
 
-- supported: the interval lies above 0, the corrected p value is below 0.05, and no pair of
-  trainings says the opposite;
-- contradicted: the interval lies wholly below the margin;
-- undecided: anything else, with the patients used and the smallest difference that could have
-  been seen (by a two-sided test at 5 %, with 80 % power); so is a claim whose runs have not
-  converged, whatever their interval says;
-- not testable here: with the reason.
+- not testable here: with the reason;
+- undecided where a training behind it had not converged;
+- contradicted: the interval's upper end lies below the margin (a difference that is there but too
+  small to matter is contradicted too); of a claim with a target, below minus the margin;
+- supported: its lower end lies above 0 (of a claim with a target: above minus the margin), Holm's
+  p over the claims of the page is below 0.05, and no pair of trainings says the opposite;
+- undecided: anything else, with the smallest difference that could have been seen.
 
-A claim about accuracy names the published one as its target. It is supported where the interval of
-the difference lies above minus the margin, contradicted where it lies wholly below that.
+On phantoms and in the preset ``smoke`` nothing is judged.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+import numpy as np
 import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mammostudy.errors import SpecError
-from mammostudy.evaluation.statistics import PairedTest, holm
+from mammostudy.evaluation.resampling import patient_differences
+from mammostudy.evaluation.statistics import bootstrap_ci
 from mammostudy.paths import project_root
 from mammostudy.runs.spec import RunSpec
-from mammostudy.runs.store import Record, Spec
-from mammostudy.study import (
-    cropping,
-    detect_claims,
-    losses,
-    recipes,
-    segmenter_claims,
-    shape_claims,
-    tables,
-    words,
-)
-from mammostudy.study.verdict_rules import verdict_of, verdict_of_target
-from mammostudy.study.verdicts import meaning, untested_table, verdict_table
+from mammostudy.study import cropping, detect_claims, losses, published, segmenters, shape_claims
+from mammostudy.study.comparing import Runs, compare, judge, paired
+from mammostudy.study.recipes import cohort_title, headline, is_phantom
 
-__all__ = ["meaning", "untested_table", "verdict_of", "verdict_table"]
-
-Arms = dict[str, tuple[list[RunSpec], str]]
-Found = dict[str, list[Record]]
-NUMBERS = ("margin", "difference", "low", "high", "p", "patients", "smallest", "trainings")
+PUBLISHED_STEPS: Final = "close3+erode2+dilate3"
+NOT_TESTABLE: Final = "not testable here"
+VERDICTS: Final = ("supported", "contradicted", "undecided", NOT_TESTABLE, "not judged")
+ALL_LEVEL: Final = 1 - 0.05 / len(segmenters.ALTERNATIVES)
+"""Of the interval of each comparison where all ten must hold together."""
+Line = dict[str, Any]
 
 
 class Claim(BaseModel):
@@ -58,13 +50,10 @@ class Claim(BaseModel):
         source: where the paper makes it.
         a: the row that should score higher (a name of :func:`arms`).
         b: the row it is compared with.
-        metric: a column of the records' rows; ``accuracy`` of the shape classifier, compared with
-            ``target``; ``luminal-share``, the share of luminal patients whose mass is irregular
-            or lobular less that of the others; ``found``, whether a mass is found by the best
-            SSD less whether it is by the best other detector; or one of the models, see
-            :mod:`mammostudy.study.segmenter_claims`.
+        metric: a column of the records' rows, or one that says itself what is compared
+            (:data:`OTHERS`).
         margin: the smallest difference that matters, in the metric's unit.
-        target: the published accuracy that ``accuracy`` is compared with.
+        target: the published score that a metric of :data:`OTHERS` is compared with.
         unknown: why it cannot be tested here; then no rows are given.
     """
 
@@ -83,21 +72,20 @@ class Claim(BaseModel):
     unknown: str | None = None
 
     @property
-    def about_others(self) -> bool:
-        """Whether the metric says which runs are judged, instead of two rows of them."""
-        others = {shape_claims.ACCURACY, shape_claims.LUMINAL, detect_claims.FOUND}
-        return self.metric in others | set(segmenter_claims.COMPARED)
-
-    @property
     def compared(self) -> str:
         """What is compared, in words."""
-        others = {
-            shape_claims.ACCURACY: f"shape CNN - published {self.target}",
-            shape_claims.LUMINAL: "luminal - other subtypes",
-            detect_claims.FOUND: "best SSD - best other detector",
-            **segmenter_claims.COMPARED,
-        }
-        return "none" if self.unknown else others.get(self.metric, f"{self.a} - {self.b}")
+        if self.unknown:
+            return "none"
+        return COMPARED.get(self.metric, f"{self.a} - {self.b}").format(target=self.target)
+
+
+COMPARED: Final = {
+    "accuracy": "shape CNN - published {target}",
+    "luminal-share": "luminal - other subtypes",
+    "found": "best SSD - best other detector",
+    "outliers": f"{segmenters.STRONGEST_DICE} - {segmenters.PROPOSED}",
+    "dice-over-every-alternative": f"{segmenters.PROPOSED} - its strongest alternative",
+}
 
 
 def read_claims(path: Path | None = None) -> dict[str, Claim]:
@@ -108,8 +96,8 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
             a reason why it cannot be tested.
     """
     path = path or project_root() / "study.yaml"
-    content = yaml.safe_load(path.read_text()) or {}
-    claims = {}
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    known, claims = set(arms("phantom", "smoke")), {}
     for name, fields in (content.get("claims") or {}).items():
         try:
             claim = Claim.model_validate(fields)
@@ -117,168 +105,244 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
             fault = error.errors()[0]
             msg = f"{path}: claim {name}, {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
             raise SpecError(msg) from None
-        known = set(arms("phantom", "smoke"))
-        rows = {claim.a, claim.b} - {None}
-        if unknown := sorted(str(row) for row in rows - known):
-            msg = f"{path}: claim {name}: no row {unknown[0]!r}; known rows: {sorted(known)}"
-            raise SpecError(msg)
-        ways = (len(rows) == 2, claim.about_others, claim.unknown is not None)
-        if sum(ways) != 1 or (rows and not ways[0]):
-            msg = (
-                f"{path}: claim {name}: give rows a and b, or the reason in `unknown`, not both; "
-                "a metric that says itself what it compares takes neither"
-            )
-            raise SpecError(msg)
-        if (claim.metric == shape_claims.ACCURACY) != (claim.target is not None):
-            msg = f"{path}: claim {name}: metric accuracy needs a target, and no other takes one"
+        if fault_said := _fault(claim, known):
+            msg = f"{path}: claim {name}: {fault_said}"
             raise SpecError(msg)
         claims[str(name)] = claim
     return claims
 
 
-def arms(cohort: str, preset: str) -> Arms:
+def _fault(claim: Claim, known: set[str]) -> str:
+    """Return what is wrong with the fields of a claim together; empty where nothing is."""
+    rows = {claim.a, claim.b} - {None}
+    if unknown := sorted(str(row) for row in rows - known):
+        return f"no row {unknown[0]!r}; known rows: {sorted(known)}"
+    ways = (len(rows) == 2, claim.metric in COMPARED, claim.unknown is not None)
+    if sum(ways) != 1 or (rows and not ways[0]):
+        return (
+            "give rows a and b, or the reason in `unknown`, not both; a metric that says itself "
+            "what it compares takes neither"
+        )
+    if (claim.metric == "accuracy") != (claim.target is not None):
+        return "metric accuracy needs a target, and no other takes one"
+    return ""
+
+
+def arms(cohort: str, preset: str) -> dict[str, tuple[list[RunSpec], str]]:
     """Return the rows that claims compare: their runs, and the post-processing of their masks."""
     framed = cropping.framings(cohort, preset)
-    by_loss = losses.named(cohort, preset)
+    by_loss = losses.grid(cohort, preset)
+    loose = headline(cohort, preset)
     return {
         "full": (framed["full"], "none"),
-        "loose": (framed["loose"], "none"),
+        "loose": (loose, "none"),
         "tight": (framed["tight"], "none"),
         "dice": (by_loss[losses.DICE], "none"),
         "l1": (by_loss[losses.L1], "none"),
         "no-adversary": (by_loss[losses.PLAIN], "none"),
         "unet": (by_loss[losses.UNET], "none"),
-        "post-processed": (framed["loose"], tables.PUBLISHED),
-        "not post-processed": (framed["loose"], "none"),
-        "ellipse": (losses.grid(cohort, preset)["ellipse"], "none"),
+        "post-processed": (loose, PUBLISHED_STEPS),
+        "not post-processed": (loose, "none"),
+        "ellipse": (by_loss["ellipse"], "none"),
     }
 
 
-def specs(cohort: str, preset: str) -> list[Spec]:
-    """Return every run that the chapter shows."""
-    rows: list[Spec] = [spec for listed, _ in arms(cohort, preset).values() for spec in listed]
-    for others in (shape_claims, detect_claims, segmenter_claims):
-        rows += others.specs(cohort, preset)
-    return list(dict.fromkeys(rows))
+def judged_cohort(cohort: str, preset: str) -> bool:
+    """Whether claims get a verdict here: not on phantoms, nor from smoke runs."""
+    return preset != "smoke" and not is_phantom(cohort)
 
 
-def judge(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> pd.DataFrame:
-    """Judge the claims on a cohort.
+def judgements(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> pd.DataFrame:
+    """Measure and judge the claims on a cohort.
 
     Returns:
-        A row a claim: name, claim, source, cohort, metric, margin, difference, low, high, p
-        (Holm), patients, smallest (difference that could have been seen with 80 % power),
-        trainings (pairs of them), verdict, reason.
+        A row a claim: name, claim, source, cohort, target, the columns of
+        :data:`mammostudy.study.comparing.COMPARISON` (those of the comparison), verdict, reason.
     """
     claims = read_claims() if claims is None else claims
-    needed = {arm for claim in claims.values() for arm in (claim.a, claim.b) if arm}
-    compared = {arm: made for arm, made in arms(cohort, preset).items() if arm in needed}
-    records = tables.records_of({arm: listed for arm, (listed, _) in compared.items()}, preset)
-    rows = [
-        {"name": name, **_measured_otherwise(claim, cohort, preset)}
-        if claim.about_others
-        else _measure(name, claim, compared, records)
-        for name, claim in claims.items()
+    lines: list[Line] = []
+    reasons: dict[str, str] = {}
+    for name, claim in claims.items():
+        found = claim.unknown or _measured(claim, cohort, preset)
+        if isinstance(found, str):
+            reasons[name] = found
+        else:
+            lines.append(found | {"name": name})
+    judged = judge(lines)
+    judged["name"] = [line["name"] for line in lines]
+    judged["reason"] = [line.get("reason", "") for line in lines]
+    table = judged.set_index("name").reindex(list(claims))
+    table["reason"] = table["reason"].fillna(pd.Series(reasons, dtype=object))
+    for field in ("margin", "target"):
+        table[field] = [getattr(claim, field) for claim in claims.values()]
+    give = judged_cohort(cohort, preset)
+    table["verdict"] = [
+        verdict(row) if give or pd.isna(row["difference"]) else "not judged"
+        for _, row in table.iterrows()
     ]
-    tested = [row for row in rows if row["test"] is not None]
-    corrected = holm([row["test"].p_permutation for row in tested])
-    for row, p in zip(tested, corrected, strict=True):
-        row["p"] = float(p)
-    columns = ["name", "claim", "source", "cohort", "metric", *NUMBERS, "verdict", "reason"]
-    judged = [_judged(row, claims[row["name"]], cohort) for row in rows]
-    return pd.DataFrame(judged).reindex(columns=columns)
+    table.insert(0, "claim", [claim.text for claim in claims.values()])
+    table.insert(1, "source", [claim.source for claim in claims.values()])
+    table.insert(2, "cohort", cohort_title(cohort))
+    return table.reset_index()
 
 
-def _measured_otherwise(claim: Claim, cohort: str, preset: str) -> dict[str, Any]:
-    if claim.metric == detect_claims.FOUND:
-        return detect_claims.measured(cohort, preset)
-    if claim.metric in segmenter_claims.COMPARED:
-        return segmenter_claims.measured(claim.metric, cohort, preset, claim.margin)
-    return shape_claims.measured(cohort, preset, claim.target, claim.margin)
-
-
-def _measure(name: str, claim: Claim, compared: Arms, records: Found) -> dict[str, Any]:
-    """Compare a claim's two rows; without a test, ``reason`` says why."""
-    row: dict[str, Any] = {"name": name, "test": None, "reason": claim.unknown, "cautions": []}
-    if claim.unknown is not None or claim.a is None or claim.b is None:
-        return row
-    found = {arm: records[arm] for arm in (claim.a, claim.b)}
-    if absent := [arm for arm in found if not found[arm]]:
-        return row | {"reason": f"not run on this cohort and preset: {words.listed(absent)}"}
-    stacked = pd.concat(
-        [
-            tables.chosen(tables.rows_of({arm: found[arm]}), postprocessing=compared[arm][1])
-            for arm in found
-        ]
-    )
-    trainings = tables.seed_differences(stacked, claim.a, claim.b, claim.metric)
-    if trainings.empty:
-        return row | {"reason": "no test case has been predicted by both rows yet"}
-    missing = {arm: len(compared[arm][0]) - len(found[arm]) for arm in found}
-    row["cautions"] = [
-        f"{n} of {len(compared[arm][0])} runs of {arm!r} not run" for arm, n in missing.items() if n
-    ]
-    test = tables.paired(stacked, claim.a, claim.b, claim.metric)
-    return row | {"test": test, "trainings": trainings, "unsettled": _unsettled(found)}
-
-
-def _unsettled(found: dict[str, list[Record]]) -> list[str]:
-    return [arm for arm, records in found.items() if any(r.converged is False for r in records)]
-
-
-def _judged(row: dict[str, Any], claim: Claim, cohort: str) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "name": row["name"],
-        "claim": claim.text,
-        "source": claim.source,
-        "cohort": recipes.cohort_title(cohort),
-    }
-    if row["test"] is None:
-        return said | {"verdict": "not testable here", "reason": row["reason"]}
-    test: PairedTest = row["test"]
-    trainings = row["trainings"]
-    if claim.target is not None:
-        verdict, reason = verdict_of_target(test, row["p"], claim.target, claim.margin)
-    else:
-        verdict, reason = verdict_of(test, row["p"], claim.margin, trainings)
+def verdict(row: pd.Series | Line) -> str:
+    """Judge one claim by the rule that stands at the top of this module."""
+    if pd.isna(row["difference"]):
+        return NOT_TESTABLE
     if row["unsettled"]:
-        reason = (
-            f"{words.listed(row['unsettled'])} not converged, so in no ranking; "
-            f"the numbers alone would read {verdict!r}"
+        return "undecided"
+    with_target = row["target"] is not None and not pd.isna(row["target"])
+    if row["high"] < (-row["margin"] if with_target else row["margin"]):
+        return "contradicted"
+    least = -row["margin"] if with_target else 0.0
+    opposed = not with_target and row["lowest"] < 0
+    if row["low"] > least and row["p_holm"] < 0.05 and not opposed:
+        return "supported"
+    return "undecided"
+
+
+def _measured(claim: Claim, cohort: str, preset: str) -> Line | str:
+    """Return the comparison behind a claim, or the reason why there is none."""
+    if claim.metric in COMPARED:
+        return _OTHERS[claim.metric](claim, cohort, preset)
+    rows = arms(cohort, preset)
+    asked = {arm: rows[arm][0] for arm in (claim.a, claim.b) if arm}
+    runs = Runs.load(asked, preset)
+    if absent := [str(arm) for arm in asked if not runs.of(arm)]:
+        return f"not run on this cohort and preset: {', '.join(absent)}"
+    steps = {arm: rows[arm][1] for arm in asked}
+    parts = [runs.test(row=arm, postprocessing=how) for arm, how in steps.items()]
+    tests = compare(pd.concat(parts, ignore_index=True), [(claim.a, claim.b)], claim.metric)
+    if tests.empty:
+        return "no test mass has been predicted by both rows"
+    line: Line = tests.iloc[0].to_dict()
+    return line | {"reason": runs.note}
+
+
+def _outliers(claim: Claim, cohort: str, preset: str) -> Line | str:
+    rows, note = _models(cohort, preset)
+    line = segmenters.fewer_outliers_than(rows, segmenters.STRONGEST_DICE) if len(rows) else None
+    return "not run on this cohort and preset" if line is None else line | {"reason": note}
+
+
+def _every_alternative(claim: Claim, cohort: str, preset: str) -> Line | str:
+    """Judge by the alternative that is hardest to beat, each interval at :data:`ALL_LEVEL`.
+
+    All ten must have been run and converged, unless one of those that were contradicts the claim.
+    """
+    rows, note = _models(cohort, preset)
+    tests = compare(rows, [(segmenters.PROPOSED, other) for other in segmenters.ALTERNATIVES])
+    tests = tests[tests["unsettled"] == ""] if len(tests) else tests
+    if tests.empty:
+        return "not run on this cohort and preset, or not converged"
+    ends = {}
+    for other in tests["b"]:
+        both = paired(rows[rows["replicate"] == 0], segmenters.PROPOSED, other, "dice")
+        means = patient_differences(*(both[name].to_numpy() for name in ("a", "b", "patient")))
+        ends[other] = bootstrap_ci(means, np.arange(len(means)), level=ALL_LEVEL)
+    hardest = min(ends, key=lambda other: ends[other][1])
+    if ends[hardest][1] >= claim.margin:
+        hardest = min(ends, key=lambda other: ends[other][0])
+    low, high = ends[hardest]
+    lacking = len(segmenters.ALTERNATIVES) - len(ends)
+    if lacking and high >= claim.margin:
+        return f"it takes all ten alternatives; {lacking} were not run or had not converged. {note}"
+    line: Line = tests[tests["b"] == hardest].iloc[0].to_dict()
+    reason = f"judged by {hardest}, the hardest to beat of {len(ends)}. {note}"
+    return line | {"low": low, "high": high, "p": tests["p"].max(), "reason": reason.strip()}
+
+
+def _models(cohort: str, preset: str) -> tuple[pd.DataFrame, str]:
+    """Return the test rows of the paper's models on loose frames, and which were not run."""
+    asked = segmenters.named(cohort, preset)
+    names = (*segmenters.ALTERNATIVES, segmenters.PROPOSED)
+    loose = {row: asked["loose", row] for row in names if ("loose", row) in asked}
+    runs = Runs.load(loose, preset)
+    return runs.test().assign(framing="loose"), runs.note
+
+
+def _old(made: Line) -> Line | str:
+    if made["test"] is None:
+        return str(made["reason"])
+    test = made["test"]
+    return {
+        "a": "a", "b": "b", "difference": test.difference, "low": test.low, "high": test.high,
+        "p": test.p_permutation, "patients": test.patients, "lowest": np.nan,
+        "smallest_detectable": test.smallest_detectable, "trainings": len(made["trainings"]),
+        "unsettled": ", ".join(made["unsettled"]), "reason": "; ".join(made["cautions"]),
+    }  # fmt: skip
+
+
+def _found(claim: Claim, cohort: str, preset: str) -> Line | str:
+    return _old(detect_claims.measured(cohort, preset))
+
+
+def _shapes(claim: Claim, cohort: str, preset: str) -> Line | str:
+    return _old(shape_claims.measured(cohort, preset, claim.target, claim.margin))
+
+
+_OTHERS: Final[dict[str, Callable[[Claim, str, str], Line | str]]] = {
+    "accuracy": _shapes,
+    "luminal-share": _shapes,
+    "found": _found,
+    "outliers": _outliers,
+    "dice-over-every-alternative": _every_alternative,
+}
+
+
+def specs(cohort: str, preset: str) -> list[Any]:
+    """Return every run that the chapter shows, each once."""
+    models = segmenters.named(cohort, preset)
+    names = (*segmenters.ALTERNATIVES, segmenters.PROPOSED)
+    rows = [spec for runs, _ in arms(cohort, preset).values() for spec in runs]
+    rows += [spec for name in names for spec in models.get(("loose", name), ())]
+    return list(
+        dict.fromkeys(
+            [*rows, *shape_claims.specs(cohort, preset), *detect_claims.specs(cohort, preset)]
         )
-        verdict = "undecided"
-    return said | {
-        "metric": claim.metric,
-        "margin": claim.margin,
-        "difference": test.difference,
-        "low": test.low,
-        "high": test.high,
-        "p": row["p"],
-        "patients": test.patients,
-        "smallest": test.smallest_detectable,
-        "trainings": len(trainings),
-        "verdict": verdict,
-        "reason": "; ".join([reason, *row["cautions"]]),
-    }
+    )
 
 
 def claims_table() -> pd.DataFrame:
-    """Return the claims as listed: claim, source, comparison, metric, margin in points."""
+    """Return the claims as listed: claim, source, rows, metric, margin in points."""
+    return pd.DataFrame(
+        {
+            "claim": claim.text,
+            "source": claim.source,
+            "rows": claim.compared,
+            "metric": "none" if claim.unknown else claim.metric,
+            "margin, points": "none" if claim.unknown else f"{100 * claim.margin:g}",
+        }
+        for claim in read_claims().values()
+    )
+
+
+def counts(judged: pd.DataFrame) -> pd.DataFrame:
+    """Count the claims by verdict, in the order of :data:`VERDICTS`."""
+    given = judged["verdict"].value_counts().reindex(list(VERDICTS)).dropna().astype(int)
+    return given.rename_axis("verdict").reset_index(name="claims")
+
+
+def published_differences() -> pd.DataFrame:
+    """Return what the paper printed for the claims that a printed number bears on.
+
+    Columns: claim, test set, difference in points of Dice; no interval was printed.
+    """
+    listed = read_claims()
+    scores = published.segmentation_table()
+    pairs = {
+        "loose-beats-full": (("proposed cGAN", "loose"), ("proposed cGAN", "full")),
+        "loose-beats-tight": (("proposed cGAN", "loose"), ("proposed cGAN", "tight")),
+        "cgan-beats-unet": (("proposed cGAN", "loose"), ("UNet", "loose")),
+    }
     rows = []
-    for claim in read_claims().values():
-        judged = claim.unknown is None
-        rows.append(
-            {
-                "claim": claim.text,
-                "source": claim.source,
-                "rows": claim.compared,
-                "metric": claim.metric if judged else "none",
-                "margin, points": f"{100 * claim.margin:g}" if judged else "none",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def rules() -> str:
-    """Return the rules of judging, as the top of this module states them."""
-    return (__doc__ or "").partition("\n")[2].strip()
+    for name, (one, other) in pairs.items():
+        for data, part in scores.groupby("dataset", sort=False):
+            dice = part.set_index(["model", "framing"])["dice"]
+            rows.append((name, str(data), float(dice[one] - dice[other])))
+    gain = published.FACTS["post-processing gain"].value
+    rows.append(("post-processing-gains", "not reported", gain))
+    table = pd.DataFrame(rows, columns=["claim", "test set", "difference, points of Dice"])
+    table = table[table["claim"].isin(listed)]
+    return table.assign(claim=[listed[name].text for name in table["claim"]])

@@ -11,6 +11,9 @@ from mammostudy.errors import SpecError
 from mammostudy.runs.spec import BASELINES, Model, Optimiser, RunSpec
 
 
+OFFICIAL: Final = ("cbis-ddsm",)
+
+
 class Preset(BaseModel):
     """How much a run may cost.
 

@@ -26,8 +26,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mammostudy.errors import SpecError
-from mammostudy.evaluation.resampling import patient_differences
-from mammostudy.evaluation.statistics import bootstrap_ci
+from mammostudy.evaluation.statistics import bootstrap_ci, patient_differences
 from mammostudy.paths import project_root
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import cropping, detect_claims, losses, published, segmenters, shape_claims

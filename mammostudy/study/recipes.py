@@ -10,7 +10,6 @@ from mammostudy.data.descriptors import describe
 from mammostudy.errors import SpecError
 from mammostudy.runs.spec import BASELINES, Model, Optimiser, RunSpec
 
-
 OFFICIAL: Final = ("cbis-ddsm",)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.evaluation.outliers import fewer_outliers, low_outliers
+from mammostudy.evaluation.uncertainty import fewer_outliers, low_outliers
 from mammostudy.runs.segmenting import FIELD_OWNERS, Model
 from mammostudy.runs.spec import BASELINES, RunSpec
 from mammostudy.study import losses, pictures, published

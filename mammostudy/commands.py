@@ -51,7 +51,7 @@ def run_chapters(
     """
     from mammostudy.runs.execute import cannot_run, ensure, missing
     from mammostudy.runs.keep import keep
-    from mammostudy.study.chapter_tasks import fit_chapters
+    from mammostudy.study.chapters import fit_chapters
     from mammostudy.study.recipes import preset as known_preset
 
     if unknown := sorted(set(chapters) - set(CHAPTERS)):

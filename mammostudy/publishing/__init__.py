@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from mammostudy._lazy import attach
 
 if TYPE_CHECKING:
-    from mammostudy.publishing.banners import banner
+    from mammostudy.publishing.banner import banner
     from mammostudy.publishing.build import build_book
     from mammostudy.publishing.pages import Page, read_pages
 
 __all__ = ["Page", "banner", "build_book", "read_pages"]
 __getattr__, __dir__ = attach(
     __name__,
-    {"Page": ".pages", "banner": ".banners", "build_book": ".build", "read_pages": ".pages"},
+    {"Page": ".pages", "banner": ".banner", "build_book": ".build", "read_pages": ".pages"},
 )

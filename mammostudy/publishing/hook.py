@@ -16,11 +16,16 @@ from sphinx.util import logging
 from tqdm.auto import tqdm
 
 from mammostudy.errors import BookError, StudyError
-from mammostudy.publishing import needs as wants
-from mammostudy.publishing import notebooks
+from mammostudy.publishing.execute import check_parameters, default_workers, execute_pages
+from mammostudy.publishing.freshness import (
+    Needs,
+    digest_of,
+    is_fresh,
+    missing_specs,
+    needs_of,
+    page_key,
+)
 from mammostudy.publishing.pages import EXECUTED, STUDY_FILE, Page, read_pages
-from mammostudy.publishing.side_by_side import default_workers, execute_pages
-from mammostudy.publishing.staleness import digest_of, is_fresh, page_key
 
 logger = logging.getLogger(__name__)
 STAMP = ".study_written"
@@ -56,12 +61,12 @@ def refresh(root: Path, pages: list[Page], *, workers: int = 1) -> Outcome:
     outcome = Outcome()
     _drop_orphans(root, pages)
     logger.info("looking up cohorts and records of %d pages", len(pages))
-    needed = {page.name: wants.needs_of(page) for page in pages}
+    needed = {page.name: needs_of(page) for page in pages}
     stale = []
     for page in pages:
         outcome.keys[page.name] = page_key(root, page, needed[page.name])
         if not is_fresh(root, page, outcome.keys[page.name]):
-            notebooks.check_parameters(root, page)
+            check_parameters(root, page)
             stale.append(page)
     _say_what_is_absent(pages, needed)
     _train(pages, needed)
@@ -85,21 +90,23 @@ def _drop_orphans(root: Path, pages: Iterable[Page]) -> None:
             path.unlink()
 
 
-def _say_what_is_absent(pages: Iterable[Page], needed: dict[str, wants.Needs]) -> None:
+def _say_what_is_absent(pages: Iterable[Page], needed: dict[str, Needs]) -> None:
     notes = {cohort: note for page in pages for cohort, note in needed[page.name].notes.items()}
     for cohort, note in notes.items():
         logger.info("%s: shown from committed records, without images (%s)", cohort, note)
 
 
-def _train(pages: Iterable[Page], needed: dict[str, wants.Needs]) -> None:
+def _train(pages: Iterable[Page], needed: dict[str, Needs]) -> None:
     """Make the missing records of all pages before the first kernel starts."""
-    absent = wants.missing_specs(needed[page.name] for page in pages if not page.fixed)
+    from mammostudy.runs.execute import ensure
+
+    absent = missing_specs(needed[page.name] for page in pages if not page.fixed)
     for reason in dict.fromkeys(spec.cannot_run for spec in absent if spec.cannot_run):
         logger.info("not run: %s", reason)
     missing = [spec for spec in absent if not spec.cannot_run]
     if missing:
         logger.info("training %d run(s) that have no record yet", len(missing))
-        wants.train(missing)
+        ensure(missing, progress=True)
 
 
 def on_config_inited(app: Any, config: Any) -> None:

@@ -1,23 +1,68 @@
-"""The chapters of the book that stand on runs, in the order in which they are read."""
+"""The chapters of the book that stand on runs, and what each asks of its cohort."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from mammostudy.data.cohort import load_cohort
+from mammostudy.data.descriptors import describe
+from mammostudy.data.tasks import require
+from mammostudy.errors import DataError, MissingDataError
+
 CHAPTERS: Final = (
-    "data",
-    "detection",
-    "cropping",
-    "segmenters",
-    "losses",
-    "uncertainty",
-    "transfer",
-    "postprocessing",
-    "failures",
-    "shapes",
-    "roc",
-    "subtypes",
-    "chain",
-    "leak",
-    "claims",
-)
+    "data", "detection", "cropping", "segmenters", "losses", "postprocessing", "failures",
+    "shapes", "roc", "subtypes", "chain", "claims", "uncertainty", "transfer", "leak",
+)  # fmt: skip
+"""In the order in which they are read."""
+CHAPTER_TASKS: Final[dict[str, tuple[tuple[str, ...], str]]] = {
+    **dict.fromkeys(
+        ("data", "cropping", "segmenters", "losses", "postprocessing", "failures", "claims",
+         "uncertainty", "leak"),
+        (("segmentation",), "name"),
+    ),
+    "detection": (("detection",), "views"),
+    "chain": (("detection",), "views"),
+    "shapes": (("shape",), "shapes"),
+    "roc": (("shape",), "shapes"),
+    "subtypes": (("shape", "subtype"), "shapes"),
+}  # fmt: skip
+"""Tasks of a chapter, and which companion of the cohort must serve them
+(:class:`mammostudy.data.descriptors.CohortFacts`); others ask for nothing."""
+
+
+def unfit(chapter: str, cohort: str) -> str | None:
+    """Say why a cohort cannot serve a chapter, by the task and the columns; None where it can.
+
+    Raises:
+        MissingDataError: the cohort is not at hand.
+    """
+    tasks, companion = CHAPTER_TASKS.get(chapter, ((), "name"))
+    for task in tasks:
+        try:
+            require(load_cohort(getattr(describe(cohort), companion)), task)
+        except MissingDataError:
+            raise
+        except DataError as error:
+            return str(error)
+    return None
+
+
+def fit_chapters(asked: Sequence[str], cohort: str) -> tuple[list[str], dict[str, str]]:
+    """Return the chapters that a cohort can serve, and why it cannot serve the others.
+
+    Args:
+        asked: chapters; none means all, of which some may be left out.
+        cohort: the page's cohort.
+
+    Raises:
+        DataError: the cohort cannot serve a chapter that was asked for, or none of all.
+    """
+    chapters = list(asked or CHAPTERS)
+    faults = {name: why for name in chapters if (why := unfit(name, cohort)) is not None}
+    fit = [name for name in chapters if name not in faults]
+    if faults and (asked or not set(fit) & set(CHAPTER_TASKS)):
+        name, why = next(iter(faults.items()))
+        msg = f"chapter {name!r}: {why}"
+        raise DataError(msg)
+    return fit, faults

@@ -122,10 +122,9 @@ def named(cohort: str, preset_name: str) -> dict[tuple[str, str], list[RunSpec]]
     the two models that the chapter on losses trains.
     """
     if preset_name == "quick":
-        trained = losses.named(cohort, preset_name)
-        every = {PROPOSED: trained[losses.DICE], UNET_RESNET: trained[losses.UNET]}
-        every |= baselines_of(trained[losses.DICE])
-        return {("loose", row): runs for row, runs in every.items()}
+        grid = losses.grid(cohort, preset_name)
+        shared = {PROPOSED: losses.DICE, UNET_RESNET: losses.UNET} | {b: b for b in BASELINES}
+        return {("loose", row): grid[name] for row, name in shared.items()}
     folds = preset(preset_name).folds
     asked: dict[str, tuple[str, ...]] = {
         "smoke": (PROPOSED, UNET),

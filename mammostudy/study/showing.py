@@ -59,13 +59,16 @@ def show(
     Returns:
         What a notebook shows; None for a table without rows.
     """
-    if "difference" in table and "p_holm" in table:
+    if table.empty:
+        out = table
+    elif "difference" in table and "p_holm" in table:
         out = _comparisons(table)
     elif {"metric", "mean", "low", "high", "seed_sd"} <= set(table.columns):
         out = _summaries(table, headings or {}, digits or {})
     else:
         out = table.rename(columns=dict(headings or {}))
-    if wanted := [each if isinstance(each, tuple) else (each,) for each in expected]:
+    wanted = [each if isinstance(each, tuple) else (each,) for each in expected]
+    if wanted and len(out):
         names = list(out.columns[: len(wanted[0])])
         groups = pd.DataFrame(wanted, columns=names)
         out = groups.astype(object).merge(out.astype(object), how="left", on=names)

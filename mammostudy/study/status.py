@@ -4,78 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
-from typing import cast
+from typing import Any
 
 import pandas as pd
 
-from mammostudy.runs.store import AnyRecord, Spec, records
-from mammostudy.study import shape_recipes, tables
+from mammostudy.data.descriptors import describe
+from mammostudy.runs.store import records
 from mammostudy.study.chapters import CHAPTERS
+from mammostudy.study.comparing import Runs
 
 
-def by_chapter(cohort: str, preset: str) -> dict[str, list[Spec]]:
+def by_chapter(cohort: str, preset: str) -> dict[str, list[Any]]:
     """Return the runs of each chapter; chapters share runs."""
     grids = {name: import_module(f"mammostudy.study.{name}").specs for name in CHAPTERS}
     return {name: list(dict.fromkeys(grid(cohort, preset))) for name, grid in grids.items()}
 
 
-def specs(cohort: str, preset: str) -> list[Spec]:
+def specs(cohort: str, preset: str) -> list[Any]:
     """Return the runs of all chapters, each once."""
     listed = by_chapter(cohort, preset).values()
     return list(dict.fromkeys(spec for chapter in listed for spec in chapter))
 
 
-def runs(cohort: str, preset: str) -> pd.DataFrame:
+def counts(cohort: str, preset: str) -> pd.DataFrame:
     """Count the runs of each chapter by how they ended.
 
     Returns:
-        ``chapter``, ``runs``, ``on record``, ``not converged``, ``diverged``, ``minutes``.
+        chapter, runs, on record, not converged, diverged, hours (of the whole runs, by the clock).
     """
-    found = tables.records_of(cast(tables.Named, by_chapter(cohort, preset)), preset)
-    rows = []
-    for chapter, asked in by_chapter(cohort, preset).items():
-        rows.append({"chapter": chapter, "runs": len(asked), **_ended(found[chapter])})
-    every = {record.key: record for listed in found.values() for record in listed}
-    total = {"chapter": "all, each once", "runs": len(specs(cohort, preset))}
-    return pd.DataFrame([*rows, total | _ended(every.values())])
+    runs = Runs.load(by_chapter(cohort, preset), preset, "chapter")
+    lines = [_ended(name, runs.asked[name,], runs.of(name)) for (name,) in runs.asked]
+    every = {record.key: record for listed in runs.found.values() for record in listed}
+    lines.append(_ended("all, each once", specs(cohort, preset), list(every.values())))
+    return pd.DataFrame(lines)
 
 
-def _ended(found: Iterable[AnyRecord]) -> dict[str, float]:
-    listed = list(found)
+def _ended(chapter: str, asked: Iterable[Any], found: list[Any]) -> dict[str, object]:
     return {
-        "on record": len(listed),
-        "not converged": sum(r.converged is False and r.status == "completed" for r in listed),
-        "diverged": sum(r.status == "diverged" for r in listed),
-        "minutes": sum(float(r.provenance["seconds"]) for r in listed) / 60,
+        "chapter": chapter,
+        "runs": len(list(asked)),
+        "on record": len(found),
+        "not converged": sum(r.converged is False and r.status == "completed" for r in found),
+        "diverged": sum(r.status == "diverged" for r in found),
+        "hours": sum(float(r.provenance["seconds"]) for r in found) / 3600,
     }
 
 
-def cohorts_of(cohort: str) -> list[str]:
-    """Return the cohorts whose records stand behind the pages of one: itself, and its shapes."""
-    return list(dict.fromkeys([cohort, shape_recipes.shape_cohort(cohort)]))
-
-
-def origins(cohorts: Iterable[str]) -> pd.DataFrame:
-    """Count the records of some cohorts by the code, packages and machine that made them.
+def origins(cohort: str, preset: str) -> pd.DataFrame:
+    """Count the records of all cohorts behind a page's by the code and machine that made them.
 
     Returns:
-        ``cohort``, ``commit``, ``python``, ``torch``, ``cores``, ``records``, ``last finished``.
+        cohort, commit, python, torch, cores, records, last finished.
     """
-    rows = [
+    named = {cohort, describe(cohort).views, describe(cohort).shapes}
+    named |= {spec.cohort for spec in specs(cohort, preset)}
+    lines = [
         {
-            "cohort": cohort,
+            "cohort": name,
             "commit": record.provenance["commit"],
             "python": record.provenance["python"],
             "torch": record.provenance["versions"]["torch"],
             "cores": record.provenance["machine"]["cores"],
             "finished": record.provenance["finished"],
         }
-        for cohort in cohorts
-        for record in records(cohort)
+        for name in sorted(named)
+        for record in records(name)
     ]
-    names = ["cohort", "commit", "python", "torch", "cores"]
-    if not rows:
-        return pd.DataFrame(columns=[*names, "records", "last finished"])
-    grouped = pd.DataFrame(rows).groupby(names, sort=True)["finished"]
-    counted = grouped.agg(["size", "max"]).reset_index()
+    keys = ["cohort", "commit", "python", "torch", "cores"]
+    if not lines:
+        return pd.DataFrame(columns=[*keys, "records", "last finished"])
+    counted = pd.DataFrame(lines).groupby(keys)["finished"].agg(["size", "max"]).reset_index()
     return counted.rename(columns={"size": "records", "max": "last finished"})

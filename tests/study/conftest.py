@@ -72,7 +72,8 @@ def write(tmp_path, monkeypatch):
             "status": status,
             "converged": None if spec.is_baseline else converged,
             "curves": curves or [],
-            "provenance": {"commit": "abc", "training_seconds": 90.0},
+            "split": {"train": ["t1", "t2"]},
+            "provenance": {"commit": "abc", "seconds": 90.0, "training_seconds": 90.0},
         }
         fold = spec.split.fold
         names = [f"{name_of(fold)}{case}" for case in CASES]

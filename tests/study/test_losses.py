@@ -1,167 +1,109 @@
+import itertools
+
 import numpy as np
-import pandas as pd
 import pytest
 
-from mammostudy.study import claims, losses, losses_reading, published
+from mammostudy.runs.spec import RunSpec
+from mammostudy.study import losses
+from mammostudy.study.comparing import Runs, summarise
 
 COHORT, PRESET = "cdd-cesm", "reference"
 CURVES = [
-    {"iteration": 1.0, "overlap": 0.8, "adversarial": 0.7, "validation_dice": 0.3},
-    {"iteration": 2.0, "overlap": 0.5, "adversarial": 0.9},
-    {"iteration": 3.0, "overlap": 0.4, "adversarial": 1.0, "validation_dice": 0.2},
-]
-PLAIN_CURVES = [{"iteration": 1.0, "overlap": 0.8, "validation_dice": 0.3}]
+    {"iteration": 1.0, "overlap": 0.8, "adversarial": 0.7, "validation_dice": 0.3,
+     "discriminator_real": 0.01, "discriminator_fake": 0.01},
+    {"iteration": 5.0, "overlap": 0.4, "adversarial": 1.0, "validation_dice": 0.2,
+     "discriminator_real": 0.7, "discriminator_fake": 0.7},
+]  # fmt: skip
 
 
-def write_some(write, *, l1=0.6):
-    named = losses.named(COHORT, PRESET)
-    for spec, score in zip(named[losses.DICE], (0.7, 0.8, 0.8, 0.7, 0.8), strict=True):
-        write(spec, score, curves=CURVES)
-    for spec in named[losses.L1]:
-        write(spec, l1, converged=False)
-    write(named[losses.RELEASED][0], 0.2)
-    write(named[losses.PLAIN][0], 0.75, curves=PLAIN_CURVES)
-    for name, specs in losses.baselines(COHORT, PRESET).items():
-        if name in ("ellipse", "all-mass"):
-            for spec in specs:
-                write(spec, {"ellipse": 0.65, "all-mass": 0.25}[name])
-
-
-def test_grid():
+def test_grid_changes_one_field_a_row():
     named = losses.named(COHORT, PRESET)
     assert tuple(named) == losses.TRAINED
-    l1, dice = named[losses.L1][0], named[losses.DICE][0]
+    l1, dice, plain = (named[name][0] for name in (losses.L1, losses.DICE, losses.PLAIN))
     assert l1.loss == dice.loss.model_copy(update={"overlap": "l1"})
-    assert l1.frame == dice.frame
-    plain = named[losses.PLAIN][0]
-    assert plain.loss.adversarial_weight == 0
-    assert plain.model == dice.model
+    assert losses.fields(dice, plain) == "loss.adversarial_weight"
+    assert set(losses.grid(COHORT, PRESET)) >= {"ellipse", "otsu"}
     assert len(losses.specs(COHORT, PRESET)) == len(set(losses.specs(COHORT, PRESET)))
-    arms = claims.arms(COHORT, PRESET)
-    assert arms["dice"][0] == named[losses.DICE]
-    assert arms["l1"][0] == named[losses.L1]
 
 
-def test_published_numbers_are_the_papers():
-    facts = losses.published_losses().set_index("fact")["value"]
-    assert facts["dice loss at the end"] == published.FACTS["dice loss at the end"].value
+def test_quick_trains_little():
+    quick = losses.named("phantom", "quick")
+    steps = {name: sum(s.optimiser.iterations for s in runs) for name, runs in quick.items()}
+    assert steps == {losses.DICE: 200, losses.L1: 200, losses.PLAIN: 200, losses.UNET: 100}
+    assert losses.weights("phantom", "quick") == losses.ladder("phantom", "quick") == {}
+
+
+def test_lambdas_share_their_seeds_and_rungs_change_what_they_say():
+    weights = losses.weights(COHORT, PRESET)
+    assert [runs[0].loss.overlap_weight for runs in weights.values()] == [1, 10, 150, 1000, 150]
+    assert len({tuple(spec.seed for spec in runs) for runs in weights.values()}) == 1
+    rungs = [runs[0] for runs in losses.ladder(COHORT, PRESET).values()]
+    assert (rungs[0].variant, rungs[-1].variant) == ("released", "study")
+    changed = [losses.fields(a, b) for a, b in itertools.pairwise(rungs)]
+    assert changed[0] == "loss.overlap"
+    assert changed[-1] == "optimiser.augment"
+    assert all(changed)
+
+
+def test_published_cells():
     scores = losses.published_scores().set_index("model")
     assert scores.loc["cGAN-ResNet101 (Dice)", "Dice, INbreast"] == 88.89
-    assert scores.loc["cGAN-ResNet101", "Dice, INbreast"] == 87.19
     assert scores.loc["UNet", "IoU, private"] == 68.36
 
 
-def test_curves_carry_the_weighted_sum_that_is_descended(write):
-    write_some(write)
-    table = losses.curves(losses.records(COHORT, PRESET))
-    wide = table[table["row"] == losses.DICE].pivot(
-        index="iteration", columns="quantity", values="value"
-    )
-    assert wide["generator"].tolist() == pytest.approx([120.7, 75.9, 61.0])  # 150 x + y
-    assert wide["validation_dice"].dropna().tolist() == [0.3, 0.2]
-    plain = table[(table["row"] == losses.PLAIN) & (table["quantity"] == "generator")]
-    assert plain["value"].tolist() == pytest.approx([120.0])
-    assert "ellipse" not in set(table["row"])
+@pytest.fixture
+def runs(write):
+    named = losses.named(COHORT, PRESET)
+    write(named[losses.DICE][0], 0.8, curves=CURVES)
+    write(named[losses.RELEASED][0], 0.2)
+    return Runs.load(losses.grid(COHORT, PRESET), PRESET)
 
 
-def test_training_table(write):
-    write_some(write)
-    table = losses.training_table(losses.records(COHORT, PRESET)).set_index("row")
-    row = table.loc[losses.DICE]
-    assert row["trainings"] == 5
-    assert row["iterations"] == 3
-    assert row["converged"] == "5 of 5"
-    assert (row["best validation Dice"], row["last validation Dice"]) == ("0.300", "0.200")
-    assert row["minutes a training"] == "1.5"
-    assert table.loc[losses.L1, "converged"] == "0 of 5"
-    assert set(table.loc[losses.UNET]) == {"not run"}
+def test_the_generator_descends_the_weighted_sum(runs):
+    table = losses.curves(runs).query("quantity == 'generator'")
+    assert table["value"].tolist() == pytest.approx([150 * 0.8 + 0.7, 150 * 0.4 + 1.0])
 
 
-def test_scores_by_hand(write):
-    write_some(write)
-    found = losses.records(COHORT, PRESET)
-    stacked = losses.rows(found)
-    summary = losses.table(stacked)
-    row = summary[(summary["row"] == losses.DICE) & (summary["metric"] == "dice")].iloc[0]
-    assert row["mean"] == pytest.approx((0.7 + 0.8 + 0.8) / 3)
-    assert row["seed_sd"] == pytest.approx(np.std([0.7, 0.7, 0.8], ddof=1))
-    wide = losses.printed_table(summary).set_index("row")
-    assert tuple(wide.index) == losses.ROWS
-    assert wide.loc[losses.UNET, "Dice"] == "not run"
-    assert wide.loc["ellipse", "converged"] == "no training"
-    trainings = losses.trainings(stacked)
-    assert (trainings["row"] == losses.DICE).sum() == 5
-    spread = losses.spread(summary).set_index("row")
-    assert spread.loc[losses.DICE, "SD over seeds"] == pytest.approx(row["seed_sd"])
-    assert "ellipse" not in spread.index
+def test_shares_painted_and_mean_masks(runs):
+    shares = losses.painted(runs.test()).set_index("row")
+    assert shares.loc[losses.DICE, ["painted", "mass"]].tolist() == [32 / 64, 16 / 64]
+    mean = losses.mean_masks(runs)[losses.DICE]  # one of four test masks is painted on the left
+    assert np.unique(mean).tolist() == [0, 0.25]
 
 
-def test_fair_test_by_hand(write):
-    write_some(write)
-    stacked = losses.rows(losses.records(COHORT, PRESET))
-    tests = losses.fair_test(stacked).set_index("b")
-    row = tests.loc[losses.L1]
-    assert row["difference"] == pytest.approx((0.1 + 0.2 + 0.2) / 3)
-    assert row["trainings"] == 5
-    assert (row["lowest training"], row["highest training"]) == pytest.approx((0.1, 0.2))
-    assert row["unsettled"] == losses.L1
-    assert tests.loc[losses.PLAIN, "difference"] == pytest.approx(-0.05)  # first fold alone
-    assert losses.UNET not in tests.index
-    pairs = losses.training_differences(stacked)
-    assert sorted(pairs[pairs["b"] == losses.L1]["mean"]) == pytest.approx(
-        [0.1, 0.1, 0.2, 0.2, 0.2]
-    )
-    wide = losses.printed_tests(losses.fair_test(stacked)).set_index("paper's model minus")
-    assert wide.loc[losses.L1, "their differences"] == "+0.100 to +0.200"
+def test_the_discriminator_was_saturated_then_undecided(write):
+    weights = losses.weights(COHORT, PRESET)
+    for spec in weights["lambda 10"]:
+        write(spec, 0.7, curves=CURVES)
+    runs = Runs.load(weights, PRESET)
+    (line,) = losses.ends_of_d(losses.scores_of_d(runs)).to_dict("records")
+    assert line["iterations saturated"] == 0.5
+    assert line["ended saturated"] == 0
+    assert line["D on true masks"] == pytest.approx(np.exp(-0.7))
+    assert line["adversarial share of G's loss"] == pytest.approx(1.0 / (1.0 + 10 * 0.4))
 
 
-def test_painted_shares_and_mean_masks(write):
-    write_some(write)
-    found = losses.records(COHORT, PRESET)
-    shares = losses.painted(losses.rows(found)).set_index("row")
-    assert shares.loc[losses.RELEASED, "painted"] == pytest.approx(32 / 64)
-    assert shares.loc[losses.RELEASED, "mass"] == pytest.approx(16 / 64)
-    mean = losses.mean_masks(found)[losses.RELEASED]
-    assert mean[:, :4] == pytest.approx(0.25)  # one test case of four; validation is left out
-    assert mean[:, 4:] == pytest.approx(0)
+def test_variance_is_taken_apart_and_rungs_are_compared(write):
+    weights = losses.weights(COHORT, PRESET)
+    for at, (spec, plain) in enumerate(
+        zip(weights["lambda 10"], weights["no adversary"], strict=True)
+    ):
+        write(spec, [0.7, 0.7, 0.6, 0.5 + 0.1 * at])
+        write(plain, 0.6)
+    rows = Runs.load(weights, PRESET).test()
+    parts = losses.variances(rows).set_index("row")
+    assert parts.loc["no adversary", "SD between trainings"] == 0
+    assert parts.loc["lambda 10 less no adversary", "trainings"] == 3
+    summary = summarise(rows, ("dice",), over="all")
+    assert "this page" not in set(losses.elsewhere(summary)["where"])  # lambda 150 was not run
+    ladder = losses.ladder(COHORT, PRESET)
+    for spec in [runs[0] for runs in ladder.values()][:2]:
+        write(spec, 0.3)
+    steps = losses.steps(Runs.load(ladder, PRESET))
+    assert steps["fields"].tolist() == ["loss.overlap"]
+    assert steps["difference"].tolist() == [0]
 
 
-def test_reading_speaks_from_the_tables(write):
-    write_some(write)
-    said = _reading()
-    assert f"{losses.DICE} (5 trainings)" in said
-    assert "trained with L1: +0.167" in said
-    assert "in 5 trainings, which agree on the sign; not converged: cGAN, L1" in said
-    assert "paints 50 % of the frame where 25 % is mass, and scores 0.200" in said
-    assert "painting everything scores 0.250" in said
-    assert "without an adversary: -0.050 [-0.050, -0.050]" in said
-    assert "the interval lies below 0, from one training each" in said
-    assert "over seeds of one fold's mean is 0.058" in said
-    assert "Training had not converged for cGAN, L1:" in said
-
-
-def test_control_other_scores_are_read_otherwise(write):
-    write_some(write, l1=0.75)
-    assert "in 5 trainings, which disagree on the sign" in _reading()
-
-
-def _reading():
-    stacked = losses.rows(losses.records(COHORT, PRESET))
-    return losses_reading.reading(
-        losses.table(stacked), losses.fair_test(stacked), losses.painted(stacked)
-    )
-
-
-@pytest.mark.usefixtures("write")
-def test_without_records_everything_says_not_run():
-    found = losses.records(COHORT, PRESET)
-    stacked = losses.rows(found)
-    assert losses.curves(found).empty
-    assert set(losses.training_table(found)["status"]) == {"not run"}
-    assert set(losses.printed_table(losses.table(stacked))["Dice"]) == {"not run"}
-    assert losses.mean_masks(found) == {}
-    assert losses.spread(losses.table(stacked)).empty
-    assert losses.printed_tests(losses.fair_test(stacked)).empty
-    assert isinstance(losses.training_differences(stacked), pd.DataFrame)
-    assert "No run" in _reading()
-    assert set(losses.absent(found, COHORT, PRESET)) == set(losses.ROWS)
+def test_fields_name_what_differs():
+    spec = RunSpec(cohort="c")
+    assert losses.fields(spec, spec.changed(seed=1, frame__scale=3.0)) == "seed, frame.scale"

@@ -1,12 +1,14 @@
-"""One page: its template checked and filled in, run by papermill, written as the executed copy."""
+"""Pages run by papermill: templates checked and filled in, side by side, written as copies."""
 
 from __future__ import annotations
 
 import ast
+import multiprocessing
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +97,7 @@ def fill_in(
 ) -> nbformat.NotebookNode:
     """Replace ``{{ name }}`` in Markdown cells and in the metadata of all cells, in place.
 
-    papermill injects parameters into code only; titles, labels and captions need them too.
+    papermill injects parameters into code only; labels and captions need them too.
 
     Raises:
         BookError: a name in Markdown that is not among ``values``.
@@ -128,6 +130,14 @@ def _walk(node: Any, put: Any) -> Any:
     return node
 
 
+def put_title(notebook: nbformat.NotebookNode, title: str) -> None:
+    """Put the cohort's title before that of the notebook, in place: one template, many pages."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("# "):
+            cell.source = f"# {title}: {cell.source[2:]}"
+            return
+
+
 def execute_page(
     root: Path,
     page: Page,
@@ -157,9 +167,9 @@ def execute_page(
     hidden = None if progress is None else not progress
     notebook = read_template(root, page)
     values = check_parameters(root, page) | {"page": page.name}
-    if values.get("cohort"):
-        values["cohort_title"] = cohort_title(str(values["cohort"]))
     fill_in(notebook, values, f"page {page.name} ({page.template})")
+    if page.cohort:
+        put_title(notebook, cohort_title(page.cohort))
     scratch = root / "_build" / "papermill" / f"{page.name}.ipynb"
     scratch.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -224,3 +234,56 @@ def _write(path: Path, notebook: nbformat.NotebookNode) -> None:
     unfinished = path.with_suffix(".unfinished")
     nbformat.write(notebook, unfinished)  # type: ignore[no-untyped-call]
     os.replace(unfinished, path)
+
+
+Executed = tuple[Page, float | BookError]
+
+
+def default_workers() -> int:
+    """Return how many pages run at once: one a core, at most four (about 1 GiB each)."""
+    return min(4, os.cpu_count() or 1)
+
+
+def execute_pages(
+    root: Path, pages: Sequence[tuple[Page, str]], workers: int = 1
+) -> Iterator[Executed]:
+    """Execute pages, and tell of each when it is done.
+
+    Side by side, each kernel computes on one thread: several on all cores stand in each other's
+    way.
+
+    Args:
+        root: the project's folder.
+        pages: each with its key (:func:`mammostudy.publishing.freshness.page_key`).
+        workers: 1 executes them in order, in this process.
+
+    Yields:
+        A page, and its seconds or the error that it failed with; in the order of their ends.
+    """
+    if workers == 1 or len(pages) < 2:
+        for page, key in pages:
+            yield page, _executed(root, page, key)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _one_thread) as pool:
+        futures = {
+            pool.submit(_executed, root, page, key, progress=False): page for page, key in pages
+        }
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:  # what has not begun is not begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    """Let the kernels that a worker starts compute on one thread."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def _executed(root: Path, page: Page, key: str, progress: bool | None = None) -> float | BookError:
+    try:
+        return execute_page(root, page, key, progress=progress)
+    except BookError as error:
+        return error

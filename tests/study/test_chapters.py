@@ -11,9 +11,8 @@ import pytest
 from mammostudy.commands import run_chapters
 from mammostudy.data.tasks import TASKS
 from mammostudy.errors import DataError, MissingDataError
-from mammostudy.study import chapter_tasks
-from mammostudy.study.chapter_tasks import CHAPTER_TASKS, fit_chapters
-from mammostudy.study.chapters import CHAPTERS
+from mammostudy.study import chapters
+from mammostudy.study.chapters import CHAPTER_TASKS, CHAPTERS, fit_chapters
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def test_a_chapter_that_was_asked_for_is_refused_before_its_runs_are_listed(
         run_chapters([chapter], "tiny", "smoke", workers=1)
     assert not asked
     assert not (own_store / "records").exists()
-    monkeypatch.setattr(chapter_tasks, "CHAPTER_TASKS", {})  # control
+    monkeypatch.setattr(chapters, "CHAPTER_TASKS", {})  # control
     run_chapters([chapter], "tiny", "smoke", workers=1)
     assert asked
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
-from mammostudy.publishing.needs import Needs, needs_of
+from mammostudy.publishing.freshness import Needs, needs_of
 from mammostudy.publishing.pages import Page
 from mammostudy.study.recipes import cohort_title, is_phantom
 

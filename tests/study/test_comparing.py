@@ -1,0 +1,118 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammostudy.study import comparing, losses
+from mammostudy.study.comparing import Runs, compare, gaps, judge, means, summarise, verdict
+
+COHORT, PRESET = "cdd-cesm", "reference"
+
+
+def rows_of(scores, *, row, fold=0, seed=0, replicate=0, converged=True, judged=True):
+    """Rows of one training: a score a case; the first letter of a case is its patient."""
+    return pd.DataFrame(
+        [
+            {
+                "row": row, "case": case, "patient": case[0], "dice": score, "fold": fold,
+                "seed": seed, "replicate": replicate, "status": "completed", "cohort": "c",
+                "converged": converged, "judged": judged,
+            }
+            for case, score in scores.items()
+        ]
+    )  # fmt: skip
+
+
+def two_rows(**more):
+    a = rows_of({"p1": 0.8, "p2": 0.6, "q1": 0.9}, row="a", **more)
+    b = rows_of({"p1": 0.7, "p2": 0.5, "q1": 0.5, "r1": 0.1}, row="b", **more)
+    return pd.concat([a, b], ignore_index=True)
+
+
+def test_a_patient_counts_once_and_cases_are_paired():
+    (line,) = compare(two_rows(), [("a", "b")]).to_dict("records")
+    assert line["difference"] == pytest.approx((0.1 + 0.4) / 2)  # p: 0.1, q: 0.4; r is not shared
+    assert (line["patients"], line["masses"], line["trainings"]) == (2, 3, 1)
+    assert list(compare(two_rows(), [("a", "nobody")])) == list(comparing.COMPARISON)
+
+
+def test_trainings_are_averaged_or_the_first_counts():
+    again = two_rows(seed=1, replicate=1)
+    again.loc[again["row"] == "a", "dice"] -= 0.2
+    rows = pd.concat([two_rows(), again], ignore_index=True)
+    first, every = (compare(rows, [("a", "b")], over=over).iloc[0] for over in ("first", "all"))
+    assert first["difference"] == pytest.approx(0.25)
+    assert every["difference"] == pytest.approx(0.15)
+    assert (first["lowest"], first["highest"]) == pytest.approx((0.0, 0.2))
+    assert gaps(rows, [("a", "b")], "dice")["mean"].tolist() == pytest.approx([0.2, 0.0])
+    assert means(rows).query("row == 'a'")["mean"].tolist() == pytest.approx([2.3 / 3, 1.7 / 3])
+    mean = summarise(rows, ("dice",), over="all").set_index("row").loc["a"]
+    assert mean["mean"] == pytest.approx(2.0 / 3)
+    assert mean["seed_sd"] == pytest.approx(np.std([2.3 / 3, 1.7 / 3], ddof=1))
+    assert (mean["masses"], mean["patients"], mean["trainings"]) == (3, 2, 2)
+
+
+LINE = {"unsettled": "", "margin": 0.01, "p_holm": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ({"low": 0.02, "high": 0.05}, "better"),
+        ({"low": -0.05, "high": -0.02}, "worse"),
+        ({"low": -0.009, "high": 0.009}, "alike"),
+        ({"low": 0.001, "high": 0.009}, "alike"),  # there, but too small to matter
+        ({"low": 0.02, "high": 0.05, "p_holm": 0.06}, "undecided"),
+        ({"low": -0.01, "high": 0.05}, "undecided"),
+        ({"low": 0.02, "high": 0.05, "unsettled": "a"}, "undecided"),
+    ],
+)
+def test_verdicts(line, expected):
+    assert verdict(LINE | line) == expected
+
+
+def test_holm_is_over_the_table_and_nothing_is_judged_where_told_so():
+    lines = [{"a": n, "b": "z", "difference": 1, "low": 1, "high": 1, "p": p} for n, p in
+             (("x", 0.01), ("y", 0.04))]  # fmt: skip
+    assert judge(lines)["p_holm"].tolist() == pytest.approx([0.02, 0.04])
+    assert set(judge(lines, judged=False)["verdict"]) == {"not judged"}
+    phantoms = two_rows(judged=False)
+    assert set(compare(phantoms, [("a", "b")])["verdict"]) == {"not judged"}
+
+
+def test_what_had_not_converged_is_named():
+    rows = pd.concat([two_rows(), two_rows(fold=1, converged=False)], ignore_index=True)
+    (line,) = compare(rows, [("a", "b")]).to_dict("records")
+    assert (line["unsettled"], line["verdict"]) == ("a, b", "undecided")
+    assert set(summarise(rows, ("dice",))["converged"]) == {"no"}
+
+
+def test_runs_hold_what_is_on_record(write):
+    named = losses.named(COHORT, PRESET)
+    curve = [{"iteration": 1.0, "validation_dice": 0.3}, {"iteration": 2.0, "validation_dice": 0.2}]
+    for spec in named[losses.DICE]:
+        write(spec, 0.7, curves=curve)
+    write(named[losses.L1][0], 0.6, converged=False)
+    runs = Runs.load({name: named[name] for name in (losses.DICE, losses.L1)}, PRESET)
+    assert runs.missing == [losses.L1]
+    assert losses.L1 in runs.note
+    rows = runs.test()
+    assert set(rows["part"]) == {"test"}
+    assert rows["judged"].all()
+    replicates = rows[rows["row"] == losses.DICE].groupby(["fold", "seed"])["replicate"].first()
+    assert replicates.tolist() == [0, 1, 2, 0, 0]
+    assert len(runs.test(box=None)) == 2 * len(rows)
+    trained = runs.trainings().set_index("row")
+    assert trained.loc[losses.DICE, "trainings"] == 5
+    assert trained.loc[losses.DICE, ["best validation", "last validation"]].tolist() == [0.3, 0.2]
+    assert trained.loc[losses.L1, "converged"] == "0 of 1"
+    assert trained["processor minutes"].isna().all()  # these records do not tell
+    assert runs.curves()["value"].tolist() == [0.3, 0.2]
+
+
+def test_smoke_and_phantoms_are_not_judged(write):
+    for cohort, preset in (("cdd-cesm", "smoke"), ("phantom", "reference")):
+        spec = losses.named(cohort, preset)[losses.DICE][0]
+        write(spec, 0.7)
+        runs = Runs.load({"a": [spec]}, "reference")
+        judged = Runs(runs.asked, runs.keys, preset, runs.found).rows["judged"]
+        assert not judged.any()

@@ -25,7 +25,7 @@ from mammostudy.cli import app
 from mammostudy.data.dicom_file import FIELDS
 from mammostudy.data.sources import folder as private
 from mammostudy.paths import project_root
-from mammostudy.publishing.notebooks import execute_page
+from mammostudy.publishing.execute import execute_page
 from mammostudy.publishing.pages import Page
 from mammostudy.runs.execute import execute
 from mammostudy.study.recipes import recipe

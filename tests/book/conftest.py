@@ -9,9 +9,8 @@ import nbformat
 import pytest
 
 from mammostudy.paths import store_root
-from mammostudy.publishing.needs import needs_of
+from mammostudy.publishing.freshness import is_fresh, needs_of, page_key
 from mammostudy.publishing.pages import Page
-from mammostudy.publishing.staleness import is_fresh, page_key
 
 BUILD = "build the smoke book: MAMMOSTUDY_PRESET=smoke .venv/bin/jupyter-book build . --all"
 ReadCopy = Callable[[Path, Page], nbformat.NotebookNode]

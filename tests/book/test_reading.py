@@ -14,9 +14,8 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from mammostudy.publishing.needs import needs_of
+from mammostudy.publishing.freshness import needs_of, page_key
 from mammostudy.publishing.pages import read_pages
-from mammostudy.publishing.staleness import page_key
 
 ROOT = Path(__file__).resolve().parents[2]
 STUB = '#!/bin/sh\necho "${MAMMOSTUDY_PRESET:-} $(basename "$0") $*" >> "$LOG"\nexit ${FAIL:-0}\n'

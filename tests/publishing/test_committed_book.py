@@ -11,7 +11,7 @@ import jupyter_book
 import pytest
 import yaml
 
-from mammostudy.publishing.notebooks import check_parameters, fill_in, read_template
+from mammostudy.publishing.execute import check_parameters, fill_in, read_template
 from mammostudy.publishing.pages import read_pages
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,7 +5,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mammostudy.errors import BookError
-from mammostudy.publishing.notebooks import check_parameters, execute_page, fill_in
+from mammostudy.publishing.execute import check_parameters, execute_page, fill_in
 from mammostudy.publishing.pages import read_pages
 
 DECLARED = "n: int = 3  # how many\nx: float = 0.5\nloud: bool = False\nname: str = 'a'\nfree = 1"

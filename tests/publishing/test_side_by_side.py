@@ -6,9 +6,9 @@ import nbformat
 import pytest
 
 from mammostudy.errors import BookError
+from mammostudy.publishing.execute import execute_pages
+from mammostudy.publishing.freshness import is_fresh
 from mammostudy.publishing.pages import read_pages
-from mammostudy.publishing.side_by_side import execute_pages
-from mammostudy.publishing.staleness import is_fresh
 
 TELL = "import os\nprint(os.environ.get('OMP_NUM_THREADS'))\n1 / (name != 'two')"
 

@@ -50,7 +50,7 @@ def draw_vgg16(*, batch_norm: bool) -> nn.Sequential:
 
     Source: Simonyan and Zisserman 2015; torchvision.
     """
-    layers = make_layers(cfgs["D"], batch_norm)
+    layers: nn.Sequential = make_layers(cfgs["D"], batch_norm)
     he_initialise(layers, "fan_out")
     for layer in layers:
         if isinstance(layer, nn.Conv2d):

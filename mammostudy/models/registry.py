@@ -169,7 +169,8 @@ def _built(kind: str, rows: Mapping[str, Row], name: str, fields: dict[str, Any]
     if unknown:
         msg = f"{kind} {name!r} has no field {', '.join(unknown)}: it has {', '.join(known)}"
         raise SpecError(msg)
-    hints = get_type_hints(make.__init__ if isinstance(make, type) else make, include_extras=True)
+    checked = getattr(make, "__init__") if isinstance(make, type) else make  # noqa: B009
+    hints = get_type_hints(checked, include_extras=True)
     asked: dict[str, Any] = {field: (hints[field], ...) for field in fields}
     try:
         create_model("Fields", __config__=ConfigDict(strict=True), **asked)(**fields)

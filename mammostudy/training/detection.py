@@ -1,50 +1,38 @@
-"""The training of detectors: views in a seeded order, checkpoints, validation, progress."""
+"""The training of detectors: views in a seeded order, changed a little; and their work."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from functools import cache
+from typing import Final, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from torchvision import tv_tensors
+from torchvision.transforms import v2
 
 from mammostudy.errors import DataError
-from mammostudy.training.checkpoints import RUN, resume_from, save_checkpoint
-from mammostudy.training.detection_augmentation import augment_detection
-from mammostudy.training.fit import CHECKPOINT_SECONDS, Curve, Fitted, batch_of
-from mammostudy.training.segmentation import Losses, NonFiniteLossError
+from mammostudy.training.loop import Course, Curve, Fitted, Losses, batch_of, finite, run_steps
 
-VERSION: Final = 1
-"""Recipe version: raised by hand when the same budget and seed give other weights."""
 LARGEST_GRADIENT: Final = 5.0
 WARM_UP: Final = 0.15
-_KEPT: Final = frozenset({"iteration", "seconds", "curves", "model", "optimiser", "schedule"})
+SHIFT, ZOOM, LIGHT = 0.05, 0.1, 0.1  # shares by which the augmentation changes a view at most
+LEAST_SIDE: Final = 2.0  # pixels of a box that an augmented view must still show
 Target = dict[str, Tensor]
 Boxes = list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]
 
 
 @dataclass(frozen=True)
 class DetectorBudget:
-    """How long a detector is trained, and how fast.
-
-    Attributes:
-        iterations: steps.
-        batch: views in a step, two or more: batch norm needs them.
-        validations: how often validation views are predicted.
-        learning_rate: the highest of its one cycle.
-        weight_decay: of AdamW.
-    """
+    """How long a detector is trained, and how fast."""
 
     iterations: int
-    batch: int = 4
+    batch: int = 4  # views in a step, two or more: batch norm needs them
     validations: int = 10
-    learning_rate: float = 1e-3
+    learning_rate: float = 1e-3  # the highest of its one cycle
     weight_decay: float = 1e-4
 
 
@@ -56,187 +44,134 @@ def fit_detector(
     *,
     seed: int,
     validate: Callable[[], Curve],
-    checkpoint: Path,
     augment: bool = True,
-    label: str = "detector",
-    progress: bool | None = None,
+    **course: Unpack[Course],
 ) -> Fitted:
-    """Train a detector for a number of steps, resuming from a checkpoint where there is one.
+    """Train a detector.
 
     AdamW; the learning rate rises over the first 15 % of the steps and falls along a cosine; the
-    gradient's norm is cut at 5. What a step draws depends on seed and iteration alone, so that a
-    resumed run sees what the uninterrupted one would have seen.
+    gradient's norm is cut at 5. What a step draws depends on seed and iteration alone.
 
-    Args:
-        model: a :class:`~mammostudy.models.detectors.Detector`, on the device that computes.
-        squares: float32 ``(n, 1, s, s)`` in [0, 1]: the views as the network sees them.
-        targets: one a view: ``boxes`` float32 ``(k, 4)`` in pixels of the square, ``labels``.
-        budget: steps, batch, rates.
-        seed: of batches, augmentation and what the detector draws.
-        validate: called on the present weights; its row joins the curves.
-        checkpoint: where the state is kept every half minute, and read from at the start.
-        augment: see :mod:`mammostudy.training.detection_augmentation`.
-        label: shown before the progress bar.
-        progress: show the bar; None shows it on a terminal only.
-
-    Returns:
-        Curves (iteration, seconds, loss and its parts, and what ``validate`` gave), seconds, and
-        the parts of a loss that was not finite; training then stopped before that step.
+    ``squares``, float32 ``(n, 1, s, s)`` in [0, 1], are the views as the network sees them;
+    ``targets`` have ``boxes`` float32 ``(k, 4)`` in pixels of the square, and ``labels``. See
+    :func:`~mammostudy.training.loop.run_steps`.
 
     Raises:
-        DataError: no view, fewer than a batch of two, or not one target a view.
+        DataError: fewer than two views.
     """
-    if len(squares) < 2 or len(squares) != len(targets):
-        msg = f"{len(squares)} training views, {len(targets)} targets: two or more, one each needed"
+    if len(squares) < 2:
+        msg = f"{len(squares)} training views: batch norm needs two or more"
         raise DataError(msg)
-    steps = _Steps(model, squares, targets, budget, seed, augment)
-    iteration, before, curves = steps.resume(checkpoint)
-    every = max(1, budget.iterations // max(1, budget.validations))
-    log_every = max(1, budget.iterations // 100)
-    started = saved = time.monotonic()
-    diverged, hidden = None, None if progress is None else not progress
-    with tqdm(
-        total=budget.iterations, initial=iteration, desc=label, disable=hidden, leave=False
-    ) as bar:
-        while iteration < budget.iterations:
-            try:
-                losses = steps.take(iteration)
-            except NonFiniteLossError as error:
-                diverged = error.parts
-                break
-            iteration += 1
-            bar.update()
-            bar.set_postfix(loss=f"{losses['loss']:.3f}", refresh=False)
-            last = iteration == budget.iterations
-            validated = last or iteration % every == 0
-            if validated or iteration % log_every == 0:
-                spent = before + time.monotonic() - started
-                row: Curve = {"iteration": float(iteration), "seconds": round(spent, 1), **losses}
-                curves.append(row | (validate() if validated else {}))
-            if time.monotonic() - saved > CHECKPOINT_SECONDS and not last:
-                steps.save(checkpoint, iteration, before + time.monotonic() - started, curves)
-                saved = time.monotonic()
-    return Fitted(curves, before + time.monotonic() - started, diverged)
+    rate, decay, total = budget.learning_rate, budget.weight_decay, budget.iterations
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, rate, total_steps=total + 1, pct_start=WARM_UP, cycle_momentum=False
+    )
 
-
-class _Steps:
-    """One step after another, each from its own draws."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        squares: Tensor,
-        targets: Sequence[Target],
-        budget: DetectorBudget,
-        seed: int,
-        augment: bool,
-    ) -> None:
-        self.model, self.squares, self.targets = model, squares, targets
-        self.budget, self.seed, self.augment = budget, seed, augment
-        self.optimiser = torch.optim.AdamW(
-            model.parameters(), lr=budget.learning_rate, weight_decay=budget.weight_decay
-        )
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser,
-            max_lr=budget.learning_rate,
-            total_steps=budget.iterations + 1,
-            pct_start=WARM_UP,
-            cycle_momentum=False,
-        )
-
-    def take(self, iteration: int) -> Losses:
-        """Learn from one batch.
-
-        Raises:
-            NonFiniteLossError: before the weights move.
-        """
-        self.model.train()
-        images, targets = self._batch(iteration)
+    def step(done: int) -> Losses:
+        batch = _batch(squares, targets, done, min(budget.batch, len(squares)), seed, augment)
         with torch.random.fork_rng():
-            torch.manual_seed(self.seed * 1_000_003 + iteration + 750_019)
-            losses = self.model(images, targets)
-        total = sum(losses.values())
-        parts = {name: float(part.detach()) for name, part in losses.items()}
-        parts = {"loss": float(total.detach())} | parts
-        if not all(math.isfinite(value) for value in parts.values()):
-            raise NonFiniteLossError(parts)
-        self.optimiser.zero_grad(set_to_none=True)
-        total.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT)
-        if not math.isfinite(float(norm)):
-            raise NonFiniteLossError(parts | {"gradient": float(norm)})
-        self.optimiser.step()
-        self.schedule.step()
-        return parts
+            torch.manual_seed(seed * 1_000_003 + done + 750_019)
+            losses = _learn(model.train(), optimiser, batch)
+        schedule.step()
+        return losses
 
-    def _batch(self, iteration: int) -> tuple[list[Tensor], list[Target]]:
-        n = len(self.squares)
-        size = min(self.budget.batch, n)
-        rows = batch_of(n, iteration, size, self.seed).tolist()
-        if len(rows) == 1:  # what is left of an epoch; batch norm needs two
-            rows.append((rows[0] + 1) % n)
-        epoch = iteration // math.ceil(n / size)
-        place = next(self.model.parameters()).device
-        images, targets = [], []
-        for row in rows:
-            image, target = self.squares[row], self.targets[row]
-            if self.augment:
-                image, target = augment_detection(
-                    image, target, seed=self.seed, epoch=epoch, index=row
-                )
-            images.append(image.to(place))
-            targets.append({name: value.to(place) for name, value in target.items()})
-        return images, targets
-
-    def save(self, path: Path, iteration: int, seconds: float, curves: list[Curve]) -> None:
-        trained = {
-            "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-        }
-        state = {"iteration": iteration, "seconds": seconds, "curves": curves}
-        save_checkpoint(path, {RUN: path.stem} | state | trained)
-
-    def resume(self, path: Path) -> tuple[int, float, list[Curve]]:
-        """Take over an interrupted run's state: iterations done, seconds spent, curves."""
-        state = resume_from(path, _KEPT, self._take_over)
-        if state is None:
-            return 0, 0.0, []
-        return state["iteration"], state["seconds"], state["curves"]
-
-    def _take_over(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
+    return run_steps(
+        step,
+        {"model": model, "optimiser": optimiser, "schedule": schedule},
+        total,
+        head=lambda done, seconds: {"iteration": float(done), "seconds": round(seconds, 1)},
+        validate=validate,
+        every=max(1, total // max(1, budget.validations)),
+        log_every=max(1, total // 100),
+        **course,
+    )
 
 
-def predict_boxes(
-    model: nn.Module, squares: Tensor, batch: int = 8, *, least_side: float = 1.0
-) -> tuple[Boxes, Boxes]:
-    """Find boxes in views as the network sees them.
+def _batch(
+    squares: Tensor, targets: Sequence[Target], done: int, size: int, seed: int, augment: bool
+) -> list[tuple[Tensor, Target]]:
+    """The views of one step."""
+    n = len(squares)
+    rows = batch_of(n, done, size, seed).tolist()
+    if len(rows) == 1:  # what is left of an epoch; batch norm needs two
+        rows.append((rows[0] + 1) % n)
+    pairs = [(squares[row], targets[row]) for row in rows]
+    if not augment:
+        return pairs
+    epoch = done // math.ceil(n / size)
+    return [
+        augment_detection(*pair, seed=seed, epoch=epoch, index=row)
+        for pair, row in zip(pairs, rows, strict=True)
+    ]
 
-    Args:
-        model: a :class:`~mammostudy.models.detectors.Detector`; left in evaluation mode.
-        squares: float32 ``(n, 1, s, s)`` in [0, 1].
-        batch: views at once.
-        least_side: boxes with a shorter side are no boxes, in pixels of the square.
+
+def _learn(
+    model: nn.Module, optimiser: torch.optim.Optimizer, batch: list[tuple[Tensor, Target]]
+) -> Losses:
+    """Take one step; weights do not move where a loss or the gradient is not finite."""
+    place = next(model.parameters()).device
+    targets = [{name: each.to(place) for name, each in target.items()} for _, target in batch]
+    losses = model([image.to(place) for image, _ in batch], targets)
+    total = sum(losses.values())
+    parts = finite({"loss": total} | losses)
+    optimiser.zero_grad(set_to_none=True)
+    total.backward()
+    norm = nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)
+    finite({"loss": total} | losses | {"gradient": norm})
+    optimiser.step()
+    return parts
+
+
+@cache
+def _changes() -> v2.Transform:
+    """One recipe for all detectors.
+
+    No rotation: the box around a turned box is larger than the box of the turned mass. No vertical
+    flip: a mammogram is taken the right way up.
+    """
+    shift, scale, linear = (SHIFT, SHIFT), (1 - ZOOM, 1 + ZOOM), v2.InterpolationMode.BILINEAR
+    moved = v2.RandomAffine(0, translate=shift, scale=scale, interpolation=linear)
+    checked = [v2.ClampBoundingBoxes(), v2.SanitizeBoundingBoxes(min_size=LEAST_SIDE)]
+    return v2.Compose([v2.RandomHorizontalFlip(), moved, v2.ColorJitter(LIGHT, LIGHT), *checked])
+
+
+def augment_detection(
+    image: Tensor, target: Target, *, seed: int, epoch: int, index: int
+) -> tuple[Tensor, Target]:
+    """Change an image and its boxes together; the same numbers give the same result.
+
+    The draw depends on (seed, epoch, index of the image) alone: not on torch's global generator,
+    which is left as it was, nor on the order of the images. The image stays in [0, 1]; boxes are
+    clamped to it, and dropped where less than :data:`LEAST_SIDE` is left.
+    """
+    corners, sides = tv_tensors.BoundingBoxFormat.XYXY, tuple(image.shape[-2:])
+    boxes = tv_tensors.BoundingBoxes(target["boxes"], format=corners, canvas_size=sides)
+    sample = {"image": tv_tensors.Image(image), "boxes": boxes, "labels": target["labels"]}
+    draw = int(np.random.SeedSequence([seed, epoch, index]).generate_state(1, np.uint64)[0])
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(draw % 2**63)
+        changed = _changes()(sample)
+    found = {"boxes": changed["boxes"].as_subclass(Tensor), "labels": changed["labels"]}
+    return changed["image"].as_subclass(Tensor).clamp(0, 1), found
+
+
+def predict_boxes(model: nn.Module, squares: Tensor, batch: int = 8) -> tuple[Boxes, Boxes]:
+    """Find boxes in views as the network sees them, best first.
 
     Returns:
-        (boxes, scores): float64 ``(k, 4)`` in pixels of the square and ``(k,)``, one a view, best
-        first. A box whose numbers are not finite is left out.
+        (boxes, scores): float64 ``(k, 4)`` in pixels of the square and ``(k,)``, one a view. A box
+        with a side below 1 pixel, or a number that is not finite, is left out.
     """
     model.eval()
     place = next(model.parameters()).device
-    boxes: Boxes = []
-    scores: Boxes = []
+    boxes, scores = Boxes(), Boxes()
     with torch.inference_mode():
         for part in torch.split(squares, batch):
             for found in model([square.to(place) for square in part]):
-                each = found["boxes"].double().cpu().numpy()
-                score = found["scores"].double().cpu().numpy()
-                sound = np.isfinite(each).all(axis=1) & np.isfinite(score)
-                each, score = each[sound], score[sound]
-                wide = (each[:, 2:] - each[:, :2] >= least_side).all(axis=1)
-                boxes.append(each[wide])
-                scores.append(score[wide])
+                each, score = (found[name].double().cpu().numpy() for name in ("boxes", "scores"))
+                wide = (each[:, 2:] - each[:, :2] >= 1).all(axis=1)  # not so where not a number
+                sound = wide & np.isfinite(each).all(axis=1) & np.isfinite(score)
+                boxes.append(each[sound])
+                scores.append(score[sound])
     return boxes, scores

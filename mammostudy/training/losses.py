@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from mammostudy.errors import SpecError
 
-VERSION: Final = 1
 _ROOT_OF_ZERO: Final = 1e-12  # the root's slope at 0 is infinite
 SMOOTH: Final = 1.0  # in numerator and denominator, as in the released code
 
@@ -25,48 +24,33 @@ def probability(t: Tensor) -> Tensor:
     return (t + 1) / 2
 
 
-def _per_image(tensor: Tensor) -> Tensor:
-    return tensor.flatten(1).sum(dim=1)
-
-
 def dice_loss(p: Tensor, y: Tensor) -> Tensor:
-    """Return ``1 - 2|y o p| / (|y| + |p|)``, by image, then the mean (paper, section 2)."""
-    overlap = 2 * _per_image(p * y) + SMOOTH
-    return (1 - overlap / (_per_image(p) + _per_image(y) + SMOOTH)).mean()
+    """``1 - 2|y o p| / (|y| + |p|)``, by image, then the mean (paper, section 2)."""
+    both, mine, wanted = (each.flatten(1).sum(dim=1) for each in (p * y, p, y))
+    return (1 - (2 * both + SMOOTH) / (mine + wanted + SMOOTH)).mean()
 
 
 def released_dice_loss(t: Tensor, y: Tensor) -> Tensor:
-    """Return the Dice loss as the released code takes it: both sides on [-1, 1].
-
-    The sums can cancel, where the loss has a pole; it is kept as released.
-    """
+    """The Dice loss as released, on [-1, 1]: the sums can cancel, where the loss has a pole."""
     return dice_loss(t, 2 * y - 1)
 
 
-def l1_loss(p: Tensor, y: Tensor) -> Tensor:
-    """Return the mean absolute difference (the loss of the authors' earlier paper)."""
-    return functional.l1_loss(p, y)
-
-
 def _cross_entropy(p: Tensor, y: Tensor) -> Tensor:
-    """Return the mean binary cross-entropy; NaN where ``p`` holds one (torch itself stops then)."""
+    """The mean binary cross-entropy; NaN where ``p`` holds one (torch itself stops then)."""
     if torch.isnan(p).any():
         return torch.full((), torch.nan, device=p.device)
     return functional.binary_cross_entropy(p, y)
 
 
 def dice_bce_loss(p: Tensor, y: Tensor) -> Tensor:
-    """Return Dice loss plus binary cross-entropy, in equal parts."""
+    """Dice loss plus binary cross-entropy, in equal parts."""
     return dice_loss(p, y) + _cross_entropy(p.clamp(1e-6, 1 - 1e-6), y)
 
 
 def end_point_error(p: Tensor, y: Tensor) -> Tensor:
-    """Return the mean length of the difference of the two gradients, ``(n, c, h, w)`` to a number.
+    """The mean length of the difference of the two gradients (SLSDeep, Sarker et al. 2018).
 
-    Gradients are differences to the next pixel on the right and below, 0 at the far edges; a mask
-    whose outline lies elsewhere has other gradients there.
-
-    Source: Sarker et al. 2018 (SLSDeep), after the end-point error of optical flow.
+    Gradients are differences to the next pixel on the right and below, 0 at the far edges.
     """
     right = functional.pad((p - y).diff(dim=-1), (0, 1))
     below = functional.pad((p - y).diff(dim=-2), (0, 0, 0, 1))
@@ -74,39 +58,39 @@ def end_point_error(p: Tensor, y: Tensor) -> Tensor:
 
 
 def nll_epe_loss(p: Tensor, y: Tensor) -> Tensor:
-    """Return negative log likelihood plus end-point error, in equal parts (SLSDeep)."""
+    """Negative log likelihood plus end-point error, in equal parts (SLSDeep)."""
     return _cross_entropy(p.clamp(1e-6, 1 - 1e-6), y) + end_point_error(p, y)
 
 
-def overlap_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a loss of (tanh output, 0/1 mask) by name.
+_ON_PROBABILITY: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "dice": dice_loss,
+    "l1": functional.l1_loss,  # of the authors' earlier paper
+    "dice_bce": dice_bce_loss,
+    "nll_epe": nll_epe_loss,
+}
 
-    Names: dice, l1, released_dice, dice_bce, nll_epe.
+
+def overlap_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a loss of (tanh output, 0/1 mask): dice, l1, released_dice, dice_bce or nll_epe.
 
     Raises:
         SpecError: there is none of that name; the message lists them.
     """
-    on_probability = {
-        "dice": dice_loss,
-        "l1": l1_loss,
-        "dice_bce": dice_bce_loss,
-        "nll_epe": nll_epe_loss,
-    }
     if name == "released_dice":
         return released_dice_loss
-    if name not in on_probability:
-        known = ", ".join([*on_probability, "released_dice"])
+    if name not in _ON_PROBABILITY:
+        known = ", ".join([*_ON_PROBABILITY, "released_dice"])
         msg = f"loss.overlap {name!r} is unknown; use one of {known}"
         raise SpecError(msg)
-    chosen = on_probability[name]
+    chosen = _ON_PROBABILITY[name]
     return lambda t, y: chosen(probability(t), y)
 
 
 def real_loss(scores: Tensor) -> Tensor:
-    """Return ``mean(-log D)``: the scores are wanted near 1."""
+    """``mean(-log D)``: the scores are wanted near 1."""
     return _cross_entropy(scores, torch.ones_like(scores))
 
 
 def fake_loss(scores: Tensor) -> Tensor:
-    """Return ``mean(-log(1 - D))``: the scores are wanted near 0."""
+    """``mean(-log(1 - D))``: the scores are wanted near 0."""
     return _cross_entropy(scores, torch.zeros_like(scores))

@@ -1,102 +1,54 @@
-"""One training step of a segmenter, with and without an adversary (paper, section 2)."""
+"""The training of segmenters, with and without an adversary (paper, section 2), and their work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, NamedTuple, Unpack
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mammostudy.training.losses import fake_loss, overlap_loss, real_loss
+from mammostudy.training.loop import (
+    Course,
+    Fitted,
+    Losses,
+    Stateful,
+    batch_of,
+    descend,
+    finite,
+    run_steps,
+    weight_average,
+)
+from mammostudy.training.losses import fake_loss, overlap_loss, probability, real_loss
 
-VERSION: Final = 1
-Losses = dict[str, float]
-
-
-class NonFiniteLossError(Exception):
-    """A loss that is not a number or infinite; its parts say which."""
-
-    def __init__(self, parts: Losses) -> None:
-        """Keep the parts of the loss by name."""
-        super().__init__(", ".join(f"{name} {value:g}" for name, value in parts.items()))
-        self.parts = parts
-
-
-def _floats(parts: dict[str, Tensor]) -> Losses:
-    """Read the parts of a loss; stop where one is not finite, before any weight moves."""
-    values = {name: float(part.detach()) for name, part in parts.items()}
-    if not all(torch.isfinite(torch.tensor(list(values.values())))):
-        raise NonFiniteLossError(values)
-    return values
+Optimisers = Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]
 
 
 class Supervised:
-    """Minimise ``weight * overlap(G(x), y)``.
+    """Minimise ``weight * overlap(G(x), y)``, weight being the paper's lambda.
 
-    Args:
-        generator: module of ``(n, c, s, s)`` images to a tanh output of the same size.
-        overlap: name of the overlap loss (see :func:`mammostudy.training.losses.overlap_loss`).
-        overlap_weight: the paper's lambda.
-        optimiser: makes an optimiser of parameters.
+    ``overlap`` is a name for :func:`~mammostudy.training.losses.overlap_loss`; ``optimiser`` makes
+    an optimiser of parameters.
     """
 
     def __init__(
-        self,
-        generator: nn.Module,
-        *,
-        overlap: str,
-        overlap_weight: float,
-        optimiser: Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer],
+        self, generator: nn.Module, *, overlap: str, overlap_weight: float, optimiser: Optimisers
     ) -> None:
         self.generator = generator
         self.overlap = overlap_loss(overlap)
         self.overlap_weight = overlap_weight
         self.generator_optimiser = optimiser(generator.parameters())
+        self.parts: dict[str, Stateful] = {"generator": generator}
+        self.parts["generator_optimiser"] = self.generator_optimiser
 
     def step(self, images: Tensor, masks: Tensor) -> Losses:
-        """Take one step on a batch.
-
-        Args:
-            images: ``(n, c, s, s)`` in the range the model was made for.
-            masks: ``(n, c, s, s)`` of 0 and 1.
-
-        Returns:
-            The parts of the loss.
-
-        Raises:
-            NonFiniteLossError: with its parts; no weight has moved.
-        """
+        """Take one step on ``(n, c, s, s)`` images and 0/1 masks; give the parts of the loss."""
         self.generator.train()
         overlap = self.overlap(self.generator(images), masks)
-        parts = _floats({"overlap": overlap})
-        self._descend(self.generator_optimiser, self.overlap_weight * overlap)
-        return parts
-
-    @staticmethod
-    def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that a resumed run needs."""
-        return {
-            "generator": self.generator.state_dict(),
-            "generator_optimiser": self.generator_optimiser.state_dict(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the state of an interrupted run.
-
-        Raises:
-            ValueError: it is of a trainer with other parts: with an adversary, or without.
-        """
-        if set(state) != set(self.state_dict()):
-            msg = f"parts {', '.join(state)}: expected {', '.join(self.state_dict())}"
-            raise ValueError(msg)
-        self.generator.load_state_dict(state["generator"])
-        self.generator_optimiser.load_state_dict(state["generator_optimiser"])
+        loss = self.overlap_weight * overlap
+        return descend(self.generator_optimiser, loss, {"overlap": overlap})
 
 
 class Adversarial(Supervised):
@@ -104,15 +56,8 @@ class Adversarial(Supervised):
 
     G descends ``-log D(x, G(x)) + lambda * overlap``, D ``-log D(x, y) - log(1 - D(x, G(x)))``.
 
-    Args:
-        generator: as for :class:`Supervised`.
-        discriminator: module of ``(n, c_image + c_mask, s, s)`` to sigmoid scores.
-        signed_masks: show the discriminator masks in [-1, 1], as the released code does; else
-            0/1 masks and probabilities.
-        adversarial_weight: of the adversarial term in G's loss; 1 in the paper.
-        overlap: as for :class:`Supervised`.
-        overlap_weight: as for :class:`Supervised`.
-        optimiser: as for :class:`Supervised`.
+    ``signed_masks`` shows the discriminator masks in [-1, 1], as the released code does; else it
+    sees 0/1 masks and probabilities. ``adversarial_weight`` is of the adversarial term in G's loss.
     """
 
     def __init__(
@@ -120,75 +65,128 @@ class Adversarial(Supervised):
         generator: nn.Module,
         discriminator: nn.Module,
         *,
-        overlap: str,
-        overlap_weight: float,
-        optimiser: Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer],
         signed_masks: bool = False,
         adversarial_weight: float = 1.0,
+        **supervised: Any,
     ) -> None:
-        super().__init__(
-            generator, overlap=overlap, overlap_weight=overlap_weight, optimiser=optimiser
-        )
+        super().__init__(generator, **supervised)
         self.discriminator = discriminator
-        self.signed_masks = signed_masks
-        self.adversarial_weight = adversarial_weight
-        self.discriminator_optimiser = optimiser(discriminator.parameters())
+        self.signed_masks, self.adversarial_weight = signed_masks, adversarial_weight
+        self.discriminator_optimiser = supervised["optimiser"](discriminator.parameters())
+        self.parts["discriminator"] = discriminator
+        self.parts["discriminator_optimiser"] = self.discriminator_optimiser
 
     def step(self, images: Tensor, masks: Tensor) -> Losses:
         """Take one step of D, then one of G.
 
-        Args:
-            images: as for :class:`Supervised`.
-            masks: as for :class:`Supervised`.
-
-        Returns:
-            The parts of both losses.
-
-        Raises:
-            NonFiniteLossError: with its parts; no weight of G has moved, and none of D unless it
-                was D's step that spoilt the scores.
+        Where a loss is not finite, no weight of G has moved, and none of D unless it was D's step
+        that spoilt the scores.
         """
         self.generator.train()
         self.discriminator.train()
         output = self.generator(images)
         with torch.no_grad():  # D must not move either where the overlap is not finite
-            _floats({"overlap": self.overlap(output, masks)})
-        parts = self.step_discriminator(images, masks, output.detach())
-        return parts | self.step_generator(images, masks, output)
-
-    def step_discriminator(self, images: Tensor, masks: Tensor, output: Tensor) -> Losses:
-        """Descend ``-log D(x, y) - log(1 - D(x, G(x)))``."""
+            finite({"overlap": self.overlap(output, masks)})
         self.discriminator.requires_grad_(True)
         real = real_loss(self._judge(images, 2 * masks - 1))
-        fake = fake_loss(self._judge(images, output))
-        parts = _floats({"discriminator_real": real, "discriminator_fake": fake})
-        self._descend(self.discriminator_optimiser, real + fake)
-        return parts
-
-    def step_generator(self, images: Tensor, masks: Tensor, output: Tensor) -> Losses:
-        """Descend ``-log D(x, G(x)) + lambda * overlap(G(x), y)``, D's weights held still."""
-        self.discriminator.requires_grad_(False)
-        adversarial = real_loss(self._judge(images, output))
-        overlap = self.overlap(output, masks)
-        parts = _floats({"adversarial": adversarial, "overlap": overlap})
+        fake = fake_loss(self._judge(images, output.detach()))
+        parts = {"discriminator_real": real, "discriminator_fake": fake}
+        seen = descend(self.discriminator_optimiser, real + fake, parts)
+        self.discriminator.requires_grad_(False)  # held still while G learns
+        adversarial, overlap = real_loss(self._judge(images, output)), self.overlap(output, masks)
         loss = self.adversarial_weight * adversarial + self.overlap_weight * overlap
-        self._descend(self.generator_optimiser, loss)
-        return parts
+        parts = {"adversarial": adversarial, "overlap": overlap}
+        return seen | descend(self.generator_optimiser, loss, parts)
 
     def _judge(self, images: Tensor, t: Tensor) -> Tensor:
         shown = t if self.signed_masks else (t + 1) / 2
         scores: Tensor = self.discriminator(torch.cat([images, shown], dim=1))
         return scores
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that a resumed run needs."""
-        return super().state_dict() | {
-            "discriminator": self.discriminator.state_dict(),
-            "discriminator_optimiser": self.discriminator_optimiser.state_dict(),
-        }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the state of an interrupted run."""
-        super().load_state_dict(state)
-        self.discriminator.load_state_dict(state["discriminator"])
-        self.discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
+class Averaged(Supervised):
+    """Any trainer, whose averaged generator is what is validated, saved and predicts."""
+
+    def __init__(self, trainer: Supervised, decay: float) -> None:
+        self.trainer = trainer
+        self.average = weight_average(trainer.generator, decay)
+        self.generator = self.average.module
+        self.parts = trainer.parts | {"average": self.average}
+
+    def step(self, images: Tensor, masks: Tensor) -> Losses:
+        """Take one step, then move the average; it has not moved where a loss is not finite."""
+        losses = self.trainer.step(images, masks)
+        self.average.update_parameters(self.trainer.generator)
+        return losses
+
+
+class Budget(NamedTuple):
+    """How long a run trains: iterations, batch size, and how often it is validated."""
+
+    iterations: int
+    batch: int
+    validations: int
+
+
+def fit(
+    trainer: Supervised,
+    images: Tensor,
+    masks: Tensor,
+    budget: Budget,
+    *,
+    seed: int,
+    validate: Callable[[], float],
+    augment: bool = False,
+    **course: Unpack[Course],
+) -> Fitted:
+    """Train a segmenter on ``(n, c, s, s)`` images and masks of 0 and 1.
+
+    ``seed`` is of batches and of the augmentation (flips and quarter turns); ``validate`` returns
+    the validation Dice of the present weights. See :func:`~mammostudy.training.loop.run_steps`.
+    """
+
+    def step(done: int) -> Losses:
+        rows = batch_of(len(images), done, budget.batch, seed)
+        batch = images[rows], masks[rows]
+        return trainer.step(*(flip_and_rotate(*batch, done, seed) if augment else batch))
+
+    return run_steps(
+        step,
+        trainer.parts,
+        budget.iterations,
+        head=lambda done, _: {"iteration": float(done)},
+        validate=lambda: {"validation_dice": validate()},
+        every=max(1, budget.iterations // max(1, budget.validations)),
+        log_every=max(1, budget.iterations // 400),
+        **course,
+    )
+
+
+def flip_and_rotate(
+    images: Tensor, masks: Tensor, iteration: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Turn each image and its mask by a random multiple of 90 degrees, mirrored or not."""
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + iteration + 500_009)
+    draws = torch.randint(0, 8, (len(images),), generator=generator).tolist()
+
+    def turned(planes: Tensor) -> Tensor:
+        pairs = zip(planes, draws, strict=True)
+        turns = [(torch.rot90(plane, d % 4, (-2, -1)), d >= 4) for plane, d in pairs]
+        return torch.stack([plane.flip(-1) if mirror else plane for plane, mirror in turns])
+
+    return turned(images), turned(masks)
+
+
+def predict_probabilities(
+    model: nn.Module, images: Tensor, *, batch: int = 32, seed: int = 0
+) -> NDArray[np.float32]:
+    """Predict the probability of mass in ``(n, c, s, s)`` images: float32 ``(n, s, s)``.
+
+    Where the model keeps dropout on at prediction (the paper's z), the draws follow ``seed``; the
+    caller's random state is left as it was. Channels of the output are averaged.
+    """
+    model.eval()
+    with torch.random.fork_rng(), torch.inference_mode():
+        torch.manual_seed(seed)
+        outputs = [probability(model(part)).mean(dim=1) for part in torch.split(images, batch)]
+    return torch.cat(outputs).cpu().numpy().astype(np.float32)

@@ -1,0 +1,114 @@
+"""Classical classifiers of the shape features: the alternatives to a network."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.class_weight import compute_sample_weight
+
+from mammostudy.errors import DataError, SpecError
+
+CLASSICAL: Final = ("svm", "random-forest", "gradient-boosting")
+PENALTIES: Final = (0.1, 1.0, 10.0, 100.0)  # the SVM's C is chosen among these
+FOLDS: Final = 5
+Features = NDArray[np.float64]
+Labels = NDArray[np.int64]
+Splits = list[tuple[Labels, Labels]]
+
+
+def fit_classical(
+    name: str, features: Features, labels: Labels, groups: NDArray[Any], *, seed: int
+) -> ClassifierMixin:
+    """Train a classifier on shape features, every class with the same weight.
+
+    - svm: standardised features, Gaussian kernel; C by balanced accuracy over folds of patients;
+      probabilities by Platt's sigmoid, one class against the rest, from the decision values of
+      the same held-out folds.
+    - random-forest: 500 trees.
+    - gradient-boosting: histogram trees, scikit-learn's default size and number.
+
+    Features are finite ``(n, f)``, labels class numbers from 0, groups the patient of each row: no
+    patient is on both sides of an inner fold.
+
+    Raises:
+        SpecError: an unknown name.
+        DataError: fewer than two classes, or (svm) a class whose patients cannot be split.
+
+    Source: scikit-learn; Platt 1999 (sigmoid).
+    """
+    if len(np.unique(labels)) < 2:
+        msg = f"labels are all {labels[0]}: a classifier needs two classes or more"
+        raise DataError(msg)
+    if name == "svm":
+        return _svm(features, labels, groups, seed)
+    if name == "random-forest":
+        model = RandomForestClassifier(500, class_weight="balanced", random_state=seed, n_jobs=1)
+    elif name == "gradient-boosting":
+        model = HistGradientBoostingClassifier(class_weight="balanced", random_state=seed)
+    else:
+        msg = f"classifier {name!r} is unknown; use one of {', '.join(CLASSICAL)}"
+        raise SpecError(msg)
+    return make_pipeline(StandardScaler(), model).fit(features, labels)
+
+
+def classical_probabilities(model: Any, features: Features, classes: int) -> Features:
+    """Probability of every class: float64 ``(n, classes)`` of features ``(n, f)``.
+
+    Raises:
+        DataError: a class was not among the training labels.
+    """
+    trained = np.asarray(model.classes_).tolist()
+    if trained != list(range(classes)):
+        msg = (
+            f"the classifier was trained on classes {trained}, not on all of 0 to {classes - 1}: "
+            "stratify the split, or leave the class out of the spec"
+        )
+        raise DataError(msg)
+    return np.asarray(model.predict_proba(features), dtype=np.float64)
+
+
+def _svm(features: Features, labels: Labels, groups: NDArray[Any], seed: int) -> ClassifierMixin:
+    splits = _patient_folds(features, labels, groups, seed)
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), SVC(class_weight="balanced")),
+        {"svc__C": PENALTIES},
+        scoring="balanced_accuracy",
+        cv=splits,
+        refit=False,
+        n_jobs=1,
+    ).fit(features, labels)
+    chosen = SVC(C=search.best_params_["svc__C"])
+    calibrated = CalibratedClassifierCV(chosen, cv=splits, ensemble=False, n_jobs=1)
+    weights = compute_sample_weight("balanced", labels)  # of the SVC and of the sigmoid
+    return make_pipeline(StandardScaler(), calibrated).fit(
+        features, labels, calibratedclassifiercv__sample_weight=weights
+    )
+
+
+def _patient_folds(features: Features, labels: Labels, groups: NDArray[Any], seed: int) -> Splits:
+    """Up to five folds of patients, each of whose training sides holds every class."""
+    present = np.unique(labels)
+    patients = {int(c): len(np.unique(groups[labels == c])) for c in present}
+    for folds in range(min(FOLDS, *patients.values()), 1, -1):
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        splits: Splits = list(splitter.split(features, labels, groups))
+        sides = [side for split in splits for side in split]
+        if all(map(len, sides)) and all(
+            np.array_equal(np.unique(labels[train]), present) for train, _ in splits
+        ):
+            return splits
+    rarest = min(patients, key=lambda c: patients[c])
+    msg = (
+        f"labels: class {rarest} comes from {patients[rarest]} patient(s), too few to choose the "
+        "SVM's C between patients: use another classifier or leave the class out"
+    )
+    raise DataError(msg)

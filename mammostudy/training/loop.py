@@ -1,0 +1,201 @@
+"""The one training loop: steps, curves, validations, progress, and checkpoints to go on from."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NotRequired, Protocol, TypedDict, Unpack
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm.auto import tqdm
+
+from mammostudy.data.cache import write_atomically
+from mammostudy.errors import DataError
+
+CHECKPOINT_SECONDS: Final = 30.0
+Losses = dict[str, float]
+Curve = dict[str, float]
+_KEPT: Final = {"run", "iteration", "seconds", "curves", "parts", "random"}
+
+
+class NonFiniteLossError(Exception):
+    """A loss that is not a number or infinite; its parts, by name, say which."""
+
+    def __init__(self, parts: Losses) -> None:
+        super().__init__(", ".join(f"{name} {value:g}" for name, value in parts.items()))
+        self.parts = parts
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training left: curves (a row a step logged), and the parts of a bad loss."""
+
+    curves: list[Curve]
+    seconds: float
+    diverged: Losses | None
+
+
+class Stateful(Protocol):
+    """A network, optimiser or schedule: what a checkpoint keeps."""
+
+    def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
+    def load_state_dict(self, state: dict[str, Any], /) -> object: ...  # noqa: D102
+
+
+class Course(TypedDict):
+    """What every training is told beside what it learns from."""
+
+    checkpoint: Path  # where the state is kept every half minute, and read from at the start
+    label: NotRequired[str]  # before the progress bar
+    progress: NotRequired[bool | None]  # show the bar; None: on a terminal only
+
+
+def run_steps(
+    step: Callable[[int], Losses],
+    parts: Mapping[str, Stateful],
+    total: int,
+    *,
+    head: Callable[[int, float], Curve],
+    validate: Callable[[], Curve],
+    every: int = 1,
+    log_every: int = 1,
+    **course: Unpack[Course],
+) -> Fitted:
+    """Take steps, resuming from a checkpoint where there is one.
+
+    Args:
+        step: takes the step after a number of others, or raises :class:`NonFiniteLossError`
+            before weights move: training then stops there.
+        parts: what is trained, by the names of the checkpoint.
+        total: how many steps.
+        head: of (steps done, seconds spent): how a row of the curves begins.
+        validate: of the present weights; what it returns joins the row.
+        every: steps from one validation to the next; the last one is always validated.
+        log_every: steps from one row of the curves to the next.
+        **course: see :class:`Course`. A checkpoint of another run is a DataError.
+    """
+    checkpoint, progress = course["checkpoint"], course.get("progress")
+    done, before, curves = _resumed(checkpoint, parts)
+    started = saved = time.monotonic()
+    diverged, hidden = None, None if progress is None else not progress
+    label = course.get("label", "training")
+    with tqdm(total=total, initial=done, desc=label, disable=hidden, leave=False) as bar:
+        while done < total:
+            try:
+                losses = step(done)
+            except NonFiniteLossError as error:
+                diverged = error.parts
+                break
+            done += 1
+            bar.update()
+            bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
+            last, seconds = done == total, before + time.monotonic() - started
+            validated = last or done % every == 0
+            if validated or done % log_every == 0:
+                curves.append(head(done, seconds) | losses | (validate() if validated else {}))
+            if time.monotonic() - saved > CHECKPOINT_SECONDS and not last:
+                _keep(checkpoint, parts, done, before + time.monotonic() - started, curves)
+                saved = time.monotonic()
+    return Fitted(curves, before + time.monotonic() - started, diverged)
+
+
+def _keep(
+    path: Path, parts: Mapping[str, Stateful], done: int, seconds: float, curves: list[Curve]
+) -> None:
+    state = {"run": path.stem, "iteration": done, "seconds": seconds, "curves": curves}
+    state["parts"] = {name: part.state_dict() for name, part in parts.items()}
+    state["random"] = torch.get_rng_state()
+    if torch.cuda.is_available():  # where dropout draws then
+        state["random_cuda"] = torch.cuda.get_rng_state_all()
+    save_checkpoint(path, state)
+
+
+def _resumed(path: Path, parts: Mapping[str, Stateful]) -> tuple[int, float, list[Curve]]:
+    """Take over an interrupted run's state: steps done, seconds spent, curves."""
+    state = load_checkpoint(path)
+    if state is None:
+        return 0, 0.0, []
+    mend = "move or delete the file, then the run starts anew"
+    if not set(state) >= _KEPT or state["run"] != path.stem or set(state["parts"]) != set(parts):
+        msg = f"{path}: the checkpoint of another run, or of another version of this one; {mend}"
+        raise DataError(msg)
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(state["parts"][name])
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError):
+        msg = f"{path}: the checkpoint does not fit the networks of this run; {mend}"
+        raise DataError(msg) from None
+    torch.set_rng_state(state["random"])
+    for number, drawn in enumerate(state.get("random_cuda", [])[: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(drawn, number)
+    return state["iteration"], state["seconds"], state["curves"]
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint whole or not at all; a kill in between leaves the one before."""
+    write_atomically(path, lambda partial: torch.save(state, partial))
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """Read a checkpoint, never code, to the processor; None where none can be read as a table."""
+    if not path.is_file():
+        return None
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, LookupError, ValueError):
+        return None
+    return state if isinstance(state, dict) else None
+
+
+def batch_of(n: int, iteration: int, batch: int, seed: int) -> Tensor:
+    """The indices of one iteration's batch: of an order drawn from seed and epoch alone."""
+    epoch, position = divmod(iteration, math.ceil(n / batch))
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return torch.randperm(n, generator=generator)[position * batch : (position + 1) * batch]
+
+
+def weight_average(network: nn.Module, decay: float) -> AveragedModel:
+    """A moving average of a network's weights, that its ``update_parameters`` moves.
+
+    After step t it is ``d * average + (1 - d) * weights``, ``d = min(decay, (1 + t) / (10 + t))``,
+    so that a short run is not held back by where it started; statistics of batch norm alike.
+
+    Source: Polyak and Juditsky 1992; the warm-up as in TensorFlow's ``ExponentialMovingAverage``.
+    """
+
+    def average(averages: Any, weights: Any, before: Any) -> None:
+        step = int(before) + 1
+        update: Any = get_ema_multi_avg_fn(min(decay, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
+        update(averages, weights, before)
+
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+
+
+def finite(parts: Mapping[str, Tensor]) -> Losses:
+    """Read the parts of a loss; stop where one is not finite, before any weight moves."""
+    values = {name: float(part.detach()) for name, part in parts.items()}
+    if not all(math.isfinite(value) for value in values.values()):
+        raise NonFiniteLossError(values)
+    return values
+
+
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor, parts: Mapping[str, Tensor]) -> Losses:
+    """Take one step, unless a part of the loss is not finite; return the parts."""
+    values = finite(parts)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return values
+
+
+def device() -> torch.device:
+    """The device of training and prediction; ``MAMMOSTUDY_DEVICE`` overrides the choice."""
+    named = os.environ.get("MAMMOSTUDY_DEVICE")
+    return torch.device(named or ("cuda" if torch.cuda.is_available() else "cpu"))

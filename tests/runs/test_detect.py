@@ -313,7 +313,7 @@ def test_a_killed_run_leaves_no_record_and_resumes(
     whole = one(spec)
     weights = weights_of(whole)
     shutil.rmtree(store_root())
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr("mammostudy.training.loop.CHECKPOINT_SECONDS", -1.0)
     usual, taken = training.batch_of, []
 
     def cut(n: int, iteration: int, batch: int, seed: int) -> torch.Tensor:

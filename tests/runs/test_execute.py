@@ -22,7 +22,7 @@ from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record, local_records, weights_path
 from mammostudy.runs.train import label_of
 from mammostudy.study.recipes import baselines
-from mammostudy.training import fit as loop
+from mammostudy.training import segmentation as loop
 from mammostudy.training import losses
 
 
@@ -274,7 +274,7 @@ def test_a_killed_run_leaves_no_record_and_resumes(
     spec = tiny_spec.changed(optimiser__iterations=4)
     whole = one(spec).cases
     shutil.rmtree(store_root())
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr("mammostudy.training.loop.CHECKPOINT_SECONDS", -1.0)
     usual, taken = loop.batch_of, []
 
     def cut(n: int, iteration: int, batch: int, seed: int) -> torch.Tensor:

@@ -19,17 +19,17 @@ from mammostudy.paths import store_root
 from mammostudy.runs.execute import execute
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import local_records, weights_path
-from mammostudy.training import fit as loop
-from mammostudy.training.checkpoints import load_checkpoint
+from mammostudy.training import segmentation as loop
+from mammostudy.training.loop import load_checkpoint
 
 CHILD = """
 import os, signal, sys, torch
 from mammostudy.runs.execute import execute
 from mammostudy.runs.spec import RunSpec
-from mammostudy.training import checkpoints, fit
+from mammostudy.training import loop
 
 torch.set_num_threads(1)
-fit.CHECKPOINT_SECONDS = -1.0  # after every iteration
+loop.CHECKPOINT_SECONDS = -1.0  # after every iteration
 save, written = torch.save, []
 
 def half(state, path):
@@ -41,7 +41,7 @@ def half(state, path):
 
 torch.save = half
 if sys.argv[2] == "in place":
-    checkpoints.write_atomically = lambda path, write: write(path)
+    loop.write_atomically = lambda path, write: write(path)
 execute(RunSpec.model_validate_json(sys.argv[1]), progress=False)
 """
 

@@ -457,10 +457,10 @@ def test_a_network_that_says_nothing_is_wrong_everywhere(
 def test_a_checkpoint_has_served_once_the_run_is_done(
     shaped: Shaped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mammostudy.training.shapes.CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr("mammostudy.training.loop.CHECKPOINT_SECONDS", -1.0)
     taken = []
     monkeypatch.setattr(
-        "mammostudy.training.shapes.save_checkpoint", lambda path, state: taken.append(path)
+        "mammostudy.training.loop.save_checkpoint", lambda path, state: taken.append(path)
     )
     one(plain(shaped.spec))
     assert len(taken) == 1

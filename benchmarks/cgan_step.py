@@ -42,9 +42,9 @@ from mammostudy.models import Discriminator, Generator
 from mammostudy.runs.memory import keep_freed_memory
 from mammostudy.runs.segmenters import build_trainer
 from mammostudy.study.recipes import recipe
-from mammostudy.training.fit import batch_of, flip_and_rotate
+from mammostudy.training.loop import batch_of
 from mammostudy.training.losses import dice_loss
-from mammostudy.training.segmentation import Adversarial
+from mammostudy.training.segmentation import Adversarial, flip_and_rotate
 
 STEPS, TOLERANCE, SIDE = 3, 2e-3, 2048
 GROUPS = {

@@ -7,13 +7,13 @@ cores with other work wait for each other and fall below one. Times are the mach
 
 from __future__ import annotations
 
-import os
 import itertools
+import os
 import statistics
 import tempfile
 import time
-from pathlib import Path
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch

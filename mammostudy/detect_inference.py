@@ -137,7 +137,7 @@ def trained_detector(record: DetectionRecord) -> Detector:
     from safetensors.torch import load_model
 
     from mammostudy.runs.detect import build
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
 
     model = build(record.spec, record.box_sides)
     path = weights_path(str(record.content["training_key"]))

@@ -69,7 +69,7 @@ def _package(name: str, mend: str) -> Finding:
 def _device() -> Finding:
     if find_spec("torch") is None:
         return Finding("device", False, "torch is not installed", "pip install -e .")
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
 
     return Finding("device", True, str(device()))
 

@@ -51,7 +51,7 @@ class Segmenter:
 
 def why_eager(spec: RunSpec | None = None) -> str:
     """Say why predictions go by torch on this machine, or for a spec; empty where they need not."""
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
 
     absent = [name for name in PACKAGES if find_spec(name) is None]
     if absent:

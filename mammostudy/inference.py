@@ -210,7 +210,7 @@ def _segment(
     steps: tuple[str, ...],
 ) -> NDArray[np.bool_]:
     from mammostudy.runs.segmenters import THRESHOLD, as_tensor
-    from mammostudy.training.prediction import predict_probabilities
+    from mammostudy.training.segmentation import predict_probabilities
 
     spec = record.spec
     shape = (image.shape[0], image.shape[1])

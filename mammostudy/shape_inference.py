@@ -91,7 +91,7 @@ def shapes_of(masks: Sequence[NDArray[np.bool_]], record: ShapeRecord) -> list[S
     """
     import torch
 
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
     from mammostudy.training.shapes import predict_logits
 
     spec = record.spec

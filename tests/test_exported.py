@@ -13,7 +13,7 @@ from mammostudy import doctor, exported, inference
 from mammostudy.exported import EAGER, EXPORTED, MEND, export_path, segmenter_of, why_eager
 from mammostudy.runs.store import weights_path
 from mammostudy.runs.trained import trained_model
-from mammostudy.training.prediction import predict_probabilities
+from mammostudy.training.segmentation import predict_probabilities
 
 if TYPE_CHECKING:
     from tests.conftest import Trained

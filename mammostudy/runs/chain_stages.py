@@ -204,7 +204,7 @@ class Shapes:
     def _told_by(self, number: int, masks: Sequence[Mask]) -> list[tuple[str, float]]:
         import torch
 
-        from mammostudy.training.devices import device
+        from mammostudy.training.loop import device
         from mammostudy.training.shapes import predict_logits
 
         record = self.records[number]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mammostudy.models.detectors.common import Detector, Placement
-    from mammostudy.training.fit import Fitted
+    from mammostudy.training.loop import Fitted
 
 VERSION: Final = 1  # recipe version
 METRIC: Final = "validation_sensitivity"
@@ -185,9 +185,8 @@ def _trained(
     from mammostudy.data.cache import write_atomically
     from mammostudy.evaluation.froc_curves import froc_of
     from mammostudy.runs.train import stored_fit
-    from mammostudy.training.checkpoints import save_checkpoint
     from mammostudy.training.detection import DetectorBudget, fit_detector
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device, save_checkpoint
 
     key = spec.training_key(cohort.manifest_hash)
     model = build(spec, sides)

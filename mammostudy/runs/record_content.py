@@ -12,7 +12,7 @@ from mammostudy.runs.provenance import provenance
 from mammostudy.runs.store import Spec, has_converged
 
 if TYPE_CHECKING:
-    from mammostudy.training.fit import Fitted
+    from mammostudy.training.loop import Fitted
 
 LEAKY: Final = "LEAKY: split by image, on purpose; patients stand in training and test"
 

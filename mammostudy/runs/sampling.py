@@ -51,7 +51,7 @@ def one_draw(model: nn.Module, framed: FramedSet, spec: RunSpec, draw: int = 0) 
         spec: of the run.
         draw: of the dropout at prediction, where the model has one; 0 is the run's own.
     """
-    from mammostudy.training.prediction import predict_probabilities
+    from mammostudy.training.segmentation import predict_probabilities
 
     images = as_tensor(framed.images, spec.model.channels)
     seed = spec.seed if draw == 0 else _DRAWS * (spec.seed + 1) + draw
@@ -65,7 +65,7 @@ def sampled_probabilities(model: nn.Module, framed: FramedSet, spec: RunSpec) ->
 
 def flip_averaged(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Maps:
     """Return the mean probability of an image and its three mirror images, turned back."""
-    from mammostudy.training.prediction import predict_probabilities
+    from mammostudy.training.segmentation import predict_probabilities
 
     images = as_tensor(framed.images, spec.model.channels)
     total = np.zeros(framed.images.shape, np.float32)

@@ -96,7 +96,7 @@ def build_trainer(spec: RunSpec) -> Supervised:
 
     from mammostudy.models import Discriminator
     from mammostudy.models.quick_layers import lay_channels_last
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
     from mammostudy.training.segmentation import Adversarial, Supervised
 
     settings = spec.optimiser
@@ -132,7 +132,7 @@ def build_trainer(spec: RunSpec) -> Supervised:
 
 
 def _averaged(trainer: Supervised, decay: float) -> Supervised:
-    from mammostudy.training.averaging import Averaged
+    from mammostudy.training.segmentation import Averaged
 
     return Averaged(trainer, decay) if decay else trainer
 
@@ -141,7 +141,7 @@ def as_tensor(planes: NDArray[np.float32] | NDArray[np.bool_], channels: int) ->
     """Return ``(n, s, s)`` planes as a float32 ``(n, channels, s, s)`` tensor on the device."""
     import torch
 
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
 
     tensor = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32)).to(device())
     return tensor.unsqueeze(1).repeat(1, channels, 1, 1)

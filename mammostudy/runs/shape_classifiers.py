@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mammostudy.runs.shapes import Task
-    from mammostudy.training.fit import Fitted
+    from mammostudy.training.loop import Fitted
 
 Values = NDArray[np.float64]
 FLOOR = 1e-6
@@ -87,7 +87,7 @@ class OnFeatures:
     fitted: Fitted | None = None
 
     def __init__(self, task: Task) -> None:
-        from mammostudy.training.shape_features import fit_classical
+        from mammostudy.training.classical import fit_classical
 
         self.task, self.spec = task, task.spec
         cases = task.training()
@@ -106,7 +106,7 @@ class OnFeatures:
 
     def logits(self, source: str, cases: Sequence[str]) -> Values:
         """Return the logarithm of the probabilities, floor 1e-6."""
-        from mammostudy.training.shape_features import classical_probabilities
+        from mammostudy.training.classical import classical_probabilities
 
         if not cases:
             return np.zeros((0, len(self.spec.classes)))
@@ -134,7 +134,7 @@ class Network:
         """Return what the network is shown of cases, float32 ``(n, 1, 64, 64)``."""
         import torch
 
-        from mammostudy.training.devices import device
+        from mammostudy.training.loop import device
 
         if self.spec.classifier == "grey-cnn":
             frame = Frame(aspect=self.spec.input.placement, size=SIDE, truth="target")
@@ -163,9 +163,8 @@ class Network:
         from safetensors.torch import save_model
 
         from mammostudy.data.cache import write_atomically
-        from mammostudy.training.devices import device
-        from mammostudy.training.shape_weights import shape_class_weights
-        from mammostudy.training.shapes import ShapeBudget, fit_shapes
+        from mammostudy.training.loop import device
+        from mammostudy.training.shapes import ShapeBudget, fit_shapes, shape_class_weights
 
         spec, task = self.spec, self.task
         key = spec.training_key(task.cohort.manifest_hash)
@@ -228,7 +227,7 @@ class Network:
 def build_network(spec: ShapeSpec) -> nn.Module:
     """Build the network of a spec from torch's present random state, on the device of runs."""
     from mammostudy.models import ShapeCNN, ShapeResNet
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
 
     made = ShapeResNet if spec.classifier == "resnet" else ShapeCNN
     return made(len(spec.classes)).to(device())

@@ -42,7 +42,7 @@ def explanations(
     import torch
 
     from mammostudy.runs.shape_classifiers import Network
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
     from mammostudy.training.shapes import embed, predict_logits
 
     if not isinstance(classifier, Network) or task.spec.classifier == "grey-cnn":

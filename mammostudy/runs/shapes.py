@@ -22,7 +22,7 @@ from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.store import ShapeRecord, write_shape_record
 
 if TYPE_CHECKING:
-    from mammostudy.training.fit import Fitted
+    from mammostudy.training.loop import Fitted
 
 VERSION: Final = 1  # recipe version
 NO_CLASS: Final = "none"

@@ -19,7 +19,7 @@ from mammostudy.runs.store import weights_path
 if TYPE_CHECKING:
     from torch import nn
 
-    from mammostudy.training.fit import Fitted
+    from mammostudy.training.loop import Fitted
 
 
 def train_or_read(
@@ -34,8 +34,8 @@ def train_or_read(
     from safetensors.torch import save_model
 
     from mammostudy.data.cache import write_atomically
-    from mammostudy.training.checkpoints import save_checkpoint
-    from mammostudy.training.fit import Budget, fit
+    from mammostudy.training.loop import save_checkpoint
+    from mammostudy.training.segmentation import Budget, fit
 
     framed = frame_cohort(cohort, spec.frame, spec.preprocessing)
     training, validation = framed.take(split.train), framed.take(split.validation)
@@ -79,8 +79,7 @@ def stored_fit(model: nn.Module, weights: Path, history: Path) -> Fitted | None:
     from safetensors import SafetensorError
     from safetensors.torch import load_model
 
-    from mammostudy.training.checkpoints import load_checkpoint
-    from mammostudy.training.fit import Fitted
+    from mammostudy.training.loop import Fitted, load_checkpoint
 
     past = load_checkpoint(history)
     if past is None or set(past) != set(Fitted.__dataclass_fields__) or not weights.is_file():

@@ -38,7 +38,7 @@ def trained_model(record: Record) -> nn.Module:
     from safetensors import SafetensorError
     from safetensors.torch import load_model
 
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
 
     with torch.random.fork_rng(devices=[]):
         model = build_model(record.spec)

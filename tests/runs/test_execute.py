@@ -22,8 +22,8 @@ from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.store import Record, local_records, weights_path
 from mammostudy.runs.train import label_of
 from mammostudy.study.recipes import baselines
-from mammostudy.training import segmentation as loop
 from mammostudy.training import losses
+from mammostudy.training import segmentation as loop
 
 
 class RanError(Exception):

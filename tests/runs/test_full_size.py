@@ -12,7 +12,7 @@ import torch
 from mammostudy.runs.segmenters import as_tensor, build_trainer
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study.recipes import recipe, without_adversary
-from mammostudy.training.fit import Budget, fit
+from mammostudy.training.segmentation import Budget, fit
 
 CONFIGURATIONS = {
     "paper": recipe("phantom", "paper", "paper"),

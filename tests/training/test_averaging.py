@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mammostudy.training.averaging import Averaged
-from mammostudy.training.segmentation import NonFiniteLossError, Supervised
+from mammostudy.training.loop import NonFiniteLossError
+from mammostudy.training.segmentation import Averaged, Supervised
 
 
 class Scale(nn.Module):

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from mammostudy.training.checkpoints import resume_from
 
 from mammostudy.errors import DataError
-from mammostudy.training.checkpoints import load_checkpoint, resume_from, save_checkpoint
+from mammostudy.training.loop import load_checkpoint, save_checkpoint
 
 STATE = {"iteration": 3, "curves": [{"overlap": 0.5}], "random": torch.get_rng_state()}
 

@@ -16,10 +16,13 @@ from mammostudy.errors import DataError
 from mammostudy.models import build_detector, detector_names
 from mammostudy.models.detectors.ssd import VGG_SMALLEST
 from mammostudy.training import detection as module
-from mammostudy.training.checkpoints import load_checkpoint
-from mammostudy.training.detection import DetectorBudget, fit_detector, predict_boxes
-from mammostudy.training.detection_augmentation import augment_detection
-from mammostudy.training.fit import Fitted, batch_of
+from mammostudy.training.detection import (
+    DetectorBudget,
+    augment_detection,
+    fit_detector,
+    predict_boxes,
+)
+from mammostudy.training.loop import Fitted, batch_of, load_checkpoint
 
 SIDE = 64
 VGG = "ssd300-vgg16"  # its smallest side is four times the others'

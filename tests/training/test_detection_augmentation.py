@@ -6,16 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from mammostudy.training.detection_augmentation import DetectionAugmentation
 from torch import Tensor
 from torchvision.transforms import v2
 
 from mammostudy.errors import SpecError
+from mammostudy.study.detection_comparison import UNCHANGED
 from mammostudy.training import detection_augmentation
-from mammostudy.training.detection_augmentation import (
-    UNCHANGED,
-    DetectionAugmentation,
-    augment_detection,
-)
+from mammostudy.training.detection import augment_detection
 
 HEIGHT, WIDTH = 60, 80
 

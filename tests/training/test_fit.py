@@ -12,10 +12,9 @@ from torch import Tensor
 
 from mammostudy.errors import DataError
 from mammostudy.models import Discriminator, Generator
-from mammostudy.training import fit as loop
-from mammostudy.training.checkpoints import load_checkpoint, save_checkpoint
-from mammostudy.training.fit import Budget, Fitted, batch_of, fit, flip_and_rotate
-from mammostudy.training.segmentation import Adversarial, Supervised
+from mammostudy.training.loop import Fitted, batch_of, load_checkpoint, save_checkpoint
+from mammostudy.training.segmentation import Adversarial, Budget, Supervised, fit, flip_and_rotate
+from mammostudy.training.segmentation import fit as loop
 
 adam = partial(torch.optim.Adam, lr=2e-3)
 Batch = tuple[Tensor, Tensor]

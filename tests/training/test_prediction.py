@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mammostudy.models import Generator
-from mammostudy.training.prediction import predict_probabilities
+from mammostudy.training.segmentation import predict_probabilities
 
 
 class Identity(nn.Module):

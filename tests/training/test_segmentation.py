@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from mammostudy.training import losses, segmentation
-from mammostudy.training.segmentation import Adversarial, NonFiniteLossError, Supervised
+from mammostudy.training.loop import NonFiniteLossError
+from mammostudy.training.segmentation import Adversarial, Supervised
 
 Batch = tuple[Tensor, Tensor]
 

@@ -11,13 +11,9 @@ from sklearn.ensemble import RandomForestClassifier
 
 from mammostudy.errors import DataError, SpecError
 from mammostudy.imaging.shape_features import features_of
+from mammostudy.imaging.shape_features import shape_features as module
 from mammostudy.imaging.shape_masks import shape_between
-from mammostudy.training import shape_features as module
-from mammostudy.training.shape_features import (
-    CLASSICAL,
-    classical_probabilities,
-    fit_classical,
-)
+from mammostudy.training.classical import CLASSICAL, classical_probabilities, fit_classical
 
 PER_CLASS = 24
 

@@ -2,16 +2,12 @@
 
 import pytest
 import torch
+from mammostudy.training.shape_weights import WEIGHTINGS, weighted_cross_entropy
 from torch.nn import functional
 from torchvision.ops import sigmoid_focal_loss
 
 from mammostudy.errors import DataError, SpecError
-from mammostudy.training.shape_weights import (
-    WEIGHTINGS,
-    focal_loss,
-    shape_class_weights,
-    weighted_cross_entropy,
-)
+from mammostudy.training.shapes import focal_loss, shape_class_weights
 
 DDSM = [504, 473, 115, 76]
 LOGITS = torch.randn(32, 4, generator=torch.Generator().manual_seed(0))

@@ -15,8 +15,7 @@ from mammostudy.errors import DataError
 from mammostudy.imaging.shape_masks import shape_between
 from mammostudy.models import ShapeCNN, ShapeResNet
 from mammostudy.training import shapes as loop
-from mammostudy.training.checkpoints import load_checkpoint
-from mammostudy.training.fit import Fitted
+from mammostudy.training.loop import Fitted, load_checkpoint
 from mammostudy.training.shapes import (
     ShapeBudget,
     embed,

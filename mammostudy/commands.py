@@ -13,9 +13,11 @@ from rich.table import Table
 from tqdm.auto import tqdm
 
 from mammostudy.data import manifest
-from mammostudy.data.cohort import OUTLINED, Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.descriptors import describe
+from mammostudy.data.load import load_cohort
 from mammostudy.data.outline_cohort import OutlineCohort
-from mammostudy.data.splits import check_duplicates, check_leakage, split_cases
+from mammostudy.data.splits import check_images, check_leakage, split_cases
 from mammostudy.doctor import Finding
 from mammostudy.errors import DataError, SpecError
 from mammostudy.paths import results_root, store_root
@@ -165,9 +167,9 @@ def check_cohort(name: str) -> None:
     if isinstance(cohort, OutlineCohort):
         print(f"{name}: {len(cohort)} outlines drawn, no images; no patient crosses a split")
         return
-    by_patient = cohort.masses.groupby("patient")["case"].apply(list)
+    by_patient = cohort.masses.groupby("patient")["image"].apply(set)
     if len(by_patient) < 200:
-        check_duplicates(cohort, {str(p): cases for p, cases in by_patient.items()})
+        check_images(cohort, {str(p): images for p, images in by_patient.items()})
     print(f"{name}: {len(cohort)} masses read; no patient and no image crosses a split")
 
 
@@ -187,7 +189,7 @@ def _faults(cohort: Cohort) -> Iterable[str]:
 
 def describe_cohort(name: str) -> None:
     """Print a cohort's fingerprint as JSON; of outlines without images, their counts."""
-    if name in OUTLINED:
+    if not describe(name).images:
         cohort = load_cohort(name)
         print(json.dumps(_counts_of_outlines(cohort), indent=1))
         return

@@ -13,21 +13,16 @@ import pandas as pd
 from mammostudy import commands
 from mammostudy.data import building, integrity
 from mammostudy.data.cache import write_atomically
-from mammostudy.data.cohort import (
-    OUTLINED,
-    PHANTOMS,
-    Cohort,
-    cohort_names,
-    load_cohort,
-    phantom_folder,
-)
-from mammostudy.data.cohort_names import PRIVATE_TABLE, find_folder, module_of
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.descriptors import TASKS, cohort_names, describe
 from mammostudy.data.integrity import Fault
+from mammostudy.data.load import find_folder, load_cohort, module_of, phantom_folder
 from mammostudy.data.manifest import FILENAME
 from mammostudy.data.outline_cohort import OutlineCohort
+from mammostudy.data.private import PRIVATE_TABLE
 from mammostudy.data.sources import folder_template
 from mammostudy.data.splits import check_patients, split_cases
-from mammostudy.data.tasks import TASKS, lacking
+from mammostudy.data.tasks import lacking
 from mammostudy.errors import DataError, SpecError, StudyError
 
 SHOWN = 20  # faults that are printed; the quarantine file holds all
@@ -49,7 +44,7 @@ def build(name: str, root: Path | None = None, *, strict: bool = False) -> None:
         DataError: the cohort cannot be read, no row is left, or ``strict`` meets a fault.
     """
     _set_root(name, root)
-    source = None if name in PHANTOMS else module_of(name, find_folder(name))
+    source = None if describe(name).phantom else module_of(name, find_folder(name))
     if source is None:
         commands.build_cohort(name)
         faults = _examined(load_cohort(name), strict)
@@ -76,8 +71,8 @@ def check(name: str, root: Path | None = None) -> None:
     if isinstance(cohort, OutlineCohort):
         commands.check_cohort(name)
     else:
-        notes: dict[str, tuple[str, ...]] = {}
-        building.refuse(name, integrity.examine(cohort, progress=True, notes=notes))
+        faults, notes = integrity.examine(cohort, progress=True)
+        building.refuse(name, faults)
         print(f"{name}: {len(cohort.manifest)} rows read, {len(cohort)} masses; no fault")
         print(f"  no image is there twice; {_split_checked(cohort)}")
         _tell_notes(building.counted(notes))
@@ -93,7 +88,7 @@ def describe(name: str, root: Path | None = None) -> None:
         DataError: neither the cohort nor a committed fingerprint of it is at hand.
     """
     _set_root(name, root)
-    if name in OUTLINED:
+    if not describe(name).images:
         commands.describe_cohort(name)
     else:
         print(json.dumps(_fingerprint(name), indent=1))
@@ -116,11 +111,11 @@ def list_all(root: Path | None = None) -> None:
     if root is not None:
         os.environ["MAMMOSTUDY_DATA"] = str(root.expanduser().resolve())
     for name in [*cohort_names(), *_private_names()]:
-        if name in PHANTOMS and not (phantom_folder(name) / FILENAME).is_file():
+        if describe(name).phantom and not (phantom_folder(name) / FILENAME).is_file():
             print(f"{name}: made on first use")
             continue
         try:
-            source = None if name in PHANTOMS else module_of(name, find_folder(name))
+            source = None if describe(name).phantom else module_of(name, find_folder(name))
             if source is not None and not building.place(name, "build.json").is_file():
                 print(f"{name}: found, not built; run `mammostudy data build {name}`")
                 continue
@@ -150,7 +145,7 @@ def _set_root(name: str, root: Path | None) -> None:
     """Let everything that loads the cohort by name find it."""
     if root is not None:
         os.environ["MAMMOSTUDY_DATA"] = str(root.expanduser().resolve())
-    if name not in PHANTOMS:
+    if not describe(name).phantom:
         find_folder(name)  # says what is missing before anything is read
 
 
@@ -168,8 +163,7 @@ def _split_checked(cohort: Cohort) -> str:
 def _examined(cohort: Cohort, strict: bool) -> list[Fault]:
     if isinstance(cohort, OutlineCohort):
         return []
-    notes: dict[str, tuple[str, ...]] = {}
-    faults = integrity.examine(cohort, progress=True, notes=notes)
+    faults, notes = integrity.examine(cohort, progress=True)
     _tell_notes(building.counted(notes))
     if strict:
         building.refuse(cohort.name, faults)
@@ -213,10 +207,9 @@ def _tell_tasks(cohort: Cohort) -> None:
 
 def _fingerprint(name: str) -> dict[str, object]:
     """Return the fingerprint; of a cohort without masses or with too few patients its counts."""
-    from mammostudy.data.cohort_names import SOURCES
     from mammostudy.study import fingerprint
 
-    if name in SOURCES and not building.place(name, "build.json").is_file():
+    if describe(name).built and not building.place(name, "build.json").is_file():
         return fingerprint.fingerprint(name)
     cohort = fingerprint.at_hand(name)
     if cohort is None or cohort.masses["patient"].nunique() >= 5:
@@ -238,7 +231,7 @@ def _fingerprint(name: str) -> dict[str, object]:
 
 
 def _write_fingerprint(name: str) -> None:
-    if name in OUTLINED:
+    if not describe(name).images:
         return
     path = building.place(name, "fingerprint.json")
     try:

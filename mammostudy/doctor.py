@@ -84,8 +84,8 @@ def _project() -> Finding:
 
 
 def _cohorts() -> Iterator[Finding]:
-    from mammostudy.data.cohort import PHANTOMS, cohort_names, load_cohort, phantom_folder
-    from mammostudy.data.cohort_names import SOURCES
+    from mammostudy.data.descriptors import cohort_names, describe
+    from mammostudy.data.load import load_cohort, phantom_folder
 
     root = data_root()
     if root is None:
@@ -95,12 +95,12 @@ def _cohorts() -> Iterator[Finding]:
     else:
         yield Finding("data folder", True, str(root))
     for name in cohort_names():
-        if name in PHANTOMS:
+        if describe(name).phantom:
             made = phantom_folder(name).is_dir()
             found = "made" if made else "not yet made (made on first use, in seconds)"
             yield Finding(f"cohort {name}", True, found)
             continue
-        if name in SOURCES:
+        if describe(name).built:
             yield Finding(f"cohort {name}", True, _published(name))
             continue
         try:
@@ -116,7 +116,7 @@ def _cohorts() -> Iterator[Finding]:
 def _published(name: str) -> str:
     """Say whether a set in its owners' layout is there and built; nothing asks for it by itself."""
     from mammostudy.data.building import place
-    from mammostudy.data.cohort_names import find_folder
+    from mammostudy.data.load import find_folder
 
     try:
         find_folder(name)

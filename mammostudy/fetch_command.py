@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mammostudy.data.cohort_names import IMAGED, OUTLINED, PHANTOMS, VIEWS, check_name
+from mammostudy.data.descriptors import describe
 from mammostudy.data.fetching.fetch import run
 from mammostudy.data.fetching.journal import Journal
 from mammostudy.data.fetching.plan import Plan, estimate, make_plan
 from mammostudy.data.fetching.recipe import Recipe, cohort_of, fetchable, read_recipe
+from mammostudy.data.load import check_name
 from mammostudy.errors import DataError
 from mammostudy.paths import data_root
 
@@ -78,9 +79,10 @@ def _announce(plan: Plan, yes: bool) -> None:
 
 def _nothing(name: str) -> str:
     check_name(name)
-    if name in PHANTOMS:
+    facts = describe(name)
+    if facts.phantom:
         return f"{name}: drawn on this machine when it is first used; there is nothing to fetch"
-    if name in (*IMAGED, VIEWS, *OUTLINED):
+    if facts.reader is not None:
         return (
             f"{name}: read from a small copy that is not on any server; `mammostudy data fetch "
             "cdd-cesm` gets the set as its archive publishes it"

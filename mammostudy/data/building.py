@@ -11,17 +11,17 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 from filelock import FileLock
 
-from mammostudy.data import integrity, manifest
+from mammostudy.data import cache, integrity, manifest
 from mammostudy.data.cache import digest, write_atomically
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.integrity import Fault
+from mammostudy.data.sources import reader_module
 from mammostudy.errors import DataError
 from mammostudy.paths import store_root
 
@@ -41,7 +41,7 @@ class Built:
 
     manifest: pd.DataFrame
     dropped: dict[str, int]
-    quarantine: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(QUARANTINE)))
+    quarantine: pd.DataFrame
     notes: dict[str, int] = field(default_factory=dict)
 
 
@@ -65,29 +65,37 @@ def build(
     Raises:
         DataError: the layout cannot be read, no row is left, or ``strict`` meets a fault.
     """
-    table, dropped = _reader(source).build_manifest(folder, store_root() / "cohorts" / name)
+    table, dropped = reader_module(source).build_manifest(folder, store_root() / "cohorts" / name)
     clean, faults = integrity.clean_table(table, f"{folder} ({name})")
-    cohort = Cohort(name, folder, clean)
-    notes: dict[str, tuple[str, ...]] = {}
-    faults += integrity.examine(cohort, progress=progress, notes=notes)
-    if strict:
-        refuse(name, faults)
+    examined = integrity.examine(Cohort(name, folder, clean), progress=progress)
+    faults += examined.faults
     kept = clean[~clean["case"].isin({fault.case for fault in faults})]
-    if kept.empty:
+    if strict or kept.empty:
         refuse(name, faults)
     built = Built(
         kept.reset_index(drop=True),
         {str(reason): int(count) for reason, count in dropped.items()},
         quarantined(table, faults),
-        counted(notes),
+        counted(examined.notes),
     )
-    _write_notes(name, notes)
-    _write(name, folder, source, built)
+    place(name, "build.json").unlink(missing_ok=True)  # an interrupted build is built again
+    manifest.write_manifest(built.manifest, place(name, "csv"))
+    write_quarantine(name, built.quarantine)
+    said = [(image, note) for image, listed in examined.notes.items() for note in listed]
+    _write_table(place(name, "notes.csv"), pd.DataFrame(said, columns=["image", "note"]))
+    content = {
+        "made_of": _made_of(folder, source),
+        "dropped": built.dropped,
+        "quarantined": dict(Counter(built.quarantine["check"])),
+        "notes": built.notes,
+    }
+    text = json.dumps(content, indent=1) + "\n"
+    write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))
     return built
 
 
 def load_or_build(name: str, folder: Path, source: str) -> Built:
-    """Return what was built of this folder by these versions; build it where there is none.
+    """Return what was built of this folder by this version; build it where there is none.
 
     Raises:
         DataError: as :func:`build`.
@@ -102,16 +110,19 @@ def load_or_build(name: str, folder: Path, source: str) -> Built:
         if not isinstance(content, dict) or content.get("made_of") != _made_of(folder, source):
             return build(name, folder, source, progress=True)
         table = manifest.read_manifest(place(name, "csv"))
-        notes = dict(content.get("notes", {}))
-        return Built(table, dict(content["dropped"]), read_quarantine(name), notes)
+        return Built(table, content["dropped"], read_quarantine(name), content["notes"])
+
+
+def _made_of(folder: Path, source: str) -> dict[str, object]:
+    return {
+        "folder": digest({"folder": str(folder.resolve())}),  # its name may be a hospital's
+        "source": source,
+        "version": cache.VERSION,
+    }
 
 
 def counted(notes: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Count the images of each note.
-
-    Args:
-        notes: by name of the image, as :func:`mammostudy.data.integrity.examine` fills it.
-    """
+    """Count the images of each note; ``notes`` are by image (:class:`integrity.Examined`)."""
     return dict(Counter(note for listed in notes.values() for note in listed))
 
 
@@ -125,7 +136,19 @@ def quarantined(table: pd.DataFrame, faults: Sequence[Fault]) -> pd.DataFrame:
 def read_quarantine(name: str) -> pd.DataFrame:
     """Return the quarantine of a built cohort, empty where there is none."""
     path = place(name, "quarantine.csv")
-    return pd.read_csv(path, dtype=str) if path.is_file() else Built(pd.DataFrame(), {}).quarantine
+    return pd.read_csv(path, dtype=str) if path.is_file() else pd.DataFrame(columns=QUARANTINE)
+
+
+def write_quarantine(name: str, rows: pd.DataFrame) -> None:
+    """Write the quarantine beside the manifest; without a row, remove what stands there."""
+    _write_table(place(name, "quarantine.csv"), rows)
+
+
+def _write_table(path: Path, rows: pd.DataFrame) -> None:
+    if rows.empty:
+        path.unlink(missing_ok=True)
+    else:
+        write_atomically(path, lambda partial: rows.to_csv(partial, index=False))
 
 
 def refuse(name: str, faults: Sequence[Fault]) -> None:
@@ -140,57 +163,3 @@ def refuse(name: str, faults: Sequence[Fault]) -> None:
     listed = "\n  ".join(f"{fault.case}, {fault.check}: {fault.reason}" for fault in faults)
     msg = f"{name}: {len(faults)} fault(s) ({counts}); mend the files or drop the rows:\n  {listed}"
     raise DataError(msg)
-
-
-def _reader(source: str) -> Any:
-    module = f"mammostudy.data.sources.{source}"
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        msg = f"{module}: this installation has no such reader; install mammostudy anew"
-        raise DataError(msg) from None
-
-
-def _made_of(folder: Path, source: str) -> dict[str, object]:
-    return {
-        "folder": digest({"folder": str(folder.resolve())}),  # its name may be a hospital's
-        "source": source,
-        "source_version": getattr(_reader(source), "VERSION", 1),
-        "integrity_version": integrity.VERSION,
-    }
-
-
-def _write(name: str, folder: Path, source: str, built: Built) -> None:
-    place(name, "csv").parent.mkdir(parents=True, exist_ok=True)
-    place(name, "build.json").unlink(missing_ok=True)  # an interrupted build is built again
-    manifest.write_manifest(built.manifest, place(name, "csv"))
-    write_quarantine(name, built.quarantine)
-    found = built.quarantine["check"].value_counts()
-    content = {
-        "made_of": _made_of(folder, source),
-        "dropped": built.dropped,
-        "quarantined": {str(check): int(count) for check, count in found.items()},
-        "notes": built.notes,
-    }
-    text = json.dumps(content, indent=1) + "\n"
-    write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))
-
-
-def _write_notes(name: str, notes: Mapping[str, Sequence[str]]) -> None:
-    """Write the notes beside the manifest, a row each; without a note, remove what stands there."""
-    rows = [(image, note) for image, listed in notes.items() for note in listed]
-    _write_table(place(name, "notes.csv"), pd.DataFrame(rows, columns=["image", "note"]))
-
-
-def write_quarantine(name: str, rows: pd.DataFrame) -> None:
-    """Write the quarantine beside the manifest; without a row, remove what stands there."""
-    _write_table(place(name, "quarantine.csv"), rows)
-
-
-def _write_table(path: Path, rows: pd.DataFrame) -> None:
-    if rows.empty:
-        path.unlink(missing_ok=True)
-    else:
-        write_atomically(path, lambda partial: rows.to_csv(partial, index=False))

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mammostudy.paths import store_root
 
+VERSION: Final = 2
+"""Raised by hand when the same files give other rows, pixels, frames or phantoms.
+
+All that the store keeps of data is then made anew. Keys of runs have versions of their own
+(:mod:`mammostudy.runs.versions`).
+"""
 Arrays = dict[str, NDArray[Any]]
-_DAMAGED = (
-    OSError, ValueError, EOFError, BadZipFile, KeyError, AttributeError, TypeError,
-    NotImplementedError,
-)  # fmt: skip
 
 
 def digest(content: Mapping[str, object]) -> str:
@@ -32,20 +32,12 @@ def digest(content: Mapping[str, object]) -> str:
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a file beside ``path``, then move it there: whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
-    os.close(handle)
+    partial = path.with_name(f".partial-{secrets.token_hex(8)}{path.suffix}")
     try:
-        write(Path(name))
-        Path(name).chmod(0o666 & ~_umask())  # a temporary file is its owner's alone
-        Path(name).replace(path)
+        write(partial)
+        partial.replace(path)
     finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        partial.unlink(missing_ok=True)
 
 
 def cached_arrays(room: str, content: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
@@ -53,17 +45,18 @@ def cached_arrays(room: str, content: Mapping[str, object], make: Callable[[], A
 
     Args:
         room: the folder of the cache (``images``, ``frames``).
-        content: everything the arrays depend on; its hash names the file.
+        content: everything the arrays depend on beside :data:`VERSION`; its hash names the file.
         make: computes the arrays.
 
     A damaged file is made again.
     """
-    path = store_root() / "cache" / room / f"{digest(content)}.npz"
+    name = digest({**content, "version": VERSION})
+    path = store_root() / "cache" / room / f"{name}.npz"
     if path.is_file():
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return {name: stored[name] for name in stored.files}
-        except _DAMAGED:
+        except Exception:  # damage shows itself in many ways, and all have one remedy
             path.unlink(missing_ok=True)
     arrays = make()
     write_atomically(path, lambda partial: np.savez(partial, **arrays))  # type: ignore[arg-type]

@@ -10,38 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
 from numpy.typing import NDArray
 
-from mammostudy.data import dicom, manifest, row_files
+from mammostudy.data import manifest, row_files
 from mammostudy.data.cache import cached_arrays
-from mammostudy.data.cohort_names import (
-    IMAGED,
-    OUTLINED,
-    PHANTOMS,
-    VIEWS,
-    check_name,
-    cohort_names,
-    find_folder,
-    module_of,
-)
-from mammostudy.data.private_files import hiding
 from mammostudy.errors import DataError
 from mammostudy.imaging.framing import Box
-from mammostudy.paths import store_root
-
-__all__ = [
-    "IMAGED",
-    "OUTLINED",
-    "PHANTOMS",
-    "VIEWS",
-    "Cohort",
-    "Sample",
-    "box_of_row",
-    "cohort_names",
-    "load_cohort",
-    "phantom_folder",
-]
 
 
 @dataclass(frozen=True)
@@ -111,7 +85,7 @@ class Cohort:
         return rows.set_index("case", drop=False)
 
     @cached_property
-    def _rows_of_image(self) -> dict[str, list[str]]:
+    def _cases_of_image(self) -> dict[str, list[str]]:
         grouped = self.masses.groupby("image")["case"].apply(list)
         return {str(image): list(cases) for image, cases in grouped.items()}
 
@@ -132,15 +106,14 @@ class Cohort:
             DataError: the file is missing, unreadable, changed since the manifest was written,
                 outside the cohort's folder, or of another size than the manifest says.
         """
-        path = self.root / str(row["image"])
-        with hiding(self.root, str(row["image"])):
-            row_files.inside(self.root, str(row["image"]), f"image of case {row['case']}")
-        content = {"sha256": row["image_sha256"], "reader": dicom.VERSION}
+        row_files.inside(self.root, str(row["image"]), f"image of case {row['case']}")
         stored = cached_arrays(
-            "images", content, lambda: {"image": row_files.read_pixels(self.root, row)}
+            "images",
+            {"sha256": row["image_sha256"]},
+            lambda: {"image": row_files.read_pixels(self.root, row)[0]},
         )
         pixels = stored["image"]
-        row_files.check_size(path, row, pixels.shape)
+        row_files.check_size(self.root / str(row["image"]), row, pixels.shape)
         return (pixels / np.float32(65535)).astype(np.float32)
 
     def mask(self, case: str) -> NDArray[np.bool_]:
@@ -153,7 +126,7 @@ class Cohort:
 
     def truth(self, image: str) -> NDArray[np.bool_]:
         """Return the union of all masses of an image, bool ``(h, w)``."""
-        masks = [self.mask(case) for case in self._rows_of_image[image]]
+        masks = [self.mask(case) for case in self._cases_of_image[image]]
         union: NDArray[np.bool_] = np.logical_or.reduce(masks)
         return union
 
@@ -163,93 +136,27 @@ class Cohort:
         Raises:
             DataError: the case is unknown, or a file behind it cannot be used.
         """
-        if case not in self.masses.index:
-            msg = f"{self.name}: no case {case!r}; the manifest's column `case` lists them"
-            raise DataError(msg)
-        row = self.row(case)
-        mask = self.mask(case)
-        alone = len(self._rows_of_image[str(row["image"])]) == 1
+        self._check_known(case)
+        row, mask = self.row(case), self.mask(case)
+        image = str(row["image"])
+        alone = len(self._cases_of_image[image]) == 1
         return Sample(
             case=case,
             patient=str(row["patient"]),
             image=self.image(row),
             mask=mask,
-            truth_all=mask if alone else self.truth(str(row["image"])),
+            truth_all=mask if alone else self.truth(image),
             box=box_of_row(row),
             row=row,
         )
+
+    def _check_known(self, case: str) -> None:
+        if case not in self.masses.index:
+            msg = f"{self.name}: no case {case!r}; the manifest's column `case` lists them"
+            raise DataError(msg)
 
 
 def box_of_row(row: pd.Series) -> Box:
     """Return a manifest row's box as four ints."""
     x_min, y_min, x_max, y_max = (int(row[name]) for name in manifest.BOX)
     return x_min, y_min, x_max, y_max
-
-
-def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
-    """Load a cohort by name.
-
-    ``phantom``, ``phantom-null`` and ``phantom-shapes`` are made on first use; ``cdd-cesm``
-    (low-energy images) and ``cdd-cesm-cm`` (subtracted images) read the folder ``cdd-cesm``, and
-    so do ``cdd-cesm-views`` (low-energy images and the views without a mass beside them),
-    ``cdd-cesm-contours`` and ``cdd-cesm-contours-cm``, which are outlines without images
-    (:class:`~mammostudy.data.outline_cohort.OutlineCohort`). ``inbreast``, ``cbis-ddsm``,
-    ``ddsm``, ``cmmd`` and ``cdd-cesm-archive`` are read from the layout that their owners publish
-    (:mod:`mammostudy.data.building`); any other name is a folder of that name with a
-    ``manifest.csv``, or with the ``cohort.csv`` of a private cohort.
-
-    Args:
-        name: the cohort.
-        root: the folder that holds the cohort's folder; default ``MAMMOSTUDY_DATA``.
-
-    Raises:
-        MissingDataError: no data folder is set, or it holds no folder of the cohort.
-        DataError: the cohort is unknown, its folder is missing, or its manifest has faults.
-    """
-    check_name(name)
-    if name in PHANTOMS:
-        return _phantom(name)
-    folder = find_folder(name, root)
-    modality = "CM" if name.endswith("-cm") else "DM"
-    if name in OUTLINED:
-        from mammostudy.data.sources import cdd_cesm_contours
-
-        return cdd_cesm_contours.read_contours(name, folder, modality)
-    if name in (*IMAGED, VIEWS):
-        from mammostudy.data.sources import cdd_cesm
-
-        build = cdd_cesm.build_views if name == VIEWS else cdd_cesm.build_manifest
-        table, dropped = build(folder, modality)
-        return Cohort(name, folder, manifest.validate(table, f"{folder} ({name})"), dropped)
-    if (source := module_of(name, folder)) is not None:
-        from mammostudy.data.building import load_or_build
-
-        built = load_or_build(name, folder, source)
-        return Cohort(name, folder, built.manifest, built.dropped)
-    return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
-
-
-def phantom_folder(name: str) -> Path:
-    """Return where a phantom cohort stands in the store, made or not; its recipe names it."""
-    from mammostudy.data.sources import phantom
-
-    recipe = f"{name}-{phantom.VERSION}"
-    if name == "phantom-shapes":
-        recipe += f".{phantom.SHAPES_VERSION}"
-    return store_root() / "data" / recipe
-
-
-def _phantom(name: str) -> Cohort:
-    from mammostudy.data.sources import phantom
-
-    folder = phantom_folder(name)
-    lock = store_root() / "locks" / f"{folder.name}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):  # notebooks and workers may ask for it at once
-        if (folder / manifest.FILENAME).is_file():
-            pass
-        elif name == "phantom-shapes":
-            phantom.write_shapes(folder)
-        else:
-            phantom.write_phantom(folder, association=name == "phantom")
-    return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))

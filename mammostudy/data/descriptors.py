@@ -18,7 +18,13 @@ from mammostudy.errors import DataError
 from mammostudy.paths import project_root
 
 FOLDER: Final = "data_manifests"
-TASKS: Final = ("detection", "segmentation", "shape", "subtype")
+TASKS: Final[dict[str, tuple[str, ...]]] = {
+    "detection": ("image", "x_min", "y_min", "x_max", "y_max"),
+    "segmentation": ("image", "x_min", "y_min", "x_max", "y_max", "mask|outline"),
+    "shape": ("mask|outline", "shape"),
+    "subtype": ("shape", "subtype"),
+}
+"""Columns that at least one mass must have filled; ``a|b`` is one of the two in the same row."""
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 
 
@@ -54,6 +60,7 @@ class CohortFacts(BaseModel):
         phantom: drawn by this package.
         association: shape depends on subtype, as far as is known.
         images: there are images; else outlines alone.
+        free_views: its manifest lists views without a mass as well.
         square: all images have equal sides.
         modality: DM (full-field or low energy) or CM (contrast subtracted).
         truth: what counts as truth in a frame: ``all`` masses it shows, or the ``target``.
@@ -83,12 +90,13 @@ class CohortFacts(BaseModel):
     phantom: bool = False
     association: bool = True
     images: bool = True
+    free_views: bool = False
     square: bool = False
     modality: Literal["DM", "CM"] = "DM"
     truth: Literal["all", "target"] = "all"
-    split: dict[str, int | str] = Field(default_factory=lambda: {"folds": 3})
+    split: dict[str, int | str] = Field(default={"folds": 3})
     owners_split: bool = False
-    tasks: tuple[str, ...] = TASKS
+    tasks: tuple[str, ...] = tuple(TASKS)
     needs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     classes: tuple[str, ...] = ()
     views: str

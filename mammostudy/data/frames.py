@@ -5,14 +5,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from mammostudy.data import dicom
-from mammostudy.data.cache import cached_arrays
+from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort, Sample
 from mammostudy.errors import DataError, SpecError
 from mammostudy.imaging import framing, preprocessing
@@ -57,8 +56,7 @@ class Preprocessing(BaseModel):
     value_range: Literal["unit", "signed"] = "unit"
 
 
-VERSION: Final = 1  # recipe version
-_ARRAYS = ("images", "masks", "boxes", "given", "company")
+_ARRAYS: Final = ("images", "masks", "boxes", "given", "company")
 
 
 @dataclass(frozen=True)
@@ -133,11 +131,14 @@ def frame_sample(
     return image, framing.crop_and_resize(truth, box, frame.size), box
 
 
-def _given_in_frame(sample: Sample, frame: Frame, box: Box) -> NDArray[np.float32]:
-    """Place the given box of the mass in the pixels of its frame."""
+def _row(sample: Sample, frame: Frame, steps: Preprocessing) -> tuple[NDArray[Any], ...]:
+    """Return what a framed set holds of one sample, in the order of its fields."""
+    image, mask, box = frame_sample(sample, frame, steps)
+    others = framing.crop_and_resize(sample.truth_all & ~sample.mask, box, frame.size)
     offset = np.array([box[0], box[1], box[0], box[1]], np.float32)
     side = np.array([box[2] - box[0], box[3] - box[1]] * 2, np.float32)
-    return (np.array(given_box(sample, frame), np.float32) - offset) * frame.size / side
+    given = (np.array(given_box(sample, frame), np.float32) - offset) * frame.size / side
+    return image, mask, np.array(box), given, np.array(others.sum())
 
 
 def frame_cohort(cohort: Cohort, frame: Frame, steps: Preprocessing) -> FramedSet:
@@ -150,22 +151,14 @@ def frame_cohort(cohort: Cohort, frame: Frame, steps: Preprocessing) -> FramedSe
         msg = f"{cohort.name}: the manifest has no row with a box; there is nothing to frame"
         raise DataError(msg)
 
-    def make() -> dict[str, NDArray[np.float32]]:
-        rows = []
-        for sample in cohort:
-            image, mask, box = frame_sample(sample, frame, steps)
-            others = sample.truth_all & ~sample.mask
-            company = framing.crop_and_resize(others, box, frame.size).sum()
-            given = _given_in_frame(sample, frame, box)
-            rows.append((image, mask, np.array(box), given, np.array(company)))
-        columns = map(np.stack, zip(*rows, strict=True))
-        return dict(zip(_ARRAYS, columns, strict=True))
+    def make() -> Arrays:
+        rows = [_row(sample, frame, steps) for sample in cohort]
+        return dict(zip(_ARRAYS, map(np.stack, zip(*rows, strict=True)), strict=True))
 
     content: dict[str, object] = {
         "manifest": cohort.manifest_hash,
         "frame": frame.model_dump(),
         "preprocessing": steps.model_dump(),
-        "versions": [dicom.VERSION, framing.VERSION, preprocessing.VERSION],
     }
     arrays = cached_arrays("frames", content, make)
     return FramedSet(tuple(cohort.masses.index), **arrays)

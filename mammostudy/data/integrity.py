@@ -6,25 +6,25 @@ or, where asked to be strict, refuses the cohort.
 
 from __future__ import annotations
 
-import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydicom import dcmread
 from tqdm.auto import tqdm
 
 from mammostudy.data import likeness, manifest, row_files
 from mammostudy.data.cohort import Cohort, box_of_row
-from mammostudy.data.mammogram import why_no_mammogram
-from mammostudy.data.private_files import hiding
+from mammostudy.data.dicom import is_dicom
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 
-VERSION: Final = 1  # raised by hand when a check is added or its bound moves
 CHECKS: Final = {
     "vocabulary": "a cell of another type, word or range than the manifest's, or a row twice",
     "path": "a path that leads out of the cohort's folder",
@@ -38,8 +38,16 @@ CHECKS: Final = {
     "duplicate": "an image file that another row has under another name",
     "near-duplicate": "an image that looks like another one (perceptual hash and correlation)",
 }
+_CHECK_OF: Final = {
+    row_files.PathError: "path",
+    row_files.SizeError: "size",
+    row_files.EmptyMaskError: "empty",
+}
 SPECK: Final = 0.01  # share of the largest part from which on another part counts
 TOLERANCE: Final = 0.02  # share of its longer side by which a box may miss its mask, 1 px at least
+MODALITIES: Final = ("MG", "CR", "DX", "OT", "")  # films digitised anew often say CR, DX or OT
+LEVELS: Final = 16  # grey levels below which a picture is a mask or a drawing
+COLOURED: Final = 4.0  # of 255, mean difference of the brightest and the darkest channel
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,19 @@ class Fault:
     reason: str
 
 
+class Examined(NamedTuple):
+    """What is found in the files of a cohort.
+
+    Attributes:
+        faults: in the order of the manifest.
+        notes: what a reader should know of an image without its being a fault, such as annotation
+            that is burned in or a mirrored image, by name of the image.
+    """
+
+    faults: list[Fault]
+    notes: dict[str, tuple[str, ...]]
+
+
 def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[Fault]]:
     """Take the rows with faults of their own out of a manifest.
 
@@ -70,100 +91,112 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[Faul
     Raises:
         DataError: a column is at fault as a whole, or no row is left.
     """
-    table = table.reset_index(drop=True)
     faults: list[Fault] = []
     while True:
-        _, found = manifest.find_faults(table)
-        by_row = {int(m[1]) - 2: text for text in found if (m := re.match(r"row (\d+), ", text))}
+        table = table.reset_index(drop=True)
+        found = manifest.find_faults(table)[1]
+        by_row = {row: said[0] for row, said in found.items() if row is not None}
         if not by_row:
             return manifest.validate(table, name), faults
-        for row, text in sorted(by_row.items()):
-            reason = text.split(", ", 1)[1]
-            faults.append(Fault(str(table["case"][row]), "vocabulary", reason))
-        if len(by_row) == len(table):
+        faults += [
+            Fault(str(table["case"][row]), "vocabulary", reason)
+            for row, reason in sorted(by_row.items())
+        ]
+        table = table.drop(index=list(by_row))
+        if table.empty:
             listed = "\n  ".join(f"{fault.case}: {fault.reason}" for fault in faults[:20])
             msg = f"{name}: no row of the manifest can be used; mend these cells:\n  {listed}"
             raise DataError(msg)
-        table = table.drop(index=list(by_row)).reset_index(drop=True)
 
 
-def examine(
-    cohort: Cohort, *, progress: bool = False, notes: dict[str, tuple[str, ...]] | None = None
-) -> list[Fault]:
-    """Read every file of a cohort once and return all faults, in the order of the manifest.
+def examine(cohort: Cohort, *, progress: bool = False) -> Examined:
+    """Read every file of a cohort with images once; its cache is neither used nor filled.
 
     Args:
-        cohort: with images; its cache is neither used nor filled.
+        cohort: the cohort.
         progress: show a bar.
-        notes: filled with what a reader should know of an image without its being a fault, such as
-            annotation that is burned in or a mirrored image, by name of the image.
     """
     faults: list[Fault] = []
-    looks: list[likeness.Look] = []
-    seen: list[pd.Series] = []
+    notes: dict[str, tuple[str, ...]] = {}
+    seen: list[tuple[pd.Series, likeness.Look]] = []
     groups = cohort.manifest.groupby("image", sort=False)
-    for _, rows in tqdm(groups, "checking", disable=None if progress else True):
-        pixels, found, said = _image(cohort, rows.iloc[0])
-        if notes is not None and said:
-            notes[str(rows.iloc[0]["image"])] = said
-        if pixels is not None and not found:
-            looks.append(likeness.look(pixels))
-            seen.append(rows.iloc[0])
+    for _, rows in tqdm(groups, "checking", disable=not progress or None):
+        first = rows.iloc[0]
+        found, look = _of_image(cohort.root, first, notes)
+        if look is not None and not found:
+            seen.append((first, look))
         for _, row in rows.iterrows():
-            faults += [Fault(str(row["case"]), check, reason) for check, reason in found]
-            if pd.notna(row["x_min"]):
-                faults += [Fault(str(row["case"]), *fault) for fault in _mask(cohort, row)]
-    faults += _duplicates(cohort.manifest, seen, looks)
+            drawn = _of_mask(cohort.root, row) if pd.notna(row["x_min"]) else ()
+            faults += [Fault(str(row["case"]), *fault) for fault in (*found, *drawn)]
+    faults += _duplicates(cohort.manifest, seen)
     order = {case: number for number, case in enumerate(cohort.manifest["case"])}
-    return sorted(faults, key=lambda fault: order[fault.case])
+    return Examined(sorted(faults, key=lambda fault: order[fault.case]), notes)
 
 
-def _image(
-    cohort: Cohort, row: pd.Series
-) -> tuple[NDArray[np.uint16] | None, list[tuple[str, str]], tuple[str, ...]]:
-    """Return an image where it decodes, its faults as check and reason, and its notes."""
-    name = str(row["image"])
+def _fault_of(error: DataError) -> tuple[str, str]:
+    """Return the check that an error belongs to, and its message."""
+    check = next((name for kind, name in _CHECK_OF.items() if isinstance(error, kind)), None)
+    return check or "unreadable", str(error)
+
+
+def _of_image(
+    root: Path, row: pd.Series, notes: dict[str, tuple[str, ...]]
+) -> tuple[list[tuple[str, str]], likeness.Look | None]:
+    """Return an image's faults as check and reason, and how it looks; add to the notes."""
+    shown = root / str(row["image"])
     try:
-        with hiding(cohort.root, name):
-            path = row_files.inside(cohort.root, name, f"image of case {row['case']}")
+        pixels, said = row_files.read_pixels(root, row)
     except DataError as error:
-        return None, [("path", str(error))], ()
-    try:
-        pixels, notes = row_files.read_noted(cohort.root, row)
-    except DataError as error:
-        return None, [("unreadable", str(error))], ()
+        return [_fault_of(error)], None
+    if said:
+        notes[str(row["image"])] = said
     faults = []
     try:
-        row_files.check_size(cohort.root / name, row, pixels.shape)
+        row_files.check_size(shown, row, pixels.shape)
     except DataError as error:
-        faults.append(("size", str(error)))
-    if why := why_no_mammogram(path, pixels):
-        faults.append(("not a mammogram", f"{cohort.root / name}: {why}"))
-    return pixels, faults, notes
+        faults.append(_fault_of(error))
+    if why := why_no_mammogram(row_files.inside(root, str(row["image"])), pixels):
+        faults.append(("not a mammogram", f"{shown}: {why}"))
+    return faults, likeness.look(pixels)
 
 
-def _mask(cohort: Cohort, row: pd.Series) -> Iterator[tuple[str, str]]:
+def why_no_mammogram(path: Path, pixels: NDArray[np.uint16]) -> str | None:
+    """Return why a file cannot be a mammogram, or None where nothing tells so.
+
+    Args:
+        path: the file, which decodes.
+        pixels: uint16 ``(h, w)``, decoded.
+    """
+    levels = int(np.count_nonzero(np.bincount(pixels.ravel())))
+    if levels < LEVELS:
+        return f"holds {levels} grey level(s); a mammogram holds many: is it a mask?"
+    if is_dicom(path):
+        modality = _modality(path)
+        known = modality in MODALITIES
+        return None if known else f"field Modality is {modality!r}; a mammogram's is MG"
+    small = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_REDUCED_COLOR_4)
+    if small is not None:
+        spread = small.max(axis=2).astype(np.float32) - small.min(axis=2)
+        if float(spread.mean()) > COLOURED:
+            return "is a picture in colour; a mammogram is grey"
+    return None
+
+
+def _modality(path: Path) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a warning would quote raw values of the file
+        header = dcmread(path, force=True, specific_tags=["Modality"], stop_before_pixels=True)
+    return str(header.get("Modality") or "").strip().upper()[:16]
+
+
+def _of_mask(root: Path, row: pd.Series) -> Iterator[tuple[str, str]]:
     """Yield check and reason of what is wrong with the truth of a mass."""
-    place = str(cohort.root)
-    if pd.notna(row["mask"]):
-        place = str(cohort.root / str(row["mask"]))
-        try:
-            with hiding(cohort.root, str(row["mask"])):
-                row_files.inside(cohort.root, str(row["mask"]), f"mask of case {row['case']}")
-        except DataError as error:
-            yield "path", str(error)
-            return
     try:
-        mask = row_files.read_mask(cohort.root, row)
-    except row_files.EmptyMaskError as error:
-        yield "empty", str(error)
-        return
-    except row_files.SizeError as error:
-        yield "size", str(error)
-        return
+        mask = row_files.read_mask(root, row)
     except DataError as error:
-        yield "unreadable", str(error)
+        yield _fault_of(error)
         return
+    place = root / str(row["mask"]) if pd.notna(row["mask"]) else root
     x_min, y_min, x_max, y_max = drawn = box_of(mask)
     height, width = mask.shape
     if min(x_min, y_min, width - x_max, height - y_max) <= 0:
@@ -185,18 +218,18 @@ def _parts(mask: NDArray[np.bool_]) -> int:
 
 
 def _duplicates(
-    table: pd.DataFrame, seen: list[pd.Series], looks: list[likeness.Look]
+    table: pd.DataFrame, seen: list[tuple[pd.Series, likeness.Look]]
 ) -> Iterator[Fault]:
     """Yield a fault for each row of an image that an earlier row shows under another name."""
     again: dict[str, tuple[str, str]] = {}
     first_of: dict[str, pd.Series] = {}
-    for row in seen:
+    for row, _ in seen:
         first = first_of.setdefault(str(row["image_sha256"]), row)
         if first is not row:
             reason = f"{row['image']}: the file is {first['image']} again ({_whose(first, row)})"
             again[str(row["image"])] = ("duplicate", reason)
-    for one, other, correlation in likeness.alike(looks):
-        first, row = seen[one], seen[other]
+    for one, other, correlation in likeness.alike([look for _, look in seen]):
+        first, row = seen[one][0], seen[other][0]
         reason = (
             f"{row['image']}: looks like {first['image']} ({_whose(first, row)}; correlation "
             f"{correlation:.4f})"

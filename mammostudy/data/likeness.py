@@ -7,8 +7,7 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,8 +20,7 @@ CORRELATION: Final = 0.995  # of two thumbnails, from which on they count as one
 _BLOCK: Final = 1024  # images compared at once
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """What is kept of an image to compare it.
 
     Attributes:
@@ -34,16 +32,21 @@ class Look:
     thumbnail: NDArray[np.float32]
 
 
+def thumbnail(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a small copy of an image, float32 ``(4096,)`` of zero mean and unit length.
+
+    A dot product of two is their correlation.
+    """
+    small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel()
+    centred = small - small.mean()
+    return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-9), dtype=np.float32)
+
+
 def look(image: NDArray[np.generic]) -> Look:
     """Return the difference hash and the thumbnail of a grey image ``(h, w)``."""
     pixels = np.asarray(image, dtype=np.float32)
     wide = cv2.resize(pixels, (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA)
-    small = cv2.resize(pixels, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel()
-    centred = small - small.mean()
-    return Look(
-        bits=np.asarray(wide[:, 1:] > wide[:, :-1]).ravel(),
-        thumbnail=(centred / max(float(np.linalg.norm(centred)), 1e-9)).astype(np.float32),
-    )
+    return Look(np.asarray(wide[:, 1:] > wide[:, :-1]).ravel(), thumbnail(pixels))
 
 
 def alike(looks: Sequence[Look]) -> Iterator[tuple[int, int, float]]:
@@ -59,9 +62,8 @@ def alike(looks: Sequence[Look]) -> Iterator[tuple[int, int, float]]:
     for start in range(0, len(looks), _BLOCK):
         near = signs[start : start + _BLOCK] @ signs.T >= least
         for later, first in np.argwhere(near):
-            if first >= later + start:
-                continue
-            one, other = looks[first], looks[later + start]
-            correlation = float(one.thumbnail @ other.thumbnail)
-            if correlation > CORRELATION:
-                yield int(first), int(later + start), correlation
+            if first < later + start:
+                one, other = looks[first], looks[later + start]
+                correlation = float(one.thumbnail @ other.thumbnail)
+                if correlation > CORRELATION:
+                    yield int(first), int(later + start), correlation

@@ -10,8 +10,10 @@ import hashlib
 import json
 import math
 import reprlib
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import pandera.errors
@@ -25,11 +27,12 @@ SUBTYPES: Final = ("Luminal-A", "Luminal-B", "HER-2", "Basal-like")
 VIEWS: Final = ("CC", "MLO", "ML", "LM", "other", "unknown")
 BOX: Final = ("x_min", "y_min", "x_max", "y_max")
 FILENAME: Final = "manifest.csv"
-_QUOTE: Final = reprlib.Repr()
-_QUOTE.maxstring = _QUOTE.maxother = 100
+Faults = dict[int | None, list[str]]
+"""Faults by row (from 0; None: of the table as a whole), each as ``column: what is wrong``."""
+_QUOTE: Final = reprlib.Repr(maxstring=100, maxother=100)
 
 
-def _outline_is_polygon(text: object) -> bool:
+def _is_polygon(text: object) -> bool:
     """Whether a cell is a JSON list of at least three ``[x, y]`` points."""
     try:
         points = json.loads(str(text))
@@ -41,7 +44,7 @@ def _outline_is_polygon(text: object) -> bool:
         return False
 
 
-def _inside_folder(text: object) -> bool:
+def _is_inside(text: object) -> bool:
     path = Path(str(text))
     return not path.is_absolute() and ".." not in path.parts
 
@@ -54,168 +57,112 @@ def _words(*values: str) -> pa.Check:
     return pa.Check.isin(values, error=f"not one of {', '.join(values)}")
 
 
-def _relative() -> pa.Check:
-    return pa.Check(
-        _inside_folder, element_wise=True, error="must be a path inside the cohort folder"
-    )
-
-
-_POSITIVE = pa.Check.gt(0, error="must be above 0")
-_NOT_NEGATIVE = pa.Check.ge(0, error="must not be negative")
+_GIVEN: Final = pa.Check.str_length(min_value=1, error="empty")
+_POSITIVE: Final = pa.Check.gt(0, error="must be above 0")
+_NOT_NEGATIVE: Final = pa.Check.ge(0, error="must not be negative")
+_INSIDE: Final = pa.Check(
+    _is_inside, element_wise=True, error="must be a path inside the cohort folder"
+)
+_POLYGON: Final = pa.Check(
+    _is_polygon, element_wise=True, error="must be a JSON list of three or more [x, y] points"
+)
+_SHA256: Final = pa.Check.str_matches(r"^[0-9a-f]{64}$", error="must be a SHA-256 in hex")
 
 SCHEMA: Final = pa.DataFrameSchema(
     {
-        "case": _column(str, pa.Check.str_length(min_value=1, error="empty")),
-        "patient": _column(str, pa.Check.str_length(min_value=1, error="empty")),
+        "case": _column(str, _GIVEN),
+        "patient": _column(str, _GIVEN),
         "site": _column(str),
-        "image": _column(str, _relative()),
+        "image": _column(str, _INSIDE),
         "height": _column(int, _POSITIVE),
         "width": _column(int, _POSITIVE),
         "view": _column(str, _words(*VIEWS)),
         "side": _column(str, _words("L", "R", "unknown")),
         "modality": _column(str, _words("DM", "CM", "SFM")),
         **{name: _column("Int64", _NOT_NEGATIVE, nullable=True) for name in BOX},
-        "mask": _column(str, _relative(), nullable=True),
+        "mask": _column(str, _INSIDE, nullable=True),
         "mask_label": _column("Int64", _POSITIVE, nullable=True),
-        "outline": _column(
-            str,
-            pa.Check(
-                _outline_is_polygon,
-                element_wise=True,
-                error="must be a JSON list of three or more [x, y] points",
-            ),
-            nullable=True,
-        ),
+        "outline": _column(str, _POLYGON, nullable=True),
         "spacing_mm": _column(float, _POSITIVE, nullable=True),
         "shape": _column(str, _words(*SHAPES), nullable=True),
         "pathology": _column(str, _words("benign", "malignant", "unknown")),
         "subtype": _column(str, _words(*SUBTYPES), nullable=True),
-        "image_sha256": _column(
-            str, pa.Check.str_matches(r"^[0-9a-f]{64}$", error="must be a SHA-256 in hex")
-        ),
+        "image_sha256": _column(str, _SHA256),
     },
     strict=True,
 )
 COLUMNS: Final = tuple(SCHEMA.columns)
-_OF_THE_IMAGE: Final = ("patient", "height", "width", "image_sha256")
 
 
-def _schema_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Coerce the columns and collect what pandera finds, as ``row, column: fault``."""
-    try:
-        return SCHEMA.validate(table, lazy=True), []
-    except pandera.errors.SchemaErrors as error:
-        return table, _listed(error.failure_cases.to_dict("records"))
-
-
-def _listed(failures: list[dict[Any, Any]]) -> list[str]:
-    """Put pandera's failures into words, one a cell."""
-    faults: dict[tuple[object, object], str] = {}
-    columns_with_cells = {case["column"] for case in failures if not pd.isna(case["index"])}
-    for case in failures:
-        row, column, check = case["index"], case["column"], str(case["check"])
-        if check == "column_in_dataframe":
-            faults[case["failure_case"], None] = f"column {case['failure_case']}: missing"
-        elif check == "column_in_schema":
-            faults[case["failure_case"], None] = (
-                f"column {case['failure_case']}: not a column of the manifest"
-            )
-        elif pd.isna(row):
-            if column not in columns_with_cells:  # else an echo of a cell's fault
-                faults[column, None] = f"column {column}: {check} ({case['failure_case']})"
-        else:
-            faults.setdefault((column, row), f"row {int(row) + 2}, {column}: {_fault(check, case)}")
-    return list(faults.values())
-
-
-def _fault(check: str, case: dict[Any, Any]) -> str:
-    if check == "not_nullable":
-        return "must not be empty"
-    if check.startswith(("coerce_dtype", "dtype")):
-        kind = "a whole number" if "int" in check.lower() else "a number"
-        return f"{_QUOTE.repr(case['failure_case'])} must be {kind}"
-    return f"{_QUOTE.repr(case['failure_case'])} {check}"
-
-
-def _row_faults(table: pd.DataFrame) -> list[str]:
-    """Faults that need more than one cell: boxes, truth columns, duplicates.
-
-    The table may have faults of single cells too; cells that are no numbers are passed over.
-    """
-    if not set(COLUMNS) <= set(table.columns):
-        return []
-    faults = [
-        f"row {row + 2}, case: {table['case'][row]!r} stands twice; give every mass its own"
-        for row in table.index[table["case"].duplicated() & table["case"].notna()]
-    ]
-    given = table[list(BOX)].notna()
-    numbers = _numbers(table)
-    for row in table.index:
-        if not given.loc[row].any():
-            if table.loc[row, ["mask", "mask_label", "outline"]].notna().any():
-                faults.append(f"row {row + 2}, x_min: a mask or outline without a box")
-            continue
-        if not given.loc[row].all():
-            missing = [name for name in BOX if not given.loc[row, name]]
-            faults.append(f"row {row + 2}, {missing[0]}: the box is given in part")
-            continue
-        if pd.isna(table["mask"][row]) == pd.isna(table["outline"][row]):
-            faults.append(f"row {row + 2}, mask: a mass needs a mask or an outline, and not both")
-        if numbers.loc[row].notna().all():
-            faults += [f"row {row + 2}, {fault}" for fault in _box_faults(numbers.loc[row])]
-    return faults + _disagreements(table)
-
-
-def _numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """Return box, height and width as floats, NaN where a cell is empty or no finite number."""
-    names = (*BOX, "height", "width")
-    cells = {name: table[name].astype(object).where(table[name].notna(), None) for name in names}
-    numbers = pd.DataFrame(
-        {name: pd.to_numeric(cell, errors="coerce").astype(float) for name, cell in cells.items()}
-    )
-    return numbers.where(numbers.abs() < math.inf)
-
-
-def _disagreements(table: pd.DataFrame) -> list[str]:
-    """Rows of one image that do not agree about the image."""
-    faults = []
-    facts = table[["image", *_OF_THE_IMAGE]].assign(**_numbers(table)[["height", "width"]])
-    for _, rows in facts.groupby("image", sort=False):
-        for column in _OF_THE_IMAGE:
-            said = rows[column].dropna()
-            differs = said.index[said != said.iloc[0]] if len(said) else []
-            if len(differs):
-                faults.append(
-                    f"row {differs[0] + 2}, {column}: {table[column][differs[0]]} is not what "
-                    f"row {said.index[0] + 2} says of the same image"
-                )
-    return faults
-
-
-def _box_faults(row: pd.Series) -> list[str]:
-    x_min, y_min, x_max, y_max = (int(row[name]) for name in BOX)
-    faults = []
-    if x_min >= x_max or y_min >= y_max:
-        faults.append(f"x_max: the box {x_min},{y_min},{x_max},{y_max} is empty")
-    if x_max > row["width"] or y_max > row["height"]:
-        faults.append(
-            f"x_max: the box {x_min},{y_min},{x_max},{y_max} lies outside "
-            f"the image of {int(row['width'])}x{int(row['height'])} pixels"
-        )
-    return faults
-
-
-def find_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return a manifest with the schema's types, and its faults.
-
-    A fault of a row starts with ``row N,`` (2 is the first, as a spreadsheet counts).
-    """
+def find_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, Faults]:
+    """Return a manifest with the schema's types, and its faults by row."""
     table = table.reset_index(drop=True).copy()
     for column in ("mask", "outline", "shape", "subtype"):
         if column in table:
             table[column] = table[column].astype(object).where(table[column].notna(), None)
-    table, faults = _schema_faults(table)
-    return table, faults + _row_faults(table)
+    faults: Faults = defaultdict(list)
+    try:
+        table = SCHEMA.validate(table, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        for row, fault in _of_cells(error.failure_cases):
+            faults[row].append(fault)
+    if set(COLUMNS) <= set(table.columns):
+        for row, fault in _of_rows(table):
+            faults[row].append(fault)
+    return table, dict(faults)
+
+
+def _of_cells(failures: pd.DataFrame) -> Iterator[tuple[int | None, str]]:
+    """Yield pandera's failures, the first one of each cell."""
+    wrong_type = failures["check"].astype(str).str.startswith(("coerce_dtype", "dtype"))
+    cells = failures[failures["index"].notna()]
+    for case in cells.drop_duplicates(["column", "index"]).itertuples():
+        check = str(case.check)
+        if check == "not_nullable":
+            check = "must not be empty"
+        elif wrong_type[case.Index]:
+            check = "must be a whole number" if "int" in check.lower() else "must be a number"
+        yield int(case.index), f"{case.column}: {_QUOTE.repr(case.failure_case)} {check}"
+    for case in failures[failures["index"].isna()].itertuples():
+        if case.check == "column_in_dataframe":
+            yield None, f"{case.failure_case}: missing"
+        elif case.check == "column_in_schema":
+            yield None, f"{case.failure_case}: not a column of the manifest"
+        elif case.column not in set(cells["column"]):  # else an echo of a cell's fault
+            yield None, f"{case.column}: {case.check} ({case.failure_case})"
+
+
+def _of_rows(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
+    """Yield faults that need more than one cell; cells that are no numbers are passed over."""
+    numbers = {name: _numbers(table[name]) for name in (*BOX, "height", "width")}
+    given, truth = table[list(BOX)].notna(), table[["mask", "mask_label", "outline"]].notna()
+    whole = given.all(axis=1)
+    rules = {
+        "case: {case!r} stands twice; give every mass its own": table["case"].dropna().duplicated(),
+        "x_min: a mask or outline without a box": ~given.any(axis=1) & truth.any(axis=1),
+        "x_min: the box is given in part": given.any(axis=1) & ~whole,
+        "mask: a mass needs a mask or an outline, and not both": whole
+        & (truth["mask"] == truth["outline"]),
+        "x_max: the box {x_min},{y_min},{x_max},{y_max} is empty": (numbers["x_min"] >= numbers["x_max"])
+        | (numbers["y_min"] >= numbers["y_max"]),
+        "x_max: the box lies outside the image of {width}x{height} pixels": (numbers["x_max"] > numbers["width"])
+        | (numbers["y_max"] > numbers["height"]),
+    }
+    for column in ("patient", "height", "width", "image_sha256"):
+        cells = numbers.get(column, table[column])
+        said = cells.groupby(table["image"]).transform("first")
+        differs = cells.notna() & said.notna() & (cells != said)
+        rules[f"{column}: {{{column}}} is not what an earlier row says of the same image"] = differs
+    for fault, failed in rules.items():
+        for row in failed.index[failed]:
+            yield int(row), fault.format_map(table.loc[row])
+
+
+def _numbers(cells: pd.Series) -> pd.Series:
+    """Return cells as floats, NaN where one is empty or no finite number."""
+    plain = cells.astype(object).where(cells.notna(), None)
+    numbers = pd.to_numeric(plain, errors="coerce").astype(float)
+    return numbers.where(numbers.abs() < math.inf)
 
 
 def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
@@ -233,8 +180,13 @@ def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
     """
     table, faults = find_faults(table)
     if faults:
-        listed = "\n  ".join(faults)
-        msg = f"{name}: {len(faults)} fault(s) in the manifest; mend these cells:\n  {listed}"
+        listed = [
+            f"column {fault}" if row is None else f"row {row + 2}, {fault}"
+            for row, of_row in faults.items()
+            for fault in of_row
+        ]
+        text = "\n  ".join(listed)
+        msg = f"{name}: {len(listed)} fault(s) in the manifest; mend these cells:\n  {text}"
         raise DataError(msg)
     return table[list(COLUMNS)]
 
@@ -276,23 +228,3 @@ def content_hash(table: pd.DataFrame) -> str:
     """Hash what a manifest says, images' content included (SHA-256, first 16 hex digits)."""
     text = table.sort_values("case")[list(COLUMNS)].to_csv(index=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def describe_schema() -> dict[str, dict[str, object]]:
-    """Return the schema as plain values: type, whether it may be empty, and its rules, by column.
-
-    ``data_manifests/manifest_schema.json`` holds it for readers without Python; a test compares.
-    """
-    return {
-        name: {
-            "type": _type_word(str(column.dtype)),
-            "may_be_empty": column.nullable,
-            "rules": [str(check.error) for check in column.checks if check.error != "empty"],
-        }
-        for name, column in SCHEMA.columns.items()
-    }
-
-
-def _type_word(dtype: str) -> str:
-    word = dtype.lower()
-    return "integer" if "int" in word else "number" if "float" in word else "text"

@@ -12,7 +12,6 @@ from typing import Final, NoReturn
 
 import cv2
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
@@ -20,7 +19,6 @@ from mammostudy.errors import DataError
 from mammostudy.imaging.contours import inscribed_ellipse
 from mammostudy.imaging.framing import Box
 
-VERSION: Final = 1  # raised by hand when the same outline gives another mask; manifest_hash has it
 MARGIN: Final = 2  # px round the outline's box in its mask
 COLUMNS: Final = (
     "case", "patient", "site", "image", "view", "side", "modality", "x_min", "y_min", "x_max",
@@ -82,8 +80,8 @@ class Geometry:
 class OutlineCohort(Cohort):
     """Outlines of masses whose images are not at hand.
 
-    ``manifest`` has the columns :data:`COLUMNS` and a row an outline; boxes are half-open, in
-    pixels of the original image, whose size is unknown. ``image`` is a name and no path.
+    ``manifest`` has the columns :data:`COLUMNS` and a row an outline; boxes are half-open,
+    in pixels of the original image, whose size is unknown. ``image`` is a name and no path.
 
     Attributes:
         outlines: what was drawn, by case.
@@ -97,7 +95,8 @@ class OutlineCohort(Cohort):
         table = self.manifest.sort_values("case")[list(COLUMNS)].to_csv(index=False)
         drawn = [(case, self.outlines[case].tool, self.outlines[case].points)
                  for case in sorted(self.outlines)]  # fmt: skip
-        content = f"{VERSION}{MARGIN}{table}{json.dumps(drawn)}"
+        filled = f"1{MARGIN}"  # the 1 is raised when the same outline gives another mask
+        content = f"{filled}{table}{json.dumps(drawn)}"
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @cached_property
@@ -111,26 +110,15 @@ class OutlineCohort(Cohort):
         Raises:
             DataError: the case is unknown.
         """
-        if case not in self.outlines:
-            msg = f"{self.name}: no case {case!r}; the column `case` of its masses lists them"
-            raise DataError(msg)
+        self._check_known(case)
         return self.outlines[case].mask()
 
-    def image(self, row: pd.Series) -> NoReturn:
-        """Raise DataError: there are no images."""
-        self._refuse()
-
-    def truth(self, image: str) -> NoReturn:
-        """Raise DataError: outlines of one image share no grid."""
-        self._refuse()
-
-    def sample(self, case: str) -> NoReturn:
-        """Raise DataError: there are no images."""
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
+    def _refuse(self, *_: object) -> NoReturn:
+        """Raise DataError: there are no images, and outlines of one image share no grid."""
         msg = (
             f"{self.name}: has outlines only, no images; use its `masses` and `mask(case)`, or "
             f"a cohort with images"
         )
         raise DataError(msg)
+
+    image = truth = sample = _refuse

@@ -11,19 +11,20 @@ import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 
-from mammostudy.data import dicom
-from mammostudy.data.private_files import hiding, real_name
+from mammostudy.data.dicom import is_dicom, read_dicom, read_image
+from mammostudy.data.private import hiding, real_name
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import fill_outline
 
 SAME_ASPECT: Final = 0.01
-"""Largest relative difference of two aspects from which on a mask is not its image's."""
+"""Largest relative difference of two aspects up to which a mask is its image's."""
 MAXIMUM_BYTES: Final = 400_000_000
 """Largest file that is read: a mammogram of 16 bits takes some 30 MB, its mask half of that."""
-
 MAXIMUM_PIXELS: Final = 150_000_000
 """Largest image that a row may claim: a mammogram has 26 million pixels at most."""
+MIRRORED: Final = "the image is mirrored against the usual hanging; boxes and masks are in its grid"
 
 
 class SizeError(DataError):
@@ -34,17 +35,21 @@ class EmptyMaskError(DataError):
     """A mask without a pixel."""
 
 
+class PathError(DataError):
+    """A path that leads out of the cohort's folder, or is none."""
+
+
 def inside(root: Path, name: str, what: str = "path") -> Path:
     """Return the place of a manifest's file, which must lie inside the cohort's folder.
 
     Args:
         root: the cohort's folder.
         name: relative to it, posix; of a private cohort its hidden name
-            (:mod:`mammostudy.data.private_files`).
+            (:mod:`mammostudy.data.private`).
         what: what to call the file in the message.
 
     Raises:
-        DataError: the name is absolute, climbs out with ``..``, or a symbolic link leads out.
+        PathError: the name is absolute, climbs out with ``..``, or a symbolic link leads out.
     """
     try:
         real = real_name(root, name)
@@ -59,7 +64,7 @@ def inside(root: Path, name: str, what: str = "path") -> Path:
         f"{root}: {what}: {name[:200]!r} leads out of the cohort's folder or is no path; give a "
         "path inside it, without `..` and without symbolic links that lead out"
     )
-    raise DataError(msg)
+    raise PathError(msg)
 
 
 def content_of(path: Path, what: str) -> bytes:
@@ -68,71 +73,72 @@ def content_of(path: Path, what: str) -> bytes:
     Raises:
         DataError: it is missing, no plain file, unreadable, or beyond :data:`MAXIMUM_BYTES`.
     """
-    if not path.is_file():
-        msg = f"{path}: {what} is missing; restore it or drop the row"
-        raise DataError(msg)
+    fault = "is missing"
     try:
-        if path.stat().st_size <= MAXIMUM_BYTES:
-            return path.read_bytes()
-        fault = f"is larger than {MAXIMUM_BYTES // 1_000_000} MB"
+        if path.is_file():
+            if path.stat().st_size <= MAXIMUM_BYTES:
+                return path.read_bytes()
+            fault = f"is larger than {MAXIMUM_BYTES // 1_000_000} MB"
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
     msg = f"{path}: {what} {fault}; restore it or drop the row"
     raise DataError(msg)
 
 
-MIRRORED: Final = "the image is mirrored against the usual hanging; boxes and masks are in its grid"
-
-
-def read_pixels(root: Path, row: pd.Series) -> NDArray[np.uint16]:
-    """Decode the image of a row of a cohort in a folder, uint16 ``(h, w)`` of the full range.
+def jpeg_size(path: Path) -> tuple[int, int]:
+    """Return height and width of a JPEG in pixels, from its header alone.
 
     Raises:
-        DataError: as :func:`inside` and :func:`decode`; of a private file without its name.
+        DataError: the file cannot be read, is no JPEG, or ends before its size.
     """
-    return read_noted(root, row)[0]
+    try:
+        with Image.open(path, formats=["JPEG"]) as picture:
+            return picture.height, picture.width
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        msg = f"{path}: no readable JPEG, or cut before its size; copy the file anew"
+        raise DataError(msg) from None
 
 
-def read_noted(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
-    """Decode the image of a row, and return with it what a reader should know of it.
+def read_pixels(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
+    """Decode the image of a row of a cohort in a folder.
 
     Returns:
-        As :func:`read_pixels`, and the notes of a DICOM file (:mod:`mammostudy.data.dicom_header`),
-        fixed sentences, with :data:`MIRRORED` where it is.
+        uint16 ``(h, w)`` of the full range, and what a reader should know of a DICOM file: fixed
+        sentences, with :data:`MIRRORED` where it is.
 
     Raises:
-        DataError: as :func:`read_pixels`.
+        DataError: the file is missing, unreadable, outside the folder, or not the one that the
+            manifest was made of; a private file is not named.
     """
     with hiding(root, str(row["image"])):
-        path = inside(root, str(row["image"]), f"image of case {row['case']}")
-        return _decoded(path, row)
+        what = f"image of case {row['case']}"
+        path = inside(root, str(row["image"]), what)
+        if hashlib.sha256(content_of(path, what)).hexdigest() != row["image_sha256"]:
+            msg = f"{path}: the file changed since the manifest was written; build it again"
+            raise DataError(msg)
+        image, notes = _decoded(path)
+        return np.round(image * 65535).astype(np.uint16), notes
 
 
-def decode(path: Path, row: pd.Series) -> NDArray[np.uint16]:
-    """Decode the image of a row, uint16 ``(h, w)`` of the full range.
+def _decoded(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    from mammostudy.data.sources.ddsm_pixels import is_raw, read_raw
 
-    Raises:
-        DataError: the file is missing, unreadable, or not the one the manifest was made of.
-    """
-    return _decoded(path, row)[0]
+    if is_raw(path):
+        return read_raw(path), ()
+    if not is_dicom(path):
+        return read_image(path), ()
+    read = read_dicom(path)
+    return read.image, (*read.notes, *((MIRRORED,) if read.flipped else ()))
 
 
-def _decoded(path: Path, row: pd.Series) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
-    content = content_of(path, f"image of case {row['case']}")
-    if hashlib.sha256(content).hexdigest() != row["image_sha256"]:
-        msg = f"{path}: the file changed since the manifest was written; build the manifest again"
-        raise DataError(msg)
-    from mammostudy.data.sources import ddsm_pixels
-
-    notes: tuple[str, ...] = ()
-    if ddsm_pixels.is_raw(path):
-        image = ddsm_pixels.read_raw(path)
-    elif dicom.is_dicom(path):
-        read = dicom.read_dicom(path)
-        image, notes = read.image, (*read.notes, *((MIRRORED,) if read.flipped else ()))
-    else:
-        image = dicom.read_image(path)
-    return np.round(image * 65535).astype(np.uint16), notes
+def check_size(path: Path, row: pd.Series, shape: tuple[int, ...]) -> None:
+    """Raise SizeError where a file's pixels are not of the size that its row says."""
+    if shape != (row["height"], row["width"]):
+        msg = (
+            f"{path}: is {shape[1]}x{shape[0]} pixels, but the manifest's width and height of "
+            f"case {row['case']} say {row['width']}x{row['height']}; image and mask need one grid"
+        )
+        raise SizeError(msg)
 
 
 def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
@@ -153,68 +159,46 @@ def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
         )
         raise SizeError(msg)
     if pd.isna(row["mask"]):
-        mask = _outlined(row, shape)
+        mask = fill_outline(np.asarray(json.loads(row["outline"]), np.float64), shape)
     else:
         with hiding(root, str(row["mask"])):
-            mask = _drawn(root, row)
+            mask = _drawn(root, row, shape)
     _check_filled(root, row, mask)
     return mask
-
-
-def _outlined(row: pd.Series, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    points = json.loads(row["outline"])
-    return fill_outline(np.asarray(points, np.float64), shape)
-
-
-def check_size(path: Path, row: pd.Series, shape: tuple[int, ...]) -> None:
-    """Raise SizeError where a file's pixels are not of the size that its row says."""
-    if shape != (row["height"], row["width"]):
-        msg = (
-            f"{path}: is {shape[1]}x{shape[0]} pixels, but the manifest's width and height of "
-            f"case {row['case']} say {row['width']}x{row['height']}; image and mask need one grid"
-        )
-        raise SizeError(msg)
 
 
 def _check_filled(root: Path, row: pd.Series, mask: NDArray[np.bool_]) -> None:
     if not mask.any():
         place = "outline" if pd.isna(row["mask"]) else f"mask {root / str(row['mask'])}"
         label = "" if pd.isna(row["mask_label"]) else f", mask_label {row['mask_label']}"
-        msg = (
-            f"{root}: case {row['case']}: {place}{label} is empty; give its pixels or drop the row"
-        )
+        msg = f"{root}: case {row['case']}: {place}{label} is empty; draw it or drop the row"
         raise EmptyMaskError(msg)
 
 
-def _drawn(root: Path, row: pd.Series) -> NDArray[np.bool_]:
+def _drawn(root: Path, row: pd.Series, shape: tuple[int, int]) -> NDArray[np.bool_]:
     path = inside(root, str(row["mask"]), f"mask of case {row['case']}")
     pixels = _mask_pixels(path, row)
-    shape = (int(row["height"]), int(row["width"]))
     if pixels.shape != shape:
-        if not _same_aspect(pixels.shape, shape):
-            check_size(path, row, pixels.shape)
-        else:
+        height, width = pixels.shape
+        if abs((width / height) / (shape[1] / shape[0]) - 1) <= SAME_ASPECT:
             pixels = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        else:
+            check_size(path, row, pixels.shape)
     label = row["mask_label"]
     return np.asarray(pixels > 0 if pd.isna(label) else pixels == int(label), dtype=np.bool_)
-
-
-def _same_aspect(one: tuple[int, ...], other: tuple[int, int]) -> bool:
-    """Whether two sizes ``(h, w)`` differ by scale alone."""
-    return abs((one[1] / one[0]) / (other[1] / other[0]) - 1) <= SAME_ASPECT
 
 
 def _mask_pixels(path: Path, row: pd.Series) -> NDArray[Any]:
     """Return the values of a mask file ``(h, w)``; of DICOM 0 and 1, without labels."""
     content = content_of(path, f"mask of case {row['case']}")
-    if dicom.is_dicom(path):
+    if is_dicom(path):
         if not pd.isna(row["mask_label"]):
             msg = (
                 f"{path}: mask_label of case {row['case']}: labels are read from PNG and TIFF, of "
                 "a DICOM mask every pixel above 0 is the mass; leave mask_label empty"
             )
             raise DataError(msg)
-        return np.asarray(dicom.read_image(path) > 0, dtype=np.uint8)
+        return np.asarray(read_image(path) > 0, dtype=np.uint8)
     try:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:

@@ -2,6 +2,10 @@
 
 A split by image exists for one page alone, which measures what a leak is worth: it must be asked
 for by name (``unit="image"``) in the split and again in the check.
+
+The split that the owners of a cohort publish stands in a column ``part`` of its masses
+(:func:`parted`). A source with such a split has a function ``official_part``: of CBIS-DDSM the
+published one, each patient on one side; of INbreast, all for testing, as in the paper.
 """
 
 from __future__ import annotations
@@ -12,27 +16,27 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, Literal
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from mammostudy.data import likeness
 from mammostudy.data.cache import cached_arrays
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.official_splits import COLUMN, Rule
+from mammostudy.data.descriptors import cohort_names, describe
 from mammostudy.data.outline_cohort import OutlineCohort
+from mammostudy.data.sources import reader_module
 from mammostudy.errors import DataError, SpecError
 
-VERSION: Final = 1  # recipe version
 Unit = Literal["patient", "image"]
-THUMBNAIL = 64  # px, side of the picture that near-duplicates are sought in
-NEAR_DUPLICATE = 0.995  # correlation of two thumbnails from which on they count as one image
+Rule = Literal["folds", "official"]
+PART: Final = "part"
 
 
 @dataclass(frozen=True)
 class Split:
-    """Cases of the three parts; a patient stands in one part only, unless it was split by image."""
+    """Cases or views of the three parts; a patient stands in one, unless it was split by image."""
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
@@ -97,8 +101,8 @@ def split_cases(
             one, as in studies that this one warns of; :func:`check_leakage` refuses such a split
             unless it is told the same.
         rule: ``official`` takes the part of each mass from the column ``part`` (see
-            :func:`mammostudy.data.official_splits.parted`): the validation part is one in
-            ``validation_folds`` of the patients of ``train``, and folds do not count.
+            :func:`parted`): the validation part is one in ``validation_folds`` of the patients of
+            ``train``, and folds do not count.
 
     Raises:
         SpecError: the fold does not exist, the site is unknown, or patients are too few; or the
@@ -134,10 +138,10 @@ def split_cases(
 
 def _official(masses: pd.DataFrame, seed: int, validation_folds: int) -> Split:
     """Split by the column ``part``, and the training part into training and validation."""
-    if COLUMN not in masses:
+    if PART not in masses:
         msg = "split.rule 'official': the masses come without the part of their owners; use 'folds'"
         raise SpecError(msg)
-    home, test = (masses[masses[COLUMN] == name] for name in ("train", "test"))
+    home, test = (masses[masses[PART] == name] for name in ("train", "test"))
     patients = home["patient"].nunique()
     if not patients:
         msg = (
@@ -151,40 +155,69 @@ def _official(masses: pd.DataFrame, seed: int, validation_folds: int) -> Split:
     return Split(tuple(home.index[~validation]), tuple(home.index[validation]), tuple(test.index))
 
 
-def thumbnails(cohort: Cohort) -> dict[str, NDArray[np.float32]]:
-    """Return a standardised thumbnail of every image of the cohort, by image path.
+def official_parts(cohort: Cohort) -> pd.Series:
+    """Return ``train`` or ``test`` for each row of a cohort's manifest, indexed by case.
 
-    Each is a float32 vector of zero mean and unit length, so that a dot product of two is their
-    correlation.
+    Raises:
+        SpecError: the owners of the cohort publish no split.
+        DataError: a case is not one of those that the split names.
     """
+    facts = describe(cohort.name)
+    if not facts.owners_split:
+        known = ", ".join(name for name in cohort_names() if describe(name).owners_split)
+        msg = (
+            f"split.rule 'official': cohort {cohort.name!r} comes without a split of its owners "
+            f"(those of {known} have one); use 'folds'"
+        )
+        raise SpecError(msg)
+    rows = cohort.manifest.set_index("case", drop=False)
+    parts: pd.Series = reader_module(str(facts.reader)).official_part(rows)
+    return parts.rename(PART)
+
+
+def parted(cohort: Cohort, rows: pd.DataFrame, rule: Rule) -> pd.DataFrame:
+    """Return rows of a cohort as :func:`split_cases` wants them by a rule.
+
+    Args:
+        cohort: whose rows.
+        rows: masses, indexed by case; all of them or some.
+        rule: ``official`` adds the column ``part``, told from all rows of a patient; ``folds``
+            returns the rows as they are.
+
+    Raises:
+        SpecError: the owners of the cohort publish no split.
+    """
+    if rule == "folds":
+        return rows
+    return rows.assign(**{PART: official_parts(cohort).loc[rows.index]})
+
+
+def thumbnails(cohort: Cohort) -> dict[str, NDArray[np.float32]]:
+    """Return a standardised thumbnail of every image, by its path (:func:`likeness.thumbnail`)."""
     rows = cohort.manifest.drop_duplicates("image").set_index("image", drop=False)
 
     def make() -> dict[str, NDArray[np.float32]]:
-        return {"all": np.stack([_thumbnail(cohort.image(row)) for _, row in rows.iterrows()])}
+        pictures = [likeness.thumbnail(cohort.image(row)) for _, row in rows.iterrows()]
+        return {"all": np.stack(pictures)}
 
-    content = {"manifest": cohort.manifest_hash, "side": THUMBNAIL}
-    stacked = cached_arrays("thumbnails", content, make)["all"]
+    stacked = cached_arrays("thumbnails", {"manifest": cohort.manifest_hash}, make)["all"]
     return dict(zip(rows.index, stacked, strict=True))
 
 
-def _thumbnail(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel()
-    centred = small - small.mean()
-    return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-9), dtype=np.float32)
+def check_patients(
+    table: pd.DataFrame, parts: Mapping[str, Sequence[str]], unit: Unit = "patient"
+) -> None:
+    """Raise where a patient, or an image, stands in two parts.
 
-
-def check_patients(masses: pd.DataFrame, parts: Mapping[str, Sequence[str]]) -> None:
-    """Raise where a patient stands in two parts.
+    Args:
+        table: masses or views by name, with the columns ``patient`` and ``image``.
+        parts: names by part.
+        unit: what may stand in one part only.
 
     Raises:
         DataError: naming the patients and the parts.
     """
-    _check_apart(masses, parts, "patient")
-
-
-def _check_apart(masses: pd.DataFrame, parts: Mapping[str, Sequence[str]], unit: Unit) -> None:
-    """Raise where a patient, or an image, stands in two parts."""
-    units = {name: set(masses.loc[list(cases), unit]) for name, cases in parts.items()}
+    units = {name: set(table.loc[list(cases), unit]) for name, cases in parts.items()}
     for (one, ones), (other, others) in combinations(units.items(), 2):
         if shared := sorted(ones & others):
             msg = (
@@ -194,22 +227,10 @@ def _check_apart(masses: pd.DataFrame, parts: Mapping[str, Sequence[str]], unit:
             raise DataError(msg)
 
 
-def check_duplicates(cohort: Cohort, parts: Mapping[str, Sequence[str]]) -> None:
-    """Raise where two parts share an image or hold near-duplicates.
-
-    Near-duplicates are images whose thumbnails correlate above :data:`NEAR_DUPLICATE`.
-
-    Raises:
-        DataError: naming the first pair and their parts.
-    """
-    check_images(
-        cohort,
-        {name: set(cohort.masses.loc[list(cases), "image"]) for name, cases in parts.items()},
-    )
-
-
 def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
     """Raise where two parts of images share one or hold near-duplicates.
+
+    Near-duplicates are images whose thumbnails correlate above :data:`likeness.CORRELATION`.
 
     Args:
         cohort: of the images.
@@ -219,13 +240,12 @@ def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
         DataError: naming the first pair and their parts.
     """
     pictures = thumbnails(cohort)
-    images = {name: sorted(paths) for name, paths in parts.items()}
+    images = {name: sorted(set(paths)) for name, paths in parts.items() if len(paths)}
+    stacks = {name: np.stack([pictures[i] for i in paths]) for name, paths in images.items()}
     for (one, ones), (other, others) in combinations(images.items(), 2):
-        if not ones or not others:
-            continue
-        alike = np.stack([pictures[i] for i in ones]) @ np.stack([pictures[i] for i in others]).T
+        alike = stacks[one] @ stacks[other].T
         row, column = np.unravel_index(int(alike.argmax()), alike.shape)
-        if alike[row, column] > NEAR_DUPLICATE:
+        if alike[row, column] > likeness.CORRELATION:
             msg = (
                 f"split: {ones[row]} ({one}) and {others[column]} ({other}) are near-duplicates "
                 f"(correlation {alike[row, column]:.4f}); give them one patient or drop one"
@@ -248,10 +268,7 @@ def check_leakage(cohort: Cohort, split: Split, *, unit: Unit = "patient") -> No
     Raises:
         DataError: naming what leaks, and where.
     """
-    if unit == "patient":
-        check_patients(cohort.masses, split.parts())
-    else:
-        _check_apart(cohort.masses, split.parts(), unit)
-    if isinstance(cohort, OutlineCohort):
-        return
-    check_duplicates(cohort, split.parts())
+    check_patients(cohort.masses, split.parts(), unit)
+    if not isinstance(cohort, OutlineCohort):
+        images = cohort.masses["image"]
+        check_images(cohort, {name: images[list(c)] for name, c in split.parts().items()})

@@ -1,31 +1,21 @@
-"""What each task needs of a cohort, and the refusal of one that lacks it."""
+"""Whether a cohort has what a task needs, and the refusal of one that lacks it."""
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Final
 
+import numpy as np
+
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.cohort_names import SOURCES
+from mammostudy.data.descriptors import TASKS, describe
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.errors import DataError
 
-TASKS: Final[dict[str, tuple[str, ...]]] = {
-    "detection": ("image", "x_min", "y_min", "x_max", "y_max"),
-    "segmentation": ("image", "x_min", "y_min", "x_max", "y_max", "mask|outline"),
-    "shape": ("mask|outline", "shape"),
-    "subtype": ("shape", "subtype"),
-}
-"""Columns that at least one mass must have filled; ``a|b`` is one of the two in the same row."""
 VARIED: Final = ("shape", "subtype")  # a class alone cannot be told from another
 
 
 def needed(name: str, task: str) -> tuple[str, ...]:
-    """Return the columns that a task needs, where a source does not say otherwise by ``TASKS``.
-
-    Args:
-        name: the cohort.
-        task: a name of :data:`TASKS`.
+    """Return the columns that a task needs of a cohort.
 
     Raises:
         DataError: the task is unknown.
@@ -33,10 +23,7 @@ def needed(name: str, task: str) -> tuple[str, ...]:
     if task not in TASKS:
         msg = f"task {task!r} is unknown; use {', '.join(TASKS)}"
         raise DataError(msg)
-    own: dict[str, tuple[str, ...]] = {}
-    if name in SOURCES:
-        own = getattr(import_module(f"mammostudy.data.sources.{SOURCES[name]}"), "TASKS", {})
-    return own.get(task, TASKS[task])
+    return describe(name).needs.get(task, TASKS[task])
 
 
 def lacking(cohort: Cohort, task: str) -> list[str]:
@@ -54,21 +41,17 @@ def lacking(cohort: Cohort, task: str) -> list[str]:
             return ["image (it has outlines only)"]
     of_masses = "x_min" in columns or "mask|outline" in columns
     rows = cohort.masses if of_masses and len(cohort) else cohort.manifest
-    filled = rows["case"].notna()
-    lacks = []
-    for column in columns:
-        here = rows.reindex(columns=column.split("|")).notna().any(axis=1)
-        filled &= here
-        if not here.any():
-            lacks.append(column.replace("|", " or "))
-    if not lacks and not filled.any():
-        return [f"a row with {', '.join(column.replace('|', ' or ') for column in columns)}"]
-    lacks += [
-        f"{column} (one value only; two or more are needed)"
-        for column in columns
-        if column in VARIED and column not in lacks and rows[column][filled].nunique() < 2
+    filled = {name: rows.reindex(columns=name.split("|")).notna().any(axis=1) for name in columns}
+    in_words = {name: name.replace("|", " or ") for name in columns}
+    whole = rows[np.logical_and.reduce(list(filled.values()))]
+    lacks = [in_words[name] for name in columns if not filled[name].any()]
+    if not lacks and whole.empty:
+        return [f"a row with {', '.join(in_words.values())}"]
+    return lacks + [
+        f"{name} (one value only; two or more are needed)"
+        for name in columns
+        if name in VARIED and filled[name].any() and whole[name].nunique() < 2
     ]
-    return lacks
 
 
 def tasks_of(cohort: Cohort) -> list[str]:

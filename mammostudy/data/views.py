@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,19 @@ from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.manifest import BOX
-from mammostudy.data.official_splits import Rule, official_parts, parted
-from mammostudy.data.splits import Unit, check_images, split_cases
+from mammostudy.data.splits import (
+    Rule,
+    Split,
+    Unit,
+    check_images,
+    check_patients,
+    official_parts,
+    parted,
+    split_cases,
+)
 from mammostudy.errors import DataError, SpecError
 
-VERSION = 1
-"""Recipe version: raised by hand when other views, boxes or parts come from the same cohort."""
-COLUMNS = ("patient", "site", "side", "height", "width", "image")
+COLUMNS: Final = ("patient", "site", "side", "height", "width", "image")
 
 
 @dataclass(frozen=True)
@@ -59,37 +66,20 @@ class ViewSet:
             msg = f"view {unknown[0]!r} is not in the set of {len(self)} views"
             raise DataError(msg)
         rows = [place[name] for name in names]
-        return ViewSet(
-            self.table.iloc[rows],
-            tuple(self.boxes[row] for row in rows),
-            tuple(self.cases[row] for row in rows),
-        )
-
-
-@dataclass(frozen=True)
-class ViewSplit:
-    """Views of the three parts; a patient stands in one part only."""
-
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    test: tuple[str, ...]
-
-    def parts(self) -> dict[str, tuple[str, ...]]:
-        """Return the parts by name."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
+        boxes, cases = ([some[row] for row in rows] for some in (self.boxes, self.cases))
+        return ViewSet(self.table.iloc[rows], tuple(boxes), tuple(cases))
 
 
 def views_of(cohort: Cohort) -> ViewSet:
     """Return every view of a cohort, those without a mass included."""
-    rows = cohort.manifest
-    first = rows.drop_duplicates("image").set_index("case", drop=False)
+    first = cohort.manifest.drop_duplicates("image").set_index("case", drop=False)
     masses = {str(image): part for image, part in cohort.masses.groupby("image", sort=False)}
-    boxes, cases = [], []
-    for image in first["image"]:
-        part = masses.get(str(image), cohort.masses.iloc[:0])
-        boxes.append(part[list(BOX)].to_numpy(dtype=np.float32).reshape(-1, 4))
-        cases.append(tuple(part["case"].astype(str)))
-    return ViewSet(first[list(COLUMNS)], tuple(boxes), tuple(cases))
+    parts = [masses.get(str(image), cohort.masses.iloc[:0]) for image in first["image"]]
+    return ViewSet(
+        first[list(COLUMNS)],
+        tuple(part[list(BOX)].to_numpy(dtype=np.float32).reshape(-1, 4) for part in parts),
+        tuple(tuple(part["case"].astype(str)) for part in parts),
+    )
 
 
 def split_views(
@@ -102,7 +92,7 @@ def split_views(
     validation_folds: int,
     unit: Unit = "patient",
     rule: Rule = "folds",
-) -> ViewSplit:
+) -> Split:
     """Split views by patient, and check that nothing leaks.
 
     Patients with masses stand where :func:`~mammostudy.data.splits.split_cases` puts them, so that
@@ -141,8 +131,8 @@ def split_views(
         for name, cases in split.parts().items()
         for patient in masses.loc[list(cases), "patient"]
     }
-    views = views_of(cohort)
-    others = views.table[~views.table["patient"].isin(set(part_of))]
+    table = views_of(cohort).table
+    others = table[~table["patient"].isin(set(part_of))]
     if rule == "official":
         away, folds = official_parts(cohort)[others.index] == "test", 0
     else:
@@ -150,10 +140,8 @@ def split_views(
     part_of |= dict.fromkeys(others.loc[away, "patient"].astype(str), "test")
     home = sorted(set(others.loc[~away, "patient"].astype(str)))
     part_of |= _dealt(home, seed, folds, fold, validation_folds)
-    part = views.table["patient"].astype(str).map(part_of)
-    found = ViewSplit(
-        *(tuple(views.table.index[part == name]) for name in ("train", "validation", "test"))
-    )
+    part = table["patient"].astype(str).map(part_of)
+    found = Split(*(tuple(table.index[part == name]) for name in ("train", "validation", "test")))
     check_views(cohort, found)
     return found
 
@@ -171,25 +159,13 @@ def _dealt(
     }
 
 
-def check_views(cohort: Cohort, split: ViewSplit) -> None:
-    """Raise where a patient or a near-duplicate image stands in two parts.
+def check_views(cohort: Cohort, split: Split) -> None:
+    """Raise where a patient or a near-duplicate image stands in two parts of a split of views.
 
     Raises:
         DataError: naming what leaks, and where.
     """
     table = views_of(cohort).table
-    seen: dict[str, str] = {}
-    for name, views in split.parts().items():
-        for patient in sorted(set(table.loc[list(views), "patient"].astype(str))):
-            if patient in seen:
-                msg = (
-                    f"split: patient {patient} stands in {seen[patient]} and in {name}; "
-                    "split by the column `patient`"
-                )
-                raise DataError(msg)
-            seen[patient] = name
-    images = {
-        name: set(table.loc[list(views), "image"].astype(str))
-        for name, views in split.parts().items()
-    }
-    check_images(cohort, images)
+    check_patients(table, split.parts())
+    parts = {name: table.loc[list(views), "image"] for name, views in split.parts().items()}
+    check_images(cohort, parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mammostudy.data.cohort import IMAGED, VIEWS
+from mammostudy.data.descriptors import describe
 from mammostudy.errors import SpecError
 from mammostudy.runs.detect_spec import PRIOR, PYRAMIDS, SSDS, DetectSpec
 from mammostudy.study.recipes import folds_for, is_phantom, preset, recipe
@@ -94,12 +94,12 @@ def detect_cohort(cohort: str) -> str:
     CDD-CESM has a cohort of views of its own, with those that hold no mass; any other cohort lists
     them in its manifest.
     """
-    return VIEWS if cohort == "cdd-cesm" else cohort
+    return describe(cohort).views
 
 
 def has_equal_sides(cohort: str) -> bool:
     """Whether all images of a cohort are squares, so that stretch and letterbox are the same."""
-    return cohort in (*IMAGED, VIEWS)
+    return describe(cohort).square
 
 
 def equal_steps(row: str, preset_name: str) -> int:

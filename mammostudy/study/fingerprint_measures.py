@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from mammostudy.data.cohort import IMAGED, VIEWS, Cohort
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.descriptors import describe
 
 PERCENTILES: Final = (1, 5, 25, 50, 75, 95, 99)
 EXAMINED: Final = 24  # images whose grey values are looked at, evenly spaced in the manifest
@@ -23,7 +24,7 @@ def densities(cohort: Cohort) -> dict[str, dict[str, int]] | None:
     Raises:
         DataError: the owners' table cannot be read.
     """
-    if cohort.name not in (*IMAGED, VIEWS):
+    if describe(cohort.name).reader != "cdd_cesm":
         return None
     from mammostudy.data.sources.cdd_cesm import read_images
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mammostudy.data.cohort_names import find_folder
+from mammostudy.data.load import find_folder
 from mammostudy.data.fetching.bucket import wanted_of
 from mammostudy.data.fetching.index import Series, list_series
 from mammostudy.data.fetching.journal import Journal

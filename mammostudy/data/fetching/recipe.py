@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mammostudy.data.cohort_names import SOURCES
+from mammostudy.data.descriptors import cohort_names, describe
 from mammostudy.data.fetching.wanted import Wanted, safe_path
 from mammostudy.errors import DataError
 from mammostudy.paths import project_root
@@ -69,7 +69,7 @@ def cohort_of(name: str) -> str:
 def fetchable() -> list[str]:
     """Names of the sets that are fetched, or whose descriptor says how to get them by hand."""
     short = {cohort: name for name, cohort in ARCHIVED.items()}
-    return [short.get(name, name) for name in SOURCES]
+    return [short.get(name, name) for name in cohort_names() if describe(name).built]
 
 
 def read_recipe(name: str) -> Recipe | None:
@@ -84,7 +84,7 @@ def read_recipe(name: str) -> Recipe | None:
     Raises:
         DataError: the descriptor is missing, unreadable or ill-formed.
     """
-    if cohort_of(name) not in SOURCES:
+    if not describe(cohort_of(name)).built:
         return None
     path = project_root() / "data_manifests" / f"{cohort_of(name)}.yaml"
     try:

@@ -1,1 +1,24 @@
-"""Where manifests come from: one module a source."""
+"""Where cohorts come from: a module a published layout, named by the descriptors."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from mammostudy.errors import DataError
+
+
+def reader_module(source: str) -> Any:
+    """Import a module of :mod:`mammostudy.data.sources`.
+
+    Raises:
+        DataError: this installation has none of that name.
+    """
+    module = f"mammostudy.data.sources.{source}"
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        msg = f"{module}: this installation has no such reader; install mammostudy anew"
+        raise DataError(msg) from None

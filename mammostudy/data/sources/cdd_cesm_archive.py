@@ -16,8 +16,8 @@ from typing import Final
 
 import pandas as pd
 
-from mammostudy.data.jpegs import jpeg_size
 from mammostudy.data.manifest import VIEWS
+from mammostudy.data.row_files import jpeg_size
 from mammostudy.data.sources import cdd_cesm, csv_tables, via_regions
 from mammostudy.data.sources.cdd_cesm_sheets import Findings, read_findings
 from mammostudy.data.sources.owner_files import place, relative, sha256_of, size_fault, table_of

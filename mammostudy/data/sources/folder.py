@@ -17,9 +17,8 @@ from typing import Any, Final
 import pandas as pd
 
 from mammostudy.data import dicom, row_files
-from mammostudy.data.cohort_names import PRIVATE_TABLE
 from mammostudy.data.manifest import BOX, SHAPES, SUBTYPES, VIEWS
-from mammostudy.data.private_files import hidden_name, without
+from mammostudy.data.private import PRIVATE_TABLE, hidden_name, without
 from mammostudy.data.sources.csv_tables import quoted, read_table
 from mammostudy.data.sources.owner_files import sha256_of, table_of
 from mammostudy.errors import DataError
@@ -149,7 +148,7 @@ def _row(
 
 
 def _patient(cells: dict[str, str]) -> dict[str, object]:
-    from mammostudy.data.pseudonyms import pseudonym
+    from mammostudy.data.private import pseudonym
 
     if not cells["patient"]:
         raise _CellError("patient", "empty; name the patient, or the split cannot be by patient")

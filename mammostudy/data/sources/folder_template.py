@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mammostudy.data.cache import write_atomically
-from mammostudy.data.cohort_names import PRIVATE_TABLE
-from mammostudy.data.private_files import SUFFIXES
+from mammostudy.data.private import PRIVATE_TABLE, SUFFIXES
 from mammostudy.data.sources.folder import COLUMNS
 from mammostudy.errors import DataError
 

@@ -1,19 +1,19 @@
-"""Write the phantom cohorts: 12-bit DICOM mammograms or crops, label masks and the manifest.
+"""The phantom cohorts: their patients, and their files.
 
-Everything follows from the seed, unique identifiers too: the same call writes the same bytes
-(with the same versions of numpy, OpenCV and pydicom).
+12-bit DICOM mammograms or crops, label masks and the manifest. Everything follows from the seed,
+unique identifiers too: the same call writes the same bytes (with the same versions of numpy, OpenCV
+and pydicom).
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -22,24 +22,132 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import (
-    UID,
     DigitalMammographyXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     generate_uid,
 )
 
-from mammostudy.data.manifest import BOX, COLUMNS, FILENAME, write_manifest
-from mammostudy.data.phantoms.mammogram import draw_view
-from mammostudy.data.phantoms.patients import Patient, draw_patients
+from mammostudy.data.manifest import BOX, COLUMNS, FILENAME, SHAPES, SUBTYPES, write_manifest
+from mammostudy.data.sources.phantom_images import Mass, draw_view
 from mammostudy.errors import SpecError
 
-VERSION = 2  # raised by hand whenever the same seed gives other pixels or rows
-SHAPES_VERSION = 2  # the same for phantom-shapes, of which VERSION is a part too
-CROP = 320  # px, side of a crop of phantom-shapes
-SPACING_MM = 0.3125
+# Rows Luminal-A, Luminal-B, HER-2, Basal-like; columns irregular, lobular, oval, round.
+SUBTYPE_BY_SHAPE: Final = np.array(
+    [[67, 29, 10, 17], [58, 24, 14, 11], [6, 4, 8, 15], [5, 10, 9, 13]]
+)
+BENIGN_BY_SHAPE: Final = np.array([0.06, 0.30, 0.38, 0.26])
+MALIGNANT_SHARE: Final = 0.8
+MEDIAN_DIAMETER: Final = 62.0
+DIAMETERS: Final = (34.0, 110.0)
+CROP: Final = 320  # px, side of a crop of phantom-shapes
+SPACING_MM: Final = 0.3125
 BLACK, WHITE = 300, 3700
-_FULL = 4095
+_FULL: Final = 4095
 Rows = list[dict[str, object]]
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One patient of the phantom.
+
+    Attributes:
+        number: 1, 2, ...; the pseudonym is made of it.
+        site: north or south.
+        side: L or R, the side of the mass.
+        density: 0 fatty to 1 extremely dense.
+        pathology: benign or malignant.
+        subtype: molecular subtype; None for benign.
+        masses: the mass of the study, and in some patients a second one near it.
+        free_views: views of the other, mass-free side.
+        cohort: what the pseudonym starts with.
+    """
+
+    number: int
+    site: str
+    side: str
+    density: float
+    pathology: str
+    subtype: str | None
+    masses: tuple[Mass, ...]
+    free_views: tuple[str, ...]
+    cohort: str = "phantom"
+
+    @property
+    def name(self) -> str:
+        """The pseudonym, such as ``phantom-007``."""
+        return f"{self.cohort}-{self.number:03d}"
+
+
+def draw_patients(count: int, seed: int, *, association: bool = True) -> list[Patient]:
+    """Draw the cohort. One patient in four is of site south, one in eight has a second mass.
+
+    Args:
+        count: number of patients.
+        seed: of the whole cohort; patient ``k`` has its own stream of it.
+        association: draw the shape given the subtype, by the published table; otherwise given
+            nothing, with the same margins of shape and subtype (cohort phantom-null).
+
+    Raises:
+        SpecError: fewer than 4 patients.
+
+    Source:
+        Subtype by shape: Singh et al. 2020, cross-table of 300 malignant masses.
+    """
+    if count < 4:
+        msg = f"phantom: patients is {count}; 4 or more are needed to have both sites"
+        raise SpecError(msg)
+    order = np.random.default_rng([seed, 0]).permutation(count)
+    seconds = {int(k) for k in order[: round(count / 8)]}
+    return [
+        _draw_patient(k + 1, seed, second=k in seconds, association=association)
+        for k in range(count)
+    ]
+
+
+def _draw_patient(number: int, seed: int, *, second: bool, association: bool) -> Patient:
+    rng = np.random.default_rng([seed, 1, number])
+    malignant = bool(rng.random() < MALIGNANT_SHARE)
+    table = SUBTYPE_BY_SHAPE / SUBTYPE_BY_SHAPE.sum()
+    row = int(rng.choice(len(SUBTYPES), p=table.sum(axis=1)))
+    chances = BENIGN_BY_SHAPE
+    if malignant:
+        chances = table[row] if association else table.sum(axis=0)
+    side = "L" if rng.random() < 0.5 else "R"
+    density = float(rng.beta(2.2, 2.2))
+    views = ("CC", "MLO")
+    free = views if rng.random() < 0.25 else (views[int(rng.integers(2))],)
+    first = _draw_mass(rng, chances, malignant)
+    masses: tuple[Mass, ...] = (first,)
+    if second:
+        near = _draw_mass(rng, chances, malignant)
+        size = first.diameter * float(rng.uniform(0.6, 0.85))
+        masses = (first, replace(near, diameter=max(size, 24.0)))
+    return Patient(
+        number=number,
+        site="south" if number % 4 == 0 else "north",
+        side=side,
+        density=density,
+        pathology="malignant" if malignant else "benign",
+        subtype=SUBTYPES[row] if malignant else None,
+        masses=masses,
+        free_views=free,
+    )
+
+
+def _draw_mass(rng: np.random.Generator, chances: NDArray[np.float64], malignant: bool) -> Mass:
+    shape = SHAPES[int(rng.choice(len(SHAPES), p=chances / np.sum(chances)))]
+    diameter = float(np.clip(MEDIAN_DIAMETER * np.exp(0.28 * rng.standard_normal()), *DIAMETERS))
+    ill_defined = rng.random() < (0.6 if malignant else 0.25)
+    margin = float(rng.uniform(0.10, 0.24) if ill_defined else rng.uniform(0.03, 0.08))
+    return Mass(shape, diameter, margin, contrast=float(rng.uniform(0.40, 0.68)))
+
+
+def write(name: str, folder: Path) -> None:
+    """Write the phantom cohort of a name, as the study uses it."""
+    if name == "phantom-shapes":
+        write_shapes(folder)
+    else:
+        write_phantom(folder, association=name != "phantom-null")
 
 
 def write_phantom(
@@ -59,7 +167,6 @@ def write_phantom(
     Raises:
         SpecError: fewer than 4 patients.
     """
-    _check_count(patients)
     drawn = draw_patients(patients, seed, association=association)
     _write_cohort(folder, drawn, lambda part, patient: _write_patient(part, patient, seed))
 
@@ -88,41 +195,25 @@ def write_shapes(
         Shapes and subtypes in the published proportions, masses cut out by radiologists: Singh
         et al. 2020, sections 4 and 6.
     """
-    _check_count(patients)
     drawn = draw_patients(patients, seed, association=association)
     named = [replace(patient, cohort="phantom-shapes") for patient in drawn]
     _write_cohort(folder, named, lambda part, patient: _write_crop(part, patient, seed))
 
 
-def _check_count(patients: int) -> None:
-    if patients < 4:
-        msg = f"phantom: patients is {patients}; 4 or more are needed to have both sites"
-        raise SpecError(msg)
-
-
 def _write_cohort(
     folder: Path, patients: list[Patient], write: Callable[[Path, Patient], Rows]
 ) -> None:
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    partial = folder.with_name(f".{folder.name}-{secrets.token_hex(8)}")
     try:
         for name in ("images", "masks"):
-            (partial / name).mkdir()
+            (partial / name).mkdir(parents=True)
         rows = [row for patient in patients for row in write(partial, patient)]
         write_manifest(pd.DataFrame(rows, columns=list(COLUMNS)), partial / FILENAME)
-        partial.chmod(0o777 & ~_umask())
         if folder.exists():
             shutil.rmtree(folder)
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _views(patient: Patient) -> Iterator[tuple[str, str, bool]]:
@@ -140,18 +231,13 @@ def _write_patient(folder: Path, patient: Patient, seed: int) -> Rows:
         rng = np.random.default_rng([seed, 2, patient.number, number])
         masses = patient.masses if ill else ()
         image, labels = draw_view(view, side, patient.site, patient.density, masses, rng)
-        name = f"{patient.name}_{side}_{view}"
-        file = folder / "images" / f"{name}.dcm"
-        _write_dicom(file, image, patient, side, view, seed)
-        shared = _shared_columns(file, image, patient, side, view)
+        shared = _write_view(folder, image, patient, side, view, seed)
         if not ill:
-            rows.append({**shared, "case": name, "pathology": "unknown"})
+            rows.append({**shared, "pathology": "unknown"})
             continue
-        cv2.imwrite(str(folder / "masks" / f"{name}.png"), labels)
-        rows += [
-            {**shared, **_of_mass(patient, name, labels, label)}
-            for label in range(1, len(masses) + 1)
-        ]
+        cv2.imwrite(str(folder / "masks" / f"{shared['case']}.png"), labels)
+        for label in range(1, len(masses) + 1):
+            rows.append(_of_mass(shared, patient, labels, label))
     return rows
 
 
@@ -164,33 +250,20 @@ def _write_crop(folder: Path, patient: Patient, seed: int) -> Rows:
     x, y = (x_min + x_max + CROP) // 2, (y_min + y_max + CROP) // 2  # with the padding
     inside = slice(y, y + CROP), slice(x, x + CROP)
     image, labels = np.pad(whole, CROP)[inside], np.pad(truth, CROP)[inside]
+    shared = _write_view(folder, image, patient, side, view, seed)
+    cv2.imwrite(str(folder / "masks" / f"{shared['case']}.png"), labels)
+    return [_of_mass(shared, patient, labels, 1)]
+
+
+def _write_view(
+    folder: Path, image: NDArray[np.float32], patient: Patient, side: str, view: str, seed: int
+) -> dict[str, object]:
+    """Write a view's file; return the columns that its rows share, as a row without a mass."""
     name = f"{patient.name}_{side}_{view}"
     file = folder / "images" / f"{name}.dcm"
     _write_dicom(file, image, patient, side, view, seed)
-    cv2.imwrite(str(folder / "masks" / f"{name}.png"), labels)
-    shared = _shared_columns(file, image, patient, side, view)
-    return [{**shared, **_of_mass(patient, name, labels, 1)}]
-
-
-def _of_mass(
-    patient: Patient, name: str, labels: NDArray[np.uint8], label: int
-) -> dict[str, object]:
-    """Return the columns of a mass, whose mask is ``masks/<name>.png``."""
     return {
-        "case": f"{name}_{label}",
-        **dict(zip(BOX, _box_of_label(labels, label), strict=True)),
-        "mask": f"masks/{name}.png",
-        "mask_label": label,
-        "shape": patient.masses[label - 1].shape,
-        "pathology": patient.pathology,
-        "subtype": patient.subtype,
-    }
-
-
-def _shared_columns(
-    file: Path, image: NDArray[np.float32], patient: Patient, side: str, view: str
-) -> dict[str, object]:
-    return {
+        "case": name,
         "patient": patient.name,
         "site": patient.site,
         "image": f"images/{file.name}",
@@ -204,27 +277,39 @@ def _shared_columns(
     }
 
 
+def _of_mass(
+    shared: dict[str, object], patient: Patient, labels: NDArray[np.uint8], label: int
+) -> dict[str, object]:
+    """Return the row of a mass of a view."""
+    return {
+        **shared,
+        "case": f"{shared['case']}_{label}",
+        **dict(zip(BOX, _box_of_label(labels, label), strict=True)),
+        "mask": f"masks/{shared['case']}.png",
+        "mask_label": label,
+        "shape": patient.masses[label - 1].shape,
+        "pathology": patient.pathology,
+        "subtype": patient.subtype,
+    }
+
+
 def _box_of_label(labels: NDArray[np.uint8], label: int) -> tuple[int, int, int, int]:
     rows, columns = np.nonzero(labels == label)
     return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
 
 
-def _inverted(patient: Patient) -> bool:
-    """Whether the patient's files are MONOCHROME1: every second one of site south."""
-    return patient.site == "south" and patient.number % 8 == 0
-
-
 def _write_dicom(
     path: Path, image: NDArray[np.float32], patient: Patient, side: str, view: str, seed: int
 ) -> None:
-    """Write one mammogram as uncompressed 12-bit DICOM of the mammography class."""
+    """Write one mammogram as uncompressed 12-bit DICOM of the mammography class.
+
+    Every second patient of site south has MONOCHROME1.
+    """
     stored = np.round(BLACK + (WHITE - BLACK) * image.astype(np.float64)).astype(np.uint16)
-    window = ((BLACK + WHITE + 1) / 2, WHITE - BLACK + 1)
-    photometric = "MONOCHROME2"
-    if _inverted(patient):
-        stored, photometric = (_FULL - stored).astype(np.uint16), "MONOCHROME1"
-        window = ((2 * _FULL - BLACK - WHITE + 1) / 2, window[1])
-    inverse = photometric == "MONOCHROME1"
+    inverse = patient.site == "south" and patient.number % 8 == 0
+    middle = (BLACK + WHITE + 1) / 2
+    if inverse:
+        stored, middle = (_FULL - stored).astype(np.uint16), (2 * _FULL - BLACK - WHITE + 1) / 2
     fields: dict[str, Any] = {
         **_identity(patient, f"{side}-{view}", seed),
         "ImageLaterality": side,
@@ -233,20 +318,26 @@ def _write_dicom(
         "Rows": stored.shape[0],
         "Columns": stored.shape[1],
         "SamplesPerPixel": 1,
-        "PhotometricInterpretation": photometric,
+        "PhotometricInterpretation": "MONOCHROME1" if inverse else "MONOCHROME2",
         "PresentationLUTShape": "INVERSE" if inverse else "IDENTITY",
         "BitsAllocated": 16,
         "BitsStored": 12,
         "HighBit": 11,
         "PixelRepresentation": 0,
-        "WindowCenter": window[0],
-        "WindowWidth": window[1],
+        "WindowCenter": middle,
+        "WindowWidth": WHITE - BLACK + 1,
         "PixelData": stored.astype("<u2").tobytes(),
     }
     dataset = Dataset()
     for name, value in fields.items():
         setattr(dataset, name, value)
-    dataset.file_meta = _file_meta(str(fields["SOPInstanceUID"]))
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.ImplementationClassUID = generate_uid(entropy_srcs=["mammostudy phantom writer"])
+    meta.ImplementationVersionName = "MAMMOSTUDY"
+    dataset.file_meta = meta
     dcmwrite(path, dataset, enforce_file_format=True)
 
 
@@ -278,13 +369,3 @@ def _identity(patient: Patient, image: str, seed: int) -> dict[str, Any]:
         "ImageType": ["DERIVED", "PRIMARY"],
         "BurnedInAnnotation": "NO",
     }
-
-
-def _file_meta(instance: str) -> FileMetaDataset:
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = DigitalMammographyXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = UID(instance)
-    meta.ImplementationClassUID = generate_uid(entropy_srcs=["mammostudy phantom writer"])
-    meta.ImplementationVersionName = "MAMMOSTUDY"
-    return meta

@@ -1,1 +1,0 @@
-"""The procedural cohort, piece by piece: outlines, tissue, mammograms, patients."""

@@ -1,0 +1,444 @@
+"""Phantom mammograms: outlines, tissue, and whole views with masses in them; no files here.
+
+Everything is drawn from a random generator in a fixed order of draws and of float operations: the
+same seed gives the same pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+ANGLES: Final = 360
+HIGHEST: Final = 40  # harmonic of an outline
+SIZE: Final = (768, 640)  # (h, w) of a view
+BETA: Final = 3.0
+_THETA: Final = np.linspace(0.0, 2.0 * np.pi, ANGLES, endpoint=False)
+Radius = NDArray[np.float64]
+Field = NDArray[np.float32]
+Random = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Mass:
+    """What CC and MLO of one mass share; each view draws its own outline of this shape.
+
+    Attributes:
+        shape: irregular, lobular, oval or round.
+        diameter: of the disc of the same area, pixels.
+        margin: blur of the border as a share of the radius: 0.02 sharp to 0.3 ill-defined.
+        contrast: attenuation of the mass at its thickest (parenchyma has about 0.5).
+    """
+
+    shape: str
+    diameter: float
+    margin: float
+    contrast: float
+
+
+@dataclass(frozen=True)
+class Site:
+    """How the mammograms of a hospital look.
+
+    Attributes:
+        gamma: exponent of the display curve.
+        contrast: slope of the display curve.
+        noise: standard deviation of the grain, in units of the display range.
+        blur: of the detector, pixels.
+    """
+
+    gamma: float
+    contrast: float
+    noise: float
+    blur: float
+
+
+@dataclass(frozen=True)
+class Breast:
+    """The geometry of one view, chest wall at the left edge (x = 0).
+
+    Attributes:
+        depth: float32 (h, w), pixels to the skin line; 0 outside the breast.
+        nipple: x, y of the nipple in pixels.
+        pectoral: float32 (h, w) in [0, 1], the pectoral muscle (all 0 in CC).
+    """
+
+    depth: Field
+    nipple: tuple[float, float]
+    pectoral: Field
+
+
+SITES: Final = {
+    "north": Site(gamma=1.0, contrast=1.0, noise=0.012, blur=0.6),
+    "south": Site(gamma=1.35, contrast=0.85, noise=0.024, blur=1.0),
+}
+
+
+def draw_outline(shape: str, diameter: float, rng: Random) -> NDArray[np.float64]:
+    """Draw the outline of one mass about the origin: a star-shaped curve, a radius by angle.
+
+    Args:
+        shape: irregular, lobular, oval or round.
+        diameter: of the disc of the same area, in pixels.
+        rng: where the randomness comes from.
+
+    Returns:
+        float64 (360, 2) points x, y in pixels; the enclosed area is exactly that of the disc.
+    """
+    radius = _MODELS[shape](rng)
+    points = np.column_stack([radius * np.cos(_THETA), radius * np.sin(_THETA)])
+    points *= np.sqrt(np.pi / 4.0 * diameter**2 / enclosed_area(points))
+    turn = rng.uniform(0.0, 2.0 * np.pi)
+    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    return np.asarray(points @ rotation, dtype=np.float64)
+
+
+def enclosed_area(points: NDArray[np.float64]) -> float:
+    """Return the area inside a closed polygon (k, 2), in square pixels (shoelace formula)."""
+    x, y = points[:, 0], points[:, 1]
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2.0)
+
+
+def gaussian_radius(rng: Random, sigma: float, hurst: float, lowest: int = 2) -> Radius:
+    """Draw a log-normal radius, float64 (360,), whose harmonics fall as fractional noise does.
+
+    ``r = exp(s)``, ``s`` a stationary Gaussian process on the circle with standard deviation
+    ``sigma`` and amplitudes ``n ** -(hurst + 1/2)`` from harmonic ``lowest`` on (2 leaves the
+    centre in place): small ``hurst`` is rough, the fractal dimension is ``2 - hurst``.
+
+    Source:
+        Gaussian random sphere: Muinonen et al., J Quant Spectrosc Radiat Transf 55:577 (1996),
+        doi 10.1016/0022-4073(96)00003-9, used for masses by de Sisternes et al.,
+        Med Phys 42:1098 (2015), doi 10.1118/1.4905232. Fractal dimension of the contours of
+        masses: Rangayyan and Nguyen, J Digit Imaging 20:223 (2007),
+        doi 10.1007/s10278-006-0860-9.
+    """
+    order = np.arange(lowest, HIGHEST + 1)
+    amplitude = order.astype(np.float64) ** -(hurst + 0.5)
+    amplitude *= sigma / np.sqrt(np.sum(amplitude**2))
+    cosines, sines = rng.standard_normal((2, order.size)) * amplitude
+    angles = np.outer(order, _THETA)
+    return np.asarray(np.exp(cosines @ np.cos(angles) + sines @ np.sin(angles)))
+
+
+def ellipse_radius(aspect: float) -> Radius:
+    """Return the radius of an ellipse with half axes 1 and ``aspect``: float64 (360,)."""
+    return np.asarray(aspect / np.hypot(aspect * np.cos(_THETA), np.sin(_THETA)))
+
+
+def lobes_radius(rng: Random, lobes: int) -> Radius:
+    """Draw the outer radius, float64 (360,), of a union of discs: cusps between rounded lobes.
+
+    Source:
+        Contours of masses as convex and concave segments: Rangayyan, Mudigonda and Desautels,
+        Med Biol Eng Comput 38:487 (2000), doi 10.1007/BF02345742. Here a few convex arcs that
+        meet in concave points.
+    """
+    directions = 2.0 * np.pi * (np.arange(lobes) + rng.uniform(-0.2, 0.2, lobes)) / lobes
+    sizes = rng.uniform(0.48, 0.72, lobes)
+    reach = rng.uniform(0.48, 0.80, lobes)
+    gap = _THETA[None, :] - directions[:, None]
+    inside = sizes[:, None] ** 2 - (reach[:, None] * np.sin(gap)) ** 2
+    far = np.where(inside > 0, reach[:, None] * np.cos(gap) + np.sqrt(np.maximum(inside, 0)), 0.0)
+    return np.asarray(np.maximum(far.max(axis=0), 0.56))
+
+
+def _spikes(rng: Random, count: int, height: tuple[float, float]) -> Radius:
+    """Draw narrow outward tapers to multiply a radius with: float64 (360,), at least 1.
+
+    Source:
+        Spiculated contours: de Sisternes et al. 2015. Narrowness of spicules (spiculation
+        index): Rangayyan, Mudigonda and Desautels 2000.
+    """
+    factor = np.zeros(ANGLES)
+    for centre in rng.uniform(0.0, 2.0 * np.pi, count):
+        gap = np.angle(np.exp(1j * (_THETA - centre)))
+        width = rng.uniform(0.09, 0.20)
+        factor = np.maximum(factor, rng.uniform(*height) * np.exp(-np.abs(gap) / width))
+    return np.asarray(1.0 + factor)
+
+
+def _round(rng: Random) -> Radius:
+    return ellipse_radius(rng.uniform(0.90, 1.0)) * gaussian_radius(rng, 0.02, 1.0, lowest=3)
+
+
+def _oval(rng: Random) -> Radius:
+    return ellipse_radius(rng.uniform(0.48, 0.70)) * gaussian_radius(rng, 0.03, 1.0, lowest=3)
+
+
+def _lobular(rng: Random) -> Radius:
+    lobes = int(rng.integers(3, 6))
+    stretch = ellipse_radius(rng.uniform(0.75, 1.0))
+    return lobes_radius(rng, lobes) * stretch * gaussian_radius(rng, 0.03, 1.0)
+
+
+def _irregular(rng: Random) -> Radius:
+    body = gaussian_radius(rng, rng.uniform(0.16, 0.25), rng.uniform(0.3, 0.6))
+    return body * _spikes(rng, int(rng.integers(4, 10)), (0.15, 0.55))
+
+
+_MODELS: Final[dict[str, Callable[[Random], Radius]]] = {
+    "irregular": _irregular,
+    "lobular": _lobular,
+    "oval": _oval,
+    "round": _round,
+}
+
+
+def power_law_fields(
+    shape: tuple[int, int], rng: Random, beta: float = BETA
+) -> tuple[Field, Field]:
+    """Draw two independent Gaussian fields whose power spectrum falls as ``1 / f ** beta``.
+
+    Returns:
+        Two float32 (h, w) fields of mean 0 and standard deviation 1, periodic at the borders.
+
+    Source:
+        Exponent of mammograms, about 3: Burgess, Jacobson, Judy, Human observer detection
+        experiments with mammograms and power-law noise, Med Phys 28:419 (2001),
+        doi 10.1118/1.1355308.
+    """
+    f_y = fft.fftfreq(shape[0]).astype(np.float32)[:, None]
+    f_x = fft.fftfreq(shape[1]).astype(np.float32)[None, :]
+    square = f_y**2 + f_x**2
+    square[0, 0] = 1.0
+    amplitude = square ** np.float32(-beta / 4.0)
+    amplitude[0, 0] = 0.0
+    noise = rng.standard_normal((*shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
+    fields = fft.ifft2(noise * amplitude)
+    first, second = np.ascontiguousarray(fields.real), np.ascontiguousarray(fields.imag)
+    return first / first.std(), second / second.std()
+
+
+def draw_breast(view: str, shape: tuple[int, int], rng: Random) -> Breast:
+    """Draw the skin line of a CC or MLO view of ``shape`` (h, w), and the muscle of an MLO."""
+    height, width = shape
+    reach = rng.uniform(0.66, 0.86) * width
+    rows = (np.arange(height) + 0.5) / height
+    if view == "CC":
+        middle, half = rng.uniform(0.47, 0.53), rng.uniform(0.38, 0.46)
+        power = rng.uniform(1.9, 2.4)
+        across = np.clip(1.0 - np.abs((rows - middle) / half) ** power, 0.0, None)
+        edge = reach * across ** (1.0 / rng.uniform(1.8, 2.2))
+    else:
+        middle, bottom = rng.uniform(0.56, 0.66), rng.uniform(0.92, 0.99)
+        axilla = rng.uniform(0.34, 0.48)
+        above = axilla + (1.0 - axilla) * np.sin(np.pi / 2 * np.clip(rows / middle, 0, 1)) ** 1.6
+        below = np.clip(1.0 - (np.clip(rows - middle, 0, None) / (bottom - middle)) ** 2.2, 0, None)
+        edge = reach * np.where(rows < middle, above, below**0.5)
+    inside = (np.arange(width)[None, :] + 0.5 < edge[:, None]).astype(np.uint8)
+    depth = np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5), dtype=np.float32)
+    muscle = _pectoral(shape, rng) if view == "MLO" else np.zeros(shape, np.float32)
+    return Breast(depth=depth, nipple=(reach, middle * height), pectoral=muscle)
+
+
+def _pectoral(shape: tuple[int, int], rng: Random) -> Field:
+    """Draw the muscle: a slightly bowed triangle in the upper corner, fading downwards."""
+    height, width = shape
+    top, length = rng.uniform(0.26, 0.40) * width, rng.uniform(0.48, 0.66) * height
+    bow = rng.uniform(-0.05, 0.12) * width
+    rows = np.clip(np.arange(height) / length, 0.0, 1.0)
+    edge = top * (1.0 - rows) + bow * np.sin(np.pi * rows)
+    edge[np.arange(height) >= length] = -1.0
+    muscle = (np.arange(width)[None, :] < edge[:, None]).astype(np.float32)
+    muscle = np.asarray(cv2.GaussianBlur(muscle, (0, 0), rng.uniform(2.5, 5.0)), np.float32)
+    return np.asarray(muscle * (1.0 - 0.35 * rows[:, None]), dtype=np.float32)
+
+
+def draw_parenchyma(breast: Breast, density: float, rng: Random) -> tuple[Field, Field]:
+    """Draw the glandular tissue of a view.
+
+    A gland behind the nipple, broken up by a power-law field, textured by a second one and
+    crossed by thin strands along the level lines of a third (ducts and ligaments).
+
+    Args:
+        breast: the geometry.
+        density: 0 (fatty) to 1 (extremely dense).
+        rng: where the randomness comes from.
+
+    Returns:
+        Attenuation above that of fat, float32 (h, w), about 0 to 1; and where the gland lies,
+        float32 (h, w) in [0, 1].
+    """
+    shape = (breast.depth.shape[0], breast.depth.shape[1])
+    clumps, texture = power_law_fields(shape, rng)
+    quarter = (shape[0] // 4, shape[1] // 4)
+    fine, coarse = power_law_fields(quarter, rng, beta=2.6)
+    size = (shape[1], shape[0])
+    strands = cv2.resize(fine, size, interpolation=cv2.INTER_CUBIC)
+    shade = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+    x = np.arange(shape[1], dtype=np.float32)[None, :] / breast.nipple[0] - 0.52
+    y = (np.arange(shape[0], dtype=np.float32)[:, None] - breast.nipple[1]) / shape[0]
+    behind = np.exp(-((x / 0.42) ** 2) - (y / 0.24) ** 2) * np.clip(breast.depth / 70.0, 0, 1)
+    drive = 2.6 * behind + 0.9 * clumps + 2.0 * (density - 0.5) - 1.35
+    gland = (1.0 / (1.0 + np.exp(-drive / 0.42))).astype(np.float32)
+    lines = np.exp(-((strands / 0.10) ** 2)) * (0.35 + 0.65 * gland)
+    tissue = gland * (0.52 + 0.16 * texture + 0.10 * shade) + 0.05 * texture + 0.10 * lines
+    return tissue.astype(np.float32), np.asarray(gland * (behind > 0.05), dtype=np.float32)
+
+
+def draw_view(
+    view: str, side: str, site: str, density: float, masses: tuple[Mass, ...], rng: Random
+) -> tuple[Field, NDArray[np.uint8]]:
+    """Draw a whole mammogram with its truth: tissue, masses, then the detector of the site.
+
+    Args:
+        view: CC or MLO.
+        side: L (chest wall at the left) or R (at the right).
+        site: north or south.
+        density: 0 fatty to 1 extremely dense.
+        masses: none, one, or the mass of the study and a second one near it.
+        rng: where the randomness comes from.
+
+    Returns:
+        float32 (768, 640) in [0, 1], and uint8 labels of the same size: 0 background, 1 the mass
+        of the study, 2 the second one.
+    """
+    breast = draw_breast(view, SIZE, rng)
+    tissue, gland = draw_parenchyma(breast, density, rng)
+    labels = np.zeros(SIZE, np.uint8)
+    outlines = _place_outlines(masses, breast, gland, rng)
+    for label, (mass, outline) in enumerate(zip(masses, outlines, strict=True), start=1):
+        body = np.zeros(SIZE, np.uint8)
+        cv2.fillPoly(body, [np.round(outline * 16).astype(np.int32)], 1, shift=4)
+        tissue = _add_mass(tissue, body, outline, mass, rng)
+        labels[(body > 0) & (labels == 0)] = label
+    image = _expose(tissue, breast, SITES[site], rng)
+    if side == "R":
+        image, labels = image[:, ::-1], labels[:, ::-1]
+    return np.ascontiguousarray(image), np.ascontiguousarray(labels)
+
+
+def _place_outlines(
+    masses: tuple[Mass, ...], breast: Breast, gland: Field, rng: Random
+) -> list[NDArray[np.float64]]:
+    """Draw the outlines of a view, float64 (k, 2) in image pixels, and put them in the breast.
+
+    The first mass lies wholly inside the breast, mostly in the gland. The second is centred on
+    the border of the first one's loose frame (its box doubled), so that the frame cuts it.
+    """
+    outlines: list[NDArray[np.float64]] = []
+    for mass in masses:
+        outline = draw_outline(mass.shape, mass.diameter, rng)
+        if outlines:
+            centre = _beside(outlines[0], outline, breast, rng)
+        else:
+            room = float(np.abs(outline).max()) * (2.3 if len(masses) > 1 else 1.15)
+            centre = _inside(room, breast, gland, rng)
+        outlines.append(outline + centre)
+    return outlines
+
+
+def _inside(room: float, breast: Breast, gland: Field, rng: Random) -> NDArray[np.float64]:
+    """Choose a centre with ``room`` pixels round it, likelier where there is gland."""
+    step = 8
+    depth = breast.depth[::step, ::step].astype(np.float64)
+    x = np.arange(depth.shape[1]) * step
+    y = np.arange(depth.shape[0]) * step
+    wall = np.minimum(np.minimum(y, SIZE[0] - 1 - y)[:, None], x[None, :])
+    clearance = np.minimum(depth, wall)
+    chance = (0.08 + gland[::step, ::step]) * (1.0 - 0.95 * breast.pectoral[::step, ::step])
+    chance = np.where(clearance > min(room, 0.98 * float(clearance.max())), chance, 0.0)
+    picked = int(rng.choice(chance.size, p=(chance / chance.sum()).ravel()))
+    row, column = divmod(picked, depth.shape[1])
+    return np.array([column * step, row * step], dtype=np.float64) + rng.uniform(-2, 2, 2)
+
+
+def _beside(
+    first: NDArray[np.float64], second: NDArray[np.float64], breast: Breast, rng: Random
+) -> NDArray[np.float64]:
+    """Choose a centre on the border of the first mass's loose frame, inside the breast."""
+    low, high = first.min(axis=0), first.max(axis=0)
+    reach = float(np.abs(second).max()) + 2.0
+    height, width = breast.depth.shape
+    best, best_room = (low + high) / 2.0, -np.inf
+    for turn in rng.uniform(0.0, 2.0 * np.pi, 24):
+        way = np.array([np.cos(turn), np.sin(turn)])
+        way /= np.max(np.abs(way) / (high - low))
+        centre = (low + high) / 2.0 + way * rng.uniform(0.92, 1.06)
+        x, y = np.clip(np.round(centre).astype(int), 0, (width - 1, height - 1))
+        room = min(float(breast.depth[y, x]), centre[0], centre[1], height - 1 - centre[1])
+        if room > best_room:
+            best, best_room = centre, room
+        if room > reach:
+            break
+    return np.asarray(best, dtype=np.float64)
+
+
+def _add_mass(
+    tissue: Field, body: NDArray[np.uint8], outline: NDArray[np.float64], mass: Mass, rng: Random
+) -> Field:
+    """Lay a mass into the tissue: a textured dome that displaces part of what it covers.
+
+    The gland above and below stays visible through it (the projection adds up), its border is
+    blurred by the margin, and irregular masses send thin strands beyond their outline.
+
+    Source:
+        A central body with grown strands, projected: de Sisternes et al. 2015. Border profile and
+        blur as parameters of simulated masses: Saunders et al. 2006.
+    """
+    radius = mass.diameter / 2.0
+    depth = cv2.distanceTransform(body, cv2.DIST_L2, 5)
+    rise = np.clip(depth / (0.55 * radius), 0.0, 1.0)
+    dome = 0.45 * body + 0.55 * np.sqrt(1.0 - (1.0 - rise) ** 2)
+    dome = cv2.GaussianBlur(dome.astype(np.float32), (0, 0), max(0.8, mass.margin * radius))
+    own, _ = power_law_fields((256, 256), rng, beta=2.4)
+    texture = np.ones(tissue.shape, np.float32)
+    x, y = np.round(outline.mean(axis=0)).astype(int) - 128
+    rows = slice(max(y, 0), min(y + 256, tissue.shape[0]))
+    columns = slice(max(x, 0), min(x + 256, tissue.shape[1]))
+    texture[rows, columns] += (
+        0.22 * own[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
+    )
+    result = tissue * (1.0 - 0.62 * dome) + mass.contrast * dome * texture
+    if mass.shape == "irregular":
+        result = result + 0.30 * mass.contrast * _strands(outline, radius, tissue.shape, rng)
+    return np.asarray(result, dtype=np.float32)
+
+
+def _strands(
+    outline: NDArray[np.float64], radius: float, shape: tuple[int, ...], rng: Random
+) -> Field:
+    """Draw thin radiating strands that fade away from the outline: float32 (h, w) in [0, 1]."""
+    canvas = np.zeros(shape, np.float32)
+    centre = outline.mean(axis=0)
+    for index in rng.integers(0, len(outline), int(rng.integers(8, 20))):
+        start = outline[index]
+        way = start - centre
+        way = way / max(float(np.hypot(*way)), 1.0)
+        bend = rng.normal(0.0, 0.25)
+        for part in np.linspace(0.0, 1.0, 7)[1:]:
+            turned = way + bend * part * np.array([-way[1], way[0]])
+            end = start + turned * radius * rng.uniform(0.10, 0.18)
+            ends = [np.round(point * 16).astype(int).tolist() for point in (start, end)]
+            cv2.line(canvas, ends[0], ends[1], 1.0 - 0.8 * float(part), 2, cv2.LINE_AA, 4)
+            start = end
+    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 1.0), dtype=np.float32)
+
+
+def _expose(tissue: Field, breast: Breast, site: Site, rng: Random) -> Field:
+    """Turn attenuation into the display values of a site: float32 (h, w) in [0, 1].
+
+    The compressed breast thins out towards the skin; the muscle adds to the tissue; blur, grain
+    and display curve are the site's.
+    """
+    thin = np.clip(breast.depth / 85.0, 0.0, 1.0)
+    thickness = np.sqrt(1.0 - (1.0 - thin) ** 2)
+    inside = breast.depth > 0
+    skin = np.exp(-(((breast.depth - 4.0) / 3.0) ** 2)) * inside
+    value = (
+        thickness
+        * (0.20 + 0.62 * tissue + 0.30 * breast.pectoral * (1.0 - 0.5 * np.clip(tissue, 0.0, 1.0)))
+        + 0.05 * skin
+    )
+    value = cv2.GaussianBlur(value.astype(np.float32), (0, 0), site.blur)
+    grain = rng.standard_normal(value.shape, dtype=np.float32)
+    grain *= site.noise * (0.35 + 0.65 * inside)
+    value = np.clip(value, 0.0, None) ** site.gamma * site.contrast + grain + 0.02
+    return np.asarray(np.clip(value, 0.0, 1.0), dtype=np.float32)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mammostudy._lazy import attach
 
 if TYPE_CHECKING:
-    from mammostudy.data.cohort import load_cohort
+    from mammostudy.data.load import load_cohort
     from mammostudy.inference import predict
 
 # Read once by OpenCV: no header of a picture can claim memory for more (a mammogram has 26 M).

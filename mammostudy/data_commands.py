@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from mammostudy import commands
-from mammostudy.data import building, integrity
+from mammostudy.data import building, descriptors, integrity
 from mammostudy.data.cache import write_atomically
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.descriptors import TASKS, cohort_names, describe
+from mammostudy.data.descriptors import TASKS, cohort_names
 from mammostudy.data.integrity import Fault
 from mammostudy.data.load import find_folder, load_cohort, module_of, phantom_folder
 from mammostudy.data.manifest import FILENAME
@@ -44,7 +44,7 @@ def build(name: str, root: Path | None = None, *, strict: bool = False) -> None:
         DataError: the cohort cannot be read, no row is left, or ``strict`` meets a fault.
     """
     _set_root(name, root)
-    source = None if describe(name).phantom else module_of(name, find_folder(name))
+    source = None if descriptors.describe(name).phantom else module_of(name, find_folder(name))
     if source is None:
         commands.build_cohort(name)
         faults = _examined(load_cohort(name), strict)
@@ -88,7 +88,7 @@ def describe(name: str, root: Path | None = None) -> None:
         DataError: neither the cohort nor a committed fingerprint of it is at hand.
     """
     _set_root(name, root)
-    if not describe(name).images:
+    if not descriptors.describe(name).images:
         commands.describe_cohort(name)
     else:
         print(json.dumps(_fingerprint(name), indent=1))
@@ -111,11 +111,11 @@ def list_all(root: Path | None = None) -> None:
     if root is not None:
         os.environ["MAMMOSTUDY_DATA"] = str(root.expanduser().resolve())
     for name in [*cohort_names(), *_private_names()]:
-        if describe(name).phantom and not (phantom_folder(name) / FILENAME).is_file():
+        if descriptors.describe(name).phantom and not (phantom_folder(name) / FILENAME).is_file():
             print(f"{name}: made on first use")
             continue
         try:
-            source = None if describe(name).phantom else module_of(name, find_folder(name))
+            source = None if descriptors.describe(name).phantom else module_of(name, find_folder(name))
             if source is not None and not building.place(name, "build.json").is_file():
                 print(f"{name}: found, not built; run `mammostudy data build {name}`")
                 continue
@@ -145,7 +145,7 @@ def _set_root(name: str, root: Path | None) -> None:
     """Let everything that loads the cohort by name find it."""
     if root is not None:
         os.environ["MAMMOSTUDY_DATA"] = str(root.expanduser().resolve())
-    if not describe(name).phantom:
+    if not descriptors.describe(name).phantom:
         find_folder(name)  # says what is missing before anything is read
 
 
@@ -209,7 +209,7 @@ def _fingerprint(name: str) -> dict[str, object]:
     """Return the fingerprint; of a cohort without masses or with too few patients its counts."""
     from mammostudy.study import fingerprint
 
-    if describe(name).built and not building.place(name, "build.json").is_file():
+    if descriptors.describe(name).built and not building.place(name, "build.json").is_file():
         return fingerprint.fingerprint(name)
     cohort = fingerprint.at_hand(name)
     if cohort is None or cohort.masses["patient"].nunique() >= 5:
@@ -231,7 +231,7 @@ def _fingerprint(name: str) -> dict[str, object]:
 
 
 def _write_fingerprint(name: str) -> None:
-    if not describe(name).images:
+    if not descriptors.describe(name).images:
         return
     path = building.place(name, "fingerprint.json")
     try:

@@ -22,7 +22,7 @@ from mammostudy.commands import (
     print_findings,
     run_chapters,
 )
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import read_manifest
 from mammostudy.doctor import Finding
 from mammostudy.errors import DataError, SpecError
@@ -86,7 +86,7 @@ def test_check_finds_a_patient_under_two_names(tiny: Path, monkeypatch: pytest.M
     with pytest.raises(DataError, match=r"P1_CC\.png .*P2_CC\.png .* near-duplicates"):
         check_cohort("tiny")
     monkeypatch.setattr(commands, "check_leakage", lambda *_: None)
-    monkeypatch.setattr(commands, "check_duplicates", lambda *_: None)
+    monkeypatch.setattr(commands, "check_images", lambda *_: None)
     check_cohort("tiny")  # control
 
 

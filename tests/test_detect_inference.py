@@ -17,7 +17,7 @@ import pytest
 
 import mammostudy
 from mammostudy import cli, detect_inference, inference
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.views import views_of
 from mammostudy.detect_inference import (
     SAME_MASS,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mammostudy import doctor
-from mammostudy.data.cohort import phantom_folder
+from mammostudy.data.load import phantom_folder
 from mammostudy.doctor import CORE, EXTRAS, Finding, examine
 
 if TYPE_CHECKING:

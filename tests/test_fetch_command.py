@@ -123,7 +123,7 @@ def test_sets_that_are_given_by_hand(
     ("name", "words"),
     [
         ("phantom", "drawn on this machine"),
-        ("my-hospital", "there is nothing to fetch (sets: inbreast, cbis-ddsm"),
+        ("my-hospital", "there is nothing to fetch (sets: inbreast, "),
         ("cdd-cesm-views", "`mammostudy data fetch cdd-cesm` gets the set"),
     ],
 )

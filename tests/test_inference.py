@@ -20,7 +20,7 @@ from pydicom.uid import (
 
 import mammostudy
 from mammostudy import inference
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
 from mammostudy.imaging import framing
 from mammostudy.inference import (

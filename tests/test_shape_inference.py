@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from mammostudy import cli, inference, shape_inference
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
 from mammostudy.evaluation.calibration import apply_temperature
 from mammostudy.inference import Prediction, predict, save_prediction

@@ -176,8 +176,9 @@ def read_descriptor(name: str) -> Descriptor:
 
 
 def cohort_names() -> list[str]:
-    """Return the names of the cohorts that a descriptor tells of, in the order of pages."""
-    return [name for sheet in _read_all(folder()).values() for name in sheet.cohorts]
+    """Return the names of the cohorts that a descriptor tells of, those that need least first."""
+    facts = [one for sheet in _read_all(folder()).values() for one in sheet.cohorts.values()]
+    return [one.name for one in sorted(facts, key=lambda one: (not one.phantom, one.built))]
 
 
 def describe(name: str) -> CohortFacts:

@@ -55,9 +55,7 @@ def _read(facts: CohortFacts, folder: Path) -> Cohort:
         return outlined
     build = source.build_views if facts.free_views else source.build_manifest
     table, dropped = build(folder, facts.modality)
-    return Cohort(
-        facts.name, folder, manifest.validate(table, f"{folder} ({facts.name})"), dropped
-    )
+    return Cohort(facts.name, folder, manifest.validate(table, f"{folder} ({facts.name})"), dropped)
 
 
 def module_of(name: str, folder: Path) -> str | None:

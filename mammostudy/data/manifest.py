@@ -29,7 +29,8 @@ BOX: Final = ("x_min", "y_min", "x_max", "y_max")
 FILENAME: Final = "manifest.csv"
 Faults = dict[int | None, list[str]]
 """Faults by row (from 0; None: of the table as a whole), each as ``column: what is wrong``."""
-_QUOTE: Final = reprlib.Repr(maxstring=100, maxother=100)
+_QUOTE: Final = reprlib.Repr()
+_QUOTE.maxstring = _QUOTE.maxother = 100
 
 
 def _is_polygon(text: object) -> bool:
@@ -135,18 +136,19 @@ def _of_cells(failures: pd.DataFrame) -> Iterator[tuple[int | None, str]]:
 def _of_rows(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
     """Yield faults that need more than one cell; cells that are no numbers are passed over."""
     numbers = {name: _numbers(table[name]) for name in (*BOX, "height", "width")}
+    x_min, y_min, x_max, y_max, height, width = numbers.values()
     given, truth = table[list(BOX)].notna(), table[["mask", "mask_label", "outline"]].notna()
-    whole = given.all(axis=1)
+    some, whole = given.any(axis=1), given.all(axis=1)
+    box = "the box {x_min},{y_min},{x_max},{y_max}"
+    size = "the image of {width}x{height} pixels"
     rules = {
         "case: {case!r} stands twice; give every mass its own": table["case"].dropna().duplicated(),
-        "x_min: a mask or outline without a box": ~given.any(axis=1) & truth.any(axis=1),
-        "x_min: the box is given in part": given.any(axis=1) & ~whole,
+        "x_min: a mask or outline without a box": ~some & truth.any(axis=1),
+        "x_min: the box is given in part": some & ~whole,
         "mask: a mass needs a mask or an outline, and not both": whole
         & (truth["mask"] == truth["outline"]),
-        "x_max: the box {x_min},{y_min},{x_max},{y_max} is empty": (numbers["x_min"] >= numbers["x_max"])
-        | (numbers["y_min"] >= numbers["y_max"]),
-        "x_max: the box lies outside the image of {width}x{height} pixels": (numbers["x_max"] > numbers["width"])
-        | (numbers["y_max"] > numbers["height"]),
+        f"x_max: {box} is empty": (x_min >= x_max) | (y_min >= y_max),
+        f"x_max: {box} lies outside {size}": (x_max > width) | (y_max > height),
     }
     for column in ("patient", "height", "width", "image_sha256"):
         cells = numbers.get(column, table[column])

@@ -26,8 +26,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort, box_of_row, load_cohort
+from mammostudy.data.cohort import Cohort, box_of_row
 from mammostudy.data.frames import frame_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.evaluation import overlap
 from mammostudy.evaluation.boxes import pairwise_iou
 from mammostudy.runs.chain_spec import ChainSpec

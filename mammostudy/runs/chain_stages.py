@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import FramedSet
+from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
 from mammostudy.evaluation.calibration import apply_temperature
 from mammostudy.imaging.framing import Box, crop_and_resize, frame_box, paste_back

@@ -14,7 +14,7 @@ from mammostudy.data import dicom
 from mammostudy.data.cache import cached_arrays
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.splits import Split
-from mammostudy.data.views import ViewSet, ViewSplit, split_views, views_of
+from mammostudy.data.views import ViewSet, split_views, views_of
 from mammostudy.errors import DataError
 from mammostudy.paths import store_root
 from mammostudy.runs.detect_spec import PRIOR, DetectSpec
@@ -269,4 +269,4 @@ def label_of(spec: DetectSpec) -> str:
     return f"{spec.cohort} {name} {spec.detector.size} px fold {spec.split.fold} seed {spec.seed}"
 
 
-__all__ = ["ViewSplit", "boxes_on_views", "build", "label_of", "run_detection", "squares_of"]
+__all__ = ["boxes_on_views", "build", "label_of", "run_detection", "squares_of"]

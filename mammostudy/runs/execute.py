@@ -14,10 +14,10 @@ import pandas as pd
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import FramedSet
-from mammostudy.data.official_splits import parted
-from mammostudy.data.splits import Split, check_leakage, split_cases
+from mammostudy.data.load import load_cohort
+from mammostudy.data.splits import Split, check_leakage, parted, split_cases
 from mammostudy.data.tasks import require
 from mammostudy.errors import MissingDataError
 from mammostudy.paths import store_root

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from mammostudy.data import dicom
 from mammostudy.data.cache import Arrays, cached_arrays
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import Frame, FramedSet, Preprocessing, frame_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.errors import DataError
 from mammostudy.imaging import contours, framing, preprocessing, shape_features, shape_masks

@@ -11,8 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.official_splits import parted
-from mammostudy.data.splits import Split, check_leakage, split_cases
+from mammostudy.data.splits import Split, check_leakage, parted, split_cases
 from mammostudy.errors import DataError
 from mammostudy.evaluation.calibration import fit_temperature
 from mammostudy.runs.mask_sets import MaskSet, labelled, mask_set

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import Frame, FramedSet, frame_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.splits import Split
 from mammostudy.data.tasks import require
 from mammostudy.errors import DataError

@@ -131,7 +131,7 @@ def _cdd_cesm_archive(folder: Path) -> tuple[Counts, Counts]:
 
 
 def _phantom(_: Path) -> tuple[Counts, Counts]:
-    from mammostudy.data.phantoms.patients import draw_patients
+    from mammostudy.data.sources.phantom import draw_patients
 
     people = draw_patients(64, 2020)
     counts: Counts = {
@@ -144,7 +144,7 @@ def _phantom(_: Path) -> tuple[Counts, Counts]:
 
 
 def _phantom_shapes(_: Path) -> tuple[Counts, Counts]:
-    from mammostudy.data.phantoms.patients import draw_patients
+    from mammostudy.data.sources.phantom import draw_patients
 
     people = draw_patients(375, 2021)
     counts: Counts = {

@@ -15,11 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.cache import write_atomically
-from mammostudy.data.cohort import Cohort, box_of_row, load_cohort
+from mammostudy.data.cohort import Cohort, box_of_row
 from mammostudy.data.frames import Frame, Preprocessing, frame_sample
-from mammostudy.data.official_splits import parted
+from mammostudy.data.load import load_cohort
 from mammostudy.data.outline_cohort import OutlineCohort
-from mammostudy.data.splits import split_cases, strata
+from mammostudy.data.splits import parted, split_cases, strata
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.paths import results_root
 from mammostudy.study import fingerprint_measures as more

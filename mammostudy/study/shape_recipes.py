@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import SHAPES
 from mammostudy.errors import MissingDataError, SpecError
 from mammostudy.runs.shape_spec import NETWORKS, SOURCES, TOOLS, ShapeSpec

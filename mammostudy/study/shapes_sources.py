@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.runs.shape_spec import SOURCES, TOOLS
 from mammostudy.study import fingerprint, printed, shape_recipes, shape_tables

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import SUBTYPES
 from mammostudy.errors import MissingDataError
 from mammostudy.study import shape_recipes

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from mammostudy.data.phantoms.patients import SUBTYPE_BY_SHAPE
+from mammostudy.data.sources.phantom import SUBTYPE_BY_SHAPE
 from mammostudy.errors import StudyError
 from mammostudy.evaluation.association import Misclassified, chi_square_power
 from mammostudy.study import cmmd_shapes, published

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mammostudy.data.phantoms.patients import SUBTYPE_BY_SHAPE
+from mammostudy.data.sources.phantom import SUBTYPE_BY_SHAPE
 from mammostudy.evaluation.association import Misclassified, Values, cramers_v, v_of_tables
 from mammostudy.evaluation.statistics import wilson_interval
 from mammostudy.runs.shape_spec import ShapeSpec

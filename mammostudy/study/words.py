@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.errors import MissingDataError
 from mammostudy.study.recipes import is_phantom
 

@@ -13,14 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data import dicom, manifest, pictures, row_files
-from mammostudy.data.cohort import (
-    Cohort,
-    box_of_row,
-    cohort_names,
-    load_cohort,
-    phantom_folder,
-)
+from mammostudy.data import cache, manifest, pictures, row_files
+from mammostudy.data.cohort import Cohort, box_of_row
+from mammostudy.data.load import load_cohort, phantom_folder
 from mammostudy.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("own_store")
@@ -74,8 +69,8 @@ def test_nothing_is_read_before_it_is_asked_for(
     tiny: Cohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[Path] = []
-    original = dicom.read_image
-    monkeypatch.setattr(dicom, "read_image", lambda path: reads.append(path) or original(path))
+    original = row_files.read_image
+    monkeypatch.setattr(row_files, "read_image", lambda path: reads.append(path) or original(path))
     samples = iter(tiny)
     assert (len(tiny), reads) == (13, [])
     next(samples)
@@ -113,14 +108,6 @@ def test_unknown_case(tiny: Cohort) -> None:
         tiny.sample("nobody")
 
 
-def test_names_of_cohorts() -> None:
-    assert cohort_names() == [
-        "phantom", "phantom-null", "phantom-shapes", "cdd-cesm", "cdd-cesm-cm",
-        "cdd-cesm-views", "cdd-cesm-contours", "cdd-cesm-contours-cm", "inbreast", "cbis-ddsm",
-        "ddsm", "cmmd", "cdd-cesm-archive",
-    ]  # fmt: skip
-
-
 def test_data_folder_by_environment(
     tmp_path: Path, write_cohort: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +136,7 @@ def test_names_that_leave_the_data_folder(
     words = (repr(name), "known cohort")
     assert refused(lambda: load_cohort(name, tmp_path), *words, "not a name of a folder")
     passes = types.SimpleNamespace(fullmatch=lambda *_: True)
-    monkeypatch.setattr("mammostudy.data.cohort_names.re", passes)
+    monkeypatch.setattr("mammostudy.data.load.re", passes)
     assert not refused(lambda: load_cohort(name, tmp_path), "not a name of a folder")
 
 
@@ -304,7 +291,7 @@ def test_phantom_crops_are_made_once_in_a_folder_of_their_own(
     assert calls == [first.root] == [phantom_folder("phantom-shapes")]
     assert first.manifest_hash == second.manifest_hash
     assert own_store in first.root.parents
-    monkeypatch.setattr(phantom, "SHAPES_VERSION", 99)
+    monkeypatch.setattr(cache, "VERSION", 99)
     load_cohort("phantom-shapes")
     assert len(set(calls)) == 2  # another recipe is made anew
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mammostudy.data import dicom, frames
-from mammostudy.data.cohort import Cohort, Sample, load_cohort
+from mammostudy.data import frames, row_files
+from mammostudy.data.cohort import Cohort, Sample
 from mammostudy.data.frames import (
     Frame,
     Preprocessing,
@@ -21,6 +21,7 @@ from mammostudy.data.frames import (
     frame_sample,
     given_box,
 )
+from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError, SpecError
 from mammostudy.imaging import crop_and_resize, preprocess
 
@@ -133,8 +134,8 @@ def test_take_keeps_the_order_asked_for(tiny: Cohort) -> None:
 
 def test_the_second_call_reads_no_image(tiny: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[object] = []
-    original = dicom.read_image
-    monkeypatch.setattr(dicom, "read_image", lambda path: reads.append(path) or original(path))
+    original = row_files.read_image
+    monkeypatch.setattr(row_files, "read_image", lambda path: reads.append(path) or original(path))
     first = frame_cohort(tiny, Frame(size=32), PLAIN)
     assert len(reads) == 12  # an image a view, once, though one of them shows two masses
     monkeypatch.setattr(Cohort, "sample", lambda *_: pytest.fail("sampled again"))

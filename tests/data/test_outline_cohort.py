@@ -126,7 +126,7 @@ def test_the_hash_follows_table_geometry_and_the_way_of_filling(
     moved = replace(cohort, outlines={**cohort.outlines, case: OVAL})
     label = cohort.manifest.assign(shape=["oval", *cohort.manifest["shape"][1:]])
     relabelled = replace(cohort, manifest=label)
-    monkeypatch.setattr(outline_cohort, "VERSION", 99)
+    monkeypatch.setattr(outline_cohort, "MARGIN", 3)
     filled = replace(cohort)
     hashes = {c.manifest_hash for c in (cohort, moved, relabelled, filled)}
     assert len(hashes) == 4

@@ -17,9 +17,17 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian
 
 from mammostudy.data import row_files
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import read_manifest
-from mammostudy.data.row_files import EmptyMaskError, SizeError, content_of, inside, read_mask
+from mammostudy.data.row_files import (
+    EmptyMaskError,
+    SizeError,
+    content_of,
+    inside,
+    jpeg_size,
+    read_mask,
+)
 from mammostudy.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("own_store")
@@ -188,3 +196,26 @@ def test_dicom_masks(tmp_path: Path) -> None:
     (tmp_path / "cut.dcm").write_bytes(whole[:-1000])
     with pytest.raises(DataError, match=r"cut\.dcm"):
         read_mask(tmp_path, row(mask="cut.dcm"))
+
+
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_the_size_is_that_of_the_pixels(progressive: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    flags = [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
+    cv2.imwrite(str(path), np.zeros((37, 91), np.uint8), flags)
+    assert jpeg_size(path) == (37, 91)
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + b"\xff\xff" + content[3:])  # a fill byte before a marker
+    assert jpeg_size(path) == (37, 91)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8", b"\x89PNG", b"\xff\xd8\xff\xc0\x00\x11\x08"])
+def test_what_is_no_jpeg_is_one_error(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.jpg: no readable JPEG"):
+        jpeg_size(tmp_path / "a.jpg")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no readable JPEG"):
+        jpeg_size(tmp_path / "away.jpg")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import COLUMNS
 from mammostudy.data.outline_cohort import Geometry, OutlineCohort
 from mammostudy.data.tasks import TASKS, lacking, needed, require, tasks_of

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from mammostudy.data import row_files
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.sources.cdd_cesm_contours import read_contours
 from mammostudy.errors import DataError
 

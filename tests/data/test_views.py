@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 
 from mammostudy.data import views as module
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import BOX
-from mammostudy.data.splits import split_cases
-from mammostudy.data.views import ViewSplit, check_views, split_views, views_of
+from mammostudy.data.splits import Split, split_cases
+from mammostudy.data.views import check_views, split_views, views_of
 from mammostudy.errors import DataError, SpecError
 
 FIELDS: dict[str, Any] = {
@@ -146,7 +147,7 @@ def test_a_cohort_without_mass_free_views(
 
 def test_a_patient_in_two_parts_is_refused(cohort: Cohort) -> None:
     """Control: the same patients in one part pass."""
-    split = ViewSplit(("P0_CC_1", "P8_CC_1"), ("P2_CC_1",), ("P3_CC_1", "P8_MLO_1"))
+    split = Split(("P0_CC_1", "P8_CC_1"), ("P2_CC_1",), ("P3_CC_1", "P8_MLO_1"))
     check_views(cohort, replace(split, test=split.test[:1]))
     with pytest.raises(DataError, match=r"patient P8 stands in train and in test; .*`patient`"):
         check_views(cohort, split)
@@ -171,7 +172,7 @@ def test_a_part_that_shares_an_image_with_another_is_refused(cohort: Cohort) -> 
 
 
 def test_a_split_is_checked(cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[ViewSplit] = []
+    seen: list[Split] = []
     monkeypatch.setattr(module, "check_views", lambda _, split: seen.append(split))
     split = split_views(cohort, **FIELDS)
     assert seen == [split]

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 import torch
 
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import write_manifest
 from mammostudy.runs.execute import ensure
 from mammostudy.runs.mask_sets import native_masks

@@ -17,8 +17,10 @@ from safetensors.torch import load_file
 from torchmetrics.detection import MeanAveragePrecision
 
 from mammostudy.data import views as views_module
-from mammostudy.data.cohort import Cohort, load_cohort
-from mammostudy.data.views import ViewSplit, split_views, views_of
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.load import load_cohort
+from mammostudy.data.splits import Split
+from mammostudy.data.views import split_views, views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.detection import precision_of
 from mammostudy.models import build_detector
@@ -400,13 +402,13 @@ def test_negatives_on_empty_reach_the_weights(cohort: Cohort, spec: DetectSpec) 
 def test_a_patient_in_two_parts_is_refused(
     cohort: Cohort, spec: DetectSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual = ViewSplit
+    usual = Split
 
-    def leaky(*parts: tuple[str, ...]) -> ViewSplit:
+    def leaky(*parts: tuple[str, ...]) -> Split:
         train, validation, test = parts
         return usual(train, validation, (*test, train[0]))
 
-    monkeypatch.setattr(views_module, "ViewSplit", leaky)
+    monkeypatch.setattr(views_module, "Split", leaky)
     monkeypatch.setattr(module, "build", refuse)
     with pytest.raises(DataError, match=r"patient P\d+ stands in train and in test"):
         one(spec.changed(seed=1))

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.outline_cohort import COLUMNS, Geometry, OutlineCohort
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.imaging.contours import box_of, chan_vese_mask

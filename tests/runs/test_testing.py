@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import write_manifest
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.evaluation import boundary_iou

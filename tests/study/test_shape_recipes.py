@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import SHAPES
 from mammostudy.data.sources.phantom import write_phantom, write_shapes
 from mammostudy.data.splits import split_cases

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from scipy.stats.contingency import association as scipy_association
 
-from mammostudy.data.phantoms.patients import SUBTYPE_BY_SHAPE
+from mammostudy.data.sources.phantom import SUBTYPE_BY_SHAPE
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.study import cmmd_shapes, published, subtype_pages, subtype_tables
 from mammostudy.study import subtype_statistics as statistics

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from mammostudy.data.manifest import SHAPES, SUBTYPES
-from mammostudy.data.phantoms.patients import SUBTYPE_BY_SHAPE
+from mammostudy.data.sources.phantom import SUBTYPE_BY_SHAPE
 from mammostudy.errors import MissingDataError
 from mammostudy.evaluation.association import cramers_v
 from mammostudy.study import published, shape_recipes, subtype_people, subtypes

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mammostudy.data.load import find_folder
 from mammostudy.data.fetching.bucket import wanted_of
 from mammostudy.data.fetching.index import Series, list_series
 from mammostudy.data.fetching.journal import Journal
 from mammostudy.data.fetching.recipe import Recipe, cohort_of
 from mammostudy.data.fetching.wanted import Wanted, part_of, place
+from mammostudy.data.load import find_folder
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.paths import data_root
 

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from mammostudy.data.cohort_names import SOURCES, cohort_names
+from mammostudy.data.descriptors import cohort_names, describe
 from mammostudy.data.fetching import recipe as module
 from mammostudy.data.fetching.recipe import cohort_of, fetchable, read_recipe
 from mammostudy.errors import DataError
 
 FOLDER = Path(__file__).parents[3] / "data_manifests"
+
+
+SOURCES = [name for name in cohort_names() if describe(name).built]
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))

@@ -17,7 +17,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import COLUMNS, validate
 from mammostudy.data.row_files import read_mask
 from mammostudy.data.sources import archive_dicoms, cbis_ddsm, cbis_masks, cbis_tables

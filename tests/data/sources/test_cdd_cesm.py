@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data import cohort, manifest
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data import manifest
+from mammostudy.data.load import load_cohort
 from mammostudy.data.sources import cdd_cesm
 from mammostudy.data.sources.cdd_cesm import build_manifest, build_views
 from mammostudy.errors import DataError
@@ -264,4 +264,3 @@ def test_real_views_without_a_mass(real_data: Path) -> None:
 def test_the_rule_in_words_follows_its_numbers() -> None:
     for number in ("100 px", "35%", "at most 3"):
         assert number in cdd_cesm.RULE
-    assert "cdd-cesm-cm" in cohort.cohort_names()

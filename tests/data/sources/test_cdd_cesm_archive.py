@@ -15,7 +15,7 @@ import pytest
 from openpyxl import Workbook
 
 from mammostudy.data import manifest
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.sources import cdd_cesm_archive as archive
 from mammostudy.data.sources import via_regions
 from mammostudy.data.sources.cdd_cesm_archive import build_manifest

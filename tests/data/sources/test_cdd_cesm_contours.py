@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.outline_cohort import COLUMNS, OutlineCohort
 from mammostudy.data.sources import cdd_cesm_contours as module
 from mammostudy.data.sources.cdd_cesm_contours import read_contours

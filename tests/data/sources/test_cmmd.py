@@ -15,7 +15,7 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import COLUMNS, validate
 from mammostudy.data.sources import cmmd, csv_tables
 from mammostudy.data.sources.cmmd import build_manifest, read_breasts, read_folder, subtype_counts

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import validate
 from mammostudy.data.sources import ddsm, ddsm_chain, ddsm_ics, ddsm_overlay, owner_files
 from mammostudy.data.sources.ddsm import build_manifest

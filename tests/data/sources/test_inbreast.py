@@ -22,7 +22,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import validate
 from mammostudy.data.sources import dicom_facts, inbreast, inbreast_xml, owner_files
 from mammostudy.data.sources.inbreast import build_manifest

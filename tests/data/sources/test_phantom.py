@@ -1,4 +1,4 @@
-"""The written phantom: files, manifest, determinism, and its calibration before any model."""
+"""The phantom cohorts: patients by the published table, files, determinism, calibration."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ import pandas as pd
 import pydicom
 import pytest
 from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation
+from scipy.stats import chi2_contingency, chisquare
 
 from mammostudy.data import dicom
-from mammostudy.data.manifest import read_manifest
-from mammostudy.data.phantoms import mammogram
-from mammostudy.data.phantoms.patients import Patient
-from mammostudy.data.phantoms.tissue import Breast
-from mammostudy.data.sources import phantom
-from mammostudy.data.sources.phantom import CROP, write_phantom, write_shapes
+from mammostudy.data.manifest import SHAPES, SUBTYPES, read_manifest
+from mammostudy.data.sources import phantom, phantom_images
+from mammostudy.data.sources.phantom import (
+    CROP,
+    SUBTYPE_BY_SHAPE,
+    Patient,
+    draw_patients,
+    write_phantom,
+    write_shapes,
+)
+from mammostudy.data.sources.phantom_images import Breast
 from mammostudy.errors import SpecError
 from mammostudy.imaging.contours import box_of, chan_vese_mask, inscribed_ellipse, otsu_mask
 from mammostudy.imaging.framing import crop_and_resize, frame_box
@@ -214,9 +220,9 @@ def test_the_crops_of_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             rng.standard_normal(shape, dtype=np.float32)
         return (np.zeros_like(breast.depth),) * 2
 
-    monkeypatch.setattr(mammogram, "draw_parenchyma", only_draw)
-    monkeypatch.setattr(mammogram, "add_mass", lambda tissue, *_: tissue)
-    monkeypatch.setattr(mammogram, "expose", lambda tissue, *_: np.zeros_like(tissue))
+    monkeypatch.setattr(phantom_images, "draw_parenchyma", only_draw)
+    monkeypatch.setattr(phantom_images, "_add_mass", lambda tissue, *_: tissue)
+    monkeypatch.setattr(phantom_images, "_expose", lambda tissue, *_: np.zeros_like(tissue))
     write_shapes(tmp_path / "shapes")
     table = read_manifest(tmp_path / "shapes" / "manifest.csv")
     assert len(table) == table["patient"].nunique() == table["image"].nunique() == 375
@@ -272,3 +278,61 @@ def test_calibration_before_models_are_compared(
     assert max(means["otsu"], means["chan_vese"]) < means["ellipse"]
     assert np.maximum(scores["otsu"], scores["chan_vese"]).mean() < means["ellipse"]
     assert scores["diameter"].median() / np.sqrt(768 * 640) == pytest.approx(0.09, abs=0.012)
+
+
+MANY = 4000
+
+
+def cross_table(patients: list[Patient]) -> np.ndarray:
+    table = np.zeros((4, 4))
+    for patient in patients:
+        if patient.subtype:
+            row, column = SUBTYPES.index(patient.subtype), SHAPES.index(patient.masses[0].shape)
+            table[row, column] += 1
+    return table
+
+
+def test_the_published_table() -> None:
+    assert SUBTYPE_BY_SHAPE.sum() == 300
+    np.testing.assert_array_equal(SUBTYPE_BY_SHAPE.sum(axis=1), [123, 107, 33, 37])
+    np.testing.assert_array_equal(SUBTYPE_BY_SHAPE.sum(axis=0), [136, 67, 41, 56])
+
+
+@pytest.mark.parametrize("association", [True, False])
+def test_shape_given_subtype(association: bool) -> None:
+    drawn = cross_table(draw_patients(MANY, 2, association=association))
+    share = SUBTYPE_BY_SHAPE / 300
+    if not association:
+        share = np.outer(share.sum(axis=1), share.sum(axis=0))
+    assert chisquare(drawn.ravel(), (share * drawn.sum()).ravel()).pvalue > 0.01
+    other = chi2_contingency(drawn).pvalue  # control: are the two variants told apart?
+    assert (other < 1e-6) == association
+
+
+def test_both_variants_differ_in_nothing_but_the_shape_draw() -> None:
+    pairs = zip(draw_patients(50, 3), draw_patients(50, 3, association=False), strict=True)
+    for one, other in pairs:
+        assert (one.side, one.site, one.subtype) == (other.side, other.site, other.subtype)
+        assert one.masses[0].diameter == other.masses[0].diameter
+
+
+def test_sites_second_masses_and_free_views() -> None:
+    patients = draw_patients(64, 2020)
+    assert sum(p.site == "south" for p in patients) == 16
+    assert sum(len(p.masses) == 2 for p in patients) == 8
+    assert all(set(p.free_views) <= {"CC", "MLO"} and p.free_views for p in patients)
+    assert {p.side for p in patients} == {"L", "R"}
+    assert len({p.name for p in patients}) == 64
+    assert all((p.subtype is None) == (p.pathology == "benign") for p in patients)
+
+
+def test_diameters_are_about_nine_per_cent_of_the_side() -> None:
+    diameters = [p.masses[0].diameter for p in draw_patients(MANY, 5)]
+    assert 0.08 < np.median(diameters) / np.sqrt(768 * 640) < 0.10
+    assert min(diameters) >= 34
+    assert max(diameters) <= 110
+
+
+def test_seeds() -> None:
+    assert draw_patients(8, 1) == draw_patients(8, 1)
+    assert draw_patients(8, 1) != draw_patients(8, 2)

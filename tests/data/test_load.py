@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mammostudy.data import cohort_names as module
-from mammostudy.data.cohort_names import SOURCES, cohort_names, find_folder, module_of
+from mammostudy.data import load
+from mammostudy.data.descriptors import cohort_names, describe
+from mammostudy.data.load import find_folder, module_of
 from mammostudy.errors import MissingDataError
 
 MARKS = {
@@ -19,14 +20,11 @@ MARKS = {
 }
 
 
-def test_names_are_unique_and_every_source_is_one() -> None:
-    names = cohort_names()
-    assert len(set(names)) == len(names)
-    assert set(SOURCES) <= set(names)
-    assert set(MARKS) == set(SOURCES)
+def test_every_published_layout_is_told_by_its_files() -> None:
+    assert set(MARKS) == {name for name in cohort_names() if describe(name).built}
 
 
-@pytest.mark.parametrize("name", sorted(SOURCES))
+@pytest.mark.parametrize("name", sorted(MARKS))
 def test_a_cohorts_own_folder_is_told_by_its_files(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -35,11 +33,12 @@ def test_a_cohorts_own_folder_is_told_by_its_files(
     path.parent.mkdir(parents=True)
     path.touch()
     assert find_folder(name, own) == own
-    assert module_of(name, own) == SOURCES[name]
+    assert module_of(name, own) == name.replace("-", "_")
     (own / name).mkdir()
     assert find_folder(name, own) == own / name  # the folder of that name comes first
     (own / name).rmdir()
-    monkeypatch.setattr(module, "_MARKS", {})
+    bare = describe(name).model_copy(update={"marks": ()})
+    monkeypatch.setattr(load, "describe", lambda _: bare)
     with pytest.raises(MissingDataError, match="no such folder"):
         find_folder(name, own)  # control
 

@@ -1,0 +1,195 @@
+"""Phantom views: outlines by formula, tissue by spectrum, labels, sides, a second mass."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from skimage.draw import polygon
+from skimage.measure import label, regionprops
+
+from mammostudy.data.manifest import SHAPES
+from mammostudy.data.sources.phantom_images import (
+    SIZE,
+    Mass,
+    draw_breast,
+    draw_outline,
+    draw_parenchyma,
+    draw_view,
+    ellipse_radius,
+    enclosed_area,
+    gaussian_radius,
+    lobes_radius,
+    power_law_fields,
+)
+from mammostudy.imaging.contours import box_of
+from mammostudy.imaging.framing import frame_box
+
+
+def regions(shape: str, count: int = 12):
+    found = []
+    for seed in range(count):
+        points = draw_outline(shape, 120, np.random.default_rng(seed)) + 200
+        mask = np.zeros((400, 400), int)
+        mask[polygon(points[:, 1], points[:, 0])] = 1
+        found.append(regionprops(mask)[0])
+        assert label(mask).max() == 1
+    return found
+
+
+def test_enclosed_area_of_a_rectangle() -> None:
+    assert enclosed_area(np.array([[0, 0], [4, 0], [4, 3], [0, 3]], float)) == 12
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_area_is_that_of_the_disc(shape: str) -> None:
+    for seed in range(5):
+        points = draw_outline(shape, 60, np.random.default_rng(seed))
+        assert points.shape == (360, 2)
+        assert enclosed_area(points) == pytest.approx(np.pi * 30**2)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_same_generator_same_outline(shape: str) -> None:
+    draws = [draw_outline(shape, 60, np.random.default_rng(s)) for s in (1, 1, 2)]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert not np.allclose(draws[0], draws[2])
+
+
+def test_classes_differ_in_solidity_and_aspect() -> None:
+    solidity = {s: np.median([r.solidity for r in regions(s)]) for s in SHAPES}
+    aspect = {
+        s: np.median([r.axis_minor_length / r.axis_major_length for r in regions(s)])
+        for s in ("oval", "round")
+    }
+    assert solidity["irregular"] < 0.88 < solidity["lobular"] < 0.965
+    assert min(solidity["oval"], solidity["round"]) > 0.97
+    assert aspect["oval"] < 0.75 < 0.88 < aspect["round"]
+
+
+def test_ellipse_radius_by_its_equation() -> None:
+    angle = np.linspace(0, 2 * np.pi, 360, endpoint=False)
+    radius = ellipse_radius(0.5)
+    x, y = radius * np.cos(angle), radius * np.sin(angle)
+    np.testing.assert_allclose(x**2 + (y / 0.5) ** 2, 1)
+
+
+def test_gaussian_radius_has_the_asked_spread_and_spectrum() -> None:
+    logs = np.log([gaussian_radius(np.random.default_rng(s), 0.2, 0.5) for s in range(400)])
+    assert logs.std() == pytest.approx(0.2, rel=0.05)
+    power = (np.abs(np.fft.rfft(logs, axis=1)) ** 2).mean(axis=0)[2:41]
+    slope = np.polyfit(np.log(np.arange(2, 41)), np.log(power), 1)[0]
+    assert slope == pytest.approx(-2.0, abs=0.1)  # amplitude n^-(H + 1/2), H = 1/2
+
+
+def test_lobes_leave_concave_points() -> None:
+    radius = lobes_radius(np.random.default_rng(0), 4)
+    turn = np.diff(radius, append=radius[:1])
+    minima = np.sum((turn > 0) & (np.roll(turn, 1) <= 0))
+    assert minima == 4
+
+
+HALF = (384, 320)
+
+
+def measured_exponent(field: np.ndarray) -> float:
+    power = np.abs(np.fft.fft2(field)) ** 2
+    frequency = np.hypot(
+        np.fft.fftfreq(field.shape[0])[:, None], np.fft.fftfreq(field.shape[1])[None, :]
+    )
+    edges = np.geomspace(0.02, 0.4, 12)
+    middle = np.sqrt(edges[1:] * edges[:-1])
+    level = [power[(frequency >= a) & (frequency < b)].mean() for a, b in pairwise(edges)]
+    return float(-np.polyfit(np.log(middle), np.log(level), 1)[0])
+
+
+@pytest.mark.parametrize("beta", [2.0, 3.0])
+def test_power_law_exponent(beta: float) -> None:
+    for field in power_law_fields((256, 256), np.random.default_rng(0), beta):
+        assert field.dtype == np.float32
+        assert field.mean() == pytest.approx(0, abs=1e-3)
+        assert field.std() == pytest.approx(1, abs=1e-3)
+        assert measured_exponent(field) == pytest.approx(beta, abs=0.2)
+
+
+def test_the_two_fields_are_independent() -> None:
+    first, second = power_law_fields((256, 256), np.random.default_rng(0), 0.0)
+    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.02
+
+
+@pytest.mark.parametrize("view", ["CC", "MLO"])
+@pytest.mark.parametrize("seed", range(5))
+def test_breast(view: str, seed: int) -> None:
+    breast = draw_breast(view, HALF, np.random.default_rng(seed))
+    inside = breast.depth > 0
+    assert 0.25 < inside.mean() < 0.75
+    assert inside[:, 0].mean() > 0.6  # lies on the chest wall
+    assert not inside[:, -1].any()  # and ends before the other edge
+    assert (breast.pectoral.max() > 0.5) == (view == "MLO")
+
+
+def test_denser_breasts_have_more_gland() -> None:
+    breast = draw_breast("CC", HALF, np.random.default_rng(1))
+    means = [
+        draw_parenchyma(breast, density, np.random.default_rng(2))[0][breast.depth > 0].mean()
+        for density in (0.1, 0.5, 0.9)
+    ]
+    assert means == sorted(means)
+    assert means[2] > 2 * means[0]
+
+
+OVAL = Mass("oval", 60.0, 0.05, 0.6)
+SMALL = Mass("round", 40.0, 0.05, 0.6)
+
+
+def view(name: str = "CC", side: str = "L", site: str = "north", masses=(OVAL,), seed: int = 0):
+    return draw_view(name, side, site, 0.4, masses, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("name", ["CC", "MLO"])
+@pytest.mark.parametrize("site", ["north", "south"])
+def test_a_view(name: str, site: str) -> None:
+    image, labels = view(name, site=site)
+    assert image.shape == labels.shape == SIZE
+    assert image.dtype == np.float32
+    assert labels.dtype == np.uint8
+    assert 0 <= image.min() < image.max() <= 1
+    assert (labels == 1).sum() == pytest.approx(np.pi * 30**2, rel=0.08)
+    assert set(np.unique(labels)) == {0, 1}
+
+
+def test_sides_mirror() -> None:
+    left, right = view(side="L"), view(side="R")
+    np.testing.assert_array_equal(left[0], right[0][:, ::-1])
+    np.testing.assert_array_equal(left[1], right[1][:, ::-1])
+    assert left[0][:, :100].mean() > 2 * left[0][:, -100:].mean()
+
+
+def test_the_same_draw_twice() -> None:
+    np.testing.assert_array_equal(view(seed=4)[0], view(seed=4)[0])
+    assert not np.array_equal(view(seed=4)[0], view(seed=5)[0])
+
+
+def test_no_mass_no_label() -> None:
+    assert not view(masses=())[1].any()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_loose_frame_cuts_the_second_mass(seed: int) -> None:
+    _, labels = view("MLO", masses=(OVAL, SMALL), seed=seed)
+    x_min, y_min, x_max, y_max = frame_box(box_of(labels == 1), SIZE)
+    second = labels == 2
+    inside = second[max(y_min, 0) : y_max, max(x_min, 0) : x_max].sum()
+    assert 0.1 * second.sum() < inside < second.sum()
+
+
+def test_a_mass_is_brighter_than_the_same_place_without() -> None:
+    brighter = []
+    for seed in range(6):
+        image, labels = view(masses=(Mass("round", 60.0, 0.05, 0.68),), seed=seed)
+        ring = np.zeros_like(labels, dtype=bool)
+        x_min, y_min, x_max, y_max = frame_box(box_of(labels == 1), SIZE, scale=1.5)
+        ring[max(y_min, 0) : y_max, max(x_min, 0) : x_max] = True
+        brighter.append(image[labels == 1].mean() - image[ring & (labels == 0)].mean())
+    assert np.mean(brighter) > 0.05

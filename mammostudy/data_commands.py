@@ -115,7 +115,9 @@ def list_all(root: Path | None = None) -> None:
             print(f"{name}: made on first use")
             continue
         try:
-            source = None if descriptors.describe(name).phantom else module_of(name, find_folder(name))
+            source = (
+                None if descriptors.describe(name).phantom else module_of(name, find_folder(name))
+            )
             if source is not None and not building.place(name, "build.json").is_file():
                 print(f"{name}: found, not built; run `mammostudy data build {name}`")
                 continue

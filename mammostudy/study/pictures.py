@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import frame_sample
+from mammostudy.data.load import load_cohort
 from mammostudy.errors import MissingDataError
 from mammostudy.imaging.overlays import agreement_overlay
 

@@ -26,6 +26,13 @@ _UNITS: Final = {
     "cGAN, Dice (paper)": r"$\lambda$ (1 - Dice) + adversarial",
     "cGAN, L1": r"$\lambda$ L1 + adversarial",
 }
+_KINDS: Final = {
+    "missed": look.RED,
+    "too small": look.ORANGE,
+    "too large": look.PURPLE,
+    "misplaced": look.GREEN,
+    "no failure": look.BLUE,
+}
 
 
 def _quantity(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
@@ -146,4 +153,59 @@ def boxes(rows: pd.DataFrame, published: pd.DataFrame, metric: str = "dice") -> 
             axes.plot(each["median"], y, marker="|", color="black", ms=7, mew=1.6)
     look.name_rows(axes, names)
     axes.set(xlim=(-0.02, 1.02), xlabel={"dice": "Dice", "iou": "IoU"}[metric])
+    return figure
+
+
+def scales(summary: pd.DataFrame) -> Figure | None:
+    """Dice against the scale of the frame, a line a row, in the frame's grid and the image's.
+
+    Args:
+        summary: by row, scale and box, of ``dice`` and ``dice_image``.
+
+    Returns:
+        Full lines are known boxes, dashed ones jittered boxes; the band is the model's interval.
+    """
+    if summary.empty:
+        return None
+    rows = list(dict.fromkeys(summary["row"]))
+    colours = dict(zip(rows, look.PALETTE, strict=False))
+    figure, panels = plt.subplots(1, 2, figsize=(look.WIDTH, 3.6), sharey=True)
+    titles = {"dice": "frame's grid", "dice_image": "image's grid"}
+    for axes, (metric, title) in zip(panels, titles.items(), strict=True):
+        part = summary[summary["metric"] == metric]
+        for box, style in (("oracle", "-"), ("jittered", "--")):
+            own = part[part["box"] == box]
+            band = own[own["row"] == rows[0]] if box == "oracle" else own[:0]
+            look.lines(axes, own, "scale", "mean", colours=colours, ls=style, marker=".")
+            look.lines(axes, band, "scale", "mean", colours=colours, band=True)
+        axes.set(title=title, ylim=(-0.02, 1.02), xlabel="side of the frame / side of the box")
+    panels[0].set_ylabel("Dice")
+    handles, names = panels[0].get_legend_handles_labels()
+    named = dict(zip(names[: len(rows)], handles, strict=False))
+    figure.legend(
+        named.values(), named.keys(), loc="outside lower center", ncols=5, fontsize="small"
+    )
+    return figure
+
+
+def failure_sizes(rows: pd.DataFrame, good: float, label: str) -> Figure | None:
+    """Dice of every test mass against its size, by kind of failure.
+
+    Args:
+        rows: :func:`mammostudy.study.failures.tested_rows`.
+        good: Dice from which on a case is no failure.
+        label: of the size.
+    """
+    if rows.empty:
+        return None
+    figure, axes = plt.subplots(figsize=look.SINGLE)
+    for kind, colour in _KINDS.items():
+        for company, marker in ((False, "o"), (True, "X")):
+            part = rows[(rows["kind"] == kind) & (rows["company"] == company)]
+            name = f"{kind}, second mass in frame" if company else kind
+            if len(part):
+                axes.scatter(part["size"], part["dice"], s=22, c=colour, marker=marker, label=name)
+    axes.axhline(good, color="black", lw=1, ls="--")
+    axes.set(xlabel=label, ylabel="Dice", ylim=(-0.02, 1.02))
+    axes.legend(fontsize="x-small", loc="lower right")
     return figure

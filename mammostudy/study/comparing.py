@@ -339,7 +339,7 @@ def compare(
 
 
 def judge(
-    lines: Sequence[Mapping[str, Any]], margin: float = MARGIN, *, judged: bool = True
+    lines: Sequence[Mapping[Any, Any]], margin: float = MARGIN, *, judged: bool = True
 ) -> pd.DataFrame:
     """Make comparisons of one family a table: Holm's correction, and the verdict of each.
 

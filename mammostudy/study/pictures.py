@@ -59,8 +59,25 @@ def tested(records: Sequence[Any], case: str) -> Any | None:
     return None
 
 
+def typical_case(masses: pd.DataFrame) -> str:
+    """Return the mass whose box has the median area: a rule, so that no one picks the example."""
+    area = (masses["x_max"] - masses["x_min"]) * (masses["y_max"] - masses["y_min"])
+    return str(area.sort_values().index[len(area) // 2])
+
+
+def framed(
+    cohort: Cohort, record: Any, case: str, truth: str | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], tuple[int, int, int, int]]:
+    """Return image, truth and box of a case's frame, as its run saw them.
+
+    ``truth`` (``target`` or ``all``) replaces the run's own.
+    """
+    spec = record.spec
+    frame = spec.frame.model_copy(update={"truth": truth}) if truth else spec.frame
+    return frame_sample(cohort.sample(case), frame, spec.preprocessing)
+
+
 def overlay(cohort: Cohort, record: Any, case: str) -> NDArray[np.uint8]:
     """Return a frame with prediction against truth in the paper's colours, uint8 ``(s, s, 3)``."""
-    spec = record.spec
-    image, truth, _ = frame_sample(cohort.sample(case), spec.frame, spec.preprocessing)
+    image, truth, _ = framed(cohort, record, case)
     return agreement_overlay(image, truth, record.predictions()[case], alpha=0.5)

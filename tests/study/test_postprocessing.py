@@ -2,122 +2,72 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.study import postprocessing, tables
+from mammostudy.study import postprocessing
+from mammostudy.study.comparing import Runs
+from mammostudy.study.postprocessing import DECIDED, STEPS, decide, decisions, ranked
 
-ORDERS = ("none", "close3", tables.PUBLISHED)
+COHORT, PRESET = "cdd-cesm", "reference"
 
 
-def rows(part: str, dice: dict[int, dict[str, list[float]]]) -> pd.DataFrame:
-    """Rows of a part: Dice by fold and order, a case a value, a patient a case."""
+def rows_of(part, scores, fold=0):
+    """Rows of three patients: a score an order, better by 0.01 for each next patient."""
     return pd.DataFrame(
         {
-            "part": part,
-            "fold": fold,
-            "replicate": 0,
-            "case": f"{fold}-{i}",
-            "patient": f"{fold}-{i}",
-            "row": order,
-            "dice": value,
+            "part": part, "row": order, "case": f"{fold}{patient}", "patient": f"{fold}{patient}",
+            "fold": fold, "seed": fold, "replicate": 0, "converged": True, "judged": True,
+            "cohort": "c", "status": "completed", "dice": score + 0.01 * patient,
         }
-        for fold, orders in dice.items()
-        for order, values in orders.items()
-        for i, value in enumerate(values)
-    )
+        for order, score in scores.items()
+        for patient in range(3)
+    )  # fmt: skip
 
 
-VALIDATION = rows(
-    "validation",
-    {
-        0: {"none": [0.5, 0.7], "close3": [0.6, 0.8], tables.PUBLISHED: [0.4, 0.6]},
-        1: {"none": [0.5, 0.7], "close3": [0.4, 0.8], tables.PUBLISHED: [0.6, 0.7]},
-    },
+VALIDATION = pd.concat(
+    [
+        rows_of("validation", {"none": 0.7, STEPS: 0.8, "close3": 0.75}),
+        rows_of("validation", {"none": 0.8, STEPS: 0.7, "close3": 0.75}, fold=1),
+    ]
 )
-TEST = rows(
-    "test",
-    {
-        0: {"none": [0.50, 0.60], "close3": [0.52, 0.62], tables.PUBLISHED: [0.9, 0.9]},
-        1: {"none": [0.70, 0.80], "close3": [0.10, 0.10], tables.PUBLISHED: [0.74, 0.84]},
-    },
+TEST = pd.concat(
+    [
+        rows_of("test", {"none": 0.6, STEPS: 0.7, "close3": 0.9}),
+        rows_of("test", {"none": 0.6, STEPS: 0.5, "close3": 0.9}, fold=1),
+    ]
 )
 
 
-def test_decide_takes_the_best_of_validation():
-    assert postprocessing.decide(VALIDATION[VALIDATION["fold"] == 0]) == "close3"
+def test_validation_alone_decides_by_fold():
+    assert decisions(VALIDATION) == {0: STEPS, 1: "none"}
+    with pytest.raises(ValueError, match="validation"):
+        decide(pd.concat([VALIDATION, TEST]))
 
 
 def test_a_tie_goes_to_fewer_steps():
-    tied = rows("validation", {0: {tables.PUBLISHED: [0.6], "close3": [0.6], "none": [0.6]}})
-    assert postprocessing.decide(tied) == "none"
+    assert decide(rows_of("validation", {STEPS: 0.7, "close3": 0.7, "none": 0.7})) == "none"
 
 
-def test_decide_refuses_test_rows():
-    mixed = pd.concat([VALIDATION, TEST.iloc[:1]])
-    with pytest.raises(ValueError, match="validation rows alone"):
-        postprocessing.decide(mixed)
-    with pytest.raises(ValueError, match="validation rows alone"):
-        postprocessing.decide(TEST)
+def test_the_choice_stands_first_whatever_test_says():
+    table = ranked(VALIDATION, TEST).set_index("a")
+    assert table.index.tolist()[0] == DECIDED
+    assert table.loc[DECIDED, "difference"] == pytest.approx((0.1 + 0.0) / 2)
+    assert table.loc["close3", "difference"] == pytest.approx(0.3)
+    assert table.loc[STEPS, "validation"] == pytest.approx(0.76)
+    assert np.isnan(table.loc[DECIDED, "validation"])
+    assert ranked(VALIDATION[:0], TEST).empty
 
 
-def test_test_rows_would_have_changed_the_decision():
-    """Control of the guard above: named validation, the test rows decide otherwise."""
-    fold = TEST[TEST["fold"] == 0]
-    assert postprocessing.decide(fold.assign(part="validation")) == tables.PUBLISHED
-    assert postprocessing.decide(VALIDATION[VALIDATION["fold"] == 0]) != tables.PUBLISHED
+def test_cases_are_picked_by_their_gain():
+    picked = postprocessing.cases(TEST[TEST["fold"] == 0]).set_index("rule")
+    assert picked["gain"].tolist() == pytest.approx([0.1] * 3)
+    assert postprocessing.cases(TEST[TEST["row"] == "none"]).empty
 
 
-def test_each_fold_decides_for_itself():
-    assert postprocessing.decisions(VALIDATION) == {0: "close3", 1: tables.PUBLISHED}
-
-
-def test_table_reads_the_gain_of_what_each_fold_decided():
-    table = postprocessing.table(VALIDATION, TEST)
-    first = table.iloc[0]
-    assert first["order"] == postprocessing.DECIDED
-    assert first["gain"] == pytest.approx((0.02 + 0.02 + 0.04 + 0.04) / 4)
-    assert first["low"] <= first["gain"] <= first["high"]
-    by_order = table.set_index("order")
-    assert by_order.loc["none", "gain"] == 0
-    assert by_order.loc["close3", "validation"] == pytest.approx(0.65)
-    assert table["validation"].iloc[1:].is_monotonic_decreasing
-
-
-def test_cases_by_rule():
-    picked = postprocessing.cases(TEST).set_index("rule")
-    assert picked.loc["largest gain", "gain"] == pytest.approx(0.4)
-    assert picked.loc["largest loss", "gain"] == pytest.approx(0.04)
-
-
-def test_cases_without_rows_are_none():
-    assert postprocessing.cases(TEST.iloc[:0]).empty
-    assert postprocessing.table(VALIDATION.iloc[:0], TEST.iloc[:0]).empty
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "said"),
-    [
-        (0.012, 0.02, "more than the published gain"),
-        (0.001, 0.008, "yet above nothing"),
-        (-0.001, 0.008, "less than the published gain."),
-        (-0.008, -0.001, "a loss"),
-        (0.002, 0.02, "compatible with the published gain."),
-        (-0.002, 0.02, "and with none"),
-    ],
-)
-def test_meaning_sets_a_gain_against_the_published_one(low, high, said):
-    gains = pd.DataFrame(
-        [{"framing": "loose", "metric": "dice", "difference": 0.0, "low": low, "high": high}]
-    )
-    text = postprocessing.meaning(postprocessing.table(VALIDATION, TEST), gains, {0: "close3"})
-    assert said in text
-    assert "Validation chose close3 (fold 0)." in text
-
-
-def test_meaning_without_records():
-    nothing = pd.DataFrame()
-    assert "No run" in postprocessing.meaning(nothing, nothing, {})
-
-
-def test_every_order_of_the_reference_is_asked_for():
-    for spec in postprocessing.named("cdd-cesm", "reference")["cGAN"]:
-        assert spec.evaluation.postprocessing == "every"
-    assert np.isclose(postprocessing.published_points(), 0.01)
+def test_gains_by_framing(write):
+    named = postprocessing.named(COHORT, PRESET)
+    for framing in ("loose", "full"):
+        write(named[framing][0], 0.8)
+    gains = postprocessing.gains(Runs.load(named, PRESET))
+    assert gains["a"].tolist() == [f"{f}, {STEPS}" for f in ("full", "full", "loose", "loose")]
+    dice = gains[gains["metric"] == "dice"]["difference"]
+    assert dice.tolist() == pytest.approx([0.01, 0.01])
+    assert postprocessing.published_gain()["value"].tolist() == [1.0]

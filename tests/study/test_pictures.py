@@ -1,0 +1,36 @@
+import pandas as pd
+
+from mammostudy.study import pictures
+from mammostudy.study.pictures import at_hand, picked, typical_case
+
+ROWS = pd.DataFrame(
+    {"case": list("abcde"), "dice": [0.1, 0.9, 0.5, 0.7, 0.8], "replicate": 0, "fold": 0}
+)
+
+
+def test_cases_are_picked_by_rule():
+    chosen = picked(ROWS)
+    assert (chosen["worst"], chosen["median"], chosen["best"]) == ("a", "d", "b")
+    assert chosen["drawn"] in {"c", "e"}
+    assert picked(ROWS, seed=0) == chosen
+    assert picked(ROWS[:3]) == {}
+
+
+def test_the_typical_mass_has_the_median_area():
+    masses = pd.DataFrame(
+        {"x_min": 0, "y_min": 0, "x_max": [1, 2, 3], "y_max": [1, 2, 3]}, index=list("abc")
+    )
+    assert typical_case(masses) == "b"
+
+
+def test_a_record_counts_where_it_tested_the_case(write):
+    from mammostudy.study import failures
+
+    record = write(failures.named("cdd-cesm", "reference")["cGAN"][0], 0.5)
+    assert pictures.tested([record], "a1") is record
+    assert pictures.tested([record], "v1") is None  # a validation case
+
+
+def test_images_are_at_hand_or_not(monkeypatch):
+    monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)
+    assert at_hand("cdd-cesm") is None

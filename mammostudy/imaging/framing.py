@@ -19,8 +19,7 @@ from mammostudy.errors import DataError
 Box = tuple[int, int, int, int]
 STRATEGIES = ("full", "loose", "tight")
 ASPECTS = ("stretch", "square")
-VERSION = 1
-"""Recipe version: raised by hand when the frames that leave this module change."""
+SHIFT, RESIZE = 0.10, 0.20  # largest shares by which a jittered box's centre and sides change
 
 
 def check_box(box: Box, image_shape: tuple[int, int]) -> Box:
@@ -47,13 +46,7 @@ def check_box(box: Box, image_shape: tuple[int, int]) -> Box:
     return x_min, y_min, x_max, y_max
 
 
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        msg = f"{name} {value!r} is unknown: use one of {', '.join(known)}"
-        raise DataError(msg)
-
-
-def _around(box: Box, width: int, height: int) -> Box:
+def centred_box(box: Box, width: int, height: int) -> Box:
     """A box of the given size with the centre of ``box`` (to within half a pixel)."""
     x_min = (box[0] + box[2] - width) // 2
     y_min = (box[1] + box[3] - height) // 2
@@ -85,8 +78,10 @@ def frame_box(
     Raises:
         DataError: empty box, box not inside the image, unknown strategy or aspect, scale < 1.
     """
-    _one_of("strategy", strategy, STRATEGIES)
-    _one_of("aspect", aspect, ASPECTS)
+    for name, value, known in (("strategy", strategy, STRATEGIES), ("aspect", aspect, ASPECTS)):
+        if value not in known:
+            msg = f"{name} {value!r} is unknown: use one of {', '.join(known)}"
+            raise DataError(msg)
     if not scale >= 1:
         msg = f"scale {scale} would cut the mass: use 1 or more (the published loose frame has 2)"
         raise DataError(msg)
@@ -97,25 +92,16 @@ def frame_box(
     width, height = inner[2] - inner[0], inner[3] - inner[1]
     if aspect == "square":
         width = height = max(width, height)
-    return _around(inner, round(factor * width), round(factor * height))
+    return centred_box(inner, round(factor * width), round(factor * height))
 
 
-def jitter_box(
-    box: Box,
-    image_shape: tuple[int, int],
-    *,
-    rng: np.random.Generator,
-    shift: float = 0.10,
-    resize: float = 0.20,
-) -> Box:
+def jitter_box(box: Box, image_shape: tuple[int, int], *, rng: np.random.Generator) -> Box:
     """A box as an imperfect detector would give it.
 
     Args:
         box: the true box in pixels, half-open, inside the image.
         image_shape: height and width of the image in pixels.
         rng: takes four uniform draws: shift in x and y, size in x and y.
-        shift: the centre moves by at most this share of the side, on each axis.
-        resize: each side changes by at most this share.
 
     Returns:
         The jittered box, clipped to the image, at least 2 pixels wide and high.
@@ -129,8 +115,8 @@ def jitter_box(
     for axis, limit in ((0, image_shape[1]), (1, image_shape[0])):
         low, high = checked[axis], checked[axis + 2]
         side = high - low
-        centre = (low + high) / 2 + shift * side * float(draws[axis])
-        half = side * (1 + resize * float(draws[axis + 2])) / 2
+        centre = (low + high) / 2 + SHIFT * side * float(draws[axis])
+        half = side * (1 + RESIZE * float(draws[axis + 2])) / 2
         start = min(max(round(centre - half), 0), max(limit - 2, 0))
         edges.append((start, max(min(round(centre + half), limit), min(start + 2, limit))))
     return edges[0][0], edges[1][0], edges[0][1], edges[1][1]
@@ -148,12 +134,14 @@ def _resample(array: NDArray[np.float32], width: int, height: int) -> NDArray[np
     return array
 
 
-def _overlap(box: Box, shape: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def _overlap(
+    array: NDArray[Any], box: Box, shape: tuple[int, int]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """The part of the frame inside the image: as (rows, columns) of the image and of the frame."""
-    x_min, y_min, x_max, y_max = box
-    if x_max <= x_min or y_max <= y_min:
-        msg = f"frame {box} is empty"
+    if array.ndim != 2:
+        msg = f"an array of shape {array.shape} is not one image: (height, width) needed"
         raise DataError(msg)
+    x_min, y_min, x_max, y_max = box
     left, right = max(x_min, 0), min(x_max, shape[1])
     top, bottom = max(y_min, 0), min(y_max, shape[0])
     if left >= right or top >= bottom:
@@ -182,17 +170,14 @@ def crop_and_resize(array: NDArray[Any], box: Box, size: int) -> NDArray[Any]:
         An axis that shrinks is averaged (OpenCV's area), one that grows is linear.
 
     Raises:
-        DataError: not a 2-D array, empty frame, or a frame that shows nothing of the array.
+        DataError: not a 2-D array, or a frame that shows nothing of the array.
     """
-    _check_plane(array)
-    inside, place = _overlap(box, (array.shape[0], array.shape[1]))
-    if place[0].stop - place[0].start == box[3] - box[1] and (
-        place[1].stop - place[1].start == box[2] - box[0]
-    ):
-        crop = np.ascontiguousarray(array[inside], dtype=np.float32)
-    else:
+    inside, place = _overlap(array, box, (array.shape[0], array.shape[-1]))
+    part = np.ascontiguousarray(array[inside], dtype=np.float32)
+    crop = part
+    if part.shape != (box[3] - box[1], box[2] - box[0]):
         crop = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
-        crop[place] = array[inside]
+        crop[place] = part
     resized = _resample(crop, size, size)
     return resized >= 0.5 if array.dtype == np.bool_ else resized
 
@@ -218,18 +203,11 @@ def paste_back(frame: NDArray[Any], box: Box, image_shape: tuple[int, int]) -> N
         Inside the frame it is what was cut, exactly, when the frame had the side ``s``.
 
     Raises:
-        DataError: not a 2-D array, empty frame, or a frame outside the image.
+        DataError: not a 2-D array, or a frame outside the image.
     """
-    _check_plane(frame)
-    inside, place = _overlap(box, image_shape)
+    inside, place = _overlap(frame, box, image_shape)
     full = _resample(frame.astype(np.float32), box[2] - box[0], box[3] - box[1])[place]
     pasted = full >= 0.5 if frame.dtype == np.bool_ else full
     result = np.zeros(image_shape, pasted.dtype)
     result[inside] = pasted
     return result
-
-
-def _check_plane(array: NDArray[Any]) -> None:
-    if array.ndim != 2:
-        msg = f"an array of shape {array.shape} is not one image: (height, width) needed"
-        raise DataError(msg)

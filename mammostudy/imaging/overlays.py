@@ -17,6 +17,9 @@ from mammostudy.errors import DataError
 from mammostudy.imaging.framing import Box
 
 Colour = tuple[int, int, int]
+Grey = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+Picture = NDArray[np.uint8]
 AGREEMENT_COLOURS: dict[str, Colour] = {
     "true positive": (255, 255, 0),
     "false negative": (255, 0, 0),
@@ -32,20 +35,14 @@ LEAST_LABELLED = 200
 """Longer side in pixels from which on labels are written: in smaller images they hide the mass."""
 
 
-def _same_shape(image: NDArray[Any], masks: Sequence[NDArray[Any]]) -> None:
+def _same_shape(image: Grey, masks: Sequence[Mask]) -> None:
     shapes = {array.shape for array in (image, *masks)}
     if len(shapes) > 1 or image.ndim != 2:
         msg = f"image and masks must have one shape (h, w), not {sorted(shapes)}"
         raise DataError(msg)
 
 
-def agreement_overlay(
-    image: NDArray[np.floating[Any]],
-    truth: NDArray[np.bool_],
-    prediction: NDArray[np.bool_],
-    *,
-    alpha: float = 0.5,
-) -> NDArray[np.uint8]:
+def agreement_overlay(image: Grey, truth: Mask, prediction: Mask, *, alpha: float = 0.5) -> Picture:
     """Colour every pixel by how prediction and truth agree.
 
     Args:
@@ -59,12 +56,9 @@ def agreement_overlay(
         uint8 ``(h, w, 3)``, RGB.
 
     Raises:
-        DataError: shapes differ, or alpha is not in [0, 1].
+        DataError: shapes differ.
     """
     _same_shape(image, (truth, prediction))
-    if not 0 <= alpha <= 1:
-        msg = f"alpha {alpha} must be from 0 to 1"
-        raise DataError(msg)
     table = np.array(list(AGREEMENT_COLOURS.values()), np.float32)
     kind = np.where(truth, np.where(prediction, 0, 1), np.where(prediction, 2, 3))
     grey = 255 * np.clip(image, 0, 1)[..., np.newaxis]
@@ -72,18 +66,12 @@ def agreement_overlay(
     return np.asarray(np.rint(mixed), dtype=np.uint8)
 
 
-def outline_overlay(
-    image: NDArray[np.floating[Any]],
-    *masks: NDArray[np.bool_],
-    colours: Sequence[Colour] = OUTLINE_COLOURS,
-    thickness: int = 1,
-) -> NDArray[np.uint8]:
+def outline_overlay(image: Grey, *masks: Mask, thickness: int = 1) -> Picture:
     """Draw the outlines of masks over the grey image, the first one lowest.
 
     Args:
         image: ``(h, w)`` in [0, 1].
-        *masks: bool ``(h, w)`` each, as truth, prediction.
-        colours: RGB, one a mask, taken in turn.
+        *masks: bool ``(h, w)`` each, as truth, prediction; :data:`OUTLINE_COLOURS` in turn.
         thickness: of the line in pixels.
 
     Returns:
@@ -96,17 +84,19 @@ def outline_overlay(
     grey = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
     canvas = np.repeat(grey[..., np.newaxis], 3, axis=2)
     for number, mask in enumerate(masks):
-        found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(canvas, found, -1, colours[number % len(colours)], thickness)
+        _outline(canvas, mask, OUTLINE_COLOURS[number % len(OUTLINE_COLOURS)], thickness)
     return canvas
 
 
+def _outline(canvas: NDArray[Any], mask: Mask, colour: Colour, thickness: int) -> None:
+    plane = np.ascontiguousarray(mask).view(np.uint8)
+    found, _ = cv2.findContours(plane, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(canvas, found, -1, colour, thickness)
+
+
 def findings_overlay(
-    image: NDArray[np.floating[Any]],
-    boxes: Sequence[Box],
-    masks: Sequence[NDArray[np.bool_]],
-    labels: Sequence[str],
-) -> NDArray[np.uint8]:
+    image: Grey, boxes: Sequence[Box], masks: Sequence[Mask], labels: Sequence[str]
+) -> Picture:
     """Draw masses over the grey image: the box in blue, the outline in orange, a label each.
 
     Args:
@@ -119,18 +109,13 @@ def findings_overlay(
         uint8 ``(h, w, 3)``, RGB. The first mass is drawn last, over the others.
 
     Raises:
-        DataError: shapes differ, or not one mask and one label a box.
+        DataError: shapes differ.
     """
     _same_shape(image, masks)
-    if not len(boxes) == len(masks) == len(labels):
-        msg = f"{len(boxes)} boxes, {len(masks)} masks, {len(labels)} labels: one each a mass"
-        raise DataError(msg)
     canvas = cv2.cvtColor(cv2.convertScaleAbs(np.asarray(image), alpha=255), cv2.COLOR_GRAY2RGB)
     line = max(1, round(LINE_SHARE * max(image.shape)))
     for (x_min, y_min, x_max, y_max), mask in reversed(list(zip(boxes, masks, strict=True))):
-        plane = np.ascontiguousarray(mask).view(np.uint8)
-        found, _ = cv2.findContours(plane, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(canvas, found, -1, MASS_COLOUR, line)
+        _outline(canvas, mask, MASS_COLOUR, line)
         cv2.rectangle(canvas, (x_min, y_min), (x_max - 1, y_max - 1), BOX_COLOUR, line)
     if max(image.shape) >= LEAST_LABELLED:
         for box, label in reversed(list(zip(boxes, labels, strict=True))):
@@ -140,17 +125,14 @@ def findings_overlay(
 
 def _write(canvas: NDArray[Any], label: str, box: Box) -> None:
     """Write a label above the box, below it where there is no room; always inside the image."""
-    if not label:
-        return
     height, width = canvas.shape[:2]
     scale = max(height, width) / 1000
     line = max(1, round(1.5 * scale))
-    (wide, high), below = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, scale, line)
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    (wide, high), below = cv2.getTextSize(label, font, scale, line)
     x = max(min(box[0], width - wide - 1), 0)
     y = box[1] - below
     if y - high < 0:
         y = min(box[3] + high + below, height - below - 1)
     for colour, thickness in (((0, 0, 0), 4 * line), (BOX_COLOUR, line)):
-        cv2.putText(
-            canvas, label, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA
-        )
+        cv2.putText(canvas, label, (x, y), font, scale, colour, thickness, cv2.LINE_AA)

@@ -23,8 +23,6 @@ from numpy.typing import NDArray
 
 from mammostudy.errors import SpecError
 
-VERSION = 1
-"""Recipe version: raised by hand when the masks that leave :func:`postprocess` change."""
 PUBLISHED = ("close3", "erode2", "dilate3")
 _PARTS = {
     "close": ("dilate", "erode"),
@@ -48,11 +46,9 @@ def _parse(step: str) -> tuple[tuple[str, ...], int]:
 
 def _apply(plane: NDArray[np.uint8], part: str, side: int) -> NDArray[np.uint8]:
     square = np.ones((side, side), np.uint8)
-    if part == "erode":
-        eroded = cv2.erode(plane, square, anchor=(side // 2, side // 2))
-        return np.asarray(eroded, dtype=np.uint8)
-    mirrored = (side - 1) // 2
-    return np.asarray(cv2.dilate(plane, square, anchor=(mirrored, mirrored)), dtype=np.uint8)
+    at = side // 2 if part == "erode" else (side - 1) // 2
+    change = cv2.erode if part == "erode" else cv2.dilate
+    return np.asarray(change(plane, square, anchor=(at, at)), dtype=np.uint8)
 
 
 def postprocess(mask: NDArray[np.bool_], steps: Sequence[str] = PUBLISHED) -> NDArray[np.bool_]:
@@ -71,23 +67,16 @@ def postprocess(mask: NDArray[np.bool_], steps: Sequence[str] = PUBLISHED) -> ND
     if isinstance(steps, str):
         msg = f"steps {steps!r} is one word: give a sequence such as {PUBLISHED}"
         raise SpecError(msg)
-    plan = [_parse(step) for step in steps]
+    plan = [(part, side) for parts, side in map(_parse, steps) for part in parts]
     result = np.array(mask, dtype=np.bool_, order="C")
     for plane in result.reshape(-1, *mask.shape[-2:]):
         work = plane.astype(np.uint8)
-        for parts, side in plan:
-            for part in parts:
-                work = _apply(work, part, side)
+        for part, side in plan:
+            work = _apply(work, part, side)
         plane[:] = work > 0
     return result
 
 
 def orderings(steps: Sequence[str] = PUBLISHED) -> list[tuple[str, ...]]:
-    """Every subset of the steps in every order, the empty one first (16 of 3 steps).
-
-    Raises:
-        SpecError: an unknown step.
-    """
-    for step in steps:
-        _parse(step)
+    """Every subset of the steps in every order, the empty one first (16 of 3 steps)."""
     return [order for count in range(len(steps) + 1) for order in permutations(steps, count)]

@@ -15,8 +15,6 @@ from skimage.exposure import equalize_hist
 
 from mammostudy.errors import DataError, SpecError
 
-VERSION = 1
-"""Recipe version: raised by hand when the numbers that leave :func:`preprocess` change."""
 VALUE_RANGES = ("unit", "signed")
 
 

@@ -16,18 +16,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, gaussian_filter1d
 from skimage.measure import regionprops
 
-from mammostudy.errors import DataError
 from mammostudy.imaging.contours import outline_of
 from mammostudy.imaging.shape_masks import largest_part
 
-VERSION = 1
-"""Recipe version: raised by hand when the numbers that leave this module change."""
-
 Values = NDArray[np.float64]
-POINTS = 256
-"""Points at equal distances along the outline, for what is measured along it."""
-SMOOTHING = 1.0
-"""Gaussian sigma in pixels along the outline: takes away the steps of the pixel grid."""
+POINTS = 256  # at equal distances along the outline, for what is measured along it
+SMOOTHING = 1.0  # Gaussian sigma in pixels along the outline: takes away the pixel grid's steps
 HARMONICS = (-6, -5, -4, -3, -2, -1, 2, 3, 4, 5, 6, 7)
 _HU_DEGREES = np.array([1, 2, 2, 2, 4, 3, 4])
 FEATURES = (
@@ -89,25 +83,8 @@ def shape_features(mask: NDArray[np.bool_]) -> Values:
 
 
 def features_of(masks: Sequence[NDArray[np.bool_]] | NDArray[np.bool_]) -> Values:
-    """Measure several masks.
-
-    Args:
-        masks: bool planes, of any sizes.
-
-    Returns:
-        float64 ``(n, 27)``.
-
-    Raises:
-        DataError: a mask is empty; the message gives its number.
-    """
-    rows = np.empty((len(masks), len(FEATURES)))
-    for number, mask in enumerate(masks):
-        try:
-            rows[number] = shape_features(mask)
-        except DataError as error:
-            msg = f"masks[{number}]: {error}"
-            raise DataError(msg) from error
-    return rows
+    """Measure several masks, bool planes of any sizes: float64 ``(n, 27)``."""
+    return np.array([shape_features(mask) for mask in masks]).reshape(-1, len(FEATURES))
 
 
 def _even_outline(filled: NDArray[np.bool_]) -> NDArray[np.complex128]:
@@ -119,9 +96,8 @@ def _even_outline(filled: NDArray[np.bool_]) -> NDArray[np.complex128]:
     length = float(np.abs(np.diff(z)).sum())
     z = _resample(z, max(4 * round(length), POINTS))[:-1]
     sigma = min(SMOOTHING, length / 40) * len(z) / length  # less on outlines of a few pixels
-    smooth = gaussian_filter1d(z.real, sigma, mode="wrap") + 1j * gaussian_filter1d(
-        z.imag, sigma, mode="wrap"
-    )
+    real, imaginary = (gaussian_filter1d(part, sigma, mode="wrap") for part in (z.real, z.imag))
+    smooth = real + 1j * imaginary
     return _resample(np.append(smooth, smooth[0]), POINTS)[:-1]
 
 
@@ -143,5 +119,4 @@ def _radial(contour: NDArray[np.complex128], centroid: tuple[float, float]) -> V
     distance = distance / distance.max()
     mean = distance.mean()
     outside = np.maximum(distance - mean, 0).mean() / mean
-    steps = np.abs(distance - np.roll(distance, 1)).mean()
-    return np.array([mean, distance.std(), outside, steps])
+    return np.array([mean, distance.std(), outside, np.abs(distance - np.roll(distance, 1)).mean()])

@@ -8,14 +8,9 @@ from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of, fill_outline
-from mammostudy.imaging.framing import ASPECTS, Box, crop_and_resize, frame_box
-
-VERSION = 1
-"""Recipe version: raised by hand when the masks that leave this module change."""
+from mammostudy.imaging.framing import ASPECTS, Box, centred_box, crop_and_resize, frame_box
 
 Mask = NDArray[np.bool_]
-STEPS = ("round", "oval", "lobular", "irregular")
-"""The shapes along which :func:`shape_between` walks, at 0, 1, 2 and 3."""
 _ANGLES = np.linspace(0.0, 2 * np.pi, 720, endpoint=False)
 
 
@@ -24,12 +19,6 @@ def largest_part(mask: Mask) -> Mask:
 
     This is the rule for masks of several parts wherever a shape is measured or classified: a mass
     is one object, and what a segmenter leaves beside it is not its shape.
-
-    Args:
-        mask: bool ``(h, w)``.
-
-    Returns:
-        bool ``(h, w)``; a mask of one part comes back equal.
 
     Raises:
         DataError: not a bool plane, or no pixel.
@@ -75,16 +64,13 @@ def place_mask(
 
     Raises:
         DataError: an empty mask, an unknown placement, a scale below 1, a ``window`` smaller than
-            the mass or without ``keep_scale``, or a mass too small for the grid.
+            the mass, or a mass too small for the grid.
 
     Source: paper, section on shape classification (masks to 64 x 64); ``square`` and
         ``keep_scale`` are this study's.
     """
     if placement not in ASPECTS:
         msg = f"placement {placement!r} is unknown: use one of {', '.join(ASPECTS)}"
-        raise DataError(msg)
-    if window is not None and not keep_scale:
-        msg = f"window = {window} has no effect where masses are brought to one size: keep_scale"
         raise DataError(msg)
     part = largest_part(mask)
     box, shape = box_of(part), (mask.shape[0], mask.shape[1])
@@ -110,8 +96,7 @@ def _window_about(box: Box, shape: tuple[int, int], placement: str, window: int 
             f"{box[3] - box[1]}: use the longest side of all masses or more"
         )
         raise DataError(msg)
-    left, top = (box[0] + box[2] - width) // 2, (box[1] + box[3] - height) // 2
-    return left, top, left + width, top + height
+    return centred_box(box, width, height)
 
 
 def shape_between(position: float, size: int = 64, *, diameter: float = 0.5, seed: int = 0) -> Mask:
@@ -121,41 +106,20 @@ def shape_between(position: float, size: int = 64, *, diameter: float = 0.5, see
     with spikes; between them the logarithm of the radius is interpolated linearly. The area is
     always that of the same disc, so that only the shape changes.
 
-    Args:
-        position: 0 (round) to 3 (irregular).
-        size: side of the mask in pixels.
-        diameter: of the disc of the same area, as a share of the side: 0.5 as in a loose frame.
-        seed: of the irregular outline; the other three are fixed.
-
-    Returns:
-        bool ``(size, size)``, one part, centred.
-
-    Raises:
-        DataError: ``position`` outside 0 to 3, or ``diameter`` outside (0, 0.5].
+    ``diameter`` is of that disc, as a share of the side: 0.5 as in a loose frame. ``seed`` is of
+    the irregular outline; the other three are fixed. The mask, ``(size, size)``, is one part,
+    centred.
     """
-    if not 0 <= position <= len(STEPS) - 1:
-        msg = f"position {position} must lie between 0 (round) and 3 (irregular)"
-        raise DataError(msg)
-    if not 0 < diameter <= 0.5:
-        msg = f"diameter {diameter} must be above 0 and at most 0.5 of the side"
-        raise DataError(msg)
-    before = min(int(position), len(STEPS) - 2)
+    before = min(int(position), 2)
     share = position - before
-    anchors = (_round(), _oval(), _lobular(), _irregular(seed))
+    oval = -np.log(np.hypot(np.cos(_ANGLES), np.sin(_ANGLES) / 0.6))
+    anchors = (np.zeros_like(_ANGLES), oval, _lobular(), _irregular(seed))
     radius = np.exp((1 - share) * anchors[before] + share * anchors[before + 1])
     points = np.column_stack([radius * np.cos(_ANGLES), radius * np.sin(_ANGLES)])
     x, y = points.T
     area = abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
     points *= diameter * size / 2 * np.sqrt(np.pi / area)
     return fill_outline(points + (size - 1) / 2, (size, size))
-
-
-def _round() -> NDArray[np.float64]:
-    return np.zeros_like(_ANGLES)
-
-
-def _oval() -> NDArray[np.float64]:
-    return -np.log(np.hypot(np.cos(_ANGLES), np.sin(_ANGLES) / 0.6))
 
 
 def _lobular() -> NDArray[np.float64]:

@@ -11,17 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data import dicom
 from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import Frame, FramedSet, Preprocessing, frame_cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.errors import DataError
-from mammostudy.imaging import contours, framing, preprocessing, shape_features, shape_masks
+from mammostudy.imaging import contours, shape_features
 from mammostudy.imaging.framing import Box, paste_back
 from mammostudy.imaging.shape_masks import largest_part, place_mask
-from mammostudy.runs import segmenters
 from mammostudy.runs.segmenters import baseline_masks
 from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import RunSpec
@@ -149,7 +147,7 @@ def feature_table(
     seen = tuple(case for case in cases if native[case].any())
     content = {
         **_content(cohort, source, spec.segmenter),
-        "features": shape_features.VERSION,
+        "features": 1,
         "cases": seen,
     }
     stored = cached_arrays(
@@ -183,9 +181,9 @@ def native_masks(cohort: Cohort, source: str, segmenter: Sequence[RunSpec] = ())
 
 def _content(cohort: Cohort, source: str, segmenter: Sequence[RunSpec]) -> dict[str, object]:
     pixels = pixels_of(cohort) if source != "truth" else cohort
-    versions = [VERSION, contours.VERSION, shape_masks.VERSION]
+    versions = [VERSION, 1, 1]
     if source != "truth":
-        versions += [part.VERSION for part in (dicom, framing, preprocessing, segmenters)]
+        versions += [1, 1, 1, 1]
     return {
         "cohort": cohort.manifest_hash,
         "pixels": pixels.manifest_hash,

@@ -19,7 +19,6 @@ from mammostudy.errors import DataError
 Box = tuple[int, int, int, int]
 STRATEGIES = ("full", "loose", "tight")
 ASPECTS = ("stretch", "square")
-SHIFT, RESIZE = 0.10, 0.20  # largest shares by which a jittered box's centre and sides change
 
 
 def check_box(box: Box, image_shape: tuple[int, int]) -> Box:
@@ -95,13 +94,22 @@ def frame_box(
     return centred_box(inner, round(factor * width), round(factor * height))
 
 
-def jitter_box(box: Box, image_shape: tuple[int, int], *, rng: np.random.Generator) -> Box:
+def jitter_box(
+    box: Box,
+    image_shape: tuple[int, int],
+    *,
+    rng: np.random.Generator,
+    shift: float = 0.10,
+    resize: float = 0.20,
+) -> Box:
     """A box as an imperfect detector would give it.
 
     Args:
         box: the true box in pixels, half-open, inside the image.
         image_shape: height and width of the image in pixels.
         rng: takes four uniform draws: shift in x and y, size in x and y.
+        shift: the centre moves by at most this share of the side, on each axis.
+        resize: each side changes by at most this share.
 
     Returns:
         The jittered box, clipped to the image, at least 2 pixels wide and high.
@@ -115,8 +123,8 @@ def jitter_box(box: Box, image_shape: tuple[int, int], *, rng: np.random.Generat
     for axis, limit in ((0, image_shape[1]), (1, image_shape[0])):
         low, high = checked[axis], checked[axis + 2]
         side = high - low
-        centre = (low + high) / 2 + SHIFT * side * float(draws[axis])
-        half = side * (1 + RESIZE * float(draws[axis + 2])) / 2
+        centre = (low + high) / 2 + shift * side * float(draws[axis])
+        half = side * (1 + resize * float(draws[axis + 2])) / 2
         start = min(max(round(centre - half), 0), max(limit - 2, 0))
         edges.append((start, max(min(round(centre + half), limit), min(start + 2, limit))))
     return edges[0][0], edges[1][0], edges[0][1], edges[1][1]

@@ -15,7 +15,7 @@ from skimage.draw import polygon
 
 from mammostudy.errors import DataError
 from mammostudy.imaging import scanline
-from mammostudy.imaging.scanline import fill_rows
+from mammostudy.imaging.contours import fill_rows
 
 SHAPE = (20, 26)
 WHOLE = st.integers(-6, 30).map(float)

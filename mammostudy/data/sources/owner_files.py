@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from mammostudy.data.manifest import BOX, COLUMNS
 from mammostudy.errors import DataError
-from mammostudy.imaging.contours import box_of
-from mammostudy.imaging.scanline import fill_rows
+from mammostudy.imaging.contours import box_of, fill_rows
 
 LONGEST_SIDE: Final = 16_384  # px; the longest film of the public sets has fewer than 8,000
 MOST_PIXELS: Final = 64_000_000  # the largest films have 35 million

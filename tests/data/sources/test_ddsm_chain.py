@@ -16,7 +16,7 @@ from mammostudy.data.sources.ddsm_chain import (
     is_closed,
 )
 from mammostudy.errors import DataError
-from mammostudy.imaging.scanline import fill_rows
+from mammostudy.imaging.contours import fill_rows
 
 START = st.tuples(st.integers(0, 9000), st.integers(0, 9000))
 CODES = st.lists(st.integers(0, 7), max_size=200)

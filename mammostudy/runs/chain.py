@@ -3,89 +3,87 @@
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort
+from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.frames import FramedSet
 from mammostudy.data.splits import Split
 from mammostudy.errors import SpecError
+from mammostudy.evaluation.calibration import apply_temperature
 from mammostudy.evaluation.froc_curves import froc_of
-from mammostudy.runs.chain_rows import ChainRows
+from mammostudy.imaging.framing import Box, crop_and_resize, frame_box
+from mammostudy.imaging.postprocessing import PUBLISHED, postprocess
+from mammostudy.imaging.preprocessing import preprocess
 from mammostudy.runs.chain_spec import ChainSpec
-from mammostudy.runs.chain_stages import Segmenter, Shapes, record_of
-from mammostudy.runs.detection_rows import matches_of
-from mammostudy.runs.record_content import record_content
-from mammostudy.runs.store import (
-    AnyRecord,
-    ChainRecord,
-    DetectionRecord,
-    Record,
-    ShapeRecord,
-    write_chain_record,
-)
+from mammostudy.runs.detect_spec import DetectSpec
+from mammostudy.runs.detection_rows import matches_of, whole_numbers
+from mammostudy.runs.masks import Mask, labelled, placed_mask
+from mammostudy.runs.provenance import Result
+from mammostudy.runs.record import Record, record_of
+from mammostudy.runs.segmentation import baseline_masks, chosen_steps, predict_framed
+from mammostudy.runs.shape_spec import ShapeSpec
+from mammostudy.runs.spec import RunSpec
+from mammostudy.runs.trained import trained_model
 
-VERSION: Final = 1  # recipe version
-
-
-@dataclass(frozen=True)
-class Stages:
-    """The stages of a chain, each with its record.
-
-    Attributes:
-        detector: whose boxes are taken.
-        segmenter: with its model.
-        shapes: the classifiers.
-        threshold: the score from which a box counts; infinity where none does.
-    """
-
-    detector: DetectionRecord
-    segmenter: Segmenter
-    shapes: Shapes
-    threshold: float
-
-    def summary(self) -> dict[str, Any]:
-        """Return what ``record.json`` adds for a chain."""
-        used: dict[str, list[AnyRecord]] = {
-            "detector": [self.detector],
-            "segmenter": [self.segmenter.record],
-            "shapes": [*self.shapes.records],
-        }
-        return {
-            "threshold": self.threshold if math.isfinite(self.threshold) else None,
-            "postprocessing": list(self.segmenter.steps),
-            "stages": {
-                name: [
-                    {"key": each.key, "status": each.status, "converged": each.converged}
-                    for each in listed
-                ]
-                for name, listed in used.items()
-            },
-        }
+NO_SHAPE: Final = "none"
+Shares = NDArray[np.float64]
 
 
-def stages_of(spec: ChainSpec, cohort: Cohort) -> Stages:
-    """Look up the stages of a chain, check that they belong together, and set the threshold.
+def run_chain(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
+    """Send the test views through the chain.
+
+    Rows: see :mod:`mammostudy.runs.chain_rows`. ``record.json`` adds ``threshold`` (None where no
+    box counts), ``postprocessing`` (the steps) and ``stages`` (key, status and convergence of each
+    run in the chain). The predictions are the masks of found masses in the frames of their
+    detected boxes, and those frames.
 
     Raises:
-        DataError: a stage has no record.
+        DataError: a stage has no record or no weights, or a file of the cohort cannot be used.
         SpecError: detector and segmenter have not learnt from the same patients.
     """
-    detector = cast(DetectionRecord, record_of(spec.detector))
-    segmenter = cast(Record, record_of(spec.segmenter))
-    check_patients(cohort, detector, segmenter)
-    validation = froc_of(matches_of(detector.part("validation"), spec.rule))
-    return Stages(
-        detector,
-        Segmenter.of(segmenter, spec.postprocessing),
-        Shapes([cast(ShapeRecord, record_of(run)) for run in spec.shapes], cohort),
-        validation.threshold_at(spec.operating),
+    from mammostudy.runs.chain_rows import ChainRows
+
+    detector, record = record_of(spec.detector), record_of(spec.segmenter)
+    shapes = [record_of(run) for run in spec.shapes]
+    check_patients(cohort, detector, record)
+    froc = froc_of(matches_of(detector.part("validation"), spec.rule))
+    threshold = froc.threshold_at(spec.operating)
+    steps = tuple(PUBLISHED) if spec.postprocessing == "published" else chosen_steps(record)
+    segmenter = Segmenter(record, steps)
+    work = ChainRows(
+        spec, cohort, detector.part("test"), threshold, segmenter, Shapes.of(shapes, cohort)
     )
+    tables = [work.view_rows(), *work.mass_rows(), work.box_rows()]
+    rows = pd.concat([table for table in tables if len(table)], ignore_index=True)
+    rows.insert(0, "part", "test")
+    used: dict[str, list[Record]] = {
+        "detector": [detector],
+        "segmenter": [record],
+        "shapes": shapes,
+    }
+    content = {
+        "threshold": threshold if math.isfinite(threshold) else None,
+        "postprocessing": list(steps),
+        "stages": {name: [_told(each) for each in listed] for name, listed in used.items()},
+    }
+    parts = {name: tuple(cases) for name, cases in detector.content["split"].items()}
+    return Result(Split(**parts), whole_numbers(rows), None, work.kept(), content=content)
 
 
-def check_patients(cohort: Cohort, detector: DetectionRecord, segmenter: Record) -> None:
+def _told(record: Record) -> dict[str, Any]:
+    return {"key": record.key, "status": record.status, "converged": record.converged}
+
+
+def check_patients(
+    cohort: Cohort, detector: Record[DetectSpec], segmenter: Record[RunSpec]
+) -> None:
     """Raise where a patient with masses stands in other parts for the detector and the segmenter.
 
     Raises:
@@ -96,37 +94,153 @@ def check_patients(cohort: Cohort, detector: DetectionRecord, segmenter: Record)
     for part in ("train", "validation", "test"):
         views, cases = (sorted(each.content["split"][part]) for each in (detector, segmenter))
         if foreign := sorted(set(cases) - set(cohort.masses.index)):
-            msg = f"cohort {cohort.name!r}: the segmenter's mass {foreign[0]} is not in it"
-            raise SpecError(msg)
+            raise SpecError(
+                f"cohort {cohort.name!r}: the segmenter's mass {foreign[0]} is not in it"
+            )
         seen = set(of_case.loc[views]) & with_mass
         if differ := sorted(seen ^ set(of_case.loc[cases])):
-            msg = (
+            raise SpecError(
                 f"cohort {cohort.name!r}: patient {differ[0]} stands in the {part} part of only "
                 "one of detector and segmenter; their cohorts must hold the same masses"
             )
-            raise SpecError(msg)
 
 
-def run_chain(spec: ChainSpec, cohort: Cohort) -> ChainRecord:
-    """Send the test views through the chain and write the record.
+def whole_box(edges: Sequence[float], shape: tuple[int, int]) -> Box:
+    """Round a detected box to whole pixels inside an image, at least one pixel a side."""
+    height, width = shape
+    x_min, x_max = _whole(edges[0], edges[2], width)
+    y_min, y_max = _whole(edges[1], edges[3], height)
+    return x_min, y_min, x_max, y_max
 
-    Rows: see :mod:`mammostudy.runs.chain_rows`. ``record.json`` adds ``threshold`` (None where no
-    box counts), ``postprocessing`` (the steps) and ``stages`` (key, status and convergence of each
-    run in the chain). ``predictions.npz`` holds the masks of found masses in the frames of their
-    detected boxes, and those frames.
 
-    Raises:
-        DataError: a stage has no record or no weights, or a file of the cohort cannot be used.
-        SpecError: detector and segmenter have not learnt from the same patients.
+def _whole(low: float, high: float, limit: int) -> tuple[int, int]:
+    start = min(max(round(low), 0), limit - 1)
+    return start, min(max(round(high), start + 1), limit)
+
+
+def frame_boxes(
+    images: Sequence[NDArray[np.float32]], boxes: Sequence[Box], run: RunSpec
+) -> FramedSet:
+    """Frame boxes, each in its image, as a segmentation run frames them; there is no truth."""
+    frame, size = run.frame, run.frame.size
+    shown, framed, given = [], [], []
+    for image, box in zip(images, boxes, strict=True):
+        shape = (image.shape[0], image.shape[1])
+        window = frame_box(
+            box, shape, strategy=frame.strategy, scale=frame.scale, aspect=frame.aspect
+        )
+        cut = crop_and_resize(image, window, size)
+        shown.append(preprocess(cut, **run.preprocessing.model_dump()))
+        corner = np.array([window[0], window[1]] * 2, np.float32)
+        sides = np.array([window[2] - window[0], window[3] - window[1]] * 2, np.float32)
+        given.append((np.array(box, np.float32) - corner) * size / sides)
+        framed.append(window)
+    n = len(framed)
+    return FramedSet(
+        tuple(str(at) for at in range(n)),
+        np.stack(shown) if n else np.zeros((0, size, size), np.float32),
+        np.zeros((n, size, size), np.bool_),
+        np.array(framed, np.int64).reshape(-1, 4),
+        np.array(given, np.float32).reshape(-1, 4),
+        np.zeros(n, np.int64),
+    )
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """The segmenter of a chain: its run, and the steps of post-processing."""
+
+    record: Record[RunSpec]
+    steps: tuple[str, ...]
+
+    @cached_property
+    def _model(self) -> Any:
+        return trained_model(self.record)
+
+    def masks(self, framed: FramedSet) -> Mask:
+        """Mark the mass in frames, bool ``(n, s, s)``, post-processed."""
+        spec = self.record.spec
+        if not framed.cases:
+            return framed.masks
+        if spec.is_baseline:
+            return postprocess(baseline_masks(spec.model.name, framed), self.steps)
+        return postprocess(predict_framed(self._model, framed, spec).masks, self.steps)
+
+    def known(self, framed: FramedSet) -> Mask:
+        """Return the masks of oracle frames as the record keeps them, post-processed."""
+        stored = self.record.predictions()
+        return postprocess(np.stack([stored[case] for case in framed.cases]), self.steps)
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The classifiers of a chain, and which of them may judge whom.
+
+    Attributes:
+        records: their runs; none tells nothing.
+        labels: shape of the masses whose shape is known, by case.
+        judge: number of the classifier by patient; None where all have learnt from the patient.
     """
-    started = time.monotonic()
-    stages = stages_of(spec, cohort)
-    detected = stages.detector.part("test")
-    work = ChainRows(spec, cohort, detected, stages.threshold, stages.segmenter, stages.shapes)
-    tables = [work.view_rows(), *work.mass_rows(), work.box_rows()]
-    rows = pd.concat([table for table in tables if len(table)], ignore_index=True)
-    rows.insert(0, "part", "test")
-    split = stages.detector.content["split"]
-    parts = Split(**{name: tuple(cases) for name, cases in split.items()})
-    content = record_content(spec, cohort, parts, None, time.monotonic() - started, "")
-    return write_chain_record(content | stages.summary(), rows, work.kept())
+
+    records: Sequence[Record[ShapeSpec]]
+    labels: dict[str, str] = field(default_factory=dict)
+    judge: dict[str, int | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Sequence[Record[ShapeSpec]], cohort: Cohort) -> Shapes:
+        """Note who has learnt from whom, and the labels."""
+        if not records:
+            return cls(records)
+        spec = records[0].spec
+        owner, judge = load_cohort(spec.cohort), dict[str, int | None]()
+        shared = set(owner.masses["patient"]) & set(cohort.manifest["patient"])
+        for number, record in enumerate(records if shared else ()):
+            for part, cases in record.content["split"].items():
+                for patient in set(owner.masses.loc[cases, "patient"]):
+                    if part == "test":
+                        judge[patient] = number
+                    else:
+                        judge.setdefault(patient, None)
+        labels = labelled(owner if shared else cohort, spec)["label"]
+        return cls(records, {str(case): str(label) for case, label in labels.items()}, judge)
+
+    def tell(
+        self, masks: Sequence[Mask], patients: Sequence[str]
+    ) -> tuple[list[str | None], Shares]:
+        """Tell the shapes of masks, each of its own size; an empty one has no shape.
+
+        Returns:
+            The class of each (``none`` without a mask, or where the classifier diverged; None
+            where every classifier at hand has learnt from the patient), and the calibrated
+            probability of that class (NaN without one).
+        """
+        names: list[str | None] = [None] * len(masks)
+        shares = np.full(len(masks), np.nan)
+        if not self.records:
+            return names, shares
+        judges = [self.judge.get(patient, 0) for patient in patients]
+        for number in sorted({judge for judge in judges if judge is not None}):
+            chosen = [at for at, judge in enumerate(judges) if judge == number]
+            told = _shapes_told(self.records[number], [masks[at] for at in chosen])
+            for at, (name, share) in zip(chosen, told, strict=True):
+                names[at], shares[at] = name, share
+        return names, shares
+
+
+def _shapes_told(record: Record[ShapeSpec], masks: Sequence[Mask]) -> list[tuple[str, float]]:
+    """Return the class that a classifier tells from each mask, and its probability."""
+    import torch
+
+    from mammostudy.training.devices import device
+    from mammostudy.training.shapes import predict_logits
+
+    spec = record.spec
+    grid = np.stack([placed_mask(mask, spec.input.placement) for mask in masks])
+    tensor = torch.from_numpy(grid.astype(np.float32)).unsqueeze(1).to(device())
+    logits = predict_logits(trained_model(record), tensor)
+    sound = np.asarray(np.isfinite(logits).all(axis=1) & grid.any(axis=(1, 2)))
+    shares = apply_temperature(np.where(sound[:, None], logits, 0.0), record.temperature)
+    return [
+        (spec.classes[int(row.argmax())], float(row.max())) if good else (NO_SHAPE, np.nan)
+        for row, good in zip(shares, sound, strict=True)
+    ]

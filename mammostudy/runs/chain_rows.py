@@ -31,11 +31,12 @@ from mammostudy.data.frames import frame_cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.evaluation import overlap
 from mammostudy.evaluation.boxes import pairwise_iou
+from mammostudy.runs.chain import Segmenter, Shapes, frame_boxes, whole_box
 from mammostudy.runs.chain_spec import ChainSpec
-from mammostudy.runs.chain_stages import Mask, Segmenter, Shapes, frame_boxes, pasted, whole_box
 from mammostudy.runs.detection_rows import EDGES, NOTHING
+from mammostudy.runs.evaluate import pasted
+from mammostudy.runs.masks import Mask
 
-VERSION: Final = 1  # recipe version
 SOURCES: Final = ("truth", "oracle", "jittered", "detected")
 DETECTED: Final = "detected"
 Framed = tuple[Mask, NDArray[np.int64]]  # a mask in its frame, and the frame's box in the image

@@ -2,82 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
-from mammostudy.data.cache import digest
 from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.detection_rows import HEADLINE, RULES
 from mammostudy.runs.shape_spec import ON_MASKS, ShapeSpec
-from mammostudy.runs.spec import KeyedSpec, RunSpec, SplitSpec, refuse_leaky
-from mammostudy.runs.versions import recipe_version
-
-VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
+from mammostudy.runs.spec import KeyedSpec, RunSpec, SplitSpec, demand, refuse_leaky
 
 
 class ChainSpec(KeyedSpec):
     """From mammogram to shape without a hand: trained models at work on patients new to them all.
 
     Nothing is trained. The cohort is the detector's; the segmenter's may be another one of the same
-    masses under the same case names.
-
-    Attributes:
-        kind: tells this spec from those of other runs.
-        variant: ``paper`` (what the paper chains), ``study`` (what this study recommends) or
-            ``baseline`` (a stage replaced by one that needs no training).
-        detector: finds the boxes of the views of its test part.
-        segmenter: marks the mass in the frame around a box; its split is the detector's.
-        shapes: tell the shape of a mask. Of classifiers of the same patients, each mass is judged
-            by the one whose test fold holds its patient; of other patients, by the first.
-        postprocessing: of the masks: ``published``, or ``chosen`` on the segmenter's validation
-            part (the published steps, or none).
-        operating: false positives a view on the validation part, at which the detector's threshold
-            is set.
-        rule: when a box finds a mass, a column of :data:`mammostudy.runs.detection_rows.RULES`.
+    masses under the same case names. Of classifiers of the same patients, each mass is judged by
+    the one whose test fold holds its patient; of other patients, by the first.
     """
+
+    trained_as: ClassVar[str] = "chain"
 
     kind: Literal["chain"] = "chain"
     variant: Literal["paper", "study", "baseline"] = "study"
-    detector: DetectSpec
-    segmenter: RunSpec
-    shapes: tuple[ShapeSpec, ...] = ()
-    postprocessing: Literal["published", "chosen"] = "chosen"
-    operating: float = Field(1.0, gt=0, allow_inf_nan=False)
-    rule: str = HEADLINE
+    detector: DetectSpec  # finds the boxes of the views of its test part
+    segmenter: RunSpec  # marks the mass in the frame around a box
+    shapes: tuple[ShapeSpec, ...] = ()  # tell the shape of a mask
+    postprocessing: Literal["published", "chosen"] = "chosen"  # on the segmenter's validation part
+    operating: float = Field(1.0, gt=0, allow_inf_nan=False)  # false positives a validation view
+    rule: str = HEADLINE  # when a box finds a mass, of :data:`mammostudy.runs.detection_rows.RULES`
 
     @model_validator(mode="after")
     def _agree(self) -> ChainSpec:
-        if self.cohort != self.detector.cohort:
-            msg = f"cohort {self.cohort!r} must be the detector's, {self.detector.cohort!r}"
-            raise ValueError(msg)
-        if self.segmenter.split != self.detector.split:
-            msg = (
-                "segmenter.split is not detector.split: what one has learnt from would be tested "
-                "by the other; give both the same folds, fold, seed and site"
-            )
-            raise ValueError(msg)
-        if self.segmenter.frame.strategy == "full":
-            msg = "segmenter.frame.strategy full does not use a box; use loose or tight"
-            raise ValueError(msg)
-        if self.rule not in RULES:
-            msg = f"rule {self.rule!r} is unknown: use one of {', '.join(RULES)}"
-            raise ValueError(msg)
-        self._check_shapes()
-        return self
-
-    def _check_shapes(self) -> None:
+        demand(
+            self.cohort == self.detector.cohort,
+            f"cohort {self.cohort!r} must be the detector's, {self.detector.cohort!r}",
+        )
+        demand(
+            self.segmenter.split == self.detector.split,
+            "segmenter.split is not detector.split: what one has learnt from would be tested by "
+            "the other; give both the same folds, fold, seed and site",
+        )
+        demand(
+            self.segmenter.frame.strategy != "full",
+            "segmenter.frame.strategy full does not use a box; use loose or tight",
+        )
+        demand(self.rule in RULES, f"rule {self.rule!r} is unknown: use one of {', '.join(RULES)}")
         for shape in self.shapes:
             refuse_leaky(shape.split, "shapes.split")
-            if shape.target != "shape" or shape.classifier not in ON_MASKS:
-                msg = f"shapes: a network that tells shapes from masks is needed, {ON_MASKS}"
-                raise ValueError(msg)
-            if shape.input.keep_scale:
-                msg = "shapes: a classifier that keeps the scale needs all masks at once"
-                raise ValueError(msg)
-        if len({(shape.cohort, shape.classes) for shape in self.shapes}) > 1:
-            msg = "shapes: the classifiers differ in cohort or classes; give folds of one recipe"
-            raise ValueError(msg)
+            demand(
+                shape.target == "shape" and shape.classifier in ON_MASKS,
+                f"shapes: a network that tells shapes from masks is needed, {ON_MASKS}",
+            )
+            demand(
+                not shape.input.keep_scale,
+                "shapes: a classifier that keeps the scale needs all masks at once",
+            )
+        demand(
+            len({(shape.cohort, shape.classes) for shape in self.shapes}) <= 1,
+            "shapes: the classifiers differ in cohort or classes; give folds of one recipe",
+        )
+        return self
 
     @property
     def task(self) -> str:
@@ -94,33 +78,14 @@ class ChainSpec(KeyedSpec):
         """The runs whose models stand in the chain."""
         return (self.detector, self.segmenter, *self.shapes)
 
-    def recipe_versions(self) -> dict[str, int]:
-        """Return the recipe version of every component that makes this run's numbers."""
-        versions = {name: recipe_version(name) for name in _MODULES}
-        for run in self.before:
-            versions |= run.recipe_versions()
-        return dict(sorted(versions.items()))
-
-    def training_key(self, manifest_hash: str) -> str:
-        """Hash of what the run depends on, as the key but for the variant; nothing is trained."""
-        content = self.model_dump(mode="json", exclude={"variant"}, exclude_defaults=True)
-        return digest(
-            {"chain": content, "versions": self.recipe_versions(), "manifest": manifest_hash}
-        )[:16]
+    def components(self) -> set[str]:
+        """Return the components that make this run's numbers, those of its stages too."""
+        return set(_OF_CHAIN).union(*(run.components() for run in self.before))
 
 
-_MODULES: Final = (
-    "mammostudy.data.frames",
-    "mammostudy.evaluation.calibration",
-    "mammostudy.evaluation.froc_curves",
-    "mammostudy.evaluation.overlap",
-    "mammostudy.imaging.framing",
-    "mammostudy.imaging.postprocessing",
-    "mammostudy.imaging.shape_masks",
-    "mammostudy.runs.chain",
-    "mammostudy.runs.chain_rows",
-    "mammostudy.runs.chain_spec",
-    "mammostudy.runs.chain_stages",
-    "mammostudy.runs.detection_rows",
-    "mammostudy.runs.mask_sets",
-)
+_OF_CHAIN: Final = (
+    "data.frames", "evaluation.calibration", "evaluation.froc_curves", "evaluation.overlap",
+    "imaging.framing", "imaging.postprocessing", "imaging.shape_masks", "runs.chain",
+    "runs.chain_rows", "runs.chain_spec", "runs.chain_stages", "runs.detection_rows",
+    "runs.mask_sets",
+)  # fmt: skip

@@ -39,7 +39,6 @@ from mammostudy.evaluation.boxes import (
     pairwise_iou,
 )
 
-VERSION: Final = 1  # recipe version
 _COCO: Final = {
     f"iou{round(100 * t)}": ("iou", round(float(t), 2)) for t in np.arange(0.5, 1, 0.05)
 }
@@ -91,6 +90,11 @@ def judged_rows(
     for at, name in enumerate(("patient", "site", "side")):
         rows.insert(3 + at, name, of_view[name].where(~of_box, None).to_numpy(object))
     return rows.drop(columns=["view_number", "order"])
+
+
+def whole_numbers(rows: pd.DataFrame) -> pd.DataFrame:
+    """Make integers of the columns of whole numbers with gaps: a count has no decimal point."""
+    return rows.convert_dtypes(convert_string=False, convert_boolean=False, convert_floating=False)
 
 
 def _views(views: ViewSet) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -11,13 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort, box_of_row
-from mammostudy.data.frames import Frame, FramedSet
+from mammostudy.data.frames import FramedSet, frame_cohort
 from mammostudy.evaluation import overlap
 from mammostudy.imaging.framing import Box, frame_box, paste_back
 from mammostudy.imaging.postprocessing import PUBLISHED, orderings, postprocess
+from mammostudy.runs.spec import RunSpec
 
-VERSION: Final = 1
-Predictor = Callable[[Frame, Sequence[str]], tuple[FramedSet, NDArray[np.bool_]]]
+Masks = NDArray[np.bool_]
 COLUMNS: Final = (
     "part", "case", "patient", "site", "box", "postprocessing", "dice", "iou", "precision",
     "recall", "hd95", "assd", "dice_image", "iou_image", "truth_pixels", "predicted_pixels",
@@ -25,14 +25,17 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def steps_name(steps: Sequence[str]) -> str:
-    """Name an order of post-processing steps: ``none``, or the steps joined by ``+``."""
-    return "+".join(steps) if steps else "none"
+@dataclass(frozen=True)
+class Prediction:
+    """What a segmenter says of framed cases.
 
+    Attributes:
+        masks: bool ``(n, s, s)``.
+        scores: uncertainty of sampled predictions, a value a case; none without samples.
+    """
 
-def steps_of(evaluated: str) -> list[tuple[str, ...]]:
-    """Return the orders that an evaluation asks for (``published`` or ``every``)."""
-    return orderings(PUBLISHED) if evaluated == "every" else [(), tuple(PUBLISHED)]
+    masks: Masks
+    scores: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Window:
 
     box: Box
     shape: tuple[int, int]
-    truth: NDArray[np.bool_]
+    truth: Masks
 
     @classmethod
     def of(cls, cohort: Cohort, case: str, truth: str) -> Window:
@@ -59,15 +62,22 @@ class Window:
         whole = cohort.truth(str(row["image"])) if truth == "all" else cohort.mask(case)
         return cls(box, shape, whole[box[1] : box[3], box[0] : box[2]])
 
-    def overlaps(self, mask: NDArray[np.bool_], frame: Box) -> tuple[float, float]:
+    def overlaps(self, mask: Masks, frame: NDArray[np.int64]) -> tuple[float, float]:
         """Paste a frame's mask back and return Dice and IoU within the window."""
         x_min, y_min, x_max, y_max = self.box
-        pasted = paste_back(mask, frame, self.shape)[y_min:y_max, x_min:x_max]
-        pair = (pasted[None], self.truth[None])
-        return float(overlap.dice(*pair)[0]), float(overlap.iou(*pair)[0])
+        cut = pasted(mask, frame, self.shape)[y_min:y_max, x_min:x_max][None]
+        truth = self.truth[None]
+        return float(overlap.dice(cut, truth)[0]), float(overlap.iou(cut, truth)[0])
 
 
-def measure(masks: NDArray[np.bool_], framed: FramedSet, windows: list[Window]) -> pd.DataFrame:
+def pasted(mask: Masks, frame: NDArray[np.int64], shape: tuple[int, int]) -> Masks:
+    """Paste a frame's mask into the image's grid."""
+    x_min, y_min, x_max, y_max = (int(edge) for edge in frame)
+    back: Masks = paste_back(mask, (x_min, y_min, x_max, y_max), shape)
+    return back
+
+
+def measure(masks: Masks, framed: FramedSet, windows: Sequence[Window]) -> pd.DataFrame:
     """Measure predicted masks in the frame's grid and, pasted back, in the image's.
 
     Args:
@@ -79,8 +89,8 @@ def measure(masks: NDArray[np.bool_], framed: FramedSet, windows: list[Window]) 
         A row a case: metrics (distances in pixels of the frame), sizes, the frame's diagonal.
     """
     truth = framed.masks
-    pasted = [
-        window.overlaps(mask, tuple(int(v) for v in box))  # type: ignore[arg-type]
+    in_image = [
+        window.overlaps(mask, box)
         for window, mask, box in zip(windows, masks, framed.boxes, strict=True)
     ]
     return pd.DataFrame(
@@ -92,8 +102,8 @@ def measure(masks: NDArray[np.bool_], framed: FramedSet, windows: list[Window]) 
             "recall": overlap.recall(masks, truth),
             "hd95": overlap.hd95(masks, truth),
             "assd": overlap.assd(masks, truth),
-            "dice_image": [dice for dice, _ in pasted],
-            "iou_image": [iou for _, iou in pasted],
+            "dice_image": [dice for dice, _ in in_image],
+            "iou_image": [iou for _, iou in in_image],
             "truth_pixels": truth.sum(axis=(1, 2)),
             "predicted_pixels": masks.sum(axis=(1, 2)),
             "company_pixels": framed.company,
@@ -103,41 +113,33 @@ def measure(masks: NDArray[np.bool_], framed: FramedSet, windows: list[Window]) 
 
 
 def evaluate(
-    cohort: Cohort,
-    parts: dict[str, tuple[str, ...]],
-    frame: Frame,
-    boxes: Sequence[str],
-    postprocessing: str,
-    predict: Predictor,
-) -> tuple[pd.DataFrame, dict[str, NDArray[np.bool_]]]:
-    """Predict and measure the cases of some parts.
-
-    Args:
-        cohort: where the cases are.
-        parts: cases by part (``validation``, ``test``).
-        frame: of the run.
-        boxes: ``oracle``, ``jittered``.
-        postprocessing: ``published`` or ``every``.
-        predict: returns the framed cases and their masks, for a frame and cases.
+    spec: RunSpec, cohort: Cohort, cases: Sequence[str], predict: Callable[[FramedSet], Prediction]
+) -> tuple[pd.DataFrame, dict[str, Masks]]:
+    """Predict and measure the cases of one part.
 
     Returns:
-        The rows (columns :data:`COLUMNS`), and the masks of oracle frames before
-        post-processing, by case.
+        Rows of :data:`COLUMNS` but ``part``, then ``boundary_iou`` and the scores of sampled
+        predictions where the spec asks for them, which tell of masks before post-processing; and
+        those masks of the first kind of box, by case.
     """
-    cases = [case for listed in parts.values() for case in listed]
-    part_of = {case: part for part, listed in parts.items() for case in listed}
-    windows = [Window.of(cohort, case, frame.truth) for case in cases]
-    tables = []
-    kept: dict[str, NDArray[np.bool_]] = {}
-    for box in boxes:
-        framed, masks = predict(frame.model_copy(update={"box": box}), cases)
-        if box == boxes[0]:
-            kept = dict(zip(cases, masks, strict=True))
-        for steps in steps_of(postprocessing):
-            table = measure(postprocess(masks, steps), framed, windows)
-            tables.append(table.assign(box=box, postprocessing=steps_name(steps)))
+    asked = spec.evaluation
+    windows = [Window.of(cohort, case, spec.frame.truth) for case in cases]
+    orders = orderings(PUBLISHED) if asked.postprocessing == "every" else [(), PUBLISHED]
+    tables: list[pd.DataFrame] = []
+    kept: dict[str, Masks] = {}
+    for box in asked.boxes:
+        frame = spec.frame.model_copy(update={"box": box})
+        framed = frame_cohort(cohort, frame, spec.preprocessing).take(cases)
+        found = predict(framed)
+        kept = kept or dict(zip(cases, found.masks, strict=True))
+        beside = dict(found.scores)
+        if asked.boundary:
+            beside = {"boundary_iou": overlap.boundary_iou(found.masks, framed.masks)} | beside
+        for steps in orders:
+            table = measure(postprocess(found.masks, steps), framed, windows)
+            name = "+".join(steps) or "none"
+            tables.append(table.assign(box=box, postprocessing=name, **({} if steps else beside)))
     rows = pd.concat(tables, ignore_index=True)
-    rows["part"] = rows["case"].map(part_of)
     for column in ("patient", "site"):
         rows[column] = rows["case"].map(cohort.masses[column])
-    return rows[list(COLUMNS)], kept
+    return rows, kept

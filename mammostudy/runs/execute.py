@@ -2,81 +2,48 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import platform
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import replace
-from typing import overload
+from typing import Final
 
-import pandas as pd
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from mammostudy.data.cohort import Cohort
-from mammostudy.data.frames import FramedSet
-from mammostudy.data.load import load_cohort
-from mammostudy.data.splits import Split, check_leakage, parted, split_cases
+from mammostudy.data.cohort import Cohort, load_cohort
 from mammostudy.data.tasks import require
-from mammostudy.errors import MissingDataError
 from mammostudy.paths import store_root
-from mammostudy.runs.chain_spec import ChainSpec
-from mammostudy.runs.detect_spec import DetectSpec
-from mammostudy.runs.memory import keep_freed_memory
-from mammostudy.runs.record_content import record_content
-from mammostudy.runs.sampling import Prediction, predict
-from mammostudy.runs.segmenters import baseline_masks
-from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.runs.spec import KeyedSpec, RunSpec
-from mammostudy.runs.store import (
-    AnyRecord,
-    ChainRecord,
-    DetectionRecord,
-    Record,
-    ShapeRecord,
-    Spec,
-    find_record,
-    write_record,
-)
-from mammostudy.runs.testing import evaluate_spec, test_cohort
-from mammostudy.runs.train import train_or_read as _trained
+from mammostudy.runs.kinds import function_of, kind_of
+from mammostudy.runs.provenance import record_content
+from mammostudy.runs.record import Record, S, find_record, manifest_hash, write_record
+from mammostudy.runs.spec import KeyedSpec
+
+_MALLOPT: Final = {-4: 0, -1: 2**31 - 1, -2: 64 * 2**20}  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
 
 
-def manifest_hash(cohort: str) -> str | None:
-    """Return the manifest hash of a cohort, or None where its folder is not at hand.
+def keep_freed_memory() -> bool:
+    """Ask glibc to keep what is freed, instead of giving it back to the system after every layer.
 
-    Raises:
-        DataError: the folder is there and its manifest has faults: that is not passed over.
+    glibc maps each block above some 32 MiB anew and unmaps it when it is freed, so that a step of
+    training pays for fresh zeroed pages again and again. The numbers of a run do not change
+    (``benchmarks/cgan_step.py`` measures the time).
+
+    Returns:
+        Whether the library took the settings; False, and nothing changed, where it is not glibc.
+
+    Source: glibc manual, 3.2.3.7, "Malloc Tunable Parameters".
     """
-    try:
-        return load_cohort(cohort).manifest_hash
-    except MissingDataError:
-        return None
+    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return all(mallopt(name, value) == 1 for name, value in _MALLOPT.items())
 
 
-def split_of(cohort: Cohort, spec: RunSpec) -> Split:
-    """Return the split of a spec, checked for leaks.
-
-    Raises:
-        DataError: a patient (unless the spec asks for a split by image) or a near-duplicate image
-            stands in two parts.
-    """
-    masses = parted(cohort, cohort.masses, spec.split.rule)
-    split = split_cases(masses, **spec.split.model_dump())
-    check_leakage(cohort, split, unit=spec.split.unit)
-    return split
-
-
-@overload
-def execute(spec: RunSpec, *, progress: bool | None = None) -> Record: ...
-@overload
-def execute(spec: ShapeSpec, *, progress: bool | None = None) -> ShapeRecord: ...
-@overload
-def execute(spec: DetectSpec, *, progress: bool | None = None) -> DetectionRecord: ...
-@overload
-def execute(spec: ChainSpec, *, progress: bool | None = None) -> ChainRecord: ...
-def execute(spec: Spec, *, progress: bool | None = None) -> AnyRecord:
+def execute(spec: S, *, progress: bool | None = None) -> Record[S]:
     """Run one spec and write its record; a second process asking for the same run waits.
 
     Args:
@@ -96,52 +63,17 @@ def execute(spec: Spec, *, progress: bool | None = None) -> AnyRecord:
     lock = store_root() / "locks" / f"{spec.training_key(cohort.manifest_hash)}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
-        if isinstance(spec, ShapeSpec):
-            from mammostudy.runs.shapes import run_shape
-
-            done = find_record(spec, cohort.manifest_hash)
-            return done or run_shape(spec, cohort, progress)
-        if isinstance(spec, DetectSpec):
-            from mammostudy.runs.detect import run_detection
-
-            found = find_record(spec, cohort.manifest_hash)
-            return found or run_detection(spec, cohort, progress)
-        if isinstance(spec, ChainSpec):
-            from mammostudy.runs.chain import run_chain
-
-            return find_record(spec, cohort.manifest_hash) or run_chain(spec, cohort)
         return find_record(spec, cohort.manifest_hash) or _execute(spec, cohort, progress)
 
 
-def _execute(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Record:
+def _execute(spec: S, cohort: Cohort, progress: bool | None) -> Record[S]:
     started = time.monotonic()
-    split = split_of(cohort, spec)
-    tested = test_cohort(spec, cohort, split)
-    fitted = None
-    if spec.is_baseline:
-
-        def predictor(framed: FramedSet) -> Prediction:
-            masks = baseline_masks(spec.model.name, framed)
-            return Prediction(masks, pd.DataFrame(index=framed.cases))
-
-    else:
-        model, fitted = _trained(spec, cohort, split, progress)
-
-        def predictor(framed: FramedSet) -> Prediction:
-            return predict(model, framed, spec)
-
-    rows, masks = evaluate_spec(
-        spec, {"validation": (cohort, split.validation), **tested}, predictor
-    )
-    seconds = time.monotonic() - started
-    split = replace(split, test=tested["test"][1])
-    content = record_content(spec, cohort, split, fitted, seconds, "validation_dice")
-    if spec.evaluation.test_cohort:
-        content["test_manifest_hash"] = tested["test"][0].manifest_hash
-    return write_record(content, rows, masks)
+    result = function_of(kind_of(spec).runner)(spec, cohort, progress)
+    content = record_content(spec, cohort, result, time.monotonic() - started)
+    return write_record(content, result.rows, result.predictions, result.arrays)
 
 
-def _worker(spec: Spec) -> str:
+def _worker(spec: KeyedSpec) -> str:
     """Run one spec with one thread, in a process of its own."""
     import torch
 
@@ -149,55 +81,30 @@ def _worker(spec: Spec) -> str:
     return execute(spec, progress=False).key
 
 
-def _length(spec: Spec) -> tuple[int, int]:
-    """Order runs by how long they take: a long one that starts last keeps a core idle."""
-    if isinstance(spec, ShapeSpec):
-        return (0, spec.training.epochs if spec.is_network else 0)
-    if isinstance(spec, ChainSpec):
-        return (0, 0)
-    if isinstance(spec, DetectSpec):
-        cost = _COSTS.get(spec.detector.name, 1)
-        return (2, cost * spec.training.iterations * spec.detector.size**2)
-    heavy = 1 if spec.is_baseline else _SEGMENTER_COSTS.get(spec.model.name, 1)
-    return (2 if heavy > 1 else 1, heavy * spec.optimiser.iterations * spec.frame.size**2)
-
-
-_SEGMENTER_COSTS = {
-    "unet": 7, "unet-lite0": 7, "unet-plain": 8, "fcn": 30, "crfcnn": 40, "segnet": 60,
-    "unet-vgg16": 60, "fcn-resnet101": 60, "slsdeep": 60, "cgan-resnet101": 30,
-}  # fmt: skip
-
-
-_COSTS = {"ssd300-vgg16": 20, "rt-detr": 10, "faster-rcnn": 15, "fcos": 15, "retinanet": 15}
-
-
-def missing(specs: Iterable[Spec]) -> list[Spec]:
+def missing(specs: Iterable[KeyedSpec]) -> list[KeyedSpec]:
     """Return the specs without a record, each once, in order.
 
     The runs that a missing one works on count as asked for.
     """
     hashes: dict[str, str | None] = {}
+    found: dict[KeyedSpec, None] = {}
 
-    def absent(spec: Spec) -> bool:
+    def add(spec: KeyedSpec) -> None:
+        if spec in found:
+            return
         if spec.cohort not in hashes:
             hashes[spec.cohort] = manifest_hash(spec.cohort)
-        return find_record(spec, hashes[spec.cohort]) is None
-
-    found: dict[Spec, None] = {}
-
-    def add(spec: Spec) -> None:
-        if spec in found or not absent(spec):
-            return
-        for run in spec.before:
-            add(run)
-        found[spec] = None
+        if find_record(spec, hashes[spec.cohort]) is None:
+            for run in spec.before:
+                add(run)
+            found[spec] = None
 
     for spec in specs:
         add(spec)
     return list(found)
 
 
-def cannot_run(specs: Iterable[Spec]) -> dict[Spec, str]:
+def cannot_run(specs: Iterable[KeyedSpec]) -> dict[KeyedSpec, str]:
     """Return the specs without a record that this machine cannot make, each with the reason."""
     return {spec: spec.cannot_run for spec in missing(specs) if spec.cannot_run}
 
@@ -217,21 +124,9 @@ def default_workers() -> int:
     return 1 if torch.cuda.is_available() else min(4, os.cpu_count() or 1)
 
 
-@overload
 def ensure(
-    specs: Sequence[RunSpec], *, workers: int | None = None, progress: bool | None = None
-) -> list[Record]: ...
-@overload
-def ensure(
-    specs: Sequence[ShapeSpec], *, workers: int | None = None, progress: bool | None = None
-) -> list[ShapeRecord]: ...
-@overload
-def ensure(
-    specs: Sequence[Spec], *, workers: int | None = None, progress: bool | None = None
-) -> list[AnyRecord]: ...
-def ensure(
-    specs: Sequence[Spec], *, workers: int | None = None, progress: bool | None = None
-) -> Sequence[AnyRecord]:
+    specs: Sequence[S], *, workers: int | None = None, progress: bool | None = None
+) -> list[Record[S]]:
     """Return the records of some specs, running those that have none.
 
     Runs that others work on come before them.
@@ -262,16 +157,17 @@ def ensure(
     return [record for record in found if record is not None]
 
 
-def _run_all(specs: Sequence[Spec], workers: int, progress: bool | None) -> None:
-    """Run specs that have no record, side by side or one after the other."""
+def _run_all(specs: Sequence[KeyedSpec], workers: int, progress: bool | None) -> None:
+    """Run specs that have no record, side by side (the longest first) or one after the other."""
     hidden = None if progress is None else not progress
-    if not specs or workers == 1:
-        for spec in tqdm(specs, "runs", disable=hidden or not specs, leave=False):
+    if workers == 1:
+        for spec in tqdm(specs, "runs", disable=hidden, leave=False):
             execute(spec, progress=progress)
         return
+    longest = sorted(specs, key=lambda spec: kind_of(spec).cost(spec), reverse=True)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = [pool.submit(_worker, spec) for spec in sorted(specs, key=_length, reverse=True)]
+        futures = [pool.submit(_worker, spec) for spec in longest]
         try:
             for future in tqdm(as_completed(futures), "runs", len(futures), disable=hidden):
                 future.result()

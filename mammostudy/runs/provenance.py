@@ -1,58 +1,153 @@
-"""Where a record comes from: code, versions, machine; and the recipe versions of components."""
+"""What a record says of its run: how it ended, and the code and machine that made it."""
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-_PACKAGES = (
-    "mammostudy",
-    "numpy",
-    "opencv-python-headless",
-    "scikit-image",
-    "torch",
-    "torchvision",
-)
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.splits import Split
+from mammostudy.runs.kinds import kind_of
+
+if TYPE_CHECKING:
+    from mammostudy.runs.trained import Training
+
+LEAKY: Final = "LEAKY: split by image, on purpose; patients stand in training and test"
+_PACKAGES: Final = (
+    "mammostudy", "numpy", "opencv-python-headless", "scikit-image", "torch", "torchvision",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run leaves for its record.
+
+    Attributes:
+        split: cases of the three parts.
+        rows: what ``cases.csv`` holds.
+        training: of the weights; None where nothing was trained.
+        predictions: masks by case, or masks and frames; None for kinds of run without.
+        arrays: what ``arrays.npz`` holds; none leaves it out.
+        content: what ``record.json`` says of this kind of run alone.
+    """
+
+    split: Split
+    rows: pd.DataFrame
+    training: Training | None = None
+    predictions: Mapping[str, Any] | None = None
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+
+def has_converged(curves: list[dict[str, float]], metric: str = "validation_dice") -> bool:
+    """Return whether a validation metric had settled in the last fifth of a run.
+
+    The mean of the last fifth's validations is compared with the best one before them: it must
+    lie neither more than 1 % above (it still rose) nor more than 10 % below (it collapsed). A
+    metric that had not left 0 by then has not converged to anything.
+
+    Args:
+        curves: rows with ``iteration`` and, where it was validated, the metric.
+        metric: of which more is better.
+    """
+    points = [(row["iteration"], row[metric]) for row in curves if metric in row]
+    if len(points) < 5:
+        return False
+    border = 0.8 * points[-1][0]
+    before = max((value for at, value in points if at <= border), default=0.0)
+    last = float(np.mean([value for at, value in points if at > border]))
+    return before > 0 and 0.9 * before <= last <= 1.01 * before
+
+
+def record_content(spec: Any, cohort: Cohort, result: Result, seconds: float) -> dict[str, Any]:
+    """Return what ``record.json`` holds; ``seconds`` were spent on the whole run."""
+    training, manifest = result.training, cohort.manifest_hash
+    bad = training.diverged if training else None
+    return {
+        "spec": spec.model_dump(mode="json"),
+        "key": spec.key(manifest),
+        "recipe_key": spec.recipe_key(),
+        "recipe_versions": spec.recipe_versions(),
+        "training_key": spec.training_key(manifest),
+        "manifest_hash": manifest,
+        "status": "diverged" if bad else "completed",
+        # JSON has no number for what is not finite
+        "diverged_with": bad and {k: v if math.isfinite(v) else str(v) for k, v in bad.items()},
+        "converged": has_converged(training.curves, kind_of(spec).metric) if training else None,
+        "curves": training.curves if training else [],
+        "split": {name: list(cases) for name, cases in result.split.parts().items()},
+        **({"warning": LEAKY} if spec.split.leaky else {}),
+        "provenance": provenance()
+        | {
+            "seconds": round(seconds, 1),
+            "training_seconds": round(training.seconds, 1) if training else 0.0,
+            "training_cpu_seconds": training.cpu_seconds if training else 0.0,
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        },
+        **result.content,
+    }
 
 
 @cache
 def commit() -> str:
     """Return the git commit of the code, with ``+`` where the package differs from it."""
-    folder = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
 
     def git(*words: str) -> str:
         call = subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, text=True, check=True
+            ["git", *words], cwd=package, capture_output=True, text=True, check=True
         )
         return call.stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--", str(folder.parent))
+        changed = git("status", "--porcelain", "--", ".")
         return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
 
-def provenance(threads: int) -> dict[str, object]:
+def provenance() -> dict[str, object]:
     """Describe the code, packages and machine of a run; no name of host or user is kept."""
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
+    import torch
+
     return {
         "commit": commit(),
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": {package: _installed(package) for package in _PACKAGES},
         "machine": {
             "system": platform.system(),
             "architecture": platform.machine(),
+            "processor": processor(),
+            "instructions": torch.backends.cpu.get_cpu_capability(),
             "cores": os.cpu_count(),
-            "threads": threads,
+            "threads": torch.get_num_threads(),
         },
     }
+
+
+def _installed(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def processor() -> str:
+    """Return the model of the processor: records replay bit for bit on one kind only."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or "unknown")

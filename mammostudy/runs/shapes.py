@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,78 +9,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.splits import Split, check_leakage, parted, split_cases
-from mammostudy.errors import DataError
-from mammostudy.evaluation.calibration import fit_temperature
-from mammostudy.runs.mask_sets import MaskSet, labelled, mask_set
-from mammostudy.runs.record_content import record_content
-from mammostudy.runs.shape_classifiers import Classifier, build_classifier
-from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.runs.store import ShapeRecord, write_shape_record
+from mammostudy.evaluation.calibration import apply_temperature, fit_temperature
+from mammostudy.evaluation.uncertainty import occlusion_map
+from mammostudy.imaging.shape_masks import place_mask, shape_between
+from mammostudy.runs.classifiers import Classifier, Task, build_classifier, decide
+from mammostudy.runs.masks import SIDE, labelled
+from mammostudy.runs.provenance import Result
+from mammostudy.runs.segmentation import checked_split
+from mammostudy.runs.shape_spec import UNTRAINED, ShapeSpec
 
 if TYPE_CHECKING:
-    from mammostudy.training.loop import Fitted
+    from torch import nn
 
-VERSION: Final = 1  # recipe version
 NO_CLASS: Final = "none"
+POSITIONS: Final = np.linspace(0, 3, 25)
+SEEDS: Final = (0, 1, 2, 3, 4)
 Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a run works on.
-
-    Attributes:
-        spec: of the run.
-        cohort: its cohort.
-        rows: the labelled masses, indexed by case, with ``label``.
-        split: cases of the three parts.
-    """
-
-    spec: ShapeSpec
-    cohort: Cohort
-    rows: pd.DataFrame
-    split: Split
-    _sets: dict[str, MaskSet] = field(default_factory=dict, repr=False, compare=False)
-
-    def masks(self, source: str) -> MaskSet:
-        """Return the placed masks of a source, made once a task."""
-        if source not in self._sets:
-            self._sets[source] = mask_set(self.spec, source, self.cohort)
-        return self._sets[source]
-
-    def numbers(self, cases: list[str]) -> NDArray[np.int64]:
-        """Return the class numbers of cases."""
-        place = {name: k for k, name in enumerate(self.spec.classes)}
-        return np.array([place[label] for label in self.rows.loc[cases, "label"]], dtype=np.int64)
-
-    def shares(self) -> Values:
-        """Return the share of each class among the training cases, float64 ``(k,)``."""
-        counts = np.bincount(self.numbers(self.training()), minlength=len(self.spec.classes))
-        return np.asarray(counts / counts.sum(), dtype=np.float64)
-
-    def training(self) -> list[str]:
-        """Return the training cases: those with a mask of the source, of the drawing tool asked.
-
-        Raises:
-            DataError: a class is without a training mask.
-        """
-        masks = self.masks(self.spec.input.source)
-        there = {masks.cases[i] for i in np.flatnonzero(~masks.missed)}
-        cases = [case for case in self.split.train if case in there]
-        if self.spec.input.tool != "any":
-            polygon = self.rows.loc[cases, "tool"] == "polygon"
-            wanted = polygon if self.spec.input.tool == "polygon" else ~polygon
-            cases = list(wanted.index[wanted])
-        missing = set(self.spec.classes) - set(self.rows.loc[cases, "label"])
-        if missing:
-            msg = (
-                f"cohort {self.cohort.name!r}, fold {self.spec.split.fold}: no training mask "
-                f"({self.spec.input.source}) of class {', '.join(sorted(missing))}; lower "
-                "split.folds, add masses, or leave the class out of `classes`"
-            )
-            raise DataError(msg)
-        return cases
 
 
 def task_of(spec: ShapeSpec, cohort: Cohort) -> Task:
@@ -92,52 +34,45 @@ def task_of(spec: ShapeSpec, cohort: Cohort) -> Task:
         DataError: no labelled mass, or a patient or near-duplicate image in two parts.
     """
     rows = labelled(cohort, spec)
-    split = split_cases(parted(cohort, rows, spec.split.rule), **spec.split.model_dump())
-    check_leakage(cohort, split, unit=spec.split.unit)
-    return Task(spec, cohort, rows, split)
+    return Task(spec, cohort, rows, checked_split(cohort, rows, spec.split))
 
 
-def run_shape(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> ShapeRecord:
-    """Train or fit a classifier, test it on every source asked for, and write the record.
+def run_shape(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> Result:
+    """Train or fit a classifier, and test it on every source asked for.
 
     Rows: part, case, patient, site, source, tool, missed, label, predicted, and ``logit_<class>``.
     A case whose mask is empty is ``missed``: its prediction is ``none``, which is wrong
     everywhere, and its logits are those of the training shares, as nothing else is known of it.
     So is a case of which a network that diverged says nothing.
 
-    ``arrays.npz`` of an explaining run: see :mod:`mammostudy.runs.shape_explanations`.
-
     Raises:
         DataError: the cohort's files cannot be used, or a class has no training mask.
     """
-    started = time.monotonic()
     task = task_of(spec, cohort)
     classifier = build_classifier(task, progress)
-    rows = pd.concat(
-        [_rows(task, classifier, source) for source in spec.evaluation.sources], ignore_index=True
-    )
+    tables = [_rows(task, classifier, source) for source in spec.evaluation.sources]
+    rows = pd.concat(tables, ignore_index=True)
     temperature = _temperature(rows, spec)
-    content = _content(task, classifier.fitted, temperature, time.monotonic() - started)
-    arrays = None
-    if spec.evaluation.explain and content["status"] == "completed":
-        from mammostudy.runs.shape_explanations import explanations
-
-        arrays = explanations(task, classifier, rows, temperature)
-    return write_shape_record(content, rows, arrays)
+    trained = task.rows.loc[task.training(), "label"].value_counts()
+    content = {
+        "temperature": temperature,
+        "classes_trained": {name: int(trained.get(name, 0)) for name in spec.classes},
+    }
+    training, arrays = classifier.training, {}
+    if spec.evaluation.explain and training and not training.diverged and classifier.network:
+        arrays = explanations(task, classifier.network, rows, temperature)
+    return Result(task.split, rows, training, arrays=arrays, content=content)
 
 
 def _rows(task: Task, classifier: Classifier, source: str) -> pd.DataFrame:
     """Return the rows of one source."""
-    spec = task.spec
-    masks = task.masks(source)
-    missed = dict(zip(masks.cases, masks.missed.tolist(), strict=True))
-    parts = {"validation": task.split.validation, "test": task.split.test}
-    tables = []
-    for part, listed in parts.items():
-        cases = [case for case in listed if case in missed]
-        seen = [case for case in cases if not missed[case]]
+    masks, tables = task.masks(source), []
+    known, seen = set(masks.cases), masks.seen()
+    for part in ("validation", "test"):
+        cases = [case for case in task.split.parts()[part] if case in known]
+        missed = np.array([case not in seen for case in cases], dtype=np.bool_)
         logits = np.tile(np.log(task.shares()), (len(cases), 1))
-        logits[[not missed[case] for case in cases]] = classifier.logits(source, seen)
+        logits[~missed] = classifier.logits(source, [case for case in cases if case in seen])
         lost = ~np.isfinite(logits).all(axis=1)  # of a network that diverged
         logits[lost] = np.log(task.shares())
         rows = task.rows.loc[cases]
@@ -149,37 +84,94 @@ def _rows(task: Task, classifier: Classifier, source: str) -> pd.DataFrame:
                 "site": rows["site"].to_numpy(str),
                 "source": source,
                 "tool": rows["tool"].to_numpy(str) if "tool" in rows else "",
-                "missed": np.array([missed[case] for case in cases], dtype=np.bool_),
+                "missed": missed,
                 "label": rows["label"].to_numpy(str),
-                "predicted": classifier.decide(logits),
+                "predicted": decide(task, logits),
             }
         )
-        table.loc[table["missed"] | lost, "predicted"] = NO_CLASS
-        for k, name in enumerate(spec.classes):
-            table[f"logit_{name}"] = logits[:, k]
-        tables.append(table)
+        table.loc[missed | lost, "predicted"] = NO_CLASS
+        tables.append(table.assign(**_named(task.spec, logits)))
     return pd.concat(tables, ignore_index=True)
+
+
+def _named(spec: ShapeSpec, logits: Values) -> dict[str, Values]:
+    return {f"logit_{name}": logits[:, k] for k, name in enumerate(spec.classes)}
+
+
+def _logits(rows: pd.DataFrame, spec: ShapeSpec) -> Values:
+    return rows[[f"logit_{name}" for name in spec.classes]].to_numpy(np.float64)
 
 
 def _temperature(rows: pd.DataFrame, spec: ShapeSpec) -> float:
     """Fit the temperature on the validation masks of the first source; 1 without a mask."""
     first = rows[(rows["part"] == "validation") & (rows["source"] == spec.evaluation.sources[0])]
     seen = first[~first["missed"]]
-    if spec.classifier in {"majority", "chance"} or seen.empty:
+    if spec.classifier in UNTRAINED or seen.empty:
         return 1.0
-    place = {name: k for k, name in enumerate(spec.classes)}
-    logits = seen[[f"logit_{name}" for name in spec.classes]].to_numpy(np.float64)
-    return fit_temperature(logits, seen["label"].map(place).to_numpy())
+    numbers = np.array([spec.classes.index(name) for name in seen["label"]])
+    return fit_temperature(_logits(seen, spec), numbers)
 
 
-def _content(
-    task: Task, fitted: Fitted | None, temperature: float, seconds: float
-) -> dict[str, Any]:
-    """Return what ``record.json`` holds."""
-    counts = task.rows.loc[task.training(), "label"].value_counts()
-    metric = "validation_macro_recall"
+def explanations(
+    task: Task, model: nn.Module, rows: pd.DataFrame, temperature: float
+) -> dict[str, NDArray[Any]]:
+    """Explain a trained network on the masks of the first source.
+
+    Returns:
+        ``embedding`` float16 ``(n, d)`` of all masks, ``embedding_cases``, with their
+        ``embedding_labels`` and ``embedding_parts`` (train, validation, test);
+        ``between_probabilities`` float32 ``(seeds, positions, k)`` along ``between_positions`` (see
+        :func:`mammostudy.imaging.shape_masks.shape_between`) for ``between_seeds``; and
+        ``occlusion_maps`` float16 ``(j, 64, 64)`` of ``occlusion_cases``: of each class the
+        surest right and the surest wrong test case.
+    """
+    import torch
+
+    from mammostudy.training.devices import device
+    from mammostudy.training.shapes import embed, predict_logits
+
+    spec = task.spec
+    source = spec.evaluation.sources[0]
+    masks = task.masks(source)
+    seen = masks.seen()
+    test = rows[(rows["part"] == "test") & (rows["source"] == source) & ~rows["missed"]]
+    part_of = {c: part for part, cases in task.split.parts().items() for c in cases if c in seen}
+    chosen = _surest(test, spec)
+
+    def probabilities(shown: NDArray[np.bool_]) -> Values:
+        tensor = torch.from_numpy(shown.astype(np.float32)).unsqueeze(1).to(device())
+        return apply_temperature(predict_logits(model, tensor), temperature)
+
+    def walk(seed: int) -> Values:
+        steps = (shape_between(float(at), 256, seed=seed) for at in POSITIONS)
+        return probabilities(np.stack([place_mask(m, SIDE, spec.input.placement) for m in steps]))
+
+    maps = [
+        occlusion_map(masks.masks[at], int(label), probabilities)
+        for at, label in zip(masks.at(chosen), task.numbers(chosen), strict=True)
+    ]
     return {
-        **record_content(task.spec, task.cohort, task.split, fitted, seconds, metric),
-        "temperature": temperature,
-        "classes_trained": {name: int(counts.get(name, 0)) for name in task.spec.classes},
+        "embedding": embed(model, task.shown(source, list(part_of))).astype(np.float16),
+        "embedding_cases": np.array(list(part_of), dtype=np.str_),
+        "embedding_labels": task.rows.loc[list(part_of), "label"].to_numpy(np.str_),
+        "embedding_parts": np.array(list(part_of.values()), dtype=np.str_),
+        "between_positions": POSITIONS,
+        "between_seeds": np.array(SEEDS),
+        "between_probabilities": np.stack([walk(seed) for seed in SEEDS]).astype(np.float32),
+        "occlusion_cases": np.array(chosen, dtype=np.str_),
+        "occlusion_maps": np.array(maps, dtype=np.float16).reshape(-1, SIDE, SIDE),
     }
+
+
+def _surest(test: pd.DataFrame, spec: ShapeSpec) -> list[str]:
+    """Of each class the surest right and the surest wrong case, in the classes' order."""
+    ranked = np.sort(_logits(test, spec), axis=1)
+    margin = pd.Series(ranked[:, -1] - ranked[:, -2], index=test.index)
+    chosen = []
+    for name in spec.classes:
+        for right in (True, False):
+            group = test[(test["label"] == name) & ((test["predicted"] == name) == right)]
+            if len(group):
+                surest = int(margin[group.index].to_numpy().argmax())
+                chosen.append(str(group["case"].iloc[surest]))
+    return chosen

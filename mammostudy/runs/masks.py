@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -18,19 +18,22 @@ from mammostudy.data.load import load_cohort
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.errors import DataError
 from mammostudy.imaging import contours, shape_features
-from mammostudy.imaging.framing import Box, paste_back
 from mammostudy.imaging.shape_masks import largest_part, place_mask
-from mammostudy.runs.segmenters import baseline_masks
+from mammostudy.runs.evaluate import pasted
+from mammostudy.runs.record import record_of
+from mammostudy.runs.segmentation import baseline_masks, finished_masks, predict_framed
 from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import RunSpec
-from mammostudy.runs.store import Record, find_record
-from mammostudy.runs.trained import finished_masks, predicted_masks, trained_model
+from mammostudy.runs.trained import trained_model
+from mammostudy.runs.versions import versions_of
 
-VERSION: Final = 1  # recipe version
 SIDE: Final = 64
 CONTOUR_FRAME: Final = Frame(aspect="square", size=128, truth="target")
 _PIXELS_OF: Final = {"cdd-cesm-contours": "cdd-cesm", "cdd-cesm-contours-cm": "cdd-cesm-cm"}
+_OF_OUTLINES: Final = ("runs.mask_sets", "imaging.contours", "imaging.shape_masks")
+_OF_FRAMES: Final = ("data.dicom", "imaging.framing", "imaging.preprocessing", "runs.segmenters")
 Mask = NDArray[np.bool_]
+Found = Iterator[tuple[str, Mask]]
 
 
 @dataclass(frozen=True)
@@ -44,32 +47,33 @@ class MaskSet:
     """
 
     cases: tuple[str, ...]
-    masks: NDArray[np.bool_]
-    missed: NDArray[np.bool_]
+    masks: Mask
+    missed: Mask
 
     def at(self, cases: Sequence[str]) -> list[int]:
         """Return the positions of those of some cases that are in the set, in their order."""
         place = {case: i for i, case in enumerate(self.cases)}
         return [place[case] for case in cases if case in place]
 
+    def seen(self) -> set[str]:
+        """Return the cases that are not missed."""
+        return {self.cases[i] for i in np.flatnonzero(~self.missed)}
+
 
 def labelled(cohort: Cohort, spec: ShapeSpec) -> pd.DataFrame:
     """Return the masses whose label is one of the spec's classes, with a column ``label``.
 
     Raises:
-        DataError: the cohort has no such column or no such mass.
+        DataError: the cohort has no such mass.
     """
     masses = cohort.masses
-    if spec.target not in masses.columns:
-        msg = f"{cohort.root}: cohort {cohort.name!r} has no column `{spec.target}` to tell apart"
-        raise DataError(msg)
-    rows = masses[masses[spec.target].isin(spec.classes)]
+    found = masses.get(spec.target, pd.Series(None, masses.index, object))
+    rows = masses[found.isin(spec.classes)]
     if rows.empty:
-        msg = (
+        raise DataError(
             f"{cohort.root}: no mass of cohort {cohort.name!r} has a {spec.target} among "
             f"{', '.join(spec.classes)}; fill the manifest's column `{spec.target}`"
         )
-        raise DataError(msg)
     return rows.assign(label=rows[spec.target].astype(str))
 
 
@@ -99,63 +103,51 @@ def mask_set(spec: ShapeSpec, source: str, cohort: Cohort | None = None) -> Mask
     rows = labelled(cohort, spec)
     native = native_masks(cohort, source, spec.segmenter)
     cases = tuple(case for case in rows.index if case in native)
-    window = _window(rows) if spec.input.keep_scale else None
-    placed = [_place(native[case], spec.input.placement, window) for case in cases]
+    window = None
+    if spec.input.keep_scale:  # the grid shows half as much again as the longest mass
+        longest = max((rows[f"{axis}_max"] - rows[f"{axis}_min"]).max() for axis in "xy")
+        window = math.ceil(1.5 * float(longest))
+    placed = [placed_mask(native[case], spec.input.placement, window) for case in cases]
     masks = np.stack(placed) if placed else np.zeros((0, SIDE, SIDE), np.bool_)
     return MaskSet(cases, masks, np.asarray(~masks.any(axis=(1, 2)), dtype=np.bool_))
 
 
-def _window(rows: pd.DataFrame) -> int:
-    """Return the side in pixels of what the grid shows where the scale is kept."""
-    longest = max((rows[f"{axis}_max"] - rows[f"{axis}_min"]).max() for axis in "xy")
-    return math.ceil(1.5 * float(longest))
+def placed_mask(mask: Mask, placement: str, window: int | None = None) -> Mask:
+    """Place a mask on the grid; an empty one, or one that the grid cannot show, gives an empty one.
 
-
-def _place(mask: Mask, placement: str, window: int | None) -> Mask:
-    """Place a mask; an empty one, or one that the grid cannot show, gives an empty one.
-
-    Where the scale is kept, a mask too long for the window fills the grid.
+    Where the scale is kept (``window``), a mask too long for the window fills the grid.
     """
-    if not mask.any():
-        return np.zeros((SIDE, SIDE), np.bool_)
+    fields: dict[str, Any] = {}
+    if window is not None:
+        fits = max(mask.shape) <= window
+        fields = {"keep_scale": True, "window": window} if fits else {"scale": 1.0}
     try:
-        if window is None:
-            return place_mask(mask, SIDE, placement)
-        if max(mask.shape) > window:
-            return place_mask(mask, SIDE, placement, scale=1.0)
-        return place_mask(mask, SIDE, placement, keep_scale=True, window=window)
+        return place_mask(mask, SIDE, placement, **fields) if mask.any() else _empty()
     except DataError:  # it vanishes
-        return np.zeros((SIDE, SIDE), np.bool_)
+        return _empty()
+
+
+def _empty() -> Mask:
+    return np.zeros((SIDE, SIDE), np.bool_)
 
 
 def feature_table(
-    spec: ShapeSpec, source: str, cohort: Cohort | None = None
+    spec: ShapeSpec, source: str, cohort: Cohort
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Return the shape features of the labelled masks of a source, missed ones left out.
-
-    Args:
-        spec: of the run.
-        source: ``truth``, ``active-contour`` or ``segmenter``.
-        cohort: the spec's, where it is loaded already.
-
-    Returns:
-        Cases, and float64 ``(n, 27)``.
-    """
-    cohort = cohort or load_cohort(spec.cohort)
+    """Return cases and features ``(n, 27)`` of a source's labelled masks, missed ones left out."""
     native = native_masks(cohort, source, spec.segmenter)
     cases = [case for case in labelled(cohort, spec).index if case in native]
     seen = tuple(case for case in cases if native[case].any())
     content = {
         **_content(cohort, source, spec.segmenter),
-        "features": 1,
+        "features": versions_of(["imaging.shape_features"]),
         "cases": seen,
     }
-    stored = cached_arrays(
-        "shape-features",
-        content,
-        lambda: {"features": shape_features.features_of([native[case] for case in seen])},
-    )
-    return seen, stored["features"]
+
+    def make() -> Arrays:
+        return {"features": shape_features.features_of([native[case] for case in seen])}
+
+    return seen, cached_arrays("shape-features", content, make)["features"]
 
 
 def native_masks(cohort: Cohort, source: str, segmenter: Sequence[RunSpec] = ()) -> dict[str, Mask]:
@@ -170,26 +162,41 @@ def native_masks(cohort: Cohort, source: str, segmenter: Sequence[RunSpec] = ())
         bool arrays of their own sizes by case; ``(1, 1)`` and empty where the source found
         nothing. Cases that the source does not know are absent.
     """
-    makers = {"truth": _drawn, "active-contour": _contoured}
+    makers: dict[str, Callable[[], Found]] = {
+        "truth": lambda: ((case, cohort.mask(case)) for case in cohort.masses.index),
+        "active-contour": lambda: _contoured(cohort),
+        "segmenter": lambda: _segmented(cohort, segmenter),
+    }
 
     def make() -> Arrays:
-        found = _segmented(cohort, segmenter) if source == "segmenter" else makers[source](cohort)
-        return _packed({case: _cut(mask) for case, mask in found})
+        masks = {case: _cut(mask) for case, mask in makers[source]()}
+        bits = [np.packbits(mask) for mask in masks.values()]
+        shapes = np.array([mask.shape for mask in masks.values()], dtype=np.int64)
+        return {
+            "cases": np.array(list(masks), dtype=np.str_),
+            "shapes": shapes.reshape(-1, 2),
+            "bits": np.concatenate(bits) if bits else np.zeros(0, np.uint8),
+        }
 
-    return _unpacked(cached_arrays("shape-masks", _content(cohort, source, segmenter), make))
+    stored = cached_arrays("shape-masks", _content(cohort, source, segmenter), make)
+    out, start = {}, 0
+    for case, (height, width) in zip(stored["cases"].tolist(), stored["shapes"], strict=True):
+        size = -(-int(height * width) // 8)
+        bits = np.unpackbits(stored["bits"][start : start + size], count=int(height * width))
+        out[case] = bits.astype(np.bool_).reshape(height, width)
+        start += size
+    return out
 
 
 def _content(cohort: Cohort, source: str, segmenter: Sequence[RunSpec]) -> dict[str, object]:
-    pixels = pixels_of(cohort) if source != "truth" else cohort
-    versions = [VERSION, 1, 1]
-    if source != "truth":
-        versions += [1, 1, 1, 1]
+    """Return what the masks of a source depend on."""
+    drawn = source == "truth"
     return {
         "cohort": cohort.manifest_hash,
-        "pixels": pixels.manifest_hash,
+        "pixels": (cohort if drawn else pixels_of(cohort)).manifest_hash,
         "source": source,
         "runs": [run.recipe_key() for run in segmenter] if source == "segmenter" else [],
-        "versions": versions,
+        "versions": versions_of((*_OF_OUTLINES, *(() if drawn else _OF_FRAMES))),
     }
 
 
@@ -202,39 +209,12 @@ def _cut(mask: Mask) -> Mask:
     return np.pad(part[y_min:y_max, x_min:x_max], 2)
 
 
-def _packed(masks: dict[str, Mask]) -> Arrays:
-    bits = [np.packbits(mask) for mask in masks.values()]
-    return {
-        "cases": np.array(list(masks), dtype=np.str_),
-        "shapes": np.array([mask.shape for mask in masks.values()], dtype=np.int64).reshape(-1, 2),
-        "bits": np.concatenate(bits) if bits else np.zeros(0, np.uint8),
-    }
-
-
-def _unpacked(stored: Arrays) -> dict[str, Mask]:
-    out, start = {}, 0
-    for case, (height, width) in zip(stored["cases"].tolist(), stored["shapes"], strict=True):
-        size = -(-int(height * width) // 8)
-        bits = np.unpackbits(stored["bits"][start : start + size], count=int(height * width))
-        out[case] = bits.astype(np.bool_).reshape(height, width)
-        start += size
-    return out
-
-
-Found = Iterator[tuple[str, Mask]]
-
-
-def _drawn(cohort: Cohort) -> Found:
-    for case in cohort.masses.index:
-        yield case, cohort.mask(case)
-
-
 def _contoured(cohort: Cohort) -> Found:
     """Yield Chan-Vese masks of the loose frames of all masses with pixels."""
     pixels = pixels_of(cohort)
     cases = [case for case in cohort.masses.index if case in pixels.masses.index]
     framed = frame_cohort(pixels, CONTOUR_FRAME, Preprocessing()).take(cases)
-    yield from _pasted(pixels, framed, baseline_masks("chan-vese", framed))
+    yield from _in_images(pixels, framed, baseline_masks("chan-vese", framed))
 
 
 def _segmented(cohort: Cohort, runs: Sequence[RunSpec]) -> Found:
@@ -242,36 +222,21 @@ def _segmented(cohort: Cohort, runs: Sequence[RunSpec]) -> Found:
     pixels = pixels_of(cohort)
     wanted = [case for case in cohort.masses.index if case in pixels.masses.index]
     for run in runs:
-        record = _record_of(run)
+        record = record_of(run)
         framed = frame_cohort(pixels, run.frame, run.preprocessing)
         if run.cohort == pixels.name:
-            stored = record.predictions()
-            test = set(record.content["split"]["test"])
+            stored, test = record.predictions(), set(record.content["split"]["test"])
             framed = framed.take([case for case in wanted if case in test])
-            masks = np.stack([stored[case] for case in framed.cases]) if framed.cases else None
+            if not framed.cases:
+                continue
+            masks = np.stack([stored[case] for case in framed.cases])
         else:
             framed = framed.take(wanted)
-            masks = predicted_masks(trained_model(record), framed, run)
-        if masks is not None:
-            yield from _pasted(pixels, framed, finished_masks(masks, record))
+            masks = predict_framed(trained_model(record), framed, run).masks
+        yield from _in_images(pixels, framed, finished_masks(masks, record))
 
 
-def _record_of(run: RunSpec) -> Record:
-    from mammostudy.runs.execute import manifest_hash
-
-    record = find_record(run, manifest_hash(run.cohort))
-    if record is None:
-        msg = (
-            f"cohort {run.cohort!r}: the segmenter of this shape run has no record; "
-            "train it first (`mammostudy run shapes` does)"
-        )
-        raise DataError(msg)
-    return record
-
-
-def _pasted(cohort: Cohort, framed: FramedSet, masks: NDArray[np.bool_]) -> Found:
+def _in_images(cohort: Cohort, framed: FramedSet, masks: Mask) -> Found:
     for case, mask, box in zip(framed.cases, masks, framed.boxes, strict=True):
         row = cohort.row(case)
-        x_min, y_min, x_max, y_max = (int(edge) for edge in box)
-        frame: Box = (x_min, y_min, x_max, y_max)
-        yield case, paste_back(mask, frame, (int(row["height"]), int(row["width"])))
+        yield case, pasted(mask, box, (int(row["height"]), int(row["width"])))

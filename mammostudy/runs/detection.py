@@ -2,87 +2,73 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data import dicom
 from mammostudy.data.cache import cached_arrays
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.splits import Split
 from mammostudy.data.views import ViewSet, split_views, views_of
 from mammostudy.errors import DataError
-from mammostudy.paths import store_root
-from mammostudy.runs.detect_spec import PRIOR, DetectSpec
-from mammostudy.runs.detection_rows import Values, judged_rows, matches_of
-from mammostudy.runs.record_content import record_content
-from mammostudy.runs.store import DetectionRecord, weights_path, write_detection_record
+from mammostudy.evaluation.froc_curves import froc_of
+from mammostudy.runs.detect_spec import DetectSpec
+from mammostudy.runs.detection_rows import Values, judged_rows, matches_of, whole_numbers
+from mammostudy.runs.provenance import Result
+from mammostudy.runs.record import Record
+from mammostudy.runs.trained import Training, train_or_read
+from mammostudy.runs.versions import versions_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mammostudy.models.detectors.common import Detector, Placement
-    from mammostudy.training.loop import Fitted
+    from mammostudy.training.fit import Fitted
 
-VERSION: Final = 1  # recipe version
-METRIC: Final = "validation_sensitivity"
 Found = tuple[list[Values], list[Values]]
+_OF_SQUARES: Final = ("runs.detect", "data.dicom", "models.detectors.common")
 
 
-def run_detection(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> DetectionRecord:
+def run_detection(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train a detector, or lay the prior box, find boxes in validation and test, and judge them.
 
     Rows: see :mod:`mammostudy.runs.detection_rows`. ``record.json`` adds ``box_sides``, the
-    quantiles of the training masses' sides that anchors were made from.
-
-    A detector that diverged finds nothing.
+    quantiles of the training masses' sides that anchors were made from. A detector that diverged
+    finds nothing.
 
     Raises:
         DataError: the cohort's files cannot be used, no view for training has a mass, or a patient
             or a near-duplicate image stands in two parts.
     """
-    started = time.monotonic()
     split = split_views(cohort, **spec.split.model_dump())
-    views = views_of(cohort)
-    train, parts = (
-        views.take(split.train),
-        {
-            "validation": views.take(split.validation),
-            "test": views.take(split.test),
-        },
+    train, validation, test = map(
+        views_of(cohort).take, (split.train, split.validation, split.test)
     )
     sides: tuple[float, ...] = ()
-    fitted: Fitted | None = None
-    if spec.is_baseline:
-        found = {part: _prior_boxes(train, each) for part, each in parts.items()}
-    else:
+    training: Training | None = None
+    if not spec.is_baseline:
         sides = _box_sides(spec, train)
-        model, fitted = _trained(spec, cohort, train, parts["validation"], sides, progress)
-        found = {
-            part: _nothing(each) if fitted.diverged else _detected(model, spec, cohort, each)
-            for part, each in parts.items()
-        }
-    rows = pd.concat(
-        [judged_rows(part, parts[part], *found[part]) for part in parts], ignore_index=True
-    )
-    cases = Split(**split.parts())
-    content = record_content(spec, cohort, cases, fitted, time.monotonic() - started, METRIC)
-    return write_detection_record(content | {"box_sides": list(sides)}, rows)
+        model, training = _trained(spec, cohort, train, validation, sides, progress)
 
+    def found(views: ViewSet) -> Found:
+        if training is None:
+            return _prior_boxes(train, views)
+        if training.diverged:
+            return [np.zeros((0, 4)) for _ in views.boxes], [np.zeros(0) for _ in views.boxes]
+        return boxes_on_views(model, *squares_of(spec, cohort, views))
 
-def _nothing(views: ViewSet) -> Found:
-    return [np.zeros((0, 4)) for _ in views.boxes], [np.zeros(0) for _ in views.boxes]
+    parts = {"validation": validation, "test": test}
+    tables = [judged_rows(part, views, *found(views)) for part, views in parts.items()]
+    rows = whole_numbers(pd.concat(tables, ignore_index=True))
+    return Result(Split(**split.parts()), rows, training, content={"box_sides": list(sides)})
 
 
 def _prior_boxes(train: ViewSet, views: ViewSet) -> Found:
-    """Lay the mean training box of its side on every view.
-
-    A view of a side without a training mass gets the mean of all.
-    """
+    """Lay the mean training box of its side on every view, the mean of all where it has none."""
     from mammostudy.evaluation.boxes import FixedPrior, fixed_prior
 
     by_side = fixed_prior(train.boxes, train.shapes, train.table["side"].astype(str).tolist())
@@ -98,8 +84,7 @@ def _box_sides(spec: DetectSpec, train: ViewSet) -> tuple[float, ...]:
 
     if not spec.has_anchors or spec.detector.anchors == "default":
         return ()
-    counts = [len(each) for each in train.boxes]
-    sizes = np.repeat(np.asarray(train.shapes), counts, axis=0)
+    sizes = np.repeat(np.asarray(train.shapes), [len(each) for each in train.boxes], axis=0)
     return box_side_quantiles(np.concatenate(train.boxes), sizes, spec.detector.aspect)
 
 
@@ -112,6 +97,11 @@ def build(spec: DetectSpec, box_sides: Sequence[float]) -> Detector:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         return build_detector(spec.detector.name, **spec.fields(tuple(box_sides)))
+
+
+def network_of_detector(record: Record[DetectSpec]) -> Detector:
+    """Build the detector of a record."""
+    return build(record.spec, record.box_sides)
 
 
 def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor, list[Placement]]:
@@ -129,14 +119,15 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
         "manifest": cohort.manifest_hash,
         "size": size,
         "aspect": aspect,
-        "versions": [VERSION, dicom.VERSION, 1],
+        "versions": versions_of(_OF_SQUARES),
     }
 
     def make() -> dict[str, NDArray[Any]]:
         every = views_of(cohort)
+        images = cohort.manifest.drop_duplicates("image").set_index("image", drop=False)
         squares, places = [], []
-        for _, row in every.table.iterrows():
-            image = torch.from_numpy(cohort.image(_image_row(cohort, str(row["image"]))))
+        for name in every.table["image"].astype(str):
+            image = torch.from_numpy(cohort.image(images.loc[[name]].iloc[0]))
             square, where = place(image[None], size, aspect)
             squares.append((square * 65535).round().numpy().astype(np.uint16))
             places.append(list(vars(where).values()))
@@ -147,16 +138,10 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
     at = {name: i for i, name in enumerate(stored["names"].tolist())}
     rows = [at[name] for name in views.names]
     squares = torch.from_numpy(stored["squares"][rows].astype(np.float32) / 65535)
-    return squares.clamp_(0, 1), [_placement(Placement, stored["places"][row]) for row in rows]
-
-
-def _image_row(cohort: Cohort, image: str) -> pd.Series:
-    return cohort.manifest[cohort.manifest["image"] == image].iloc[0]
-
-
-def _placement(kind: type[Placement], values: NDArray[np.float64]) -> Placement:
-    height, width, x_scale, y_scale, x_offset, y_offset = values.tolist()
-    return kind(int(height), int(width), x_scale, y_scale, int(x_offset), int(y_offset))
+    return squares.clamp_(0, 1), [
+        Placement(int(height), int(width), x_scale, y_scale, int(x_offset), int(y_offset))
+        for height, width, x_scale, y_scale, x_offset, y_offset in stored["places"][rows].tolist()
+    ]
 
 
 def _targets(views: ViewSet, places: Sequence[Placement]) -> list[dict[str, Tensor]]:
@@ -178,63 +163,49 @@ def _trained(
     validation: ViewSet,
     sides: tuple[float, ...],
     progress: bool | None,
-) -> tuple[Detector, Fitted]:
+) -> tuple[Detector, Training]:
     """Train the detector of a spec, or read the weights where they were trained before."""
-    from safetensors.torch import save_model
-
-    from mammostudy.data.cache import write_atomically
-    from mammostudy.evaluation.froc_curves import froc_of
-    from mammostudy.runs.train import stored_fit
     from mammostudy.training.detection import DetectorBudget, fit_detector
-    from mammostudy.training.loop import device, save_checkpoint
+    from mammostudy.training.devices import device
 
-    key = spec.training_key(cohort.manifest_hash)
-    model = build(spec, sides)
-    weights, history = weights_path(key), weights_path(key).with_suffix(".history")
-    if (past := stored_fit(model, weights, history)) is not None:
-        return model.to(device()), past
-    model.to(device())
-    if not spec.training.mass_free:
-        kept = [name for name, each in zip(train.names, train.boxes, strict=True) if len(each)]
-        train = train.take(tuple(kept))
-    if not any(len(each) for each in train.boxes):
-        msg = f"cohort {cohort.name!r}, fold {spec.split.fold}: no training view has a mass"
-        raise DataError(msg)
+    model, asked = build(spec, sides), spec.training
 
     def validate() -> dict[str, float]:
-        rows = judged_rows("validation", validation, *_detected(model, spec, cohort, validation))
-        return {METRIC: froc_of(matches_of(rows)).mean_sensitivity()}
+        found = boxes_on_views(model, *squares_of(spec, cohort, validation))
+        rows = judged_rows("validation", validation, *found)
+        return {"validation_sensitivity": froc_of(matches_of(rows)).mean_sensitivity()}
 
-    squares, places = squares_of(spec, cohort, train)
-    checkpoint = store_root() / "checkpoints" / f"{key}.pt"
-    settings = spec.training
-    fitted = fit_detector(
-        model,
-        squares,
-        _targets(train, places),
-        DetectorBudget(
-            settings.iterations,
-            settings.batch,
-            settings.validations,
-            settings.learning_rate,
-            settings.weight_decay,
-        ),
-        seed=spec.seed,
-        validate=validate,
-        checkpoint=checkpoint,
-        augment=settings.augment,
-        label=label_of(spec),
-        progress=progress,
-    )
-    write_atomically(weights, lambda partial: save_model(model, str(partial)))
-    save_checkpoint(history, vars(fitted))
-    checkpoint.unlink(missing_ok=True)
-    return model, fitted
+    def fitted(checkpoint: Path) -> Fitted:
+        with_mass = [n for n, each in zip(train.names, train.boxes, strict=True) if len(each)]
+        if not with_mass:
+            raise DataError(
+                f"cohort {cohort.name!r}, fold {spec.split.fold}: no training view has a mass"
+            )
+        shown = train if asked.mass_free else train.take(tuple(with_mass))
+        squares, places = squares_of(spec, cohort, shown)
+        model.to(device())
+        return fit_detector(
+            model,
+            squares,
+            _targets(shown, places),
+            DetectorBudget(
+                asked.iterations,
+                asked.batch,
+                asked.validations,
+                asked.learning_rate,
+                asked.weight_decay,
+            ),
+            seed=spec.seed,
+            validate=validate,
+            checkpoint=checkpoint,
+            augment=asked.augment,
+            label=f"{spec.cohort} {spec.detector.name} {spec.detector.size} px fold "
+            f"{spec.split.fold} seed {spec.seed}",
+            progress=progress,
+        )
 
-
-def _detected(model: Detector, spec: DetectSpec, cohort: Cohort, views: ViewSet) -> Found:
-    """Find boxes in views, in the views' own pixels."""
-    return boxes_on_views(model, *squares_of(spec, cohort, views))
+    training = train_or_read(spec.training_key(cohort.manifest_hash), model, fitted)
+    return model.to(device()), training
 
 
 def boxes_on_views(model: Detector, squares: Tensor, places: Sequence[Placement]) -> Found:
@@ -259,14 +230,3 @@ def boxes_on_views(model: Detector, squares: Tensor, places: Sequence[Placement]
         found[0].append(mapped[kept])
         found[1].append(score[kept])
     return found
-
-
-def label_of(spec: DetectSpec) -> str:
-    """Name a run for a person: cohort, detector, fold and seed."""
-    name = spec.detector.name
-    if name == PRIOR:
-        return f"{spec.cohort} {name} fold {spec.split.fold}"
-    return f"{spec.cohort} {name} {spec.detector.size} px fold {spec.split.fold} seed {spec.seed}"
-
-
-__all__ = ["boxes_on_views", "build", "label_of", "run_detection", "squares_of"]

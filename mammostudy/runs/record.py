@@ -1,0 +1,374 @@
+"""Records: what a run left, in the project's ``results`` (committed) or in the local store.
+
+A record is a folder ``<cohort>/<key>`` with ``record.json`` (spec, key, status, curves,
+provenance) and ``cases.csv`` (the rows). A segmentation run adds ``predictions.npz`` (the masks,
+packed to bits), and a chain those of the masses that it found with their frames. A shape run may
+add ``arrays.npz`` (what explains its classifier).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Generic, Literal, cast
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from typing_extensions import TypeVar
+
+from mammostudy.data.cohort import load_cohort
+from mammostudy.errors import DataError, MissingDataError
+from mammostudy.paths import results_root, store_root
+from mammostudy.runs.kinds import KINDS, SEGMENTATION
+from mammostudy.runs.spec import KeyedSpec
+
+FORMAT: Final = 1
+_FIELDS: Final = frozenset(
+    {"spec", "key", "recipe_key", "manifest_hash", "status", "converged", "curves", "provenance"}
+)
+_TEXT: Final = dict.fromkeys(("case", "patient", "site", "view", "side"), str)
+S = TypeVar("S", bound=KeyedSpec, default=Any)
+Content = dict[str, Any]
+Arrays = Mapping[str, NDArray[Any]]
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, BadZipFile)
+
+
+@dataclass(frozen=True)
+class Record(Generic[S]):
+    """One finished run, read from its folder.
+
+    Attributes:
+        folder: where it lies.
+        content: the parsed ``record.json``; it is shared, and not to be changed.
+    """
+
+    folder: Path
+    content: Content
+
+    @property
+    def kind(self) -> str:
+        """The kind of run, a key of :data:`mammostudy.runs.kinds.KINDS`."""
+        return str(self.content["spec"].get("kind", SEGMENTATION))
+
+    @cached_property
+    def spec(self) -> S:
+        """What was run."""
+        return cast(S, KINDS[self.kind].spec.parse(self.content["spec"]))
+
+    @property
+    def key(self) -> str:
+        """The run's key."""
+        return str(self.content["key"])
+
+    @property
+    def manifest_hash(self) -> str:
+        """Hash of the manifest the run saw."""
+        return str(self.content["manifest_hash"])
+
+    @property
+    def status(self) -> Literal["completed", "diverged"]:
+        """``completed``, or ``diverged`` where a loss was not finite."""
+        return cast(Literal["completed", "diverged"], self.content["status"])
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether the validation metric had settled (:func:`has_converged`); None untrained."""
+        return cast("bool | None", self.content["converged"])
+
+    @property
+    def provenance(self) -> Content:
+        """Commit, versions, machine, seconds."""
+        return cast(Content, self.content["provenance"])
+
+    @property
+    def leaky(self) -> bool:
+        """Whether the run was split by image, so that patients stand in training and test."""
+        return bool(self.content["spec"].get("split", {}).get("unit", "patient") != "patient")
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Losses and the validation metric by iteration."""
+        return pd.DataFrame(self.content["curves"])
+
+    @cached_property
+    def cases(self) -> pd.DataFrame:
+        """The rows: what they tell of is said by the kind of run.
+
+        See :mod:`mammostudy.runs.evaluate`, :mod:`~mammostudy.runs.shapes`,
+        :mod:`~mammostudy.runs.detection_rows` and :mod:`~mammostudy.runs.chain_rows`.
+
+        Raises:
+            DataError: ``cases.csv`` is missing or damaged.
+        """
+        path = self.folder / "cases.csv"
+        try:
+            return pd.read_csv(path, dtype=_TEXT, keep_default_na=False, na_values=[""])
+        except (OSError, ValueError) as error:
+            raise _damaged(path, error) from None
+
+    def part(self, name: str) -> pd.DataFrame:
+        """Return the rows of ``validation`` or ``test``."""
+        return self.cases[self.cases["part"] == name]
+
+    def rows(self, kind: str) -> pd.DataFrame:
+        """Return the ``view``, ``mass`` or ``box`` rows of a detection or a chain."""
+        return self.cases[self.cases["row"] == kind]
+
+    def predictions(self) -> dict[str, Any]:
+        """Return the predicted masks by case.
+
+        Returns:
+            Of a segmentation: bool ``(s, s)``, in oracle frames before post-processing. Of a
+            chain: such a mask, post-processed, and its frame in the image, int64 ``(4,)``.
+
+        Raises:
+            DataError: ``predictions.npz`` is missing or damaged.
+        """
+        stored = self._archive("predictions.npz", ("bits", "cases", "side"))
+        side, cases = int(stored["side"]), stored["cases"].tolist()
+        masks = np.unpackbits(stored["bits"], axis=1)[:, : side * side].reshape(-1, side, side)
+        found = dict(zip(cases, masks.astype(bool), strict=True))
+        if "frames" not in stored:
+            return found
+        return {case: (found[case], stored["frames"][at]) for at, case in enumerate(cases)}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what an explaining shape run kept (see :mod:`mammostudy.runs.shapes`).
+
+        Raises:
+            DataError: ``arrays.npz`` is damaged, or the run was not asked to explain.
+        """
+        return self._archive("arrays.npz")
+
+    def _archive(self, name: str, needed: Iterable[str] = ()) -> dict[str, NDArray[Any]]:
+        path = self.folder / name
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return {key: stored[key] for key in {*stored.files, *needed}}
+        except _UNREADABLE as error:
+            raise _damaged(path, error) from None
+
+    @property
+    def temperature(self) -> float:
+        """What a shape run's logits are divided by before the softmax, from validation masks."""
+        return float(self.content["temperature"])
+
+    def logits(self, rows: pd.DataFrame | None = None) -> NDArray[np.float64]:
+        """Return the logits of rows of a shape run (default all), ``(n, classes)``."""
+        table = self.cases if rows is None else rows
+        names = [f"logit_{name}" for name in self.content["spec"]["classes"]]
+        return table[names].to_numpy(dtype=np.float64)
+
+    @property
+    def box_sides(self) -> tuple[float, ...]:
+        """Quantiles of the training masses' sides that a detector's anchors were made from."""
+        return tuple(self.content.get("box_sides", ()))
+
+    @property
+    def threshold(self) -> float:
+        """The score from which a chain's detected box counts; infinity where none does."""
+        found = self.content["threshold"]
+        return float("inf") if found is None else float(found)
+
+    @property
+    def stages(self) -> dict[str, list[Content]]:
+        """Key, status and convergence of a chain's ``detector``, ``segmenter``, ``shapes``."""
+        return cast("dict[str, list[Content]]", self.content["stages"])
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: not a readable record ({error}); delete the folder and run it again")
+
+
+def local_records() -> Path:
+    """Return the folder of records made on this machine."""
+    return store_root() / "records"
+
+
+def weights_path(key: str) -> Path:
+    """Return where the weights of a training key are kept (safetensors, local store only)."""
+    return store_root() / "weights" / f"{key}.safetensors"
+
+
+def write_record(
+    content: Content,
+    cases: pd.DataFrame,
+    predictions: Mapping[str, Any] | None = None,
+    arrays: Arrays | None = None,
+    root: Path | None = None,
+) -> Record:
+    """Write the folder of a run in one move and return its record.
+
+    Args:
+        content: what ``record.json`` holds.
+        cases: the rows.
+        predictions: by case a mask, or a mask and its frame; all masks of one side.
+        arrays: what ``arrays.npz`` holds; none leaves it out.
+        root: folder of records; default the local store.
+    """
+    folder = (root or local_records()) / content["spec"]["cohort"] / content["key"]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
+    try:
+        cases.to_csv(partial / "cases.csv", index=False, float_format="%.5g", encoding="utf-8")
+        if predictions is not None:
+            np.savez_compressed(partial / "predictions.npz", **_packed(predictions))
+        if arrays:
+            np.savez_compressed(partial / "arrays.npz", **arrays)  # type: ignore[arg-type]
+        text = json.dumps({"format": FORMAT, **content}, indent=1, sort_keys=True)
+        (partial / "record.json").write_text(text + "\n", encoding="utf-8")
+        partial.chmod(0o755)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    _LISTED.pop(folder.parent, None)
+    return read_record(folder)
+
+
+def _packed(predictions: Mapping[str, Any]) -> dict[str, Any]:
+    """Pack masks of one side to bits."""
+    framed = [each for each in predictions.values() if isinstance(each, tuple)]
+    masks = [mask for mask, _ in framed] or list(predictions.values())
+    side = masks[0].shape[0] if masks else 1
+    bits = np.packbits(np.array(masks, np.bool_).reshape(len(masks), side * side), axis=1)
+    names = np.array(list(predictions), dtype=np.str_)
+    packed = {"bits": bits, "cases": names, "side": np.array(side)}
+    return packed | ({"frames": np.array([frame for _, frame in framed])} if framed else {})
+
+
+_PARSED: dict[Path, tuple[tuple[int, ...], Content]] = {}  # by the state of each file
+_LISTED: dict[Path, tuple[int, dict[str, Path]]] = {}  # folders by recipe, by when one came or went
+
+
+def read_record(folder: Path) -> Record:
+    """Read a record's folder, whatever kind of run it holds; each ``record.json`` once a process.
+
+    Raises:
+        DataError: ``record.json`` is missing, damaged or of another format.
+    """
+    path = folder / "record.json"
+    try:
+        found = path.stat()
+        state = (found.st_mtime_ns, found.st_ino, found.st_size)
+        if _PARSED.get(path, ((),))[0] != state:
+            _PARSED[path] = state, _checked(path, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from None
+    return Record(folder, _PARSED[path][1])
+
+
+def _checked(path: Path, content: Any) -> Content:
+    """Return the content of a record that has what every record needs."""
+    if not isinstance(content, dict):
+        raise ValueError("not a table of fields")
+    if content.get("format") != FORMAT:
+        known = f"this code reads {FORMAT}"
+        raise DataError(f"{path}: record format {content.get('format')!r}, {known}")
+    if absent := sorted(_FIELDS - set(content)):
+        raise ValueError(f"without {', '.join(absent)}")
+    spec = content["spec"]
+    kind = spec.get("kind", SEGMENTATION) if isinstance(spec, dict) else None
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"a run of kind {kind!r} is unknown")
+    return content
+
+
+def _folders(place: Path) -> list[Path]:
+    return [path.parent for path in sorted(place.glob("[!.]*/record.json"))]
+
+
+def records(cohort: str) -> Iterator[Record]:
+    """Yield the committed records of a cohort, then the local ones."""
+    for root in (results_root(), local_records()):
+        yield from map(read_record, _folders(root / cohort))
+
+
+def _by_recipe(place: Path) -> dict[str, Path]:
+    """Return the folders of a cohort's records by recipe key, listed once until one is added."""
+    changed = place.stat().st_mtime_ns if place.is_dir() else 0
+    if _LISTED.get(place, (-1,))[0] != changed:
+        found: dict[str, Path] = {}
+        for folder in _folders(place):
+            found.setdefault(read_record(folder).content["recipe_key"], folder)
+        _LISTED[place] = changed, found
+    return _LISTED[place][1]
+
+
+def find_record(spec: S, manifest_hash: str | None) -> Record[S] | None:
+    """Find the record of a spec, a committed one first.
+
+    Args:
+        spec: what was run.
+        manifest_hash: of the cohort; None where the data are not at hand: then a record of the
+            same recipe is taken, whatever data it saw.
+
+    Raises:
+        DataError: a record that was looked into is damaged.
+    """
+    for root in (results_root(), local_records()):
+        place = root / spec.cohort
+        if manifest_hash is None:
+            folder = _by_recipe(place).get(spec.recipe_key())
+        else:
+            folder = place / spec.key(manifest_hash)
+        if folder is not None and (folder / "record.json").is_file():
+            return read_record(folder)
+    return None
+
+
+def manifest_hash(cohort: str) -> str | None:
+    """Return the manifest hash of a cohort, or None where its folder is not at hand.
+
+    Raises:
+        DataError: the folder is there and its manifest has faults: that is not passed over.
+    """
+    try:
+        return load_cohort(cohort).manifest_hash
+    except MissingDataError:
+        return None
+
+
+def record_of(spec: S) -> Record[S]:
+    """Return the record of a run that another works on.
+
+    Raises:
+        DataError: it has none.
+    """
+    record = find_record(spec, manifest_hash(spec.cohort))
+    if record is None:
+        kind = getattr(spec, "kind", SEGMENTATION)
+        raise DataError(
+            f"cohort {spec.cohort!r}: a {kind} run that this run works on has no record; make the "
+            "runs of the page first (`mammostudy run <page>` does)"
+        )
+    return record
+
+
+def keep(records: Iterable[Record], root: Path | None = None) -> list[Path]:
+    """Copy records from the local store to ``results`` (no weights, no images).
+
+    Args:
+        records: what to keep; those already there are left as they are.
+        root: folder of kept records; default the project's ``results``.
+
+    Returns:
+        The folders written.
+    """
+    written = []
+    for record in records:
+        target = (root or results_root()) / record.content["spec"]["cohort"] / record.key
+        if target.exists() or not record.folder.is_relative_to(local_records()):
+            continue
+        partial = target.with_name(f".partial-{target.name}")
+        shutil.copytree(record.folder, partial, dirs_exist_ok=True)
+        partial.replace(target)
+        written.append(target)
+    return written

@@ -1,0 +1,307 @@
+"""A segmentation run from spec to record: its model, its training, its masks, its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.frames import FramedSet, frame_cohort
+from mammostudy.data.official_splits import parted
+from mammostudy.data.splits import Split, check_leakage, split_cases
+from mammostudy.data.tasks import require
+from mammostudy.errors import DataError, SpecError
+from mammostudy.evaluation import overlap, uncertainty
+from mammostudy.imaging.contours import chan_vese_mask, inscribed_ellipse, otsu_mask
+from mammostudy.imaging.postprocessing import postprocess
+from mammostudy.models.registry import SEGMENTERS
+from mammostudy.runs.evaluate import COLUMNS, Masks, Prediction, evaluate
+from mammostudy.runs.provenance import Result
+from mammostudy.runs.record import Record
+from mammostudy.runs.spec import BASELINES, Model, RunSpec, SplitSpec
+from mammostudy.runs.trained import Training, train_or_read
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn, optim
+
+    from mammostudy.training.fit import Fitted
+    from mammostudy.training.segmentation import Supervised
+
+THRESHOLD: Final = 0.5  # of the probability; the paper does not report its own
+Maps = NDArray[np.float32]
+_DRAWS = 1_000  # seeds of the draws of one run
+
+
+def baseline_masks(name: str, framed: FramedSet) -> Masks:
+    """Return the masks of a baseline that needs no training, bool ``(n, s, s)``.
+
+    Args:
+        name: ``all-mass``, ``ellipse`` (inscribed in the given box), ``otsu``, or ``chan-vese``
+            (started from an ellipse of the given box's size in the middle of the frame).
+        framed: the frames.
+
+    Raises:
+        SpecError: there is no baseline of that name; the message lists them.
+    """
+    side = framed.images.shape[1]
+    if name == "all-mass":
+        return np.ones(framed.masks.shape, dtype=bool)
+    if name == "ellipse":
+        return np.stack([_ellipse(given, side) for given in framed.given])
+    if name == "otsu":
+        return np.stack([otsu_mask(image) for image in framed.images])
+    if name != "chan-vese":
+        raise SpecError(f"baseline {name!r} is unknown; use one of {', '.join(BASELINES)}")
+    shares = np.clip((framed.given[:, 2:] - framed.given[:, :2]).mean(axis=1) / side, 0.05, 1.0)
+    started = zip(framed.images, shares.tolist(), strict=True)
+    return np.stack([chan_vese_mask(image, box_fraction=share) for image, share in started])
+
+
+def _ellipse(given: NDArray[np.float32], side: int) -> Masks:
+    x_min, y_min, x_max, y_max = (round(float(edge)) for edge in given)
+    box = (x_min, y_min, max(x_max, x_min + 1), max(y_max, y_min + 1))
+    return inscribed_ellipse(box, (side, side))
+
+
+def model_fields(model: Model) -> dict[str, Any]:
+    """Return what the builder of a segmenter takes of the fields of a spec."""
+    fields: dict[str, Any] = {"in_channels": model.channels, "out_channels": model.channels}
+    return fields | {name: getattr(model, name) for name in SEGMENTERS[model.name].fields}
+
+
+def build_model(spec: RunSpec) -> nn.Module:
+    """Build the segmenter of a spec, initialised from torch's present random state.
+
+    Raises:
+        SpecError: the model's name or a field of it is unknown.
+    """
+    from mammostudy.models import build_segmenter
+
+    return build_segmenter(spec.model.name, **model_fields(spec.model))
+
+
+def network_of_segmenter(record: Record[RunSpec]) -> nn.Module:
+    """Build the segmenter of a record."""
+    return build_model(record.spec)
+
+
+def build_trainer(spec: RunSpec) -> Supervised:
+    """Build the trainer of a spec, initialised as published from torch's present random state.
+
+    The wide cGAN of the paper trains in channels-last layout on a processor.
+    """
+    import torch
+
+    from mammostudy.models import Discriminator
+    from mammostudy.models.quick_layers import lay_channels_last
+    from mammostudy.training.averaging import Averaged
+    from mammostudy.training.devices import device
+    from mammostudy.training.segmentation import Adversarial, Supervised
+
+    asked, loss = spec.optimiser, spec.loss
+
+    def adam(parameters: Iterator[nn.Parameter]) -> optim.Optimizer:
+        betas = (asked.beta1, asked.beta2)
+        return torch.optim.Adam(parameters, lr=asked.learning_rate, betas=betas, fused=True)
+
+    def placed(network: nn.Module) -> nn.Module:
+        network.to(device())
+        return lay_channels_last(network) if spec.trains_channels_last else network
+
+    generator = placed(build_model(spec))
+    overlaps: dict[str, Any] = {"overlap": loss.overlap, "overlap_weight": loss.overlap_weight}
+    if loss.adversarial_weight == 0:
+        trainer = Supervised(generator, **overlaps, optimiser=adam)
+    else:
+        judge = Discriminator(in_channels=2 * spec.model.channels, width=spec.model.width)
+        trainer = Adversarial(
+            generator,
+            placed(judge),
+            **overlaps,
+            optimiser=adam,
+            signed_masks=loss.signed_masks,
+            adversarial_weight=loss.adversarial_weight,
+        )
+    return Averaged(trainer, asked.averaging) if asked.averaging else trainer
+
+
+def as_tensor(planes: Maps | Masks, channels: int) -> Tensor:
+    """Return ``(n, s, s)`` planes as a float32 ``(n, channels, s, s)`` tensor on the device."""
+    import torch
+
+    from mammostudy.training.devices import device
+
+    tensor = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32)).to(device())
+    return tensor.unsqueeze(1).repeat(1, channels, 1, 1)
+
+
+def one_draw(model: nn.Module, framed: FramedSet, spec: RunSpec, draw: int = 0) -> Maps:
+    """Return the probability of mass, float32 ``(n, s, s)``.
+
+    Draw 0 of the dropout at prediction is the run's own.
+    """
+    from mammostudy.training.prediction import predict_probabilities
+
+    images = as_tensor(framed.images, spec.model.channels)
+    seed = spec.seed if draw == 0 else _DRAWS * (spec.seed + 1) + draw
+    return predict_probabilities(model, images, seed=seed)
+
+
+def sampled_probabilities(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Maps:
+    """Return the draws of the dropout that the spec asks for, float32 ``(k, n, s, s)``."""
+    return np.stack([one_draw(model, framed, spec, k) for k in range(spec.evaluation.samples)])
+
+
+def flip_averaged(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Maps:
+    """Return the mean probability of an image and its three mirror images, turned back."""
+    from mammostudy.training.prediction import predict_probabilities
+
+    images = as_tensor(framed.images, spec.model.channels)
+    total = np.zeros(framed.images.shape, np.float32)
+    for axes in ((), (-1,), (-2,), (-2, -1)):
+        found = predict_probabilities(model, images.flip(axes), seed=spec.seed)
+        total += np.flip(found, axes) / 4
+    return total
+
+
+def predict_framed(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Prediction:
+    """Predict framed cases as the spec's evaluation says, before post-processing."""
+    if not spec.evaluation.samples:
+        draw = flip_averaged if spec.evaluation.flips else one_draw
+        return Prediction(draw(model, framed, spec) >= THRESHOLD)
+    samples = sampled_probabilities(model, framed, spec)
+    maps = {
+        "spread": uncertainty.deviation_map(samples),
+        "information": uncertainty.information_map(samples),
+    }
+    scores = {name: uncertainty.spread_score(each, samples) for name, each in maps.items()}
+    scores["disagreement"] = uncertainty.disagreement(samples)
+    return Prediction(samples.mean(axis=0) >= THRESHOLD, scores)
+
+
+def chosen_steps(record: Record[RunSpec]) -> tuple[str, ...]:
+    """Return the post-processing with the better mean Dice on the record's validation part."""
+    validation = record.part("validation").query("box == 'oracle'")
+    means = validation.groupby("postprocessing")["dice"].mean()
+    best = str(means.idxmax())
+    return () if best == "none" or means["none"] >= means[best] else tuple(best.split("+"))
+
+
+def finished_masks(masks: Masks, record: Record[RunSpec]) -> Masks:
+    """Post-process predicted masks as the record's validation part chose."""
+    return postprocess(masks, chosen_steps(record))
+
+
+def checked_split(cohort: Cohort, masses: pd.DataFrame, split: SplitSpec) -> Split:
+    """Split masses of a cohort, and check for leaks.
+
+    Raises:
+        DataError: a patient (unless a split by image is asked for) or a near-duplicate image
+            stands in two parts.
+    """
+    found = split_cases(parted(cohort, masses, split.rule), **split.model_dump())
+    check_leakage(cohort, found, unit=split.unit)
+    return found
+
+
+def run_segmentation(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
+    """Train a segmenter, or take a baseline, and measure its masks of validation and test.
+
+    Rows: see :mod:`mammostudy.runs.evaluate`. Predictions: those of the first kind of box.
+    """
+    split = checked_split(cohort, cohort.masses, spec.split)
+    tested, cases = tested_on(spec, cohort, split)
+    training: Training | None = None
+    if spec.is_baseline:
+
+        def predictor(framed: FramedSet) -> Prediction:
+            return Prediction(baseline_masks(spec.model.name, framed))
+
+    else:
+        model, training = _trained(spec, cohort, split, progress)
+        predictor = partial(predict_framed, model, spec=spec)
+
+    validation, kept = evaluate(spec, cohort, split.validation, predictor)
+    test, found = evaluate(spec, tested, cases, predictor)
+    rows = pd.concat([validation.assign(part="validation"), test.assign(part="test")])
+    beside = [name for name in rows if name not in COLUMNS]
+    hashes = {"test_manifest_hash": tested.manifest_hash} if spec.evaluation.test_cohort else {}
+    return Result(
+        replace(split, test=cases), rows[[*COLUMNS, *beside]], training, kept | found, {}, hashes
+    )
+
+
+def tested_on(spec: RunSpec, cohort: Cohort, split: Split) -> tuple[Cohort, tuple[str, ...]]:
+    """Return the cohort and the cases that a run is tested on.
+
+    Of another cohort all masses are taken whose patients the run has not met: two cohorts may
+    hold the same patients (two kinds of image of one examination).
+
+    Raises:
+        DataError: the other cohort is not at hand or lacks what the task needs, or every patient of
+            it has been met.
+    """
+    if not spec.evaluation.test_cohort:
+        return cohort, split.test
+    other = load_cohort(spec.evaluation.test_cohort)
+    require(other, spec.task)
+    met = set(cohort.masses.loc[[*split.train, *split.validation], "patient"])
+    new = other.masses[~other.masses["patient"].isin(met)]
+    if new.empty:
+        raise DataError(
+            f"evaluation.test_cohort {other.name}: the run has trained on or validated with every "
+            "patient of it; name a cohort of other patients"
+        )
+    return other, tuple(new.index)
+
+
+def _trained(
+    spec: RunSpec, cohort: Cohort, split: Split, progress: bool | None
+) -> tuple[nn.Module, Training]:
+    """Train the model of a spec, or read the weights where they were trained before."""
+    import torch
+
+    from mammostudy.training.fit import Budget, fit
+
+    framed = frame_cohort(cohort, spec.frame, spec.preprocessing)
+    training, validation = framed.take(split.train), framed.take(split.validation)
+    torch.manual_seed(spec.seed)
+    trainer, asked = build_trainer(spec), spec.optimiser
+
+    def validate() -> float:
+        masks = one_draw(trainer.generator, validation, spec) >= THRESHOLD
+        return float(overlap.dice(masks, validation.masks).mean())
+
+    def fitted(checkpoint: Path) -> Fitted:
+        return fit(
+            trainer,
+            as_tensor(training.images, spec.model.channels),
+            as_tensor(training.masks, spec.model.channels),
+            Budget(asked.iterations, asked.batch, asked.validations),
+            seed=spec.seed,
+            validate=validate,
+            checkpoint=checkpoint,
+            augment=asked.augment,
+            label=label_of(spec),
+            progress=progress,
+        )
+
+    key = spec.training_key(cohort.manifest_hash)
+    return trainer.generator, train_or_read(key, trainer.generator, fitted)
+
+
+def label_of(spec: RunSpec) -> str:
+    """Name a training for a person: cohort, frame, model, loss, fold and seed."""
+    leaky = " LEAKY" if spec.split.leaky else ""
+    adversary = "" if spec.loss.adversarial_weight else " no adversary"
+    return (
+        f"{spec.cohort} {spec.frame.strategy} x{spec.frame.scale:g}{leaky} {spec.variant} "
+        f"{spec.model.name} {spec.loss.overlap}{adversary} fold {spec.split.fold} seed {spec.seed}"
+    )

@@ -3,7 +3,7 @@
 Run as ``python benchmarks/cgan_step.py [--rounds 5] [--threads 2]``, on a quiet machine.
 
 Method. 256 pixels, width 32, 8 levels, batch 8, float32. *Ours* is the step that runs take
-(:func:`mammostudy.runs.segmenters.build_trainer`). *Plain* does the same as the released code
+(:func:`mammostudy.runs.segmentation.build_trainer`). *Plain* does the same as the released code
 does it: torch's usual layout and layers, gradients into D's weights during G's step too, an
 optimiser that is not fused. Both start from the same weights and take turns in one process, one
 step each a round after one step to warm up; the ratio is that of the medians. A matrix product of
@@ -12,7 +12,7 @@ is the floating-point operations of the convolutions done directly (counted by t
 step without the gradients that nobody uses) over time and peak. Part of ours goes by Winograd's
 products, which are fewer: the share is of the work asked for, not of what the processor did.
 
-Both have what a run asks of the C library (:mod:`mammostudy.runs.memory`): it is no part of the
+Both have what a run asks of the C library (:mod:`mammostudy.runs.execute`): it is no part of the
 ratio. Give ``--give-back`` to see both without it.
 
 Before that, both take three steps with equal dropout (drawn pixel by pixel, so that the layout of
@@ -39,8 +39,8 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from mammostudy.models import Discriminator, Generator
-from mammostudy.runs.memory import keep_freed_memory
-from mammostudy.runs.segmenters import build_trainer
+from mammostudy.runs.execute import keep_freed_memory
+from mammostudy.runs.segmentation import build_trainer
 from mammostudy.study.recipes import recipe
 from mammostudy.training.loop import batch_of
 from mammostudy.training.losses import dice_loss

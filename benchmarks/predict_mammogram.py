@@ -40,7 +40,7 @@ from mammostudy import detect_inference as detect
 from mammostudy import inference
 from mammostudy.prediction_files import save_prediction
 from mammostudy.predictions import Findings
-from mammostudy.runs.store import DetectionRecord, Record
+from mammostudy.runs.record import Record
 
 HEIGHT, WIDTH = 4600, 2800
 LIMIT = 5.0  # seconds a mammogram
@@ -95,10 +95,10 @@ def stages(path: Path) -> tuple[Times, Findings]:
     """Time each stage as :func:`mammostudy.predict` runs it."""
     times: Times = {}
     pixels, spacing = timed(times, "read", lambda: inference._pixels(path))
-    detector: DetectionRecord = timed(times, "records", detect.detection_record_for)
+    detector: Record = timed(times, "records", detect.detection_record_for)
     record: Record = inference.newest_study_record(detector)
     point = timed(times, "threshold", lambda: detect.operating_point(detector))
-    model = timed(times, "weights", lambda: detect.trained_detector(detector))
+    model = timed(times, "weights", lambda: detect.trained_model(detector))
     boxes, scores = timed(times, "detect", lambda: detect.boxes_in(pixels, model, detector.spec))
     found = detect.found_boxes(boxes, scores, point.threshold, pixels.shape)
     masses = timed(

@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from mammostudy.runs.segmenters import build_trainer
+from mammostudy.runs.segmentation import build_trainer
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study.recipes import recipe, without_adversary
 

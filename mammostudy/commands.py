@@ -21,7 +21,7 @@ from mammostudy.data.splits import check_images, check_leakage, split_cases
 from mammostudy.doctor import Finding
 from mammostudy.errors import DataError, SpecError
 from mammostudy.paths import results_root, store_root
-from mammostudy.runs.store import Spec
+from mammostudy.runs.kinds import Spec
 from mammostudy.study.chapters import CHAPTERS
 
 
@@ -52,7 +52,7 @@ def run_chapters(
             all chapters, those that it cannot serve are left out, and said.
     """
     from mammostudy.runs.execute import cannot_run, ensure, missing
-    from mammostudy.runs.keep import keep
+    from mammostudy.runs.record import keep
     from mammostudy.study.chapters import fit_chapters
     from mammostudy.study.recipes import preset as known_preset
 

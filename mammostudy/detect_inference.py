@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import pairwise_iou
 from mammostudy.imaging.framing import Box
-from mammostudy.runs.chain_stages import whole_box
+from mammostudy.runs.chain import whole_box
 from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.detection_rows import HEADLINE, Values, matches_of, rounded
-from mammostudy.runs.store import DetectionRecord, weights_path
+from mammostudy.runs.record import Record
 from mammostudy.study.detect_recipes import detect_recipe
 from mammostudy.study.recipes import PRESETS
 from mammostudy.usable_records import usable_records
@@ -68,16 +68,16 @@ class OperatingPoint:
         }
 
 
-def detection_records() -> Iterator[DetectionRecord]:
+def detection_records() -> Iterator[Record]:
     """Yield completed ``study`` detection records with weights in the local store.
 
     Those of a preset's full budget come first, newest first; then the others, such as ablations
     and runs of a smaller budget.
     """
-    found = list(usable_records(DetectionRecord, lambda record: record.spec.variant == "study"))
+    found = list(usable_records("detection", lambda record: record.spec.variant == "study"))
     recommended = [detect_recipe("phantom", name) for name in PRESETS]
 
-    def is_other(record: DetectionRecord) -> bool:
+    def is_other(record: Record) -> bool:
         return not any(_same_training(record.spec, spec) for spec in recommended)
 
     return iter(sorted(found, key=is_other))  # stable: the newest stay first
@@ -87,7 +87,7 @@ def _same_training(one: DetectSpec, other: DetectSpec) -> bool:
     return one.detector == other.detector and one.training == other.training
 
 
-def detection_record_for(key: str | None = None) -> DetectionRecord:
+def detection_record_for(key: str | None = None) -> Record:
     """Return the record of a key, or the first of :func:`detection_records`.
 
     Args:
@@ -101,17 +101,17 @@ def detection_record_for(key: str | None = None) -> DetectionRecord:
         if newest is None:
             raise DataError(NO_DETECTOR)
         return newest
-    named = usable_records(DetectionRecord, lambda record: record.key.startswith(key))
+    named = usable_records("detection", lambda record: record.key.startswith(key))
     found = next(named, None) if key else None
     if found is None:
-        known = [record.key for record in usable_records(DetectionRecord, lambda _: True)]
+        known = [record.key for record in usable_records("detection", lambda _: True)]
         listed = ", ".join(known) or "none: `mammostudy run detection --preset quick` makes one"
         msg = f"detector {key!r}: no completed run of that key with weights in the store ({listed})"
         raise DataError(msg)
     return found
 
 
-def operating_point(record: DetectionRecord, rate: float = RATE) -> OperatingPoint:
+def operating_point(record: Record, rate: float = RATE) -> OperatingPoint:
     """Choose a detector's threshold on its validation views.
 
     Args:
@@ -125,32 +125,6 @@ def operating_point(record: DetectionRecord, rate: float = RATE) -> OperatingPoi
 
     froc = froc_of(matches_of(record.part("validation")))
     return OperatingPoint(froc.threshold_at(rate), rate, froc.sensitivity_at(rate))
-
-
-def trained_detector(record: DetectionRecord) -> Detector:
-    """Return the trained detector of a record, on the device that runs compute on.
-
-    Raises:
-        DataError: its weights are not in the local store, or damaged.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_model
-
-    from mammostudy.runs.detect import build
-    from mammostudy.training.loop import device
-
-    model = build(record.spec, record.box_sides)
-    path = weights_path(str(record.content["training_key"]))
-    try:
-        load_model(model, path)
-    except (OSError, RuntimeError, SafetensorError):
-        msg = (
-            f"{path}: the weights of detection run {record.key} are missing or damaged; delete "
-            "the file: another detector is taken then, or `mammostudy run detection --preset "
-            "quick --fresh` makes one anew"
-        )
-        raise DataError(msg) from None
-    return model.to(device())
 
 
 def boxes_in(
@@ -169,7 +143,7 @@ def boxes_in(
     import torch
 
     from mammostudy.models.detectors.common import place
-    from mammostudy.runs.detect import boxes_on_views
+    from mammostudy.runs.detection import boxes_on_views
 
     plane = torch.from_numpy(np.ascontiguousarray(image))[None]
     square, where = place(plane, spec.detector.size, spec.detector.aspect)

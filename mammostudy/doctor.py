@@ -128,7 +128,7 @@ def _published(name: str) -> str:
 
 
 def _records() -> Iterator[Finding]:
-    from mammostudy.runs.store import local_records, read_record
+    from mammostudy.runs.record import local_records, read_record
 
     for name, root in (("committed records", results_root()), ("local records", local_records())):
         found = list(root.glob("*/[!.]*/record.json"))

@@ -18,8 +18,8 @@ import numpy as np
 from mammostudy.data.cache import write_atomically
 from mammostudy.errors import DataError
 from mammostudy.paths import store_root
+from mammostudy.runs.record import Record, weights_path
 from mammostudy.runs.spec import RunSpec
-from mammostudy.runs.store import Record, weights_path
 from mammostudy.runs.trained import trained_model
 
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ from mammostudy.detect_inference import (
     detection_record_for,
     found_boxes,
     operating_point,
-    trained_detector,
 )
 from mammostudy.errors import DataError
 from mammostudy.exported import Segmenter, segmenter_of
@@ -30,8 +29,9 @@ from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.imaging.preprocessing import preprocess
 from mammostudy.prediction_files import OUTPUTS, save_prediction
 from mammostudy.predictions import NOT_CLINICAL, Findings, Prediction
-from mammostudy.runs.store import DetectionRecord, Record, ShapeRecord
-from mammostudy.runs.trained import chosen_steps
+from mammostudy.runs.record import Record
+from mammostudy.runs.segmentation import chosen_steps
+from mammostudy.runs.trained import trained_model
 from mammostudy.shape_inference import NO_MASK, NO_MODEL, shape_record_for, shapes_of
 from mammostudy.study.detect_recipes import detect_cohort
 from mammostudy.study.shape_recipes import shape_cohort
@@ -52,10 +52,10 @@ __all__ = [
 
 def study_records() -> Iterator[Record]:
     """Yield completed ``study`` records whose weights are in the local store, newest first."""
-    return usable_records(Record, lambda record: record.spec.variant == "study")
+    return usable_records("segmentation", lambda record: record.spec.variant == "study")
 
 
-def newest_study_record(beside: DetectionRecord | None = None) -> Record:
+def newest_study_record(beside: Record | None = None) -> Record:
     """Return the newest completed ``study`` record with weights.
 
     Args:
@@ -83,7 +83,7 @@ def predict(
     box: tuple[int, int, int, int],
     *,
     record: Record | None = None,
-    shape_record: ShapeRecord | None = None,
+    shape_record: Record | None = None,
 ) -> Prediction: ...
 @overload
 def predict(
@@ -91,16 +91,16 @@ def predict(
     box: None = None,
     *,
     record: Record | None = None,
-    shape_record: ShapeRecord | None = None,
-    detection_record: DetectionRecord | None = None,
+    shape_record: Record | None = None,
+    detection_record: Record | None = None,
 ) -> Findings: ...
 def predict(
     image: str | Path | NDArray[Any],
     box: tuple[int, int, int, int] | None = None,
     *,
     record: Record | None = None,
-    shape_record: ShapeRecord | None = None,
-    detection_record: DetectionRecord | None = None,
+    shape_record: Record | None = None,
+    detection_record: Record | None = None,
 ) -> Prediction | Findings:
     """Outline the mass in a box, or the masses of a whole mammogram, and tell their shapes.
 
@@ -141,15 +141,15 @@ def predict(
 def _search(
     pixels: NDArray[np.float32],
     spacing: float | None,
-    detection_record: DetectionRecord | None,
+    detection_record: Record | None,
     record: Record | None,
-    shape_record: ShapeRecord | None,
+    shape_record: Record | None,
 ) -> Findings:
     """Find the masses of a mammogram, and outline each."""
     detector = detection_record or detection_record_for()
     record = record or newest_study_record(detector)
     point = operating_point(detector)
-    boxes, scores = boxes_in(pixels, trained_detector(detector), detector.spec)
+    boxes, scores = boxes_in(pixels, trained_model(detector), detector.spec)
     found = found_boxes(boxes, scores, point.threshold, (pixels.shape[0], pixels.shape[1]))
     return Findings(
         tuple(_outlined(pixels, spacing, found, record, shape_record)),
@@ -168,7 +168,7 @@ def _outlined(
     spacing: float | None,
     boxes: Sequence[FoundBox],
     record: Record,
-    shape_record: ShapeRecord | None,
+    shape_record: Record | None,
 ) -> list[Prediction]:
     """Segment the mass in each box and tell its shape; each model is read once."""
     if not boxes:
@@ -209,7 +209,7 @@ def _segment(
     segmenter: Segmenter,
     steps: tuple[str, ...],
 ) -> NDArray[np.bool_]:
-    from mammostudy.runs.segmenters import THRESHOLD, as_tensor
+    from mammostudy.runs.segmentation import THRESHOLD, as_tensor
     from mammostudy.training.segmentation import predict_probabilities
 
     spec = record.spec

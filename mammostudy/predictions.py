@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mammostudy.detect_inference import OperatingPoint
 from mammostudy.imaging.framing import Box
-from mammostudy.runs.store import DetectionRecord, Record
+from mammostudy.runs.record import Record
 from mammostudy.shape_inference import Shape
 
 NOT_CLINICAL: Final = "research only; not a medical device"
@@ -115,7 +115,7 @@ class Findings:
     masses: tuple[Prediction, ...]
     image: NDArray[np.float32]
     spacing_mm: float | None
-    detector: DetectionRecord
+    detector: Record
     operating_point: OperatingPoint
     best_score: float | None
     segmenter: Record

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from mammostudy.evaluation.calibration import apply_temperature
 from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.shape_masks import place_mask
-from mammostudy.runs.chain_stages import shape_model
-from mammostudy.runs.mask_sets import SIDE
-from mammostudy.runs.store import ShapeRecord
+from mammostudy.runs.masks import SIDE
+from mammostudy.runs.record import Record
+from mammostudy.runs.trained import trained_model
 from mammostudy.usable_records import usable_records
 
 NO_MODEL: Final = (
@@ -34,7 +34,7 @@ class Shape:
     """
 
     probabilities: dict[str, float]
-    record: ShapeRecord
+    record: Record
 
     def summary(self) -> dict[str, Any]:
         """Return what ``prediction.json`` holds of it."""
@@ -49,24 +49,24 @@ class Shape:
         }
 
 
-def shape_records() -> Iterator[ShapeRecord]:
+def shape_records() -> Iterator[Record]:
     """Yield completed ``study`` shape records with weights in the local store, newest first."""
 
-    def fits(record: ShapeRecord) -> bool:
+    def fits(record: Record) -> bool:
         spec = record.spec
-        return spec.variant == "study" and spec.classifier == "cnn" and spec.target == "shape"
+        return (spec.variant, spec.classifier, spec.target) == ("study", "cnn", "shape")
 
-    return usable_records(ShapeRecord, fits)
+    return usable_records("shape", fits)
 
 
-def shape_record_for(cohorts: tuple[str, ...] = ()) -> ShapeRecord | None:
+def shape_record_for(cohorts: tuple[str, ...] = ()) -> Record | None:
     """Return the newest shape model of one of some cohorts, else the newest; None without any."""
     found = list(shape_records())
     kindred = [record for record in found if record.spec.cohort in cohorts]
     return next(iter([*kindred, *found]), None)
 
 
-def shape_of(mask: NDArray[np.bool_], record: ShapeRecord) -> Shape:
+def shape_of(mask: NDArray[np.bool_], record: Record) -> Shape:
     """Tell the shape of a mask.
 
     Args:
@@ -79,7 +79,7 @@ def shape_of(mask: NDArray[np.bool_], record: ShapeRecord) -> Shape:
     return shapes_of([mask], record)[0]
 
 
-def shapes_of(masks: Sequence[NDArray[np.bool_]], record: ShapeRecord) -> list[Shape]:
+def shapes_of(masks: Sequence[NDArray[np.bool_]], record: Record) -> list[Shape]:
     """Tell the shapes of masks; the model is read once.
 
     Args:
@@ -99,7 +99,7 @@ def shapes_of(masks: Sequence[NDArray[np.bool_]], record: ShapeRecord) -> list[S
     if not placed:
         return []
     tensor = torch.from_numpy(np.stack(placed).astype(np.float32))[:, None].to(device())
-    shares = apply_temperature(predict_logits(shape_model(record), tensor), record.temperature)
+    shares = apply_temperature(predict_logits(trained_model(record), tensor), record.temperature)
     return [Shape(dict(zip(spec.classes, row, strict=True)), record) for row in shares.tolist()]
 
 

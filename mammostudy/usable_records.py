@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
 
 from mammostudy.errors import StudyError
 from mammostudy.paths import results_root
-from mammostudy.runs.store import (
-    DetectionRecord,
-    Record,
-    ShapeRecord,
-    local_records,
-    read_record,
-    weights_path,
-)
-
-Kind = TypeVar("Kind", Record, ShapeRecord, DetectionRecord)
+from mammostudy.runs.record import Record, local_records, read_record, weights_path
 
 
-def usable_records(kind: type[Kind], fits: Callable[[Kind], bool]) -> Iterator[Kind]:
+def usable_records(kind: str, fits: Callable[[Record], bool]) -> Iterator[Record]:
     """Yield completed records of one kind of run that have weights, newest first.
 
     Committed records count where their weights are in the local store. Records that cannot be
@@ -27,15 +17,15 @@ def usable_records(kind: type[Kind], fits: Callable[[Kind], bool]) -> Iterator[K
     which was made to measure a leak.
 
     Args:
-        kind: class of the records.
+        kind: a key of :data:`mammostudy.runs.kinds.KINDS`.
         fits: whether a record is asked for; not called for records that cannot be used.
     """
-    found: dict[str, tuple[str, Kind]] = {}
+    found: dict[str, tuple[str, Record]] = {}
     for root in (results_root(), local_records()):
         for path in root.glob("*/[!.]*/record.json"):
             try:
                 record = read_record(path.parent)
-                if not isinstance(record, kind) or record.status != "completed" or record.leaky:
+                if record.kind != kind or record.status != "completed" or record.leaky:
                     continue
                 there = weights_path(str(record.content["training_key"])).is_file()
                 if there and fits(record):

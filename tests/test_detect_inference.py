@@ -28,7 +28,6 @@ from mammostudy.detect_inference import (
     detection_records,
     found_boxes,
     operating_point,
-    trained_detector,
 )
 from mammostudy.errors import DataError, SpecError
 from mammostudy.evaluation.boxes import pairwise_iou
@@ -37,7 +36,8 @@ from mammostudy.predict_command import predict_image
 from mammostudy.prediction_files import OUTPUTS
 from mammostudy.predictions import Findings, mask_value
 from mammostudy.runs.execute import execute
-from mammostudy.runs.store import DetectionRecord, weights_path
+from mammostudy.runs.record import Record, weights_path
+from mammostudy.runs.trained import trained_model
 from mammostudy.shape_inference import NO_MODEL
 from mammostudy.study.detect_recipes import detect_recipe
 
@@ -53,7 +53,7 @@ class Search:
     """A store with a detector of a few steps and a segmenter, and the detector's record."""
 
     store: Path
-    record: DetectionRecord
+    record: Record
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_the_boxes_are_those_of_the_records_rows(search: Search) -> None:
     """A test view searched again gives the boxes that its rows of the record hold."""
     cohort, record = load_cohort("tiny"), search.record
     rows = record.part("test").query("row == 'box'")
-    model = trained_detector(record)
+    model = trained_model(record)
     names = [name for name in views_of(cohort).names if name in set(rows["view"])]
     assert len(names) > 1
     for name in names:
@@ -344,8 +344,8 @@ def test_damaged_weights_are_one_clear_error(damage: str, search: Search) -> Non
     path.unlink()
     if damage == "truncated":
         path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"safetensors: the weights of detection run .*--fresh"):
-        trained_detector(search.record)
+    with pytest.raises(DataError, match=r"safetensors: the weights of detection run"):
+        trained_model(search.record)
 
 
 def test_a_segmenter_of_the_detectors_cohort_comes_first(search: Search) -> None:

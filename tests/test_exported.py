@@ -11,7 +11,7 @@ import torch
 
 from mammostudy import doctor, exported, inference
 from mammostudy.exported import EAGER, EXPORTED, MEND, export_path, segmenter_of, why_eager
-from mammostudy.runs.store import weights_path
+from mammostudy.runs.record import weights_path
 from mammostudy.runs.trained import trained_model
 from mammostudy.training.segmentation import predict_probabilities
 

@@ -49,7 +49,7 @@ class Needs:
 
     def record_of(self, spec: KeyedSpec) -> Path | None:
         """Return the folder of a run's record, committed before local, or None without one."""
-        from mammostudy.runs.store import find_record
+        from mammostudy.runs.record import find_record
 
         record = find_record(spec, self.manifests[spec.cohort])
         return record.folder if record else None

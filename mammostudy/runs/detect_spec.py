@@ -106,10 +106,8 @@ class DetectSpec(KeyedSpec):
             box_sides: quantiles of the training masses' sides, where the anchors ask for them.
         """
         asked = self.detector
-        own = [field for field, owners in _OWNERS.items() if asked.name in owners]
-        fields: dict[str, Any] = {
-            field: getattr(asked, field) for field in ("size", "aspect", *own)
-        }
+        names = ("size", "aspect", *self._own_fields)
+        fields: dict[str, Any] = {name: getattr(asked, name) for name in names}
         if self.has_anchors:
             fields["box_sides"] = box_sides if asked.anchors == "cohort" else ()
         return fields | {"detections": DETECTIONS}

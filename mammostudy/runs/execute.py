@@ -17,9 +17,10 @@ from tqdm.auto import tqdm
 from mammostudy.data.cohort import Cohort, load_cohort
 from mammostudy.data.tasks import require
 from mammostudy.paths import store_root
+from mammostudy.runs import record as store
 from mammostudy.runs.kinds import function_of, kind_of
 from mammostudy.runs.provenance import record_content
-from mammostudy.runs.record import Record, S, find_record, manifest_hash, write_record
+from mammostudy.runs.record import Record, S, find_record, write_record
 from mammostudy.runs.spec import KeyedSpec
 
 _MALLOPT: Final = {-4: 0, -1: 2**31 - 1, -2: 64 * 2**20}  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
@@ -93,7 +94,7 @@ def missing(specs: Iterable[KeyedSpec]) -> list[KeyedSpec]:
         if spec in found:
             return
         if spec.cohort not in hashes:
-            hashes[spec.cohort] = manifest_hash(spec.cohort)
+            hashes[spec.cohort] = store.manifest_hash(spec.cohort)
         if find_record(spec, hashes[spec.cohort]) is None:
             for run in spec.before:
                 add(run)
@@ -152,7 +153,7 @@ def ensure(
     for depth in sorted({_depth(spec) for spec in absent}):
         wave = [spec for spec in absent if _depth(spec) == depth]
         _run_all(wave, workers or default_workers(), progress)
-    hashes = {cohort: manifest_hash(cohort) for cohort in {spec.cohort for spec in specs}}
+    hashes = {cohort: store.manifest_hash(cohort) for cohort in {spec.cohort for spec in specs}}
     found = [find_record(spec, hashes[spec.cohort]) for spec in specs]
     return [record for record in found if record is not None]
 

@@ -188,7 +188,7 @@ def predict_framed(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Predic
 
 def chosen_steps(record: Record[RunSpec]) -> tuple[str, ...]:
     """Return the post-processing with the better mean Dice on the record's validation part."""
-    validation = record.part("validation").query("box == 'oracle'")
+    validation = record.cases.query("part == 'validation' and box == 'oracle'")
     means = validation.groupby("postprocessing")["dice"].mean()
     best = str(means.idxmax())
     return () if best == "none" or means["none"] >= means[best] else tuple(best.split("+"))

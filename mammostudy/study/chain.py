@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from mammostudy.evaluation.statistics import bootstrap_ci
+from mammostudy.runs.record import Record
 from mammostudy.runs.spec import KeyedSpec
-from mammostudy.runs.store import ChainRecord
 from mammostudy.study import chain_recipes, printed, tables
 from mammostudy.study.chain_recipes import ARMS, STUDY
 
@@ -26,7 +26,7 @@ SOURCES: Final = {
     "detected": "detected box",
 }
 NOTHING: Final = "none"
-Found = dict[str, list[ChainRecord]]
+Found = dict[str, list[Record]]
 Score = tuple[float, float, float]
 
 
@@ -39,7 +39,7 @@ def specs(cohort: str, preset: str) -> list[KeyedSpec]:
 def records(cohort: str, preset: str) -> Found:
     """Return the records of the page by arm."""
     named = cast(tables.Named, chain_recipes.every(cohort, preset))
-    return cast(Found, tables.records_of(named, preset))
+    return tables.records_of(named, preset)
 
 
 def absent(found: Found, cohort: str, preset: str) -> list[str]:

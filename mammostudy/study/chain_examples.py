@@ -16,8 +16,7 @@ from mammostudy.imaging.framing import Box, crop_and_resize, frame_box, paste_ba
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.imaging.shape_masks import place_mask
 from mammostudy.runs.detection_rows import EDGES
-from mammostudy.runs.execute import manifest_hash
-from mammostudy.runs.store import ChainRecord, find_record
+from mammostudy.runs.record import Record, find_record, manifest_hash
 from mammostudy.study.chain import of, rows
 from mammostudy.study.chain_recipes import STUDY
 from mammostudy.study.detect_recipes import detect_cohort
@@ -68,7 +67,7 @@ def picked(masses: pd.DataFrame, arm: str = STUDY) -> pd.DataFrame:
     return pd.concat(chosen).drop_duplicates("case")
 
 
-def examples(cohort: str, found: dict[str, list[ChainRecord]], arm: str = STUDY) -> list[Example]:
+def examples(cohort: str, found: dict[str, list[Record]], arm: str = STUDY) -> list[Example]:
     """Return the pictures of :func:`picked`; none without the data."""
     loaded = at_hand(detect_cohort(cohort))
     records = {record.spec.split.fold: record for record in found.get(arm, [])}
@@ -78,7 +77,7 @@ def examples(cohort: str, found: dict[str, list[ChainRecord]], arm: str = STUDY)
     return [_example(loaded, records[int(row["fold"])], row) for _, row in chosen.iterrows()]
 
 
-def _example(cohort: Cohort, record: ChainRecord, row: pd.Series) -> Example:
+def _example(cohort: Cohort, record: Record, row: pd.Series) -> Example:
     case = str(row["case"])
     sample = cohort.sample(case)
     height, width = sample.image.shape
@@ -122,7 +121,7 @@ def _placed(mask: Mask, placement: str) -> Mask | None:
 
 
 def _boxes(
-    record: ChainRecord, row: pd.Series, known: Box, scale: float
+    record: Record, row: pd.Series, known: Box, scale: float
 ) -> list[tuple[str, tuple[float, float, float, float]]]:
     """Return the known box and the detected ones of a view, in the picture's pixels."""
     spec = record.spec.detector

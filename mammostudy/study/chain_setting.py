@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mammostudy.runs.store import ChainRecord
+from mammostudy.runs.record import Record
 from mammostudy.study import printed, published, tables
 from mammostudy.study.chain import Found
 
@@ -47,11 +47,11 @@ def stages(found: Found) -> pd.DataFrame:
     return pd.DataFrame(out, columns=list(out[0]) if out else ["chain"])
 
 
-def _steps(record: ChainRecord) -> str:
+def _steps(record: Record) -> str:
     return "+".join(record.content["postprocessing"]) or "none"
 
 
-def unsettled(record: ChainRecord) -> str:
+def unsettled(record: Record) -> str:
     """Name the stages of a chain that diverged or had not converged."""
     said = []
     for stage, listed in record.stages.items():

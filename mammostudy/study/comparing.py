@@ -19,7 +19,7 @@ import pandas as pd
 from mammostudy.evaluation.effects import effect_size
 from mammostudy.evaluation.statistics import bootstrap_ci, holm, paired_test
 from mammostudy.runs.evaluate import COLUMNS
-from mammostudy.runs.store import find_record
+from mammostudy.runs.record import find_record
 from mammostudy.study.recipes import is_phantom
 
 TRAINED_BY_PAGES: Final = ("smoke", "quick")
@@ -64,7 +64,8 @@ class Runs:
         Raises:
             DataError: a run of a small preset is missing and its cohort is not at hand.
         """
-        from mammostudy.runs.execute import ensure, manifest_hash
+        from mammostudy.runs.execute import ensure
+        from mammostudy.runs.record import manifest_hash
 
         groups = {
             group if isinstance(group, tuple) else (group,): list(runs)

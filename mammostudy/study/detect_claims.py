@@ -10,7 +10,7 @@ from mammostudy.evaluation.froc_curves import froc_of
 from mammostudy.evaluation.statistics import paired_test
 from mammostudy.runs.detect_spec import SSDS, DetectSpec
 from mammostudy.runs.detection_rows import HEADLINE, matches_of
-from mammostudy.runs.store import DetectionRecord
+from mammostudy.runs.record import Record
 from mammostudy.study import detect_recipes, tables, words
 from mammostudy.study.detect_convergence import outdone, validated
 
@@ -66,18 +66,18 @@ def measured(cohort: str, preset: str) -> dict[str, Any]:
     }
 
 
-def _first(named: detect_recipes.Named, preset: str) -> dict[str, DetectionRecord]:
+def _first(named: detect_recipes.Named, preset: str) -> dict[str, Record]:
     listed = tables.records_of(cast(tables.Named, named), preset)
-    return {name: cast(DetectionRecord, each[0]) for name, each in listed.items() if each}
+    return {name: each[0] for name, each in listed.items() if each}
 
 
-def _hits(record: DetectionRecord) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _hits(record: Record) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Return 1 for each test mass that is found at the threshold chosen on validation, else 0."""
     threshold = froc_of(matches_of(record.part("validation"))).threshold_at(RATE)
     return matches_of(record.part("test")).found(threshold).astype(np.float64)
 
 
-def _patients(record: DetectionRecord) -> np.ndarray[tuple[int, ...], np.dtype[np.str_]]:
+def _patients(record: Record) -> np.ndarray[tuple[int, ...], np.dtype[np.str_]]:
     rows = record.part("test")
     views = rows[rows["row"] == "view"]
     return views["patient"].to_numpy(str)[matches_of(rows).true_image]

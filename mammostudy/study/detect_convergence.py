@@ -14,18 +14,18 @@ from typing import Final
 
 from mammostudy.evaluation.froc_curves import froc_of
 from mammostudy.runs.detection_rows import matches_of
-from mammostudy.runs.store import DetectionRecord
+from mammostudy.runs.record import Record
 
 GAIN: Final = 1.01
 LEAST: Final = 0.05  # mean sensitivity on validation: one mass in twenty
 
 
-def validated(record: DetectionRecord) -> float:
+def validated(record: Record) -> float:
     """Return the mean sensitivity on validation views over 1/8 to 8 false positives a view."""
     return froc_of(matches_of(record.part("validation"))).mean_sensitivity()
 
 
-def more_helped(shorter: DetectionRecord | None, longer: DetectionRecord | None) -> bool:
+def more_helped(shorter: Record | None, longer: Record | None) -> bool:
     """Whether the larger budget scored more than 1 % higher on validation than the smaller one.
 
     False where one of them was not run or they are the same run: then nothing is known.
@@ -35,12 +35,12 @@ def more_helped(shorter: DetectionRecord | None, longer: DetectionRecord | None)
     return validated(longer) > GAIN * validated(shorter)
 
 
-def not_begun(record: DetectionRecord) -> bool:
+def not_begun(record: Record) -> bool:
     """Whether a detector finds fewer than one mass in twenty of its validation views."""
     return validated(record) < LEAST
 
 
-def outdone(*budgets: Mapping[str, Sequence[DetectionRecord]]) -> frozenset[str]:
+def outdone(*budgets: Mapping[str, Sequence[Record]]) -> frozenset[str]:
     """Return the keys of the runs, by row and budget, that cannot count as converged.
 
     Those are every run that a longer one of its row beat; the longest where it beat all others,
@@ -56,7 +56,7 @@ def outdone(*budgets: Mapping[str, Sequence[DetectionRecord]]) -> frozenset[str]
     return frozenset(record.key for record in (*grew, *filter(not_begun, every)))
 
 
-def _grown(series: Sequence[DetectionRecord]) -> list[DetectionRecord]:
+def _grown(series: Sequence[Record]) -> list[Record]:
     """Return those of a detector's runs, shortest first, that more training might have helped."""
     found = [one for one, other in combinations(series, 2) if more_helped(one, other)]
     best = max(series[:-1], key=validated, default=None)

@@ -17,7 +17,6 @@ LITE: Final = "SSDlite, MobileNetV3"
 FASTER: Final = "Faster R-CNN"
 RETINA: Final = "RetinaNet"
 FCOS: Final = "FCOS"
-DETR: Final = "RT-DETR"
 SSD300_NORM: Final = "SSD300, batch norm"
 PRIOR_ROW: Final = "fixed prior box"
 DETECTORS: Final = {
@@ -27,7 +26,6 @@ DETECTORS: Final = {
     FASTER: "faster-rcnn",
     RETINA: "retinanet",
     FCOS: "fcos",
-    DETR: "rt-detr",
 }
 VARIED: Final = {SSD300_NORM: "ssd300-vgg16"}
 """A detector with settings of this study: without a budget of equal time."""
@@ -36,7 +34,7 @@ EQUAL: Final = "equal CPU time"
 LONG: Final = "as long as affordable"
 LONGER: Final = "twice as long"
 STEP_SECONDS: Final = {
-    SSD300: 6.75, LIGHT: 0.20, LITE: 0.44, FASTER: 4.6, RETINA: 2.1, FCOS: 2.1, DETR: 1.85,
+    SSD300: 6.75, LIGHT: 0.20, LITE: 0.44, FASTER: 4.6, RETINA: 2.1, FCOS: 2.1,
 }  # fmt: skip
 """Seconds of one core for a step of four views at 256 px (SSD300: 300), ``ssd-light`` of width 32,
 R-CNN, RetinaNet and FCOS on ResNet-18 (``benchmarks/detector_speed.py --study`` measures them).
@@ -48,7 +46,7 @@ _LONG: Final[dict[str, dict[str, int]]] = {
     "smoke": {LIGHT: 4},
     "quick": {LIGHT: 1500},
     "reference": {
-        LIGHT: 1800, LITE: 700, FASTER: 110, RETINA: 220, FCOS: 220, DETR: 240, SSD300: 90,
+        LIGHT: 1800, LITE: 700, FASTER: 110, RETINA: 220, FCOS: 220, SSD300: 90,
         SSD300_NORM: 800,
     },
     "paper": dict.fromkeys(ROWS, 20_000),

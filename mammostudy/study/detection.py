@@ -17,7 +17,7 @@ import pandas as pd
 
 from mammostudy.evaluation.froc_intervals import sensitivity_table
 from mammostudy.runs.detect_spec import DetectSpec
-from mammostudy.runs.store import DetectionRecord
+from mammostudy.runs.record import Record
 from mammostudy.study import detect_recipes, printed, tables
 from mammostudy.study.detect_convergence import outdone
 from mammostudy.study.detection_judged import DRAWS, Judged, judged, scores
@@ -40,7 +40,7 @@ HEADINGS: Final = {
     "accuracy": "detection accuracy",
     "false": "false positives a view there",
 }
-Groups = dict[str, dict[str, list[DetectionRecord]]]
+Groups = dict[str, dict[str, list[Record]]]
 Detectors = dict[str, Judged]
 
 
@@ -73,9 +73,7 @@ def records(cohort: str, preset: str) -> Groups:
     flat = {
         f"{group}/{row}": listed for group, rows in groups.items() for row, listed in rows.items()
     }
-    found = cast(
-        dict[str, list[DetectionRecord]], tables.records_of(cast(tables.Named, flat), preset)
-    )
+    found = tables.records_of(cast(tables.Named, flat), preset)
     return {
         group: {row: found.get(f"{group}/{row}", []) for row in rows}
         for group, rows in groups.items()

@@ -148,8 +148,8 @@ def sizes(detector: Judged) -> pd.DataFrame:
     """Return the sensitivity of small, medium and large masses, thirds of the tested ones.
 
     Returns:
-        See :func:`mammostudy.evaluation.froc_intervals.sensitivity_by_size`; sizes are shares of the
-        view's own (the square root of its area).
+        See :func:`~mammostudy.evaluation.froc.sensitivity_by_size`; sizes are shares of the view's
+        own (the square root of its area).
     """
     rows = detector.rows
     shares = rows.loc[rows["row"] == "mass", "share"].to_numpy(np.float64)

@@ -22,7 +22,7 @@ from mammostudy.evaluation.froc_curves import Froc, false_positives_by_image, fr
 from mammostudy.evaluation.froc_intervals import sensitivity_table
 from mammostudy.evaluation.statistics import bootstrap_ci
 from mammostudy.runs.detection_rows import COCO, HEADLINE, matches_of
-from mammostudy.runs.store import DetectionRecord
+from mammostudy.runs.record import Record
 
 OPERATING: Final = 1.0
 """False positives a view, on validation, at which a detector is used."""
@@ -46,7 +46,7 @@ class Judged:
     """
 
     name: str
-    records: tuple[DetectionRecord, ...]
+    records: tuple[Record, ...]
     outdone: frozenset[str] = frozenset()
     _kept: dict[tuple[str, str], Matches] = field(default_factory=dict, compare=False, repr=False)
 
@@ -148,7 +148,7 @@ class Judged:
 
 
 def judged(
-    name: str, records: Sequence[DetectionRecord], outdone: frozenset[str] = frozenset()
+    name: str, records: Sequence[Record], outdone: frozenset[str] = frozenset()
 ) -> Judged | None:
     """Return a detector's rows; None without a record."""
     return Judged(name, tuple(records), outdone) if records else None

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mammostudy.errors import SpecError
 from mammostudy.runs.detect_spec import DetectSpec
-from mammostudy.runs.store import DetectionRecord
+from mammostudy.runs.record import Record
 from mammostudy.study import detect_recipes, detection
 from mammostudy.study.detect_convergence import outdone, validated
 from mammostudy.study.detection_judged import OPERATING, Judged
@@ -48,7 +48,7 @@ def budgets(found: detection.Groups, cohort: str, preset: str) -> pd.DataFrame:
 
 def weights(spec: DetectSpec) -> str:
     """Count the weights of a detector, in millions; said so where its library is missing."""
-    from mammostudy.runs.detect import build
+    from mammostudy.runs.detection import build
 
     sides = () if not spec.has_anchors or spec.detector.anchors == "default" else (0.05, 0.1, 0.2)
     try:
@@ -58,7 +58,7 @@ def weights(spec: DetectSpec) -> str:
     return f"{sum(each.numel() for each in model.parameters()) / 1e6:.1f}"
 
 
-def anchors(spec: DetectSpec, run: Sequence[DetectionRecord]) -> str:
+def anchors(spec: DetectSpec, run: Sequence[Record]) -> str:
     """Say which boxes a detector starts from."""
     if not spec.has_anchors:
         return "none"
@@ -105,7 +105,7 @@ def trainings(found: detection.Groups) -> pd.DataFrame:
     return table.sort_values("row", key=_place, kind="stable", ignore_index=True)
 
 
-def _masses(record: DetectionRecord) -> int:
+def _masses(record: Record) -> int:
     rows = record.part("validation")
     return int(rows.loc[rows["row"] == "view", "masses"].sum())
 

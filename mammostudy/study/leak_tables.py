@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mammostudy.evaluation.statistics import bootstrap_ci, paired_test
-from mammostudy.runs.store import Record, ShapeRecord
+from mammostudy.runs.record import Record
 from mammostudy.study import leak, shape_tables, tables, words
 
 SUBSETS: Final = {
@@ -33,7 +33,7 @@ def records(cohort: str, preset: str) -> dict[str, Found]:
     return {row: tables.records_of(named, preset) for row, named in grids.items()}
 
 
-def shape_records(cohort: str, preset: str) -> dict[str, list[ShapeRecord]]:
+def shape_records(cohort: str, preset: str) -> dict[str, list[Record]]:
     """Return the records of the forest by unit of the folds; empty where the page has none."""
     return shape_tables.shape_records(leak.classifiers(cohort, preset), preset)
 
@@ -53,7 +53,7 @@ def absent(cohort: str, preset: str) -> list[str]:
     return missing
 
 
-def _patients(found: Mapping[str, Sequence[Record | ShapeRecord]]) -> dict[str, str]:
+def _patients(found: Mapping[str, Sequence[Record]]) -> dict[str, str]:
     """Return the patient of each case that any of the records tested or validated."""
     patient_of: dict[str, str] = {}
     for record in (record for listed in found.values() for record in listed):
@@ -61,7 +61,7 @@ def _patients(found: Mapping[str, Sequence[Record | ShapeRecord]]) -> dict[str, 
     return patient_of
 
 
-def trained_on(found: Mapping[str, Sequence[Record | ShapeRecord]]) -> dict[str, bool]:
+def trained_on(found: Mapping[str, Sequence[Record]]) -> dict[str, bool]:
     """Say of each test case of the folds by image whether its patient was trained on.
 
     Args:
@@ -79,7 +79,7 @@ def trained_on(found: Mapping[str, Sequence[Record | ShapeRecord]]) -> dict[str,
     return exposed
 
 
-def folds_table(found: Mapping[str, Sequence[Record | ShapeRecord]]) -> pd.DataFrame:
+def folds_table(found: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     """Return what the folds are made of, first seeds.
 
     Returns:
@@ -129,7 +129,7 @@ def _both(wide: pd.DataFrame, exposed: Mapping[str, bool]) -> pd.DataFrame:
     return both.assign(exposed=[exposed.get(case, False) for case in both["case"]])
 
 
-def shape_scores(found: Mapping[str, Sequence[ShapeRecord]]) -> pd.DataFrame:
+def shape_scores(found: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     """Return right (1) or wrong (0) of every test mask under both kinds of fold.
 
     Returns:

@@ -26,8 +26,8 @@ from mammostudy.evaluation.roc import (
     mean_roc,
     micro_roc,
 )
+from mammostudy.runs.record import Record
 from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import published, shape_arithmetic, shape_recipes, shape_tables
 
 PAPER: Final = "paper"
@@ -56,18 +56,18 @@ def classes_of(cohort: str) -> tuple[str, ...]:
     return shape_recipes.classes_of(cohort)
 
 
-def records(cohort: str, preset: str) -> dict[str, list[ShapeRecord]]:
+def records(cohort: str, preset: str) -> dict[str, list[Record]]:
     """Return the records of the chapter by row name."""
     return shape_tables.shape_records(named(cohort, preset), preset)
 
 
-def absent(found: Mapping[str, Sequence[ShapeRecord]], cohort: str, preset: str) -> list[str]:
+def absent(found: Mapping[str, Sequence[Record]], cohort: str, preset: str) -> list[str]:
     """Return the names of rows with a run that has no record."""
     asked = named(cohort, preset)
     return [name for name, listed in asked.items() if len(found.get(name, ())) < len(listed)]
 
 
-def rows(found: Mapping[str, Sequence[ShapeRecord]]) -> dict[str, pd.DataFrame]:
+def rows(found: Mapping[str, Sequence[Record]]) -> dict[str, pd.DataFrame]:
     """Return the test rows of all folds by row name, a row without a record left out."""
     tables = {name: shape_tables.pooled(listed) for name, listed in found.items()}
     return {name: table for name, table in tables.items() if len(table)}

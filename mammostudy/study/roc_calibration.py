@@ -17,7 +17,7 @@ from mammostudy.evaluation.calibration import (
     reliability_table,
 )
 from mammostudy.evaluation.statistics import bootstrap_ci
-from mammostudy.runs.store import ShapeRecord
+from mammostudy.runs.record import Record
 from mammostudy.study.roc import Tables, arrays
 
 BINS: Final = 10
@@ -28,7 +28,7 @@ _SIMULATED: Final = 300
 Values = NDArray[np.float64]
 
 
-def temperatures(found: Mapping[str, Sequence[ShapeRecord]]) -> pd.DataFrame:
+def temperatures(found: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     """Return the temperature that each fold's validation masks gave.
 
     Returns:
@@ -50,7 +50,7 @@ def at_an_end(temperature: float) -> bool:
 
 
 def calibration_table(
-    tables: Tables, found: Mapping[str, Sequence[ShapeRecord]], classes: Sequence[str]
+    tables: Tables, found: Mapping[str, Sequence[Record]], classes: Sequence[str]
 ) -> pd.DataFrame:
     """Return Brier score and calibration error of every row before and after scaling.
 
@@ -121,7 +121,7 @@ def errors_by_chance(scores: Values, draws: int = _SIMULATED, seed: int = 0) -> 
 
 
 def training_shares(
-    table: pd.DataFrame, listed: Sequence[ShapeRecord], classes: Sequence[str]
+    table: pd.DataFrame, listed: Sequence[Record], classes: Sequence[str]
 ) -> Values:
     """Return, for each row, the class shares of the masks its fold was trained on, ``(n, k)``."""
     shares = {}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
-from mammostudy.runs.store import ShapeRecord
+from mammostudy.runs.record import Record
 from mammostudy.study import published, words
 from mammostudy.study.roc import MACRO, PAPER, macro_areas
 from mammostudy.study.roc_printed import title
@@ -14,7 +14,7 @@ from mammostudy.study.roc_reading import name
 
 
 def preliminaries(
-    found: Mapping[str, Sequence[ShapeRecord]],
+    found: Mapping[str, Sequence[Record]],
     tables: Mapping[str, pd.DataFrame],
     classes: Sequence[str],
     absent: Sequence[str],
@@ -86,9 +86,9 @@ def left_out(areas: pd.DataFrame) -> str:
     )
 
 
-def unsettled(found: Mapping[str, Sequence[ShapeRecord]]) -> str:
+def unsettled(found: Mapping[str, Sequence[Record]]) -> str:
     """Say which networks' training had not settled, or broke down; nothing where all had."""
-    flags: dict[str, Callable[[ShapeRecord], bool]] = {
+    flags: dict[str, Callable[[Record], bool]] = {
         "not converged": lambda record: record.converged is False,
         "diverged": lambda record: record.status == "diverged",
     }

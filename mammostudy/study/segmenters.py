@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.evaluation.uncertainty import fewer_outliers, low_outliers
-from mammostudy.runs.segmenting import FIELD_OWNERS, Model
-from mammostudy.runs.spec import BASELINES, RunSpec
+from mammostudy.models.registry import SEGMENTERS
+from mammostudy.runs.spec import BASELINES, Model, RunSpec
 from mammostudy.study import losses, pictures, published
 from mammostudy.study.comparing import Runs, compare, judge, paired, unsettled
 from mammostudy.study.recipes import baselines_of, preset, recipe
@@ -290,9 +290,9 @@ def parameters(model: Model) -> int:
     import torch
 
     from mammostudy.models import build_segmenter
-    from mammostudy.runs.segmenters import model_fields
+    from mammostudy.runs.segmentation import model_fields
 
-    scratch = "none" if model.name in FIELD_OWNERS["weights"] else model.weights
+    scratch = "none" if "weights" in SEGMENTERS[model.name].fields else model.weights
     plain = model.model_copy(update={"weights": scratch})
     with torch.device("meta"):
         network = build_segmenter(plain.name, **model_fields(plain))

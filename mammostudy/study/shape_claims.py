@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from mammostudy.evaluation.statistics import PairedTest, paired_test
+from mammostudy.runs.record import Record
 from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import recipes, shape_recipes, shape_tables, subtype_people, subtypes, words
 
 ACCURACY: Final = "accuracy"
@@ -98,7 +98,7 @@ def accuracy(cohort: str, preset: str, target: float, margin: float) -> Measured
     )
 
 
-def _cautions(cohort: str, found: list[ShapeRecord], asked: list[ShapeSpec]) -> list[str]:
+def _cautions(cohort: str, found: list[Record], asked: list[ShapeSpec]) -> list[str]:
     classes = asked[0].classes
     out = [f"{len(classes)} classes ({words.listed(classes)}), each patient counting once"]
     if recipes.is_phantom(cohort):

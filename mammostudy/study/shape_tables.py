@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from mammostudy.errors import DataError
 from mammostudy.evaluation.calibration import apply_temperature
 from mammostudy.evaluation.statistics import PairedTest, paired_test
+from mammostudy.runs.record import Record
 from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import tables
 
 MISSED: Final = "none"
@@ -27,7 +27,7 @@ _COLUMNS: Final = (
     "right",
 )  # fmt: skip
 Named = Mapping[str, Sequence[ShapeSpec]]
-Found = dict[str, list[ShapeRecord]]
+Found = dict[str, list[Record]]
 Values = NDArray[np.float64]
 
 
@@ -41,11 +41,11 @@ def shape_records(named: Named, preset: str) -> Found:
     Raises:
         DataError: a run of a small preset is missing and its cohort is not at hand.
     """
-    return cast(Found, tables.records_of(cast(tables.Named, named), preset))
+    return tables.records_of(cast(tables.Named, named), preset)
 
 
 def pooled(
-    records: Sequence[ShapeRecord],
+    records: Sequence[Record],
     *,
     source: str | None = None,
     part: str = "test",
@@ -60,7 +60,7 @@ def pooled(
         tool: ``polygon``, or ``other`` for all other drawing tools; None takes every row.
 
     Returns:
-        The columns of :attr:`~mammostudy.runs.store.ShapeRecord.cases` and ``fold``,
+        The columns of :attr:`~mammostudy.runs.record.Record.cases` and ``fold``,
         ``p_<class>`` (calibrated), ``raw_<class>`` (temperature 1), ``right`` (bool).
     """
     stacked = [_rows(record, source, part, tool) for record in records]
@@ -69,7 +69,7 @@ def pooled(
     return pd.concat(stacked, ignore_index=True)
 
 
-def _rows(record: ShapeRecord, source: str | None, part: str, tool: str | None) -> pd.DataFrame:
+def _rows(record: Record, source: str | None, part: str, tool: str | None) -> pd.DataFrame:
     """Return the rows of one record with their probabilities."""
     asked = source or record.spec.evaluation.sources[0]
     cases = record.cases

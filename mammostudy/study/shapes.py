@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from mammostudy.runs.record import Record
 from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import (
     printed,
     published,
@@ -162,7 +162,7 @@ def summary(found: Groups, classes: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
-def settled(listed: Sequence[ShapeRecord]) -> str:
+def settled(listed: Sequence[Record]) -> str:
     """Say whether the trainings of a row converged: ``yes``, ``no``, ``3 of 5``, ``no epochs``."""
     flags = [record.converged for record in listed if record.converged is not None]
     if not flags:

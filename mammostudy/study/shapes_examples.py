@@ -15,9 +15,9 @@ from mammostudy.evaluation.calibration import top_confusions
 from mammostudy.evaluation.overlap import dice
 from mammostudy.imaging.contours import fill_outline
 from mammostudy.imaging.shape_masks import place_mask, shape_between
-from mammostudy.runs.mask_sets import mask_set
+from mammostudy.runs.masks import mask_set
+from mammostudy.runs.record import Record
 from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import shape_tables
 
 PLACEMENTS: Final = ("stretch", "square")
@@ -111,7 +111,7 @@ def confusion_cases(
     return pd.DataFrame(out, columns=columns)
 
 
-def confusion_pictures(records: Sequence[ShapeRecord], chosen: pd.DataFrame) -> dict[str, Values]:
+def confusion_pictures(records: Sequence[Record], chosen: pd.DataFrame) -> dict[str, Values]:
     """Return the masks of :func:`confusion_cases` by title; empty without the data."""
     if not records or chosen.empty:
         return {}
@@ -149,12 +149,12 @@ class Walk:
         return [(self.classes[called[at]], float(self.positions[at])) for at in starts]
 
 
-def _explaining(records: Sequence[ShapeRecord]) -> list[ShapeRecord]:
+def _explaining(records: Sequence[Record]) -> list[Record]:
     """Return the runs that kept what explains them: one that diverged kept nothing."""
     return [r for r in records if r.spec.evaluation.explain and r.status == "completed"]
 
 
-def walk(records: Sequence[ShapeRecord], steps: int = 7) -> Walk | None:
+def walk(records: Sequence[Record], steps: int = 7) -> Walk | None:
     """Return the walk of the explaining runs among records; None where none explains."""
     explained = _explaining(records)
     if not explained:
@@ -189,7 +189,7 @@ class Occlusion:
     fall: Values
 
 
-def occlusions(records: Sequence[ShapeRecord]) -> list[Occlusion]:
+def occlusions(records: Sequence[Record]) -> list[Occlusion]:
     """Return the occlusion maps of the first explaining run; empty without one or the data."""
     record = next(iter(_explaining(records)), None)
     if record is None:
@@ -226,7 +226,7 @@ class Map:
     masks: dict[str, Mask]
 
 
-def embedding_map(records: Sequence[ShapeRecord]) -> Map | None:
+def embedding_map(records: Sequence[Record]) -> Map | None:
     """Project the embeddings of the first explaining run (principal components); None without."""
     from sklearn.decomposition import PCA
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mammostudy.data.descriptors import describe
-from mammostudy.runs.store import records
+from mammostudy.runs.record import records
 from mammostudy.study.chapters import CHAPTERS
 from mammostudy.study.comparing import Runs
 

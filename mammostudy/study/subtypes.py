@@ -18,8 +18,8 @@ from scipy import stats
 from mammostudy.data.sources.phantom import SUBTYPE_BY_SHAPE
 from mammostudy.evaluation.association import Misclassified, Values, cramers_v, v_of_tables
 from mammostudy.evaluation.statistics import wilson_interval
+from mammostudy.runs.record import Record
 from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.runs.store import ShapeRecord
 from mammostudy.study import published, shape_recipes, shape_tables
 from mammostudy.study import subtype_statistics as statistics
 from mammostudy.study.subtype_people import People, confusion, counts, people, subtypes_of
@@ -30,7 +30,7 @@ TRUE: Final = "true shapes"
 PLANTED: Final = "planted, in cohorts of this size"
 REDRAWS: Final = 1_000
 
-Found = Mapping[str, Sequence[ShapeRecord]]
+Found = Mapping[str, Sequence[Record]]
 Tables = dict[str, pd.DataFrame]
 
 
@@ -47,7 +47,7 @@ def specs(cohort: str, preset: str) -> list[ShapeSpec]:
     return list(dict.fromkeys(itertools.chain(*named(cohort, preset).values())))
 
 
-def records(cohort: str, preset: str) -> dict[str, list[ShapeRecord]]:
+def records(cohort: str, preset: str) -> dict[str, list[Record]]:
     """Return the records of the chapter by recipe; none for a cohort without subtypes."""
     if subtypes_of(cohort).empty:
         return {}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mammostudy.evaluation.association import Misclassified, chi_square_power
-from mammostudy.runs.store import ShapeRecord
+from mammostudy.runs.record import Record
 from mammostudy.study import printed, shape_recipes, subtype_pages, words
 from mammostudy.study.subtype_people import People
 from mammostudy.study.subtype_statistics import LEVEL, Association, ShareDifference, trimmed
@@ -256,7 +256,7 @@ def _capital(name: str) -> str:
     return f"{name[0].upper()}{name[1:]}"
 
 
-def folds_note(found: Mapping[str, Sequence[ShapeRecord]]) -> str:
+def folds_note(found: Mapping[str, Sequence[Record]]) -> str:
     """Say whose training had not settled."""
     loose = [
         name for name, listed in found.items() if any(each.converged is False for each in listed)

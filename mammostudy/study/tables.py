@@ -10,8 +10,8 @@ import pandas as pd
 
 from mammostudy.evaluation.statistics import PairedTest, bootstrap_ci, paired_test
 from mammostudy.runs.evaluate import COLUMNS
+from mammostudy.runs.record import Record, find_record
 from mammostudy.runs.spec import RunSpec
-from mammostudy.runs.store import Record, find_record
 from mammostudy.study.recipes import preset as preset_of
 
 PUBLISHED: Final = "close3+erode2+dilate3"
@@ -44,7 +44,8 @@ def records_of(named: Named, preset: str) -> dict[str, list[Record]]:
     Raises:
         DataError: a run of a small preset is missing and its cohort is not at hand.
     """
-    from mammostudy.runs.execute import ensure, manifest_hash
+    from mammostudy.runs.execute import ensure
+    from mammostudy.runs.record import manifest_hash
 
     preset_of(preset)
     specs = [spec for listed in named.values() for spec in listed]

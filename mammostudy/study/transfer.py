@@ -14,8 +14,8 @@ from typing import Any, Final
 import pandas as pd
 
 from mammostudy.evaluation.statistics import bootstrap_ci, holm, paired_test
+from mammostudy.runs.record import Record
 from mammostudy.runs.spec import RunSpec
-from mammostudy.runs.store import Record
 from mammostudy.study import printed, tables, transfer_recipes
 from mammostudy.study.transfer_recipes import COHORTS, TESTED, Pair, crossed, crossed_ellipses
 

@@ -16,8 +16,8 @@ import pandas as pd
 
 from mammostudy.evaluation.statistics import paired_test
 from mammostudy.evaluation.uncertainty import gain_interval, rank_correlation, risk_coverage
+from mammostudy.runs.record import Record
 from mammostudy.runs.spec import RunSpec
-from mammostudy.runs.store import Record
 from mammostudy.study import printed, recipes, tables
 from mammostudy.study.transfer_recipes import SAMPLES, sampled
 

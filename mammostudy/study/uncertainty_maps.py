@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mammostudy.data.frames import frame_cohort
 from mammostudy.evaluation.uncertainty import deviation_map, mean_map
-from mammostudy.runs.sampling import sampled_probabilities
-from mammostudy.runs.store import Record, weights_path
+from mammostudy.runs.record import Record, weights_path
+from mammostudy.runs.segmentation import sampled_probabilities
 from mammostudy.runs.trained import trained_model
 from mammostudy.study import words
 from mammostudy.study.fingerprint import at_hand

@@ -19,9 +19,9 @@ from mammostudy.data.cohort import Cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import write_manifest
 from mammostudy.runs.execute import ensure
-from mammostudy.runs.mask_sets import native_masks
+from mammostudy.runs.masks import native_masks
 from mammostudy.runs.shape_spec import SOURCES, ShapeSpec
-from mammostudy.runs.spec import RunSpec, parse_spec
+from mammostudy.runs.spec import RunSpec
 
 SIDE = 64
 
@@ -90,7 +90,7 @@ def tiny_twins(own_folders: Path) -> Cohort:
 @pytest.fixture
 def tiny_spec() -> RunSpec:
     """Two iterations of a small cGAN on ``tiny``."""
-    return parse_spec(
+    return RunSpec.parse(
         {
             "cohort": "tiny",
             "split": {"folds": 4, "validation_folds": 3},
@@ -111,7 +111,7 @@ def _one_thread() -> Iterator[None]:
 
 def shaped_specs() -> tuple[tuple[RunSpec, ...], ShapeSpec]:
     """Segmenters of the three folds of ``tiny``, and a shape run on masks of every source."""
-    first = parse_spec(
+    first = RunSpec.parse(
         {
             "cohort": "tiny",
             "split": {"folds": 3, "validation_folds": 3},

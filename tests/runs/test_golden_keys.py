@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mammostudy.paths import results_root
-from mammostudy.runs.store import records
+from mammostudy.runs.record import records
 
 COHORTS = ("cdd-cesm", "cdd-cesm-cm", "cdd-cesm-contours", "cdd-cesm-views")
 

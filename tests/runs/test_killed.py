@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from mammostudy.data.cohort import Cohort
 from mammostudy.paths import store_root
 from mammostudy.runs.execute import execute
+from mammostudy.runs.record import local_records, weights_path
 from mammostudy.runs.spec import RunSpec
-from mammostudy.runs.store import local_records, weights_path
 from mammostudy.training import segmentation as loop
 from mammostudy.training.loop import load_checkpoint
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.runs.store import read_record, write_record
+from mammostudy.runs.record import read_record, write_record
 
 SIDE = 8
 CASES = ("a1", "a2", "b1", "c1")
@@ -59,8 +59,8 @@ def cases_of(dice, fold=0, *, company=0):
 def write(tmp_path, monkeypatch):
     """A writer of records into a store of the test's own; their cohort's data are not at hand."""
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(tmp_path))
-    monkeypatch.setattr("mammostudy.runs.execute.manifest_hash", lambda cohort: None)
-    monkeypatch.setattr("mammostudy.runs.store.results_root", lambda: tmp_path / "committed")
+    monkeypatch.setattr("mammostudy.runs.record.manifest_hash", lambda cohort: None)
+    monkeypatch.setattr("mammostudy.runs.record.results_root", lambda: tmp_path / "committed")
 
     def writer(spec, dice, *, converged=True, curves=None, status="completed"):
         key = spec.key("0" * 16)
@@ -90,9 +90,8 @@ def write(tmp_path, monkeypatch):
 def write_shape(tmp_path, monkeypatch):
     """A writer of shape records into a store of the test's own (see ``shape_records.py``)."""
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(tmp_path))
-    monkeypatch.setattr("mammostudy.runs.execute.manifest_hash", lambda cohort: None)
-    monkeypatch.setattr("mammostudy.runs.store.results_root", lambda: tmp_path / "committed")
-    monkeypatch.setattr("mammostudy.runs.shape_spec.recipe_version", lambda module: 1)
+    monkeypatch.setattr("mammostudy.runs.record.manifest_hash", lambda cohort: None)
+    monkeypatch.setattr("mammostudy.runs.record.results_root", lambda: tmp_path / "committed")
     return _module("shape_records").write_shape_fold
 
 
@@ -111,9 +110,8 @@ def write_detections(tmp_path_factory):
 
 def _detection_writer(folder, patch):
     patch.setenv("MAMMOSTUDY_STORE", str(folder))
-    patch.setattr("mammostudy.runs.execute.manifest_hash", lambda cohort: None)
-    patch.setattr("mammostudy.runs.store.results_root", lambda: folder / "committed")
-    patch.setattr("mammostudy.runs.detect_spec.recipe_version", lambda module: 1)
+    patch.setattr("mammostudy.runs.record.manifest_hash", lambda cohort: None)
+    patch.setattr("mammostudy.runs.record.results_root", lambda: folder / "committed")
     return _module("detection_records").write_detection_fold
 
 

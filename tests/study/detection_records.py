@@ -12,7 +12,7 @@ import pandas as pd
 
 from mammostudy.data.views import ViewSet
 from mammostudy.runs.detection_rows import judged_rows
-from mammostudy.runs.store import read_record, write_detection_record
+from mammostudy.runs.record import read_record, write_record
 
 SIDE = 200
 PATIENTS = {"test": 4, "validation": 2}
@@ -107,4 +107,4 @@ def write_detection_fold(
             "machine": {"threads": 1},
         },
     }
-    return read_record(write_detection_record(content, pd.concat(rows, ignore_index=True)).folder)
+    return read_record(write_record(content, pd.concat(rows, ignore_index=True)).folder)

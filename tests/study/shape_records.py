@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mammostudy.runs.store import read_record, write_shape_record
+from mammostudy.runs.record import read_record, write_record
 
 MASKS = ((0, 0), (0, 1), (0, 2), (1, 0))  # (patient, mask) of each class and fold
 TOOLS = ("polygon", "circle", "ellipse", "polygon")
@@ -133,4 +133,4 @@ def write_shape_fold(
         "provenance": {"commit": "abc", "training_seconds": 6.0},
     }
     arrays = shape_arrays(spec, table) if spec.evaluation.explain else None
-    return read_record(write_shape_record(content, table, arrays).folder)
+    return read_record(write_record(content, table, arrays=arrays).folder)

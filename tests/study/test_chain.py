@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mammostudy.runs.chain_spec import ChainSpec
-from mammostudy.runs.store import write_chain_record
+from mammostudy.runs.record import write_record
 from mammostudy.study import (
     chain,
     chain_errors,
@@ -60,8 +60,8 @@ def chain_rows(gain: float = 0.0) -> pd.DataFrame:
 def found(tmp_path, monkeypatch):
     """Records of all arms but the paper's, on phantoms; the study's segmenter not converged."""
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(tmp_path))
-    monkeypatch.setattr("mammostudy.runs.execute.manifest_hash", lambda cohort: None)
-    monkeypatch.setattr("mammostudy.runs.store.results_root", lambda: tmp_path / "committed")
+    monkeypatch.setattr("mammostudy.runs.record.manifest_hash", lambda cohort: None)
+    monkeypatch.setattr("mammostudy.runs.record.results_root", lambda: tmp_path / "committed")
     monkeypatch.setattr("mammostudy.study.tables.TRAINED_BY_PAGES", ())
     for arm, listed in chain_recipes.every("phantom", "quick").items():
         if arm != PAPER:
@@ -82,7 +82,7 @@ def write(spec, gain=0.0, open_end=False):
     mask = np.zeros((8, 8), bool)
     mask[2:6, 2:6] = True
     frame = np.array([0, 0, 8, 8])
-    return write_chain_record(content, chain_rows(gain), {"a1": (mask, frame), "b1": (mask, frame)})
+    return write_record(content, chain_rows(gain), {"a1": (mask, frame), "b1": (mask, frame)})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from mammostudy.data.views import ViewSet
 from mammostudy.runs.detection_rows import judged_rows
-from mammostudy.runs.store import DetectionRecord
+from mammostudy.runs.record import Record
 from mammostudy.study import detect_claims, detect_recipes, tables
 
 VIEWS = 24
@@ -29,7 +29,7 @@ def view_set(part: str) -> ViewSet:
 
 def record(
     validation_hits: int, test_hits: int, *, converged: bool = True, false: float | None = None
-) -> DetectionRecord:
+) -> Record:
     """Boxes on the first so many masses at 0.9; ``false`` adds two false boxes a test view."""
     parts = []
     for part, hits in (("validation", validation_hits), ("test", test_hits)):
@@ -39,7 +39,7 @@ def record(
             boxes = [np.concatenate([each, AWAY, AWAY + 5]) for each in boxes]
             scores = [np.concatenate([each, [false, false]]) for each in scores]
         parts.append(judged_rows(part, view_set(part), boxes, scores))
-    made = DetectionRecord(Path(), {"converged": converged, "key": str(next(KEYS))})
+    made = Record(Path(), {"converged": converged, "key": str(next(KEYS))})
     made.__dict__["cases"] = pd.concat(parts, ignore_index=True)
     return made
 
@@ -47,7 +47,7 @@ def record(
 @pytest.fixture
 def found(monkeypatch):
     """Let the test say which detectors have which records."""
-    records: dict[str, list[DetectionRecord]] = {}
+    records: dict[str, list[Record]] = {}
     long = detect_recipes.comparison("cdd-cesm", "reference")[detect_recipes.LONG]
     longer = detect_recipes.longer("cdd-cesm", "reference")
 
@@ -77,7 +77,7 @@ def test_each_family_is_spoken_for_by_its_best_on_validation_not_on_test(found):
     found[detect_recipes.LIGHT] = [record(20, 10)]
     found[detect_recipes.LITE] = [record(5, 24)]
     found[detect_recipes.FCOS] = [record(20, 10)]
-    found[detect_recipes.DETR] = [record(5, 24)]
+    found[detect_recipes.FCOS] = [record(5, 24)]
     made = measured()
     assert made["test"].difference == 0
     assert made["cautions"][0].startswith(f"{detect_recipes.LIGHT} against {detect_recipes.FCOS}")

@@ -7,7 +7,6 @@ import pytest
 
 from mammostudy.errors import DataError
 from mammostudy.paths import project_root
-from mammostudy.runs import detect_spec
 from mammostudy.study import (
     detect_convergence,
     detect_recipes,
@@ -74,7 +73,7 @@ def test_scores_by_hand(found):
     wide = wide.set_index("detector")
     assert list(wide.index) == [*detection.named(COHORT, PRESET)[LONG], PRIOR_ROW]
     assert wide.loc[LIGHT, "detection accuracy"].startswith("0.75 [")
-    assert wide.loc[detect_recipes.DETR, "AP50"] == "not run"
+    assert wide.loc[detect_recipes.FCOS, "AP50"] == "not run"
     assert wide.loc[PRIOR_ROW, "core-minutes"] == "–"
 
 
@@ -108,14 +107,8 @@ def test_a_diverged_detector_finds_nothing_and_breaks_nothing(found):
     assert len(detection_examples.chosen(alone)) == 2  # the largest mass missed, one view drawn
 
 
-def test_what_has_no_record_is_said_to_be_missing(found, monkeypatch):
-    monkeypatch.setattr(detect_spec, "find_spec", lambda package: package)
+def test_what_has_no_record_is_said_to_be_missing(found):
     gone = detection.absent(found, COHORT, PRESET)
-    assert f"{detect_recipes.DETR} ({LONG})" in gone
-    monkeypatch.setattr(detect_spec, "find_spec", lambda package: None)
-    lacking = detection.absent(found, COHORT, PRESET)
-    assert f"{detect_recipes.DETR} ({LONG}; rt-detr needs the package transformers" in str(lacking)
-    assert len(lacking) == len(gone)
     assert f"{RETINA} ({LONG})" not in gone
     nothing = {group: {name: [] for name in rows} for group, rows in found.items()}
     assert detection.with_prior(nothing, HEAD) == {}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.runs.store import read_record
+from mammostudy.runs.record import read_record
 from mammostudy.study import leak, leak_reading, leak_tables, recipes, shape_recipes
 
 

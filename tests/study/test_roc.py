@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 from mammostudy.errors import DataError
 from mammostudy.evaluation.calibration import apply_temperature
 from mammostudy.evaluation.roc import auc_ci, delong_test
-from mammostudy.runs.store import read_record, write_shape_record
+from mammostudy.runs.record import read_record, write_record
 from mammostudy.study import (
     published,
     roc,
@@ -62,8 +62,8 @@ def noisy_tables(n=90, per_patient=2):
 def write(tmp_path, monkeypatch):
     """Write the records of the page's runs: 30 test and 6 validation masks a fold."""
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(tmp_path))
-    monkeypatch.setattr("mammostudy.runs.execute.manifest_hash", lambda cohort: None)
-    monkeypatch.setattr("mammostudy.runs.store.results_root", lambda: tmp_path / "committed")
+    monkeypatch.setattr("mammostudy.runs.record.manifest_hash", lambda cohort: None)
+    monkeypatch.setattr("mammostudy.runs.record.results_root", lambda: tmp_path / "committed")
 
     def writer(spec, *, strength=1.5, temperature=1.0, trained=(6, 3, 1), converged=True):
         fold = spec.split.fold
@@ -95,7 +95,7 @@ def write(tmp_path, monkeypatch):
             "classes_trained": dict(zip(CLASSES, trained, strict=True)),
             "provenance": {"commit": "abc", "training_seconds": 1.0},
         }
-        return read_record(write_shape_record(content, rows).folder)
+        return read_record(write_record(content, rows).folder)
 
     return writer
 

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import FramedSet
+from mammostudy.data.load import load_cohort
 from mammostudy.data.splits import Split
 from mammostudy.errors import SpecError
 from mammostudy.evaluation.calibration import apply_temperature
@@ -231,7 +232,7 @@ def _shapes_told(record: Record[ShapeSpec], masks: Sequence[Mask]) -> list[tuple
     """Return the class that a classifier tells from each mask, and its probability."""
     import torch
 
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
     from mammostudy.training.shapes import predict_logits
 
     spec = record.spec

@@ -23,7 +23,7 @@ from mammostudy.runs.trained import Training, train_or_read
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from mammostudy.training.fit import Fitted
+    from mammostudy.training.loop import Fitted
 
 Values = NDArray[np.float64]
 FLOOR: Final = 1e-6  # of a probability
@@ -86,7 +86,7 @@ class Task:
         """Return what a network is shown of cases, float32 ``(n, 1, 64, 64)``."""
         import torch
 
-        from mammostudy.training.devices import device
+        from mammostudy.training.loop import device
 
         if self.spec.classifier == "grey-cnn":
             frame = Frame(aspect=self.spec.input.placement, size=SIDE, truth="target")
@@ -144,7 +144,7 @@ def _guess(task: Task) -> Classifier:
 
 def _on_features(task: Task) -> Classifier:
     """A classifier of scikit-learn on the features of the masks (never on the grid of 64)."""
-    from mammostudy.training.shape_features import classical_probabilities, fit_classical
+    from mammostudy.training.classical import classical_probabilities, fit_classical
 
     spec, cases = task.spec, task.training()
 
@@ -173,7 +173,7 @@ def _on_features(task: Task) -> Classifier:
 def build_network(spec: ShapeSpec) -> nn.Module:
     """Build the network of a spec from torch's present random state, on the device of runs."""
     from mammostudy.models import ShapeCNN, ShapeResNet
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
 
     made = ShapeResNet if spec.classifier == "resnet" else ShapeCNN
     return made(len(spec.classes)).to(device())
@@ -188,9 +188,13 @@ def _network(task: Task, progress: bool | None) -> Classifier:
     """A network trained by RMSProp on masks, or on the grey pixels of their frames."""
     import torch
 
-    from mammostudy.training.devices import device
-    from mammostudy.training.shape_weights import shape_class_weights
-    from mammostudy.training.shapes import ShapeBudget, fit_shapes, predict_logits
+    from mammostudy.training.loop import device
+    from mammostudy.training.shapes import (
+        ShapeBudget,
+        fit_shapes,
+        predict_logits,
+        shape_class_weights,
+    )
 
     spec, asked = task.spec, task.spec.training
     torch.manual_seed(spec.seed)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mammostudy.models.detectors.common import Detector, Placement
-    from mammostudy.training.fit import Fitted
+    from mammostudy.training.loop import Fitted
 
 Found = tuple[list[Values], list[Values]]
 _OF_SQUARES: Final = ("runs.detect", "data.dicom", "models.detectors.common")
@@ -166,7 +166,7 @@ def _trained(
 ) -> tuple[Detector, Training]:
     """Train the detector of a spec, or read the weights where they were trained before."""
     from mammostudy.training.detection import DetectorBudget, fit_detector
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
 
     model, asked = build(spec, sides), spec.training
 

@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.paths import results_root, store_root
 from mammostudy.runs.kinds import KINDS, SEGMENTATION

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort, load_cohort
+from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import FramedSet, frame_cohort
-from mammostudy.data.official_splits import parted
-from mammostudy.data.splits import Split, check_leakage, split_cases
+from mammostudy.data.load import load_cohort
+from mammostudy.data.splits import Split, check_leakage, parted, split_cases
 from mammostudy.data.tasks import require
 from mammostudy.errors import DataError, SpecError
 from mammostudy.evaluation import overlap, uncertainty
@@ -31,7 +31,7 @@ from mammostudy.runs.trained import Training, train_or_read
 if TYPE_CHECKING:
     from torch import Tensor, nn, optim
 
-    from mammostudy.training.fit import Fitted
+    from mammostudy.training.loop import Fitted
     from mammostudy.training.segmentation import Supervised
 
 THRESHOLD: Final = 0.5  # of the probability; the paper does not report its own
@@ -101,9 +101,8 @@ def build_trainer(spec: RunSpec) -> Supervised:
 
     from mammostudy.models import Discriminator
     from mammostudy.models.quick_layers import lay_channels_last
-    from mammostudy.training.averaging import Averaged
-    from mammostudy.training.devices import device
-    from mammostudy.training.segmentation import Adversarial, Supervised
+    from mammostudy.training.loop import device
+    from mammostudy.training.segmentation import Adversarial, Averaged, Supervised
 
     asked, loss = spec.optimiser, spec.loss
 
@@ -136,7 +135,7 @@ def as_tensor(planes: Maps | Masks, channels: int) -> Tensor:
     """Return ``(n, s, s)`` planes as a float32 ``(n, channels, s, s)`` tensor on the device."""
     import torch
 
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
 
     tensor = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32)).to(device())
     return tensor.unsqueeze(1).repeat(1, channels, 1, 1)
@@ -147,7 +146,7 @@ def one_draw(model: nn.Module, framed: FramedSet, spec: RunSpec, draw: int = 0) 
 
     Draw 0 of the dropout at prediction is the run's own.
     """
-    from mammostudy.training.prediction import predict_probabilities
+    from mammostudy.training.segmentation import predict_probabilities
 
     images = as_tensor(framed.images, spec.model.channels)
     seed = spec.seed if draw == 0 else _DRAWS * (spec.seed + 1) + draw
@@ -161,7 +160,7 @@ def sampled_probabilities(model: nn.Module, framed: FramedSet, spec: RunSpec) ->
 
 def flip_averaged(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Maps:
     """Return the mean probability of an image and its three mirror images, turned back."""
-    from mammostudy.training.prediction import predict_probabilities
+    from mammostudy.training.segmentation import predict_probabilities
 
     images = as_tensor(framed.images, spec.model.channels)
     total = np.zeros(framed.images.shape, np.float32)
@@ -268,7 +267,7 @@ def _trained(
     """Train the model of a spec, or read the weights where they were trained before."""
     import torch
 
-    from mammostudy.training.fit import Budget, fit
+    from mammostudy.training.segmentation import Budget, fit
 
     framed = frame_cohort(cohort, spec.frame, spec.preprocessing)
     training, validation = framed.take(split.train), framed.take(split.validation)

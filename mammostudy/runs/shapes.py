@@ -127,7 +127,7 @@ def explanations(
     """
     import torch
 
-    from mammostudy.training.devices import device
+    from mammostudy.training.loop import device
     from mammostudy.training.shapes import embed, predict_logits
 
     spec = task.spec

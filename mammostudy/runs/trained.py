@@ -16,7 +16,7 @@ from mammostudy.runs.record import Record, weights_path
 if TYPE_CHECKING:
     from torch import nn
 
-    from mammostudy.training.fit import Fitted
+    from mammostudy.training.loop import Fitted
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def train_or_read(key: str, model: nn.Module, fit: Callable[[Path], Fitted]) -> 
     from safetensors.torch import save_model
 
     from mammostudy.data.cache import write_atomically
-    from mammostudy.training.checkpoints import save_checkpoint
+    from mammostudy.training.loop import save_checkpoint
 
     weights, checkpoint = weights_path(key), store_root() / "checkpoints" / f"{key}.pt"
     if (past := _stored(model, weights)) is not None:
@@ -70,7 +70,7 @@ def _stored(model: nn.Module, weights: Path) -> Training | None:
     from safetensors import SafetensorError
     from safetensors.torch import load_model
 
-    from mammostudy.training.checkpoints import load_checkpoint
+    from mammostudy.training.loop import load_checkpoint
 
     past = load_checkpoint(weights.with_suffix(".history"))
     if past is None or not {"curves", "seconds", "diverged"} <= set(past) or not weights.is_file():

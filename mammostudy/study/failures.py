@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
 from mammostudy.imaging.overlays import agreement_overlay
-from mammostudy.runs.record import Record
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import published
 from mammostudy.study.comparing import Runs, summarise

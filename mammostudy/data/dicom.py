@@ -1,67 +1,89 @@
 """Read mammograms: DICOM by content, PNG, JPEG and TIFF; one float32 grey image each.
 
 The order of DICOM steps is the standard's: stored values, modality LUT or rescale, VOI LUT or
-window, and only then the inversion of ``MONOCHROME1``. Only the fields that
-:data:`mammostudy.data.dicom_file.FIELDS` names are ever read from a DICOM file: names, identifiers
-and dates stay on the disk and cannot reach a message.
+window, and only then the inversion of ``MONOCHROME1``. Every step acts on a pixel's value alone,
+and a value has at most 16 bits: the steps are worked out once for each value, in float64, and the
+image is looked up in the table that results.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.multival import MultiValue
+from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 
-from mammostudy.data import dicom_header as said
-from mammostudy.data.dicom_decoders import syntax_name
-from mammostudy.data.dicom_display import Display, display_of
-from mammostudy.data.dicom_file import bytes_of, read_header, silenced, starts_as_dicom
-from mammostudy.data.dicom_pixels import Stored, stored_values
-from mammostudy.data.pictures import decode_picture
+from mammostudy.data import images
+from mammostudy.data.dicom_file import (
+    guarded,
+    number,
+    read_header,
+    silenced,
+    starts_as_dicom,
+    stored_pixels,
+    syntax_name,
+    text,
+)
+from mammostudy.data.dicom_header import (
+    MODALITIES,
+    USUAL_WALL,
+    chest_wall_said,
+    said_by,
+    side_of,
+    spacing_of,
+    view_of,
+)
+from mammostudy.errors import DataError
 
-VIEWS: Final = said.VIEWS
-VERSION = 1  # recipe version: raised when the pixels read change
+Value = TypeVar("Value", bound=np.generic)
+VERSION: Final = 1  # part of record keys; caches have a version of their own
+_FUNCTIONS: Final = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+_STRIP: Final = 256  # rows looked up at a time: temporary arrays stay small
 
 
 @dataclass(frozen=True)
-class DicomImage:
-    """One frame of a DICOM file, ready for use.
+class Mammogram:
+    """One image ready for use, and what its file says; of a picture most is unknown.
 
     Attributes:
         image: float32 (h, w) in [0, 1]; dense tissue bright, padding 0.
-        spacing_mm: millimetres a pixel, or None where the file does not say.
+        notes: what had to be assumed and what a reader should know, a fixed sentence each; nothing
+            of them quotes the file.
+        doubtful: whether a note doubts that it is a mammogram, or that it is shown rightly.
+        spacing_mm: millimetres a pixel in the breast, or None where the file does not say.
+        spacing_from: the field that gave the spacing, or None.
         view: CC, MLO, ML, LM, other or unknown.
         side: L, R or unknown.
-        modality: the DICOM modality code, ``MG`` for mammography.
-        bits: bits stored, 8 to 16.
-        spacing_from: the field that gave the spacing, or None.
+        modality: one of :data:`MODALITIES`, ``MG`` for mammography; other or unknown.
+        bits: bits stored, 8 to 16; 0 for a picture.
         step: the VOI step applied, such as ``window 1 of 2 (LINEAR)``.
         inverted: whether the grey values were inverted last.
         transfer_syntax: how the pixels were stored, in the standard's words.
         chest_wall_said: edge at which the header puts the chest wall: left, right or unknown.
         chest_wall_seen: edge at which the pixels show it.
         burned_in: whether the header says that text is part of the pixels: yes, no or unknown.
-        notes: what a reader should know, a fixed sentence each; nothing of them quotes the file.
     """
 
     image: NDArray[np.float32]
-    spacing_mm: float | None
-    view: str
-    side: str
-    modality: str
-    bits: int
+    notes: tuple[str, ...] = ()
+    doubtful: bool = False
+    spacing_mm: float | None = None
     spacing_from: str | None = None
+    view: str = "unknown"
+    side: str = "unknown"
+    modality: str = "unknown"
+    bits: int = 0
     step: str = ""
     inverted: bool = False
     transfer_syntax: str = ""
     chest_wall_said: str = "unknown"
     chest_wall_seen: str = "unknown"
     burned_in: str = "unknown"
-    notes: tuple[str, ...] = ()
 
     @property
     def chest_wall(self) -> str:
@@ -75,7 +97,7 @@ class DicomImage:
 
         The pixels are never flipped by the reader: boxes and masks are in the file's own grid.
         """
-        usual = said.usual_chest_wall(self.side)
+        usual = USUAL_WALL.get(self.side, "unknown")
         return None if "unknown" in (usual, self.chest_wall) else usual != self.chest_wall
 
 
@@ -84,7 +106,7 @@ class Stages:
     """One frame after each step, for pages that show the way from the file to the image.
 
     Attributes:
-        stored: integers (h, w), as the file holds them.
+        stored: integers (h, w), as the file holds them; bits above those stored are dropped.
         modality: float32 (h, w), after the modality LUT or rescale.
         voi: float32 (h, w) in [0, 1], after the VOI LUT or window.
         image: float32 (h, w) in [0, 1], after the inversion, padding 0.
@@ -100,58 +122,72 @@ class Stages:
     inverted: bool
 
 
+def is_dicom(path: str | Path) -> bool:
+    """Whether a file's content is DICOM, whatever its name.
+
+    Told by its preamble, or by a first element of groups 0002 or 0008 without one.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+    """
+    return starts_as_dicom(images.bytes_of(Path(path), 132))
+
+
 def read_image(path: str | Path) -> NDArray[np.float32]:
+    """Read a mammogram of any supported format, float32 (h, w) in [0, 1].
+
+    Raises:
+        DataError: as :func:`read_mammogram`.
+    """
+    return read_mammogram(path).image
+
+
+def read_mammogram(path: str | Path) -> Mammogram:
     """Read a mammogram of any supported format, told by its content and not by its name.
 
-    Args:
-        path: the image file.
-
-    Returns:
-        float32 (h, w) in [0, 1].
-
     Raises:
-        DataError: the file is missing, truncated, of several frames or no image.
+        DataError: the file is missing, truncated, of several frames, too large or no image.
     """
     path = Path(path)
-    return read_dicom(path).image if is_dicom(path) else decode_picture(path, bytes_of(path))
+    if is_dicom(path):
+        return read_dicom(path)
+    image, notes = images.decode_picture(path, images.bytes_of(path))
+    return _judged(Mammogram(image, notes))
 
 
-def read_dicom(path: str | Path, *, window: int = 0) -> DicomImage:
-    """Read one DICOM mammogram.
+def read_dicom(path: str | Path) -> Mammogram:
+    """Read one DICOM mammogram, with or without a preamble.
 
-    Values are scaled to [0, 1] by the VOI LUT or window where the file has one (a LUT before a
-    window), otherwise by the range of the pixels that are not padding.
-
-    Args:
-        path: the DICOM file, with or without a preamble.
-        window: which of several windows or VOI LUTs, from 0.
+    Values are scaled to [0, 1] by the first VOI LUT or window where the file has one (a LUT before
+    a window), otherwise by the range of the pixels that are not padding.
 
     Raises:
-        DataError: naming the file, the field at fault and the fix.
+        DataError: naming the file, the field at fault and the mend.
 
     Source:
         DICOM PS3.3 C.7.6.3, C.8.11.3, C.11.1, C.11.2; pixel arithmetic by pydicom.
     """
     path = Path(path)
     with silenced():
-        header, stored = _opened(path)
-        display = display_of(path, header, stored, window)
-        return _described(path, header, stored, display)
-
-
-def remarks_on(path: str | Path) -> tuple[str, ...]:
-    """Return what the header of a file says that a reader should know, a fixed sentence each.
-
-    Nothing is decoded; a file that is no DICOM has no remarks.
-
-    Raises:
-        DataError: the file is missing, or its header cannot be read.
-    """
-    path = Path(path)
-    if not is_dicom(path):
-        return ()
-    with silenced():
-        return tuple(said.remarks(read_header(path, bytes_of(path))))
+        header, codes, steps, notes = _opened(path)
+        spacing, spacing_from, spacing_notes = spacing_of(header)
+        side, side_notes = side_of(header)
+        read = Mammogram(
+            _mapped(codes, steps.image),
+            notes=(*said_by(header), *spacing_notes, *side_notes, *notes),
+            spacing_mm=spacing,
+            spacing_from=spacing_from,
+            view=view_of(header),
+            side=side,
+            modality=text(header, "Modality", MODALITIES),
+            bits=int(header.BitsStored),
+            step=steps.step,
+            inverted=steps.inverted,
+            transfer_syntax=syntax_name(header),
+            chest_wall_said=chest_wall_said(header, side),
+            burned_in={"YES": "yes", "NO": "no"}.get(text(header, "BurnedInAnnotation"), "unknown"),
+        )
+    return _judged(read)
 
 
 def read_stored_values(path: str | Path) -> NDArray[np.integer[Any]]:
@@ -163,87 +199,176 @@ def read_stored_values(path: str | Path) -> NDArray[np.integer[Any]]:
     Raises:
         DataError: as :func:`read_dicom`.
     """
-    with silenced():
-        _, stored = _opened(Path(path))
-    return stored.mapped(stored.levels())
+    return read_stages(path).stored
 
 
-def read_stages(path: str | Path, *, window: int = 0) -> Stages:
+def read_stages(path: str | Path) -> Stages:
     """Read one DICOM mammogram and keep what each step makes of it.
-
-    Args:
-        path: the DICOM file.
-        window: which of several windows or VOI LUTs, from 0.
 
     Raises:
         DataError: as :func:`read_dicom`.
     """
-    path = Path(path)
     with silenced():
-        header, stored = _opened(path)
-        display = display_of(path, header, stored, window)
-    return Stages(
-        stored=stored.mapped(stored.levels()),
-        modality=stored.mapped(display.modality.astype(np.float32)),
-        voi=stored.mapped(display.voi.astype(np.float32)),
-        image=stored.mapped(display.table),
-        step=display.step,
-        inverted=display.inverted,
+        _, codes, steps, _ = _opened(Path(path))
+    return replace(
+        steps,
+        stored=_mapped(codes, steps.stored),
+        modality=_mapped(codes, steps.modality),
+        voi=_mapped(codes, steps.voi),
+        image=_mapped(codes, steps.image),
     )
 
 
-def is_dicom(path: str | Path) -> bool:
-    """Whether a file's content is DICOM, whatever its name.
+def _opened(
+    path: Path,
+) -> tuple[FileDataset, NDArray[np.unsignedinteger[Any]], Stages, list[str]]:
+    """Decode a file's frame and work out the steps for every value that its bits can hold.
 
-    Raises:
-        DataError: the file is missing or cannot be read.
+    Returns:
+        The fields; the stored bits (h, w); the steps, each a table by stored bits; and notes.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            return starts_as_dicom(file.read(132))
-    except (OSError, ValueError):
-        return starts_as_dicom(bytes_of(path))  # says what is wrong
+    header = read_header(path, images.bytes_of(path))
+    pixels, notes = stored_pixels(path, header)
+    kind, bits = np.dtype(f"u{pixels.dtype.itemsize}"), int(header.BitsStored)
+    codes = pixels.view(kind) & kind.type((1 << bits) - 1)
+    numbers = np.arange(1 << bits, dtype=np.int64)
+    if pixels.dtype.kind == "i":
+        numbers[len(numbers) // 2 :] -= len(numbers)
+    levels = numbers.astype(pixels.dtype)
+    held = np.zeros(len(levels), bool)
+    for start in range(0, len(codes), _STRIP):
+        held[codes[start : start + _STRIP]] = True
+    padding = _padding(path, header, levels)
+    modality = _modality(path, header, levels)
+    voi, step, more = _voi(path, header, modality, held & ~padding)
+    inverted = (
+        text(header, "PhotometricInterpretation") == "MONOCHROME1"
+        or text(header, "PresentationLUTShape") == "INVERSE"
+    )
+    image = np.where(padding, 0.0, 1.0 - voi if inverted else voi).astype(np.float32)
+    steps = Stages(
+        levels, modality.astype(np.float32), voi.astype(np.float32), image, step, inverted
+    )
+    return header, codes, steps, notes + more
 
 
-def _opened(path: Path) -> tuple[FileDataset, Stored]:
-    header = read_header(path, bytes_of(path))
-    stored = stored_values(path, header)
-    del header.PixelData  # uncompressed pixels are a view of it, all others a copy
-    return header, stored
+def _mapped(codes: NDArray[np.unsignedinteger[Any]], table: NDArray[Value]) -> NDArray[Value]:
+    """Return the image (h, w) of a table with an entry for each number of the stored bits."""
+    image = np.empty(codes.shape, table.dtype)
+    for start in range(0, len(image), _STRIP):
+        rows = slice(start, start + _STRIP)
+        np.take(table, codes[rows], out=image[rows], mode="clip")
+    return image
 
 
-def _described(path: Path, header: FileDataset, stored: Stored, display: Display) -> DicomImage:
-    image = stored.mapped(display.table)
-    spacing, spacing_from, spacing_note = said.spacing_of(path, header)
-    side, side_note = said.side_of(header)
-    wall = said.chest_wall_said(header, side)
-    bright = said.background_is_bright(image)
-    seen = "unknown" if bright else said.chest_wall_seen(image)
-    notes = said.remarks(header)
-    notes += [note for note in (spacing_note, side_note) if note]
+def _integers(header: Dataset, name: str) -> list[int]:
+    """Return the integers of a field that may be written signed, unsigned or as plain bytes."""
+    value = header.get(name)
+    if value is None or value == "":
+        return []
+    if isinstance(value, (bytes, bytearray)):
+        order = "<" if header.original_encoding[1] in (True, None) else ">"
+        return [int(v) for v in np.frombuffer(value, f"{order}u2", len(value) // 2)]
+    return [int(v) for v in value] if isinstance(value, (MultiValue, list)) else [int(value)]
+
+
+def _padding(path: Path, header: FileDataset, levels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which stored values are padding, whatever sign the padding value was written in."""
+    with guarded(path, "field PixelPaddingValue is not a number; correct it or remove it"):
+        first = _integers(header, "PixelPaddingValue")[:1]
+        last = _integers(header, "PixelPaddingRangeLimit")[:1]
+        ends = np.array(first + last if first else []).astype(levels.dtype)
+    if not first:
+        return np.zeros(levels.shape, dtype=bool)
+    return np.asarray((levels >= ends.min()) & (levels <= ends.max()))
+
+
+def _modality(path: Path, header: FileDataset, levels: NDArray[Any]) -> NDArray[np.float64]:
+    with guarded(path, "field ModalityLUTSequence cannot be applied; correct it or remove it"):
+        if header.get("ModalityLUTSequence"):
+            return _looked_up(header.ModalityLUTSequence[0], levels)[0]
+    slope = number(path, header, "RescaleSlope", 1.0)
+    header.RescaleIntercept = number(path, header, "RescaleIntercept", 0.0)
+    header.RescaleSlope = slope
+    with guarded(path, "field RescaleSlope cannot be applied; correct it or remove it"):
+        values = np.asarray(apply_modality_lut(levels, header), np.float64)
+        if slope == 0.0 or not np.isfinite(values).all():
+            raise ValueError
+    return values
+
+
+def _looked_up(
+    item: Dataset, values: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], int]:
+    """Look values up in a table (PS3.3 C.11.1.1, C.11.2.1.1); return its entries and depth, too."""
+    count, first, bits = _integers(item, "LUTDescriptor")
+    count, first = (count & 0xFFFF) or 1 << 16, first & 0xFFFF
+    if first >= 1 << 15 and values.min() < 0:
+        first -= 1 << 16
+    value = item["LUTData"].value
+    packed = isinstance(value, bytes) and bits == 8 and len(value) in (count, count + count % 2)
+    listed = np.frombuffer(value, np.uint8, count) if packed else _integers(item, "LUTData")
+    entries = np.asarray(listed, dtype=np.int64)
+    if not 8 <= bits <= 16 or len(entries) != count:
+        raise ValueError
+    index = np.clip(np.rint(values).astype(np.int64) - first, 0, count - 1)
+    return entries.astype(np.float64)[index], entries, bits
+
+
+def _voi(
+    path: Path, header: FileDataset, values: NDArray[np.float64], shown: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], str, list[str]]:
+    """Apply a VOI LUT, else a window, else the range of the values shown; scale to [0, 1]."""
+    notes = []
+    with guarded(path, "field VOILUTSequence cannot be applied; correct it or remove it"):
+        if tables := header.get("VOILUTSequence"):
+            looked_up, entries, bits = _looked_up(tables[0], values)
+            depth = min(bits, images.depth_of(int(entries.max())))
+            if depth < bits:
+                notes = [f"the VOI LUT says {bits} bits and holds {depth}: scaled by those"]
+            return np.clip(looked_up / (2.0**depth - 1), 0, 1), f"VOI LUT 1 of {len(tables)}", notes
+    number(path, header, "WindowCenter", 0.0)
+    width = number(path, header, "WindowWidth", 0.0)
+    counts = [header[name].VM if name in header else 0 for name in ("WindowCenter", "WindowWidth")]
+    if not min(counts):
+        kept = values[shown]
+        low, high = (kept.min(), kept.max()) if kept.size else (0.0, 1.0)
+        return np.clip((values - low) / ((high - low) or 1.0), 0, 1), "range of the pixels", notes
+    function = text(header, "VOILUTFunction", _FUNCTIONS)
+    function = "LINEAR" if function == "unknown" else function
+    if function == "LINEAR" and 0 < width < 1:  # PS3.3 C.11.2.1.2.1 defines none
+        function = "LINEAR_EXACT"
+        notes = ["WindowWidth is below 1: applied as LINEAR_EXACT, for LINEAR is 1 or more"]
+    if counts[0] != counts[1] or function == "other":
+        msg = (
+            f"{path}: fields WindowCenter and WindowWidth differ in number, or VOILUTFunction is "
+            f"none of {', '.join(_FUNCTIONS)}; correct them"
+        )
+        raise DataError(msg)
+    with guarded(path, "field WindowWidth cannot be applied; correct it or remove it"):
+        header.VOILUTFunction = function
+        with np.errstate(over="ignore"):
+            low, high = apply_windowing(np.array([-1e12, 1e12]), header)
+            scaled = np.asarray((apply_windowing(values, header) - low) / (high - low))
+        if not np.isfinite(scaled).all():
+            raise ValueError
+    return np.clip(scaled, 0, 1), f"window 1 of {counts[0]} ({function})", notes
+
+
+def _judged(read: Mammogram) -> Mammogram:
+    """Set what is read against its pixels, and note what they contradict."""
+    image, doubts, notes = read.image, [], list(read.notes)
+    bright = images.background_is_bright(image)
+    seen = "unknown" if bright else images.chest_wall_seen(image)
     if bright:
-        notes.append("the background is bright: PhotometricInterpretation may be wrong")
-    if "unknown" not in (wall, seen) and wall != seen:
+        doubts.append("the background is bright: the grey values may be inverted")
+    if read.modality not in ("MG", "unknown"):
+        doubts.append(f"Modality is {read.modality}, not MG: it may be no mammogram")
+    if "unknown" not in (read.chest_wall_said, seen) and read.chest_wall_said != seen:
         notes.append(
             "the breast lies at the other edge than the header says: the image was flipped, or "
             "the side is wrong"
         )
     if not image.any() or (image.min() == image.max() and image.size > 1):
-        notes.append(f"every pixel has one grey value after {display.step}")
-    return DicomImage(
-        image,
-        spacing_mm=spacing,
-        view=said.view_of(header),
-        side=side,
-        modality=said.modality_of(header),
-        bits=stored.bits,
-        spacing_from=spacing_from,
-        step=display.step,
-        inverted=display.inverted,
-        transfer_syntax=syntax_name(str(header.file_meta.TransferSyntaxUID)),
-        chest_wall_said=wall,
-        chest_wall_seen=seen,
-        burned_in=said.burned_in_of(header),
-        notes=tuple(notes),
-    )
+        doubts.append(f"every pixel has one grey value after {read.step or 'reading'}")
+    return replace(read, notes=(*doubts, *notes), doubtful=bool(doubts), chest_wall_seen=seen)

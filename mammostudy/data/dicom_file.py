@@ -1,72 +1,61 @@
-"""Open a DICOM file within bounds: the fields that are needed, and nothing of a person.
+"""Open a DICOM file within bounds, keep the fields that are needed, and decode its frame.
 
-A damaged or hostile file can claim any length, nest without end or inflate to any size. Everything
-read here is bounded before it is read: the file, what it inflates to, the elements of its header,
-the length of each of them.
+pydicom parses and decodes. Only the fields of :data:`FIELDS` are ever kept: names, identifiers and
+dates stay on the disk and cannot reach a message. JPEG of any kind is decoded in a process of its
+own (:mod:`mammostudy.data.gdcm_worker`).
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import struct
 import subprocess
+import sys
+import tempfile
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import dcmread
-from pydicom.dataset import FileDataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.tag import Tag
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.filereader import _read_file_meta_info, read_preamble
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    RLELossless,
 )
 
+from mammostudy.data.images import MAX_PIXELS
 from mammostudy.errors import DataError
 
 FIELDS: Final = [
     "Modality", "PresentationIntentType", "ImageLaterality", "Laterality", "ViewPosition",
     "ViewCodeSequence", "PatientOrientation", "FieldOfViewHorizontalFlip", "ImagerPixelSpacing",
-    "PixelSpacing", "NominalScannedPixelSpacing", "BurnedInAnnotation", "LossyImageCompression",
+    "PixelSpacing", "PixelSpacingCalibrationType", "NominalScannedPixelSpacing",
+    "EstimatedRadiographicMagnificationFactor", "BurnedInAnnotation", "LossyImageCompression",
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
     "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
     "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
     "ModalityLUTSequence", "VOILUTSequence", "VOILUTFunction", "WindowCenter", "WindowWidth",
     "PresentationLUTShape", "PixelData",
 ]  # fmt: skip
-FAILURES: Final = (
-    ValueError, TypeError, LookupError, AttributeError, EOFError, OSError, RuntimeError,
-    ArithmeticError, AssertionError, MemoryError, struct.error, zlib.error, InvalidDicomError,
-    BytesLengthException, subprocess.SubprocessError,
-)  # fmt: skip
-MAX_BYTES: Final = 1 << 28  # of a file
-MAX_INFLATED: Final = 1 << 27  # bytes that a deflated file holds
-MAX_READS: Final = 50_000  # elements and items of a header, three reads each at most
-MAX_VALUE: Final = 1 << 14  # bytes of a field
-MAX_TABLES: Final = 1 << 20  # bytes of a sequence of look-up tables
-MAX_ITEMS: Final = 64  # of a sequence
-_LONG_VRS: Final = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"UC", b"UN", b"UR", b"UT")
-_PIXELS: Final = Tag("PixelData")
-
-
-class _Counted(BytesIO):
-    """Bytes that may be read a bounded number of times: a header of millions of elements ends."""
-
-    reads = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self.reads += 1
-        if self.reads > MAX_READS:
-            msg = "too many elements"
-            raise ValueError(msg)
-        return super().read(size)
+_GROUPS: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
+_COLOURS: Final = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+_PLUGINS: Final = ("pylibjpeg", "gdcm", "pyjpegls", "pillow")  # the first installed one decodes
+_WORKER: Final = Path(__file__).with_name("gdcm_worker.py")
+_NOT_SUPPORTED: Final = 3  # its exit status where the decoder does not know the variant
+_MAX_INFLATED: Final = 1 << 27  # bytes that a deflated file holds
+_MAX_VALUE: Final = 1 << 20  # bytes of a field: room for several look-up tables
+_SECONDS: Final = 10.0  # a decoder may take, and one more a million pixels
 
 
 @contextmanager
@@ -82,124 +71,233 @@ def silenced() -> Iterator[None]:
         logger.disabled = before
 
 
-def bytes_of(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """Read a file.
-
-    Raises:
-        DataError: it is missing, unreadable or longer than ``limit`` bytes.
-    """
+@contextmanager
+def guarded(path: Path, fault: str) -> Iterator[None]:
+    """Turn whatever the library raises into one message that quotes nothing of the file."""
     try:
-        with path.open("rb") as file:
-            content = file.read(min(os.fstat(file.fileno()).st_size, limit) + 1)
-    except FileNotFoundError:
-        msg = f"{path}: no such image file; check the path"
+        yield
+    except DataError:
+        raise
+    except Exception:
+        msg = f"{path}: {fault}"
         raise DataError(msg) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a path"
-        msg = f"{path}: cannot be read ({reason}); check that it is a readable file"
-        raise DataError(msg) from None
-    if len(content) > limit:
-        msg = (
-            f"{path}: the file is longer than {limit >> 20} MiB, no single mammogram is; export "
-            "one image a file"
-        )
-        raise DataError(msg)
-    return content
 
 
-def starts_as_dicom(content: bytes) -> bool:
+def starts_as_dicom(head: bytes) -> bool:
     """Tell DICOM by its preamble, or by a first element of groups 0002 or 0008 without one."""
-    if content[128:132] == b"DICM":
-        return True
-    if content[:2] not in (b"\x02\x00", b"\x08\x00") or len(content) < 64:
-        return False
-    (element,) = struct.unpack_from("<H", content, 2)
-    return bool(element <= 0x0100)
+    bare = len(head) >= 64 and head[:2] in (b"\x02\x00", b"\x08\x00")
+    return head[128:132] == b"DICM" or (bare and int.from_bytes(head[2:4], "little") <= 0x0100)
 
 
 def read_header(path: Path, content: bytes) -> FileDataset:
-    """Parse the :data:`FIELDS` of a DICOM file; no other field is kept.
+    """Read the :data:`FIELDS` of a DICOM file that holds one grey frame; no other field is kept.
+
+    What functional groups say of the frame (its window, spacing, rescale, side) stands among the
+    fields; size, depth and number of frames are checked; nothing is decoded.
 
     Raises:
-        DataError: it is no DICOM file, damaged, without pixels or beyond a bound.
+        DataError: no DICOM file, damaged, without pixels, or another kind of image than is read.
     """
     if not starts_as_dicom(content):
         msg = f"{path}: not a DICOM file (no DICM preamble); give a DICOM, PNG, JPEG or TIFF image"
         raise DataError(msg)
-    content, deflated = _inflated(path, content)
-    try:
-        header = dcmread(_Counted(content), force=True, specific_tags=list(FIELDS))
-        has_syntax = "TransferSyntaxUID" in header.file_meta
-    except FAILURES:
-        msg = f"{path}: the DICOM header cannot be read; the file is damaged, copy it anew"
-        raise DataError(msg) from None
-    header.buffer = None  # the library would keep the whole file beside its pixels
-    if _PIXELS not in header:
-        msg = f"{path}: field PixelData is missing; the file is truncated or holds no image"
-        raise DataError(msg)
-    if not has_syntax:
+    file = BytesIO(content)
+    fault = "the DICOM header cannot be read; the file is damaged, copy it anew"
+    with silenced(), guarded(path, fault):
+        _check_inflated(path, file)
+        header = dcmread(file, force=True, specific_tags=[*FIELDS, *_GROUPS])
+        header.buffer = None  # the library would keep the whole file beside its pixels
         implicit = header.original_encoding[0]
-        header.file_meta.TransferSyntaxUID = (
-            ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-        )
-    if deflated:
-        header.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    _check_lengths(path, header)
+        plain = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        header.file_meta.setdefault("TransferSyntaxUID", plain)
+        _check_lengths(path, header)
+        _unfold_groups(header)
+        _check_image(path, header)
     return header
 
 
-def _inflated(path: Path, content: bytes) -> tuple[bytes, bool]:
-    """Inflate a deflated file, to a bounded length, as the explicit little endian that it is."""
-    syntax, start = _syntax_and_end(content)
-    name = str(DeflatedExplicitVRLittleEndian).encode()
-    if syntax.rstrip(b"\0 ") != name:
-        if name not in content[:MAX_VALUE]:
-            return content, False
-        start = len(content)  # named elsewhere: the file meta group is not what it says
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        data = inflater.decompress(content[start:], MAX_INFLATED)
-        whole = inflater.eof
-    except zlib.error:
-        whole = False
-    if not whole:
-        msg = (
-            f"{path}: the deflated data do not inflate, or to more than {MAX_INFLATED >> 20} MiB; "
-            "the file is truncated or damaged, copy it anew"
-        )
-        raise DataError(msg)
-    plain = str(ExplicitVRLittleEndian).encode().ljust(len(name), b"\0")
-    return content[:start].replace(name, plain) + data, True
-
-
-def _syntax_and_end(content: bytes) -> tuple[bytes, int]:
-    """Return the transfer syntax that group 0002 names, and where that group ends."""
-    position, syntax = (132 if content[128:132] == b"DICM" else 0), b""
-    while content[position : position + 2] == b"\x02\x00" and len(content) >= position + 12:
-        if content[position + 4 : position + 6] in _LONG_VRS:
-            start, length = position + 12, struct.unpack_from("<I", content, position + 8)[0]
-        else:
-            start, length = position + 8, struct.unpack_from("<H", content, position + 6)[0]
-        if content[position + 2 : position + 4] == b"\x10\x00":
-            syntax = content[start : start + length]
-        position = start + length
-    return syntax, position
+def _check_inflated(path: Path, file: BytesIO) -> None:
+    """Refuse a deflated file that inflates to more than is read, before the library does it."""
+    read_preamble(file, force=True)
+    syntax = _read_file_meta_info(file).get("TransferSyntaxUID")
+    if syntax == DeflatedExplicitVRLittleEndian:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        inflater.decompress(file.read(), _MAX_INFLATED)
+        if not inflater.eof:
+            msg = (
+                f"{path}: the deflated data end early, or inflate to more than "
+                f"{_MAX_INFLATED >> 20} MiB; copy the file anew or export it without compression"
+            )
+            raise DataError(msg)
+    file.seek(0)
 
 
 def _check_lengths(path: Path, header: FileDataset) -> None:
     """Refuse fields so long that converting them alone would fill the memory."""
-    for name in FIELDS:
-        tag = Tag(name)
-        if tag not in header or tag == _PIXELS:
-            continue
-        element = header.get_item(tag)
-        value = getattr(element, "value", None)
-        limit = MAX_TABLES if name.endswith("LUTSequence") else MAX_VALUE
-        items = 0
-        if isinstance(value, bytes):
-            items = max(value.count(b"\xfe\xff\x00\xe0"), value.count(b"\xff\xfe\xe0\x00"))
-        elif value is not None and name.endswith("Sequence"):
-            items = len(value)
-        if items > MAX_ITEMS or (isinstance(value, bytes) and len(value) > limit):
-            msg = f"{path}: field {name} is far longer than a mammogram's; correct it or remove it"
+    for name in {*FIELDS, *_GROUPS} - {"PixelData"}:
+        value = getattr(header.get_item(name), "value", None)
+        if isinstance(value, bytes) and len(value) > _MAX_VALUE:
+            msg = f"{path}: field {name} is longer than a mammogram's; correct it or remove it"
             raise DataError(msg)
+
+
+def _unfold_groups(header: FileDataset) -> None:
+    """Put what the functional groups say of the only frame beside the other fields (C.7.6.16)."""
+    for name in _GROUPS:
+        groups = header.get(name)
+        header.pop(name, None)
+        for macro in groups[0] if groups else ():
+            for element in macro.value[0] if macro.VR == "SQ" and macro.value else ():
+                if element.keyword == "FrameLaterality":
+                    header.setdefault("ImageLaterality", element.value)
+                elif element.keyword in FIELDS and element.keyword not in header:
+                    header.add(element)
+
+
+def number(path: Path, header: Dataset, field: str, default: float) -> float:
+    """Return the (first) number of a field, or the default where it is absent or empty.
+
+    Raises:
+        DataError: it is no finite number.
+    """
+    with guarded(path, f"field {field} is not a number; correct it or remove it"):
+        value = first_of(header, field)
+        found = float(default if value in (None, "") else value)
+        if not np.isfinite(found):
+            raise ValueError
+        return found
+
+
+def first_of(header: Dataset, field: str) -> Any:
+    """Return the (first) value of a field, None where it is absent or empty."""
+    value = header.get(field)
+    several = value is not None and header[field].VM != 1
+    return (value[0] if len(value) else None) if several else value
+
+
+def text(header: Dataset, field: str, words: tuple[str, ...] = ()) -> str:
+    """Return the (first) text of a field in capitals; empty where it is absent or no text.
+
+    Args:
+        header: the fields.
+        field: one of them.
+        words: where given, another text is ``other``, none is ``unknown``.
+    """
+    try:
+        said = str(first_of(header, field) or "").strip().upper()
+    except Exception:
+        said = ""
+    return said if not words or said in words else ("other" if said else "unknown")
+
+
+def _check_image(path: Path, header: FileDataset) -> None:
+    colour = text(header, "PhotometricInterpretation", ("MONOCHROME1", "MONOCHROME2", *_COLOURS))
+    rows, columns, bits, allocated = (
+        number(path, header, name, 0) for name in ("Rows", "Columns", "BitsStored", "BitsAllocated")
+    )
+    faults = {
+        "PixelData is missing; the file is truncated or holds no image": "PixelData" not in header,
+        "NumberOfFrames is more than 1; tomosynthesis and other multi-frame files are not read, "
+        "export one frame": number(path, header, "NumberOfFrames", 1) > 1,
+        f"PhotometricInterpretation is {colour}; a mammogram is MONOCHROME1 or MONOCHROME2, export "
+        "the grey image": not colour.startswith("MONOCHROME"),
+        "SamplesPerPixel is not 1; export the grey image": (
+            number(path, header, "SamplesPerPixel", 1) != 1
+        ),
+        f"Rows and Columns must be at least 1 and their product at most {MAX_PIXELS:,} pixels; "
+        "correct them or export the image smaller": (
+            min(rows, columns) < 1 or rows * columns > MAX_PIXELS
+        ),
+        "BitsStored is not 8 to 16, which are read; convert the file": not 8 <= bits <= 16,
+        "BitsAllocated must be 8 or 16 and no less than BitsStored; correct it or convert the "
+        "file": allocated not in (8, 16) or allocated < bits,
+        "HighBit must be BitsStored - 1 (DICOM PS3.5 8.1.1); correct it or convert the file": (
+            number(path, header, "HighBit", bits - 1) != bits - 1
+        ),
+    }
+    for fault, applies in faults.items():
+        if applies:
+            msg = f"{path}: field {fault}"
+            raise DataError(msg)
+
+
+def syntax_name(header: FileDataset) -> str:
+    """Name the transfer syntax; what the standard does not know is not repeated."""
+    syntax = UID(str(header.file_meta.TransferSyntaxUID))
+    return "not a standard transfer syntax" if syntax.name == syntax else syntax.name
+
+
+def stored_pixels(path: Path, header: FileDataset) -> tuple[NDArray[np.integer[Any]], list[str]]:
+    """Decode the frame of a header; its pixel data are dropped from it.
+
+    Returns:
+        Integers (h, w) of BitsAllocated bits, those above BitsStored as in the file; and notes.
+
+    Raises:
+        DataError: the transfer syntax is not read, its decoder is not installed, or the data do
+            not decode to the image that the header describes.
+    """
+    shape, width = (int(header.Rows), int(header.Columns)), int(header.BitsAllocated) // 8
+    syntax = UID(str(header.file_meta.TransferSyntaxUID))
+    plugin = _plugin(path, header, syntax)
+    fault = (
+        f"field PixelData ({syntax_name(header)}) does not decode to the image that Rows, Columns "
+        "and BitsAllocated describe; the file is truncated or damaged, copy it anew"
+    )
+    with guarded(path, fault):
+        data = header["PixelData"].value
+        excess = len(data) - shape[0] * shape[1] * width
+        is_longer = excess > 1 and not syntax.is_encapsulated
+        notes = ["PixelData is longer than Rows and Columns say: the rest is left out"]
+        if plugin:
+            if b"\xff\xd9" not in data:  # decoders fill in what is cut off
+                raise ValueError
+            pixels = _decoded_apart(path, header, plugin)
+        else:
+            pixels = pixel_array(header, index=0)
+        if pixels.shape != shape:
+            raise ValueError
+        dtype = np.dtype(f"{'i' if number(path, header, 'PixelRepresentation', 0) else 'u'}{width}")
+        del header.PixelData
+        return pixels.astype(dtype, copy=False), notes if is_longer else []
+
+
+def _plugin(path: Path, header: FileDataset, syntax: UID) -> str:
+    """Return the decoder of a compressed frame; empty where pydicom itself decodes it."""
+    try:
+        decoder = get_decoder(syntax)
+    except (NotImplementedError, ValueError):
+        fault = "is not one that is read; convert the file to Explicit VR Little Endian"
+    else:
+        if not syntax.is_encapsulated or syntax == RLELossless:
+            return ""
+        for name in _PLUGINS:
+            if name in decoder.available_plugins:
+                return name
+        wheels = {each.split(" - ")[0] for each in decoder.missing_dependencies}
+        named = "python-gdcm" if "gdcm" in wheels else "pylibjpeg-openjpeg"
+        fault = f"has no decoder installed; install {named}: pip install 'mammostudy[dicom]'"
+    msg = f"{path}: field TransferSyntaxUID ({syntax_name(header)}) {fault}"
+    raise DataError(msg)
+
+
+def _decoded_apart(path: Path, header: FileDataset, plugin: str) -> NDArray[Any]:
+    """Decode in a process of its own, which damaged data may end, fill or never let end."""
+    with tempfile.TemporaryFile() as decoded:  # a pipe would hold the pixels twice
+        done = subprocess.run(
+            [sys.executable, "-P", str(_WORKER), str(path), plugin],
+            stdout=decoded,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=_SECONDS + int(header.Rows) * int(header.Columns) / 1e6,
+        )
+        if done.returncode == _NOT_SUPPORTED:
+            msg = (
+                f"{path}: field TransferSyntaxUID ({syntax_name(header)}): {plugin} does not read "
+                "this variant; convert the file to Explicit VR Little Endian"
+            )
+            raise DataError(msg)
+        if done.returncode or b"Corrupt JPEG data" in done.stderr:
+            raise ValueError
+        decoded.seek(0)
+        return np.asarray(np.load(decoded))

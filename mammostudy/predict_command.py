@@ -69,7 +69,7 @@ def _shapes(one: Prediction) -> str:
 
 def _say_remarks(image: Path) -> None:
     """Say what the header warns of, as text in the pixels that ``overlay.png`` now shows, too."""
-    for remark in dicom.remarks_on(image):
+    for remark in dicom.read_mammogram(image).notes:
         print(f"note: {remark}", file=sys.stderr)
 
 

@@ -274,9 +274,8 @@ def _plugin(path: Path, header: FileDataset, syntax: UID) -> str:
         for name in _PLUGINS:
             if name in decoder.available_plugins:
                 return name
-        wheels = {each.split(" - ")[0] for each in decoder.missing_dependencies}
-        named = "python-gdcm" if "gdcm" in wheels else "pylibjpeg-openjpeg"
-        fault = f"has no decoder installed; install {named}: pip install 'mammostudy[dicom]'"
+        wheel = "pylibjpeg-openjpeg" if "2000" in syntax.name else "python-gdcm"
+        fault = f"has no decoder installed; install {wheel}: pip install 'mammostudy[dicom]'"
     msg = f"{path}: field TransferSyntaxUID ({syntax_name(header)}) {fault}"
     raise DataError(msg)
 

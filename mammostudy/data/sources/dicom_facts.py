@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom.dataset import FileDataset
 
-from mammostudy.data import dicom_file, dicom_header
+from mammostudy.data import dicom_file, dicom_header, images
 from mammostudy.data.sources.owner_files import size_fault
 from mammostudy.errors import DataError
 
@@ -41,7 +41,7 @@ def read_facts(path: Path) -> Facts:
     if not path.is_file():
         msg = f"{path}: missing or no file; copy it anew"
         raise DataError(msg)
-    content = dicom_file.bytes_of(path)
+    content = images.bytes_of(path)
     with dicom_file.silenced():
         header = dicom_file.read_header(path, content)
         height, width = (_whole(path, header, name) for name in ("Rows", "Columns"))
@@ -53,13 +53,13 @@ def read_facts(path: Path) -> Facts:
         if fault is not None:
             msg = f"{path}: fields Rows and Columns: {fault}; the file is damaged, copy it anew"
             raise DataError(msg)
-        spacing, _, _ = dicom_header.spacing_of(path, header)
+        spacing, _, _ = dicom_header.spacing_of(header)
     return Facts(height, width, spacing, hashlib.sha256(content).hexdigest())
 
 
 def _whole(path: Path, header: FileDataset, name: str) -> int:
     try:
         return int(header[name].value)
-    except dicom_file.FAILURES:
+    except Exception:
         msg = f"{path}: field {name} is missing or no whole number; copy the file anew"
         raise DataError(msg) from None

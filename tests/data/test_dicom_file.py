@@ -22,16 +22,16 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from mammostudy.data import dicom_file, dicom_pixels
+from mammostudy.data import dicom_file
 from mammostudy.data.dicom import read_dicom
 from mammostudy.errors import DataError
 
 Writer = Callable[..., Path]
 SECONDS, MEMORY = 2.0, 1 << 30
-SOURCES = {  # mutants of each; those of gdcm cost a process
-    ExplicitVRLittleEndian: 60, ImplicitVRLittleEndian: 40, ExplicitVRBigEndian: 30,
-    DeflatedExplicitVRLittleEndian: 30, RLELossless: 40, JPEG2000Lossless: 30,
-    "JPEGLosslessProcess14_1": 12, "JPEGLSLossless": 8,
+SOURCES = {  # mutants of each; those of a JPEG cost a process
+    ExplicitVRLittleEndian: 50, ImplicitVRLittleEndian: 25, ExplicitVRBigEndian: 25,
+    DeflatedExplicitVRLittleEndian: 25, RLELossless: 25,
+    JPEG2000Lossless: 10, "JPEGLosslessProcess14_1": 10, "JPEGLSLossless": 5,
 }  # fmt: skip
 # reads every file of a folder; the peak of memory is set back before each, where the system can
 READER = r"""
@@ -107,6 +107,7 @@ def mutants(content: bytes, count: int, seed: str) -> Iterator[tuple[str, bytes]
         yield f"{number:03d}-{kind}", bytes(data)
 
 
+@pytest.mark.slow  # a process for each damaged JPEG
 def test_mutated_files_give_an_image_or_one_error(tmp_path: Path, write_dicom: Writer) -> None:
     folder, whole = tmp_path / "mutants", tmp_path / "whole.dcm"
     folder.mkdir()
@@ -116,11 +117,10 @@ def test_mutated_files_give_an_image_or_one_error(tmp_path: Path, write_dicom: W
         for name, data in mutants(whole.read_bytes(), count, str(syntax)):
             (folder / f"{syntax}-{name}").write_bytes(data)
     found = read_all(folder)
-    assert len(found) >= 240
     assert {row["found"] for row in found} == {"read", "DataError"}
     cut = [row for row in found if row["name"].endswith("cut")]
     assert {row["found"] for row in cut} == {"DataError"}
-    assert sum(row["found"] == "DataError" for row in found) > len(found) / 2
+    assert sum(row["found"] == "DataError" for row in found) > len(found) / 3
     assert max(row["seconds"] for row in found) < SECONDS
     assert max(row["peak"] for row in found) < MEMORY
 
@@ -145,10 +145,6 @@ def before_pixels(content: bytes, more: bytes) -> bytes:
     return content[:start] + more + content[start:]
 
 
-def implicit(group: int, number: int, value: bytes) -> bytes:
-    return struct.pack("<HHI", group, number, len(value)) + value
-
-
 def lut(entries: int, data: bytes) -> bytes:
     item = element(0x28, 0x3002, b"US", struct.pack("<3H", entries, 0, 16))
     item += element(0x28, 0x3006, b"OW", data)
@@ -166,43 +162,33 @@ def hostile(folder: Path, write_dicom: Writer) -> dict[str, bytes]:
     def made(syntax: str) -> bytes:
         return write_dicom(source, pixels(), 12, syntax).read_bytes()
 
-    plain, deflated = made(ExplicitVRLittleEndian), made(DeflatedExplicitVRLittleEndian)
-    rle, jpeg2000 = made(RLELossless), made(JPEG2000Lossless)
-    lossless, words = made("JPEGLosslessProcess14_1"), made(ImplicitVRLittleEndian)
+    deflated = made(DeflatedExplicitVRLittleEndian)
+    rle, jpeg2000, lossless = (
+        made(s) for s in (RLELossless, JPEG2000Lossless, "JPEGLosslessProcess14_1")
+    )
+    words, plain = made(ImplicitVRLittleEndian), made(ExplicitVRLittleEndian)
     siz = jpeg2000.index(b"\xff\x4f\xff\x51") + 8
     size = jpeg2000[siz : siz + 32]
     frame = lossless.index(b"\xff\xc3")
-    meta = deflated[: dicom_file._syntax_and_end(deflated)[1]]
+    (group,) = struct.unpack_from("<I", deflated, 140)
     packer = zlib.compressobj(1, zlib.DEFLATED, -15)
     bomb = b"".join(packer.compress(bytes(1 << 24)) for _ in range(16)) + packer.flush()
-    run = b"\x81\x07" * 1_000_000
-    fragments = struct.pack("<HHI", 0xFFFE, 0xE000, 0) * 500_000
     nested = element(0x28, 0x3010, b"SQ", b"")[:8] + b"\xff" * 4 + b"\xfe\xff\x00\xe0" + b"\xff" * 4
-    encapsulated = rle.rindex(struct.pack("<HH", 0x7FE0, 0x10)) + 12 + 12  # after the offsets
+    windows = b"1\\" * 5_000_000
     return {
         "rows": with_rows(plain, 65535, 65535),
-        "rows-rle": with_rows(rle, 65535, 65535),
-        "rows-jpeg2000": with_rows(jpeg2000, 60000, 60000),
+        "rows-rle": with_rows(rle, 6000, 7000),
         "rows-jpeg": with_rows(lossless, 60000, 60000),
-        "rows-large": with_rows(rle, 6000, 7000),
         "jpeg2000-large": jpeg2000.replace(size, struct.pack(">8I", *[1 << 30, 1 << 30, 0, 0] * 2)),
-        "jpeg2000-tiles": jpeg2000.replace(size, struct.pack(">8I", 48, 64, 0, 0, 1, 1, 0, 0)),
         "jpeg-large": lossless[: frame + 5] + b"\xff\xff\xff\xff" + lossless[frame + 9 :],
-        "deflate-bomb": meta + bomb,
-        "rle-bomb": rle[:encapsulated]
-        + struct.pack("<HHI", 0xFFFE, 0xE000, 64 + 2 * len(run))
-        + struct.pack("<16I", 2, 64, 64 + len(run), *[0] * 13)
-        + run * 2
-        + b"\xfe\xff\xdd\xe0" + bytes(4),
-        "fragments": rle[:encapsulated] + fragments + rle[encapsulated:],
-        "elements": before_pixels(plain, element(0x28, 0x1054, b"LO", b"") * 500_000),
+        "deflate-bomb": deflated[: 144 + group] + bomb,
         "nested": before_pixels(plain, nested * 20_000),
         "lut-short": before_pixels(plain, table(lut(0, bytes(8)))),
         "lut-long": before_pixels(plain, table(lut(16, bytes(20_000_000)))),
         "lut-many": before_pixels(plain, table(lut(4, bytes(8)) * 100_000)),
-        "window-long": before_pixels(words, implicit(0x28, 0x1050, b"1\\" * 5_000_000)),
-        "text-long": before_pixels(words, implicit(0x28, 0x1056, b"LINEAR" * 1_000_000)),
-        "padding": before_pixels(plain, element(0x28, 0x120, b"US", bytes(60_000))),
+        "window-long": before_pixels(
+            words, struct.pack("<HHI", 0x28, 0x1050, len(windows)) + windows
+        ),
     }  # fmt: skip
 
 
@@ -220,21 +206,17 @@ def test_hostile_files_are_refused_soon(tmp_path: Path, write_dicom: Writer) -> 
         assert row["peak"] < MEMORY, row
 
 
-def crashing(content: bytes) -> bytes:
-    """A byte too many before the scan: python-gdcm throws where C++ ends the process."""
-    scan = content.index(b"\xff\xda")
-    data = bytearray(content[: scan - 6] + b"\x9e" + content[scan - 6 :])
-    item = content.rindex(b"\xfe\xff\x00\xe0", 0, content.index(b"\xff\xd8"))
-    (length,) = struct.unpack_from("<I", data, item + 4)
-    struct.pack_into("<I", data, item + 4, length + 1)
-    return bytes(data)
-
-
 def test_a_decoder_that_ends_its_process_ends_only_its_own(
     tmp_path: Path, write_dicom: Writer
 ) -> None:
     path = write_dicom(tmp_path / "a.dcm", pixels(), 12, "JPEGLosslessProcess14_1")
-    path.write_bytes(crashing(path.read_bytes()))
+    content = path.read_bytes()
+    scan = content.index(b"\xff\xda")  # a byte too many before it: gdcm throws, which ends C++
+    data = bytearray(content[: scan - 6] + b"\x9e" + content[scan - 6 :])
+    item = content.rindex(b"\xfe\xff\x00\xe0", 0, content.index(b"\xff\xd8"))
+    (length,) = struct.unpack_from("<I", data, item + 4)
+    struct.pack_into("<I", data, item + 4, length + 1)
+    path.write_bytes(bytes(data))
     with pytest.raises(DataError, match="PixelData"):
         read_dicom(path)
     inside = f"import pydicom; pydicom.dcmread({str(path)!r}).pixel_array"
@@ -242,39 +224,19 @@ def test_a_decoder_that_ends_its_process_ends_only_its_own(
     assert control.returncode  # in this process it would have ended it, or raised
 
 
-def test_the_guards_are_needed(
+def test_the_bounds_are_needed(
     tmp_path: Path, write_dicom: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Control: without each guard the same file gives another error, or is read at length."""
-    path = write_dicom(tmp_path / "a.dcm", pixels())
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-200])
+    """Control: without each bound the same file is read."""
+    path = write_dicom(tmp_path / "a.dcm", pixels(), 12, DeflatedExplicitVRLittleEndian)
+    read_dicom(path)
     with monkeypatch.context() as patch:
-        patch.setattr(dicom_pixels, "FAILURES", ())
-        with pytest.raises(ValueError, match="buffer"):
+        patch.setattr(dicom_file, "_MAX_INFLATED", 5000)
+        with pytest.raises(DataError, match="inflate to more than"):
             read_dicom(path)
-    path.write_bytes(before_pixels(whole, element(0x28, 0x1054, b"LO", b"") * 60_000))
-    with pytest.raises(DataError, match="header cannot be read"):
-        read_dicom(path)
+    write_dicom(path, pixels(), Modality="MG", WindowCenter=[1.5] * 600, WindowWidth=[900] * 600)
+    read_dicom(path)
     with monkeypatch.context() as patch:
-        patch.setattr(dicom_file, "MAX_READS", 1 << 40)
-        read_dicom(path)
-    deflated = write_dicom(tmp_path / "z.dcm", pixels(), 12, DeflatedExplicitVRLittleEndian)
-    with monkeypatch.context() as patch:
-        patch.setattr(dicom_file, "MAX_INFLATED", 5000)
-        with pytest.raises(DataError, match="do not inflate"):
-            read_dicom(deflated)
-    read_dicom(deflated)
-    path.write_bytes(before_pixels(whole, table(lut(4, bytes(8)) * 100)))
-    with pytest.raises(DataError, match="VOILUTSequence is far longer"):
-        read_dicom(path)
-    with monkeypatch.context() as patch:
-        patch.setattr(dicom_file, "MAX_ITEMS", 1 << 40)
-        read_dicom(path)
-    path.write_bytes(with_rows(whole, 65535, 65535))
-    with pytest.raises(DataError, match="Rows and Columns"):
-        read_dicom(path)
-    with monkeypatch.context() as patch:
-        patch.setattr(dicom_pixels, "MAX_PIXELS", 1 << 40)
-        with pytest.raises(DataError, match="PixelData"):
+        patch.setattr(dicom_file, "_MAX_VALUE", 1000)
+        with pytest.raises(DataError, match=r"field Window\w+ is longer"):
             read_dicom(path)

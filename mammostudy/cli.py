@@ -120,14 +120,12 @@ def data_fetch(
     patients: Annotated[
         int | None, typer.Option(help="Images of so many patients only.", min=1)
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Transfers at once.", min=1, max=16)] = 4,
-    rehash: Annotated[bool, typer.Option(help="Verify again what was verified before.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it starts.")] = False,
 ) -> None:
     """Fetch a public set from its archive, or say how to get it; what is there is kept."""
-    from mammostudy.fetch_command import fetch
+    from mammostudy.data.fetch import fetch
 
-    fetch(cohort, root, patients=patients, jobs=jobs, rehash=rehash, yes=yes)
+    fetch(cohort, root, patients=patients, yes=yes)
 
 
 @data_app.command("check")

@@ -20,7 +20,7 @@ from mammostudy.data.load import find_folder, load_cohort, module_of, phantom_fo
 from mammostudy.data.manifest import FILENAME
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.data.private import PRIVATE_TABLE
-from mammostudy.data.sources import folder_template
+from mammostudy.data.sources.folder import GUIDE_FILE, write_template
 from mammostudy.data.splits import check_patients, split_cases
 from mammostudy.data.tasks import lacking
 from mammostudy.errors import DataError, SpecError, StudyError
@@ -100,9 +100,9 @@ def template(folder: Path) -> None:
     Raises:
         DataError: the table exists already, or the folder cannot be written.
     """
-    table, images = folder_template.write_template(folder.expanduser())
+    table, images = write_template(folder.expanduser())
     print(f"{table}: {images} image(s) listed; fill in patient, mask and what is known")
-    print(f"{table.with_name(folder_template.GUIDE_FILE)}: what each column holds")
+    print(f"{table.with_name(GUIDE_FILE)}: what each column holds")
     print(f"then: mammostudy data build {folder.resolve().name} --root {folder.resolve().parent}")
 
 

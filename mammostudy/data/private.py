@@ -173,11 +173,12 @@ def _listed(root: Path, name: str) -> Listed | None:
 @lru_cache(maxsize=8)
 def _names(root: Path, _content: tuple[int, int, int], _store: Path) -> dict[str, Listed]:
     """Return the files of the owner's table by hidden name; read again when the table changes."""
-    from mammostudy.data.sources.csv_tables import read_table
+    from mammostudy.data.tables import read_table
 
     found: dict[str, Listed] = {}
-    for number, cells in read_table(root / PRIVATE_TABLE, ("image", "mask"), ",;\t"):
+    table = read_table(root / PRIVATE_TABLE, ("image", "mask"), ",;\t")
+    for number, cells in table.iterrows():
         for name in (cells["image"], cells["mask"]):
             if name:
-                found.setdefault(hidden_name(name), Listed(name, number))
+                found.setdefault(hidden_name(name), Listed(name, int(number)))
     return found

@@ -121,7 +121,7 @@ def read_pixels(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], tuple[s
 
 
 def _decoded(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    from mammostudy.data.sources.ddsm_pixels import is_raw, read_raw
+    from mammostudy.data.sources.ddsm_files import is_raw, read_raw
 
     if is_raw(path):
         return read_raw(path), ()

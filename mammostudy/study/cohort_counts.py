@@ -34,13 +34,13 @@ def tally(values: pd.Series) -> dict[str, int]:
 
 
 def _cbis_ddsm(folder: Path) -> tuple[Counts, Counts]:
-    from mammostudy.data.sources import cbis_tables
+    from mammostudy.data.sources import cbis_ddsm
 
-    tables = cbis_tables.read_tables(folder)
-    shapes = tables.masses["shape_words"].map(lambda words: cbis_tables.shape_of(words)[0])
+    tables = cbis_ddsm.read_tables(folder)
+    shapes = tables.masses["shape_words"].map(lambda words: cbis_ddsm.shape_of(words)[0])
     masses = tables.masses.assign(shape=shapes)
     counts: Counts = {}
-    for part in cbis_tables.PARTS:
+    for part in cbis_ddsm.PARTS:
         rows = masses[masses["part"] == part]
         counts[f"mass_rows_{part}"] = len(rows)
         counts[f"mass_patients_{part}"] = int(rows["patient"].nunique())
@@ -48,7 +48,7 @@ def _cbis_ddsm(folder: Path) -> tuple[Counts, Counts]:
         counts[f"pure_shapes_{part}"] = tally(rows["shape"].dropna())
     counts["rows_of_pure_shape"] = int(masses["shape"].notna().sum())
     counts["rows_without_pure_shape"] = int(masses["shape"].isna().sum())
-    people = cbis_tables.patients(tables)
+    people = cbis_ddsm.patients(tables)
     counts["patients_of_all_tables"] = len(people)
     counts["patients_in_train_and_test"] = {
         f"{one}_and_{other}".replace("calcification", "calc"): int(
@@ -72,17 +72,15 @@ _CROSSING: Final = (
 
 
 def _cmmd(folder: Path) -> tuple[Counts, Counts]:
-    from mammostudy.data.sources import cmmd
-    from mammostudy.data.sources.csv_tables import find_table, read_table
+    from mammostudy.data.sources.cmmd import read_breasts
 
-    breasts = cmmd.read_breasts(folder)
-    cells = [row for _, row in read_table(find_table(folder, cmmd.FILENAME), ["number"], ",;")]
-    subtypes = cmmd.subtype_counts(breasts)
+    breasts = read_breasts(folder)
+    subtypes = breasts["subtype"].value_counts()
     counts: Counts = {
         "breasts": len(breasts),
         "patients": int(breasts["patient"].nunique()),
-        "images_of_the_table": sum(int(row["number"]) for row in cells),
-        "subtypes": {name: subtypes[name] for name in SUBTYPES},
+        "images_of_the_table": int(breasts["images"].sum()),
+        "subtypes": {name: int(subtypes[name]) for name in SUBTYPES},
         "pathology": tally(breasts["pathology"]),
         "abnormality": tally(breasts["abnormality"]),
     }

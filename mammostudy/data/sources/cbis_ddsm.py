@@ -1,63 +1,243 @@
 """CBIS-DDSM: masses on scanned films with outlines of a lesion each (Lee et al. 2017, CC BY 3.0).
 
-Reads the four case tables (:mod:`~mammostudy.data.sources.cbis_tables`) and the DICOM files of the
-masses in whatever layout the archive's downloaders give them
-(:mod:`~mammostudy.data.sources.archive_dicoms`). Known faults of the set and what is done about
-them:
+Reads the four case tables and the DICOM files of the masses in whatever layout the archive's
+downloaders give them. Known faults of the set and what is done about them:
 
 - paths with a line end in them, and crop and mask paths that are swapped: files are found under
-  both paths, and the mask is the one of two values (:mod:`~mammostudy.data.sources.cbis_masks`);
+  both paths, and the mask is the one of two values;
 - masks of another size than their image: kept where they differ by scale alone (same aspect within
   1 %), else the row is dropped;
 - compound shapes: the mass is kept and its shape left empty;
-- patients in the training part of one table and the test part of another: kept on the side of
-  their masses (:func:`~mammostudy.data.sources.cbis_tables.official_part`).
+- the split was drawn for masses and for calcifications apart, so a patient can sit in the training
+  part of one table and in the test part of the other: kept on the side of the masses
+  (:data:`SPLIT_RULE`).
 
 Nothing is said of the pixel spacing in the archive's files, so it stays unknown.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
+import cv2
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from mammostudy.data.manifest import BOX, COLUMNS
-from mammostudy.data.sources.archive_dicoms import Header, identify, index_files, look
-from mammostudy.data.sources.cbis_masks import find_mask
-from mammostudy.data.sources.cbis_tables import moved, official_part, read_tables, shape_of
-from mammostudy.errors import DataError
-
-__all__ = ["TITLE", "VERSION", "build_manifest", "official_part", "read_folder"]
-
-TITLE: Final = "CBIS-DDSM"
-VERSION: Final = 1  # recipe version: raised when other rows come of the same files
-SITE: Final = "cbis-ddsm"
-NO_IMAGE: Final = "image not found"
-SEVERAL_IMAGES: Final = "several files for one image"
-BAD_IMAGE: Final = "image damaged"
-MOVED: Final = "official split: mass of a patient who is kept in the other part"
-ASIDE: Final = (
-    "official split: calcification of a patient whose masses are in the other part (calcifications "
-    "are not read)"
+from mammostudy.data.dicom import read_stored_values
+from mammostudy.data.manifest import BOX
+from mammostudy.data.row_files import SAME_ASPECT
+from mammostudy.data.sources.files import (
+    Row,
+    count_rejected,
+    identify,
+    index_files,
+    look,
+    table_of,
 )
-REJECTED: Final = ("case", "file", "reason", "message")
+from mammostudy.data.tables import check_words, find_table, read_table, refuse
+from mammostudy.errors import DataError
+from mammostudy.imaging.contours import box_of
+
+PARTS: Final = ("train", "test")
+KINDS: Final = ("mass", "calcification")
+SPLIT_RULE: Final = (
+    "a patient belongs to the part of the official split in which most of its masses lie (for a "
+    "patient without masses: most of its calcifications), and to the test part where both hold as "
+    "many; all its other rows follow"
+)
+SHAPES: Final = {
+    "IRREGULAR": "irregular", "LOBULATED": "lobular", "OVAL": "oval", "ROUND": "round",
+    "ARCHITECTURAL_DISTORTION": None, "ASYMMETRIC_BREAST_TISSUE": None,
+    "FOCAL_ASYMMETRIC_DENSITY": None, "LYMPH_NODE": None,
+}  # fmt: skip
+"""The words of ``mass shape``, and the shape that each alone stands for."""
+PATHOLOGIES: Final = {
+    "MALIGNANT": "malignant", "BENIGN": "benign", "BENIGN_WITHOUT_CALLBACK": "benign",
+}  # fmt: skip
+_SHAPE: Final = f"(?:{'|'.join(SHAPES)})"
+_WORDS: Final = {
+    "patient_id": r"P_\d{5}", "breast_density": "[0-4]?", "left_or_right_breast": "LEFT|RIGHT",
+    "image_view": "CC|MLO", "abnormality_id": r"[1-9]\d?", "pathology": "|".join(PATHOLOGIES),
+}  # fmt: skip
+_WORDS_OF_MASSES: Final = {"mass_shape": f"(?:{_SHAPE}(?:-{_SHAPE})*)?|N/A"}
+_PATHS: Final = {
+    "image": "image_file_path", "crop": "cropped_image_file_path", "mask": "roi_mask_file_path",
+}  # fmt: skip
+_PATH: Final = r"\A([\w-]+)/\d+(?:\.\d+)+/\d+(?:\.\d+)+/\w+\.dcm\Z"
 
 
-@dataclass
+class CbisTables(NamedTuple):
+    """The four tables, a row a lesion, indexed by ``case`` (``Mass-Training_P_00001_LEFT_CC_1``).
+
+    Attributes:
+        masses: patient, part (train, test), side (L, R), view, density, shape_words, pathology,
+            and the paths of the table ``image``, ``crop`` and ``mask``.
+        calcifications: the same columns, ``shape_words`` empty.
+    """
+
+    masses: pd.DataFrame
+    calcifications: pd.DataFrame
+
+
+class _RejectedError(Exception):
+    """A mass whose files cannot be used: the file, the reason and a message."""
+
+
+def read_tables(folder: Path) -> CbisTables:
+    """Read the four case tables from a folder, or from a folder of it (as ``csv/``).
+
+    Raises:
+        DataError: a table is missing, cut or damaged, or a row of it cannot be (a word out of the
+            vocabulary, a path that leads elsewhere or to another case, a case twice).
+    """
+    return CbisTables(*(pd.concat([_read(folder, kind, part) for part in PARTS]) for kind in KINDS))
+
+
+def _read(folder: Path, kind: str, part: str) -> pd.DataFrame:
+    path = find_table(folder, f"{kind[:4]}_case_description_{part}_set.csv")
+    words = _WORDS | {"abnormality_type": kind} | (_WORDS_OF_MASSES if kind == "mass" else {})
+    table = read_table(path, {*words, *_PATHS.values()})
+    check_words(path, table, words)
+    start = f"{kind[:4].capitalize()}-{'Training' if part == 'train' else 'Test'}_"
+    names = table["patient_id"], table["left_or_right_breast"], table["image_view"]
+    image = start + names[0].str.cat(names[1:], sep="_")
+    case = image + "_" + table["abnormality_id"]
+    faults = {"abnormality_id: a case twice": case.duplicated()}
+    for key, column in _PATHS.items():
+        folders = table[column].str.extract(_PATH, re.ASCII)[0]
+        faults[f"{column}: no path of this case"] = folders != (image if key == "image" else case)
+    refuse(path, faults)
+    return pd.DataFrame(
+        {
+            "case": case,
+            "patient": table["patient_id"],
+            "part": part,
+            "side": table["left_or_right_breast"].str[0],
+            "view": table["image_view"],
+            "density": table["breast_density"],
+            "shape_words": table["mass_shape"] if kind == "mass" else "",
+            "pathology": table["pathology"].map(PATHOLOGIES),
+            **{key: table[column] for key, column in _PATHS.items()},
+        }
+    ).set_index("case")
+
+
+def shape_of(cell: str) -> tuple[str | None, str | None]:
+    """Map a cell of ``mass shape`` to one of the four shapes.
+
+    Only a single word counts; the others leave the shape empty and keep the mass, which can still
+    be segmented.
+
+    Returns:
+        The shape or None, and why it is None.
+    """
+    if cell in ("", "N/A"):
+        return None, "shape left empty: not given"
+    if "-" in cell:
+        return None, "shape left empty: several words (compound)"
+    shape = SHAPES[cell]
+    return shape, None if shape else "shape left empty: none of the four shapes"
+
+
+def patients(tables: CbisTables) -> pd.DataFrame:
+    """Count every patient's rows by table, and give its side of the split by :data:`SPLIT_RULE`.
+
+    Returns:
+        Indexed by patient: mass_train, mass_test, calcification_train, calcification_test (rows),
+        and part.
+    """
+    counts = {
+        f"{kind}_{part}": rows.loc[rows["part"] == part, "patient"].value_counts()
+        for kind, rows in zip(KINDS, tables, strict=True)
+        for part in PARTS
+    }
+    table = pd.DataFrame(counts).fillna(0).astype(int).rename_axis("patient").sort_index()
+    mass_train, mass_test, calc_train, calc_test = (table[name] for name in counts)
+    has_masses = mass_train + mass_test > 0
+    trains = (mass_train > mass_test).where(has_masses, calc_train > calc_test)
+    table["part"] = trains.map({True: "train", False: "test"})
+    return table
+
+
+def moved(tables: CbisTables) -> dict[str, int]:
+    """Count the rows whose patient lies in the other part by :data:`SPLIT_RULE`, by kind."""
+    part = patients(tables)["part"]
+    return {
+        kind: int((rows["part"] != rows["patient"].map(part)).sum())
+        for kind, rows in zip(KINDS, tables, strict=True)
+    }
+
+
+def official_part(manifest: pd.DataFrame) -> pd.Series:
+    """Return the part of the official split that each row of a CBIS-DDSM manifest belongs to.
+
+    Read off the case names, which are the owners'. No patient stands in two parts: one whose
+    masses lie in both goes where most of them lie, and to test where both hold as many
+    (:data:`SPLIT_RULE`; among the published masses there is no such patient).
+
+    Args:
+        manifest: rows with the columns ``case`` and ``patient``.
+
+    Returns:
+        ``train`` or ``test``, with the manifest's index.
+
+    Raises:
+        DataError: a case is not named as CBIS-DDSM names it.
+    """
+    pattern = r"\AMass-(Training|Test)_P_\d{5}_(?:LEFT|RIGHT)_(?:CC|MLO)_\d{1,2}\Z"
+    named = manifest["case"].astype(str).str.extract(pattern)[0]
+    if named.isna().any():
+        msg = (
+            f"case {manifest['case'][named.isna()].iloc[0]!r}: not a mass of CBIS-DDSM "
+            "(Mass-Training_P_00001_LEFT_CC_1), so without an official part; split by patient"
+        )
+        raise DataError(msg)
+    trained = (named == "Training").astype(float)
+    most = trained.groupby(manifest["patient"]).transform("mean") > 0.5
+    return most.map({True: "train", False: "test"}).rename("part")
+
+
+def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Read the masses; shapes left empty and rows beside the split are counted as well."""
+    tables = read_tables(folder)
+    files = _Files(folder)
+    rows: list[Row] = []
+    rejected: list[tuple[str, ...]] = []
+    for case, mass in tables.masses.iterrows():
+        try:
+            rows.append(_row(mass, files) | {"case": case})
+        except _RejectedError as fault:
+            rejected.append((str(case), *fault.args))
+    dropped = Counter(count_rejected(store, rejected))
+    if not rows:
+        msg = (
+            f"{folder / rejected[0][1]}: no mass can be used ({dict(dropped)}); {rejected[0][3]}; "
+            "download the DICOM files of the masses (copies as JPEG are not read)"
+        )
+        raise DataError(msg)
+    kept = tables.masses.loc[[row["case"] for row in rows], "shape_words"]
+    dropped.update(reason for _, reason in map(shape_of, kept) if reason)
+    aside = moved(tables)
+    dropped["official split: mass of a patient who is kept in the other part"] = aside["mass"]
+    dropped[
+        "official split: calcification of a patient whose masses are in the other part "
+        "(calcifications are not read)"
+    ] = aside["calcification"]
+    return table_of(rows), {reason: count for reason, count in dropped.items() if count}
+
+
 class _Files:
-    """The DICOM files of a folder, and what their headers say, each read once."""
+    """The DICOM files of a folder, and what their headers say."""
 
-    folder: Path
-    headers: dict[Path, Header | DataError] = field(default_factory=dict)
-
-    @cached_property
-    def by_folder(self) -> dict[str, list[Path]]:
-        return index_files(self.folder)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.by_folder = index_files(folder)
+        self.look = cache(partial(look, folder))
 
     @cached_property
     def by_series(self) -> dict[str, list[Path]]:
@@ -73,130 +253,71 @@ class _Files:
         exact = self.folder / table_path
         if exact in self.by_folder.get(series, []):
             return [exact]
-        return (
-            self.by_folder.get(series) or self.by_folder.get(case) or self.by_series.get(series, [])
-        )
-
-    def look(self, path: Path) -> Header:
-        if path not in self.headers:
-            try:
-                self.headers[path] = look(path)
-            except DataError as error:
-                self.headers[path] = error
-        found = self.headers[path]
-        if isinstance(found, DataError):
-            raise found
-        return found
+        found = self.by_folder.get(series) or self.by_folder.get(case)
+        return found or self.by_series.get(series, [])
 
 
-def read_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the masses of a folder whose files can be used.
-
-    Args:
-        folder: holds the four case tables and, anywhere below it, the DICOM files.
-
-    Returns:
-        The manifest's rows (not yet validated); and a row for each mass left out: case, file
-        (where it was looked for, from the folder), reason, message.
-
-    Raises:
-        DataError: a table is missing or damaged, or no mass is left.
-    """
-    masses = read_tables(folder).masses
-    files = _Files(folder)
-    rows: list[dict[str, object]] = []
-    rejected: list[dict[str, object]] = []
-    for case, mass in masses.iterrows():
-        row, fault = _row(str(case), mass, files)
-        if fault is None:
-            rows.append(row)
-        else:
-            rejected.append({"case": case} | fault)
-    if not rows:
-        raise _nothing(folder, files, rejected)
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table, pd.DataFrame(rejected, columns=list(REJECTED))
-
-
-def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Read the masses of CBIS-DDSM.
-
-    Args:
-        folder: holds the four case tables and, anywhere below it, the DICOM files.
-        store: where ``dropped.csv`` is written, a line a mass left out, with file and reason.
-
-    Returns:
-        The manifest (not yet validated), and what was dropped or left empty, by reason: masses
-        without usable files, shapes left empty, and rows that the official split would put on the
-        other side of their patient (:data:`~mammostudy.data.sources.cbis_tables.SPLIT_RULE`).
-
-    Raises:
-        DataError: a table is missing or damaged, or no mass is left.
-    """
-    table, rejected = read_folder(folder)
-    if store is not None:
-        store.mkdir(parents=True, exist_ok=True)
-        rejected.to_csv(store / "dropped.csv", index=False)
-    tables = read_tables(folder)
-    dropped = Counter(rejected["reason"].astype(str))
-    kept = tables.masses.loc[table["case"], "shape_words"]
-    dropped.update(reason for _, reason in map(shape_of, kept) if reason)
-    elsewhere = moved(tables)
-    dropped.update({MOVED: elsewhere["mass"], ASIDE: elsewhere["calcification"]})
-    return table, {reason: count for reason, count in dropped.items() if count}
-
-
-def _row(
-    case: str, mass: pd.Series, files: _Files
-) -> tuple[dict[str, object], dict[str, object] | None]:
-    """Return a manifest's row, or the fault for which there is none."""
+def _row(mass: pd.Series, files: _Files) -> Row:
+    """Return a manifest's row without its case."""
     images = files.of(mass["image"])
     if len(images) != 1:
-        reason = SEVERAL_IMAGES if images else NO_IMAGE
-        return {}, {"file": mass["image"], "reason": reason, "message": ""}
+        reason = "several files for one image" if images else "image not found"
+        raise _RejectedError(mass["image"], reason, "")
     try:
         image = files.look(images[0])
     except DataError as error:
-        return {}, {"file": _place(images[0], files), "reason": BAD_IMAGE, "message": str(error)}
-    candidates = [path for key in ("mask", "crop") for path in files.of(mass[key])]
-    candidates = [path for path in dict.fromkeys(candidates) if path != images[0]]
-    mask, box, reason, message = find_mask(candidates, (image.height, image.width), files.look)
-    if mask is None or box is None:
-        where = _place(candidates[0], files) if candidates else mass["mask"]
-        return {}, {"file": where, "reason": reason, "message": message}
-    shape, _ = shape_of(mass["shape_words"])
-    return {
-        "case": case,
+        name = images[0].relative_to(files.folder).as_posix()
+        raise _RejectedError(name, "image damaged", str(error)) from None
+    found = [path for key in ("mask", "crop") for path in files.of(mass[key])]
+    candidates = [path for path in dict.fromkeys(found) if path != images[0]]
+    if not candidates:
+        raise _RejectedError(mass["mask"], "mask not found", "")
+    mask, pixels = _find_mask(candidates, (image["height"], image["width"]), files)
+    return image | {
         "patient": mass["patient"],
-        "site": SITE,
-        "image": _place(images[0], files),
-        "height": image.height,
-        "width": image.width,
+        "site": "cbis-ddsm",
         "view": mass["view"],
         "side": mass["side"],
         "modality": "SFM",
-        **dict(zip(BOX, box, strict=True)),
-        "mask": _place(mask, files),
-        "spacing_mm": image.spacing_mm,
-        "shape": shape,
+        **dict(zip(BOX, box_of(pixels), strict=True)),
+        "mask": mask.relative_to(files.folder).as_posix(),
+        "shape": shape_of(mass["shape_words"])[0],
         "pathology": mass["pathology"],
-        "image_sha256": image.sha256,
-    }, None
+    }
 
 
-def _place(path: Path, files: _Files) -> str:
-    return path.relative_to(files.folder).as_posix()
+def _find_mask(
+    candidates: list[Path], shape: tuple[int, int], files: _Files
+) -> tuple[Path, NDArray[np.bool_]]:
+    """Find the mask among the files of a mass, and return it in the grid of its image.
 
-
-def _nothing(folder: Path, files: _Files, rejected: list[dict[str, object]]) -> DataError:
-    """Say why no mass is left, and what to do."""
-    first = rejected[0]
-    if not files.by_folder:
-        hint = "the folder holds no .dcm file; download the DICOM files from the archive into it"
-        if any(folder.glob("jpeg/*")):
-            hint += " (copies as JPEG have lost bits and sizes, and are not read)"
-    else:
-        counts = Counter(str(one["reason"]) for one in rejected)
-        listed = ", ".join(f"{count} {reason}" for reason, count in counts.items())
-        hint = f"{listed}; {first['message'] or 'download the files of these masses'}"
-    return DataError(f"{folder / str(first['file'])}: no mass can be used: {hint}")
+    Crop and mask of a mass share a series, or stand in two, and the tables swap their paths in
+    places; neither the file's name nor its place tells one from the other. The mask holds two
+    values, 0 and another, and has its image's size or a multiple of it; the crop holds many.
+    """
+    problems: dict[str, str] = {}
+    stored: list[tuple[Path, NDArray[np.integer[Any]]]] = []
+    for path in candidates:
+        try:
+            files.look(path)
+            stored.append((path, read_stored_values(path)))
+        except DataError as error:
+            problems["mask damaged"] = str(error)
+    for path, pixels in sorted(stored, key=lambda one: (one[1].shape != shape, -one[1].size)):
+        low, high = pixels.min(), pixels.max()
+        ratio = (pixels.shape[1] / pixels.shape[0]) / (shape[1] / shape[0])
+        if not ((pixels == low) | (pixels == high)).all():
+            continue
+        if low == high:
+            problems["mask of one value: it marks nothing or everything"] = str(path)
+        elif abs(ratio - 1) > SAME_ASPECT:
+            problems["mask of another aspect than its image"] = str(path)
+        else:
+            mask = (pixels == high).astype(np.uint8)
+            if mask.shape != shape:  # resized as mammostudy.data.row_files.read_mask does
+                mask = cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+            return path, np.asarray(mask > 0)
+    missing = "no file of two values beside the crop: the mask is missing"
+    reason = next(reversed(problems), missing)
+    name = candidates[0].relative_to(files.folder).as_posix()
+    raise _RejectedError(name, reason, problems.get(reason, ""))

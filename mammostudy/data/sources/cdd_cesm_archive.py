@@ -2,89 +2,76 @@
 
 The layout is that of The Cancer Imaging Archive (doi 10.7937/29kw-ae92): two folders of images,
 ``Radiology_hand_drawn_segmentations_v2.csv`` (an export of the VGG image annotator) and
-``Radiology-manual-annotations.xlsx``, whose sheets list the findings of every image. Contours mark
-every annotated region, so a stated rule picks the masses, as for the development part.
+``Radiology-manual-annotations.xlsx``, whose sheet ``all`` gives the pathology of every image and
+whose further sheets list the images of one kind of finding each. Contours mark every annotated
+region; the rule of the development part picks the masses.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+import cv2
+import numpy as np
 import pandas as pd
 
 from mammostudy.data.manifest import VIEWS
-from mammostudy.data.row_files import jpeg_size
-from mammostudy.data.sources import cdd_cesm, csv_tables, via_regions
-from mammostudy.data.sources.cdd_cesm_sheets import Findings, read_findings
-from mammostudy.data.sources.owner_files import place, relative, sha256_of, size_fault, table_of
-from mammostudy.data.sources.via_regions import RegionError
+from mammostudy.data.sources import cdd_cesm
+from mammostudy.data.sources.cdd_cesm_contours import IMAGE_NAME, RegionError, outline_points
+from mammostudy.data.sources.files import Points, Row, enclosed_area, look, place, table_of
+from mammostudy.data.tables import check_words, find_table, read_sheets, read_table
 from mammostudy.errors import DataError
 
-TITLE: Final = "CDD-CESM, the archive's layout"
-VERSION: Final = 1
-CONTOURS: Final = "Radiology_hand_drawn_segmentations*.csv"
-NO_IMAGE: Final = "contours of images that are not there"
-OTHER_MODALITY: Final = "contours of the other modality (never mixed)"
-NO_MASS: Final = "contours of images without a mass in the tables"
-TOO_SMALL: Final = f"smaller than {cdd_cesm.MINIMUM_AREA} px of a 512-px grid"
-THIN: Final = f"fills less than {cdd_cesm.MINIMUM_FILL:.0%} of its box"
-LONG: Final = f"box aspect above {cdd_cesm.MAXIMUM_ASPECT:g}"
-NESTED: Final = "inside another mass"
-LOST: Final = "views whose masses were all dropped"
-_NAME: Final = re.compile(r"P(\d+)_([LR])_(DM|CM)_([A-Z]+)\w*")
+CONTOURS: Final = (
+    "Radiology_hand_drawn_segmentations_v2.csv", "Radiology_hand_drawn_segmentations*.csv",
+)  # fmt: skip
+WORKBOOK: Final = "Radiology*annotations*.xlsx"
+MASSES: Final = ("mass_description", "mass_enhancement_description")
+SHAPES: Final = {"irregular": "irregular", "oval": "oval", "round": "round", "rounded": "round"}
+PATHOLOGY: Final = {"benign": "benign", "malignant": "malignant", "normal": "unknown"}
 
 
-@dataclass(frozen=True)
-class _Contour:
-    region: str
-    drawn: via_regions.Region
+class Findings(NamedTuple):
+    """What the tables say of an image: its pathology, whether it holds a mass, of which shape.
+
+    The shape is given where it is a single one and the image has no other finding.
+    """
+
+    pathology: str
+    mass: bool
+    shape: str | None
 
 
 def build_manifest(
     folder: Path, store: Path | None = None, modality: str = "DM"
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Read the archive's layout and pick the masses of one modality by the stated rule.
+    """Pick the masses of one modality, ``DM`` (low energy) or ``CM`` (subtracted), by the rule.
 
     Every other image that the tables describe and that holds no mass is a row without a box.
-
-    Args:
-        folder: the folder with both tables; images may lie in folders of it.
-        store: not used.
-        modality: ``DM`` (low energy) or ``CM`` (subtracted).
-
-    Returns:
-        The manifest (not yet validated), and the contours and views left out, by reason.
-
-    Raises:
-        DataError: a table is missing or damaged, a contour cannot be read, an image has no
-            readable header or stands there twice, or no mass is left.
     """
-    images = _images(folder)
-    findings = read_findings(folder)
+    images, findings = _images(folder), read_findings(folder)
     dropped: Counter[str] = Counter()
-    contours: dict[str, list[_Contour]] = {}
-    for image, contour in _contours(folder):
-        if (reason := _left_out(image, images, findings, modality)) is not None:
+    contours: dict[str, list[tuple[str, Points]]] = {}
+    for image, region, points, reason in _contours(folder):
+        named = IMAGE_NAME.fullmatch(image)
+        if named is not None and named[3] != modality:
+            dropped["contours of the other modality (never mixed)"] += 1
+        elif image not in images:
+            dropped["contours of images that are not there"] += 1
+        elif image not in findings or not findings[image].mass:
+            dropped["contours of images without a mass in the tables"] += 1
+        elif points is None:
             dropped[reason] += 1
         else:
-            contours.setdefault(image, []).append(contour)
-    rows: list[dict[str, object]] = []
-    for image in sorted(images):
-        named = _NAME.fullmatch(image)
-        if named is None or named[3] != modality or image not in findings:
-            continue
-        shared = _shared(folder, images[image], image, findings[image])
-        masses = _masses(shared, contours.get(image, []), findings[image], dropped)
-        if masses:
-            rows += masses
-        elif findings[image].mass:
-            dropped[LOST] += 1
-        else:
-            rows.append(shared | {"case": f"{image}_view"})
+            contours.setdefault(image, []).append((region, points))
+    rows: list[Row] = []
+    for image, path in sorted(images.items()):
+        if image in findings and IMAGE_NAME.findall(image)[0][2] == modality:
+            rows += _rows(folder, path, findings[image], contours.get(image, []), dropped)
     if not any("outline" in row for row in rows):
         msg = f"{folder}: no mass of modality {modality} is left; copy the images and tables anew"
         raise DataError(msg)
@@ -94,110 +81,118 @@ def build_manifest(
 def _images(folder: Path) -> dict[str, Path]:
     """Return the archive's JPEGs by name without spaces and suffix."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(folder.rglob("*.[jJ][pP]*[gG]")):
         name = path.stem.strip()
-        if path.suffix.lower() not in (".jpg", ".jpeg") or not _NAME.fullmatch(name):
-            continue
         if name in found:
             msg = f"{path}: the same image as {found[name]}; keep one of them"
             raise DataError(msg)
-        relative(folder, path)  # refuses a link that leads out
-        found[name] = path
-    if not found:
-        msg = f"{folder}: no image named P<patient>_<side>_<DM or CM>_<view>.jpg; copy them here"
-        raise DataError(msg)
+        if IMAGE_NAME.fullmatch(name):
+            found[name] = path
     return found
 
 
-def _contours(folder: Path) -> list[tuple[str, _Contour]]:
-    paths = sorted(folder.glob(CONTOURS)) or sorted(folder.glob(f"*/{CONTOURS}"))
-    if not paths:
-        msg = f"{folder / CONTOURS}: missing; download the contours from the data set's page"
-        raise DataError(msg)
-    path = paths[-1]
-    needed = ("#filename", "region id", "region shape attributes")
-    contours, faults = [], []
-    for line, row in csv_tables.read_table(path, needed):
-        if row["region shape attributes"] in ("", "{}"):
-            continue  # an image without a region
+def _image(cell: str) -> str:
+    return re.sub(r"\s*\.jpe?g$", "", cell, flags=re.IGNORECASE).strip()
+
+
+def _contours(folder: Path) -> list[tuple[str, str, Points | None, str]]:
+    """Return image, region, outline and, where that is None, why, of every contour."""
+    path = find_table(folder, *CONTOURS)
+    table = read_table(path, ("#filename", "region_id", "region_shape_attributes"))
+    contours = []
+    for line, row in table[~table["region_shape_attributes"].isin(["", "{}"])].iterrows():
         try:
-            drawn = via_regions.read_region(row["region shape attributes"])
-        except RegionError as error:
-            faults.append(f"line {line}, region_shape_attributes: {error}")
-            continue
-        name = re.sub(r"\s*\.jpe?g$", "", row["#filename"], flags=re.IGNORECASE).strip()
-        contours.append((name, _Contour(row["region id"], drawn)))
-    csv_tables.refuse(path, faults)
+            points, reason = outline_points(json.loads(row["region_shape_attributes"]))
+        except (RegionError, ValueError, RecursionError) as error:
+            msg = f"{path}: row {line}, region_shape_attributes: {error}; copy it anew"
+            raise DataError(msg) from None
+        contours.append((_image(row["#filename"]), row["region_id"], points, reason))
     return contours
 
 
-def _left_out(
-    image: str, images: dict[str, Path], findings: dict[str, Findings], modality: str
-) -> str | None:
-    named = _NAME.fullmatch(image)
-    if named is not None and named[3] != modality:
-        return OTHER_MODALITY
-    if image not in images:
-        return NO_IMAGE
-    return None if image in findings and findings[image].mass else NO_MASS
-
-
-def _shared(folder: Path, path: Path, image: str, found: Findings) -> dict[str, object]:
-    """Return the columns of a view."""
-    patient, side, modality, view = _NAME.findall(image)[0]
-    height, width = jpeg_size(path)
-    if fault := size_fault(height, width):
-        msg = f"{path}: {fault}; copy the file anew"
-        raise DataError(msg)
-    return {
+def _rows(
+    folder: Path,
+    path: Path,
+    found: Findings,
+    contours: list[tuple[str, Points]],
+    dropped: Counter[str],
+) -> list[Row]:
+    """Return the rows of an image: its masses by the rule, or one without; none if it lost all."""
+    name = path.stem.strip()
+    patient, side, modality, view = IMAGE_NAME.findall(name)[0]
+    image = look(folder, path) | {
+        "case": f"{name}_view",
         "patient": f"P{int(patient)}",
         "site": "cdd-cesm",
-        "image": relative(folder, path),
-        "height": height,
-        "width": width,
         "view": view if view in VIEWS else "other",
         "side": side,
         "modality": modality,
         "pathology": found.pathology,
-        "image_sha256": sha256_of(path),
     }
-
-
-def _masses(
-    shared: dict[str, object], contours: list[_Contour], found: Findings, dropped: Counter[str]
-) -> list[dict[str, object]]:
-    """Return the rows of an image's contours that are masses by the rule."""
-    shape = (int(str(shared["height"])), int(str(shared["width"])))
-    rows: list[dict[str, object]] = []
-    outlines: list[via_regions.Points] = []
-    for contour in contours:
-        if contour.drawn.points is None:
-            dropped[contour.drawn.reason] += 1
+    size = image["height"], image["width"]
+    scale = cdd_cesm.SIZE / max(size)  # outlines of one image are compared on a smaller grid
+    rows, filled = [], []
+    for region, points in contours:
+        mass, reason = place(points, image, f"{path}: contour {region}")
+        if mass is not None:
+            reason = _reason(enclosed_area(points), mass, scale)
+        if mass is None or reason:
+            dropped[reason] += 1
             continue
-        columns, reason = place(contour.drawn.points, shape)
-        if columns is None or (reason := _no_mass(contour.drawn.points, columns, shape)):
-            dropped[str(reason)] += 1
-            continue
-        case = f"{Path(str(shared['image'])).stem.strip()}_{contour.region}"
-        rows.append(shared | columns | {"case": case, "shape": found.shape})
-        outlines.append(contour.drawn.points)
-    nested = via_regions.nested(outlines, shape, cdd_cesm.SIZE, cdd_cesm.NESTED)
-    if any(nested):
-        dropped[NESTED] += sum(nested)
-    return [row for row, inner in zip(rows, nested, strict=True) if not inner]
+        rows.append(image | mass | {"case": f"{name}_{region}", "shape": found.shape})
+        body = np.zeros(np.ceil(np.multiply(size, min(1.0, scale))).astype(int), np.uint8)
+        cv2.fillPoly(body, [np.round(points * min(1.0, scale)).astype(np.int32)], 1)
+        filled.append(body > 0)
+    inner = cdd_cesm.nested(filled, equal=True)
+    if any(inner):
+        dropped[cdd_cesm.INSIDE] += sum(inner)
+    rows = [row for row, inside in zip(rows, inner, strict=True) if not inside]
+    if not rows and found.mass:
+        dropped["views whose masses were all dropped"] += 1
+        return []
+    return rows or [image]
 
 
-def _no_mass(
-    points: via_regions.Points, columns: dict[str, object], shape: tuple[int, int]
-) -> str | None:
-    """Return why a region is not taken as a mass, by the rule of the development part."""
-    x_min, y_min, x_max, y_max = (
-        int(str(columns[name])) for name in ("x_min", "y_min", "x_max", "y_max")
-    )
-    area = via_regions.area(points)
-    if area * (cdd_cesm.SIZE / max(shape)) ** 2 < cdd_cesm.MINIMUM_AREA:
-        return TOO_SMALL
-    width, height = x_max - x_min, y_max - y_min
-    if area < cdd_cesm.MINIMUM_FILL * width * height:
-        return THIN
-    return LONG if max(width, height) > cdd_cesm.MAXIMUM_ASPECT * min(width, height) else None
+def _reason(area: float, mass: Row, scale: float) -> str:
+    """Return why a region is not taken as a mass, empty where it is."""
+    if area * scale**2 < cdd_cesm.MINIMUM_AREA:
+        return f"smaller than {cdd_cesm.MINIMUM_AREA} px of a 512-px grid"
+    width, height = mass["x_max"] - mass["x_min"], mass["y_max"] - mass["y_min"]
+    return cdd_cesm.shape_fault(area, width, height) or ""
+
+
+def read_findings(folder: Path) -> dict[str, Findings]:
+    """Read the radiology tables of a folder, by name of the image."""
+    path = find_table(folder, WORKBOOK)
+    sheets = {name: sheet for name, sheet in read_sheets(path).items() if not sheet.empty}
+    if missing := [name for name in ("all", *MASSES) if name not in sheets]:
+        msg = f"{path}: sheet(s) {', '.join(missing)} missing or empty; copy the workbook anew"
+        raise DataError(msg)
+    shapes: dict[str, set[str | None]] = {}
+    other: set[str] = set()
+    for name, sheet in sheets.items():
+        if name in MASSES:
+            cells = _column(path, sheet, "shape").str.lower().str.findall("[a-z]+")
+            for image, words in zip(_column(path, sheet, "image").map(_image), cells, strict=True):
+                shapes.setdefault(image, set()).update(map(SHAPES.get, words))
+        elif name != "all" and sheet.columns.str.contains("image").any():
+            other.update(_column(path, sheet, "image").map(_image))
+    images = _column(path, sheets["all"], "image").map(_image)
+    said = _column(path, sheets["all"], "pathology").str.lower()[images != ""]
+    check_words(path, said.to_frame("pathology"), {"pathology": "|".join(PATHOLOGY)})
+    findings = {}
+    for image, word in zip(images[images != ""], said, strict=True):
+        given = shapes.get(image, set())
+        single = len(given) == 1 and image not in other
+        shape = next(iter(given)) if single else None
+        findings[image] = Findings(PATHOLOGY[word], image in shapes, shape)
+    return findings
+
+
+def _column(path: Path, sheet: pd.DataFrame, word: str) -> pd.Series:
+    """Return the first column whose name holds a word."""
+    for name in sheet.columns:
+        if word in name:
+            return sheet[name]
+    msg = f"{path}: no column with {word!r} in its name; copy the table anew"
+    raise DataError(msg)

@@ -1,7 +1,8 @@
-"""CDD-CESM's contours without their images (Khaled et al. 2022, CC BY 4.0).
+"""CDD-CESM's contours without their images (Khaled et al. 2022, CC BY 4.0), and their drawing.
 
 ``contours.jsonl`` holds the radiologists' outlines of all mass images, benign ones too, in pixels
-of the original images, each with the shape that the report gives for its image.
+of the original images, each with the shape that the report gives for its image. They were drawn
+with the VGG image annotator: as polygon, polyline, ellipse, circle or point.
 """
 
 from __future__ import annotations
@@ -14,184 +15,157 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
+from mammostudy.data.manifest import BOX
 from mammostudy.data.outline_cohort import COLUMNS, Geometry, OutlineCohort
+from mammostudy.data.sources.cdd_cesm import SHAPES
+from mammostudy.data.sources.files import Points, read_text
 from mammostudy.errors import DataError
 
 FILENAME: Final = "contours.jsonl"
-SHAPES: Final = ("irregular", "oval", "round")
-RULE: Final = (
-    "contours of images whose report gives a single shape (irregular, oval or round) and no "
-    "finding but masses, and that enclose an area"
-)
-NO_SHAPE: Final = "no single shape label"
-OTHER_FINDINGS: Final = "image with findings other than masses"
+CORNERS: Final = 128  # of the polygon that stands for an ellipse
+GAP: Final = 0.1  # share of a line's length that its ends may be apart and still enclose a region
 FARTHEST: Final = 100_000  # px
-DEGENERATE: Final = "degenerate geometry"
-_NAME: Final = re.compile(r"P(\d+)_([LR])_(DM|CM)_([A-Z]+)\w*")
+IMAGE_NAME: Final = re.compile(r"P(\d+)_([LR])_(DM|CM)_([A-Z]+)\w*")
+"""Patient, side, modality and view in the name of an image."""
+_NUMBERS: Final = {
+    "point": ("cx", "cy"), "circle": ("cx", "cy", "r", "r"), "ellipse": ("cx", "cy", "rx", "ry"),
+}  # fmt: skip
 
 
-class _FieldError(Exception):
-    """A field of a line that cannot be used; the message starts with its name."""
+class RegionError(Exception):
+    """A region or a field that cannot be used; the message says why."""
+
+
+def read_region(drawn: object) -> Geometry:
+    """Read what the annotator drew; raise RegionError where a number is missing or absurd."""
+    tool = drawn.get("name") if isinstance(drawn, dict) else None
+    if tool in ("polygon", "polyline"):
+        x, y = (drawn.get(f"all_points_{axis}") for axis in "xy")  # type: ignore[attr-defined]
+        if not (isinstance(x, list) and isinstance(y, list) and 0 < len(x) == len(y)):
+            msg = "all_points_x and all_points_y are no lists of the same length"
+            raise RegionError(msg)
+        return Geometry(tool, tuple(zip(map(_number, x), map(_number, y), strict=True)))
+    if tool not in _NUMBERS:
+        msg = "name is not polygon, polyline, ellipse, circle or point"
+        raise RegionError(msg)
+    numbers = [_number(drawn.get(name)) for name in _NUMBERS[tool]]  # type: ignore[attr-defined]
+    return Geometry(tool, tuple(zip(numbers[::2], numbers[1::2], strict=True)))
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= FARTHEST:
+        msg = f"a coordinate or radius is no number of pixels up to {FARTHEST:,}"
+        raise RegionError(msg)
+    return float(value)
+
+
+def outline_points(drawn: dict[str, Any]) -> tuple[Points | None, str]:
+    """Return the outline of a region, or None and why it encloses nothing.
+
+    A polyline whose ends lie within :data:`GAP` of its length is closed; an open one and a point
+    enclose nothing. Ellipses become polygons of :data:`CORNERS` corners.
+    """
+    region = read_region(drawn)
+    points = np.array(region.points)
+    if region.tool == "point":
+        return None, "points (a mark, no outline)"
+    if region.tool == "polyline":
+        steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+        gap = float(np.linalg.norm(points[0] - points[-1]))
+        closed = len(points) >= 3 and gap <= GAP * float(steps.sum())
+        return (
+            (points, "")
+            if closed
+            else (None, "open lines (ends too far apart to enclose a region)")
+        )
+    if region.tool == "polygon":
+        return points, ""
+    angle = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
+    (cx, cy), (rx, ry) = region.points
+    x, y = rx * np.cos(angle), ry * np.sin(angle)
+    theta = _number(drawn.get("theta") or 0)
+    c, s = math.cos(theta), math.sin(theta)
+    return np.stack([cx + c * x - s * y, cy + s * x + c * y], axis=1), ""
 
 
 def read_contours(name: str, folder: Path, modality: str) -> OutlineCohort:
-    """Read the contours of one modality by the stated rule.
+    """Read the contours of one modality.
 
-    Args:
-        name: of the cohort.
-        folder: the folder ``cdd-cesm``.
-        modality: ``DM`` (low energy) or ``CM`` (subtracted).
-
-    Returns:
-        The cohort; ``dropped`` counts the modality's contours left out, by reason.
-
-    Raises:
-        DataError: the file is missing, a line of it cannot be used, or nothing is kept.
+    Kept are those of images whose report gives a single shape (irregular, oval or round) and no
+    finding but masses, and that enclose an area.
     """
-    path = folder / FILENAME
-    rows: list[dict[str, object]] = []
-    outlines: dict[str, Geometry] = {}
+    rows, outlines = [], {}
     dropped: Counter[str] = Counter()
-    for row, geometry, reason in _lines(path):
+    for row, geometry, reason in _lines(folder / FILENAME):
         if row["modality"] != modality:
             continue
         if reason is not None:
             dropped[reason] += 1
             continue
         rows.append(row)
-        outlines[str(row["case"])] = geometry
+        outlines[row["case"]] = geometry
     if not rows:
-        msg = f"{path}: no contour of type {modality} fits the rule; copy the file anew"
+        msg = f"{folder / FILENAME}: no contour of type {modality} is left; copy the file anew"
         raise DataError(msg)
-    return OutlineCohort(
-        name, folder, pd.DataFrame(rows, columns=list(COLUMNS)), dict(dropped), outlines
-    )
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return OutlineCohort(name, folder, table, dict(dropped), outlines)
 
 
 def count_tools(folder: Path) -> dict[str, int]:
-    """Count the contours of a folder by drawing tool, those left out by the rule as well.
-
-    Raises:
-        DataError: as :func:`read_contours`.
-    """
+    """Count the contours of a folder by drawing tool, those left out by the rule as well."""
     return dict(Counter(geometry.tool for _, geometry, _ in _lines(folder / FILENAME)))
 
 
-def _lines(path: Path) -> Iterator[tuple[dict[str, object], Geometry, str | None]]:
+def _lines(path: Path) -> Iterator[tuple[dict[str, Any], Geometry, str | None]]:
     """Yield each contour's row and outline, and why it is left out (None where it is kept)."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        fault = "missing" if isinstance(error, FileNotFoundError) else f"not readable ({error})"
-        msg = f"{path}: {fault}; the folder must hold CDD-CESM's {FILENAME}"
-        raise DataError(msg) from None
     seen: set[object] = set()
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         try:
-            row, geometry, reason = _read_line(line)
+            row, geometry, reason = _read_line(json.loads(line))
             if row["case"] in seen:
                 msg = f"region: {row['case']} stands twice"
-                raise _FieldError(msg)
-        except _FieldError as error:
-            msg = f"{path}: line {number}, {error}; copy the file anew"
+                raise RegionError(msg)
+        except (RegionError, LookupError, TypeError, ValueError, RecursionError) as error:
+            msg = f"{path}: line {number} is no contour ({error}); copy the file anew"
             raise DataError(msg) from None
         seen.add(row["case"])
         yield row, geometry, reason
 
 
-def _read_line(line: str) -> tuple[dict[str, object], Geometry, str | None]:
-    try:
-        content = json.loads(line)
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        msg = "no field: not a JSON object"
-        raise _FieldError(msg)
-    row = _row(content)
-    geometry = _geometry(_of(content, "geometry", dict))
-    alone = _of(content, "only_mass_findings", bool)
-    row |= dict(zip(("x_min", "y_min", "x_max", "y_max"), geometry.box, strict=True))
-    row["tool"] = geometry.tool
-    if row["shape"] is None:
-        return row, geometry, NO_SHAPE
-    if not alone:
-        return row, geometry, OTHER_FINDINGS
-    return row, geometry, DEGENERATE if geometry.degenerate else None
-
-
-def _row(content: dict[str, Any]) -> dict[str, object]:
-    """Return a line's columns but for the geometry's; its fields must agree with its name."""
-    image = _of(content, "image", str)
-    named = _NAME.fullmatch(image)
-    if named is None:
-        msg = f"image: {image!r} is not P<patient>_<side>_<type>_<view>"
-        raise _FieldError(msg)
-    patient, side, modality, view = named.groups()
-    for name, said in (("patient", int(patient)), ("type", modality), ("view", view)):
-        if _of(content, name, type(said)) != said:
-            msg = f"{name}: {content[name]!r} is not what the name {image} says"
-            raise _FieldError(msg)
-    return {
-        "case": f"{image}_{_of(content, 'region', int)}",
-        "patient": f"P{int(patient)}",
+def _read_line(content: dict[str, Any]) -> tuple[dict[str, Any], Geometry, str | None]:
+    """Read a line; its fields must agree with the name of its image."""
+    named = IMAGE_NAME.fullmatch(content["image"])
+    if named is None or tuple(str(content[key]) for key in ("patient", "type", "view")) != (
+        str(int(named[1])), named[3], named[4],
+    ):  # fmt: skip
+        msg = "image: its name is not P<patient>_<side>_<type>_<view> of the other fields"
+        raise RegionError(msg)
+    shape, alone, pathology = (
+        content["mass_shape"], content["only_mass_findings"], content["pathology"].lower(),
+    )  # fmt: skip
+    if shape not in (None, "", *SHAPES) or pathology not in ("benign", "malignant"):
+        msg = "mass_shape or pathology: not a word of the report"
+        raise RegionError(msg)
+    geometry = read_region(content["geometry"])
+    row = {
+        "case": f"{content['image']}_{int(content['region'])}",
+        "patient": f"P{int(named[1])}",
         "site": "cdd-cesm",
-        "image": image,
-        "view": view,
-        "side": side,
-        "modality": modality,
-        "shape": _word(content, "mass_shape", SHAPES) if content.get("mass_shape") else None,
-        "pathology": _word(content, "pathology", ("benign", "malignant")),
+        "image": content["image"],
+        "view": named[4],
+        "side": named[2],
+        "modality": named[3],
+        **dict(zip(BOX, geometry.box, strict=True)),
+        "shape": shape or None,
+        "pathology": pathology,
         "subtype": None,
+        "tool": geometry.tool,
     }
-
-
-def _of(content: dict[str, Any], name: str, kind: type) -> Any:
-    value = content.get(name)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        msg = f"{name}: {value!r} is no {kind.__name__}"
-        raise _FieldError(msg if name in content else f"{name}: missing")
-    return value
-
-
-def _word(content: dict[str, Any], name: str, known: tuple[str, ...]) -> str:
-    word = str(_of(content, name, str)).lower()
-    if word not in known:
-        msg = f"{name}: {content[name]!r} is not one of {', '.join(known)}"
-        raise _FieldError(msg)
-    return word
-
-
-def _geometry(drawn: dict[str, Any]) -> Geometry:
-    tool = drawn.get("name")
-    if tool == "polygon":
-        x, y = _numbers(drawn, "all_points_x"), _numbers(drawn, "all_points_y")
-        if len(x) != len(y) or not x:
-            msg = f"geometry: {len(x)} all_points_x and {len(y)} all_points_y are no outline"
-            raise _FieldError(msg)
-        return Geometry(tool, tuple(zip(x, y, strict=True)))
-    if tool not in {"ellipse", "circle"}:
-        msg = f"geometry: name {tool!r} is not polygon, ellipse or circle"
-        raise _FieldError(msg)
-    radii = ("r", "r") if tool == "circle" else ("rx", "ry")
-    numbers = [_number(drawn.get(key), key) for key in ("cx", "cy", *radii)]
-    return Geometry(tool, ((numbers[0], numbers[1]), (numbers[2], numbers[3])))
-
-
-def _numbers(drawn: dict[str, Any], key: str) -> list[float]:
-    values = drawn.get(key)
-    if not isinstance(values, list):
-        msg = f"geometry: {key} is no list of numbers"
-        raise _FieldError(msg)
-    return [_number(value, key) for value in values]
-
-
-def _number(value: object, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        msg = f"geometry: {key} {value!r} is no finite number"
-        raise _FieldError(msg)
-    if abs(value) > FARTHEST:
-        msg = f"geometry: {key} {value!r} is beyond any image ({FARTHEST:,} px)"
-        raise _FieldError(msg)
-    return float(value)
+    if not shape:
+        return row, geometry, "no single shape label"
+    if not alone:
+        return row, geometry, "image with findings other than masses"
+    return row, geometry, "degenerate geometry" if geometry.degenerate else None

@@ -3,89 +3,58 @@
 Reads the published layout: a folder a study with ``B-3030-1.ics``, ``B_3030_1.LEFT_CC.OVERLAY`` and
 the films, as PNG or TIFF that somebody converted (``B_3030_1.LEFT_CC.png``, also with ``.LJPEG``
 before the ending, also in a folder ``PNGFiles``) or unpacked (``B_3030_1.LEFT_CC.LJPEG.1``).
-Where both are there, the converted picture is taken.
+Where both are there, the converted picture is taken; what was done to its grey levels is not known.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from mammostudy.data.sources.ddsm_chain import corners, is_closed
-from mammostudy.data.sources.ddsm_ics import VIEWS, Study, View, read_ics
-from mammostudy.data.sources.ddsm_overlay import MARGINS, SHAPES, Abnormality, read_overlay
-from mammostudy.data.sources.ddsm_pixels import check_raw, is_calibrated, is_raw, picture_size
-from mammostudy.data.sources.owner_files import one_error, place, relative, sha256_of, table_of
+from mammostudy.data.row_files import SAME_ASPECT
+from mammostudy.data.sources.ddsm_files import (
+    Abnormality,
+    Study,
+    View,
+    is_raw,
+    look_raw,
+    read_ics,
+    read_overlay,
+)
+from mammostudy.data.sources.files import Row, look, one_error, place, relative, table_of
 from mammostudy.errors import DataError
 
-TITLE: Final = "DDSM"
-VERSION: Final = 1
-"""Recipe version: raised by hand when the same folder gives another manifest."""
-SHAPE_MAPPING: Final = {
+SHAPES: Final = {
     "IRREGULAR": "irregular", "LOBULATED": "lobular", "OVAL": "oval", "ROUND": "round",
 }  # fmt: skip
 """SHAPE of one word; every other mass is kept for segmentation, without a shape."""
-SAME_ASPECT: Final = 0.01  # of a converted picture and the film it shows
-
-NAMED_OTHERWISE: Final = "study whose field filename is not the name of its .ics file"
-NOT_LISTED: Final = "film that its .ics file does not list"
-NO_IMAGE: Final = "film without a picture"
-COMPRESSED: Final = "film still packed as LJPEG; unpack it with the owners' program"
-NO_CALIBRATION: Final = "raw film of a scanner without a published calibration"
-OTHER_SIZE: Final = "film whose picture has another aspect than its .ics file says"
-NO_OVERLAY: Final = "film whose .OVERLAY file is missing"
-PACKED_OVERLAY: Final = "film whose .OVERLAY file is still packed (.gz); unpack it"
-NOT_A_MASS: Final = "abnormality that is no mass"
-CORE: Final = "inner outline of a mass (CORE), part of its boundary"
-NO_BOUNDARY: Final = "mass without a boundary"
-OUTLINES: Final = "mass whose TOTAL_OUTLINES is not the number of its outlines"
-OPEN: Final = "boundary that does not come back to its start"
-TANGLED: Final = "boundary of more steps than the film has pixels"
-NO_MASS_LEFT: Final = "film whose masses were all dropped"
-COMPOUND: Final = "shape of several words (mass kept without a shape)"
-OTHER_SHAPE: Final = "shape that is none of the four (mass kept without a shape)"
-UNKNOWN_SHAPE: Final = "SHAPE outside the vocabulary (mass kept without a shape)"
-UNKNOWN_MARGINS: Final = "MARGINS outside the vocabulary (mass kept)"
-_ENDINGS: Final = ("png", "tif", "tiff")
+VIEWS: Final = ("LEFT_CC", "LEFT_MLO", "RIGHT_CC", "RIGHT_MLO")
+ENDINGS: Final = (".png", ".tif", ".tiff", ".ljpeg.png", ".ljpeg.tif", ".ljpeg.tiff", ".ljpeg.1")
+GAP: Final = 0.1  # of the steps, by which the last pixel may be away from the first; or 2
 
 
-@dataclass(frozen=True)
-class _Film:
-    """One film of a study and its files."""
+class _Film(NamedTuple):
+    """One film of a study and its files; ``overlay`` is None where nothing was drawn."""
 
     study: Study
     view: View
     picture: Path
-    overlay: Path
-
-    @property
-    def name(self) -> str:
-        return f"{self.study.stem}.{self.view.name}"
+    overlay: Path | None
 
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Make the manifest of DDSM from the folders of its studies, at any depth.
+    """Read the studies of a folder, at any depth.
 
-    Args:
-        folder: the folder ``cases`` or one above it.
-        store: not used; outlines stand in the manifest.
-
-    Returns:
-        The manifest, not yet validated, and what was dropped, by reason. The reasons that end on
-        "(mass kept ...)" count labels, not rows.
-
-    Raises:
-        DataError: there is no study, or a file is damaged; every damaged file counts, the first
-            ones are named with field and fix.
+    Reasons that end on "(mass kept without a shape)" count labels, not rows.
     """
     dropped: Counter[str] = Counter()
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     faults: list[DataError] = []
     studies: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.[iI][cC][sS]")):
@@ -95,12 +64,12 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
             if study.stem in studies:
                 msg = f"{path}: the study stands in {studies[study.stem].parent} too; keep one"
                 raise DataError(msg)
-            studies[study.stem] = path
-            if study.named != path.stem:
-                dropped[NAMED_OTHERWISE] += 1
-                continue
         except DataError as fault:
             faults.append(fault)
+            continue
+        studies[study.stem] = path
+        if study.named != path.stem:
+            dropped["study whose field filename is not the name of its .ics file"] += 1
             continue
         for film in _films(path.parent, study, dropped):
             try:
@@ -109,146 +78,124 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
                 faults.append(fault)
     one_error(faults)
     if not rows:
-        _refuse(folder, len(studies), dropped)
-    return table_of(rows), {reason: count for reason, count in dropped.items() if count}
-
-
-def _refuse(folder: Path, studies: int, dropped: Counter[str]) -> None:
-    if not studies:
-        msg = f"{folder}: no .ics file in it; name the folder `cases` of DDSM"
+        msg = f"{folder}: no film of {len(studies)} studies (.ics) can be used ({dict(dropped)})"
         raise DataError(msg)
-    reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
-    msg = f"{folder}: no film of {studies} studies can be used ({reasons})"
-    raise DataError(msg)
+    return table_of(rows), {reason: count for reason, count in dropped.items() if count}
 
 
 def _films(folder: Path, study: Study, dropped: Counter[str]) -> Iterator[_Film]:
     """Yield the films of a study that have all their files."""
-    files = {
-        path.name.lower(): path
-        for place_ in (folder / "PNGFiles", folder)  # what stands beside the .ics file goes first
-        if place_.is_dir()
-        for path in sorted(place_.iterdir())
-    }
+    paths = (path for pattern in ("PNGFiles/*", "*") for path in sorted(folder.glob(pattern)))
+    files = {path.name.lower(): path for path in paths}  # beside the .ics file goes first
     for absent in set(VIEWS) - set(study.views):
         start = f"{study.stem}.{absent}.".lower()
-        dropped[NOT_LISTED] += any(name.startswith(start) for name in files)
+        unlisted = any(name.startswith(start) for name in files)
+        dropped["film that its .ics file does not list"] += unlisted
     for view in study.views.values():
         name = f"{study.stem}.{view.name}".lower()
-        pictures = [f"{name}{mid}.{end}" for mid in ("", ".ljpeg") for end in _ENDINGS]
-        picture = next((files[one] for one in (*pictures, f"{name}.ljpeg.1") if one in files), None)
+        picture = next((files[name + end] for end in ENDINGS if name + end in files), None)
         overlay = files.get(f"{name}.overlay")
-        if picture is None:
-            dropped[COMPRESSED if f"{name}.ljpeg" in files else NO_IMAGE] += 1
-        elif is_raw(picture) and not is_calibrated(study):
-            dropped[NO_CALIBRATION] += 1
+        if picture is None and f"{name}.ljpeg" in files:
+            dropped["film still packed as LJPEG; unpack it with the owners' program"] += 1
+        elif picture is None:
+            dropped["film without a picture"] += 1
+        elif is_raw(picture) and study.calibration is None:
+            dropped["raw film of a scanner without a published calibration"] += 1
         elif overlay is None and f"{name}.overlay.gz" in files:
-            dropped[PACKED_OVERLAY] += 1
+            dropped["film whose .OVERLAY file is still packed (.gz); unpack it"] += 1
         elif overlay is None and view.overlay:
-            dropped[NO_OVERLAY] += 1
+            dropped["film whose .OVERLAY file is missing"] += 1
         else:
-            yield _Film(study, view, picture, overlay or folder / "none")
+            yield _Film(study, view, picture, overlay)
 
 
-def _rows(folder: Path, film: _Film, dropped: Counter[str]) -> list[dict[str, object]]:
+def _rows(folder: Path, film: _Film, dropped: Counter[str]) -> list[Row]:
     """Return the rows of one film: a row a boundary, or one without; none where it is dropped."""
-    image = relative(folder, film.picture)  # before anything is read
-    drawn = film.overlay.is_symlink() or film.overlay.exists()
-    if drawn:
-        relative(folder, film.overlay)
-    height, width = _size(film)
-    if abs((width / height) / (film.view.columns / film.view.rows) - 1) > SAME_ASPECT:
-        dropped[OTHER_SIZE] += 1
+    view = film.view
+    image = (
+        look_raw(folder, film.picture, view) if is_raw(film.picture) else look(folder, film.picture)
+    )
+    if abs((image["width"] / image["height"]) / (view.columns / view.rows) - 1) > SAME_ASPECT:
+        dropped["film whose picture has another aspect than its .ics file says"] += 1
         return []
-    scale = height / film.view.rows
-    spacing = film.view.spacing_mm
-    side, view = film.view.name.split("_")
-    shared: dict[str, object] = {
-        "patient": film.study.patient, "site": film.study.site, "image": image, "height": height,
-        "width": width, "view": view, "side": side[0], "modality": "SFM",
-        "spacing_mm": None if spacing is None else spacing / scale,
-        "image_sha256": sha256_of(film.picture),
-    }  # fmt: skip
-    abnormalities = read_overlay(film.overlay) if drawn else []
-    masses, lost = _masses(film, abnormalities, (height, width), dropped)
+    side, projection = view.name.split("_")
+    image |= {
+        "case": f"{film.study.stem}.{view.name}",
+        "patient": film.study.patient,
+        "site": film.study.site,
+        "view": projection,
+        "side": side[0],
+        "modality": "SFM",
+        "spacing_mm": view.spacing_mm and view.spacing_mm / (image["height"] / view.rows),
+        "pathology": "unknown",
+    }
+    masses: list[Row] = []
+    lost = False
+    if film.overlay is not None:
+        relative(folder, film.overlay)  # before it is read
+        for found in read_overlay(film.overlay):
+            kept = _masses(film, found, image, dropped)
+            lost |= found.mass and len(kept) < max(1, len(found.boundaries))
+            masses += kept
     if not masses and lost:
-        dropped[NO_MASS_LEFT] += 1
+        dropped["film whose masses were all dropped"] += 1
         return []
-    free = shared | {"case": film.name, "pathology": "unknown"}
-    return [shared | mass for mass in masses] or [free]
+    return masses or [image]
 
 
-def _size(film: _Film) -> tuple[int, int]:
-    """Height and width of a film's picture."""
-    if is_raw(film.picture):
-        check_raw(film.picture, film.view)
-        return film.view.rows, film.view.columns
-    return picture_size(film.picture)
-
-
-def _masses(
-    film: _Film, abnormalities: list[Abnormality], shape: tuple[int, int], dropped: Counter[str]
-) -> tuple[list[dict[str, object]], int]:
-    """Return the columns of each boundary of a mass, and how many were dropped."""
-    masses: list[dict[str, object]] = []
-    lost = 0
-    for found in abnormalities:
-        if not found.mass:
-            dropped[NOT_A_MASS] += 1
-            continue
-        if (reason := _why_not(found)) is not None:
+def _masses(film: _Film, found: Abnormality, image: Row, dropped: Counter[str]) -> list[Row]:
+    """Return a row for each boundary of an abnormality that is a mass."""
+    reason = ""
+    if not found.mass:
+        reason = "abnormality that is no mass"
+    elif not found.boundaries:
+        reason = "mass without a boundary"
+    elif found.stated != len(found.boundaries) + found.cores:
+        reason = "mass whose TOTAL_OUTLINES is not the number of its outlines"
+    if reason:
+        dropped[reason] += 1
+        return []
+    dropped["inner outline of a mass (CORE), part of its boundary"] += found.cores
+    shape = SHAPES.get(next(iter(found.shapes), "")) if len(found.shapes) == 1 else None
+    if shape is None:
+        what = "of several words" if len(found.shapes) > 1 else "that is none of the four"
+        dropped[f"shape {what} (mass kept without a shape)"] += 1
+    rows: list[Row] = []
+    for part, pixels in enumerate(found.boundaries, start=1):
+        mass, reason = _placed(film, pixels, image)
+        if mass is None:
             dropped[reason] += 1
-            lost += 1
             continue
-        if found.cores:
-            dropped[CORE] += found.cores
-        label = _shape(found, dropped)
-        for part, pixels in enumerate(found.boundaries, start=1):
-            mass, reason = _placed(film, pixels, shape)
-            if mass is None:
-                dropped[str(reason)] += 1
-                lost += 1
-                continue
-            suffix = f".{part}" if len(found.boundaries) > 1 else ""
-            case = f"{film.name}_{found.number}{suffix}"
-            masses.append(mass | {"case": case, "shape": label, "pathology": found.pathology})
-    return masses, lost
+        suffix = f".{part}" if len(found.boundaries) > 1 else ""
+        case = f"{image['case']}_{found.number}{suffix}"
+        rows.append(image | mass | {"case": case, "shape": shape, "pathology": found.pathology})
+    return rows
 
 
-def _why_not(found: Abnormality) -> str | None:
-    if not found.boundaries:
-        return NO_BOUNDARY
-    return OUTLINES if found.stated != len(found.boundaries) + found.cores else None
-
-
-def _shape(found: Abnormality, dropped: Counter[str]) -> str | None:
-    """Map the words of SHAPE to one of the four shapes, or count why there is none."""
-    words = set(found.shapes)
-    if not set(found.margins) <= set(MARGINS):
-        dropped[UNKNOWN_MARGINS] += 1
-    if not words <= set(SHAPES):
-        dropped[UNKNOWN_SHAPE] += 1
-        return None
-    if len(words) == 1 and words <= SHAPE_MAPPING.keys():
-        return SHAPE_MAPPING[words.pop()]
-    dropped[COMPOUND if len(words) > 1 else OTHER_SHAPE] += 1
-    return None
-
-
-def _placed(
-    film: _Film, pixels: np.ndarray, shape: tuple[int, int]
-) -> tuple[dict[str, object] | None, str | None]:
+def _placed(film: _Film, pixels: NDArray[np.int64], image: Row) -> tuple[Row | None, str]:
     """Box a boundary on the grid of the picture, which may be smaller than the film."""
-    if not is_closed(pixels):
-        return None, OPEN
-    if len(pixels) > film.view.rows * film.view.columns:
-        return None, TANGLED
+    rows, columns = film.view.rows, film.view.columns
+    if np.abs(pixels[-1] - pixels[0]).max() > max(2.0, GAP * (len(pixels) - 1)):
+        return None, "boundary that does not come back to its start"
+    if len(pixels) > rows * columns:
+        return None, "boundary of more steps than the film has pixels"
     points = corners(pixels).astype(np.float64)
-    if shape != (film.view.rows, film.view.columns):
-        ratio = np.array([shape[1] / film.view.columns, shape[0] / film.view.rows])
+    if (image["height"], image["width"]) != (rows, columns):
+        ratio = np.array([image["width"] / columns, image["height"] / rows])
         points = (points + 0.5) * ratio - 0.5  # pixel centres at whole numbers
-    try:
-        return place(points, shape)
-    except DataError as error:
-        msg = f"{film.overlay}: BOUNDARY: {error}; copy the file anew"
-        raise DataError(msg) from None
+    return place(points, image, f"{film.overlay}: BOUNDARY")
+
+
+def corners(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Leave out the pixels that lie straight between their neighbours, and a repeated first one.
+
+    The outline encloses the same pixels, and a manifest needs fewer points for it. Pixels that the
+    chain steps on twice stay: they may be a spike, one pixel wide.
+    """
+    if len(pixels) > 1 and (pixels[0] == pixels[-1]).all():
+        pixels = pixels[:-1]
+    before = pixels - np.roll(pixels, 1, axis=0)
+    after = np.roll(pixels, -1, axis=0) - pixels
+    _, at, visits = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
+    kept = (before != after).any(axis=1) | (visits[at.ravel()] > 1)
+    return pixels[kept] if len(pixels) > 2 else pixels

@@ -1,31 +1,31 @@
 """A private cohort: a folder of mammograms, masks and one table, ``cohort.csv``.
 
-:mod:`mammostudy.data.sources.folder_template` writes an empty table and the guide to it. Patients
-stand in the manifest by pseudonym only, and so do the names of files
-(:mod:`mammostudy.data.private_files`); cases are named after the patient's.
+:func:`write_template` writes an empty table and the guide to it. Patients stand in the manifest by
+pseudonym only, and so do the names of files (:mod:`mammostudy.data.private_files`); cases are named
+after the patient's.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
-from mammostudy.data import dicom, row_files
+from mammostudy.data import row_files
+from mammostudy.data.cache import write_atomically
+from mammostudy.data.cohort_names import PRIVATE_TABLE
 from mammostudy.data.manifest import BOX, SHAPES, SUBTYPES, VIEWS
-from mammostudy.data.private import PRIVATE_TABLE, hidden_name, without
-from mammostudy.data.sources.csv_tables import quoted, read_table
-from mammostudy.data.sources.owner_files import sha256_of, table_of
+from mammostudy.data.private_files import SUFFIXES, hidden_name, without
+from mammostudy.data.pseudonyms import pseudonym
+from mammostudy.data.sources.files import Row, look, table_of
+from mammostudy.data.tables import read_table
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 
-TITLE: Final = "A private cohort"
-VERSION: Final = 2  # recipe version: raised when another manifest comes of the same folder
+GUIDE_FILE: Final = "cohort-guide.md"
 FREE: Final = ("", "none")  # of the column mask: a view without a mass
 WORDS: Final = {
     "view": VIEWS,
@@ -35,6 +35,7 @@ WORDS: Final = {
     "pathology": ("benign", "malignant", "unknown"),
     "subtype": SUBTYPES,
 }
+NEEDED: Final = ("image", "mask", "patient")
 COLUMNS: Final = {
     "image": "path of the mammogram inside this folder: DICOM, PNG, JPEG or TIFF",
     "mask": "path of a mask, PNG, TIFF or DICOM, white where the mass is; empty: no mass in view",
@@ -50,206 +51,174 @@ COLUMNS: Final = {
     "subtype": f"{', '.join(SUBTYPES)}, or empty",
 }
 """The columns of ``cohort.csv`` and what they hold."""
-NEEDED: Final = ("image", "mask", "patient")
+GUIDE: Final = f"""# A cohort of your own
 
+Put mammograms and masks into one folder, with the table `{PRIVATE_TABLE}` (CSV,
+UTF-8; comma or semicolon) that has a row for each mass, and one row with an empty
+`mask` for each view without a mass.
 
-class _CellError(Exception):
-    """A cell that cannot be used; ``column`` names it."""
+| column | what it holds |
+|---|---|
+{"".join(f"| `{name}` | {text} |{chr(10)}" for name, text in COLUMNS.items())}
+`image`, `mask` and `patient` are needed, the other columns may be left out.
+A mask has the size of its image, or differs from it by scale alone.
 
-    def __init__(self, column: str, fault: str) -> None:
-        super().__init__(f"{column}: {fault}")
+`mammostudy data build NAME --root FOLDER_ABOVE` reads it and lists every fault at
+once; NAME is the name of this folder. Then `mammostudy data check NAME` reads every
+file again, and `make book COHORT=NAME DATA=FOLDER_ABOVE` builds the pages.
+
+The images stay where they are. Manifest and records name patients and files by a
+keyed hash, whose key stays in the local store; a message names the row of the table.
+"""
 
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Read a private cohort.
-
-    Args:
-        folder: with ``cohort.csv``.
-        store: not used.
-
-    Returns:
-        The manifest (not yet validated), and nothing dropped: every fault is an error.
-
-    Raises:
-        DataError: with every fault of the table and its files, each with its row and column.
-    """
-    rows, faults = _read(folder)
+    """Read a private cohort; an error lists every fault of the table and its files at once."""
+    table = read_table(folder / PRIVATE_TABLE, NEEDED, ",;\t")
+    faults = [
+        f"row 1, {name}: no column of the table; use {', '.join(COLUMNS)}"
+        for name in table.columns.difference(list(COLUMNS))
+    ]
+    table = table.reindex(columns=list(COLUMNS), fill_value="")
+    again = table.duplicated(["image", "mask", "mask_label"])
+    rows: list[Row] = []
+    images: dict[str, Any] = {}
+    for number, cells in table.iterrows():
+        row, found = _row(folder, cells, images)
+        if again[number]:
+            found.append("image: the same image and mask as in a row above")
+        for fault in found:  # named by its row and column, not by its files
+            for name in filter(None, (cells["image"], cells["mask"])):
+                fault = without(fault, name, hidden_name(name))
+            faults.append(f"row {number}, {fault}")
+        rows.append(row)
+    if not faults:
+        faults += _disagreements(rows)
     if faults:
         listed = "\n  ".join(faults)
         msg = f"{folder / PRIVATE_TABLE}: {len(faults)} fault(s); mend them:\n  {listed}"
         raise DataError(msg)
+    count: Counter[str] = Counter()
+    for row in rows:  # a case is pseudonym, side, view and a number
+        stem = f"{row['patient']}_{row['side']}_{row['view']}"
+        count[stem] += 1
+        row["case"] = f"{stem}_{count[stem]}"
     return table_of(rows), {}
 
 
-def faults_of(folder: Path) -> list[str]:
-    """Return every fault of a private cohort's table and files, as ``row N, column: fault``.
-
-    Raises:
-        DataError: there is no table, or it is torn or lacks a column.
-    """
-    return _read(folder)[1]
-
-
-def _read(folder: Path) -> tuple[list[dict[str, object]], list[str]]:
-    table = read_table(folder / PRIVATE_TABLE, (_plain(name) for name in NEEDED), ",;\t")
-    known = {_plain(name): name for name in COLUMNS}
-    faults = [
-        f"row 1, {name}: no column of the table; use {', '.join(COLUMNS)}"
-        for name in table[0][1]
-        if name and name not in known
-    ]
-    rows: list[dict[str, object]] = []
-    masses: Counter[tuple[str, ...]] = Counter()
-    files: dict[str, Any] = {}
-    for number, cells in table:
-        named = {known[name]: cell for name, cell in cells.items() if name in known}
-        row, found = _row(folder, named, files)
-        faults += [f"row {number}, {_nameless(fault, named)}" for fault in found]
-        key = tuple(named.get(name, "") for name in ("image", "mask", "mask_label"))
-        masses[key] += 1
-        if masses[key] == 2:
-            faults.append(f"row {number}, image: the same image and mask as in a row above")
-        rows.append(row)
-    if not faults:
-        _name(rows)
-        faults += _mixed(rows)
-    return rows, faults
-
-
-def _nameless(fault: str, cells: dict[str, str]) -> str:
-    """Return a fault without the names of files; its row and column tell which one it is."""
-    for name in filter(None, (cells["image"], cells["mask"])):
-        fault = without(fault, name, hidden_name(name))
-    return fault
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _row(
-    folder: Path, cells: dict[str, str], files: dict[str, Any]
-) -> tuple[dict[str, object], list[str]]:
+def _row(folder: Path, cells: pd.Series, images: dict[str, Any]) -> tuple[Row, list[str]]:
     """Return a row of the manifest without its case, and the faults of its cells."""
-    row: dict[str, object] = {"site": cells.get("site") or "own"}
     faults: list[str] = []
-    takes: list[Callable[[], dict[str, object]]] = [
-        partial(_patient, cells),
-        partial(_image, folder, cells["image"], files),
-        partial(_words, cells, row, faults),
-        partial(_truth, folder, cells, row),
-    ]
-    for take in takes:
+    row: Row = {
+        "site": cells["site"] or "own", "modality": "DM", "pathology": "unknown",
+        "view": "unknown", "side": "unknown",
+    }  # fmt: skip
+    if cells["patient"]:
+        row["patient"] = pseudonym(cells["patient"])
+    else:
+        faults.append("patient: empty; name the patient, or the split cannot be by patient")
+    name = cells["image"]
+    if name not in images:
         try:
-            row |= take()
-        except _CellError as error:
-            faults.append(str(error))
+            images[name] = look(folder, row_files.inside(folder, name, "image"))
+        except DataError as error:
+            images[name] = str(error)
+    if isinstance(images[name], str):
+        faults.append(f"image: {images[name]}")
+    else:
+        row |= images[name] | {"image": hidden_name(name)}
+    faults += _words(cells, row)
+    if cells["mask"].lower() not in FREE:
+        faults += _truth(folder, cells, row)
+    elif given := [column for column in ("mask_label", "shape", "subtype") if cells[column]]:
+        faults.append(f"{given[0]}: given, but the row has no mask; add the mask or empty it")
     return row, faults
 
 
-def _patient(cells: dict[str, str]) -> dict[str, object]:
-    from mammostudy.data.private import pseudonym
-
-    if not cells["patient"]:
-        raise _CellError("patient", "empty; name the patient, or the split cannot be by patient")
-    return {"patient": pseudonym(cells["patient"])}
-
-
-def _image(folder: Path, name: str, files: dict[str, Any]) -> dict[str, object]:
-    """Return what the image file says: size, hash, and of DICOM view, side and spacing."""
-    if name not in files:
-        try:
-            files[name] = _facts(row_files.inside(folder, name, "image"))
-        except DataError as error:
-            files[name] = _CellError("image", str(error))
-    if isinstance(files[name], _CellError):
-        raise files[name]
-    return {"image": hidden_name(name), **files[name]}
-
-
-def _facts(path: Path) -> dict[str, object]:
-    row_files.content_of(path, "the image")
-    facts: dict[str, object] = {"view": "unknown", "side": "unknown", "spacing_mm": None}
-    if dicom.is_dicom(path):
-        read = dicom.read_dicom(path)
-        pixels = read.image
-        facts = {"view": read.view, "side": read.side, "spacing_mm": read.spacing_mm}
-    else:
-        pixels = dicom.read_image(path)
-    height, width = pixels.shape
-    return facts | {"height": height, "width": width, "image_sha256": sha256_of(path)}
-
-
-def _words(cells: dict[str, str], row: dict[str, object], faults: list[str]) -> dict[str, object]:
-    """Return the cells of a fixed vocabulary and the spacing; the header fills empty ones."""
-    found: dict[str, object] = {"modality": "DM", "pathology": "unknown"}
+def _words(cells: pd.Series, row: Row) -> Iterator[str]:
+    """Put cells of a fixed vocabulary and the spacing into a row; yield what is wrong with them."""
     for column, words in WORDS.items():
-        if not (cell := cells.get(column, "")):
+        if not (cell := cells[column]):
             continue
         word = {word.lower(): word for word in words}.get(cell.lower())
         said = row.get(column) if column in ("view", "side") else None
         if word is None:
-            faults.append(f"{column}: {quoted(cell)} is not one of {', '.join(words)}")
+            yield f"{column}: {cell[:40]!r} is not one of {', '.join(words)}"
         elif said not in (None, "unknown", "other", word):
-            faults.append(f"{column}: {word}, but the header of {row['image']} says {said}")
+            yield f"{column}: {word}, but the header of {row['image']} says {said}"
         else:
-            found[column] = word
-    if cell := cells.get("spacing_mm", ""):
-        found["spacing_mm"] = _spacing(cell)
-    return found
+            row[column] = word
+    if cell := cells["spacing_mm"]:
+        spacing = pd.to_numeric(cell.replace(",", "."), errors="coerce")
+        row["spacing_mm"] = spacing
+        if not 0.005 <= spacing <= 2:
+            yield f"spacing_mm: {cell[:40]!r} is no millimetres a pixel (0.005 to 2)"
 
 
-def _spacing(cell: str) -> float:
-    try:
-        spacing = float(cell.replace(",", "."))
-    except ValueError:
-        spacing = math.nan
-    if not 0.005 <= spacing <= 2:
-        raise _CellError("spacing_mm", f"{quoted(cell)} is no millimetres a pixel (0.005 to 2)")
-    return spacing
-
-
-def _truth(folder: Path, cells: dict[str, str], row: dict[str, object]) -> dict[str, object]:
-    """Return mask, label and the box of the mask; of a view without a mass none of them."""
-    if cells["mask"].lower() in FREE:
-        for name in ("mask_label", "shape", "subtype"):
-            if cells.get(name):
-                raise _CellError(name, "given, but the row has no mask; add the mask or empty it")
-        return {}
-    label = _label(cells.get("mask_label", ""))
-    found: dict[str, object] = {"mask": hidden_name(cells["mask"]), "mask_label": label}
+def _truth(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:
+    """Put mask, label and the box of the mask into a row; yield what is wrong with them."""
+    label = cells["mask_label"]
+    row["mask"], row["mask_label"] = hidden_name(cells["mask"]), None
+    if label:
+        if not (label.isascii() and label.isdigit() and 0 < int(label[:9]) <= 65_535):
+            yield f"mask_label: {label[:40]!r} is no grey value from 1 to 65535"
+            return
+        row["mask_label"] = int(label)
     if "height" not in row:
-        return found  # the image is at fault, and told already
+        return  # the image is at fault, and told already
+    said = row | {"mask": cells["mask"], "case": cells["image"]}
     try:
-        mask = row_files.read_mask(folder, pd.Series({**row, **found, "case": cells["image"]}))
+        mask = row_files.read_mask(folder, pd.Series(said))
     except DataError as error:
-        raise _CellError("mask", str(error)) from None
-    return found | dict(zip(BOX, box_of(mask), strict=True))
+        yield f"mask: {error}"
+    else:
+        row |= dict(zip(BOX, box_of(mask), strict=True))
 
 
-def _label(cell: str) -> int | None:
-    if not cell:
-        return None
-    if not (cell.isascii() and cell.isdigit() and 0 < int(cell[:9]) <= 65_535):
-        raise _CellError("mask_label", f"{quoted(cell)} is no grey value from 1 to 65535")
-    return int(cell)
-
-
-def _name(rows: list[dict[str, object]]) -> None:
-    """Name every case: pseudonym, side, view and a number."""
-    count: Counter[str] = Counter()
-    for row in rows:
-        stem = f"{row['patient']}_{row['side']}_{row['view']}"
-        count[stem] += 1
-        row["case"] = f"{stem}_{count[stem]}"
-
-
-def _mixed(rows: list[dict[str, object]]) -> Iterator[str]:
+def _disagreements(rows: list[Row]) -> Iterator[str]:
     """Yield images that belong to two patients, or to a mass and to none."""
-    by_image: dict[str, dict[str, object]] = {}
+    by_image: dict[str, Row] = {}
     for number, row in enumerate(rows, start=2):
         first = by_image.setdefault(str(row["image"]), row)
         if first["patient"] != row["patient"]:
             yield f"row {number}, patient: the image belongs to another patient in a row above"
         if ("mask" in first) != ("mask" in row):
             yield f"row {number}, mask: the image has a mass in one row and none in another"
+
+
+def write_template(folder: Path) -> tuple[Path, int]:
+    """Write ``cohort.csv`` and its guide into a folder, a row for each image found there.
+
+    A picture in a folder whose name starts with ``mask`` is a mask; it is put beside the image
+    of the same name. Patients, views and labels are left to fill in.
+
+    Args:
+        folder: of the cohort; made where it is missing.
+
+    Returns:
+        The table and how many images are listed in it.
+
+    Raises:
+        DataError: the table exists already, or the folder cannot be written.
+    """
+    path = folder / PRIVATE_TABLE
+    if path.exists():
+        msg = f"{path}: exists already and is not replaced; move it away for an empty one"
+        raise DataError(msg)
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    names = [path.relative_to(folder) for path in found]
+    drawn = {
+        name.stem.lower(): name.as_posix()
+        for name in names
+        if any(part.lower().startswith("mask") for part in name.parts[:-1])
+    }
+    images = [name for name in names if name.as_posix() not in drawn.values()]
+    rows = [{"image": i.as_posix(), "mask": drawn.get(i.stem.lower(), "")} for i in images]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    try:
+        write_atomically(path, lambda part: table.to_csv(part, index=False))
+        write_atomically(folder / GUIDE_FILE, lambda part: part.write_text(GUIDE, encoding="utf-8"))
+    except OSError as error:
+        msg = f"{path}: cannot be written ({error.strerror}); check the folder and the disk"
+        raise DataError(msg) from None
+    return path, len(images)

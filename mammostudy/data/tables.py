@@ -1,0 +1,155 @@
+"""Owners' tables, CSV or Excel, as text: one way to find, read and refuse them.
+
+A table is a DataFrame of cells without space round them. Its index is the number of the row as a
+spreadsheet counts (the header is row 1); rows without a word are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from mammostudy.errors import DataError
+
+SHOWN: Final = 5  # rows that a message names
+
+
+def column_name(text: str) -> str:
+    """Return a column's name as it is compared: lower case, words joined by single underscores."""
+    return "_".join(text.replace("_", " ").split()).lower()
+
+
+def find_table(folder: Path, *patterns: str) -> Path:
+    """Find a table in a folder or in a folder of it; an earlier pattern goes first.
+
+    Raises:
+        DataError: it is missing, or there are two of it.
+    """
+    for pattern in patterns:
+        found = sorted(folder.glob(pattern)) or sorted(folder.glob(f"*/{pattern}"))
+        if len(found) > 1:
+            msg = f"{found[0]} and {found[1]}: one table twice; keep one of them"
+            raise DataError(msg)
+        if found:
+            return found[0]
+    msg = f"{folder / patterns[0]}: missing; download this table from the data set's page"
+    raise DataError(msg)
+
+
+def read_table(path: Path, needed: Iterable[str] = (), separators: str = ",") -> pd.DataFrame:
+    """Read a CSV table in UTF-8, or the first sheet of a workbook (``.xlsx``).
+
+    Args:
+        path: the table.
+        needed: columns that must be there, named as by :func:`column_name`.
+        separators: what may part the cells; the first one that the header holds does.
+
+    Raises:
+        DataError: the file is missing or no table, a row is torn, or a column or every row is
+            missing; it names the file, and the column or row.
+    """
+    if path.suffix.lower() == ".xlsx":
+        table = next(iter(read_sheets(path).values()))
+    else:
+        table = _table(path, _csv_lines(path, separators))
+    if absent := sorted(set(needed) - set(table.columns)):
+        msg = f"{path}: column(s) {', '.join(absent)} missing; copy the table anew"
+        raise DataError(msg)
+    if table.empty:
+        msg = f"{path}: the table has no rows; copy it anew"
+        raise DataError(msg)
+    return table
+
+
+def read_sheets(path: Path) -> dict[str, pd.DataFrame]:
+    """Read every sheet of a workbook, by its title as :func:`column_name` has it.
+
+    Raises:
+        DataError: the file is missing or no workbook, or openpyxl is not installed.
+    """
+    try:
+        sheets = pd.read_excel(
+            path, sheet_name=None, header=None, dtype=str, keep_default_na=False, engine="openpyxl"
+        )
+    except ImportError:
+        msg = f"{path}: openpyxl is needed to read a workbook: pip install 'mammostudy[excel]'"
+        raise DataError(msg) from None
+    except Exception as error:  # a damaged workbook fails in the parsers in many ways
+        kind = type(error).__name__
+        msg = f"{path}: missing or not a readable workbook ({kind}); copy it anew"
+        raise DataError(msg) from None
+    return {
+        column_name(title): _table(path, sheet.to_numpy().tolist())
+        for title, sheet in sheets.items()
+    }
+
+
+def _csv_lines(path: Path, separators: str) -> list[list[str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+            file.seek(0)
+            separator = next((one for one in separators if one in header), separators[0])
+            lines = list(csv.reader(file, delimiter=separator, strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        msg = f"{path}: missing or not a readable CSV table in UTF-8 ({error}); copy it anew"
+        raise DataError(msg) from None
+    torn = [row for row, line in enumerate(lines, 1) if line and len(line) != len(lines[0])]
+    if torn:
+        msg = f"{path}: {_rows(torn)} has not as many cells as the header; the table is damaged"
+        raise DataError(msg)
+    return lines
+
+
+def _table(path: Path, lines: Sequence[Sequence[str]]) -> pd.DataFrame:
+    names = [column_name(cell) for cell in lines[0]] if lines else []
+    kept = [place for place, name in enumerate(names) if name]
+    if len({names[place] for place in kept}) != len(kept):
+        msg = f"{path}: a column stands twice; copy the table anew"
+        raise DataError(msg)
+    rows = {
+        number: [line[place].strip() for place in kept]
+        for number, line in enumerate(lines[1:], start=2)
+        if any(cell.strip() for cell in line)
+    }
+    columns = [names[place] for place in kept]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=str)
+
+
+def check_words(path: Path, table: pd.DataFrame, patterns: Mapping[str, str]) -> None:
+    """Refuse a table with cells that the pattern of their column does not match as a whole."""
+    refuse(
+        path,
+        {
+            f"{name}: not a word of this column": ~table[name].str.fullmatch(words, flags=re.ASCII)
+            for name, words in patterns.items()
+        },
+    )
+
+
+def refuse(path: Path, faults: Mapping[str, pd.Series]) -> None:
+    """Refuse a table where a row is at fault.
+
+    Args:
+        path: of the table, for the message.
+        faults: what is wrong (column first), and for each row whether it is.
+
+    Raises:
+        DataError: naming columns and rows.
+    """
+    told = [
+        f"{what} ({_rows(wrong.index[wrong])})" for what, wrong in faults.items() if wrong.any()
+    ]
+    if told:
+        msg = f"{path}: {'; '.join(told)}; mend these cells or copy the table anew"
+        raise DataError(msg)
+
+
+def _rows(rows: Sequence[int]) -> str:
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    return f"row {', '.join(map(str, rows[:SHOWN]))}{more}"

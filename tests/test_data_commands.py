@@ -16,7 +16,7 @@ import pytest
 from mammostudy import data_commands
 from mammostudy.data.building import place
 from mammostudy.data.manifest import read_manifest
-from mammostudy.data.sources.folder_template import write_template
+from mammostudy.data.sources.folder import write_template
 from mammostudy.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("own_store")

@@ -15,8 +15,8 @@ from typing import Any, Final
 import pandas as pd
 from tqdm.auto import tqdm
 
-from mammostudy.data.cohort_names import SOURCES, check_name, find_folder
-from mammostudy.data.descriptors import read_descriptor
+from mammostudy.data.cohort_names import check_name, find_folder
+from mammostudy.data.descriptors import cohort_names, describe, read_descriptor
 from mammostudy.data.sources.files import look
 from mammostudy.data.tables import read_table
 from mammostudy.errors import DataError, MissingDataError
@@ -49,8 +49,8 @@ def fetch(
     """
     check_name(name)
     cohort = ARCHIVED.get(name, name)
-    if cohort not in SOURCES:
-        known = ", ".join([*SOURCES, *ARCHIVED])
+    if not describe(cohort).built:
+        known = ", ".join(other for other in cohort_names() if describe(other).built)
         print(f"{name}: no public set, so there is nothing to fetch (sets: {known})")
         return
     folder = _folder(cohort, root)
@@ -60,21 +60,27 @@ def fetch(
     print(f"{descriptor.title} -> {folder}\n  licence: {descriptor.licence}")
     for work in descriptor.citation:
         print(f"  cite: {work.text.strip()}" + (f", doi {work.doi}" if work.doi else ""))
+    if wanted:
+        _fetch(folder, wanted, patients, yes)
+    steps = further.get("steps") or [f"run `mammostudy data build {cohort} --root {folder.parent}`"]
+    print("what is left to do:")
+    for number, step in enumerate(steps, start=1):
+        print(f"  {number}. " + step.format(folder=folder, root=folder.parent))
+
+
+def _fetch(folder: Path, wanted: dict[str, Any], patients: int | None, yes: bool) -> None:
+    """Fetch tables and images, after asking."""
+    client, series = None, pd.DataFrame()
     if "images" in wanted:
         client = _library("idc_index").IDCClient()
         series = select(client.index, wanted["images"], patients)
         size = series["series_size_MB"].sum() / 1000
         print(f"  images: {series['instanceCount'].sum():,} files, {size:.1f} GB")
-        _confirm(yes)
-        _transfer(client, folder, series)
-    elif wanted:
-        _confirm(yes)
+    _confirm(yes)
     for table in wanted.get("tables", ()):
         _fetch_table(folder, table)
-    steps = further.get("steps") or [f"run `mammostudy data build {cohort} --root {folder.parent}`"]
-    print("what is left to do:")
-    for number, step in enumerate(steps, start=1):
-        print(f"  {number}. " + step.format(folder=folder, root=folder.parent))
+    if client is not None:
+        _transfer(client, folder, series)
 
 
 def _folder(cohort: str, root: Path | None) -> Path:

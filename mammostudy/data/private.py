@@ -180,5 +180,5 @@ def _names(root: Path, _content: tuple[int, int, int], _store: Path) -> dict[str
     for number, cells in table.iterrows():
         for name in (cells["image"], cells["mask"]):
             if name:
-                found.setdefault(hidden_name(name), Listed(name, int(number)))
+                found.setdefault(hidden_name(name), Listed(name, int(str(number))))
     return found

@@ -143,7 +143,9 @@ def refuse(path: Path, faults: Mapping[str, pd.Series]) -> None:
         DataError: naming columns and rows.
     """
     told = [
-        f"{what} ({_rows(wrong.index[wrong])})" for what, wrong in faults.items() if wrong.any()
+        f"{what} ({_rows(list(wrong.index[wrong]))})"
+        for what, wrong in faults.items()
+        if wrong.any()
     ]
     if told:
         msg = f"{path}: {'; '.join(told)}; mend these cells or copy the table anew"

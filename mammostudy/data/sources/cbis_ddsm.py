@@ -104,8 +104,8 @@ def _read(folder: Path, kind: str, part: str) -> pd.DataFrame:
     table = read_table(path, {*words, *_PATHS.values()})
     check_words(path, table, words)
     start = f"{kind[:4].capitalize()}-{'Training' if part == 'train' else 'Test'}_"
-    names = table["patient_id"], table["left_or_right_breast"], table["image_view"]
-    image = start + names[0].str.cat(names[1:], sep="_")
+    image = start + table["patient_id"] + "_" + table["left_or_right_breast"]
+    image += "_" + table["image_view"]
     case = image + "_" + table["abnormality_id"]
     faults = {"abnormality_id: a case twice": case.duplicated()}
     for key, column in _PATHS.items():

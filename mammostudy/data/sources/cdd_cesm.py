@@ -118,7 +118,8 @@ def build_views(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str, in
     taken = set(masses["image"]) | {row["image"] for row in rows}
     lost = sum(f"images/{name}.jpg" not in taken for name in images["image"])
     dropped["images whose masses were all dropped"] = lost
-    return table_of([*masses.astype(object).to_dict("records"), *rows]), dropped
+    both = [masses.astype(object), table_of(rows).astype(object)]
+    return pd.concat(both, ignore_index=True), dropped
 
 
 def read_images(folder: Path) -> pd.DataFrame:

@@ -63,7 +63,7 @@ class View:
 
 @dataclass(frozen=True)
 class Study:
-    """The films of one patient; ``named`` is the field ``filename``, ``stem`` begins their names."""
+    """The films of a patient; ``named`` is the field ``filename``, ``stem`` begins their names."""
 
     stem: str
     patient: str

@@ -83,9 +83,9 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     again = table.duplicated(["image", "mask", "mask_label"])
     rows: list[Row] = []
     images: dict[str, Any] = {}
-    for number, cells in table.iterrows():
+    for (number, cells), twice in zip(table.iterrows(), again, strict=True):
         row, found = _row(folder, cells, images)
-        if again[number]:
+        if twice:
             found.append("image: the same image and mask as in a row above")
         for fault in found:  # named by its row and column, not by its files
             for name in filter(None, (cells["image"], cells["mask"])):

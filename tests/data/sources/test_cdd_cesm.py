@@ -166,41 +166,27 @@ def test_without_a_mass_free_view_the_masses_stand_alone(layout: Layout) -> None
     manifest.validate(table)
 
 
-def drop_file(layout: Layout, name: str) -> None:
-    (layout.folder / name).unlink()
+def spoil(name: str, text: str | None) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).unlink() if text is None else (
+        (folder / name).write_text(text)
+    )  # fmt: skip
 
 
-def rewrite(layout: Layout, name: str, text: str) -> None:
-    (layout.folder / name).write_text(text)
-
-
-FAULTS: list[tuple[str, Callable[[Layout], None], tuple[str, ...]]] = [
-    ("no images.csv", lambda x: drop_file(x, "images.csv"), ("images.csv", "missing")),
-    ("no outlines", lambda x: drop_file(x, "outlines.jsonl"), ("outlines.jsonl", "missing")),
-    ("empty table", lambda x: rewrite(x, "regions.csv", ""), ("regions.csv", "readable CSV")),
-    ("columns", lambda x: rewrite(x, "regions.csv", "image,region_id\na,0\n"),
-     ("regions.csv", "area_px, mass_image", "missing")),
-    ("bad line", lambda x: rewrite(x, "outlines.jsonl", '{"image": "a"}\n'),
-     ("outlines.jsonl", "line 1", "points")),
-    ("no json", lambda x: rewrite(x, "outlines.jsonl", "oops"), ("outlines.jsonl", "line 1")),
-    ("outline", lambda x: rewrite(x, "outlines.jsonl", ""),
-     ("outlines.jsonl", "no outline of P1_L_DM_CC, region_id 0")),
-    ("picture", lambda x: drop_file(x, "images/P2_L_DM_CC.jpg"), ("P2_L_DM_CC.jpg", "missing")),
-    ("size", lambda x: cv2.imwrite(str(x.folder / "images/P1_L_DM_CC.jpg"), np.zeros((9, 9))),
-     ("P1_L_DM_CC.jpg", "512x512")),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("fault", "words"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
-def test_faults_of_the_folder(
-    layout: Layout, fault: Callable[[Layout], None], words: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize(("fault", "words"), [
+    (spoil("images.csv", None), "images.csv.*missing"),
+    (spoil("regions.csv", ""), "regions.csv.*area_px.*missing"),
+    (spoil("outlines.jsonl", None), "outlines.jsonl.*missing"),
+    (spoil("outlines.jsonl", '{"image": "a"}\n'), "outlines.jsonl.*region_id"),
+    (spoil("outlines.jsonl", ""), r"outlines.jsonl: no outline of .*'P1_L_DM_CC', '0'"),
+    (spoil("images/P2_L_DM_CC.jpg", None), "P2_L_DM_CC.jpg"),
+    (lambda folder: cv2.imwrite(str(folder / "images/P1_L_DM_CC.jpg"), np.zeros((9, 9))),
+     "P1_L_DM_CC.jpg.*512x512"),
+])  # fmt: skip
+def test_faults_of_the_folder(layout: Layout, fault: Callable[[Path], object], words: str) -> None:
     build_manifest(layout.write(), "DM")  # control
-    fault(layout)
-    with pytest.raises(DataError) as caught:
+    fault(layout.folder)
+    with pytest.raises(DataError, match=words):
         build_manifest(layout.folder, "DM")
-    assert "\n" not in str(caught.value)
-    assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
 def test_a_modality_without_masses(layout: Layout) -> None:

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import gzip
-import os
-import time
-import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import validate
-from mammostudy.data.sources import ddsm, ddsm_chain, ddsm_ics, ddsm_overlay, owner_files
-from mammostudy.data.sources.ddsm import build_manifest
-from mammostudy.data.sources.ddsm_chain import encode_chain
-from mammostudy.data.sources.ddsm_ics import read_ics
-from mammostudy.data.sources.ddsm_overlay import read_overlay
-from mammostudy.data.sources.ddsm_pixels import read_raw
+from mammostudy.data.sources.ddsm import build_manifest, corners
+from mammostudy.data.sources.ddsm_files import (
+    STEPS,
+    View,
+    decode_chain,
+    is_raw,
+    read_ics,
+    read_overlay,
+    read_raw,
+)
 from mammostudy.errors import DataError
+from mammostudy.imaging.scanline import fill_rows
 
 ROWS, COLUMNS = 80, 60
 STUDY = "cancers/cancer_01/case3030"
 FILM = "B_3030_1.RIGHT_MLO"
+COMPOUND = "shape of several words (mass kept without a shape)"
+OTHER_SHAPE = "shape that is none of the four (mass kept without a shape)"
 Change = Callable[[Path], object]
+
+
+def encode_chain(pixels: list[tuple[int, int]]) -> str:
+    """Write neighbouring pixels as a chain code."""
+    steps = np.diff(np.asarray(pixels), axis=0).tolist()
+    return " ".join([*map(str, pixels[0]), *(str(STEPS.index((x, y))) for x, y in steps), "#"])
 
 
 def box_chain(x: int, y: int, width: int, height: int) -> str:
@@ -72,7 +83,10 @@ GOOD = overlay(
         "BENIGN_WITHOUT_CALLBACK",
     ),
 )
-DROPPED = {ddsm.NOT_A_MASS: 1, ddsm.CORE: 1}
+DROPPED = {
+    "abnormality that is no mass": 1,
+    "inner outline of a mass (CORE), part of its boundary": 1,
+}
 
 
 def ics(
@@ -142,11 +156,11 @@ def test_files_of_the_owners_are_read_field_by_field(cases: Path) -> None:
     assert (study.stem, study.patient, study.site, study.scanner) == (
         "B_3030_1", "B_3030", "WFU", "LUMISYS"
     )  # fmt: skip
-    assert study.views["RIGHT_MLO"] == ddsm_ics.View("RIGHT_MLO", ROWS, COLUMNS, 12, 0.05, True)
+    assert study.views["RIGHT_MLO"] == View("RIGHT_MLO", ROWS, COLUMNS, 12, 0.05, True)
     assert study.views["LEFT_CC"].overlay is False
     first, second, third = read_overlay(cases / STUDY / f"{FILM}.OVERLAY")
     assert (first.mass, second.mass, third.mass) == (True, False, True)
-    assert (third.shapes, third.margins) == (["LOBULATED"], ["ILL_DEFINED", "OBSCURED"])
+    assert third.shapes == {"LOBULATED"}
     assert (third.stated, len(third.boundaries), third.cores) == (2, 1, 1)
 
 
@@ -157,16 +171,16 @@ def test_files_of_the_owners_are_read_field_by_field(cases: Path) -> None:
         ("LOBULATED", "lobular", None),
         ("OVAL", "oval", None),
         ("ROUND", "round", None),
-        ("IRREGULAR-ARCHITECTURAL_DISTORTION", None, ddsm.COMPOUND),
-        ("ROUND-OVAL", None, ddsm.COMPOUND),
+        ("IRREGULAR-ARCHITECTURAL_DISTORTION", None, COMPOUND),
+        ("ROUND-OVAL", None, COMPOUND),
         ("OVAL-OVAL", "oval", None),
-        ("ARCHITECTURAL_DISTORTION", None, ddsm.OTHER_SHAPE),
-        ("LYMPH_NODE", None, ddsm.OTHER_SHAPE),
-        ("TUBULAR", None, ddsm.OTHER_SHAPE),
-        ("N/A", None, ddsm.OTHER_SHAPE),
-        ("", None, ddsm.OTHER_SHAPE),
-        ("LOBULATEE", None, ddsm.UNKNOWN_SHAPE),
-        ("lobulated", None, ddsm.UNKNOWN_SHAPE),
+        ("ARCHITECTURAL_DISTORTION", None, OTHER_SHAPE),
+        ("LYMPH_NODE", None, OTHER_SHAPE),
+        ("TUBULAR", None, OTHER_SHAPE),
+        ("N/A", None, OTHER_SHAPE),
+        ("", None, OTHER_SHAPE),
+        ("LOBULATEE", None, OTHER_SHAPE),
+        ("lobulated", None, OTHER_SHAPE),
     ],
 )
 def test_words_become_shapes_and_the_rest_is_counted(
@@ -186,7 +200,7 @@ def test_two_lesion_types_that_differ_are_a_compound(cases: Path) -> None:
     both = [IRREGULAR, "MASS SHAPE ROUND MARGINS OBSCURED"]
     drawn = overlay(abnormality(1, both, [box_chain(10, 20, 12, 9)]))
     (cases / STUDY / f"{FILM}.OVERLAY").write_bytes(drawn)
-    assert build_manifest(cases)[1] == {ddsm.COMPOUND: 1}
+    assert build_manifest(cases)[1] == {COMPOUND: 1}
 
 
 def test_several_boundaries_are_rows_of_their_own(cases: Path) -> None:
@@ -278,21 +292,19 @@ def spiral() -> bytes:
 
 OPEN_CHAIN = "10 20 " + "2 " * 30 + "4 " * 30 + "#"
 KNOWN: list[tuple[str, Change, str, int]] = [
-    ("no picture", film(lambda p: None), ddsm.NO_IMAGE, 1),
-    ("packed film", film(lambda p: p.with_suffix(".LJPEG").write_bytes(b"x")), ddsm.COMPRESSED, 1),
-    ("no overlay", film(lambda p: None, f"{FILM}.OVERLAY"), ddsm.NO_OVERLAY, 1),
-    ("packed overlay", packed, ddsm.PACKED_OVERLAY, 1),
-    ("scanner", uncalibrated, ddsm.NO_CALIBRATION, 1),
-    ("turned", film(lambda p: picture(p, (COLUMNS, ROWS))), ddsm.OTHER_SIZE, 1),
-    ("no boundary", mass(""), ddsm.NO_BOUNDARY, 1),
-    ("outlines", mass(box_chain(10, 20, 12, 9), stated=3), ddsm.OUTLINES, 1),
-    ("open", mass(OPEN_CHAIN), ddsm.OPEN, 1),
-    ("outside", mass(box_chain(55, 20, 12, 9)), owner_files.OUTSIDE, 1),
-    ("line", mass("10 20 2 2 2 6 6 6 #"), owner_files.NO_AREA, 1),
-    ("one pixel", mass("10 20 #"), owner_files.NO_AREA, 1),
-    ("tangled", drawn(spiral()), ddsm.TANGLED, 1),
-    ("margins", drawn(overlay(abnormality(1, ["MASS SHAPE OVAL MARGINS SOFT"],
-                                          [box_chain(10, 20, 12, 9)]))), ddsm.UNKNOWN_MARGINS, 2),
+    ("no picture", film(lambda p: None), "film without a picture", 1),
+    ("packed film", film(lambda p: p.with_suffix(".LJPEG").write_bytes(b"x")), "as LJPEG", 1),
+    ("no overlay", film(lambda p: None, f"{FILM}.OVERLAY"), "is missing", 1),
+    ("packed overlay", packed, "still packed (.gz)", 1),
+    ("scanner", uncalibrated, "published calibration", 1),
+    ("turned", film(lambda p: picture(p, (COLUMNS, ROWS))), "another aspect", 1),
+    ("no boundary", mass(""), "mass without a boundary", 1),
+    ("outlines", mass(box_chain(10, 20, 12, 9), stated=3), "TOTAL_OUTLINES", 1),
+    ("open", mass(OPEN_CHAIN), "does not come back", 1),
+    ("outside", mass(box_chain(55, 20, 12, 9)), "outline that leaves the image", 1),
+    ("line", mass("10 20 2 2 2 6 6 6 #"), "outline that encloses no area", 1),
+    ("one pixel", mass("10 20 #"), "outline that encloses no area", 1),
+    ("tangled", drawn(spiral()), "boundary of more steps than the film has pixels", 1),
 ]  # fmt: skip
 
 
@@ -302,17 +314,17 @@ KNOWN: list[tuple[str, Change, str, int]] = [
 def test_known_faults_drop_rows_by_reason(
     cases: Path, change: Change, reason: str, rows: int
 ) -> None:
-    assert reason not in build_manifest(cases)[1]
+    assert not [told for told in build_manifest(cases)[1] if reason in told]
     change(cases)
     table, dropped = build_manifest(cases)
-    assert dropped[reason] == 1
+    assert [count for told, count in dropped.items() if reason in told] == [1]
     assert len(validate(table)) == rows
     assert rows == 2 or not table["image"].str.contains(FILM).any()  # no view without mass
 
 
 def test_a_film_that_the_header_does_not_list_is_counted(cases: Path) -> None:
     picture(cases / STUDY / "B_3030_1.LEFT_MLO.png")
-    assert build_manifest(cases)[1] == DROPPED | {ddsm.NOT_LISTED: 1}
+    assert build_manifest(cases)[1] == DROPPED | {"film that its .ics file does not list": 1}
 
 
 def test_a_study_named_otherwise_is_left_out(cases: Path) -> None:
@@ -324,7 +336,7 @@ def test_a_study_named_otherwise_is_left_out(cases: Path) -> None:
     (other / "A-0002-1.ics").write_text(ics("A-0003-1", {"LEFT_CC": "NON_OVERLAY"}))
     table, dropped = build_manifest(cases)
     assert len(table) == 3
-    assert dropped == DROPPED | {ddsm.NAMED_OTHERWISE: 1}
+    assert dropped == DROPPED | {"study whose field filename is not the name of its .ics file": 1}
 
 
 def test_an_outline_may_reach_over_the_edge_a_little(cases: Path) -> None:
@@ -337,7 +349,7 @@ def test_a_film_of_calcifications_is_a_view_without_mass(cases: Path) -> None:
     drawn(overlay(abnormality(1, [CALCIFICATION], [box_chain(2, 2, 5, 5)])))(cases)
     table, dropped = build_manifest(cases)
     assert table["case"].tolist() == ["B_3030_1.LEFT_CC", FILM]
-    assert dropped == {ddsm.NOT_A_MASS: 1}
+    assert dropped == {"abnormality that is no mass": 1}
 
 
 def test_a_study_that_stands_twice(cases: Path) -> None:
@@ -348,7 +360,7 @@ def test_a_study_that_stands_twice(cases: Path) -> None:
         build_manifest(cases)
 
 
-# Damaged and hostile files -----------------------------------------------------------------------
+# Damaged files -----------------------------------------------------------------------------------
 
 
 def cut(part: str, share: float) -> Change:
@@ -360,18 +372,9 @@ def cut(part: str, share: float) -> Change:
     return change
 
 
-def flip(part: str, word: bytes, bit: int) -> Change:
-    def change(root: Path) -> None:
-        path = next(root.rglob(part))
-        content = bytearray(path.read_bytes())
-        content[content.index(word)] ^= 1 << bit
-        path.write_bytes(bytes(content))
-
-    return change
-
-
-def swap(old: bytes, new: bytes) -> Change:
-    return drawn(GOOD.replace(old, new, 1))
+def swap(old: str, new: str) -> Change:
+    assert old in GOOD.decode()
+    return drawn(GOOD.decode().replace(old, new, 1).encode())
 
 
 def linked(part: str) -> Change:
@@ -384,171 +387,125 @@ def linked(part: str) -> Change:
     return change
 
 
-NOISE = np.random.default_rng(1).bytes(4000)
-CHAIN = box_chain(10, 20, 12, 9).encode()
-MUTATIONS: dict[str, Change] = {
-    **{f"overlay cut at {k}/20": cut("*.OVERLAY", k / 20) for k in range(21)},
-    **{f"overlay bit {bit} of {word.decode()}": flip("*.OVERLAY", word, bit)
-       for word in (b"TOTAL_ABNORMALITIES", b"ABNORMALITY 1", b"LESION_TYPE", b"TOTAL_OUTLINES",
-                    b"BOUNDARY", b"MASS SHAPE", b"#") for bit in (1, 3)},
-    "overlay bits of PATHOLOGY": swap(b"MALIGNANT", b"MALIGNAMT"),
-    "overlay 4 abnormalities": swap(b"TOTAL_ABNORMALITIES 3", b"TOTAL_ABNORMALITIES 4"),
-    "overlay 999 abnormalities": swap(b"TOTAL_ABNORMALITIES 3", b"TOTAL_ABNORMALITIES 999"),
-    "overlay -1 abnormalities": swap(b"TOTAL_ABNORMALITIES 3", b"TOTAL_ABNORMALITIES -1"),
-    "overlay 10^9 abnormalities": swap(b"TOTAL_ABNORMALITIES 3", b"TOTAL_ABNORMALITIES 1000000000"),
-    "overlay huge number": swap(b"TOTAL_ABNORMALITIES 3", b"TOTAL_ABNORMALITIES " + b"9" * 9999),
-    "overlay number twice": swap(b"ABNORMALITY 2", b"ABNORMALITY 1"),
-    "overlay outlines twice": swap(b"TOTAL_OUTLINES 1", b"TOTAL_OUTLINES 1\nTOTAL_OUTLINES 1"),
-    "overlay no outlines": swap(b"TOTAL_OUTLINES 1\n", b""),
-    "overlay two ends": swap(b"#", b"# #"),
-    "overlay no end": swap(b"#", b""),
-    "overlay direction 8": swap(CHAIN, CHAIN.replace(b" 4 ", b" 8 ", 1)),
-    "overlay direction 44": swap(CHAIN, CHAIN.replace(b" 4 4 ", b" 44 ", 1)),
-    "overlay direction -1": swap(CHAIN, CHAIN.replace(b" 4 ", b" -1 ", 1)),
-    "overlay direction NaN": swap(CHAIN, CHAIN.replace(b" 4 ", b" nan ", 1)),
-    "overlay start -10": swap(b"10 20", b"-10 20"),
-    "overlay start 99999999": drawn(overlay(abnormality(
-        1, [IRREGULAR], [CHAIN.decode().replace("10 20", "99999999 20", 1)]))),
-    "overlay start 9000": drawn(overlay(abnormality(
-        1, [IRREGULAR], [CHAIN.decode().replace("10 20", "9000 20", 1)]))),
-    "overlay start huge": swap(b"10 20", b"9" * 9999 + b" 20"),
-    "overlay 150,000 steps": drawn(overlay(abnormality(
-        1, [IRREGULAR], ["10 20 " + "2 6 " * 75_000 + "#"]))),
-    "overlay 90,000 steps": drawn(spiral()),
-    "overlay 1 MB": drawn(GOOD + b"\n" * 1_000_000),
-    "overlay empty": drawn(b""),
-    "overlay noise": drawn(NOISE),
-    "overlay zeros": drawn(bytes(4000)),
-    "overlay 16 bits": drawn(GOOD.decode().encode("utf-16")),
-    "overlay a zero byte": swap(b"MASS", b"MA\0S"),
-    "overlay latin": swap(b"SPICULATED", b"SPICULAT\xc9"),
-    "overlay leads out": linked("*.OVERLAY"),
-    "overlay a folder": film(Path.mkdir, f"{FILM}.OVERLAY"),
-    "overlay a pipe": film(os.mkfifo, f"{FILM}.OVERLAY"),
-    "overlay a loop": film(lambda p: p.symlink_to(p.name), f"{FILM}.OVERLAY"),
-    **{f"ics cut at {k}/10": cut("*.ics", k / 10) for k in range(10)},
-    **{f"ics bit {bit} of {word.decode()}": flip("*.ics", word, bit)
-       for word in (b"ics_version", b"filename", b"RIGHT_MLO LINES", b"LINES", b"PIXELS_PER_LINE",
-                    b"BITS_PER_PIXEL", b"RESOLUTION", b"1.0") for bit in (0, 1)},
-    **{f"ics {field} {value[:12]}": ics_with(f"{field} {good}", f"{field} {value}")
-       for field, good in (("LINES", "80"), ("PIXELS_PER_LINE", "60"), ("BITS_PER_PIXEL", "12"))
-       for value in ("0", "-5", "1e3", "nan", "999999999", "9" * 5000, "")},
-    "ics lines 20000": ics_with("LINES 80", "LINES 20000"),
-    "ics size 16000": ics_with("LINES 80 PIXELS_PER_LINE 60",
-                               "LINES 16000 PIXELS_PER_LINE 16000"),
-    "ics resolution nan": ics_with("RESOLUTION 50", "RESOLUTION nan"),
-    "ics resolution 9999": ics_with("RESOLUTION 50", "RESOLUTION 9999"),
-    "ics resolution -50": ics_with("RESOLUTION 50", "RESOLUTION -50"),
-    "ics bits 32": ics_with("BITS_PER_PIXEL 12", "BITS_PER_PIXEL 32"),
-    "ics version": ics_with("ics_version 1.0", "ics_version 2.0"),
-    "ics name climbs": ics_with("filename B-3030-1", "filename ../../etc/passwd"),
-    "ics name absolute": ics_with("filename B-3030-1", "filename /etc/passwd"),
-    "ics name missing": ics_with("filename B-3030-1\n", ""),
-    "ics view twice": ics_with("LEFT_CC LINES", "RIGHT_MLO LINES"),
-    "ics 100 kB": lambda root: (root / STUDY / "B-3030-1.ics").write_text(ics() + "\n" * 100_000),
-    "ics noise": lambda root: (root / STUDY / "B-3030-1.ics").write_bytes(NOISE),
-    "ics empty": lambda root: (root / STUDY / "B-3030-1.ics").write_bytes(b""),
+DAMAGED: dict[str, Change] = {
+    **{f"overlay cut at {k}/5": cut("*.OVERLAY", k / 5) for k in range(6)},
+    **{f"ics cut at {k}/5": cut("*.ics", k / 5) for k in range(4)},
+    **{f"overlay {old} {new}": swap(old, new) for old, new in (
+        ("MALIGNANT", "MALIGNAMT"), ("TOTAL_ABNORMALITIES 3", "TOTAL_ABNORMALITIES 4"),
+        ("ABNORMALITY 2", "ABNORMALITY 1"), ("TOTAL_OUTLINES 1\n", ""), ("#", "# #"), ("#", ""),
+        (" 4 4 ", " 44 "), (" 4 ", " 8 "), ("10 20", "-10 20"), ("LESION_TYPE MASS", "LESION MASS"),
+        ("CALCIFICATION", "CALC"),
+    )},
+    **{f"ics {old} {new}": ics_with(old, new) for old, new in (
+        ("LINES 80", "LINES 0"), ("LINES 80", "LINES -5"), ("PIXELS_PER_LINE 60 ", ""),
+        ("BITS_PER_PIXEL 12", "BITS_PER_PIXEL 32"), ("RESOLUTION 50", "RESOLUTION nan"),
+        ("ics_version 1.0", "ics_version 2.0"), ("filename B-3030-1\n", ""),
+        ("LEFT_CC LINES", "RIGHT_MLO LINES"),
+    )},
+    "overlay noise": drawn(np.random.default_rng(1).bytes(4000)),
     "ics renamed": lambda root: (root / STUDY / "B-3030-1.ics").rename(root / STUDY / "x.ics"),
+    "overlay leads out": linked("*.OVERLAY"),
     "ics leads out": linked("*.ics"),
-    "film cut": cut(f"{FILM}.png", 0.5),
-    "film empty": film(lambda p: p.write_bytes(b"")),
-    "film noise": film(lambda p: p.write_bytes(NOISE)),
     "film leads out": linked(f"{FILM}.png"),
-    "film a folder": film(Path.mkdir),
-    "film a pipe": film(os.mkfifo),
+    "film empty": film(lambda p: p.write_bytes(b"")),
     "film a loop": film(lambda p: p.symlink_to(p.name)),
     "raw too short": film(lambda p: raw(p.with_suffix(".LJPEG.1"), (ROWS - 1, COLUMNS))),
-    "raw too long": film(lambda p: raw(p.with_suffix(".LJPEG.1"), (ROWS + 1, COLUMNS))),
-    "raw empty": film(lambda p: p.with_suffix(".LJPEG.1").write_bytes(b"")),
 }  # fmt: skip
 
 
-def outcome(root: Path) -> str:
-    """Read a folder within the limits: ``refused``, ``dropped`` (with its reason) or ``kept``."""
-    message = None
-    tracemalloc.start()
-    began = time.process_time()
-    try:
-        table, dropped = build_manifest(root)
-    except DataError as error:
-        message = str(error)
-    seconds, peak = time.process_time() - began, tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert seconds < 2.0
-    assert peak < 1 << 30
-    if message is not None:
-        assert "\n" not in message
-        assert str(root) in message
-        assert len(message) < 2000
-        return "refused"
-    lost = f"{FILM}_1" not in validate(table)["case"].tolist()
-    return "dropped" if lost and set(dropped) - set(DROPPED) else "kept"
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_refused_by_name(cases: Path, name: str) -> None:
+    build_manifest(cases)  # control
+    DAMAGED[name](cases)
+    with pytest.raises(DataError, match=str(cases / STUDY)) as caught:
+        build_manifest(cases)
+    assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", MUTATIONS)
-def test_a_damaged_file_is_refused_or_its_row_dropped(cases: Path, name: str) -> None:
-    assert outcome(cases) == "kept"  # control
-    MUTATIONS[name](cases)
-    assert outcome(cases) in ("refused", "dropped")
+# Chain codes and raw films -----------------------------------------------------------------------
+
+CODES = st.lists(st.integers(0, 7), max_size=200)
 
 
-def test_there_are_enough_of_them() -> None:
-    assert len(MUTATIONS) >= 100
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_random_bits_never_break_the_reader(cases: Path, seed: int) -> None:
-    """A flipped bit may give another valid file, as one of PATIENT_AGE does; nothing else."""
-    rng = np.random.default_rng(seed)
-    for part in ("*.OVERLAY", "*.ics"):
-        path = next(cases.rglob(part))
-        content = bytearray(path.read_bytes())
-        for at in rng.integers(0, len(content), 3):
-            content[at] ^= 1 << int(rng.integers(8))
-        path.write_bytes(bytes(content))
-        assert outcome(cases) in ("refused", "dropped", "kept")
-
-
-def unsafe(folder: Path, path: Path) -> str:
-    return path.relative_to(folder).as_posix()
-
-
-CONTROLS: list[tuple[str, object, str, object]] = [
-    ("overlay leads out", ddsm, "relative", unsafe),
-    ("film leads out", ddsm, "relative", unsafe),
-    ("ics leads out", ddsm, "relative", unsafe),
-    ("overlay 1 MB", ddsm_overlay, "MOST_BYTES", 1 << 40),
-    ("ics 100 kB", ddsm_ics, "MOST_BYTES", 1 << 40),
-    ("ics resolution 9999", ddsm_ics, "_LARGEST_PITCH", 1e9),
-    ("overlay bits of PATHOLOGY", ddsm_overlay, "PATHOLOGY", {"MALIGNAMT": "malignant"}
-     | ddsm_overlay.PATHOLOGY),
-    ("ics name climbs", ddsm, "read_ics", lambda p: replace(read_ics(p), named=p.stem)),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "module", "guard", "without"), CONTROLS)
-def test_without_its_guard_the_test_fails(
-    cases: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    module: object,
-    guard: str,
-    without: object,
+@given(st.tuples(st.integers(0, 9000), st.integers(0, 9000)), CODES)
+def test_chain_codes_go_to_the_neighbour_that_the_clock_says(
+    start: tuple[int, int], codes: list[int]
 ) -> None:
-    MUTATIONS[name](cases)
-    assert outcome(cases) in ("refused", "dropped")
-    monkeypatch.setattr(module, guard, without)
-    with pytest.raises(AssertionError):  # kept, or over the limits
-        assert outcome(cases) in ("refused", "dropped")
+    words = [*map(str, (*start, *codes)), "#"]
+    pixels = decode_chain(words)
+    assert pixels.shape == (len(codes) + 1, 2)
+    assert encode_chain([(x, y) for x, y in pixels.tolist()]).split() == words
+    for (x, y), code in zip(np.diff(pixels, axis=0).tolist(), codes, strict=True):
+        hour = np.degrees(np.arctan2(x, -y)) % 360  # clockwise from up, y grows downwards
+        assert hour == pytest.approx(45 * code)
 
 
-def test_without_their_limit_long_chains_take_too_much(
-    cases: Path, monkeypatch: pytest.MonkeyPatch
+@given(st.lists(st.integers(0, 7), min_size=4, max_size=60), st.integers(0, 3))
+def test_corners_enclose_the_same_pixels(codes: list[int], repeat: int) -> None:
+    """Also where the chain crosses itself; here it comes back to its start by another way."""
+    codes = [code for code in codes for _ in range(repeat + 1)]
+    codes += [(code + 4) % 8 for code in sorted(codes)]
+    closed = decode_chain(["300", "300", *map(str, codes), "#"])
+    few = corners(closed)
+    assert (closed[-1] == 300).all()
+    if len(few) >= 3:
+        np.testing.assert_array_equal(fill_rows(few, (600, 600)), fill_rows(closed, (600, 600)))
+
+
+@pytest.mark.parametrize("text", [
+    "", "#", "5 #", "5 5 2 2", "5 5 2 # 2", "-5 5 2 #", "5.0 5 2 #", "٣ 5 2 #", "5 5 2 8 #",
+    "5 5 12 #", "5 5 x #",
+])  # fmt: skip
+def test_no_chain_code(text: str) -> None:
+    with pytest.raises(ValueError, match="no chain code"):
+        decode_chain(text.split())
+
+
+GREY = np.array([[0, 1, 500], [1000, 3000, 4095]], np.uint16)
+
+
+def raw_study(folder: Path, grey: np.ndarray, scanner: str = "HOWTEK", letter: str = "D") -> Path:
+    """Write a study's header and one raw film, the most significant byte first."""
+    (folder / f"{letter}-3030-1.ics").write_text(
+        f"ics_version 1.0\nfilename {letter}-3030-1\nDIGITIZER {scanner} X\n"
+        f"LEFT_CC LINES {grey.shape[0]} PIXELS_PER_LINE {grey.shape[1]} BITS_PER_PIXEL 12 "
+        "RESOLUTION 50 NON_OVERLAY\n"
+    )
+    path = folder / f"{letter}_3030_1.LEFT_CC.LJPEG.1"
+    path.write_bytes(grey.astype(">u2").tobytes())
+    return path
+
+
+@pytest.mark.parametrize(("scanner", "letter", "density"), [
+    ("HOWTEK", "A", lambda g: 3.789 - 0.00094568 * g),
+    ("HOWTEK", "D", lambda g: 3.96604095240593 - 0.00099055807612 * g),
+    ("LUMISYS", "B", lambda g: (g - 4096.99) / -1009.01),
+    ("LUMISYS", "C", lambda g: (g - 4096.99) / -1009.01),
+    ("DBA", "A", lambda g: (np.log10(np.maximum(g, 1)) - 4.80662) / -1.07553),
+])  # fmt: skip
+def test_optical_density_by_scanner(
+    tmp_path: Path, scanner: str, letter: str, density: Callable[[np.ndarray], np.ndarray]
 ) -> None:
-    with pytest.raises(DataError, match="beyond any film"):
-        ddsm_chain.decode_chain(["1", "1", *"26" * 100_000, "#"])
-    monkeypatch.setattr(ddsm_chain, "LONGEST", 10**9)
-    assert len(ddsm_chain.decode_chain(["1", "1", *"26" * 100_000, "#"])) == 200_001
+    path = raw_study(tmp_path, GREY, scanner, letter)
+    assert is_raw(path)
+    image = read_raw(path)
+    assert (image.dtype, image.shape) == (np.float32, (2, 3))
+    expected = np.clip((3.60 - density(GREY.astype(float))) / 3.55, 0, 1)
+    np.testing.assert_allclose(image, expected, atol=1e-6)
+    path.write_bytes(GREY.astype("<u2").tobytes())  # turned where the bits tell
+    np.testing.assert_array_equal(read_raw(path), image)
+
+
+def test_raw_films_that_are_not_what_the_header_says(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="more than BITS_PER_PIXEL 12"):
+        read_raw(raw_study(tmp_path, np.full((2, 3), 0x1110, np.uint16)))
+    for scanner, letter in (("HOWTEK", "B"), ("OTHER", "A")):
+        with pytest.raises(DataError, match="no published calibration"):
+            read_raw(raw_study(tmp_path, GREY, scanner, letter))
+    path = raw_study(tmp_path, GREY)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match="2 LINES of 3 PIXELS_PER_LINE"):
+        read_raw(path)
 
 
 def test_the_cohort_is_built_checked_and_read_by_its_name(

@@ -1,0 +1,240 @@
+"""Fetching without a network: a client that writes what an archive sends, or something else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from mammostudy import cli
+from mammostudy.data.descriptors import read_descriptor
+from mammostudy.data.fetch import LAYOUT, fetch, select
+from mammostudy.errors import DataError, MissingDataError
+
+PIXELS = np.arange(300 * 200, dtype=np.uint16).reshape(300, 200)
+MEGABYTES = 0.1213  # of a file of them
+CMMD = {"collection": "cmmd", "patient": r"D[12]-\d{4}"}
+CBIS = {"collection": "cbis_ddsm", "starts": "Mass-", "patient": r"P_\d{5}"}
+Output = pytest.CaptureFixture[str]
+
+
+def index() -> pd.DataFrame:
+    """An index as idc-index has it: two patients of CMMD and an analysis, four names of CBIS."""
+    names = [("cmmd", f"D1-000{k}") for k in (2, 1)] + [("cmmd", "D1-0001")]
+    names += [("cbis_ddsm", f"{kind}_P_0000{k}_LEFT_CC") for kind in
+              ("Mass-Test", "Calc-Test") for k in (1, 2)]  # fmt: skip
+    return pd.DataFrame([
+        {"collection_id": collection, "PatientID": name, "StudyInstanceUID": f"1.{k}",
+         "SeriesInstanceUID": f"1.{k}.9", "Modality": "MG", "instanceCount": 2,
+         "series_size_MB": 2 * MEGABYTES, "analysis_result_id": "masks" if k == 2 else None}
+        for k, (collection, name) in enumerate(names)
+    ])  # fmt: skip
+
+
+class Client:
+    """Takes the place of ``IDCClient``; ``spoil`` changes what was written."""
+
+    def __init__(self, write: Callable[..., Path]) -> None:
+        self.index, self.write = index(), write
+        self.asked: list[list[str]] = []
+        self.spoil: Callable[[Path], object] = lambda path: None
+
+    def download_from_selection(self, folder: str, **said: Any) -> None:
+        assert said["dirTemplate"] == LAYOUT
+        assert said["use_s5cmd_sync"]
+        self.asked.append(said["seriesInstanceUID"])
+        rows = self.index[self.index["SeriesInstanceUID"].isin(said["seriesInstanceUID"])]
+        for _, row in rows.iterrows():
+            place = Path(folder, row["PatientID"], row["StudyInstanceUID"])
+            place /= f"MG_{row['SeriesInstanceUID']}"
+            place.mkdir(parents=True, exist_ok=True)
+            for number in range(2):
+                if not (place / f"{number}.dcm").exists():
+                    self.write(place / f"{number}.dcm", PIXELS)
+            self.spoil(place / "0.dcm")
+
+
+@pytest.fixture
+def client(
+    monkeypatch: pytest.MonkeyPatch, write_dicom: Callable[..., Path], tmp_path: Path
+) -> Client:
+    made = Client(write_dicom)
+    pd.DataFrame({"ID1": ["D1-0001"]}).to_excel(tmp_path / "table.xlsx", index=False)
+    tables = {"CMMD_clinicaldata_revision.xlsx": (tmp_path / "table.xlsx").read_bytes()}
+
+    def retrieve(address: str, *, known_hash: None, fname: str, path: Path) -> None:
+        if fname not in tables:
+            raise OSError(address)
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / fname).exists():
+            (path / fname).write_bytes(tables[fname])
+
+    monkeypatch.setitem(sys.modules, "idc_index", SimpleNamespace(IDCClient=lambda: made))
+    monkeypatch.setitem(sys.modules, "pooch", SimpleNamespace(retrieve=retrieve, tables=tables))
+    monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)
+    return made
+
+
+def test_a_set_is_fetched_verified_and_kept(client: Client, tmp_path: Path, capsys: Output) -> None:
+    fetch("cmmd", tmp_path / "data", yes=True)
+    said = capsys.readouterr().out
+    for words in ("CMMD -> ", "licence: CC BY 4.0", "cite: Cui et al.", "images: 4 files",
+                  "2 series fetched and verified", "mammostudy data build cmmd --root"):  # fmt: skip
+        assert words in said
+    assert client.asked == [["1.0.9", "1.1.9"]]
+    files = sorted((tmp_path / "data" / "cmmd").rglob("*.dcm"))
+    assert len(files) == 4
+    before = [path.stat().st_mtime_ns for path in files]
+    fetch("cmmd", tmp_path / "data", patients=1, yes=True)
+    assert client.asked[1] == ["1.1.9"]  # the first patient by name
+    assert [path.stat().st_mtime_ns for path in files] == before
+
+
+@pytest.mark.parametrize(("spoil", "words"), [
+    (Path.unlink, "1 files, the index has 2"),
+    (lambda path: path.write_bytes(path.read_bytes()[:-9000]), "MB, the index has"),
+    (lambda path: path.write_bytes(bytes(path.stat().st_size)), "0.dcm"),
+])  # fmt: skip
+def test_what_is_not_whole_is_named(
+    client: Client, tmp_path: Path, spoil: Callable[[Path], object], words: str
+) -> None:
+    client.spoil = spoil
+    with pytest.raises(DataError, match=rf"2 series are not whole.*\n.*{words}"):
+        fetch("cmmd", tmp_path, yes=True)
+    client.spoil = lambda path: None
+    for path in tmp_path.rglob("*.dcm"):
+        path.unlink()
+    fetch("cmmd", tmp_path, yes=True)  # control
+
+
+def test_an_archive_that_fails_is_one_error(client: Client, tmp_path: Path) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ConnectionError("no way there")
+
+    client.download_from_selection = fail  # type: ignore[method-assign]
+    with pytest.raises(DataError, match=r"no way there.*run the same command again"):
+        fetch("cmmd", tmp_path, yes=True)
+
+
+def test_a_table_that_is_another_file_is_refused_and_not_kept(
+    client: Client, tmp_path: Path
+) -> None:
+    name = "CMMD_clinicaldata_revision.xlsx"
+    good = sys.modules["pooch"].tables[name]
+    sys.modules["pooch"].tables[name] = b"<html>gone</html>"
+    with pytest.raises(DataError, match=r"not fetched .*not a readable workbook.*by hand"):
+        fetch("cmmd", tmp_path, yes=True)
+    assert not (tmp_path / "cmmd" / name).exists()
+    (tmp_path / "cmmd" / name).write_bytes(b"mine")
+    sys.modules["pooch"].tables[name] = good
+    with pytest.raises(DataError, match="not fetched"):
+        fetch("cmmd", tmp_path, yes=True)
+    assert (tmp_path / "cmmd" / name).read_bytes() == b"mine"  # a user's own file is left alone
+
+
+def test_the_number_of_rows_is_that_of_the_published_table(client: Client, tmp_path: Path) -> None:
+    sys.modules["pooch"].tables.update(
+        {f"{kind}_case_description_{part}_set.csv": b"patient_id,x\nP_00001,1\n"
+         for kind in ("mass", "calc") for part in ("train", "test")}
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"1 rows, not 1,318"):
+        fetch("cbis-ddsm", tmp_path, yes=True)
+
+
+def test_series_are_those_of_the_collection_and_patients() -> None:
+    assert select(index(), CBIS, None)["PatientID"].tolist() == [
+        "Mass-Test_P_00001_LEFT_CC", "Mass-Test_P_00002_LEFT_CC"
+    ]  # fmt: skip
+    assert select(index(), CMMD, 1)["PatientID"].tolist() == ["D1-0001"]
+    for odd in (CMMD | {"collection": "other"}, CMMD | {"patient": "P_.*"}):
+        with pytest.raises(DataError, match="not as expected in the index"):
+            select(index(), odd, None)
+
+
+def test_nothing_is_fetched_without_a_yes(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DataError, match="say --yes"):
+        fetch("cmmd", tmp_path)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    for answer in ("n", "", "what"):
+        monkeypatch.setattr("builtins.input", lambda _, said=answer: said)
+        with pytest.raises(DataError, match="nobody said yes"):
+            fetch("cmmd", tmp_path)
+    assert not client.asked
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    fetch("cmmd", tmp_path)
+    assert client.asked
+
+
+@pytest.mark.parametrize("name", ["inbreast", "ddsm"])
+def test_sets_that_are_given_by_hand(tmp_path: Path, capsys: Output, name: str) -> None:
+    fetch(name, tmp_path)
+    out = capsys.readouterr().out
+    steps = (read_descriptor(name).model_extra or {})["steps"]
+    assert f"  {len(steps)}. run `mammostudy data build {name} --root {tmp_path}`" in out
+    assert "{" not in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_cdd_cesm_is_fetched_in_part_and_the_rest_is_told(
+    client: Client, tmp_path: Path, capsys: Output
+) -> None:
+    tables = sys.modules["pooch"].tables
+    tables["Radiology-manual-annotations.xlsx"] = tables["CMMD_clinicaldata_revision.xlsx"]
+    tables["Radiology_hand_drawn_segmentations_v2.csv"] = b"#filename\nx\n"
+    fetch("cdd-cesm", tmp_path, yes=True)
+    folder = tmp_path / "cdd-cesm-archive"
+    assert len(list(folder.iterdir())) == 2
+    out = capsys.readouterr().out
+    assert f'put the folder "Low energy images of CDD-CESM" as it is into {folder}' in out
+
+
+@pytest.mark.parametrize("name", ["phantom", "my-hospital", "cdd-cesm-views"])
+def test_there_is_nothing_to_fetch(tmp_path: Path, capsys: Output, name: str) -> None:
+    fetch(name, tmp_path)
+    assert "nothing to fetch (sets: " in capsys.readouterr().out
+
+
+def test_what_a_user_must_be_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)
+    with pytest.raises(DataError, match="not a name of a folder"):
+        fetch("../x", tmp_path)
+    with pytest.raises(MissingDataError, match="--root"):
+        fetch("cmmd")
+    monkeypatch.setitem(sys.modules, "idc_index", None)
+    with pytest.raises(DataError, match=r"idc_index; run: pip install -e '\.\[download\]'"):
+        fetch("cmmd", tmp_path, yes=True)
+
+
+def test_the_command_line_hands_everything_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, object] = {}
+    monkeypatch.setattr(
+        "mammostudy.data.fetch.fetch",
+        lambda name, root, **more: told.update(more, name=name, root=root),
+    )
+    words = "data fetch cmmd --root /d --patients 3 --yes"
+    assert CliRunner().invoke(cli.app, words.split()).exit_code == 0
+    assert told == {"name": "cmmd", "root": Path("/d"), "patients": 3, "yes": True}
+
+
+@pytest.mark.slow
+def test_the_installed_client_has_the_collections_that_descriptors_name(tmp_path: Path) -> None:
+    idc_index = pytest.importorskip("idc_index")
+    client = idc_index.IDCClient()
+    for name, count in (("cmmd", 1775), ("cbis-ddsm", 2888)):
+        images = (read_descriptor(name).model_extra or {})["fetch"]["images"]
+        series = select(client.index, images, None)
+        assert len(series) >= count
+        client.download_from_selection(
+            str(tmp_path), seriesInstanceUID=series["SeriesInstanceUID"].tolist()[:3],
+            dirTemplate=LAYOUT, dry_run=True,
+        )  # fmt: skip
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,94 @@
+"""Owners' tables: CSV and Excel give the same cells, and what is no table is one error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mammostudy.data.tables import check_words, find_table, read_sheets, read_table, refuse
+from mammostudy.errors import DataError
+
+TEXT = "Image_name, Patient_ID ,Age\nP1_L_DM_CC ,1,45\n,,\n\nP2,2.5,\n"
+CELLS = [["P1_L_DM_CC", "1", "45"], ["P2", "2.5", ""]]
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    cells = [["Image_name", " Patient_ID ", "Age"], ["P1_L_DM_CC ", 1, 45.0], [None] * 3,
+             [None] * 3, ["P2", 2.5, None]]  # fmt: skip
+    with pd.ExcelWriter(tmp_path / "b.xlsx") as writer:
+        for title in ("all", "Mass_description "):
+            pd.DataFrame(cells).to_excel(writer, sheet_name=title, header=False, index=False)
+    return tmp_path / "b.xlsx"
+
+
+def test_a_workbook_and_its_csv_are_one_table(book: Path) -> None:
+    path = book.with_suffix(".csv")
+    path.write_text(TEXT, encoding="utf-8")
+    for table in (read_table(path), read_table(book), read_sheets(book)["mass_description"]):
+        assert table.columns.tolist() == ["image_name", "patient_id", "age"]
+        assert table.to_numpy().tolist() == CELLS
+        assert table.index[0] == 2
+    assert read_table(book).index.tolist() == read_table(path).index.tolist() == [2, 5]
+
+
+@pytest.mark.parametrize("text", ["\ufeffa;b\r\n1,5;x\r\n", 'a,b\n"1,5",x', 'A,B\n"1,5","x\n"\n'])
+def test_spellings_that_spreadsheets_give(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv").write_bytes(text.encode())
+    table = read_table(tmp_path / "t.csv", ("a", "b"), separators=";,")
+    assert table.to_dict("records") == [{"a": "1,5", "b": "x"}]
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"", "column.* a missing"),
+    (b"a,b\n", "no rows"),
+    (b"b\n1\n", "column.* a missing"),
+    (b"a,a\n1,2\n", "twice"),
+    (b"a,b\n1,2\n1\n", "row 3 has not as many cells"),
+    (b"a,b\n1,2,3\n", "row 2 has not as many cells"),
+    (b"a,b\n1,\"2\n", "not a readable CSV"),
+    (b"a,b\n1,\xff\n", "UTF-8"),
+    ("a,b\n1,2\n".encode("utf-16"), "UTF-8"),
+    (b"<html><body>Not found</body></html>", "column.* a missing"),
+])  # fmt: skip
+def test_what_is_no_table(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"t\.csv: .*{words}") as caught:
+        read_table(path, ("a",))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"PK\x03\x04" + bytes(range(256))])
+def test_what_is_no_workbook(tmp_path: Path, book: Path, content: bytes) -> None:
+    for cut in (content, book.read_bytes()[:-40]):
+        (tmp_path / "c.xlsx").write_bytes(cut)
+        with pytest.raises(DataError, match=r"c\.xlsx: .*not a readable workbook"):
+            read_table(tmp_path / "c.xlsx")
+    with pytest.raises(DataError, match="missing"):
+        read_sheets(tmp_path / "absent.xlsx")
+
+
+def test_cells_at_fault_are_named_by_column_and_row(tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": ["x", "y", "Doe"], "b": ["1"] * 3}, index=[2, 3, 5])
+    path = tmp_path / "t.csv"
+    check_words(path, table, {"a": "[a-zA-Z]+", "b": r"\d"})
+    with pytest.raises(DataError, match=r"t\.csv: a: .*row 3, 5\); b: .*row 2, 3, 5\)") as caught:
+        check_words(path, table, {"a": "x", "b": ""})
+    assert "Doe" not in str(caught.value)
+    many = pd.Series(True, index=range(2, 22))
+    with pytest.raises(DataError, match=r"row 2, 3, 4, 5, 6 and 15 more"):
+        refuse(path, {"a": many})
+
+
+def test_a_table_is_found_below_its_folder_and_must_be_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.csv: missing; download"):
+        find_table(tmp_path / "absent", "a.csv")
+    for place in ("one", "two"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / f"{place}.csv").touch()
+    assert find_table(tmp_path, "x.csv", "one.csv").parent.name == "one"
+    with pytest.raises(DataError, match="twice"):
+        find_table(tmp_path, "*.csv")

@@ -15,8 +15,8 @@ from typing import Any, Final
 import pandas as pd
 from tqdm.auto import tqdm
 
-from mammostudy.data.cohort_names import check_name, find_folder
 from mammostudy.data.descriptors import cohort_names, describe, read_descriptor
+from mammostudy.data.load import check_name, find_folder
 from mammostudy.data.sources.files import look
 from mammostudy.data.tables import read_table
 from mammostudy.errors import DataError, MissingDataError

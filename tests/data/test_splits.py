@@ -20,7 +20,7 @@ from mammostudy.data.descriptors import cohort_names, describe
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import read_manifest
 from mammostudy.data.sources import reader_module
-from mammostudy.data.sources.cbis_tables import read_tables
+from mammostudy.data.sources.cbis_ddsm import read_tables
 from mammostudy.data.splits import (
     Split,
     check_images,

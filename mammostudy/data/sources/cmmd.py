@@ -33,7 +33,6 @@ from mammostudy.data.sources.files import (
 from mammostudy.data.tables import check_words, find_table, read_table, refuse
 from mammostudy.errors import DataError
 
-TASKS: Final = {"subtype": ("image", "subtype")}
 TABLES: Final = ("CMMD_clinicaldata_revision.csv", "CMMD_clinicaldata_revision.xlsx")
 SUBTYPE_MAPPING: Final = {
     "Luminal A": "Luminal-A", "Luminal B": "Luminal-B", "HER2-enriched": "HER-2",

@@ -16,10 +16,8 @@ import pandas as pd
 
 from mammostudy.data import row_files
 from mammostudy.data.cache import write_atomically
-from mammostudy.data.cohort_names import PRIVATE_TABLE
 from mammostudy.data.manifest import BOX, SHAPES, SUBTYPES, VIEWS
-from mammostudy.data.private_files import SUFFIXES, hidden_name, without
-from mammostudy.data.pseudonyms import pseudonym
+from mammostudy.data.private import PRIVATE_TABLE, SUFFIXES, hidden_name, pseudonym, without
 from mammostudy.data.sources.files import Row, look, table_of
 from mammostudy.data.tables import read_table
 from mammostudy.errors import DataError

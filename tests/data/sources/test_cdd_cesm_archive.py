@@ -14,7 +14,7 @@ import pytest
 from openpyxl import Workbook
 
 from mammostudy.data import manifest
-from mammostudy.data.cohort import load_cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.data.sources.cdd_cesm_archive import build_manifest, read_findings
 from mammostudy.data.sources.cdd_cesm_contours import outline_points
 from mammostudy.errors import DataError

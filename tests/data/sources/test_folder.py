@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from mammostudy.data import manifest
-from mammostudy.data.cohort import load_cohort
-from mammostudy.data.private_files import hidden_name
+from mammostudy.data.load import load_cohort
+from mammostudy.data.private import hidden_name
 from mammostudy.data.sources.folder import COLUMNS, GUIDE, build_manifest, write_template
 from mammostudy.errors import DataError
 

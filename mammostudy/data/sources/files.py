@@ -24,13 +24,12 @@ from pydicom import dcmread
 from pydicom.dataset import FileDataset
 
 from mammostudy.data.dicom import is_dicom
-from mammostudy.data.dicom_file import bytes_of, read_header, silenced
+from mammostudy.data.dicom_file import read_header, silenced
 from mammostudy.data.dicom_header import side_of, spacing_of, view_of
-from mammostudy.data.dicom_pixels import MAX_PIXELS
+from mammostudy.data.images import MAX_PIXELS, bytes_of
 from mammostudy.data.manifest import BOX, COLUMNS
 from mammostudy.errors import DataError
-from mammostudy.imaging.contours import box_of
-from mammostudy.imaging.scanline import fill_rows
+from mammostudy.imaging.contours import box_of, fill_rows
 
 OVERHANG: Final = 0.01  # of the longer side of the image, by which an outline may leave it; or 2 px
 Points = NDArray[np.float64]

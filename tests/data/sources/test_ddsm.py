@@ -27,7 +27,7 @@ from mammostudy.data.sources.ddsm_files import (
     read_raw,
 )
 from mammostudy.errors import DataError
-from mammostudy.imaging.scanline import fill_rows
+from mammostudy.imaging.contours import fill_rows
 
 ROWS, COLUMNS = 80, 60
 STUDY = "cancers/cancer_01/case3030"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -30,19 +30,12 @@ QUARANTINE: Final = ("case", "image", "check", "reason")
 
 @dataclass(frozen=True)
 class Built:
-    """A cohort's manifest and what is not in it.
+    """A cohort's manifest and what is not in it."""
 
-    Attributes:
-        manifest: the rows that pass every check.
-        dropped: what the reader left out, by reason.
-        quarantine: a row a fault, columns :data:`QUARANTINE`.
-        notes: images that a reader should know something of, by what that is.
-    """
-
-    manifest: pd.DataFrame
-    dropped: dict[str, int]
-    quarantine: pd.DataFrame
-    notes: dict[str, int] = field(default_factory=dict)
+    manifest: pd.DataFrame  # the rows that pass every check
+    dropped: dict[str, int]  # what the reader left out, by reason
+    quarantine: pd.DataFrame  # a row a fault, columns QUARANTINE
+    notes: dict[str, int]  # images that a reader should know something of, by what that is
 
 
 def place(name: str, kind: str) -> Path:
@@ -53,17 +46,9 @@ def place(name: str, kind: str) -> Path:
 def build(
     name: str, folder: Path, source: str, *, strict: bool = False, progress: bool = False
 ) -> Built:
-    """Read an owner's layout, check every row and its files, and write the manifest.
+    """Read a layout by a module of ``sources``, check every row and file, write the manifest.
 
-    Args:
-        name: the cohort.
-        folder: its folder.
-        source: module in :mod:`mammostudy.data.sources`.
-        strict: refuse the cohort where any row fails a check.
-        progress: show a bar.
-
-    Raises:
-        DataError: the layout cannot be read, no row is left, or ``strict`` meets a fault.
+    The cohort is refused where no row is left or, if ``strict``, where any row fails a check.
     """
     table, dropped = reader_module(source).build_manifest(folder, store_root() / "cohorts" / name)
     clean, faults = integrity.clean_table(table, f"{folder} ({name})")
@@ -95,11 +80,7 @@ def build(
 
 
 def load_or_build(name: str, folder: Path, source: str) -> Built:
-    """Return what was built of this folder by this version; build it where there is none.
-
-    Raises:
-        DataError: as :func:`build`.
-    """
+    """Return what was built of this folder by this version; build it where there is none."""
     lock = store_root() / "locks" / f"build-{name}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
@@ -152,11 +133,7 @@ def _write_table(path: Path, rows: pd.DataFrame) -> None:
 
 
 def refuse(name: str, faults: Sequence[Fault]) -> None:
-    """Raise where there are faults, listing all of them.
-
-    Raises:
-        DataError: a line a fault, and how many each check found.
-    """
+    """Raise DataError where there are faults: a line each, and how many each check found."""
     if not faults:
         return
     counts = ", ".join(f"{n} {check}" for check, n in Counter(f.check for f in faults).items())

@@ -15,11 +15,8 @@ from numpy.typing import NDArray
 from mammostudy.paths import store_root
 
 VERSION: Final = 2
-"""Raised by hand when the same files give other rows, pixels, frames or phantoms.
-
-All that the store keeps of data is then made anew. Keys of runs have versions of their own
-(:mod:`mammostudy.runs.versions`).
-"""
+"""Raised by hand when the same files give other rows, pixels, frames or phantoms: all that the
+store keeps of data is then made anew. Keys of runs have versions of their own."""
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -41,21 +38,16 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def cached_arrays(room: str, content: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
-    """Return the arrays of ``make``, from the store where they were made before.
+    """Return the arrays of ``make``, from the store's folder ``room`` where they were made before.
 
-    Args:
-        room: the folder of the cache (``images``, ``frames``).
-        content: everything the arrays depend on beside :data:`VERSION`; its hash names the file.
-        make: computes the arrays.
-
-    A damaged file is made again.
+    ``content`` is everything they depend on beside :data:`VERSION`. A damaged file is made again.
     """
     name = digest({**content, "version": VERSION})
     path = store_root() / "cache" / room / f"{name}.npz"
     if path.is_file():
         try:
             with np.load(path, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
+                return dict(stored)
         except Exception:  # damage shows itself in many ways, and all have one remedy
             path.unlink(missing_ok=True)
     arrays = make()

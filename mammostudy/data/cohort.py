@@ -20,42 +20,30 @@ from mammostudy.imaging.framing import Box
 
 @dataclass(frozen=True)
 class Sample:
-    """One mass with its mammogram.
+    """One mass with its mammogram."""
 
-    Attributes:
-        case: the row's name.
-        patient: pseudonym.
-        image: float32 ``(h, w)`` in [0, 1].
-        mask: bool ``(h, w)``, this mass.
-        truth_all: bool ``(h, w)``, every mass of the image.
-        box: half-open pixels ``(x_min, y_min, x_max, y_max)``.
-        row: the manifest's row.
-    """
-
-    case: str
-    patient: str
-    image: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    truth_all: NDArray[np.bool_]
-    box: Box
-    row: pd.Series
+    case: str  # the row's name
+    patient: str  # pseudonym
+    image: NDArray[np.float32]  # (h, w) in [0, 1]
+    mask: NDArray[np.bool_]  # (h, w), this mass
+    truth_all: NDArray[np.bool_]  # (h, w), every mass of the image
+    box: Box  # half-open pixels (x_min, y_min, x_max, y_max)
+    row: pd.Series  # of the manifest
 
 
 @dataclass(frozen=True)
 class Cohort:
     """A manifest and the folder its paths start from; arrays are read lazily.
 
-    Attributes:
-        name: the cohort's name.
-        root: folder of the images and masks.
-        manifest: validated table (see :mod:`mammostudy.data.manifest`).
-        dropped: regions or rows left out when the manifest was made, by reason.
+    What is asked of a file that cannot be used (missing, unreadable, changed since the manifest was
+    written, outside the folder, of another size than the manifest says, a mask without a pixel)
+    raises DataError with the file's name.
     """
 
     name: str
-    root: Path
-    manifest: pd.DataFrame
-    dropped: dict[str, int] = field(default_factory=dict)
+    root: Path  # folder of the images and masks
+    manifest: pd.DataFrame  # validated (mammostudy.data.manifest)
+    dropped: dict[str, int] = field(default_factory=dict)  # left out of the manifest, by reason
 
     @cached_property
     def manifest_hash(self) -> str:
@@ -100,12 +88,7 @@ class Cohort:
         return self.masses.loc[[case]].iloc[0]
 
     def image(self, row: pd.Series) -> NDArray[np.float32]:
-        """Read a row's mammogram, float32 ``(h, w)`` in [0, 1], from the cache where possible.
-
-        Raises:
-            DataError: the file is missing, unreadable, changed since the manifest was written,
-                outside the cohort's folder, or of another size than the manifest says.
-        """
+        """Read a row's mammogram, float32 ``(h, w)`` in [0, 1], from the cache where possible."""
         row_files.inside(self.root, str(row["image"]), f"image of case {row['case']}")
         stored = cached_arrays(
             "images",
@@ -117,11 +100,7 @@ class Cohort:
         return (pixels / np.float32(65535)).astype(np.float32)
 
     def mask(self, case: str) -> NDArray[np.bool_]:
-        """Return the mask of one mass, bool ``(h, w)``.
-
-        Raises:
-            DataError: the mask file is missing or of another size, or the mask is empty.
-        """
+        """Return the mask of one mass, bool ``(h, w)``."""
         return row_files.read_mask(self.root, self.row(case))
 
     def truth(self, image: str) -> NDArray[np.bool_]:
@@ -131,11 +110,7 @@ class Cohort:
         return union
 
     def sample(self, case: str) -> Sample:
-        """Read one mass with its mammogram.
-
-        Raises:
-            DataError: the case is unknown, or a file behind it cannot be used.
-        """
+        """Read one mass with its mammogram."""
         self._check_known(case)
         row, mask = self.row(case), self.mask(case)
         image = str(row["image"])

@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mammostudy.errors import DataError
 from mammostudy.paths import project_root
 
-FOLDER: Final = "data_manifests"
 TASKS: Final[dict[str, tuple[str, ...]]] = {
     "detection": ("image", "x_min", "y_min", "x_max", "y_max"),
     "segmentation": ("image", "x_min", "y_min", "x_max", "y_max", "mask|outline"),
@@ -29,81 +28,46 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is t
 
 
 class Reference(BaseModel):
-    """A work to cite.
-
-    Attributes:
-        text: authors, title, place.
-        doi: without ``https://doi.org/``.
-        used_for: what of it is used here, where it is not the cohort's own paper.
-    """
+    """A work to cite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    text: str
-    doi: str | None = None
-    used_for: str | None = None
+    text: str  # authors, title, place
+    doi: str | None = None  # without https://doi.org/
+    used_for: str | None = None  # where it is not the cohort's own paper
 
 
 class CohortFacts(BaseModel):
-    """What the study knows of one cohort; the defaults are those of a cohort of the user's own.
-
-    Attributes:
-        name: the cohort.
-        descriptor: the file that tells of it, without ending; None for a cohort of the user's own.
-        reads: what is read, in words.
-        title: how pages name it; that of the descriptor where not given.
-        short: how figures and narrow tables name it; the title where not given.
-        folder: its folder below the data folder; the name where not given.
-        marks: patterns of files by which that folder itself is told from the one above it.
-        reader: its module in :mod:`mammostudy.data.sources`.
-        built: the reader's rows are checked and kept as a manifest in the local store.
-        phantom: drawn by this package.
-        association: shape depends on subtype, as far as is known.
-        images: there are images; else outlines alone.
-        free_views: its manifest lists views without a mass as well.
-        square: all images have equal sides.
-        modality: DM (full-field or low energy) or CM (contrast subtracted).
-        truth: what counts as truth in a frame: ``all`` masses it shows, or the ``target``.
-        split: the study's split, as :class:`mammostudy.runs.spec.Split` takes it.
-        owners_split: its owners say who trains and who tests.
-        tasks: what it serves at most; the manifest's columns decide.
-        needs: columns that a task needs, where they are others than those of :data:`TASKS`.
-        classes: the shapes it tells apart; none where its manifest has to tell.
-        views: the cohort of the same images in which detectors search; its own name by default.
-        shapes: the cohort whose masks are classified by shape; its own name by default.
-        pixels: the cohort that has the images of these outlines.
-        segmenter: the cohort that trains the segmenter of its masses, if another one does.
-        without_association: the same cohort, its shapes drawn without regard to subtype.
-    """
+    """What the study knows of one cohort; the defaults are those of a cohort of the user's own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    descriptor: str | None = None
-    reads: str = ""
-    title: str
-    short: str
-    folder: str
-    marks: tuple[str, ...] = ()
-    reader: str | None = None
-    built: bool = False
-    phantom: bool = False
-    association: bool = True
-    images: bool = True
-    free_views: bool = False
-    square: bool = False
-    modality: Literal["DM", "CM"] = "DM"
-    truth: Literal["all", "target"] = "all"
-    split: dict[str, int | str] = Field(default={"folds": 3})
-    owners_split: bool = False
-    tasks: tuple[str, ...] = tuple(TASKS)
-    needs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    classes: tuple[str, ...] = ()
-    views: str
-    shapes: str
-    pixels: str | None = None
-    segmenter: str | None = None
-    without_association: str | None = None
+    descriptor: str | None = None  # the file that tells of it, without ending
+    reads: str = ""  # what is read, in words
+    title: str  # how pages name it: by default as the descriptor does
+    short: str  # how figures and narrow tables name it: by default the title
+    folder: str  # below the data folder: by default the name
+    marks: tuple[str, ...] = ()  # files by which that folder is told from the one above it
+    reader: str | None = None  # module in mammostudy.data.sources
+    built: bool = False  # its rows are checked and kept as a manifest in the local store
+    phantom: bool = False  # drawn by this package
+    association: bool = True  # shape depends on subtype, as far as is known
+    images: bool = True  # else outlines alone
+    free_views: bool = False  # its manifest lists views without a mass as well
+    square: bool = False  # all images have equal sides
+    modality: Literal["DM", "CM"] = "DM"  # full-field or low energy; contrast subtracted
+    truth: Literal["all", "target"] = "all"  # of a frame: all masses that it shows, or its own
+    split: dict[str, int | str] = Field(default={"folds": 3})  # fields of a run's split
+    owners_split: bool = False  # its owners say who trains and who tests
+    tasks: tuple[str, ...] = tuple(TASKS)  # that it serves at most; the manifest decides
+    needs: dict[str, tuple[str, ...]] = {}  # columns for a task, where others than in TASKS
+    classes: tuple[str, ...] = ()  # shapes that it tells apart; none where the manifest has to say
+    views: str  # the cohort of the same images in which detectors search: by default itself
+    shapes: str  # the cohort whose masks are classified by shape: by default itself
+    pixels: str | None = None  # the cohort that has the images of these outlines
+    segmenter: str | None = None  # the cohort that trains the segmenter of its masses
+    without_association: str | None = None  # the same, shapes drawn without regard to subtype
 
     @model_validator(mode="before")
     @classmethod
@@ -119,43 +83,28 @@ class CohortFacts(BaseModel):
 
 
 class Descriptor(BaseModel):
-    """The data sheet of a data set, from which one or more cohorts are read.
-
-    Attributes:
-        title: how pages name it.
-        order: its place among the data sets, those of the paper first.
-        source: owner and kind of the images.
-        licence: of the data.
-        citation: works to cite.
-        get: how to get it.
-        cohorts: what is read from it, by the name of the cohort.
-        layout: files, and what each holds.
-        label_mapping: the owners' words and the four shapes; ``dropped`` and ``rule`` in words.
-        split_rule: who trains and who tests.
-        expected: counts by name; a count is a number, or numbers by value.
-        known_faults: what a reader must know.
-    """
+    """The data sheet of a data set, from which one or more cohorts are read."""
 
     model_config = ConfigDict(extra="allow", frozen=True)  # downloads have fields of their own
 
     title: str
-    order: int
-    source: str
+    order: int  # its place among the data sets, those of the paper first
+    source: str  # owner and kind of the images
     licence: str
     citation: tuple[Reference, ...] = Field(min_length=1)
-    get: str
+    get: str  # how to get it
     cohorts: dict[str, CohortFacts] = Field(min_length=1)
-    layout: dict[str, str]
-    label_mapping: dict[str, str]
+    layout: dict[str, str]  # files, and what each holds
+    label_mapping: dict[str, str]  # the owners' words and the four shapes
     split_rule: str
-    expected: dict[str, int | dict[str, int]]
+    expected: dict[str, int | dict[str, int]]  # counts by name: a number, or numbers by value
     known_faults: tuple[str, ...]
 
 
 def folder() -> Path:
     """Return the folder of the descriptors: the project's, else that beside the package."""
-    own = project_root() / FOLDER
-    return own if own.is_dir() else Path(__file__).resolve().parents[2] / FOLDER
+    own = project_root() / "data_manifests"
+    return own if own.is_dir() else Path(__file__).resolve().parents[2] / "data_manifests"
 
 
 def descriptor_names() -> list[str]:
@@ -164,10 +113,7 @@ def descriptor_names() -> list[str]:
 
 
 def read_descriptor(name: str) -> Descriptor:
-    """Read one descriptor.
-
-    Args:
-        name: of its file, without the ending.
+    """Read one descriptor by the name of its file, without the ending.
 
     Raises:
         DataError: there is none of that name, it is no YAML, or a field is missing or ill-typed.
@@ -183,9 +129,6 @@ def cohort_names() -> list[str]:
 
 def describe(name: str) -> CohortFacts:
     """Return what is known of a cohort; of a name without a descriptor what holds for any.
-
-    Args:
-        name: of a cohort, one of the user's own as well.
 
     Raises:
         DataError: a descriptor is unreadable, or a field of it is missing or ill-typed.
@@ -206,22 +149,17 @@ def _read_all(place: Path) -> dict[str, Descriptor]:
 def _read(path: Path) -> Descriptor:
     try:
         content: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        return Descriptor.model_validate(_with_names(path.stem, content))
     except FileNotFoundError:
         known = ", ".join(sorted(other.stem for other in path.parent.glob("*.yaml"))) or "none"
-        msg = f"{path}: missing; known descriptors: {known}"
-        raise DataError(msg) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        msg = f"{path}: not readable as YAML: {' '.join(str(error).split())}"
-        raise DataError(msg) from None
-    try:
-        return Descriptor.model_validate(_with_names(path.stem, content))
+        fault = f"missing; known descriptors: {known}"
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'content'}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        msg = f"{path}: {faults}"
-        raise DataError(msg) from None
+        faults = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
+        fault = "; ".join(f"{place or 'content'}: {said}" for place, said in faults)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        fault = f"not readable as YAML: {' '.join(str(error).split())}"
+    msg = f"{path}: {fault}"
+    raise DataError(msg)
 
 
 def _with_names(descriptor: str, content: Any) -> Any:

@@ -19,41 +19,26 @@ from mammostudy.imaging.framing import Box
 
 
 class Frame(BaseModel):
-    """How a mass is framed (paper, section "workflow"; see :mod:`mammostudy.imaging.framing`).
-
-    Attributes:
-        strategy: ``full`` mammogram, ``loose`` or ``tight`` frame.
-        scale: of a loose frame; the paper's text doubles each side.
-        aspect: ``stretch`` resizes each axis by itself (paper), ``square`` keeps the aspect.
-        truth: ``all`` masses that the frame shows (paper), or the ``target`` only.
-        box: ``oracle`` (the known box) or ``jittered`` (centre +-10 %, size +-20 %).
-        size: side of the resized frame in pixels.
-    """
+    """How a mass is framed (paper, section "workflow"; see :mod:`mammostudy.imaging.framing`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     strategy: Literal["full", "loose", "tight"] = "loose"
-    scale: float = Field(2.0, ge=1.0, le=8.0)
-    aspect: Literal["stretch", "square"] = "stretch"
-    truth: Literal["all", "target"] = "all"
-    box: Literal["oracle", "jittered"] = "oracle"
-    size: int = Field(256, ge=16, le=1024)
+    scale: float = Field(2.0, ge=1.0, le=8.0)  # of a loose frame; the paper doubles each side
+    aspect: Literal["stretch", "square"] = "stretch"  # each axis by itself (paper), or kept
+    truth: Literal["all", "target"] = "all"  # masses that the frame shows (paper), or its own
+    box: Literal["oracle", "jittered"] = "oracle"  # known, or centre +-10 % and size +-20 %
+    size: int = Field(256, ge=16, le=1024)  # side of the resized frame, px
 
 
 class Preprocessing(BaseModel):
-    """The steps before the model, each a switch (paper, section "pre-processing").
-
-    Attributes:
-        denoise_sigma: of the Gaussian filter, in pixels of the resized frame; 0 leaves it out.
-        equalise: global histogram equalisation.
-        value_range: ``unit`` [0, 1] as the paper says, ``signed`` [-1, 1] as its code does.
-    """
+    """The steps before the model, each a switch (paper, section "pre-processing")."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    denoise_sigma: float = Field(0.5, ge=0.0, le=10.0)
-    equalise: bool = True
-    value_range: Literal["unit", "signed"] = "unit"
+    denoise_sigma: float = Field(0.5, ge=0.0, le=10.0)  # Gaussian, px of the frame; 0 is none
+    equalise: bool = True  # global histogram equalisation
+    value_range: Literal["unit", "signed"] = "unit"  # [0, 1] (paper) or [-1, 1] (its code)
 
 
 _ARRAYS: Final = ("images", "masks", "boxes", "given", "company")
@@ -61,30 +46,17 @@ _ARRAYS: Final = ("images", "masks", "boxes", "given", "company")
 
 @dataclass(frozen=True)
 class FramedSet:
-    """Framed cases, in order.
+    """Framed cases, in order."""
 
-    Attributes:
-        cases: names, n of them.
-        images: float32 ``(n, s, s)``, pre-processed.
-        masks: bool ``(n, s, s)``.
-        boxes: int ``(n, 4)``, the frame's box in the image.
-        given: float32 ``(n, 4)``, the given box of the mass in the frame's pixels.
-        company: int ``(n,)``, pixels of the frame that belong to other masses alone.
-    """
-
-    cases: tuple[str, ...]
-    images: NDArray[np.float32]
-    masks: NDArray[np.bool_]
-    boxes: NDArray[np.int64]
-    given: NDArray[np.float32]
-    company: NDArray[np.int64]
+    cases: tuple[str, ...]  # names, n of them
+    images: NDArray[np.float32]  # (n, s, s), pre-processed
+    masks: NDArray[np.bool_]  # (n, s, s)
+    boxes: NDArray[np.int64]  # (n, 4), the frame's box in the image
+    given: NDArray[np.float32]  # (n, 4), the given box of the mass in the frame's pixels
+    company: NDArray[np.int64]  # (n,), pixels of the frame that belong to other masses alone
 
     def take(self, cases: Sequence[str]) -> FramedSet:
-        """Return some cases, in the order asked for.
-
-        Raises:
-            SpecError: a case is not in the set.
-        """
+        """Return some cases, in the order asked for; refuse one that is not in the set."""
         index = {case: i for i, case in enumerate(self.cases)}
         if missing := [case for case in cases if case not in index]:
             msg = f"case {missing[0]!r} is not in the framed set"
@@ -119,11 +91,7 @@ def frame_of(sample: Sample, frame: Frame) -> Box:
 def frame_sample(
     sample: Sample, frame: Frame, steps: Preprocessing
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], Box]:
-    """Frame one sample.
-
-    Returns:
-        Image float32 ``(s, s)``, mask bool ``(s, s)``, and the frame's box in the image.
-    """
+    """Return image float32 ``(s, s)``, mask bool ``(s, s)`` and the frame's box in the image."""
     box = frame_of(sample, frame)
     image = framing.crop_and_resize(sample.image, box, frame.size)
     truth = sample.truth_all if frame.truth == "all" else sample.mask

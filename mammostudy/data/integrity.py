@@ -38,11 +38,6 @@ CHECKS: Final = {
     "duplicate": "an image file that another row has under another name",
     "near-duplicate": "an image that looks like another one (perceptual hash and correlation)",
 }
-_CHECK_OF: Final = {
-    row_files.PathError: "path",
-    row_files.SizeError: "size",
-    row_files.EmptyMaskError: "empty",
-}
 SPECK: Final = 0.01  # share of the largest part from which on another part counts
 TOLERANCE: Final = 0.02  # share of its longer side by which a box may miss its mask, 1 px at least
 MODALITIES: Final = ("MG", "CR", "DX", "OT", "")  # films digitised anew often say CR, DX or OT
@@ -52,44 +47,25 @@ COLOURED: Final = 4.0  # of 255, mean difference of the brightest and the darkes
 
 @dataclass(frozen=True)
 class Fault:
-    """A check that a row fails.
+    """A check that a row fails."""
 
-    Attributes:
-        case: the row's name.
-        check: a name of :data:`CHECKS`.
-        reason: what is wrong with which file or field.
-    """
-
-    case: str
-    check: str
-    reason: str
+    case: str  # the row's name
+    check: str  # a name of CHECKS
+    reason: str  # what is wrong with which file or field
 
 
 class Examined(NamedTuple):
-    """What is found in the files of a cohort.
+    """What is found in the files of a cohort."""
 
-    Attributes:
-        faults: in the order of the manifest.
-        notes: what a reader should know of an image without its being a fault, such as annotation
-            that is burned in or a mirrored image, by name of the image.
-    """
-
-    faults: list[Fault]
-    notes: dict[str, tuple[str, ...]]
+    faults: list[Fault]  # in the order of the manifest
+    notes: dict[str, tuple[str, ...]]  # no faults, but to be known (burned-in text), by image
 
 
 def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[Fault]]:
-    """Take the rows with faults of their own out of a manifest.
+    """Take the rows with faults of their own out of a manifest that is not yet validated.
 
-    Args:
-        table: a manifest, not yet validated.
-        name: what to call it in the message.
-
-    Returns:
-        The validated manifest of the other rows, and a fault for each row taken out.
-
-    Raises:
-        DataError: a column is at fault as a whole, or no row is left.
+    Returns the validated manifest of the other rows, and a fault for each row taken out. A column
+    at fault as a whole, or no row left, raises DataError under the name.
     """
     faults: list[Fault] = []
     while True:
@@ -110,12 +86,7 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[Faul
 
 
 def examine(cohort: Cohort, *, progress: bool = False) -> Examined:
-    """Read every file of a cohort with images once; its cache is neither used nor filled.
-
-    Args:
-        cohort: the cohort.
-        progress: show a bar.
-    """
+    """Read every file of a cohort with images once; its cache is neither used nor filled."""
     faults: list[Fault] = []
     notes: dict[str, tuple[str, ...]] = {}
     seen: list[tuple[pd.Series, likeness.Look]] = []
@@ -134,9 +105,7 @@ def examine(cohort: Cohort, *, progress: bool = False) -> Examined:
 
 
 def _fault_of(error: DataError) -> tuple[str, str]:
-    """Return the check that an error belongs to, and its message."""
-    check = next((name for kind, name in _CHECK_OF.items() if isinstance(error, kind)), None)
-    return check or "unreadable", str(error)
+    return getattr(error, "check", "unreadable"), str(error)
 
 
 def _of_image(
@@ -161,12 +130,7 @@ def _of_image(
 
 
 def why_no_mammogram(path: Path, pixels: NDArray[np.uint16]) -> str | None:
-    """Return why a file cannot be a mammogram, or None where nothing tells so.
-
-    Args:
-        path: the file, which decodes.
-        pixels: uint16 ``(h, w)``, decoded.
-    """
+    """Return why a file, decoded to uint16 ``(h, w)``, cannot be a mammogram; None if it may."""
     levels = int(np.count_nonzero(np.bincount(pixels.ravel())))
     if levels < LEVELS:
         return f"holds {levels} grey level(s); a mammogram holds many: is it a mask?"

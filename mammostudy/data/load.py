@@ -8,8 +8,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from mammostudy.data import cache, manifest
+from mammostudy.data.building import load_or_build
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.descriptors import CohortFacts, cohort_names, describe
+from mammostudy.data.descriptors import cohort_names, describe
 from mammostudy.data.private import PRIVATE_TABLE
 from mammostudy.data.sources import reader_module
 from mammostudy.errors import DataError, MissingDataError
@@ -19,11 +20,10 @@ from mammostudy.paths import data_root, store_root
 def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
     """Load a cohort by name.
 
-    Phantoms are made on first use. The cohorts of a descriptor
-    (:mod:`mammostudy.data.descriptors`) are read by their module in
-    :mod:`mammostudy.data.sources`; those in their owners' layout are checked once and kept as a
-    manifest in the local store (:mod:`mammostudy.data.building`). Any other name is a folder of
-    that name with a ``manifest.csv``, or with the ``cohort.csv`` of a private cohort.
+    Phantoms are made on first use. Cohorts in their owners' layout are checked once and kept as a
+    manifest in the local store. A name without a descriptor (:mod:`mammostudy.data.descriptors`)
+    is a folder of that name with a ``manifest.csv``, or with the ``cohort.csv`` of a private
+    cohort.
 
     Args:
         name: the cohort.
@@ -37,33 +37,22 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
     if facts.phantom:
         return _phantom(name)
     folder = find_folder(name, root)
-    if (source := module_of(name, folder)) is not None:
-        from mammostudy.data.building import load_or_build
-
-        built = load_or_build(name, folder, source)
+    if (reader := module_of(name, folder)) is not None:
+        built = load_or_build(name, folder, reader)
         return Cohort(name, folder, built.manifest, built.dropped)
-    if facts.reader is not None:
-        return _read(facts, folder)
-    return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
-
-
-def _read(facts: CohortFacts, folder: Path) -> Cohort:
-    """Read a cohort of the development part of CDD-CESM as it stands."""
-    source = reader_module(str(facts.reader))
+    if facts.reader is None:
+        return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
+    source = reader_module(facts.reader)  # of the development part of CDD-CESM, as it stands
     if not facts.images:
-        outlined: Cohort = source.read_contours(facts.name, folder, facts.modality)
+        outlined: Cohort = source.read_contours(name, folder, facts.modality)
         return outlined
-    build = source.build_views if facts.free_views else source.build_manifest
-    table, dropped = build(folder, facts.modality)
-    return Cohort(facts.name, folder, manifest.validate(table, f"{folder} ({facts.name})"), dropped)
+    read = source.build_views if facts.free_views else source.build_manifest
+    table, dropped = read(folder, facts.modality)
+    return Cohort(name, folder, manifest.validate(table, f"{folder} ({name})"), dropped)
 
 
 def module_of(name: str, folder: Path) -> str | None:
-    """Return the module in ``sources`` that builds a cohort's manifest for the local store.
-
-    None where the cohort is made or read in another way: phantoms, the development part of
-    CDD-CESM, and folders with a ``manifest.csv`` of their own.
-    """
+    """Return the reader that builds a cohort's manifest for the store, None where none does."""
     facts = describe(name)
     if facts.reader is not None:
         return facts.reader if facts.built else None
@@ -72,11 +61,7 @@ def module_of(name: str, folder: Path) -> str | None:
 
 
 def check_name(name: str) -> None:
-    """Refuse what cannot be the name of a folder.
-
-    Raises:
-        DataError: naming the known cohorts.
-    """
+    """Raise DataError, with the known cohorts, for what cannot be the name of a folder."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         msg = (
             f"cohort {name!r}: not a name of a folder; give a known cohort "
@@ -86,37 +71,31 @@ def check_name(name: str) -> None:
 
 
 def find_folder(name: str, root: str | Path | None = None) -> Path:
-    """Return the folder that a cohort is read from.
+    """Return the folder that a cohort is read from; MissingDataError where there is none.
 
-    Args:
-        name: the cohort.
-        root: the folder that holds the cohort's folder, or the cohort's folder itself where its
-            files tell it; default ``MAMMOSTUDY_DATA``.
-
-    Raises:
-        MissingDataError: no data folder is set, or it holds no folder of the cohort.
-        DataError: the name is none of a folder.
+    ``root`` (default ``MAMMOSTUDY_DATA``) holds the cohort's folder, or is that folder itself where
+    its files tell it.
     """
     check_name(name)
     facts = describe(name)
     base = Path(root).expanduser() if root is not None else data_root()
-    known = f"known cohorts: {', '.join(cohort_names())}"
     if base is None:
-        msg = (
+        fault = (
             f"cohort {name!r}: no data folder is set; name the folder that holds "
-            f"`{facts.folder}/` with --root or MAMMOSTUDY_DATA ({known})"
+            f"`{facts.folder}/` with --root or MAMMOSTUDY_DATA"
         )
-        raise MissingDataError(msg)
-    folder = base / facts.folder
-    if folder.is_dir():
-        return folder
-    marks = facts.marks or ((PRIVATE_TABLE,) if name == base.resolve().name else ())
-    if base.is_dir() and any(next(base.glob(mark), None) for mark in marks):
-        return base
-    msg = (
-        f"{folder}: no such folder for cohort {name!r}; set --root or MAMMOSTUDY_DATA to the "
-        f"folder that holds it ({known})"
-    )
+    else:
+        folder = base / facts.folder
+        if folder.is_dir():
+            return folder
+        marks = facts.marks or ((PRIVATE_TABLE,) if name == base.resolve().name else ())
+        if base.is_dir() and any(next(base.glob(mark), None) for mark in marks):
+            return base
+        fault = (
+            f"{folder}: no such folder for cohort {name!r}; set --root or MAMMOSTUDY_DATA to the "
+            f"folder that holds it"
+        )
+    msg = f"{fault} (known cohorts: {', '.join(cohort_names())})"
     raise MissingDataError(msg)
 
 

@@ -168,17 +168,11 @@ def _numbers(cells: pd.Series) -> pd.Series:
 
 
 def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
-    """Check a manifest as a whole and return it with the schema's types.
-
-    Args:
-        table: the manifest; row 2 of a message is its first row, as a spreadsheet counts.
-        name: what to call it in the message (a path or a cohort).
-
-    Returns:
-        A copy with the columns of :data:`COLUMNS`, their types and a plain index.
+    """Return a manifest with the columns of :data:`COLUMNS`, their types and a plain index.
 
     Raises:
-        DataError: with every fault of the table, each with its row and column.
+        DataError: with every fault of the table, each with its row (2 is the first, as a
+            spreadsheet counts) and column, under the name (a path or a cohort).
     """
     table, faults = find_faults(table)
     if faults:
@@ -194,11 +188,7 @@ def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """Read and validate a manifest file.
-
-    Raises:
-        DataError: the file is missing, not a CSV table, or has faults (all of them listed).
-    """
+    """Read and validate a manifest file."""
     names = ("case", "patient", "site", "image", "mask", "outline", "image_sha256")
     text = dict.fromkeys(names, str)
     try:
@@ -213,11 +203,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
 
 def write_manifest(table: pd.DataFrame, path: Path) -> None:
-    """Validate a manifest and write it in one move, so that no half of it is ever seen.
-
-    Raises:
-        DataError: the table has faults, or the folder cannot be written; nothing is written.
-    """
+    """Validate a manifest and write it in one move, so that no half of it is ever seen."""
     checked = validate(table, str(path))
     try:
         write_atomically(path, lambda partial: checked.to_csv(partial, index=False))

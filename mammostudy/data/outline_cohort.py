@@ -29,15 +29,10 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Geometry:
-    """An outline as it was drawn, in pixels of the original image.
+    """An outline as it was drawn, in pixels of the original image."""
 
-    Attributes:
-        tool: what drew it: ``polygon``, ``ellipse`` or ``circle``.
-        points: the corners ``(x, y)`` of a polygon; of the others the centre and the two radii.
-    """
-
-    tool: str
-    points: tuple[tuple[float, float], ...]
+    tool: str  # polygon, ellipse or circle
+    points: tuple[tuple[float, float], ...]  # corners (x, y); else the centre and the two radii
 
     @property
     def degenerate(self) -> bool:
@@ -59,11 +54,9 @@ class Geometry:
         return int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1
 
     def mask(self) -> NDArray[np.bool_]:
-        """Fill the outline in its own box with :data:`MARGIN` pixels round it.
+        """Fill the outline in its own box with :data:`MARGIN` pixels round it, bool ``(h, w)``.
 
-        Returns:
-            bool ``(y_max - y_min + 2 * MARGIN, x_max - x_min + 2 * MARGIN)``. Corners of polygons
-            are rounded to whole pixels, and the pixels under the line are inside (OpenCV).
+        Corners of polygons are rounded to whole pixels; those under the line are inside (OpenCV).
         """
         x_min, y_min, x_max, y_max = self.box
         shape = y_max - y_min + 2 * MARGIN, x_max - x_min + 2 * MARGIN
@@ -80,11 +73,9 @@ class Geometry:
 class OutlineCohort(Cohort):
     """Outlines of masses whose images are not at hand.
 
-    ``manifest`` has the columns :data:`COLUMNS` and a row an outline; boxes are half-open,
-    in pixels of the original image, whose size is unknown. ``image`` is a name and no path.
-
-    Attributes:
-        outlines: what was drawn, by case.
+    ``manifest`` has the columns :data:`COLUMNS` and a row an outline; boxes are half-open, in
+    pixels of the original image, whose size is unknown. ``image`` is a name and no path;
+    ``outlines`` is what was drawn, by case.
     """
 
     outlines: Mapping[str, Geometry] = field(default_factory=lambda: MappingProxyType({}))
@@ -105,11 +96,7 @@ class OutlineCohort(Cohort):
         return None
 
     def mask(self, case: str) -> NDArray[np.bool_]:
-        """Return one mass at the original scale, in a grid of its own (:meth:`Geometry.mask`).
-
-        Raises:
-            DataError: the case is unknown.
-        """
+        """Return one mass at the original scale, in a grid of its own (:meth:`Geometry.mask`)."""
         self._check_known(case)
         return self.outlines[case].mask()
 

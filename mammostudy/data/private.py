@@ -1,10 +1,9 @@
 """What stands for the names of a private cohort: keyed hashes of patients and of files.
 
 A plain hash of a name or a number is undone by hashing all names. The key is made once for a
-store, lies in it alone, readable by its owner alone, and goes into no record.
-
-Hospitals name files after patients. A manifest lists such a file as ``file-p0123456789ab.dcm``; the
-owner's table ``cohort.csv``, which stays where it is, tells which one that is.
+store, lies in it alone, readable by its owner alone, and goes into no record. Hospitals name files
+after patients: a manifest lists such a file as ``file-p0123456789ab.dcm``; the owner's table
+``cohort.csv``, which stays where it is, tells which one that is.
 """
 
 from __future__ import annotations
@@ -48,12 +47,8 @@ def pseudonym(text: str, *, store: Path | None = None) -> str:
     with which DICOM pads, and ways of composing an accent do not matter. Two of 10,000 patients
     share one with a probability of 2e-7.
 
-    Args:
-        text: whatever names the patient in the source: a number, a name, a folder.
-        store: the folder of the key; the local store where None.
-
-    Raises:
-        DataError: the text is empty, or the key is damaged, open to others or cannot be written.
+    ``store`` is the folder of the key, the local store where None. An empty text and a key that is
+    damaged, open to others or cannot be written raise DataError.
 
     Source:
         RFC 7693 (BLAKE2, keyed).
@@ -116,11 +111,8 @@ def hidden_name(name: str) -> str:
 def real_name(root: Path, name: str) -> str:
     """Return the name of the file that a name of a manifest stands for.
 
-    Names that are not hidden come back as they are, and so does one that the table of the cohort's
-    folder ``root`` does not list.
-
-    Raises:
-        DataError: the table cannot be read, or the key of pseudonyms is damaged.
+    Names that are not hidden come back as they are, and so does one that the owner's table in the
+    cohort's folder ``root`` does not list.
     """
     listed = _listed(root, name)
     return name if listed is None else listed.name
@@ -128,14 +120,9 @@ def real_name(root: Path, name: str) -> str:
 
 @contextmanager
 def hiding(root: Path, name: str) -> Iterator[None]:
-    """Let no error leave this block with the real name of a hidden file; it names the row instead.
+    """Let no DataError leave this block with the real name of a hidden file.
 
-    Args:
-        root: the cohort's folder.
-        name: of a manifest.
-
-    Raises:
-        DataError: the one of the block, of the same type.
+    It keeps its type, and names the row of the owner's table instead.
     """
     listed = _listed(root, name)
     try:
@@ -148,13 +135,7 @@ def hiding(root: Path, name: str) -> Iterator[None]:
 
 
 def without(text: str, name: str, shown: str) -> str:
-    """Return a message with a file's name replaced, whole or its last part, where it stands alone.
-
-    Args:
-        text: the message.
-        name: of the file, from the cohort's folder.
-        shown: what stands there instead.
-    """
+    """Return a message with a file's name replaced, or the last part of it, standing alone."""
     for part in dict.fromkeys((name, PurePosixPath(name).name)):
         if part:
             text = re.sub(rf"(?<![\w.-]){re.escape(part)}(?![\w-])", lambda _: shown, text)

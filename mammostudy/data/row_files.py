@@ -30,26 +30,26 @@ MIRRORED: Final = "the image is mirrored against the usual hanging; boxes and ma
 class SizeError(DataError):
     """A file whose pixels are not of the size, or a mask not of the aspect, that its row says."""
 
+    check = "size"
+
 
 class EmptyMaskError(DataError):
     """A mask without a pixel."""
+
+    check = "empty"
 
 
 class PathError(DataError):
     """A path that leads out of the cohort's folder, or is none."""
 
+    check = "path"
+
 
 def inside(root: Path, name: str, what: str = "path") -> Path:
     """Return the place of a manifest's file, which must lie inside the cohort's folder.
 
-    Args:
-        root: the cohort's folder.
-        name: relative to it, posix; of a private cohort its hidden name
-            (:mod:`mammostudy.data.private`).
-        what: what to call the file in the message.
-
-    Raises:
-        PathError: the name is absolute, climbs out with ``..``, or a symbolic link leads out.
+    A name that is absolute, climbs out with ``..`` or leads out by a symbolic link raises
+    PathError; of a private cohort it is the hidden one (:mod:`mammostudy.data.private`).
     """
     try:
         real = real_name(root, name)
@@ -68,11 +68,7 @@ def inside(root: Path, name: str, what: str = "path") -> Path:
 
 
 def content_of(path: Path, what: str) -> bytes:
-    """Return a file's bytes.
-
-    Raises:
-        DataError: it is missing, no plain file, unreadable, or beyond :data:`MAXIMUM_BYTES`.
-    """
+    """Return the bytes of a plain file of at most :data:`MAXIMUM_BYTES`."""
     fault = "is missing"
     try:
         if path.is_file():
@@ -86,11 +82,7 @@ def content_of(path: Path, what: str) -> bytes:
 
 
 def jpeg_size(path: Path) -> tuple[int, int]:
-    """Return height and width of a JPEG in pixels, from its header alone.
-
-    Raises:
-        DataError: the file cannot be read, is no JPEG, or ends before its size.
-    """
+    """Return height and width of a JPEG in pixels, from its header alone."""
     try:
         with Image.open(path, formats=["JPEG"]) as picture:
             return picture.height, picture.width
@@ -100,15 +92,9 @@ def jpeg_size(path: Path) -> tuple[int, int]:
 
 
 def read_pixels(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
-    """Decode the image of a row of a cohort in a folder.
+    """Decode the image of a row: uint16 ``(h, w)`` of the full range, and notes.
 
-    Returns:
-        uint16 ``(h, w)`` of the full range, and what a reader should know of a DICOM file: fixed
-        sentences, with :data:`MIRRORED` where it is.
-
-    Raises:
-        DataError: the file is missing, unreadable, outside the folder, or not the one that the
-            manifest was made of; a private file is not named.
+    Notes are what a reader should know of a DICOM file: fixed sentences, with :data:`MIRRORED`.
     """
     with hiding(root, str(row["image"])):
         what = f"image of case {row['case']}"
@@ -146,10 +132,6 @@ def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
 
     A file is PNG, TIFF or DICOM. One that differs from its image by scale alone (same aspect
     within :data:`SAME_ASPECT`) is resized to it, nearest neighbour.
-
-    Raises:
-        DataError: the file is missing, unreadable, outside the cohort's folder or of another
-            aspect, or the mask is empty.
     """
     shape = (int(row["height"]), int(row["width"]))
     if shape[0] * shape[1] > MAXIMUM_PIXELS:

@@ -1,11 +1,9 @@
 """Splits by patient, and the check that nothing leaks across them.
 
 A split by image exists for one page alone, which measures what a leak is worth: it must be asked
-for by name (``unit="image"``) in the split and again in the check.
-
-The split that the owners of a cohort publish stands in a column ``part`` of its masses
-(:func:`parted`). A source with such a split has a function ``official_part``: of CBIS-DDSM the
-published one, each patient on one side; of INbreast, all for testing, as in the paper.
+for by name (``unit="image"``) in the split and again in the check. Where the owners of a cohort
+publish a split, its reader has a function ``official_part``: of CBIS-DDSM the published one, each
+patient on one side; of INbreast, all for testing, as in the paper.
 """
 
 from __future__ import annotations
@@ -87,22 +85,20 @@ def split_cases(
     unit: Unit = "patient",
     rule: Rule = "folds",
 ) -> Split:
-    """Split masses by patient.
+    """Split masses, manifest rows with a box, indexed by case, by patient.
 
     Args:
-        masses: manifest rows with a box, indexed by case.
-        folds: number of folds; fold ``fold`` is the test part.
+        masses: the rows.
+        folds: number of folds, of which fold ``fold`` is the test part.
         fold: 0 to ``folds - 1``.
         seed: of the shuffling.
         train_site: train on this site only; the other sites join the test part whole, as the
             paper tests on INbreast (section 4). None: one pool.
         validation_folds: the validation part is one in this many of the remaining patients.
         unit: what stays together. ``image`` LEAKS: the images of a patient are dealt out one by
-            one, as in studies that this one warns of; :func:`check_leakage` refuses such a split
-            unless it is told the same.
-        rule: ``official`` takes the part of each mass from the column ``part`` (see
-            :func:`parted`): the validation part is one in ``validation_folds`` of the patients of
-            ``train``, and folds do not count.
+            one, as in studies that this one warns of.
+        rule: ``official`` takes the part of each mass from the column ``part`` (:func:`parted`),
+            and folds do not count.
 
     Raises:
         SpecError: the fold does not exist, the site is unknown, or patients are too few; or the
@@ -156,12 +152,7 @@ def _official(masses: pd.DataFrame, seed: int, validation_folds: int) -> Split:
 
 
 def official_parts(cohort: Cohort) -> pd.Series:
-    """Return ``train`` or ``test`` for each row of a cohort's manifest, indexed by case.
-
-    Raises:
-        SpecError: the owners of the cohort publish no split.
-        DataError: a case is not one of those that the split names.
-    """
+    """Return ``train`` or ``test`` for each row of a cohort's manifest, indexed by case."""
     facts = describe(cohort.name)
     if not facts.owners_split:
         known = ", ".join(name for name in cohort_names() if describe(name).owners_split)
@@ -176,16 +167,10 @@ def official_parts(cohort: Cohort) -> pd.Series:
 
 
 def parted(cohort: Cohort, rows: pd.DataFrame, rule: Rule) -> pd.DataFrame:
-    """Return rows of a cohort as :func:`split_cases` wants them by a rule.
+    """Return rows of a cohort, all or some, as :func:`split_cases` wants them by a rule.
 
-    Args:
-        cohort: whose rows.
-        rows: masses, indexed by case; all of them or some.
-        rule: ``official`` adds the column ``part``, told from all rows of a patient; ``folds``
-            returns the rows as they are.
-
-    Raises:
-        SpecError: the owners of the cohort publish no split.
+    ``official`` adds the column ``part``, told from all rows of a patient; a cohort whose owners
+    publish no split is refused.
     """
     if rule == "folds":
         return rows
@@ -207,16 +192,7 @@ def thumbnails(cohort: Cohort) -> dict[str, NDArray[np.float32]]:
 def check_patients(
     table: pd.DataFrame, parts: Mapping[str, Sequence[str]], unit: Unit = "patient"
 ) -> None:
-    """Raise where a patient, or an image, stands in two parts.
-
-    Args:
-        table: masses or views by name, with the columns ``patient`` and ``image``.
-        parts: names by part.
-        unit: what may stand in one part only.
-
-    Raises:
-        DataError: naming the patients and the parts.
-    """
+    """Raise DataError where a patient, or an image, stands in two parts of a table's rows."""
     units = {name: set(table.loc[list(cases), unit]) for name, cases in parts.items()}
     for (one, ones), (other, others) in combinations(units.items(), 2):
         if shared := sorted(ones & others):
@@ -228,16 +204,9 @@ def check_patients(
 
 
 def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
-    """Raise where two parts of images share one or hold near-duplicates.
+    """Raise DataError where two parts of images (paths) share one or hold near-duplicates.
 
     Near-duplicates are images whose thumbnails correlate above :data:`likeness.CORRELATION`.
-
-    Args:
-        cohort: of the images.
-        parts: image paths of the manifest by part.
-
-    Raises:
-        DataError: naming the first pair and their parts.
     """
     pictures = thumbnails(cohort)
     images = {name: sorted(set(paths)) for name, paths in parts.items() if len(paths)}
@@ -257,13 +226,8 @@ def check_leakage(cohort: Cohort, split: Split, *, unit: Unit = "patient") -> No
     """Raise where a patient or a near-duplicate image stands in two parts of a split.
 
     Of an :class:`~mammostudy.data.outline_cohort.OutlineCohort` the patients alone are checked:
-    it has no images to compare, and every image belongs to one patient.
-
-    Args:
-        cohort: of the split.
-        split: cases by part.
-        unit: ``image`` lets a patient stand in two parts, on purpose and by name; an image, or
-            what looks like it, still may not.
+    it has no images to compare, and every image belongs to one patient. The unit ``image`` lets a
+    patient stand in two parts, on purpose and by name; an image, or what looks like it, may not.
 
     Raises:
         DataError: naming what leaks, and where.

@@ -15,11 +15,7 @@ VARIED: Final = ("shape", "subtype")  # a class alone cannot be told from anothe
 
 
 def needed(name: str, task: str) -> tuple[str, ...]:
-    """Return the columns that a task needs of a cohort.
-
-    Raises:
-        DataError: the task is unknown.
-    """
+    """Return the columns that a task needs of a cohort; refuse an unknown task."""
     if task not in TASKS:
         msg = f"task {task!r} is unknown; use {', '.join(TASKS)}"
         raise DataError(msg)
@@ -30,9 +26,6 @@ def lacking(cohort: Cohort, task: str) -> list[str]:
     """Return what a cohort lacks for a task, in words; nothing where it can be used.
 
     A row counts only where all columns of the task are filled in it.
-
-    Raises:
-        DataError: the task is unknown.
     """
     columns = needed(cohort.name, task)
     if isinstance(cohort, OutlineCohort):  # its outlines are no column, and its images no files
@@ -60,11 +53,7 @@ def tasks_of(cohort: Cohort) -> list[str]:
 
 
 def require(cohort: Cohort, task: str) -> None:
-    """Refuse a cohort that lacks what a task needs.
-
-    Raises:
-        DataError: naming the cohort, the task and the columns; or the task is unknown.
-    """
+    """Raise DataError, with cohort, task and columns, where a cohort lacks what a task needs."""
     if lacks := lacking(cohort, task):
         fit = ", ".join(tasks_of(cohort)) or "no task"
         msg = (

@@ -9,18 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mammostudy.data import splits
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.manifest import BOX
-from mammostudy.data.splits import (
-    Rule,
-    Split,
-    Unit,
-    check_images,
-    check_patients,
-    official_parts,
-    parted,
-    split_cases,
-)
+from mammostudy.data.splits import Split, check_images, check_patients
 from mammostudy.errors import DataError, SpecError
 
 COLUMNS: Final = ("patient", "site", "side", "height", "width", "image")
@@ -28,18 +20,11 @@ COLUMNS: Final = ("patient", "site", "side", "height", "width", "image")
 
 @dataclass(frozen=True)
 class ViewSet:
-    """Views of a cohort, in the manifest's order.
+    """Views of a cohort, in the manifest's order."""
 
-    Attributes:
-        table: indexed by the view's name (the case of its first row): patient, site, side, height,
-            width, image.
-        boxes: of the masses of each view, float32 ``(k, 4)``, half-open pixels; k may be 0.
-        cases: of the masses of each view.
-    """
-
-    table: pd.DataFrame
-    boxes: tuple[NDArray[np.float32], ...]
-    cases: tuple[tuple[str, ...], ...]
+    table: pd.DataFrame  # COLUMNS, indexed by the view's name: the case of its first row
+    boxes: tuple[NDArray[np.float32], ...]  # (k, 4) of its masses, half-open pixels; k may be 0
+    cases: tuple[tuple[str, ...], ...]  # of the masses of each view
 
     def __len__(self) -> int:
         return len(self.table)
@@ -56,11 +41,7 @@ class ViewSet:
         return [(height, width) for height, width in sizes]
 
     def take(self, names: tuple[str, ...]) -> ViewSet:
-        """Return some views, in the order asked for.
-
-        Raises:
-            DataError: a view is not in the set.
-        """
+        """Return some views, in the order asked for; refuse one that is not in the set."""
         place = {name: i for i, name in enumerate(self.table.index)}
         if unknown := [name for name in names if name not in place]:
             msg = f"view {unknown[0]!r} is not in the set of {len(self)} views"
@@ -90,34 +71,24 @@ def split_views(
     seed: int,
     train_site: str | None,
     validation_folds: int,
-    unit: Unit = "patient",
-    rule: Rule = "folds",
+    unit: splits.Unit = "patient",
+    rule: splits.Rule = "folds",
 ) -> Split:
     """Split views by patient, and check that nothing leaks.
 
     Patients with masses stand where :func:`~mammostudy.data.splits.split_cases` puts them, so that
     a detector and a segmenter of one fold have learnt from the same patients. Those without any
-    are dealt out to the folds in a seeded order by the same shares.
-
-    Args:
-        cohort: with its views.
-        folds: as for ``split_cases``, and so the rest.
-        fold: that is tested.
-        seed: of the shuffling.
-        train_site: train on this site only; other sites are tested.
-        validation_folds: the validation part is one in this many of the rest.
-        unit: what stays together; ``patient`` alone.
-        rule: ``official``: the owners' split, also of patients without a mass.
+    are dealt out to the folds in a seeded order by the same shares, or stand where the owners say.
 
     Raises:
         DataError: a patient or a near-duplicate image stands in two parts.
-        SpecError: as ``split_cases``, or another unit.
+        SpecError: as ``split_cases``, or another unit than ``patient``.
     """
     if unit != "patient":
         msg = f"split.unit {unit!r}: views are split by patient alone; use 'patient'"
         raise SpecError(msg)
-    masses = parted(cohort, cohort.masses, rule)
-    split = split_cases(
+    masses = splits.parted(cohort, cohort.masses, rule)
+    split = splits.split_cases(
         masses,
         folds=folds,
         fold=fold,
@@ -134,7 +105,7 @@ def split_views(
     table = views_of(cohort).table
     others = table[~table["patient"].isin(set(part_of))]
     if rule == "official":
-        away, folds = official_parts(cohort)[others.index] == "test", 0
+        away, folds = splits.official_parts(cohort)[others.index] == "test", 0
     else:
         away = others["site"] != train_site if train_site else pd.Series(False, others.index)
     part_of |= dict.fromkeys(others.loc[away, "patient"].astype(str), "test")
@@ -160,11 +131,7 @@ def _dealt(
 
 
 def check_views(cohort: Cohort, split: Split) -> None:
-    """Raise where a patient or a near-duplicate image stands in two parts of a split of views.
-
-    Raises:
-        DataError: naming what leaks, and where.
-    """
+    """Raise DataError where a patient or a near-duplicate image stands in two parts."""
     table = views_of(cohort).table
     check_patients(table, split.parts())
     parts = {name: table.loc[list(views), "image"] for name, views in split.parts().items()}

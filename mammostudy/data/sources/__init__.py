@@ -15,11 +15,7 @@ from mammostudy.errors import DataError
 
 
 def reader_module(source: str) -> Any:
-    """Import a module of :mod:`mammostudy.data.sources`.
-
-    Raises:
-        DataError: this installation has none of that name.
-    """
+    """Import a module of this folder by its name."""
     module = f"mammostudy.data.sources.{source}"
     try:
         return import_module(module)

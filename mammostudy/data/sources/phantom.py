@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,7 @@ from pydicom.uid import (
 from mammostudy.data.manifest import BOX, COLUMNS, FILENAME, SHAPES, SUBTYPES, write_manifest
 from mammostudy.data.sources.phantom_images import Mass, draw_view
 from mammostudy.errors import SpecError
+from mammostudy.imaging.contours import box_of
 
 # Rows Luminal-A, Luminal-B, HER-2, Basal-like; columns irregular, lobular, oval, round.
 SUBTYPE_BY_SHAPE: Final = np.array(
@@ -43,34 +44,32 @@ CROP: Final = 320  # px, side of a crop of phantom-shapes
 SPACING_MM: Final = 0.3125
 BLACK, WHITE = 300, 3700
 _FULL: Final = 4095
-Rows = list[dict[str, object]]
+_OF_EVERY_FILE: Final[dict[str, Any]] = {
+    "SOPClassUID": DigitalMammographyXRayImageStorageForPresentation, "Modality": "MG",
+    "PresentationIntentType": "FOR PRESENTATION", "ImageType": ["DERIVED", "PRIMARY"],
+    "Manufacturer": "mammostudy", "PatientBirthDate": "", "PatientSex": "F",
+    "PatientIdentityRemoved": "YES", "StudyDate": "", "StudyTime": "", "StudyID": "1",
+    "SeriesNumber": 1, "InstanceNumber": 1, "AccessionNumber": "", "ReferringPhysicianName": "",
+    "BodyPartExamined": "BREAST", "BurnedInAnnotation": "NO", "SamplesPerPixel": 1,
+    "ImagerPixelSpacing": [SPACING_MM, SPACING_MM], "BitsAllocated": 16, "BitsStored": 12,
+    "HighBit": 11, "PixelRepresentation": 0, "WindowWidth": WHITE - BLACK + 1,
+}  # fmt: skip
+Row = dict[str, object]
 
 
 @dataclass(frozen=True)
 class Patient:
-    """One patient of the phantom.
+    """One patient of the phantom."""
 
-    Attributes:
-        number: 1, 2, ...; the pseudonym is made of it.
-        site: north or south.
-        side: L or R, the side of the mass.
-        density: 0 fatty to 1 extremely dense.
-        pathology: benign or malignant.
-        subtype: molecular subtype; None for benign.
-        masses: the mass of the study, and in some patients a second one near it.
-        free_views: views of the other, mass-free side.
-        cohort: what the pseudonym starts with.
-    """
-
-    number: int
-    site: str
-    side: str
-    density: float
-    pathology: str
-    subtype: str | None
-    masses: tuple[Mass, ...]
-    free_views: tuple[str, ...]
-    cohort: str = "phantom"
+    number: int  # 1, 2, ...; the pseudonym is made of it
+    site: str  # north or south
+    side: str  # L or R, the side of the mass
+    density: float  # 0 fatty to 1 extremely dense
+    pathology: str  # benign or malignant
+    subtype: str | None  # molecular; None for benign
+    masses: tuple[Mass, ...]  # the mass of the study, and in some patients a second one near it
+    free_views: tuple[str, ...]  # views of the other, mass-free side
+    cohort: str = "phantom"  # what the pseudonym starts with
 
     @property
     def name(self) -> str:
@@ -81,14 +80,8 @@ class Patient:
 def draw_patients(count: int, seed: int, *, association: bool = True) -> list[Patient]:
     """Draw the cohort. One patient in four is of site south, one in eight has a second mass.
 
-    Args:
-        count: number of patients.
-        seed: of the whole cohort; patient ``k`` has its own stream of it.
-        association: draw the shape given the subtype, by the published table; otherwise given
-            nothing, with the same margins of shape and subtype (cohort phantom-null).
-
-    Raises:
-        SpecError: fewer than 4 patients.
+    Patient ``k`` has its own stream of the seed. With ``association`` the shape is drawn given the
+    subtype, by the published table; else given nothing, with the same margins (phantom-null).
 
     Source:
         Subtype by shape: Singh et al. 2020, cross-table of 300 malignant masses.
@@ -157,57 +150,29 @@ def write_phantom(
 
     It is made in a temporary folder beside the final one and moved there when complete, so that
     nothing half-written is ever found.
-
-    Args:
-        folder: where ``images/``, ``masks/`` and ``manifest.csv`` go.
-        patients: number of patients, at least 4 (one in four is of site south).
-        seed: of the whole cohort.
-        association: whether shape depends on subtype; without it, the cohort phantom-null.
-
-    Raises:
-        SpecError: fewer than 4 patients.
     """
-    drawn = draw_patients(patients, seed, association=association)
-    _write_cohort(folder, drawn, lambda part, patient: _write_patient(part, patient, seed))
+    _write_cohort(folder, draw_patients(patients, seed, association=association), seed)
 
 
-def write_shapes(
-    folder: Path, *, patients: int = 375, seed: int = 2021, association: bool = True
-) -> None:
-    """Write the cohort phantom-shapes, replacing what stands in its folder.
+def write_shapes(folder: Path, *, patients: int = 375, seed: int = 2021) -> None:
+    """Write the cohort phantom-shapes, as :func:`write_phantom` writes its own.
 
     One crop a patient: the CC view of the diseased side, cut to 320 x 320 px round its first mass
     (zeros where the cut leaves the view). A second mass stays in the picture, and in the mask as
     label 2, but has no row: the crop is of one mass. The same seed gives :func:`write_phantom`
     the same patients and views; the default is another one, so that no patient is shared. Of 375
-    patients about 300 are malignant: as many as in the paper's table of subtypes.
-
-    Args:
-        folder: where ``images/``, ``masks/`` and ``manifest.csv`` go.
-        patients: number of patients, at least 4 (one in four is of site south).
-        seed: of the whole cohort.
-        association: whether shape depends on subtype.
-
-    Raises:
-        SpecError: fewer than 4 patients.
-
-    Source:
-        Shapes and subtypes in the published proportions, masses cut out by radiologists: Singh
-        et al. 2020, sections 4 and 6.
+    patients about 300 are malignant: as many as in the paper's table of subtypes (section 6).
     """
-    drawn = draw_patients(patients, seed, association=association)
-    named = [replace(patient, cohort="phantom-shapes") for patient in drawn]
-    _write_cohort(folder, named, lambda part, patient: _write_crop(part, patient, seed))
+    named = [replace(one, cohort="phantom-shapes") for one in draw_patients(patients, seed)]
+    _write_cohort(folder, named, seed, crops=True)
 
 
-def _write_cohort(
-    folder: Path, patients: list[Patient], write: Callable[[Path, Patient], Rows]
-) -> None:
+def _write_cohort(folder: Path, patients: list[Patient], seed: int, *, crops: bool = False) -> None:
     partial = folder.with_name(f".{folder.name}-{secrets.token_hex(8)}")
     try:
         for name in ("images", "masks"):
             (partial / name).mkdir(parents=True)
-        rows = [row for patient in patients for row in write(partial, patient)]
+        rows = [row for one in patients for row in _write_patient(partial, one, seed, crops)]
         write_manifest(pd.DataFrame(rows, columns=list(COLUMNS)), partial / FILENAME)
         if folder.exists():
             shutil.rmtree(folder)
@@ -216,48 +181,54 @@ def _write_cohort(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _views(patient: Patient) -> Iterator[tuple[str, str, bool]]:
-    """Yield side, view and whether the mass is in it."""
+def _views(patient: Patient) -> Iterator[tuple[str, str, tuple[Mass, ...]]]:
+    """Yield side, view and the masses in it."""
     other = "R" if patient.side == "L" else "L"
     for view in ("CC", "MLO"):
-        yield patient.side, view, True
+        yield patient.side, view, patient.masses
     for view in patient.free_views:
-        yield other, view, False
+        yield other, view, ()
 
 
-def _write_patient(folder: Path, patient: Patient, seed: int) -> Rows:
-    rows: Rows = []
-    for number, (side, view, ill) in enumerate(_views(patient)):
+def _write_patient(folder: Path, patient: Patient, seed: int, crops: bool) -> Iterator[Row]:
+    """Write a patient's views, or the crop of the first one, and yield their rows."""
+    for number, (side, view, masses) in enumerate(_views(patient)):
         rng = np.random.default_rng([seed, 2, patient.number, number])
-        masses = patient.masses if ill else ()
         image, labels = draw_view(view, side, patient.site, patient.density, masses, rng)
+        if crops:
+            image, labels = _cropped(image, labels)
         shared = _write_view(folder, image, patient, side, view, seed)
-        if not ill:
-            rows.append({**shared, "pathology": "unknown"})
+        if not masses:
+            yield {**shared, "pathology": "unknown"}
             continue
         cv2.imwrite(str(folder / "masks" / f"{shared['case']}.png"), labels)
-        for label in range(1, len(masses) + 1):
-            rows.append(_of_mass(shared, patient, labels, label))
-    return rows
+        for label, mass in enumerate(masses[:1] if crops else masses, start=1):
+            yield {
+                **shared,
+                "case": f"{shared['case']}_{label}",
+                **dict(zip(BOX, box_of(labels == label), strict=True)),
+                "mask": f"masks/{shared['case']}.png",
+                "mask_label": label,
+                "shape": mass.shape,
+                "pathology": patient.pathology,
+                "subtype": patient.subtype,
+            }
+        if crops:
+            return
 
 
-def _write_crop(folder: Path, patient: Patient, seed: int) -> Rows:
-    """Write the crop of the patient's first view, drawn as :func:`_write_patient` draws it."""
-    side, view = patient.side, "CC"
-    rng = np.random.default_rng([seed, 2, patient.number, 0])
-    whole, truth = draw_view(view, side, patient.site, patient.density, patient.masses, rng)
-    x_min, y_min, x_max, y_max = _box_of_label(truth, 1)
+def _cropped(
+    image: NDArray[np.float32], labels: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    x_min, y_min, x_max, y_max = box_of(labels == 1)
     x, y = (x_min + x_max + CROP) // 2, (y_min + y_max + CROP) // 2  # with the padding
     inside = slice(y, y + CROP), slice(x, x + CROP)
-    image, labels = np.pad(whole, CROP)[inside], np.pad(truth, CROP)[inside]
-    shared = _write_view(folder, image, patient, side, view, seed)
-    cv2.imwrite(str(folder / "masks" / f"{shared['case']}.png"), labels)
-    return [_of_mass(shared, patient, labels, 1)]
+    return np.pad(image, CROP)[inside], np.pad(labels, CROP)[inside]
 
 
 def _write_view(
     folder: Path, image: NDArray[np.float32], patient: Patient, side: str, view: str, seed: int
-) -> dict[str, object]:
+) -> Row:
     """Write a view's file; return the columns that its rows share, as a row without a mass."""
     name = f"{patient.name}_{side}_{view}"
     file = folder / "images" / f"{name}.dcm"
@@ -277,55 +248,31 @@ def _write_view(
     }
 
 
-def _of_mass(
-    shared: dict[str, object], patient: Patient, labels: NDArray[np.uint8], label: int
-) -> dict[str, object]:
-    """Return the row of a mass of a view."""
-    return {
-        **shared,
-        "case": f"{shared['case']}_{label}",
-        **dict(zip(BOX, _box_of_label(labels, label), strict=True)),
-        "mask": f"masks/{shared['case']}.png",
-        "mask_label": label,
-        "shape": patient.masses[label - 1].shape,
-        "pathology": patient.pathology,
-        "subtype": patient.subtype,
-    }
-
-
-def _box_of_label(labels: NDArray[np.uint8], label: int) -> tuple[int, int, int, int]:
-    rows, columns = np.nonzero(labels == label)
-    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
-
-
 def _write_dicom(
     path: Path, image: NDArray[np.float32], patient: Patient, side: str, view: str, seed: int
 ) -> None:
-    """Write one mammogram as uncompressed 12-bit DICOM of the mammography class.
-
-    Every second patient of site south has MONOCHROME1.
-    """
+    """Write one mammogram; every second patient of site south has MONOCHROME1."""
     stored = np.round(BLACK + (WHITE - BLACK) * image.astype(np.float64)).astype(np.uint16)
     inverse = patient.site == "south" and patient.number % 8 == 0
     middle = (BLACK + WHITE + 1) / 2
     if inverse:
         stored, middle = (_FULL - stored).astype(np.uint16), (2 * _FULL - BLACK - WHITE + 1) / 2
+    person, place = f"mammostudy-phantom-{seed}-{patient.number}", f"{side}-{view}"
     fields: dict[str, Any] = {
-        **_identity(patient, f"{side}-{view}", seed),
+        **_OF_EVERY_FILE,
+        "SOPInstanceUID": generate_uid(entropy_srcs=[person, place]),
+        "StudyInstanceUID": generate_uid(entropy_srcs=[person, "study"]),
+        "SeriesInstanceUID": generate_uid(entropy_srcs=[person, "series", place]),
+        "InstitutionName": patient.site,
+        "PatientName": patient.name,
+        "PatientID": patient.name,
         "ImageLaterality": side,
         "ViewPosition": view,
-        "ImagerPixelSpacing": [SPACING_MM, SPACING_MM],
         "Rows": stored.shape[0],
         "Columns": stored.shape[1],
-        "SamplesPerPixel": 1,
         "PhotometricInterpretation": "MONOCHROME1" if inverse else "MONOCHROME2",
         "PresentationLUTShape": "INVERSE" if inverse else "IDENTITY",
-        "BitsAllocated": 16,
-        "BitsStored": 12,
-        "HighBit": 11,
-        "PixelRepresentation": 0,
         "WindowCenter": middle,
-        "WindowWidth": WHITE - BLACK + 1,
         "PixelData": stored.astype("<u2").tobytes(),
     }
     dataset = Dataset()
@@ -339,33 +286,3 @@ def _write_dicom(
     meta.ImplementationVersionName = "MAMMOSTUDY"
     dataset.file_meta = meta
     dcmwrite(path, dataset, enforce_file_format=True)
-
-
-def _identity(patient: Patient, image: str, seed: int) -> dict[str, Any]:
-    """Return the pseudonymous identity of a file: who, which study, which object."""
-    person = f"mammostudy-phantom-{seed}-{patient.number}"
-    return {
-        "SOPClassUID": DigitalMammographyXRayImageStorageForPresentation,
-        "SOPInstanceUID": generate_uid(entropy_srcs=[person, image]),
-        "StudyInstanceUID": generate_uid(entropy_srcs=[person, "study"]),
-        "SeriesInstanceUID": generate_uid(entropy_srcs=[person, "series", image]),
-        "Modality": "MG",
-        "PresentationIntentType": "FOR PRESENTATION",
-        "Manufacturer": "mammostudy",
-        "InstitutionName": patient.site,
-        "PatientName": patient.name,
-        "PatientID": patient.name,
-        "PatientBirthDate": "",
-        "PatientSex": "F",
-        "PatientIdentityRemoved": "YES",
-        "StudyDate": "",
-        "StudyTime": "",
-        "StudyID": "1",
-        "SeriesNumber": 1,
-        "InstanceNumber": 1,
-        "AccessionNumber": "",
-        "ReferringPhysicianName": "",
-        "BodyPartExamined": "BREAST",
-        "ImageType": ["DERIVED", "PRIMARY"],
-        "BurnedInAnnotation": "NO",
-    }

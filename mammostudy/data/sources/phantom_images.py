@@ -1,14 +1,13 @@
 """Phantom mammograms: outlines, tissue, and whole views with masses in them; no files here.
 
-Everything is drawn from a random generator in a fixed order of draws and of float operations: the
-same seed gives the same pixels.
+Everything is drawn in a fixed order of random draws and float operations: the same seed gives the
+same pixels. Works that are named by authors and year are cited in ``data_manifests/phantom.yaml``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -27,51 +26,29 @@ Random = np.random.Generator
 
 @dataclass(frozen=True)
 class Mass:
-    """What CC and MLO of one mass share; each view draws its own outline of this shape.
+    """What CC and MLO of one mass share; each view draws its own outline of this shape."""
 
-    Attributes:
-        shape: irregular, lobular, oval or round.
-        diameter: of the disc of the same area, pixels.
-        margin: blur of the border as a share of the radius: 0.02 sharp to 0.3 ill-defined.
-        contrast: attenuation of the mass at its thickest (parenchyma has about 0.5).
-    """
-
-    shape: str
-    diameter: float
-    margin: float
-    contrast: float
+    shape: str  # irregular, lobular, oval or round
+    diameter: float  # of the disc of the same area, pixels
+    margin: float  # blur of the border, a share of the radius: 0.02 sharp to 0.3 ill-defined
+    contrast: float  # attenuation at its thickest (parenchyma has about 0.5)
 
 
-@dataclass(frozen=True)
-class Site:
-    """How the mammograms of a hospital look.
+class Site(NamedTuple):
+    """How the mammograms of a hospital look."""
 
-    Attributes:
-        gamma: exponent of the display curve.
-        contrast: slope of the display curve.
-        noise: standard deviation of the grain, in units of the display range.
-        blur: of the detector, pixels.
-    """
-
-    gamma: float
-    contrast: float
-    noise: float
-    blur: float
+    gamma: float  # exponent of the display curve
+    contrast: float  # slope of the display curve
+    noise: float  # standard deviation of the grain, in units of the display range
+    blur: float  # of the detector, pixels
 
 
-@dataclass(frozen=True)
-class Breast:
-    """The geometry of one view, chest wall at the left edge (x = 0).
+class Breast(NamedTuple):
+    """The geometry of one view, chest wall at the left edge (x = 0)."""
 
-    Attributes:
-        depth: float32 (h, w), pixels to the skin line; 0 outside the breast.
-        nipple: x, y of the nipple in pixels.
-        pectoral: float32 (h, w) in [0, 1], the pectoral muscle (all 0 in CC).
-    """
-
-    depth: Field
-    nipple: tuple[float, float]
-    pectoral: Field
+    depth: Field  # (h, w), pixels to the skin line; 0 outside the breast
+    nipple: tuple[float, float]  # x, y in pixels
+    pectoral: Field  # (h, w) in [0, 1], the pectoral muscle (all 0 in CC)
 
 
 SITES: Final = {
@@ -83,20 +60,29 @@ SITES: Final = {
 def draw_outline(shape: str, diameter: float, rng: Random) -> NDArray[np.float64]:
     """Draw the outline of one mass about the origin: a star-shaped curve, a radius by angle.
 
-    Args:
-        shape: irregular, lobular, oval or round.
-        diameter: of the disc of the same area, in pixels.
-        rng: where the randomness comes from.
-
-    Returns:
-        float64 (360, 2) points x, y in pixels; the enclosed area is exactly that of the disc.
+    Returns float64 (360, 2) points x, y in pixels; they enclose exactly the area of the disc of
+    that diameter.
     """
-    radius = _MODELS[shape](rng)
+    radius = _radius(shape, rng)
     points = np.column_stack([radius * np.cos(_THETA), radius * np.sin(_THETA)])
     points *= np.sqrt(np.pi / 4.0 * diameter**2 / enclosed_area(points))
     turn = rng.uniform(0.0, 2.0 * np.pi)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     return np.asarray(points @ rotation, dtype=np.float64)
+
+
+def _radius(shape: str, rng: Random) -> Radius:
+    """Draw the radius of a shape by its model, float64 (360,)."""
+    if shape == "round":
+        return ellipse_radius(rng.uniform(0.90, 1.0)) * gaussian_radius(rng, 0.02, 1.0, lowest=3)
+    if shape == "oval":
+        return ellipse_radius(rng.uniform(0.48, 0.70)) * gaussian_radius(rng, 0.03, 1.0, lowest=3)
+    if shape == "lobular":
+        lobes = int(rng.integers(3, 6))
+        stretch = ellipse_radius(rng.uniform(0.75, 1.0))
+        return lobes_radius(rng, lobes) * stretch * gaussian_radius(rng, 0.03, 1.0)
+    body = gaussian_radius(rng, rng.uniform(0.16, 0.25), rng.uniform(0.3, 0.6))
+    return body * _spikes(rng, int(rng.integers(4, 10)), (0.15, 0.55))
 
 
 def enclosed_area(points: NDArray[np.float64]) -> float:
@@ -113,11 +99,8 @@ def gaussian_radius(rng: Random, sigma: float, hurst: float, lowest: int = 2) ->
     centre in place): small ``hurst`` is rough, the fractal dimension is ``2 - hurst``.
 
     Source:
-        Gaussian random sphere: Muinonen et al., J Quant Spectrosc Radiat Transf 55:577 (1996),
-        doi 10.1016/0022-4073(96)00003-9, used for masses by de Sisternes et al.,
-        Med Phys 42:1098 (2015), doi 10.1118/1.4905232. Fractal dimension of the contours of
-        masses: Rangayyan and Nguyen, J Digit Imaging 20:223 (2007),
-        doi 10.1007/s10278-006-0860-9.
+        Gaussian random sphere: Muinonen et al. 1996, doi 10.1016/0022-4073(96)00003-9; of masses:
+        de Sisternes et al. 2015. Fractal dimension of contours: Rangayyan and Nguyen 2007.
     """
     order = np.arange(lowest, HIGHEST + 1)
     amplitude = order.astype(np.float64) ** -(hurst + 0.5)
@@ -136,9 +119,7 @@ def lobes_radius(rng: Random, lobes: int) -> Radius:
     """Draw the outer radius, float64 (360,), of a union of discs: cusps between rounded lobes.
 
     Source:
-        Contours of masses as convex and concave segments: Rangayyan, Mudigonda and Desautels,
-        Med Biol Eng Comput 38:487 (2000), doi 10.1007/BF02345742. Here a few convex arcs that
-        meet in concave points.
+        Contours as convex and concave segments: Rangayyan et al. 2000, doi 10.1007/BF02345742.
     """
     directions = 2.0 * np.pi * (np.arange(lobes) + rng.uniform(-0.2, 0.2, lobes)) / lobes
     sizes = rng.uniform(0.48, 0.72, lobes)
@@ -153,8 +134,7 @@ def _spikes(rng: Random, count: int, height: tuple[float, float]) -> Radius:
     """Draw narrow outward tapers to multiply a radius with: float64 (360,), at least 1.
 
     Source:
-        Spiculated contours: de Sisternes et al. 2015. Narrowness of spicules (spiculation
-        index): Rangayyan, Mudigonda and Desautels 2000.
+        Spiculated contours: de Sisternes et al. 2015; their narrowness: Rangayyan et al. 2000.
     """
     factor = np.zeros(ANGLES)
     for centre in rng.uniform(0.0, 2.0 * np.pi, count):
@@ -164,45 +144,15 @@ def _spikes(rng: Random, count: int, height: tuple[float, float]) -> Radius:
     return np.asarray(1.0 + factor)
 
 
-def _round(rng: Random) -> Radius:
-    return ellipse_radius(rng.uniform(0.90, 1.0)) * gaussian_radius(rng, 0.02, 1.0, lowest=3)
-
-
-def _oval(rng: Random) -> Radius:
-    return ellipse_radius(rng.uniform(0.48, 0.70)) * gaussian_radius(rng, 0.03, 1.0, lowest=3)
-
-
-def _lobular(rng: Random) -> Radius:
-    lobes = int(rng.integers(3, 6))
-    stretch = ellipse_radius(rng.uniform(0.75, 1.0))
-    return lobes_radius(rng, lobes) * stretch * gaussian_radius(rng, 0.03, 1.0)
-
-
-def _irregular(rng: Random) -> Radius:
-    body = gaussian_radius(rng, rng.uniform(0.16, 0.25), rng.uniform(0.3, 0.6))
-    return body * _spikes(rng, int(rng.integers(4, 10)), (0.15, 0.55))
-
-
-_MODELS: Final[dict[str, Callable[[Random], Radius]]] = {
-    "irregular": _irregular,
-    "lobular": _lobular,
-    "oval": _oval,
-    "round": _round,
-}
-
-
 def power_law_fields(
     shape: tuple[int, int], rng: Random, beta: float = BETA
 ) -> tuple[Field, Field]:
     """Draw two independent Gaussian fields whose power spectrum falls as ``1 / f ** beta``.
 
-    Returns:
-        Two float32 (h, w) fields of mean 0 and standard deviation 1, periodic at the borders.
+    They are float32 (h, w) of mean 0 and standard deviation 1, periodic at the borders.
 
     Source:
-        Exponent of mammograms, about 3: Burgess, Jacobson, Judy, Human observer detection
-        experiments with mammograms and power-law noise, Med Phys 28:419 (2001),
-        doi 10.1118/1.1355308.
+        Exponent of mammograms, about 3: Burgess, Jacobson and Judy 2001.
     """
     f_y = fft.fftfreq(shape[0]).astype(np.float32)[:, None]
     f_x = fft.fftfreq(shape[1]).astype(np.float32)[None, :]
@@ -255,16 +205,8 @@ def draw_parenchyma(breast: Breast, density: float, rng: Random) -> tuple[Field,
     """Draw the glandular tissue of a view.
 
     A gland behind the nipple, broken up by a power-law field, textured by a second one and
-    crossed by thin strands along the level lines of a third (ducts and ligaments).
-
-    Args:
-        breast: the geometry.
-        density: 0 (fatty) to 1 (extremely dense).
-        rng: where the randomness comes from.
-
-    Returns:
-        Attenuation above that of fat, float32 (h, w), about 0 to 1; and where the gland lies,
-        float32 (h, w) in [0, 1].
+    crossed by thin strands along the level lines of a third (ducts and ligaments). Returns the
+    attenuation above that of fat, float32 (h, w), about 0 to 1; and where the gland is, [0, 1].
     """
     shape = (breast.depth.shape[0], breast.depth.shape[1])
     clumps, texture = power_law_fields(shape, rng)
@@ -297,8 +239,7 @@ def draw_view(
         rng: where the randomness comes from.
 
     Returns:
-        float32 (768, 640) in [0, 1], and uint8 labels of the same size: 0 background, 1 the mass
-        of the study, 2 the second one.
+        float32 (768, 640) in [0, 1], and uint8 labels: the number of the mass, or 0.
     """
     breast = draw_breast(view, SIZE, rng)
     tissue, gland = draw_parenchyma(breast, density, rng)
@@ -318,11 +259,7 @@ def draw_view(
 def _place_outlines(
     masses: tuple[Mass, ...], breast: Breast, gland: Field, rng: Random
 ) -> list[NDArray[np.float64]]:
-    """Draw the outlines of a view, float64 (k, 2) in image pixels, and put them in the breast.
-
-    The first mass lies wholly inside the breast, mostly in the gland. The second is centred on
-    the border of the first one's loose frame (its box doubled), so that the frame cuts it.
-    """
+    """Draw the outlines of a view, float64 (k, 2) in image pixels, and put them in the breast."""
     outlines: list[NDArray[np.float64]] = []
     for mass in masses:
         outline = draw_outline(mass.shape, mass.diameter, rng)
@@ -353,7 +290,7 @@ def _inside(room: float, breast: Breast, gland: Field, rng: Random) -> NDArray[n
 def _beside(
     first: NDArray[np.float64], second: NDArray[np.float64], breast: Breast, rng: Random
 ) -> NDArray[np.float64]:
-    """Choose a centre on the border of the first mass's loose frame, inside the breast."""
+    """Choose a centre on the border of the first mass's loose frame, so that the frame cuts it."""
     low, high = first.min(axis=0), first.max(axis=0)
     reach = float(np.abs(second).max()) + 2.0
     height, width = breast.depth.shape
@@ -375,9 +312,6 @@ def _add_mass(
     tissue: Field, body: NDArray[np.uint8], outline: NDArray[np.float64], mass: Mass, rng: Random
 ) -> Field:
     """Lay a mass into the tissue: a textured dome that displaces part of what it covers.
-
-    The gland above and below stays visible through it (the projection adds up), its border is
-    blurred by the margin, and irregular masses send thin strands beyond their outline.
 
     Source:
         A central body with grown strands, projected: de Sisternes et al. 2015. Border profile and
@@ -423,11 +357,7 @@ def _strands(
 
 
 def _expose(tissue: Field, breast: Breast, site: Site, rng: Random) -> Field:
-    """Turn attenuation into the display values of a site: float32 (h, w) in [0, 1].
-
-    The compressed breast thins out towards the skin; the muscle adds to the tissue; blur, grain
-    and display curve are the site's.
-    """
+    """Turn attenuation into the display values of a site: float32 (h, w) in [0, 1]."""
     thin = np.clip(breast.depth / 85.0, 0.0, 1.0)
     thickness = np.sqrt(1.0 - (1.0 - thin) ** 2)
     inside = breast.depth > 0

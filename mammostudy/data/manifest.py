@@ -115,22 +115,21 @@ def find_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, Faults]:
 
 def _of_cells(failures: pd.DataFrame) -> Iterator[tuple[int | None, str]]:
     """Yield pandera's failures, the first one of each cell."""
-    wrong_type = failures["check"].astype(str).str.startswith(("coerce_dtype", "dtype"))
-    cells = failures[failures["index"].notna()]
-    for case in cells.drop_duplicates(["column", "index"]).itertuples():
-        check = str(case.check)
+    cells = failures[failures["index"].notna()].drop_duplicates(["column", "index"])
+    for case in cells.to_dict("records"):
+        said = check = str(case["check"])
         if check == "not_nullable":
-            check = "must not be empty"
-        elif wrong_type[case.Index]:
-            check = "must be a whole number" if "int" in check.lower() else "must be a number"
-        yield int(case.index), f"{case.column}: {_QUOTE.repr(case.failure_case)} {check}"
-    for case in failures[failures["index"].isna()].itertuples():
-        if case.check == "column_in_dataframe":
-            yield None, f"{case.failure_case}: missing"
-        elif case.check == "column_in_schema":
-            yield None, f"{case.failure_case}: not a column of the manifest"
-        elif case.column not in set(cells["column"]):  # else an echo of a cell's fault
-            yield None, f"{case.column}: {case.check} ({case.failure_case})"
+            said = "must not be empty"
+        elif check.startswith(("coerce_dtype", "dtype")):
+            said = "must be a whole number" if "int" in check.lower() else "must be a number"
+        yield int(case["index"]), f"{case['column']}: {_QUOTE.repr(case['failure_case'])} {said}"
+    for case in failures[failures["index"].isna()].to_dict("records"):
+        if case["check"] == "column_in_dataframe":
+            yield None, f"{case['failure_case']}: missing"
+        elif case["check"] == "column_in_schema":
+            yield None, f"{case['failure_case']}: not a column of the manifest"
+        elif case["column"] not in set(cells["column"]):  # else an echo of a cell's fault
+            yield None, f"{case['column']}: {case['check']} ({case['failure_case']})"
 
 
 def _of_rows(table: pd.DataFrame) -> Iterator[tuple[int, str]]:

@@ -108,4 +108,4 @@ class OutlineCohort(Cohort):
         )
         raise DataError(msg)
 
-    image = truth = sample = _refuse
+    image = truth = sample = _refuse  # type: ignore[assignment]

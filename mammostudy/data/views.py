@@ -47,7 +47,7 @@ class ViewSet:
             msg = f"view {unknown[0]!r} is not in the set of {len(self)} views"
             raise DataError(msg)
         rows = [place[name] for name in names]
-        boxes, cases = ([some[row] for row in rows] for some in (self.boxes, self.cases))
+        boxes, cases = [self.boxes[row] for row in rows], [self.cases[row] for row in rows]
         return ViewSet(self.table.iloc[rows], tuple(boxes), tuple(cases))
 
 

@@ -3,7 +3,7 @@
 Run as ``python benchmarks/detector_speed.py [--views N] [--study] [names ...]`` on a quiet machine:
 two threads that share their cores with other work wait for each other and fall below one. Without
 names, the light ones run; ``all`` runs every detector. First come the detectors as published, at
-320 px; then (``--study``: these alone) those of ``mammostudy.study.detect_recipes``: 256 px, SSD300
+320 px; then (``--study``: these alone) those of ``mammostudy.study.recipes``: 256 px, SSD300
 at its 300, Faster R-CNN, RetinaNet and FCOS with a ResNet-18, each step in seconds of one core
 beside the ``STEP_SECONDS`` that the recipes reckon with. An epoch is the steps of four views that
 show ``N`` views once (default 120, about what a fold of CDD-CESM trains on), reckoned from the
@@ -32,15 +32,18 @@ from torch import Tensor
 from mammostudy.models import build_detector, detector_names
 from mammostudy.models.detectors.common import Detector
 from mammostudy.runs.detect_spec import DetectSpec
-from mammostudy.study.detect_recipes import (
-    DETECTORS,
-    NARROW_STEP,
-    STEP_SECONDS,
-    VARIED,
-    detect_recipe,
-)
-from mammostudy.study.detect_recipes import LIGHT as LIGHT_ROW
+from mammostudy.study import recipes
 
+STEP_SECONDS = {
+    "ssd300-vgg16": 6.75,
+    "ssd-light": 0.20,
+    "ssdlite-mobilenetv3": 0.44,
+    "faster-rcnn": 4.6,
+    "retinanet": 2.1,
+    "fcos": 2.1,
+}
+"""Seconds of one core for a step of four views, by which the budget of equal time (150 s) is cut
+into steps; ``ssd-light`` of width 32, half of that at width 16."""
 LIGHT = ("ssd-light", "ssdlite-mobilenetv3")
 SIDE, STEP_BATCH, ROUNDS, VIEWS = 320, 4, 5, 120
 SIDES = (0.04, 0.06, 0.09, 0.13, 0.2)  # of masses, for anchors of the cohort
@@ -117,12 +120,11 @@ def measure(threads: int, name: str, views: int) -> None:
 
 def of_study(name: str) -> list[tuple[str, DetectSpec, float]]:
     """The detectors of the study by this name, and the seconds of a step in its recipes."""
-    row = next(row for row, of in DETECTORS.items() if of == name)
-    found = [(row, detect_recipe("cdd-cesm", "reference", row), STEP_SECONDS[row])]
-    if row == LIGHT_ROW:
-        found.append((row, detect_recipe("phantom", "quick", row), NARROW_STEP))
-    for varied in (varied for varied, of in VARIED.items() if of == name):
-        found.append((varied, detect_recipe("cdd-cesm", "reference", varied), STEP_SECONDS[row]))
+    rows = [row for row, made in recipes.DETECTORS.items() if made["name"] == name]
+    seconds = STEP_SECONDS[name]
+    found = [(row, recipes.detect_recipe("cdd-cesm", "reference", row), seconds) for row in rows]
+    if name == "ssd-light":
+        found.append((rows[0], recipes.detect_recipe("phantom", "quick"), seconds / 2))
     return found
 
 
@@ -133,7 +135,7 @@ def measure_study(name: str, views: int) -> None:
         model = build_detector(name, **spec.fields(SIDES))
         step = step_seconds(model, time.process_time)
         trunk = f", {spec.detector.trunk}" if "trunk" in spec.fields(SIDES) else ""
-        width = f", width {spec.detector.width}" if row == LIGHT_ROW else ""
+        width = f", width {spec.detector.width}" if row == recipes.LIGHT else ""
         print(
             f"  {row}{trunk}{width}, {spec.detector.size} px, 1 thread: a step of {STEP_BATCH} "
             f"{step:.2f} s of the core (the recipes reckon with {reckoned:.2f}), "

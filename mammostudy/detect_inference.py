@@ -16,8 +16,7 @@ from mammostudy.runs.chain import whole_box
 from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.detection_rows import HEADLINE, Values, matches_of, rounded
 from mammostudy.runs.record import Record
-from mammostudy.study.detect_recipes import detect_recipe
-from mammostudy.study.recipes import PRESETS
+from mammostudy.study.recipes import PRESETS, detect_recipe
 from mammostudy.usable_records import usable_records
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from mammostudy.runs.record import Record
 from mammostudy.runs.segmentation import chosen_steps
 from mammostudy.runs.trained import trained_model
 from mammostudy.shape_inference import NO_MASK, NO_MODEL, shape_record_for, shapes_of
-from mammostudy.study.detect_recipes import detect_cohort
+from mammostudy.data.descriptors import describe
 from mammostudy.study.shape_recipes import shape_cohort
 from mammostudy.usable_records import usable_records
 
@@ -66,7 +66,7 @@ def newest_study_record(beside: Record | None = None) -> Record:
     """
     found = list(study_records())
     if beside is not None:
-        found.sort(key=lambda one: detect_cohort(one.spec.cohort) != beside.spec.cohort)
+        found.sort(key=lambda one: describe(one.spec.cohort).views != beside.spec.cohort)
     if not found:
         msg = (
             "no completed `study` run with weights in the local store; make one with "

@@ -1,299 +1,311 @@
-"""Figures on detection: FROC and precision curves, scores, sizes, cost."""
+"""What is special to the figures on detection and the chain: curves, scores, boxes on views."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from textwrap import fill
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
+from numpy.typing import NDArray
 
-from mammostudy.figures import primitives as style
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.views import views_of
+from mammostudy.evaluation.boxes import FALSE, HIT, OUTCOMES, REPEAT, Matches
+from mammostudy.evaluation.detection import precision_recall, score_reliability
+from mammostudy.evaluation.froc_curves import RATES, froc_of
+from mammostudy.evaluation.froc_intervals import froc_band, sensitivity_by_size
+from mammostudy.figures import primitives as look
 
-COLOURS = {
-    "SSD, light trunk": style.BLUE,
-    "SSD300, VGG16": style.CYAN,
-    "SSD300, batch norm": style.PINK,
-    "SSDlite, MobileNetV3": style.GREEN,
-    "Faster R-CNN": style.RED,
-    "RetinaNet": style.ORANGE,
-    "FCOS": style.PURPLE,
-    "RT-DETR": style.BROWN,
+COLOURS: Final = {
+    "SSD, light trunk": look.BLUE,
+    "SSD300, VGG16": look.CYAN,
+    "SSD300, batch norm": look.PINK,
+    "SSDlite, MobileNetV3": look.GREEN,
+    "Faster R-CNN": look.RED,
+    "RetinaNet": look.ORANGE,
+    "FCOS": look.PURPLE,
     "fixed prior box": "black",
 }
-OUTCOME_COLOURS = {"hit": style.BLUE, "repeat": style.GREY, "false": style.ORANGE}
-RATES = (0.125, 0.25, 0.5, 1, 2, 4, 8)
-RATE_LABELS = ("1/8", "1/4", "1/2", "1", "2", "4", "8")
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+PARTS: Final = {
+    "shape told wrong from the true mask": look.PURPLE,
+    "segmentation from the known box": look.BLUE,
+    "imperfect box": look.ORANGE,
+    "missed": look.GREY,
+}
+"""Of the error of a chain."""
+MARKS: Final = {"mass": "#ffff00", "hit": "#35c5ff", "repeat": "#b0b0b0", "false": "#ff5c5c"}
+"""Colours of boxes: of a mass, and of what was laid by what it is."""
+RATE_LABELS: Final = ("1/8", "1/4", "1/2", "1", "2", "4", "8")
+LONGEST: Final = 480  # pixels of a picture's longer side
+Searched = Any  # a detector on test views: mammostudy.study.detection.Detector
+Mark = tuple[str, list[float], bool, str]
+"""A box: its colour, edges in the image's pixels, whether it is drawn thick, and a label."""
 
 
-def froc(
-    panels: Mapping[str, pd.DataFrame], points: pd.DataFrame | None = None, *, band: bool = True
-) -> Figure:
-    """Sensitivity against false positives a view, a curve a detector.
+def froc(panels: Mapping[str, Mapping[str, Searched]], *, band: bool = True) -> Figure:
+    """Sensitivity against false positives a view, a curve a detector, a panel a title.
 
-    Args:
-        panels: title -> :func:`mammostudy.study.detection_details.bands`.
-        points: where the thresholds chosen on validation land (``operating_points``).
-        band: draw the intervals of the detectors.
-
-    Returns:
-        A panel a title on one scale. Dotted beyond the last rate that a detector reaches; the
-        prior box is a ring at its only operating point.
+    Dotted on beyond the last rate that a detector reaches. A full dot is the threshold chosen on
+    validation; a ring is a detector with one operating point, the prior box.
     """
-    height = 4.2 if len(panels) == 1 else 3.9
-    figure, axes = plt.subplots(
-        1, max(1, len(panels)), figsize=(style.WIDTH, height), squeeze=False, sharey=True
+    figure, grid = plt.subplots(
+        1, max(1, len(panels)), figsize=(look.WIDTH, 4.2), squeeze=False, sharey=True
     )
-    for cell, (title, table) in zip(axes.flat, panels.items(), strict=False):
-        for name, part in table.groupby("row", sort=False):
-            _curve(cell, part, str(name), band)
-        if points is not None:
-            for row in points.to_dict("records"):
-                cell.scatter(row["rate"], row["sensitivity"], **_marker(row["row"]))
-        cell.axvline(1, color="black", lw=0.8, ls=":")
-        cell.set(xscale="log", xlim=(1 / 32, 8), ylim=(-0.02, 1.02))
-        cell.set(
-            xlabel="false positives a view", ylabel="sensitivity" if cell is axes[0, 0] else ""
-        )
-        cell.set_xticks(RATES, RATE_LABELS)
-        cell.xaxis.set_minor_locator(NullLocator())
-        if len(panels) > 1:
-            cell.set_title(title)
-    _legend(figure, axes.flat[:])
+    for axes, (title, group) in zip(grid.flat, panels.items(), strict=False):
+        for name, one in group.items():
+            _curve(axes, one, name, band)
+        axes.axvline(1, color="black", lw=0.8, ls=":")
+        axes.set(xlim=(1 / 32, 8), ylim=(-0.02, 1.02), title=title)
+        _by_rate(axes)
+    for axes in grid[0, 1:]:
+        axes.set_ylabel("")
+    _legend(figure, grid.flat)
     return figure
 
 
-def _marker(name: str) -> dict[str, Any]:
-    return {"color": COLOURS.get(name, style.GREY), "s": 42, "zorder": 5, "ec": "white", "lw": 0.8}
-
-
-def _curve(axes: Axes, part: pd.DataFrame, name: str, band: bool) -> None:
-    colour = COLOURS.get(name, style.GREY)
-    if part["single"].any():
-        first = part.iloc[0]
-        reach = [[first["sensitivity"] - first["low"]], [first["high"] - first["sensitivity"]]]
-        axes.errorbar(
-            first["rate"], first["sensitivity"], yerr=np.nan_to_num(reach), fmt="o", mfc="white",
-            color=colour, ms=6, elinewidth=1.2, label=name, zorder=4,
-        )  # fmt: skip
-        axes.plot(part["rate"], part["sensitivity"], color=colour, lw=1, ls=":")
-        return
-    there, beyond = part[part["reached"]], part[~part["reached"]]
-    axes.plot(there["rate"], there["sensitivity"], color=colour, label=name, drawstyle="steps-post")
-    if len(beyond):
-        both = pd.concat([there.tail(1), beyond])
-        axes.plot(both["rate"], both["sensitivity"], color=colour, ls=":")
-    if band:
-        axes.fill_between(part["rate"], part["low"], part["high"], color=colour, alpha=0.15, lw=0)
-
-
-def _legend(figure: Figure, cells: Any) -> None:
-    """One key below all panels; each name once."""
-    handles: dict[str, Any] = {}
-    for cell in cells:
-        handles |= dict(zip(*cell.get_legend_handles_labels()[::-1], strict=True))
-    if handles:
-        names, columns = list(handles), min(4, len(handles))
-        lines = list(handles.values())
-        figure.legend(lines, names, loc="outside lower center", ncols=columns, fontsize="small")
-
-
-def precision_recall(panels: Mapping[str, pd.DataFrame]) -> Figure:
-    """Precision against recall at an IoU of 0.5.
-
-    Args:
-        panels: title -> :func:`mammostudy.study.detection_details.precision_curves`.
-
-    Returns:
-        A panel a title; the prior box is a ring.
-    """
-    figure, axes = plt.subplots(
-        1, max(1, len(panels)), figsize=(style.WIDTH, 3.8), squeeze=False, sharey=True
-    )
-    for cell, (title, table) in zip(axes.flat, panels.items(), strict=False):
-        for name, part in table.groupby("row", sort=False):
-            options = {"color": COLOURS.get(str(name), style.GREY), "label": name}
-            if len(part) == 1:
-                cell.plot(part["recall"], part["precision"], "o", mfc="white", ms=6, **options)
-            else:
-                cell.plot(part["recall"], part["precision"], drawstyle="steps-post", **options)
-        cell.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="recall", title=title)
-        cell.set_ylabel("precision" if cell is axes[0, 0] else "")
-    _legend(figure, axes.flat[:])
-    return figure
-
-
-def scores(table: pd.DataFrame, thresholds: Mapping[int, float]) -> Figure:
-    """How high hits, repeats and false positives are scored.
-
-    Args:
-        table: :func:`mammostudy.study.detection_details.score_rows`.
-        thresholds: operating threshold of each fold, drawn as lines.
-
-    Returns:
-        Two panels: all boxes by outcome, and the false ones by whether their view has a mass; the
-        counts on a logarithmic scale.
-    """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 3.5), sharey=True)
-    edges = np.linspace(0, 1, 21)
-    for name, colour in OUTCOME_COLOURS.items():
-        values = table.loc[table["outcome"] == name, "score"]
-        label = f"{name} ({len(values):,})"
-        left.hist(values, edges, histtype="step", lw=1.6, color=colour, label=label)
-    false = table[table["outcome"] == "false"]
-    for free, label, colour in (
-        (False, "false, view with a mass", style.RED),
-        (True, "false, mass-free view", style.GREEN),
-    ):
-        values = false.loc[false["mass_free"] == free, "score"]
-        text = f"{label} ({len(values):,})"
-        right.hist(values, edges, histtype="step", lw=1.6, color=colour, label=text)
-    for axes in (left, right):
-        for value in thresholds.values():
-            if np.isfinite(value):
-                axes.axvline(value, color="black", lw=0.8, ls=":")
-        axes.set(xlabel="score", yscale="log", xlim=(0, 1))
-        axes.legend(fontsize="x-small", loc="upper right")
-    left.set_ylabel("boxes")
-    return figure
-
-
-def reliability(table: pd.DataFrame) -> Figure:
-    """Score against the share of boxes that are a mass.
-
-    Args:
-        table: :func:`mammostudy.study.detection_details.reliability`.
-
-    Returns:
-        One panel; each point says how many boxes it stands for.
-    """
-    figure, axes = plt.subplots(figsize=(style.WIDTH * 0.62, 3.8))
-    axes.plot([0, 1], [0, 1], color="black", lw=0.8, ls=":")
-    if len(table):
-        share = table["share"]
-        reach = np.array([share - table["share_low"], table["share_high"] - share]).clip(min=0)
-        axes.errorbar(table["score"], share, yerr=reach, fmt="o-", color=style.BLUE, ms=5, lw=1)
-        before, raised = (-1.0, -1.0), 0
-        for row in table.to_dict("records"):
-            place = (row["score"], row["share_high"])
-            near = place[0] - before[0] < 0.09 and abs(place[1] - before[1]) < 0.09
-            raised = raised + 10 if near else 0
-            axes.annotate(
-                f"{int(row['boxes']):,}", place, (0, 3 + raised), textcoords="offset points",
-                ha="center", fontsize="x-small",
-            )  # fmt: skip
-            before = place
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.08), ylabel="share that are a mass")
-    axes.set_xlabel("score (mean of the bin)")
-    return figure
-
-
-def differences(table: pd.DataFrame, measures: Mapping[str, str], label: str) -> Figure:
-    """Differences in several measures with 95 % intervals over patients.
-
-    Args:
-        table: :func:`mammostudy.study.detection_comparison.differences` or ``against_prior``.
-        measures: column -> heading.
-        label: what is subtracted from what.
-
-    Returns:
-        A panel a measure with a line at 0; rings had not converged.
-    """
-    names = [_named(row) for row in table.to_dict("records")]
-    size = (style.WIDTH, 1.6 + 0.36 * max(3, len(names)))
-    figure, panels = plt.subplots(1, len(measures), figsize=size, sharey=True, squeeze=False)
-    y = np.arange(len(names))
-    for axes, (name, title) in zip(panels.flat, measures.items(), strict=True):
-        axes.axvline(0, color="black", lw=1)
-        if len(table):
-            value, low, high = (table[f"{name}{end}"] for end in ("", "_low", "_high"))
-            reach = np.nan_to_num(np.array([value - low, high - value])).clip(min=0)
-            axes.errorbar(value, y, xerr=reach, fmt="o", color=style.BLUE, ms=5, elinewidth=1.6)
-            open_ = ~table["converged"].isin(["yes"]).to_numpy()
-            axes.scatter(value[open_], y[open_], s=90, fc="none", ec="black", lw=1)
-        axes.set_title(fill(title, 18), fontsize="small")
-        axes.set_yticks(y, [fill(each, 30) for each in names])
-        axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.yaxis.grid(visible=False)
-    figure.supxlabel(label, fontsize="small")
-    return figure
-
-
-def _named(row: Mapping[Any, Any]) -> str:
-    return f"{row['row']} ({row['group']})" if "group" in row else str(row["row"])
-
-
-def sizes(table: pd.DataFrame) -> Figure:
-    """Sensitivity of small, medium and large masses over rates.
-
-    Args:
-        table: :func:`mammostudy.study.detection_details.sizes`.
-
-    Returns:
-        One panel, a line a size.
-    """
-    figure, axes = plt.subplots(figsize=style.WIDE)
-    shades = (style.ORANGE, style.GREY, style.BLUE)
-    for at, (size, part) in enumerate(table.groupby("size", sort=False)):
-        line = part.dropna(subset=["rate", "sensitivity"])
-        if line.empty:
-            continue
-        x = line["rate"].to_numpy() * 2 ** (0.06 * (at - 1))
-        reach = np.array([line["sensitivity"] - line["low"], line["high"] - line["sensitivity"]])
-        reach = np.nan_to_num(reach).clip(min=0)
-        label = f"{size} ({int(line['masses'].iloc[0])} masses)"
-        axes.errorbar(
-            x, line["sensitivity"], yerr=reach, fmt="o-", ms=4, lw=1.2, color=shades[at],
-            label=label,
-        )  # fmt: skip
-    labels = {"xlabel": "false positives a view", "ylabel": "sensitivity"}
-    axes.set(xscale="log", ylim=(-0.02, 1.02), **labels)
+def _by_rate(axes: Axes) -> None:
+    axes.set(xscale="log", xlabel="false positives a view", ylabel="sensitivity")
     axes.set_xticks(RATES, RATE_LABELS)
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.legend(fontsize="small", loc="upper left")
+
+
+def _curve(axes: Axes, one: Searched, name: str, band: bool) -> None:
+    colour, curve, laid = (
+        COLOURS.get(name, look.GREY),
+        froc_of(one.matches()),
+        one.matches(laid=True),
+    )
+    false, found = curve.false_positives_per_image, curve.sensitivity
+    if band:
+        ends = froc_band(curve, one.patients)
+        ends = ends[ends["rate"] >= false[min(1, len(false) - 1)]]
+        axes.fill_between(ends["rate"], ends["low"], ends["high"], color=colour, alpha=0.15, lw=0)
+    point = (np.mean(laid.outcome == FALSE) * len(laid.scores) / laid.images, np.mean(laid.found()))
+    if len(curve.thresholds) == 2:
+        axes.plot(false[-1], found[-1], "o", mfc="white", color=colour, ms=6, label=name, zorder=4)
+    else:
+        axes.plot(false, found, color=colour, label=name, drawstyle="steps-post")
+        axes.scatter(*point, color=colour, s=42, zorder=5, ec="white", lw=0.8)
+    axes.plot([false[-1], RATES[-1]], [found[-1]] * 2, color=colour, lw=1, ls=":")
+
+
+def _legend(figure: Figure, grid: Iterable[Axes], columns: int = 4) -> None:
+    """One key below all panels; each name once."""
+    named: dict[str, Any] = {}
+    for axes in grid:
+        handles, labels = axes.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    if named:
+        place = {"loc": "outside lower center", "ncols": columns, "fontsize": "small"}
+        figure.legend(list(named.values()), list(named), **place)
+
+
+def detail(one: Searched) -> Figure:
+    """Behind one detector's curve: precision, scores, what a score means, sizes of masses."""
+    figure, grid = plt.subplots(2, 2, figsize=look.TALL)
+    (precision, scores), (meaning, sizes) = grid
+    curve = precision_recall(one.matches("iou50", "false_positive"))
+    precision.plot(curve.recall, curve.precision, drawstyle="steps-post", color=look.BLUE)
+    precision.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="recall", ylabel="precision, IoU 0.5")
+    _scores(scores, one.matches(), one.free)
+    _meaning(meaning, one.matches())
+    masses = one.rows[one.rows["row"] == "mass"]
+    table = sensitivity_by_size(one.matches(), one.patients, masses["share"].to_numpy(float))
+    colours = dict(
+        zip(("small", "medium", "large"), (look.ORANGE, look.GREY, look.BLUE), strict=True)
+    )
+    known = table.dropna(subset=["rate", "sensitivity"])
+    look.lines(sizes, known, "rate", "sensitivity", "size", colours, band=True, marker="o", ms=4)
+    sizes.set(ylim=(-0.02, 1.02))
+    _by_rate(sizes)
+    sizes.legend(fontsize="x-small", loc="upper left", title="thirds by size")
     return figure
 
 
-def cost(curves: pd.DataFrame, ends: pd.DataFrame) -> Figure:
-    """What training time buys.
+def _scores(axes: Axes, found: Matches, free: NDArray[np.bool_]) -> None:
+    """Histograms of the scores of hits, repeats and false positives."""
+    on_free = free[found.image]
+    for name, chosen, colour in (
+        ("hit", found.outcome == HIT, look.BLUE),
+        ("repeat", found.outcome == REPEAT, look.GREY),
+        ("false, view with a mass", (found.outcome == FALSE) & ~on_free, look.RED),
+        ("false, mass-free view", (found.outcome == FALSE) & on_free, look.GREEN),
+    ):
+        values, label = found.scores[chosen], f"{name} ({chosen.sum():,})"
+        axes.hist(
+            values,
+            np.linspace(0, 1, 21).tolist(),
+            histtype="step",
+            lw=1.6,
+            color=colour,
+            label=label,
+        )
+    axes.set(xlabel="score", ylabel="boxes", xlim=(0, 1))
+    if len(found.scores):
+        axes.set_yscale("log")
+    axes.legend(fontsize="x-small", loc="upper right")
+
+
+def _meaning(axes: Axes, found: Matches) -> None:
+    """Score against the share of boxes on a mass, with the number of boxes."""
+    axes.plot([0, 1], [0, 1], color="black", lw=0.8, ls=":")
+    axes.set(xlim=(0, 1), ylim=(0, 1.12), xlabel="score", ylabel="share that lie on a mass")
+    if not len(found.scores):
+        return
+    table = score_reliability(found)
+    share = table["share"]
+    reach = np.array([share - table["share_low"], table["share_high"] - share]).clip(min=0)
+    axes.errorbar(table["score"], share, yerr=reach, fmt="o-", color=look.BLUE, ms=4, lw=1)
+    for row in table.to_dict("records"):
+        place = (row["score"], row["share_high"])
+        axes.annotate(
+            f"{row['boxes']:.0f}", place, (0, 3), textcoords="offset points", ha="center",
+            fontsize="x-small",
+        )  # fmt: skip
+
+
+def cost(trainings: pd.DataFrame) -> Figure | None:
+    """What a training cost and what it reached on test, the budgets of a detector joined.
 
     Args:
-        curves: :func:`mammostudy.study.detection_details.training`.
-        ends: :func:`mammostudy.study.detection_details.costs`.
+        trainings: :func:`mammostudy.study.detection.trainings`.
+    """
+    if trainings.empty:
+        return None
+    figure, axes = plt.subplots(figsize=look.WIDE)
+    look.lines(axes, trainings, "core-minutes", "test", colours=COLOURS, marker="o", ms=5)
+    axes.set(xscale="log", ylim=(-0.02, None), ylabel="sensitivity at 1, test")
+    axes.set_xlabel("core-minutes of training")
+    axes.xaxis.set_major_formatter("{x:g}")
+    _legend(figure, [axes])
+    return figure
+
+
+def error_parts(panels: Mapping[str, pd.DataFrame]) -> Figure:
+    """Where the error of every chain comes from, stacked, a panel a measure; diamond: the sum.
+
+    Args:
+        panels: measure -> :func:`mammostudy.study.chain.budget`.
+    """
+    figure, grid = plt.subplots(len(panels), 1, figsize=look.SINGLE, squeeze=False)
+    for axes, (measure, table) in zip(grid[:, 0], panels.items(), strict=True):
+        if len(table):
+            wide = table.pivot(index="arm", columns="metric", values="mean")
+            wide = wide.reindex(index=table["arm"].unique(), columns=table["metric"].unique())
+            bars = wide.drop(columns="sum")
+            bars.plot.barh(stacked=True, ax=axes, color=dict(PARTS), width=0.62, legend=False)
+            axes.scatter(wide["sum"], range(len(wide)), marker="D", color="black", s=22, zorder=4)
+        axes.axvline(0, color="black", lw=0.8)
+        axes.invert_yaxis()
+        axes.set(xlabel=f"mean over masses: {measure}", ylabel="")
+    _legend(figure, grid[:, 0][::-1], columns=2)
+    return figure
+
+
+def box_quality(table: pd.DataFrame) -> Figure:
+    """What an imperfect box costs the mask of a found mass.
+
+    Args:
+        table: :func:`mammostudy.study.chain.box_quality`.
 
     Returns:
-        Left, mean sensitivity on validation views while training; right, core-minutes against the
-        sensitivity at 1 false positive a view on test views. Hollow: equal time; full: the longer
-        budget.
+        Left: Dice from the detected box against Dice from the known one. Right: their difference
+        against the IoU of the box.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 3.9))
-    if len(curves):
-        last = curves[curves["group"] == curves["group"].iloc[-1]]
-        for name, part in last.groupby("row", sort=False):
-            colour = COLOURS.get(str(name), style.GREY)
-            left.plot(part["minutes"], part["sensitivity"], ".-", color=colour, label=name)
-    left.set(xlabel="core-minutes", ylabel="mean sensitivity, validation", xscale="log")
-    groups = list(dict.fromkeys(ends["group"])) if len(ends) else []
-    for row in ends.to_dict("records"):
-        colour, value = COLOURS.get(row["row"], style.GREY), row["at_one"]
-        reach = [[value - row["at_one_low"]], [row["at_one_high"] - value]]
-        fill = "white" if row["group"] == groups[0] and len(groups) > 1 else colour
-        right.errorbar(
-            row["minutes"], value, yerr=np.nan_to_num(reach).clip(min=0), fmt="o", color=colour,
-            mfc=fill, ms=6, elinewidth=1.2, label=row["row"],
-        )  # fmt: skip
-    right.set(xlabel="core-minutes", ylabel="sensitivity at 1 false positive, test", xscale="log")
-    for axes in (left, right):
-        low, high = axes.get_xlim()
-        axes.set(xlim=(0.8 * low, 1.25 * high), ylim=(-0.02, 1.02))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_locator(NullLocator())
-    _legend(figure, (left, right))
+    figure, (left, right) = plt.subplots(1, 2, figsize=look.WIDE)
+    left.plot([0, 1], [0, 1], color="black", lw=0.8, ls="--")
+    left.scatter(table["known"], table["dice"], color=look.BLUE, s=18, alpha=0.7)
+    left.set(xlim=(0, 1), ylim=(0, 1), xlabel="Dice, known box", ylabel="Dice, detected box")
+    right.axhline(0, color="black", lw=0.8, ls="--")
+    right.scatter(table["iou"], table["loss"], color=look.BLUE, s=18, alpha=0.7)
+    right.set(xlim=(0.2, 1), xlabel="IoU of the detected box", ylabel="Dice lost by the box")
     return figure
+
+
+def boxed(
+    image: NDArray[np.float32], marks: Iterable[Mark], square: bool = False
+) -> NDArray[np.uint8]:
+    """Shrink a mammogram in [0, 1] and draw boxes on it, uint8 ``(h, w, 3)``.
+
+    Args:
+        image: ``(h, w)``.
+        marks: the boxes, the last one on top.
+        square: pad it to a square.
+    """
+    scale = min(1.0, LONGEST / max(image.shape))
+    height, width = (max(1, round(side * scale)) for side in image.shape)
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    canvas = np.repeat((255 * np.clip(small, 0, 1)).astype(np.uint8)[..., None], 3, axis=2)
+    for colour, edges, thick, label in marks:
+        x_min, y_min, x_max, y_max = (round(float(edge) * scale) for edge in edges)
+        rgb = tuple(round(255 * part) for part in to_rgb(colour))
+        cv2.rectangle(canvas, (x_min, y_min), (x_max, y_max), rgb, 5 if thick else 2)
+        place = (max(x_min, 0), max(y_min - 4, 16))
+        cv2.putText(canvas, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, rgb, 2)
+    if square:
+        rest = [(LONGEST - side) // 2 for side in (height, width)]
+        ends = (rest[0], LONGEST - height - rest[0], rest[1], LONGEST - width - rest[1])
+        return np.asarray(cv2.copyMakeBorder(canvas, *ends, cv2.BORDER_CONSTANT), np.uint8)
+    return canvas
+
+
+def chosen(one: Searched) -> dict[str, tuple[int, int, int]]:
+    """Choose views by rule among the boxes from the threshold on; what nothing fits is left out.
+
+    Returns:
+        Rule -> number of the view, of the box and of the mass; -1 where the rule chose none.
+    """
+    found = one.matches(laid=True)
+    free = one.free[found.image]
+    hit, false = found.outcome == HIT, found.outcome == FALSE
+    share = one.rows.loc[one.rows["row"] == "mass", "share"].to_numpy(np.float64)
+    rules = {
+        "hit of the highest score": (hit, found.scores),
+        "hit of the lowest score": (hit, -found.scores),
+        "largest mass missed": (~found.found(), share),
+        "surest false positive beside a mass": (false & ~free, found.scores),
+        "surest false positive, mass-free view": (false & free, found.scores),
+    }
+    out = {}
+    for rule, (among, by) in rules.items():
+        if among.any():
+            at = int(np.where(among, by, -np.inf).argmax())
+            missed = by is share
+            view = (found.true_image if missed else found.image)[at]
+            out[rule] = (int(view), -1 if missed else at, at if missed else -1)
+    drawn = int(np.random.default_rng(0).integers(len(one.views)))
+    return out | {"drawn by seed 0": (drawn, -1, -1)}
+
+
+def examples(cohort: Cohort | None, one: Searched) -> dict[str, NDArray[np.uint8]]:
+    """Show the chosen views with their masses and boxes; none without these images."""
+    names, picks = one.views["view"].tolist(), chosen(one)
+    views = views_of(cohort) if cohort else None
+    if (
+        cohort is None
+        or views is None
+        or not {names[at] for at, *_ in picks.values()} <= set(views.names)
+    ):
+        return {}
+    found, out = one.matches(laid=True), {}
+    for rule, (view, box, mass) in picks.items():
+        at = views.names.index(names[view])
+        first = int(np.searchsorted(found.true_image, view))
+        marks: list[Mark] = [
+            (MARKS["mass"], edges, number + first == mass, "")
+            for number, edges in enumerate(views.boxes[at].tolist())
+        ]
+        for number in np.flatnonzero(found.image == view):
+            colour = MARKS[OUTCOMES[found.outcome[number]]]
+            label = f"{found.scores[number]:.2f}"
+            marks.append((colour, found.boxes[number].tolist(), number == box, label))
+        rows = cohort.manifest[cohort.manifest["image"] == views.table.iloc[at]["image"]]
+        out[rule] = boxed(cohort.image(rows.iloc[0]), marks)
+    return out

@@ -1,246 +1,269 @@
-"""From mammogram to shape: what is left of segmentation and shape when a detector gives the box.
+"""From mammogram to shape: what is left of mask and shape when a detector gives the box.
 
-What stands in the chains is in :mod:`mammostudy.study.chain_setting`, where the error comes from in
-:mod:`mammostudy.study.chain_errors`, the pictures' data in
-:mod:`mammostudy.study.chain_examples`, the sentences in :mod:`mammostudy.study.chain_reading`.
+A missed mass counts as a Dice of 0 and as a shape told wrong. The error at the end is followed
+back mass by mass, and its parts add up exactly: what the classifier gets wrong from the true mask,
+what the segmenter loses from the known box, what a found mass loses by its imperfect box, and what
+a missed one loses on top.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from mammostudy.evaluation.statistics import bootstrap_ci
-from mammostudy.runs.record import Record
-from mammostudy.runs.spec import KeyedSpec
-from mammostudy.study import chain_recipes, printed, tables
-from mammostudy.study.chain_recipes import ARMS, STUDY
+from mammostudy.data.cohort import Cohort, box_of_row
+from mammostudy.data.descriptors import describe
+from mammostudy.figures.detection import MARKS, Mark, boxed
+from mammostudy.imaging.framing import Box, crop_and_resize, paste_back
+from mammostudy.imaging.overlays import agreement_overlay
+from mammostudy.runs.chain_spec import ChainSpec
+from mammostudy.runs.detect_spec import DetectSpec
+from mammostudy.runs.detection_rows import EDGES
+from mammostudy.runs.record import Record, find_record, manifest_hash
+from mammostudy.study import shape_recipes
+from mammostudy.study.comparing import BESIDE, Runs, compare, summarise
+from mammostudy.study.recipes import LIGHT, PRIOR_ROW, baselines, detect_folds, recipe
 
+PAPER, STUDY, ELLIPSE = "paper's chain", "study's chain", "ellipse in the box"
+ARMS: Final = (PAPER, STUDY, PRIOR_ROW, ELLIPSE)
+OPERATING: Final = 1.0  # false positives a view on validation
 SOURCES: Final = {
     "truth": "true mask",
     "oracle": "known box",
     "jittered": "shaken box",
     "detected": "detected box",
+    "found": "found only",
 }
-NOTHING: Final = "none"
-Found = dict[str, list[Record]]
-Score = tuple[float, float, float]
+CLASSIFIER: Final = "shape told wrong from the true mask"
+SEGMENTATION, BOX, MISSED = "segmentation from the known box", "imperfect box", "missed"
+DICE, SHAPE = "1 - Dice", "wrong shape"
+COMMONEST: Final = "always the commonest shape"
+_COLUMNS: Final = ("source", "found", "iou", "label", "told", "right", "truth_pixels")
+SIDE: Final = 256  # of a frame as shown, pixels
 
 
-def specs(cohort: str, preset: str) -> list[KeyedSpec]:
-    """Return every chain of the page and the runs that stand in them, those first, each once."""
-    chains = [each for listed in chain_recipes.every(cohort, preset).values() for each in listed]
-    return list(dict.fromkeys([*(run for each in chains for run in each.before), *chains]))
-
-
-def records(cohort: str, preset: str) -> Found:
-    """Return the records of the page by arm."""
-    named = cast(tables.Named, chain_recipes.every(cohort, preset))
-    return tables.records_of(named, preset)
-
-
-def absent(found: Found, cohort: str, preset: str) -> list[str]:
-    """Return the arms with a chain that has no record."""
-    named = chain_recipes.every(cohort, preset)
-    return [arm for arm, listed in named.items() if len(found.get(arm, ())) < len(listed)]
-
-
-def rows(found: Found, kind: str) -> pd.DataFrame:
-    """Stack the rows of all arms: those of :mod:`mammostudy.runs.chain_rows`, with arm and fold.
-
-    Args:
-        found: :func:`records`.
-        kind: ``view``, ``mass`` or ``box``; masses also get told (whether their shape is known and
-            a classifier may tell it) and right (the shape told is the known one).
-    """
-    stacked = [
-        record.rows(kind).assign(arm=arm, fold=record.spec.split.fold)
-        for arm, listed in found.items()
-        for record in listed
-    ]
-    columns = [*_COLUMNS[kind], "arm", "fold"]
-    table = pd.concat(stacked, ignore_index=True) if stacked else pd.DataFrame(columns=columns)
-    table = table[columns]
-    if kind != "mass":
-        return table
-    return table.assign(
-        found=table["found"].astype(bool),
-        told=table["label"].notna() & table["predicted"].notna(),
-        right=table["label"].eq(table["predicted"]),
+def chain(cohort: str, preset: str, arm: str, detector: DetectSpec) -> ChainSpec:
+    """Return the chain of an arm behind a detector; the stages share its fold."""
+    variant, fold = "paper" if arm == PAPER else "study", detector.split.fold
+    segmenter = recipe(cohort, preset, variant, split__fold=fold, seed=fold)
+    if arm == PAPER:  # a headline run of the other chapters
+        segmenter = segmenter.changed(evaluation__postprocessing="every")
+    if arm == ELLIPSE:
+        segmenter = next(each for each in baselines(segmenter) if each.model.name == "ellipse")
+    shapes = shape_recipes.headline(cohort, preset)[variant]
+    if describe(cohort).phantom:  # their outlines are of other patients: one classifier is enough
+        shapes = shapes[:1]
+    return ChainSpec.parse(
+        {
+            "cohort": describe(cohort).views,
+            "variant": "baseline" if arm in (PRIOR_ROW, ELLIPSE) else variant,
+            "detector": detector.model_dump(),
+            "segmenter": segmenter.model_dump(),
+            "shapes": [each.model_dump() for each in shapes],
+            "postprocessing": "published" if arm == PAPER else "chosen",
+            "operating": OPERATING,
+        }
     )
 
 
-_COLUMNS: Final = {
-    "view": ("view", "patient", "site", "masses", "pixels", "boxes", "false_boxes", "repeats"),
-    "mass": (
-        "view", "patient", "site", "case", "source", "found", "score", "iou", "dice",
-        "truth_pixels", "predicted_pixels", "label", "predicted", "probability",
-    ),
-    "box": ("view", "patient", "kind", "score", "predicted_pixels", "painted"),
-}  # fmt: skip
+def grid(cohort: str, preset: str) -> dict[str, list[ChainSpec]]:
+    """Return the chains of every arm over the folds of the detector.
 
-
-def of(masses: pd.DataFrame, arm: str, source: str) -> pd.DataFrame:
-    """Return the rows of one arm and one source of masks."""
-    return masses[(masses["arm"] == arm) & (masses["source"] == source)]
-
-
-def score(table: pd.DataFrame, column: str) -> Score:
-    """Return the mean of a column with its 95 % bootstrap interval over patients.
-
-    NaN without rows; the interval is NaN where a single patient stands behind it.
+    Quick pages have those whose stages are trained for other pages.
     """
-    if table.empty:
-        return np.nan, np.nan, np.nan
-    values = table[column].to_numpy(np.float64)
-    if table["patient"].nunique() < 2:
-        return float(values.mean()), np.nan, np.nan
-    return float(values.mean()), *bootstrap_ci(values, table["patient"].to_numpy(str))
+    out = {}
+    for arm in (PAPER, ELLIPSE) if preset == "quick" else ARMS:
+        detectors = detect_folds(cohort, preset, PRIOR_ROW if arm == PRIOR_ROW else LIGHT)
+        out[arm] = [chain(cohort, preset, arm, detector) for detector in detectors]
+    return out
 
 
-def printed_score(row: Mapping[Any, Any] | pd.Series) -> str:
-    """Print a score with its interval, where there is one; or that there is nothing to score."""
-    if np.isnan(row["mean"]):
-        return printed.MISSING
-    if np.isnan(row["low"]):
-        return f"{row['mean']:.3f} (a single patient)"
-    return printed.cell(row["mean"], row["low"], row["high"])
+def specs(cohort: str, preset: str) -> list[Any]:
+    """Return every chain of the page and the runs that stand in them, those first, each once."""
+    chains = [each for listed in grid(cohort, preset).values() for each in listed]
+    return list(dict.fromkeys([*(run for each in chains for run in each.before), *chains]))
 
 
-def dice_table(masses: pd.DataFrame) -> pd.DataFrame:
-    """Score the masks of every arm by the box they were segmented from.
+def unsettled(record: Record) -> str:
+    """Name the stages of a chain that diverged or had not converged."""
+    open_ends = {
+        stage: sum(each["converged"] is False or each["status"] != "completed" for each in listed)
+        for stage, listed in record.stages.items()
+    }
+    return ", ".join(f"{stage} ({count})" for stage, count in open_ends.items() if count)
+
+
+def stages(runs: Runs) -> pd.DataFrame:
+    """Return what was chosen for each chain on validation, and which stages had not converged."""
+    found = [(arm, record) for (arm,), listed in runs.found.items() for record in listed]
+    return pd.DataFrame(
+        {
+            "chain": arm,
+            "fold": record.spec.split.fold,
+            "score from": record.threshold,
+            "post-processing": "+".join(record.content["postprocessing"]) or "none",
+            "not converged": unsettled(record) or "none",
+        }
+        for arm, record in found
+    )
+
+
+def rows(runs: Runs, kind: str) -> pd.DataFrame:
+    """Return the rows of all chains of a kind: ``view``, ``mass`` or ``box``.
+
+    ``converged`` tells whether every stage had. A mass is ``told`` if its shape is known and a
+    classifier may tell it, and ``right`` if the shape told is the known one; ``source`` ``found``
+    repeats the detected ones that were found.
+    """
+    if runs.rows.empty:
+        return pd.DataFrame(columns=[*runs.rows.columns, *_COLUMNS])
+    table = runs.rows[runs.rows["row"] == kind]
+    settled = {
+        (arm, record.spec.split.fold): not unsettled(record)
+        for (arm,), listed in runs.found.items()
+        for record in listed
+    }
+    keys = zip(table["arm"], table["fold"], strict=True)
+    table = table.assign(converged=[settled[key] for key in keys])
+    if kind != "mass":
+        return table
+    told = table["label"].notna() & table["predicted"].notna()
+    right = (table["label"] == table["predicted"]).astype(float)
+    table = table.assign(found=table["found"].astype(float), told=told, right=right)
+    found = table[(table["source"] == "detected") & (table["found"] == 1)]
+    return pd.concat([table, found.assign(source="found")], ignore_index=True)
+
+
+def scores(masses: pd.DataFrame, metric: str = "dice") -> pd.DataFrame:
+    """Summarise masks, or shapes (``right``), by chain and by what they were made from.
 
     Returns:
-        arm, source (oracle, jittered, detected, or ``found``: the detected boxes that found their
-        mass alone), mean, low, high, masses, patients.
+        As :func:`mammostudy.study.comparing.summarise`, the source in place of the metric; of
+        masks also the share of masses found, of shapes the rule of naming the commonest one.
     """
-    out = []
-    for arm in dict.fromkeys(masses["arm"]):
-        for source in ("oracle", "jittered", "detected", "found"):
-            mine = of(masses, arm, "detected" if source == "found" else source)
-            if source == "found":
-                mine = mine[mine["found"]]
-            mean, low, high = score(mine, "dice")
-            counts = {"masses": len(mine), "patients": mine["patient"].nunique()}
-            ends = {"mean": mean, "low": low, "high": high}
-            out.append({"arm": arm, "source": source, **ends, **counts})
-    columns = ["arm", "source", "mean", "low", "high", "masses", "patients"]
-    return pd.DataFrame(out, columns=columns)
+    masses = masses[masses["source"] != "truth" if metric == "dice" else masses["told"] == 1]
+    if masses.empty:
+        return summarise(masses, (metric,), ("arm",))
+    table = summarise(masses, (metric,), ("arm", "source"))
+    table = table.assign(metric=table["source"].map(SOURCES)).drop(columns="source")
+    end = masses[masses["source"] == "detected"]
+    if metric == "dice":
+        more = summarise(end, ("found",), ("arm",)).assign(metric="share found")
+    else:
+        end = end[end["arm"] == end["arm"].iloc[0]]
+        right = (end["label"] == end["label"].value_counts().idxmax()).astype(float)
+        more = summarise(end.assign(arm=COMMONEST, right=right), ("right",), ("arm",))
+        more = more.assign(metric=SOURCES["detected"])
+    return pd.concat([table, more], ignore_index=True)
 
 
-def found_table(masses: pd.DataFrame) -> pd.DataFrame:
-    """Return the share of masses found by each arm: arm, mean, low, high, found, masses."""
-    out = []
-    for arm in dict.fromkeys(masses["arm"]):
-        mine = of(masses, arm, "detected")
-        mean, low, high = score(mine, "found")
-        counts = {"found": int(mine["found"].sum()), "masses": len(mine)}
-        out.append({"arm": arm, "mean": mean, "low": low, "high": high, **counts})
-    return pd.DataFrame(out, columns=["arm", "mean", "low", "high", "found", "masses"])
-
-
-def shape_table(masses: pd.DataFrame) -> pd.DataFrame:
-    """Score the shapes told by every arm, by the mask they were told from.
-
-    Only masses of a known shape that a classifier may judge. A missed mass is told wrong.
-
-    Returns:
-        arm, source (truth, oracle, jittered, detected, ``found``), mean (accuracy), low, high,
-        masses, patients, commonest (the share of the commonest shape among them).
-    """
-    out = []
-    for arm in dict.fromkeys(masses["arm"]):
-        for source in (*SOURCES, "found"):
-            mine = of(masses, arm, "detected" if source == "found" else source)
-            mine = mine[mine["told"]]
-            if source == "found":
-                mine = mine[mine["found"]]
-            mean, low, high = score(mine, "right")
-            share = mine["label"].value_counts(normalize=True).max() if len(mine) else np.nan
-            counts = {"masses": len(mine), "patients": mine["patient"].nunique()}
-            ends = {"mean": mean, "low": low, "high": high}
-            out.append({"arm": arm, "source": source, **ends, **counts, "commonest": share})
-    columns = ["arm", "source", "mean", "low", "high", "masses", "patients", "commonest"]
-    return pd.DataFrame(out, columns=columns)
-
-
-HEADINGS: Final = {**SOURCES, "detected": "detected box, missed as 0", "found": "found only"}
-SHAPE_HEADINGS: Final = {**HEADINGS, "detected": "detected box, missed as wrong"}
-
-
-def printed_scores(
-    table: pd.DataFrame, headings: Mapping[str, str], more: Mapping[str, Sequence[Any]]
-) -> pd.DataFrame:
-    """Lay out :func:`dice_table` or :func:`shape_table`: a row an arm, run or not.
+def parts(masses: pd.DataFrame, measure: str = DICE) -> pd.DataFrame:
+    """Split the error of every mass into its parts: a row an arm and mass, a column a part.
 
     Args:
-        table: with arm, source, mean, low, high, masses, patients.
-        headings: source -> heading.
-        more: further columns, a value an arm of the table.
+        masses: of :func:`rows`.
+        measure: :data:`DICE`, or :data:`SHAPE` (0 right, 1 wrong).
     """
-    out = []
-    for arm, part in table.groupby("arm", sort=False):
-        cells = {headings[row["source"]]: printed_score(row) for _, row in part.iterrows()}
-        whole = part[part["source"] == "detected"].iloc[0]
-        out.append(
-            {"chain": arm, **cells, "masses": whole["masses"], "patients": whole["patients"]}
-        )
-    known = [headings[source] for source in headings if source in set(table["source"])]
-    wide = pd.DataFrame(out, columns=["chain", *known, "masses", "patients"]).assign(**more)
-    return printed.with_absent(wide, [(arm,) for arm in ARMS], ["chain"])
+    known = masses if measure == DICE else masses[masses["told"] == 1]
+    known = known.assign(wrong=1 - known["dice" if measure == DICE else "right"])
+    known = known.set_index(["arm", "case", "patient", *BESIDE])
+    truth, oracle, end = (
+        known[known["source"] == name] for name in ("truth", "oracle", "detected")
+    )
+    step, found = end["wrong"] - oracle["wrong"], end["found"] == 1
+    table = pd.DataFrame(
+        {
+            CLASSIFIER: truth["wrong"],
+            SEGMENTATION: oracle["wrong"] - truth["wrong"],
+            BOX: step.where(found, 0.0),
+            MISSED: step.where(~found, 0.0),
+            "sum": end["wrong"],
+        }
+    )
+    return (table if measure == SHAPE else table.drop(columns=CLASSIFIER)).reset_index()
 
 
-def found_cells(table: pd.DataFrame) -> list[str]:
-    """Print how many masses each arm found: ``21 of 62, 0.339 [0.210, 0.475]``."""
-    return [
-        f"{row['found']} of {row['masses']}, {printed_score(row)}" for _, row in table.iterrows()
-    ]
+def budget(masses: pd.DataFrame, measure: str = DICE) -> pd.DataFrame:
+    """Summarise the parts of the error of every chain; ``sum`` is the whole of it."""
+    table = parts(masses, measure)
+    names = [name for name in (CLASSIFIER, SEGMENTATION, BOX, MISSED, "sum") if name in table]
+    return summarise(table, names, ("arm",))
 
 
-def false_table(found: Found) -> pd.DataFrame:
-    """Count the boxes of each arm that find nothing new, and what the segmenter paints there.
+def box_quality(masses: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """Return the masses that an arm finds: iou of the box, dice, known (Dice, known box), loss."""
+    mine = masses[masses["arm"] == arm]
+    known = mine[mine["source"] == "oracle"].set_index("case")["dice"]
+    found = mine[mine["source"] == "found"]
+    found = found.assign(known=known.reindex(found["case"]).to_numpy())
+    return found.assign(loss=found["known"] - found["dice"])
 
-    Returns:
-        chain, views, views without a mass, false boxes a view with interval, the same on views
-        without a mass, repeats a view, and the mean share of a view painted outside every mass, %.
+
+def false_boxes(runs: Runs) -> pd.DataFrame:
+    """Summarise by chain the boxes of a view that find nothing new, and what is painted there."""
+    views, boxes, by = rows(runs, "view"), rows(runs, "box"), ["arm", "fold", "view"]
+    if views.empty:
+        return summarise(views, (), ("arm",))
+    painted = boxes.groupby(by)["painted"].sum().reindex(pd.MultiIndex.from_frame(views[by]))
+    share = 100 * painted.fillna(0).to_numpy(float) / views["pixels"].to_numpy(float)
+    whole = summarise(views.assign(outside=share), ("false_boxes", "repeats", "outside"), ("arm",))
+    free = summarise(views[views["masses"] == 0], ("false_boxes",), ("arm",))
+    return pd.concat([whole, free.assign(metric="free")], ignore_index=True)
+
+
+def tests(masses: pd.DataFrame) -> pd.DataFrame:
+    """Set the study's chain against the others: Dice of all masses, each patient counting once."""
+    end = masses[masses["source"] == "detected"]
+    return compare(end, [(STUDY, other) for other in ARMS if other != STUDY], by="arm")
+
+
+def picked(masses: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """Pick the best, median and worst found mass of an arm by Dice, and the largest missed one."""
+    mine = masses[(masses["arm"] == arm) & (masses["source"] == "detected")]
+    found = mine[mine["found"] == 1].sort_values(["dice", "case"], ascending=[False, True])
+    missed = mine[mine["found"] == 0].sort_values(["truth_pixels", "case"], ascending=[False, True])
+    places = {"best": 0, "median": len(found) // 2, "worst": len(found) - 1}
+    chosen = [found.iloc[[at]].assign(rule=rule) for rule, at in places.items() if len(found)]
+    chosen.append(missed.head(1).assign(rule="largest missed"))
+    return pd.concat(chosen).drop_duplicates("case")
+
+
+def examples(cohort: Cohort | None, runs: Runs, arm: str) -> list[tuple[str, NDArray[Any]]]:
+    """Show the picked masses: mammogram with boxes and, if found, frame and agreement of the mask.
+
+    None without the images.
     """
-    views, boxes = rows(found, "view"), rows(found, "box")
-    out = []
-    for arm in found:
-        mine = views[views["arm"] == arm]
-        if mine.empty:
-            continue
-        painted = boxes[boxes["arm"] == arm].groupby(["fold", "view"])["painted"].sum()
-        keys = pd.MultiIndex.from_frame(mine[["fold", "view"]])
-        outside = painted.reindex(keys).fillna(0).to_numpy(np.float64)
-        mine = mine.assign(outside=100 * outside / mine["pixels"].to_numpy(np.float64))
-        empty = mine[mine["masses"] == 0]
-        free = printed.cell(*score(empty, "false_boxes"), digits=2)
-        out.append(
-            {
-                "chain": arm,
-                "views": len(mine),
-                "without a mass": len(empty),
-                "false boxes a view": printed.cell(*score(mine, "false_boxes"), digits=2),
-                "on views without a mass": free if len(empty) else printed.MISSING,
-                "repeats a view": f"{mine['repeats'].mean():.2f}",
-                "painted outside masses, % of the view": printed.cell(*score(mine, "outside")),
-            }
-        )
-    return pd.DataFrame(out, columns=list(out[0]) if out else ["chain"])
+    records = {record.spec.split.fold: record for record in runs.of(arm)}
+    shown: list[tuple[str, NDArray[Any]]] = []
+    if cohort is None or not records:
+        return shown
+    for row in picked(rows(runs, "mass"), arm).to_dict("records"):
+        record, sample = records[row["fold"]], cohort.sample(row["case"])
+        image = sample.image
+        shown.append((row["rule"], boxed(image, _marks(record, row, box_of_row(sample.row)), True)))
+        if row["found"]:
+            kept, edges = record.predictions()[row["case"]]
+            x_min, y_min, x_max, y_max = edges.tolist()
+            window = (x_min, y_min, x_max, y_max)
+            mask = paste_back(kept, window, (image.shape[0], image.shape[1]))
+            cut = crop_and_resize(image, window, SIDE)
+            truth, found = (crop_and_resize(each, window, SIDE) for each in (sample.mask, mask))
+            overlay = agreement_overlay(np.clip(cut, 0, 1), truth, found, alpha=0.45)
+            said = f"Dice {row['dice']:.3f}; told {row['predicted']}, is {row['label']}"
+            shown += [("frame", cut), (said, overlay)]
+    return shown
 
 
-def box_quality(masses: pd.DataFrame, arm: str = STUDY) -> pd.DataFrame:
-    """Return the found masses of an arm: case, patient, IoU of the box, Dice of both masks.
-
-    Returns:
-        case, patient, iou, known (Dice from the known box), detected, loss (their difference).
-    """
-    mine = of(masses, arm, "detected")
-    mine = mine[mine["found"]].set_index("case")[["patient", "iou", "dice"]]
-    known = of(masses, arm, "oracle").set_index("case")["dice"].reindex(mine.index)
-    table = mine.rename(columns={"dice": "detected"}).assign(known=known)
-    return table.assign(loss=table["known"] - table["detected"]).reset_index()
+def _marks(record: Record, row: dict[Any, Any], known: Box) -> list[Mark]:
+    """Return the known box and those of the detector from the threshold on."""
+    spec, marks = record.spec.detector, [(MARKS["mass"], [float(x) for x in known], True, "")]
+    detector = find_record(spec, manifest_hash(spec.cohort))
+    boxes = detector.part("test") if detector else pd.DataFrame(columns=["row", "view", "score"])
+    boxes = boxes[(boxes["row"] == "box") & (boxes["view"] == row["view"])]
+    for _, box in boxes[boxes["score"] >= record.threshold].iterrows():
+        hit = row["found"] and np.isclose(box["score"], row["score"], rtol=1e-4)
+        marks.append((MARKS["hit" if hit else "repeat"], box[list(EDGES)].tolist(), False, ""))
+    return marks

@@ -29,7 +29,7 @@ from mammostudy.errors import SpecError
 from mammostudy.evaluation.statistics import bootstrap_ci, patient_differences
 from mammostudy.paths import project_root
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study import cropping, detect_claims, losses, published, segmenters, shape_claims
+from mammostudy.study import cropping, detection, losses, published, segmenters, shape_claims
 from mammostudy.study.comparing import Runs, compare, judge, paired
 from mammostudy.study.recipes import cohort_title, headline, is_phantom
 
@@ -274,7 +274,8 @@ def _old(made: Line) -> Line | str:
 
 
 def _found(claim: Claim, cohort: str, preset: str) -> Line | str:
-    return _old(detect_claims.measured(cohort, preset))
+    line = detection.claim_line(cohort, preset)
+    return "no SSD or no other detector has been run here" if line is None else line
 
 
 def _shapes(claim: Claim, cohort: str, preset: str) -> Line | str:
@@ -298,7 +299,7 @@ def specs(cohort: str, preset: str) -> list[Any]:
     rows += [spec for name in names for spec in models.get(("loose", name), ())]
     return list(
         dict.fromkeys(
-            [*rows, *shape_claims.specs(cohort, preset), *detect_claims.specs(cohort, preset)]
+            [*rows, *shape_claims.specs(cohort, preset), *detection.specs(cohort, preset)]
         )
     )
 

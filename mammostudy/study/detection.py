@@ -1,227 +1,356 @@
 """Detection: does a detector find the masses of whole mammograms, and is SSD the best of them?
 
-How a detector is judged is in :mod:`mammostudy.study.detection_judged`, comparisons in
-:mod:`~mammostudy.study.detection_comparison`, curves, boxes and scores in
-:mod:`~mammostudy.study.detection_details`, what each training was
-given in :mod:`~mammostudy.study.detection_trainings`, the pictures' data in
-:mod:`~mammostudy.study.detection_examples`, the sentences in the modules ``*_reading``.
+A threshold of the score is chosen on the validation views of each fold, where it gives one false
+positive a view, and used on that fold's test views. Curves go through all thresholds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final, cast
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from inspect import signature
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from mammostudy.evaluation.froc_intervals import sensitivity_table
-from mammostudy.runs.detect_spec import DetectSpec
+from mammostudy.data.descriptors import describe
+from mammostudy.evaluation.boxes import Matches
+from mammostudy.evaluation.detection import (
+    average_precision_ci,
+    average_precision_difference,
+    error_summary,
+    precision_of,
+)
+from mammostudy.evaluation.froc_curves import false_positives_by_image, froc_of
+from mammostudy.evaluation.froc_intervals import sensitivity_differences, sensitivity_table
+from mammostudy.evaluation.statistics import bootstrap_ci, paired_test
+from mammostudy.imaging.framing import jitter_box
+from mammostudy.runs.detect_spec import SSDS, DetectSpec
+from mammostudy.runs.detection_rows import COCO, ERRORS, HEADLINE, matches_of
 from mammostudy.runs.record import Record
-from mammostudy.study import detect_recipes, printed, tables
-from mammostudy.study.detect_convergence import outdone
-from mammostudy.study.detection_judged import DRAWS, Judged, judged, scores
+from mammostudy.study.comparing import Runs, judge
+from mammostudy.study.recipes import (
+    BUDGETS,
+    DETECTOR_ABLATIONS,
+    DETECTOR_STEPS,
+    DETECTORS,
+    EQUAL,
+    LIGHT,
+    LONG,
+    LONGER,
+    PRIOR_ROW,
+    STRETCHED,
+    detect_folds,
+    detect_recipe,
+)
 
-HEAD: Final = "all folds"
-ABLATED: Final = "ablations"
-BUDGETS: Final = (detect_recipes.EQUAL, detect_recipes.LONG)
-TRAININGS: Final = (*BUDGETS, detect_recipes.LONGER)
-RULE_NAMES: Final = {
-    "iou10": "IoU at least 0.10",
-    "iou25": "IoU at least 0.25",
-    "iou50": "IoU at least 0.50",
-    "centre": "centre of the box in the mass's box",
-}
-HEADINGS: Final = {
-    "at_one": "sensitivity at 1 false positive a view",
-    "mean": "mean sensitivity, 1/8 to 8",
-    "ap50": "AP50",
-    "map": "mAP",
-    "accuracy": "detection accuracy",
-    "false": "false positives a view there",
-}
-Groups = dict[str, dict[str, list[Record]]]
-Detectors = dict[str, Judged]
+HEAD, ABLATED, UNCHANGED = "all folds", "one field changed", "unchanged"
+OPERATING: Final = 1.0  # false positives a view on validation, at which a detector is used
+MARGIN: Final = 0.02
+GAIN: Final = 1.01
+LEAST: Final = 0.05  # mean sensitivity on validation: one mass in twenty
+RATES: Final = ("at 1/8", "at 1/4", "at 1/2", "at 1", "at 2", "at 4", "at 8", "mean")
+AT_ONE, MEAN, AP50, FOUND, FALSE = "at 1", "mean", "AP50", "masses found", "false boxes a view"
+FREE, LESS = "false boxes, mass-free views", "less those of the first row"
+SCORES: Final = (AT_ONE, MEAN, AP50, "mAP", FOUND, FALSE)
+MASS_FREE: Final = (FREE, LESS, "false boxes, views with a mass", "mass-free views without any")
+SIDES: Final = ["width_log_ratio", "height_log_ratio"]
+RULES: Final = {"iou10": "IoU 0.10", "iou25": "IoU 0.25", "iou50": "IoU 0.50", "centre": "centre"}
+Group = dict[str, "Detector"]
+Score = tuple[float, float, float]
 
 
-def named(cohort: str, preset: str) -> dict[str, dict[str, list[DetectSpec]]]:
-    """Return the runs of the page: group -> row -> specs.
-
-    Groups: :data:`HEAD` (light SSD and prior box over the folds), the two budgets of
-    :func:`mammostudy.study.detect_recipes.comparison`, :func:`~detect_recipes.longer`,
-    ``ablations``.
-    """
-    return {
-        HEAD: {
-            detect_recipes.LIGHT: detect_recipes.headline(cohort, preset),
-            detect_recipes.PRIOR_ROW: detect_recipes.priors(cohort, preset),
-        },
-        **detect_recipes.comparison(cohort, preset),
-        detect_recipes.LONGER: detect_recipes.longer(cohort, preset),
-        ABLATED: detect_recipes.ablations(cohort, preset),
-    }
+def grid(cohort: str, preset: str) -> dict[tuple[str, str], list[DetectSpec]]:
+    """Return the runs of the page by group (all folds, a budget, ablations) and row."""
+    runs = {(HEAD, row): detect_folds(cohort, preset, row) for row in (LIGHT, PRIOR_ROW)}
+    budgets = DETECTOR_STEPS[preset]
+    for budget, steps in budgets.items():
+        runs |= {(budget, row): [detect_recipe(cohort, preset, row, n)] for row, n in steps.items()}
+        if budget != LONGER:
+            runs[budget, PRIOR_ROW] = runs[HEAD, PRIOR_ROW][:1]
+    rows = list(DETECTOR_ABLATIONS)[: {"smoke": 1, "quick": 0}.get(preset)]
+    same = runs.get((EQUAL, LIGHT), runs[LONG, LIGHT])
+    for row in [row for row in rows if row != STRETCHED or not describe(cohort).square]:
+        runs[ABLATED, UNCHANGED] = same
+        runs[ABLATED, row] = [same[0].changed(**DETECTOR_ABLATIONS[row])]
+    return runs
 
 
 def specs(cohort: str, preset: str) -> list[DetectSpec]:
     """Return every run that the page shows, each once."""
-    return detect_recipes.every(cohort, preset)
+    return list(dict.fromkeys(spec for runs in grid(cohort, preset).values() for spec in runs))
 
 
-def records(cohort: str, preset: str) -> Groups:
-    """Return the records of the page: group -> row -> records."""
-    groups = named(cohort, preset)
-    flat = {
-        f"{group}/{row}": listed for group, rows in groups.items() for row, listed in rows.items()
-    }
-    found = tables.records_of(cast(tables.Named, flat), preset)
-    return {
-        group: {row: found.get(f"{group}/{row}", []) for row in rows}
-        for group, rows in groups.items()
-    }
+@dataclass(frozen=True)
+class Detector:
+    """A detector on the test views of its folds.
 
-
-def absent(found: Groups, cohort: str, preset: str) -> list[str]:
-    """Return the names of rows with a run that has no record, with the reason where one is known.
-
-    The reason is that this machine lacks what the detector needs.
+    Attributes:
+        records: a record a fold.
+        converged: ``yes``, ``no``, ``2 of 3``, ``no training`` or ``diverged``.
+        judged: whether verdicts are given on it.
     """
-    return [
-        f"{row} ({'; '.join(filter(None, (group, listed[0].cannot_run)))})"
-        for group, rows in named(cohort, preset).items()
-        for row, listed in rows.items()
-        if len(found[group][row]) < len(listed)
+
+    records: Sequence[Record]
+    converged: str
+    judged: bool = True
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The test rows of all folds; ``laid`` are boxes from their fold's threshold on."""
+        parts = []
+        for record in self.records:
+            known = froc_of(matches_of(record.part("validation")))
+            rows, threshold = record.part("test"), known.threshold_at(OPERATING)
+            parts.append(rows.assign(laid=(rows["row"] == "box") & (rows["score"] >= threshold)))
+        return pd.concat(parts, ignore_index=True)
+
+    @cached_property
+    def views(self) -> pd.DataFrame:
+        """The rows of views, in the order in which matches count them."""
+        return self.rows[self.rows["row"] == "view"].reset_index(drop=True)
+
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Whether each view is without a mass."""
+        return (self.views["masses"] == 0).to_numpy()
+
+    @property
+    def patients(self) -> NDArray[np.str_]:
+        """The patient of each view."""
+        return self.views["patient"].to_numpy(str)
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """What stands behind its scores: masses, patients, trainings, convergence."""
+        trained = 0 if self.converged == "no training" else len(self.records)
+        masses, patients = int(self.views["masses"].sum()), self.views["patient"].nunique()
+        counts = {"masses": masses, "patients": patients, "trainings": trained}
+        return counts | {"converged": self.converged}
+
+    def matches(
+        self, rule: str = HEADLINE, repeats: str = "ignore", *, laid: bool = False
+    ) -> Matches:
+        """Return the matches of all test views; ``laid``: of boxes from the threshold on."""
+        kept = self.rows[(self.rows["row"] != "box") | self.rows["laid"]] if laid else self.rows
+        return matches_of(kept, rule, repeats)
+
+
+def validated(record: Record) -> float:
+    """Return the mean sensitivity on validation views over 1/8 to 8 false positives a view."""
+    return froc_of(matches_of(record.part("validation"))).mean_sensitivity()
+
+
+def unfinished(runs: Runs) -> set[str]:
+    """Return the keys of trainings that had more to learn, whatever their own curve says.
+
+    The learning rate falls to zero at the end of any budget, so that a flat end says little. Such
+    are trainings that a longer one of their row beat on validation by more than 1 %, the longest
+    where it beat all others by that, and those that find next to nothing.
+    """
+    trained = [r for listed in runs.found.values() for r in listed if not r.spec.is_baseline]
+    keys = {record.key for record in trained if validated(record) < LEAST}
+    for row in DETECTORS:
+        series = [record for budget in BUDGETS for record in runs.of(budget, row)]
+        scores = [validated(record) for record in series]
+        for at, record in enumerate(series):
+            if max(scores[at + 1 :], default=0) > GAIN * scores[at]:
+                keys.add(record.key)
+        if len(series) > 1 and scores[-1] > GAIN * max(scores[:-1]):
+            keys.add(series[-1].key)
+    return keys
+
+
+def detectors(runs: Runs) -> dict[str, Group]:
+    """Return the detectors on record by group and row; a group without any is empty."""
+    undone, out = unfinished(runs), defaultdict[str, Group](dict)
+    for (group, row), listed in runs.found.items():
+        if listed:
+            out[str(group)][str(row)] = _detector(listed, undone, runs.preset)
+    return out
+
+
+def _detector(listed: Sequence[Record], undone: set[str], preset: str) -> Detector:
+    flags = [r.converged and r.key not in undone for r in listed if r.converged is not None]
+    converged = "yes" if all(flags) else f"{sum(flags)} of {len(flags)}" if any(flags) else "no"
+    if any(record.status == "diverged" for record in listed):
+        converged = "diverged"
+    judged = preset != "smoke" and not describe(listed[0].spec.cohort).phantom
+    return Detector(listed, converged if flags else "no training", judged)
+
+
+def _share(values: NDArray[Any], patients: NDArray[np.str_]) -> Score:
+    """Return a mean over cases with its 95 % interval over patients."""
+    return float(np.mean(values)), *bootstrap_ci(values, patients, draws=2_000)
+
+
+def measured(one: Detector, rule: str = HEADLINE) -> dict[str, Score]:
+    """Return every score of a detector with its 95 % interval; of other rules, sensitivities."""
+    table = sensitivity_table(froc_of(one.matches(rule)), one.patients)
+    ends = zip(table["sensitivity"], table["low"], table["high"], strict=True)
+    out: dict[str, Score] = dict(zip(RATES, ends, strict=True))
+    if rule != HEADLINE:
+        return out
+    for name, rules in {AP50: COCO[:1], "mAP": COCO}.items():
+        precision = precision_of([one.matches(each, "false_positive") for each in rules])
+        out[name] = precision.value, *average_precision_ci(precision, one.patients)
+    laid, patients = one.matches(laid=True), one.patients
+    false, free = false_positives_by_image(laid), one.free
+    out[FOUND] = _share(laid.found_by >= 0, patients[laid.true_image])
+    out[FALSE] = _share(false, patients)
+    if free.any():
+        out[FREE] = _share(false[free], patients[free])
+        out[MASS_FREE[2]] = _share(false[~free], patients[~free])
+        out[MASS_FREE[3]] = _share(false[free] == 0, patients[free])
+    return out
+
+
+def summary(group: Group, rule: str = HEADLINE) -> pd.DataFrame:
+    """Summarise detectors: the columns of :func:`mammostudy.study.comparing.summarise`."""
+    lines = [
+        {"row": row, "metric": metric, "mean": mean, "low": low, "high": high, "seed_sd": np.nan}
+        | one.counts
+        for row, one in group.items()
+        for metric, (mean, low, high) in measured(one, rule).items()
     ]
+    names = "row metric mean low high seed_sd masses patients trainings converged"
+    return pd.DataFrame(lines, columns=names.split())
 
 
-def detectors(found: Groups, group: str) -> Detectors:
-    """Return the detectors of a group that were run, judged on their test views."""
-    undone = outdone(*(found.get(budget, {}) for budget in TRAININGS))
-    each = {row: judged(row, listed, undone) for row, listed in found[group].items()}
-    return {row: one for row, one in each.items() if one is not None}
+def by_rule(group: Group) -> pd.DataFrame:
+    """Summarise sensitivities by the rule of what counts as found."""
+    parts = {name: summary(group, rule) for rule, name in RULES.items()}
+    table = pd.concat(parts, names=["rule"]).reset_index("rule")
+    return table[table["metric"].isin((AT_ONE, MEAN))]
 
 
-def prior_of(found: Groups, folds: Iterable[int]) -> Judged | None:
-    """Return the prior box on some folds; None where it was not run on all of them."""
-    wanted = tuple(folds)
-    mine = {r.spec.split.fold: r for r in found[HEAD][detect_recipes.PRIOR_ROW]}
-    if not wanted or any(fold not in mine for fold in wanted):
+def mass_free(group: Group) -> pd.DataFrame:
+    """Summarise detectors, with their false boxes on mass-free views less those of the first."""
+    table, base = summary(group), None
+    for row, one in group.items():
+        false = false_positives_by_image(one.matches(laid=True))[one.free]
+        base = false if base is None else base
+        if one.free.any():
+            mean, low, high = _share(false - base, one.patients[one.free])
+            line = table[table["row"] == row].head(1)
+            line = line.assign(metric=LESS, mean=mean, low=low, high=high)
+            table = pd.concat([table, line], ignore_index=True)
+    return table
+
+
+def differences(
+    group: Group, base: str, metrics: Sequence[str] = (AT_ONE, MEAN, AP50)
+) -> pd.DataFrame:
+    """Set the detectors of a group against one of them, on the same resamples of patients.
+
+    Each metric is a family of its own. Against the prior box convergence does not count: the
+    question is what a network finds as it was trained.
+    """
+    views = list(group[base].views["view"]) if base in group else []
+    rows = [row for row, one in group.items() if list(one.views["view"]) == views]
+    rows = [row for row in rows if row not in (base, PRIOR_ROW)]
+    judged = all(one.judged for one in group.values())
+    lines = [[_difference(group, row, base, metric) for row in rows] for metric in metrics]
+    return pd.concat([judge(each, MARGIN, judged=judged) for each in lines], ignore_index=True)
+
+
+def _difference(group: Group, a: str, b: str, metric: str) -> dict[str, Any]:
+    one, other = group[a], group[b]
+    open_ends = [row for row in (a, b) if b != PRIOR_ROW and group[row].converged != "yes"]
+    line = {"a": a, "b": b, "metric": metric, "unsettled": "; ".join(open_ends)} | one.counts
+    if metric == FOUND:
+        laid, other_laid = one.matches(laid=True), other.matches(laid=True)
+        patients = one.patients[laid.true_image]
+        test = paired_test(laid.found_by >= 0, other_laid.found_by >= 0, patients)
+        return line | vars(test) | {"p": test.p_permutation}
+    if metric == AP50:
+        first, second = (
+            precision_of([each.matches(COCO[0], "false_positive")]) for each in (one, other)
+        )
+        table = average_precision_difference(first, second, one.patients)
+    else:
+        curve, other_curve = froc_of(one.matches()), froc_of(other.matches())
+        table = sensitivity_differences(curve, other_curve, one.patients)
+        table = table.iloc[[RATES.index(metric)]]
+    return line | {name: float(table[name].iloc[0]) for name in ("difference", "low", "high", "p")}
+
+
+def against_prior(found: Mapping[str, Group]) -> pd.DataFrame:
+    """Set every detector against the prior box of its folds, by budget and over all folds."""
+    parts = []
+    for group in (EQUAL, LONG, HEAD):
+        table = differences(found[group], PRIOR_ROW)
+        parts.append(table.assign(a=[f"{row}, {group}" for row in table["a"]]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def trainings(found: Mapping[str, Group]) -> pd.DataFrame:
+    """Return what each training on the first fold took and reached, by detector and length.
+
+    ``validation`` is the mean sensitivity there, ``test`` that at 1 false positive a view.
+    """
+    lines = []
+    for row, budget in [(row, budget) for row in DETECTORS for budget in BUDGETS]:
+        if one := found.get(budget, {}).get(row):
+            record, curve = one.records[0], froc_of(one.matches())
+            detector, spent = record.spec.detector, record.provenance
+            minutes = spent["training_seconds"] / 60 * int(spent["machine"].get("threads", 1))
+            seen = f"{detector.size} px, {detector.aspect}"
+            given = (row, budget, seen, record.spec.training.iterations, minutes)
+            reached = (validated(record), curve.sensitivity_at(OPERATING), one.converged)
+            lines.append((*given, *reached))
+    names = "row budget input steps core-minutes validation test converged"
+    return pd.DataFrame(lines, columns=names.split())
+
+
+def searched(group: Group) -> pd.DataFrame:
+    """Count what is searched in each fold: views, masses, views without a mass, patients."""
+    first = [record for one in list(group.values())[:1] for record in one.records]
+    if not first:
+        return pd.DataFrame()
+    views = pd.concat([record.cases.assign(fold=record.spec.split.fold) for record in first])
+    views = views[views["row"] == "view"].assign(free=lambda table: table["masses"] == 0)
+    columns = {"view": "count", "masses": "sum", "free": "sum", "patient": "nunique"}
+    names = ["fold", "part", "views", "masses", "views without a mass", "patients"]
+    return views.groupby(["fold", "part"]).agg(columns).reset_index().set_axis(names, axis=1)
+
+
+def box_errors(one: Detector) -> pd.DataFrame:
+    """Summarise how far off the boxes of found masses are, from the threshold on.
+
+    Errors are kept against the mass that a box overlaps most; the few that find another are out.
+    ``within`` is the share whose error is no larger than that of a jittered box may be.
+    """
+    rows = one.rows.drop(columns="patient").merge(one.views[["view", "patient"]], on="view")
+    own = rows[rows["laid"] & (rows[HEADLINE] >= 0) & (rows[HEADLINE] == rows["nearest"])]
+    if own.empty:
+        return pd.DataFrame()
+    most = {name: part.default for name, part in signature(jitter_box).parameters.items()}
+    off = own[["centre_x_error", "centre_y_error"]].abs() <= most["shift"]
+    off[SIDES] = np.abs(np.expm1(own[SIDES])) <= most["resize"]
+    table = error_summary(own.assign(found=True), own["patient"], ERRORS)
+    return table.assign(within=table["error"].map(off.mean()))
+
+
+def claim_line(cohort: str, preset: str) -> dict[str, Any] | None:
+    """Compare the best SSD with the best other detector, as long as affordable, on the first fold.
+
+    Each is the one of its kind with the higher mean sensitivity on validation. Compared is whether
+    a test mass is found at the threshold chosen on validation, each patient counting once.
+
+    Returns:
+        A line for :func:`mammostudy.study.comparing.judge`; None where a kind was not run.
+    """
+    group = detectors(Runs.load(grid(cohort, preset), preset, "budget row"))[LONG]
+    rows = [row for row in group if row != PRIOR_ROW]
+    kinds = [
+        [row for row in rows if (DETECTORS[row]["name"] in SSDS) is ssd] for ssd in (True, False)
+    ]
+    if not all(kinds):
         return None
-    return judged(detect_recipes.PRIOR_ROW, [mine[fold] for fold in wanted])
-
-
-def with_prior(found: Groups, group: str) -> Detectors:
-    """Return the detectors of a group and, last, the prior box on their folds."""
-    mine = {
-        row: each
-        for row, each in detectors(found, group).items()
-        if row != detect_recipes.PRIOR_ROW
-    }
-    tested = [r.spec.split.fold for r in found[HEAD][detect_recipes.PRIOR_ROW]]
-    asked = tested if group == HEAD else [fold for fold in tested if fold == 0]
-    folds = next(iter(mine.values())).folds if mine else asked
-    prior = prior_of(found, folds)
-    return mine | ({prior.name: prior} if prior else {})
-
-
-def who(found: Groups) -> pd.DataFrame:
-    """Count what is searched: a row a fold of the headline, and what is tested of it."""
-    out = []
-    for record in found[HEAD][detect_recipes.LIGHT] or found[HEAD][detect_recipes.PRIOR_ROW]:
-        row: dict[str, Any] = {"fold": record.spec.split.fold}
-        row["training views"] = len(record.content["split"]["train"])
-        for part in ("validation", "test"):
-            rows = record.part(part)
-            views = rows[rows["row"] == "view"]
-            row[f"{part} views"] = len(views)
-            row[f"{part} masses"] = int(views["masses"].sum())
-            row[f"mass-free views, {part}"] = int((views["masses"] == 0).sum())
-            row[f"{part} patients"] = views["patient"].nunique()
-        out.append(row)
-    return pd.DataFrame(out, columns=None if out else ["fold", "training views"])
-
-
-def summary(found: Detectors, rule: str = "iou25") -> pd.DataFrame:
-    """Score detectors: a row each, the fields of :func:`detection_judged.scores`."""
-    return pd.DataFrame([scores(each, rule) for each in found.values()])
-
-
-def printed_summary(table: pd.DataFrame, expected: Sequence[str]) -> pd.DataFrame:
-    """Lay out :func:`summary`, a row a detector, run or not."""
-    out = []
-    for row in table.to_dict("records"):
-        cells = {heading: _cell(row, name) for name, heading in HEADINGS.items()}
-        minutes = f"{row['minutes']:.1f}" if row["converged"] != "no training" else "–"
-        last = {"core-minutes": minutes, "converged": row["converged"]}
-        out.append({"detector": row["row"], **cells, **last})
-    columns = ["detector", *HEADINGS.values(), "core-minutes", "converged"]
-    wide = pd.DataFrame(out, columns=columns)
-    return printed.with_absent(wide, [(name,) for name in expected], ["detector"])
-
-
-def _cell(row: dict[Any, Any], name: str) -> str:
-    return printed.cell(row[name], row[f"{name}_low"], row[f"{name}_high"], 2)
-
-
-def expected(cohort: str, preset: str, group: str) -> list[str]:
-    """Return the rows that a table promises, the prior box last."""
-    rows = [row for row in named(cohort, preset)[group] if row != detect_recipes.PRIOR_ROW]
-    return [*rows, detect_recipes.PRIOR_ROW] if rows else []
-
-
-def rules_table(found: Detectors) -> pd.DataFrame:
-    """Score detectors by every rule: row, rule, at_one and mean with their ends."""
-    columns = [f"{name}{end}" for name in ("at_one", "mean") for end in ("", "_low", "_high")]
-    out = []
-    for rule in RULE_NAMES:
-        for name, each in found.items():
-            scored = scores(each, rule)
-            out.append({"row": name, "rule": rule} | {key: scored[key] for key in columns})
-    return pd.DataFrame(out)
-
-
-def printed_rules(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`rules_table`."""
-    return pd.DataFrame(
-        {
-            "rule": RULE_NAMES[row["rule"]],
-            "detector": row["row"],
-            HEADINGS["at_one"]: _cell(row, "at_one"),
-            HEADINGS["mean"]: _cell(row, "mean"),
-        }
-        for row in table.sort_values("rule", key=_place, kind="stable").to_dict("records")
-    )
-
-
-def _place(rules: pd.Series) -> pd.Series:
-    order = list(RULE_NAMES)
-    return rules.map(order.index)
-
-
-def rates_table(found: Detectors) -> pd.DataFrame:
-    """Sensitivity at 1/8 to 8 false positives a view: row, and the columns of the module below.
-
-    See :func:`mammostudy.evaluation.froc_intervals.sensitivity_table`.
-    """
-    each = [
-        sensitivity_table(one.curve(), one.patients, draws=DRAWS).assign(row=name)
-        for name, one in found.items()
-    ]
-    return pd.concat(each, ignore_index=True) if each else pd.DataFrame()
-
-
-def printed_rates(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`rates_table`, a row a detector, a column a rate."""
-    out = []
-    for name, part in table.groupby("row", sort=False):
-        cells = {}
-        for row in part.to_dict("records"):
-            heading = "mean" if np.isnan(row["rate"]) else _rate(row["rate"])
-            mark = "" if row["reached"] else "*"
-            cell = f"{row['sensitivity']:.2f}{mark} [{row['low']:.2f}, {row['high']:.2f}]"
-            cells[heading] = cell
-        out.append({"detector": name, **cells})
-    return pd.DataFrame(out)
-
-
-def _rate(rate: float) -> str:
-    return f"1/{round(1 / rate)}" if rate < 1 else f"{rate:g}"
+    a, b = (max(kind, key=lambda row: validated(group[row].records[0])) for kind in kinds)
+    return _difference(group, a, b, FOUND)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mammostudy.data.descriptors import describe
 from mammostudy.errors import SpecError
+from mammostudy.runs.detect_spec import PRIOR, PYRAMIDS, SSDS, DetectSpec
 from mammostudy.runs.spec import BASELINES, Model, Optimiser, RunSpec
 
 OFFICIAL: Final = ("cbis-ddsm",)
@@ -179,3 +180,97 @@ def baselines_of(specs: list[RunSpec]) -> dict[str, list[RunSpec]]:
         for baseline in baselines(spec):
             out.setdefault(baseline.model.name, []).append(baseline)
     return out
+
+
+SSD300, LIGHT, LITE = "SSD300, VGG16", "SSD, light trunk", "SSDlite, MobileNetV3"
+FASTER, RETINA, FCOS = "Faster R-CNN", "RetinaNet", "FCOS"
+SSD300_NORM, PRIOR_ROW = "SSD300, batch norm", "fixed prior box"
+DETECTORS: Final[dict[str, dict[str, Any]]] = {
+    SSD300: {
+        "name": "ssd300-vgg16", "size": 300, "aspect": "stretch", "anchors": "default",
+        "negatives_on_empty": False,
+    },
+    LIGHT: {"name": "ssd-light"},
+    LITE: {"name": "ssdlite-mobilenetv3"},
+    FASTER: {"name": "faster-rcnn"},
+    RETINA: {"name": "retinanet"},
+    FCOS: {"name": "fcos"},
+    SSD300_NORM: {"name": "ssd300-vgg16", "size": 300, "batch_norm": True},
+}  # fmt: skip
+BUDGETS = EQUAL, LONG, LONGER = "equal CPU time", "as long as affordable", "twice as long"
+DETECTOR_STEPS: Final[dict[str, dict[str, dict[str, int]]]] = {
+    "smoke": {EQUAL: {LIGHT: 3, LITE: 3}, LONG: {LIGHT: 4}},
+    "quick": {LONG: {LIGHT: 400}},
+    "reference": {
+        EQUAL: {SSD300: 22, LIGHT: 750, LITE: 340, FASTER: 33, RETINA: 71, FCOS: 71},
+        LONG: {
+            SSD300: 90, LIGHT: 1800, LITE: 700, FASTER: 110, RETINA: 220, FCOS: 220,
+            SSD300_NORM: 800,
+        },
+        LONGER: {LIGHT: 3600},
+    },
+    "paper": {LONG: dict.fromkeys(DETECTORS, 20_000)},
+}  # fmt: skip
+"""Steps by preset, budget and row. Equal time is 150 s of one core, by the seconds of a step that
+``benchmarks/detector_speed.py`` measures."""
+DETECTOR_SIDES: Final = {"smoke": 96, "quick": 256, "reference": 256, "paper": 512}
+"""Side of the square that a detector sees, pixels."""
+LIGHT_WIDTHS: Final = {"smoke": 8, "quick": 16, "reference": 32, "paper": 32}
+STRETCHED: Final = "stretched instead of letterboxed"
+DETECTOR_ABLATIONS: Final[dict[str, dict[str, Any]]] = {
+    "library's loss: nothing learnt from mass-free views": {"detector__negatives_on_empty": False},
+    "library's default boxes": {"detector__anchors": "default"},
+    "no mass-free views in training": {"training__mass_free": False},
+    "no augmentation": {"training__augment": False},
+    STRETCHED: {"detector__aspect": "stretch"},
+}
+"""The light SSD with one field changed each."""
+
+
+def detect_recipe(
+    cohort: str, preset_name: str, row: str = LIGHT, steps: int | None = None, **changes: Any
+) -> DetectSpec:
+    """Return the run of a detector within a preset's budget, first fold, from scratch.
+
+    The light SSD is this study's own, SSD300 the paper's: stretched, with the library's default
+    boxes and loss. The others, and SSD300 with batch norm, are letterboxed, with default boxes of
+    the sizes of training masses.
+
+    Args:
+        cohort: the page's cohort.
+        preset_name: ``smoke``, ``quick``, ``reference`` or ``paper``.
+        row: a key of :data:`DETECTORS`, or :data:`PRIOR_ROW`.
+        steps: of training; those of :data:`LONG` by default.
+        changes: fields to change afterwards, ``detector__anchors="default"`` for nested ones.
+    """
+    split = recipe(cohort, preset_name).split.model_dump()
+    spec: dict[str, Any] = {"cohort": describe(cohort).views, "split": split}
+    if row == PRIOR_ROW:
+        spec |= {"variant": "baseline", "detector": {"name": PRIOR}, "training": {"iterations": 0}}
+        return DetectSpec.parse(spec).changed(**changes)
+    detector = {"size": DETECTOR_SIDES[preset_name], "aspect": "letterbox"} | DETECTORS[row]
+    if row == LIGHT:
+        detector["width"] = LIGHT_WIDTHS[preset_name]
+    if detector["name"] in PYRAMIDS and preset_name != "paper":
+        detector["trunk"] = "resnet18"
+    training: dict[str, Any] = {
+        "iterations": steps or DETECTOR_STEPS[preset_name][LONG][row],
+        "learning_rate": 1e-3 if detector["name"] in SSDS else 2e-4,
+        "validations": 2 if preset_name == "smoke" else 10,
+    }
+    if row == SSD300_NORM and preset_name != "paper":  # more steps of fewer views, all with a mass
+        training |= {"batch": 2, "learning_rate": 2e-4, "mass_free": False}
+    variant = {LIGHT: "study", SSD300: "paper"}.get(row, "alternative")
+    spec |= {"variant": variant, "detector": detector, "training": training}
+    return DetectSpec.parse(spec).changed(**changes)
+
+
+def detect_folds(
+    cohort: str, preset_name: str, row: str = LIGHT, **changes: Any
+) -> list[DetectSpec]:
+    """Return a detector, as long as affordable, over the folds; the light SSD is the chain's."""
+    folds = (0,) if is_phantom(cohort) else folds_for(cohort, preset_name)
+    return [
+        detect_recipe(cohort, preset_name, row, split__fold=fold, seed=fold, **changes)
+        for fold in folds
+    ]

@@ -80,6 +80,7 @@ def _comparisons(table: pd.DataFrame) -> pd.DataFrame:
     ends = zip(table["lowest"], table["highest"], strict=True)
     out = {
         "comparison": [f"{a} - {b}" for a, b in zip(table["a"], table["b"], strict=True)],
+        "of": table["metric"] if table["metric"].nunique() > 1 else MISSING,
         "difference [95 %]": [cell(line, sign="+") for _, line in table.iterrows()],
         "p": table["p"].map(p_value),
         "p, Holm": table["p_holm"].map(p_value),
@@ -121,8 +122,9 @@ def _summaries(
             "converged": first["converged"],
         }
         names = {headings.get(key, key): value for key, value in zip(by, group, strict=True)}
-        lines.append(names | cells | counts)
-    return pd.DataFrame(lines)
+        lines.append(names | cells | {headings.get(key, key): n for key, n in counts.items()})
+    shown = pd.DataFrame(lines)
+    return shown.loc[:, [not (shown[name] == MISSING).all() for name in shown]]
 
 
 def conclude(tests: pd.DataFrame, unit: str = "Dice") -> str:

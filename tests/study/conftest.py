@@ -95,26 +95,6 @@ def write_shape(tmp_path, monkeypatch):
     return _module("shape_records").write_shape_fold
 
 
-@pytest.fixture
-def write_detection(tmp_path, monkeypatch):
-    """A writer of detection records into a store of the test's own (``detection_records.py``)."""
-    return _detection_writer(tmp_path, monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def write_detections(tmp_path_factory):
-    """The same, into one store for all tests of a module."""
-    with pytest.MonkeyPatch.context() as patch:
-        yield _detection_writer(tmp_path_factory.mktemp("detections"), patch)
-
-
-def _detection_writer(folder, patch):
-    patch.setenv("MAMMOSTUDY_STORE", str(folder))
-    patch.setattr("mammostudy.runs.record.manifest_hash", lambda cohort: None)
-    patch.setattr("mammostudy.runs.record.results_root", lambda: folder / "committed")
-    return _module("detection_records").write_detection_fold
-
-
 def _module(name):
     """Import a module that lies beside this one: the tests' folders are no packages."""
     path = Path(__file__).with_name(f"{name}.py")

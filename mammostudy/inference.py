@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammostudy.data import dicom
+from mammostudy.data.descriptors import describe
 from mammostudy.detect_inference import (
     FoundBox,
     boxes_in,
@@ -33,7 +34,6 @@ from mammostudy.runs.record import Record
 from mammostudy.runs.segmentation import chosen_steps
 from mammostudy.runs.trained import trained_model
 from mammostudy.shape_inference import NO_MASK, NO_MODEL, shape_record_for, shapes_of
-from mammostudy.data.descriptors import describe
 from mammostudy.study.shape_recipes import shape_cohort
 from mammostudy.usable_records import usable_records
 

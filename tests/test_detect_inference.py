@@ -39,7 +39,7 @@ from mammostudy.runs.execute import execute
 from mammostudy.runs.record import Record, weights_path
 from mammostudy.runs.trained import trained_model
 from mammostudy.shape_inference import NO_MODEL
-from mammostudy.study.recipes import (detect_recipe)
+from mammostudy.study.recipes import detect_recipe
 
 if TYPE_CHECKING:
     from tests.conftest import Trained

@@ -103,8 +103,8 @@ def _legend(figure: Figure, grid: Iterable[Axes], columns: int = 4) -> None:
         handles, labels = axes.get_legend_handles_labels()
         named |= dict(zip(labels, handles, strict=True))
     if named:
-        place = {"loc": "outside lower center", "ncols": columns, "fontsize": "small"}
-        figure.legend(list(named.values()), list(named), **place)
+        options: dict[str, Any] = {"ncols": columns, "fontsize": "small"}
+        figure.legend(named.values(), named, loc="outside lower center", **options)
 
 
 def detail(one: Searched) -> Figure:

@@ -6,7 +6,8 @@ import pytest
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from mammostudy.figures import data, pictures, style
+from mammostudy.figures import data, style
+from mammostudy.study.real_mammogram import pictures
 
 
 @pytest.fixture(autouse=True)

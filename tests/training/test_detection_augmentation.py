@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from mammostudy.errors import SpecError
-from mammostudy.study.detection_comparison import UNCHANGED
+from mammostudy.study.detection import UNCHANGED
 from mammostudy.training import detection_augmentation
 from mammostudy.training.detection import augment_detection
 

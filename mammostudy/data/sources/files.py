@@ -21,7 +21,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import dcmread
-from pydicom.dataset import FileDataset
 
 from mammostudy.data.dicom import is_dicom
 from mammostudy.data.dicom_file import read_header, silenced
@@ -107,29 +106,27 @@ def look(folder: Path, path: Path) -> Row:
     except Exception:  # damaged headers fail in the decoders in many ways
         msg = f"{path}: no readable DICOM, PNG, TIFF or JPEG image; copy the file anew"
         raise DataError(msg) from None
-    if not 0 < facts["height"] * facts["width"] <= MAX_PIXELS:
-        msg = f"{path}: {facts['width']}x{facts['height']} pixels are no mammogram; copy it anew"
-        raise DataError(msg)
     return facts | {"image": name, "image_sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _picture(path: Path) -> Row:
     with Image.open(path, formats=("PNG", "TIFF", "JPEG")) as picture:
-        return {"height": picture.height, "width": picture.width}
+        if picture.height * picture.width <= MAX_PIXELS:
+            return {"height": picture.height, "width": picture.width}
+    msg = f"{path}: a picture of more than {MAX_PIXELS:,} pixels is no mammogram"
+    raise DataError(msg)
 
 
 def _dicom(path: Path, content: bytes) -> Row:
-    header: FileDataset = read_header(path, content)
-    height, width, bits = int(header.Rows), int(header.Columns), int(header.BitsAllocated)
-    frames = int(header.get("NumberOfFrames") or 1) * int(header.get("SamplesPerPixel") or 1)
-    packed = header.file_meta.TransferSyntaxUID.is_encapsulated
-    if frames != 1 or not (packed or len(header.PixelData) >= height * width * bits / 8):
-        msg = f"{path}: field PixelData is not one grey frame of {width}x{height} pixels"
-        raise DataError(f"{msg}; the file is truncated or damaged, copy it anew")
+    header = read_header(path, content)
+    needed = header.Rows * header.Columns * header.BitsAllocated / 8
+    if not header.file_meta.TransferSyntaxUID.is_encapsulated and len(header.PixelData) < needed:
+        msg = f"{path}: field PixelData is cut off; copy the file anew"
+        raise DataError(msg)
     return {
-        "height": height,
-        "width": width,
-        "spacing_mm": spacing_of(path, header)[0],
+        "height": header.Rows,
+        "width": header.Columns,
+        "spacing_mm": spacing_of(header)[0],
         "view": view_of(header),
         "side": side_of(header)[0],
     }

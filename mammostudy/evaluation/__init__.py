@@ -7,13 +7,13 @@ _NAMES = {
     "bootstrap_ci": ".statistics",
     "boundary_iou": ".overlap",
     "cramers_v": ".association",
-    "delong_test": ".roc",
-    "delong_variance": ".roc",
+    "delong_test": ".classification",
+    "delong_variance": ".classification",
     "dice": ".overlap",
     "disagreement": ".uncertainty",
-    "effect_size": ".effects",
-    "equivalence": ".effects",
-    "expected_calibration_error": ".calibration",
+    "effect_size": ".statistics",
+    "equivalence": ".statistics",
+    "expected_calibration_error": ".classification",
     "froc": ".froc_curves",
     "hd95": ".overlap",
     "holm": ".statistics",
@@ -23,7 +23,7 @@ _NAMES = {
     "rank_correlation": ".uncertainty",
     "recall": ".overlap",
     "risk_coverage": ".uncertainty",
-    "variance_parts": ".effects",
+    "variance_parts": ".statistics",
 }
 __all__ = list(_NAMES)
 __getattr__, __dir__ = attach(__name__, _NAMES)

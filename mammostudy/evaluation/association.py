@@ -49,10 +49,7 @@ def chi_square(table: Table) -> ChiSquare:
 
 
 def fisher_monte_carlo(table: Table, draws: int = 9_999, seed: int = 0) -> float:
-    """Two-sided p of Fisher's test: exact for 2 x 2, else by random tables of the same margins.
-
-    The smallest p is ``1 / (draws + 1)`` (Fisher-Freeman-Halton test).
-    """
+    """Two-sided p of Fisher's test: exact for 2 x 2, else by random tables of the same margins."""
     counts = np.asarray(table, dtype=np.int64)
     if counts.shape == (2, 2):
         return float(stats.fisher_exact(counts).pvalue)
@@ -62,17 +59,11 @@ def fisher_monte_carlo(table: Table, draws: int = 9_999, seed: int = 0) -> float
 
 
 def adjusted_residuals(table: Table) -> Values:
-    """Standardised residuals ``(r, c)``, each about N(0, 1) under independence (Haberman 1973).
+    """Standardised residuals ``(r, c)``, each about N(0, 1) under independence (Haberman 1973)."""
+    from statsmodels.stats.contingency_tables import Table as Contingency
 
-    They are ``(o - e) / sqrt(e (1 - row share) (1 - column share))``.
-    """
     counts = np.asarray(table, dtype=np.float64)
-    total = counts.sum()
-    rows, columns = counts.sum(axis=1, keepdims=True), counts.sum(axis=0, keepdims=True)
-    expected = rows * columns / total
-    spread = np.sqrt(expected * (1 - rows / total) * (1 - columns / total))
-    residuals: Values = (counts - expected) / spread
-    return residuals
+    return np.asarray(Contingency(counts, shift_zeros=False).standardized_resids)
 
 
 def cramers_v(table: Table, corrected: bool = False) -> float:
@@ -93,24 +84,16 @@ def cramers_v(table: Table, corrected: bool = False) -> float:
     Source: Cramer 1946; as ``scipy.stats.contingency.association`` where not corrected.
     """
     counts = np.asarray(table, dtype=np.float64)
-    if counts.ndim != 2 or min(counts.shape) < 2:
-        msg = f"table of shape {counts.shape}: two rows and two columns or more needed"
-        raise DataError(msg)
-    if not (np.isfinite(counts) & (counts >= 0)).all():
-        msg = "table holds counts that are negative or missing: give 0 where there is no case"
-        raise DataError(msg)
-    if not (counts.any(axis=1).all() and counts.any(axis=0).all()):
-        msg = "table has an empty row or column: leave it out, and say so"
+    whole = counts.ndim == 2 and min(counts.shape) > 1 and (counts >= 0).all()
+    if not (whole and counts.any(axis=1).all() and counts.any(axis=0).all()):
+        msg = f"table {counts.tolist()}: two rows and columns or more needed, none of them empty, "
+        msg += "and counts that are neither negative nor missing"
         raise DataError(msg)
     return float(v_of_tables(counts[None], corrected)[0])
 
 
 def v_of_tables(tables: Values, corrected: bool = False) -> Values:
-    """Cramer's V of many tables ``(b, r, c)`` at once, for resampling.
-
-    Rows and columns that a table leaves empty are left out of it; where fewer than two rows or
-    columns remain, V is 0.
-    """
+    """Cramer's V of tables ``(b, r, c)`` without their empty lines; 0 where nothing is left."""
     rows, columns = tables.sum(axis=2), tables.sum(axis=1)
     total = np.maximum(rows.sum(axis=1), 1e-300)
     product = rows[:, :, None] * columns[:, None, :]
@@ -135,19 +118,10 @@ def cramers_v_ci(
     draws: int = 2_000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """95 % bootstrap interval of Cramer's V, over patients, or over cases where none are given.
+    """95 % bootstrap interval of Cramer's V over patients, or over cases ``(n,)`` without them.
 
     V cannot be negative and resampling adds chance association: the interval never reaches 0 and
     sits high for small n. It says how large V may be; whether there is any is the test's answer.
-    Categories that a draw misses are left out of its V.
-
-    Args:
-        rows: row category of each case, ``(n,)``.
-        columns: column category of each case, ``(n,)``.
-        patients: the patient of each case.
-        corrected: Bergsma's correction, in each draw.
-        draws: number of resamples.
-        seed: of the resampling.
     """
     names = range(len(rows)) if patients is None else patients
     codes = [patient_codes(each, len(rows)) for each in (names, rows, columns)]
@@ -176,14 +150,7 @@ def row_shares(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def group_share(table: pd.DataFrame, rows: Sequence[Any], columns: Sequence[Any]) -> pd.DataFrame:
-    """Share of some columns, taken together, within some rows, taken together.
-
-    The published luminal masses that are irregular or lobular, 96 of 123 Luminal-A, are
-    ``group_share(subtype_table(), ["Luminal-A"], ["irregular", "lobular"])``.
-
-    Returns:
-        One row: rows, columns (joined by `` + ``), count, total, share, low, high (Wilson).
-    """
+    """Share of some columns, taken together, within some rows, taken together, in one row."""
     chosen = table.loc[list(rows)]
     count, total = int(chosen[list(columns)].to_numpy().sum()), int(chosen.to_numpy().sum())
     low, high = wilson_interval(count, total)
@@ -210,14 +177,8 @@ def misclassified(
     """Pass the true columns of a table through a classifier's confusion matrix.
 
     The classifier errs by the true column alone: whether it errs more in one row than in another
-    is not in a confusion matrix. Under that assumption V can only fall. Columns that are never
-    predicted are left out of V.
-
-    Args:
-        table: whole counts ``(r, c)``: row (subtype) against true column (shape).
-        confusion: ``(c, c)``: share of each true column that is predicted as each, rows sum to 1.
-        draws: number of simulated classifications of the table's cases.
-        seed: of the simulation.
+    is not in a confusion matrix ``(c, c)``, whose rows sum to 1. Under that assumption V can only
+    fall. The cases of the table, whole counts ``(r, c)``, are classified anew in each draw.
     """
     counts = np.asarray(table, dtype=np.float64)
     errors = np.asarray(confusion, dtype=np.float64)
@@ -233,11 +194,7 @@ def misclassified(
 
 
 def chi_square_power(v: float, shape: tuple[int, int], cases: int, alpha: float = 0.05) -> float:
-    """Chance that the chi-square test finds a Cramer's V at a sample size.
-
-    By the noncentral chi-square distribution, noncentrality ``n V^2 (min(r, c) - 1)`` (Cohen
-    1988, ``w = V sqrt(min(r, c) - 1)``); ``alpha`` at V = 0.
-    """
+    """Chance that the chi-square test finds a V (Cohen 1988, ``w = V sqrt(min(r, c) - 1)``)."""
     degrees = (shape[0] - 1) * (shape[1] - 1)
     noncentrality = cases * v**2 * (min(shape) - 1)
     if noncentrality == 0:
@@ -246,10 +203,7 @@ def chi_square_power(v: float, shape: tuple[int, int], cases: int, alpha: float 
 
 
 def smallest_detectable_v(shape: tuple[int, int], cases: int, power: float = 0.80) -> float:
-    """The smallest Cramer's V that the chi-square test finds with the given power at 5 %.
-
-    Infinity where even V = 1 is found less often.
-    """
+    """The smallest V that the chi-square test finds with this power at 5 %; infinity for none."""
     if chi_square_power(1.0, shape, cases) < power:
         return math.inf
     found = optimize.brentq(lambda v: chi_square_power(v, shape, cases) - power, 0.0, 1.0)

@@ -30,13 +30,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammostudy.errors import DataError, SpecError
-from mammostudy.evaluation.statistics import Values
+from mammostudy.evaluation.statistics import Values, finite
 
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
 FALSE, HIT, REPEAT, ASIDE = 0, 1, 2, 3
-OUTCOMES = ("false", "hit", "repeat", "aside")
-"""Names of the outcomes; ``aside`` is a hit on a mass that was set aside by ``only``."""
+OUTCOMES = ("false", "hit", "repeat", "aside")  # aside: a hit on a mass that only() set aside
 SIZES = ("small", "medium", "large")
 
 
@@ -47,16 +46,11 @@ def pairwise_iou(first: ArrayLike, second: ArrayLike) -> Values:
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=2)
     areas_a, areas_b = np.prod(box_sides(a), axis=1), np.prod(box_sides(b), axis=1)
-    overlap: Values = shared / (areas_a[:, None] + areas_b[None, :] - shared)
-    return overlap
+    return np.asarray(shared / (areas_a[:, None] + areas_b[None, :] - shared))
 
 
 def pairwise_centre_inside(predicted: ArrayLike, true: ArrayLike) -> Flags:
-    """Whether the centre of each predicted box lies in each true box, bool ``(n, m)``.
-
-    The true box is half-open: a centre on its left or upper edge is inside, one on its right or
-    lower edge is not.
-    """
+    """Whether the centre of each predicted box lies in each (half-open) true box, ``(n, m)``."""
     a, b = (np.asarray(boxes, dtype=np.float64).reshape(-1, 4) for boxes in (predicted, true))
     centres = box_centres(a)[:, None]
     within = (centres >= b[None, :, :2]) & (centres < b[None, :, 2:])
@@ -65,31 +59,23 @@ def pairwise_centre_inside(predicted: ArrayLike, true: ArrayLike) -> Flags:
 
 def box_centres(boxes: Values) -> Values:
     """Centres (x, y) of boxes: ``(k, 4)`` to ``(k, 2)``."""
-    centres: Values = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return centres
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
 
 
 def box_sides(boxes: Values) -> Values:
     """Width and height of boxes: ``(k, 4)`` to ``(k, 2)``."""
-    sides: Values = boxes[:, 2:] - boxes[:, :2]
-    return sides
+    return boxes[:, 2:] - boxes[:, :2]
 
 
 def box_diameters(boxes: Values) -> Values:
     """Diameter of boxes, the square root of width times height: ``(k, 4)`` to ``(k,)``."""
-    diameters: Values = np.sqrt(np.prod(box_sides(boxes), axis=1))
-    return diameters
+    return np.asarray(np.sqrt(np.prod(box_sides(boxes), axis=1)))
 
 
 def size_thirds(diameters: ArrayLike) -> tuple[float, float]:
     """The two diameters that part masses into thirds: (small up to, medium up to)."""
     low, high = np.quantile(np.asarray(diameters, dtype=np.float64), [1 / 3, 2 / 3])
     return float(low), float(high)
-
-
-def size_classes(diameters: ArrayLike, edges: tuple[float, float]) -> Numbers:
-    """Index into ``SIZES`` of each mass ``(m,)``; an edge belongs to the smaller size."""
-    return np.searchsorted(edges, np.asarray(diameters), side="left").astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -112,26 +98,22 @@ class Matches:
     @property
     def found_score(self) -> Values:
         """The score at which each mass is found, minus infinity if missed, ``(m,)``."""
-        scores = np.append(self.scores, -np.inf)
-        found: Values = scores[self.found_by]
-        return found
+        return np.append(self.scores, -np.inf)[self.found_by]
 
     def found(self, score: float = -np.inf) -> Flags:
         """Which masses are found by a prediction of this score or above, ``(m,)``."""
-        flags: Flags = (self.found_by >= 0) & (self.found_score >= score)
-        return flags
+        return (self.found_by >= 0) & (self.found_score >= score)
 
     @property
     def is_false_positive(self) -> Flags:
         """Which predictions are false positives, repeats included where so chosen, ``(n,)``."""
-        false: Flags = self.outcome == FALSE
-        return false | (self.outcome == REPEAT) if self.repeats == "false_positive" else false
+        counted = [FALSE, REPEAT] if self.repeats == "false_positive" else [FALSE]
+        return np.isin(self.outcome, counted)
 
     def only(self, masses: Flags) -> Matches:
         """The same matches with some of the masses ``(m,)`` kept and the others set aside.
 
-        A prediction that found a mass set aside counts as nothing; false positives stay, for they
-        belong to no mass.
+        A prediction that found one of those counts as nothing; false positives stay.
         """
         number = np.append(np.where(masses, np.cumsum(masses) - 1, -1), -1)
         mass = number[self.mass]
@@ -156,35 +138,22 @@ def match_detections(
 ) -> Matches:
     """Judge every predicted box; the rules stand at the head of this module.
 
-    Args:
-        predicted_boxes: one ``(k, 4)`` array an image (x_min, y_min, x_max, y_max; pixels).
-        scores: one ``(k,)`` array an image; higher means more likely a mass.
-        true_boxes: one ``(k, 4)`` array an image; empty for an image without a mass.
-        rule: ``iou`` or ``centre``.
-        threshold: IoU from which a box fits, within (0, 1]; not used by ``centre``.
-        repeats: ``ignore`` or ``false_positive``: what a further box on a found mass is.
-
-    Raises:
-        DataError: lists of different lengths, degenerate or non-finite boxes, or scores that are
-            not finite; the message names the image and the box.
-        SpecError: an unknown rule or treatment of repeats, or a threshold out of range.
+    It takes what :func:`~mammostudy.evaluation.froc_curves.froc` does; no mass is needed.
     """
     known = rule in ("iou", "centre") and repeats in ("ignore", "false_positive")
     if not known or not 0 < threshold <= 1:
-        msg = (
-            f"rule = {rule!r}, threshold = {threshold}, repeats = {repeats!r}: use iou or centre, "
-            "an IoU within (0, 1], ignore or false_positive"
-        )
+        msg = f"rule = {rule!r}, threshold = {threshold}, repeats = {repeats!r}: one is unknown"
         raise SpecError(msg)
     predicted = _boxes_of_images(predicted_boxes, "predicted_boxes")
     true = _boxes_of_images(true_boxes, "true_boxes")
-    values = _scores_of_images(scores, predicted)
-    if len(predicted) != len(true):
-        msg = (
-            f"predicted_boxes of {len(predicted)} images, true_boxes of {len(true)}: one list each"
-        )
+    values = [finite(one, f"scores[{image}]") for image, one in enumerate(scores)]
+    if not 0 < len(true) == len(predicted):
+        msg = f"predicted_boxes of {len(predicted)} images, true_boxes of {len(true)}: one an image"
         raise DataError(msg)
-    outcomes, masses = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    if [one.shape for one in values] != [(len(one),) for one in predicted]:
+        msg = "scores do not fit predicted_boxes: one array an image and one score a box needed"
+        raise DataError(msg)
+    outcomes, masses = [], []
     before = 0
     for p, s, t in zip(predicted, values, true, strict=True):
         overlap = pairwise_iou(p, t)
@@ -215,49 +184,14 @@ def match_detections(
 
 def _boxes_of_images(boxes: Sequence[ArrayLike], field: str) -> list[Values]:
     """The boxes of each image as float64 ``(k, 4)``, none degenerate."""
-    if not len(boxes):
-        msg = f"{field} must be a list with one (k, 4) array an image, of one image at least"
-        raise DataError(msg)
-    checked = []
-    for image, raw in enumerate(boxes):
-        array = _numbers(raw, f"{field}[{image}]")
-        array = array if array.size else np.zeros((0, 4))
-        if array.ndim != 2 or array.shape[1] != 4:
-            msg = f"{field}[{image}] of shape {array.shape}: the boxes of an image must be (k, 4)"
-            raise DataError(msg)
-        good = np.isfinite(array).all(axis=1) & (array[:, :2] < array[:, 2:]).all(axis=1)
-        if not good.all():
-            at = int(np.flatnonzero(~good)[0])
-            msg = (
-                f"{field}[{image}][{at}] = {array[at].tolist()} is no box: x_min < x_max and "
-                "y_min < y_max, all finite, needed; did the training diverge?"
-            )
-            raise DataError(msg)
-        checked.append(array)
-    return checked
-
-
-def _scores_of_images(scores: Sequence[ArrayLike], boxes: Sequence[Values]) -> list[Values]:
-    """The scores of each image as float64 ``(k,)``, one finite for each of its boxes."""
-    if len(scores) != len(boxes):
-        msg = f"scores of {len(scores)} images for boxes of {len(boxes)}: give one list an image"
-        raise DataError(msg)
-    checked = [_numbers(one, f"scores[{image}]") for image, one in enumerate(scores)]
-    for image, (values, here) in enumerate(zip(checked, boxes, strict=True)):
-        if values.shape != (len(here),) or not np.isfinite(values).all():
-            msg = (
-                f"scores[{image}] = {values.tolist()}: give each of {len(here)} boxes a finite one"
-            )
+    checked = [finite(raw, f"{field}[{image}]") for image, raw in enumerate(boxes)]
+    for image, array in enumerate(checked):
+        shaped = not array.size or (array.ndim == 2 and array.shape[1] == 4)
+        checked[image] = array.reshape(-1, 4) if shaped else np.zeros((1, 4))
+        if (box_sides(checked[image]) <= 0).any():
+            msg = f"{field}[{image}]: (k, 4) boxes with x_min < x_max and y_min < y_max needed"
             raise DataError(msg)
     return checked
-
-
-def _numbers(raw: ArrayLike, where: str) -> Values:
-    try:
-        return np.asarray(raw, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        msg = f"{where} is not an array of numbers: {error}"
-        raise DataError(msg) from error
 
 
 def _claim(
@@ -285,10 +219,7 @@ class FixedPrior:
     def predict(
         self, image_shapes: Sequence[tuple[int, int]], groups: Sequence[str] | None = None
     ) -> tuple[list[Values], list[Values]]:
-        """The prior's box, and a score of 0.5 that no threshold parts, for each image.
-
-        Shapes are (height, width) of each image, groups as the prior was made with.
-        """
+        """The prior's box, and a score of 0.5, for each image of (height, width) and group."""
         names = ["all"] * len(image_shapes) if groups is None else groups
         scale = np.asarray(image_shapes, dtype=np.float64)[:, [1, 0, 1, 0]]
         boxes = [(self.boxes[n] * s)[None] for n, s in zip(names, scale, strict=True)]
@@ -303,13 +234,8 @@ def fixed_prior(
     """The mean training box, relative to its image: the baseline that a detector must beat.
 
     Every mass weighs the same. Left and right breasts face opposite ways: without groups the mean
-    lies between them, so give the side as the group unless all images face one way. Its curve is
-    one point, counted in full at 1 false positive an image.
-
-    Args:
-        true_boxes: one ``(k, 4)`` array a training image (x_min, y_min, x_max, y_max; pixels).
-        image_shapes: (height, width) of each training image, pixels.
-        groups: of each training image; one box each.
+    lies between them, so give the side as the group unless all images face one way. Shapes are
+    (height, width) in pixels.
     """
     boxes = _boxes_of_images(true_boxes, "true_boxes")
     counts = [len(one) for one in boxes]

@@ -16,36 +16,27 @@ import pandas as pd
 
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import FALSE, Matches
-from mammostudy.evaluation.calibration import binned_shares
-from mammostudy.evaluation.froc_curves import froc_of
-from mammostudy.evaluation.froc_intervals import (
+from mammostudy.evaluation.classification import binned_shares
+from mammostudy.evaluation.froc_curves import (
     Ladder,
+    froc_of,
     ladder_of,
+    quotients,
     resample_ladders,
-    shares,
     two_sided_p,
 )
-from mammostudy.evaluation.statistics import Patients, Times, Values, bootstrap_ci, percentiles
+from mammostudy.evaluation.statistics import Patients, Times, Values, bootstrap_ci, limits
 
 RECALLS = np.linspace(0.0, 1.0, 101)
-"""The recalls at which COCO samples precision."""
 
 
-@dataclass(frozen=True)
-class PrecisionRecall:
-    """Precision against recall, a point a distinct score, as predictions are added."""
-
-    thresholds: Values  # the score from which predictions count, descending, (p,)
-    precision: Values  # share of the counted predictions that are hits, (p,)
-    recall: Values  # share of masses found, (p,)
-
-
-def precision_recall(matches: Matches) -> PrecisionRecall:
-    """The curve of precision against recall, with repeats as the matches count them."""
+def precision_recall(matches: Matches) -> pd.DataFrame:
+    """Columns thresholds (descending), precision and recall, a row a distinct score."""
     curve = froc_of(matches)
     hits = curve.sensitivity[1:] * len(matches.true_boxes)
-    false = curve.false_positives_per_image[1:] * matches.images
-    return PrecisionRecall(curve.thresholds[1:], hits / (hits + false), curve.sensitivity[1:])
+    counted = hits + curve.false_positives_per_image[1:] * matches.images
+    columns = {"thresholds": curve.thresholds[1:], "precision": hits / counted}
+    return pd.DataFrame(columns | {"recall": curve.sensitivity[1:]})
 
 
 @dataclass(frozen=True)
@@ -80,11 +71,10 @@ def ladder_precisions(ladder: Ladder, times: Times) -> Values:
     total = hits + weights @ ladder.false
     precision = np.divide(hits, total, out=np.zeros_like(hits), where=total > 0)
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    recall = np.nan_to_num(shares(hits, masses[:, None]))
+    recall = np.nan_to_num(quotients(hits, masses[:, None]))
     sampled = np.searchsorted(RECALLS, recall, side="right")
     weight = np.diff(sampled, axis=1, prepend=0)
-    found: Values = (envelope * weight).sum(axis=1) / len(RECALLS)
-    return np.where(masses > 0, found, np.nan)
+    return np.where(masses > 0, (envelope * weight).sum(axis=1) / len(RECALLS), np.nan)
 
 
 def average_precision_ci(
@@ -92,21 +82,16 @@ def average_precision_ci(
 ) -> tuple[float, float]:
     """95 % bootstrap interval of an average precision over the patients of the images."""
     found = resample_ladders([precision.matches], patients, ladder_precisions, draws, seed)[0]
-    low, high = percentiles(found)
-    return float(low), float(high)
+    return limits(found)
 
 
 def average_precision_difference(
     a: BoxPrecision, b: BoxPrecision, patients: Patients, draws: int = 2_000, seed: int = 0
 ) -> pd.DataFrame:
-    """Average precision of one detector less another's, on the same resamples of patients.
-
-    Returns:
-        One row: difference, low, high, p (two-sided, of the resamples).
-    """
+    """Average precision of a less b on the same resamples: difference, low, high, p (two-sided)."""
     both = [a.matches, b.matches]
     first, second = resample_ladders(both, patients, ladder_precisions, draws, seed)
-    low, high = percentiles(first - second)
+    low, high = limits(first - second)
     columns = {"difference": [a.value - b.value], "low": low, "high": high}
     return pd.DataFrame(columns | {"p": two_sided_p((first - second)[:, None])})
 
@@ -120,18 +105,9 @@ def error_summary(
 ) -> pd.DataFrame:
     """Mean errors of the boxes of found masses, with 95 % intervals over patients.
 
-    Missed masses have no box and do not enter: two detectors that find different masses are not
-    compared by this table. The mean of a signed error is its bias; ``mean_absolute`` its size.
-
-    Args:
-        masses: one row a mass: ``found``, at least once true, and the errors.
-        patients: the patient of each mass.
-        errors: columns to summarise.
-        draws: number of resamples.
-        seed: of the resampling.
-
-    Returns:
-        One row an error: error, masses, mean, low, high, median, mean_absolute.
+    Masses have a column ``found``, at least once true, and the errors. Missed ones do not enter:
+    two detectors that find different masses are not compared by this table. The mean of a signed
+    error is its bias; ``mean_absolute`` its size.
     """
     found = masses["found"].to_numpy(dtype=np.bool_)
     names = np.asarray(patients)[found]
@@ -146,14 +122,11 @@ def error_summary(
 
 
 def score_reliability(matches: Matches, bins: int = 10) -> pd.DataFrame:
-    """Score against the share of boxes that are a mass: the reliability diagram as a table.
+    """Score against the share of boxes that are a mass: low, high, boxes, score, share, share_*.
 
     A box is a mass if it fits one by the rule of the matches, so that a repeat on a found mass is
-    one too. Scores lie in [0, 1]; bins are equally wide and open below, ``(low, high]``.
-
-    Returns:
-        One row for each bin with a box: low, high (ends of the bin), boxes, score (mean), share
-        (that is a mass), share_low, share_high (Wilson, 95 %, boxes taken as independent).
+    one too. Scores lie in [0, 1]; a row is a bin ``(low, high]`` that has a box; Wilson's interval
+    takes boxes as independent.
     """
     table = binned_shares(matches.scores, matches.outcome != FALSE, bins)
     return table.rename(columns={"cases": "boxes", "mean": "score"})
@@ -162,10 +135,7 @@ def score_reliability(matches: Matches, bins: int = 10) -> pd.DataFrame:
 def score_calibration_error(matches: Matches, bins: int = 10) -> float:
     """Mean gap between score and share of boxes that are a mass, weighted by boxes, in [0, 1].
 
-    It is ruled by the many boxes of low score: read it with the diagram.
-
-    Source: the expected calibration error of Naeini et al. 2015, of one class; Kuppers et al. 2020
-        use it for boxes.
+    It is ruled by the many boxes of low score: read it with the diagram (Kuppers et al. 2020).
     """
     table = score_reliability(matches, bins)
     return float(np.average((table["share"] - table["score"]).abs(), weights=table["boxes"]))

@@ -1,20 +1,37 @@
-"""FROC: the share of masses found against false positives an image, over all score thresholds."""
+"""FROC: the share of masses found against false positives an image, over all score thresholds.
+
+Intervals are of resamples of patients, all of whose images enter together. Sensitivity changes
+only where a mass is found. It is therefore enough to know, for each score that finds a mass, how
+many masses and false positives each patient has from that score on (its *ladder*): a resample of
+patients is then one row times a matrix.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import overload
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.boxes import HIT, Matches, match_detections
-from mammostudy.evaluation.statistics import Values
+from mammostudy.evaluation.boxes import HIT, SIZES, Matches, match_detections, size_thirds
+from mammostudy.evaluation.statistics import (
+    Patients,
+    Times,
+    Values,
+    patient_codes,
+    percentiles,
+    resample,
+)
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False positives an image at which sensitivity is told: LUNA16's seven."""
+BAND_RATES = tuple(float(rate) for rate in np.geomspace(1 / 32, 8, 129))
+"""Rates at which a band is drawn: 16 a doubling, those of ``RATES`` among them."""
 SLACK = 1e-9
 """False positives by which a rate may be passed: ``0.29 * 100`` is a hair below 29."""
 
@@ -24,18 +41,12 @@ class Froc:
     """A FROC curve: one point a distinct score, from (0, 0) on, as predictions are added.
 
     Predictions of equal score enter together, so that the curve does not depend on their order.
-
-    Attributes:
-        false_positives_per_image: over all images, those without masses included, ``(p,)``.
-        sensitivity: share of masses found, ``(p,)``.
-        thresholds: the score from which predictions count, descending, first infinity, ``(p,)``.
-        matches: what the curve was made of; the bootstrap draws patients from it.
     """
 
-    false_positives_per_image: Values
-    sensitivity: Values
-    thresholds: Values
-    matches: Matches
+    false_positives_per_image: Values  # over all images, those without masses included, (p,)
+    sensitivity: Values  # share of masses found, (p,)
+    thresholds: Values  # from which predictions count, descending, first infinity, (p,)
+    matches: Matches  # what the curve was made of
 
     @overload
     def sensitivity_at(self, rate: float) -> float: ...
@@ -49,12 +60,6 @@ class Froc:
         points that it does not have). A rate that the curve never reaches gives its end, the
         sensitivity with every prediction counted; a rate below its first point gives 0.
 
-        Args:
-            rate: false positives an image, one or ``(r,)``.
-
-        Returns:
-            float, or float64 ``(r,)``.
-
         Raises:
             DataError: a rate that is negative or not finite.
         """
@@ -62,10 +67,9 @@ class Froc:
         return float(found) if np.ndim(rate) == 0 else np.asarray(found, dtype=np.float64)
 
     def threshold_at(self, rate: float) -> float:
-        """The lowest threshold with at most ``rate`` false positives an image.
+        """The lowest threshold (inclusive) with at most ``rate`` false positives an image.
 
-        Choose it on validation images and use it on others. Predictions *at* it count. It is
-        infinity if every score gives more false positives.
+        Choose it on validation images and use it on others. It is infinity if there is none.
         """
         return float(self.thresholds[self._last_within(rate)])
 
@@ -75,8 +79,7 @@ class Froc:
 
     def reaches(self, rates: Values) -> NDArray[np.bool_]:
         """Whether the curve has so many false positives an image."""
-        reached: NDArray[np.bool_] = self.false_positives_per_image[-1] >= rates
-        return reached
+        return np.asarray(self.false_positives_per_image[-1] >= rates)
 
     def _last_within(self, rate: ArrayLike) -> NDArray[np.intp]:
         wanted = np.asarray(rate, dtype=np.float64)
@@ -106,11 +109,8 @@ def froc(
         scores: one ``(k,)`` array an image.
         true_boxes: one ``(k, 4)`` array an image; images without a mass count as images.
         rule: ``iou``, or ``centre`` (centre of the predicted box in the true one).
-        threshold: IoU from which a box fits; not used by ``centre``.
+        threshold: IoU from which a box fits, within (0, 1]; not used by ``centre``.
         repeats: ``ignore`` (CAMELYON16, LUNA16) or ``false_positive`` (VOC, COCO).
-
-    Returns:
-        The :class:`Froc`.
 
     Raises:
         DataError: no mass in any image, lists of different lengths, degenerate boxes, or scores
@@ -126,10 +126,7 @@ def froc(
 def froc_of(matches: Matches) -> Froc:
     """The FROC curve of matches already made; at least one mass must be among them."""
     if not len(matches.true_boxes):
-        msg = (
-            f"true_boxes hold no mass in any of the {matches.images} images: sensitivity does not "
-            "exist; add images with masses, or count false positives alone"
-        )
+        msg = f"true_boxes hold no mass in any of the {matches.images} images: no sensitivity"
         raise DataError(msg)
     hits = matches.outcome == HIT
     false = matches.is_false_positive
@@ -153,3 +150,172 @@ def false_positives_by_image(matches: Matches, score: float = -np.inf) -> NDArra
     """False positives of each image from a score on, ``(images,)``; no mass is needed."""
     counted = matches.is_false_positive & (matches.scores >= score)
     return np.bincount(matches.image[counted], minlength=matches.images).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Counts of each patient from each score on that finds a mass, by falling score."""
+
+    hits: Values  # masses found, (patients, steps)
+    false: Values  # false positives, (patients, steps)
+    images: Values  # (patients,)
+    masses: Values  # (patients,)
+
+
+def ladder_of(matches: Matches, patient: NDArray[np.intp]) -> Ladder:
+    """Count by patient, given by number for each image ``(images,)``."""
+    rows = int(patient.max()) + 1
+    hit, false = matches.outcome == HIT, matches.is_false_positive
+    steps = np.unique(-matches.scores[hit])
+
+    def stacked(which: NDArray[np.bool_]) -> Values:
+        table = np.zeros((rows, len(steps) + 1))
+        at = np.searchsorted(steps, -matches.scores[which], side="left")
+        np.add.at(table, (patient[matches.image[which]], at), 1)
+        return np.cumsum(table[:, :-1], axis=1)
+
+    return Ladder(
+        hits=stacked(hit),
+        false=stacked(false),
+        images=np.bincount(patient, minlength=rows).astype(np.float64),
+        masses=np.bincount(patient[matches.true_image], minlength=rows).astype(np.float64),
+    )
+
+
+def ladder_sensitivities(ladder: Ladder, times: Times, rates: Values) -> Values:
+    """Sensitivity at each rate ``(draws, r)`` of resamples; NaN where a draw has no mass."""
+    weights = times.astype(np.float64)
+    false, images = weights @ ladder.false, weights @ ladder.images
+    hits = np.pad(weights @ ladder.hits, ((0, 0), (1, 0)))
+    allowed = images[:, None] * rates + SLACK
+    places = np.stack([(false <= limit[:, None]).sum(axis=1) for limit in allowed.T], axis=1)
+    found = np.take_along_axis(hits, places, axis=1)
+    return quotients(found, (weights @ ladder.masses)[:, None])
+
+
+def quotients(part: Values, whole: Values) -> Values:
+    """``part / whole``, NaN where there is no whole."""
+    return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0))
+
+
+def resample_ladders(
+    detectors: Sequence[Sequence[Matches]],
+    patients: Patients,
+    measure: Callable[[Ladder, Times], Values],
+    draws: int,
+    seed: int,
+) -> list[Values]:
+    """The mean measure of each detector's matches, of the same resamples, in which masses exist."""
+    first = detectors[0][0]
+    for other in (matches for detector in detectors for matches in detector):
+        same = first.images == other.images and np.array_equal(first.true_image, other.true_image)
+        if not same or not np.array_equal(first.true_boxes, other.true_boxes):
+            msg = "true_boxes differ: compare detectors on the same images, in order"
+            raise DataError(msg)
+    codes = patient_codes(patients, first.images)
+    if len(np.unique(codes[first.true_image])) < 2:
+        msg = "patients: all masses come from one patient: no interval over patients exists"
+        raise DataError(msg)
+    ladders = [[ladder_of(matches, codes) for matches in detector] for detector in detectors]
+
+    def measured(times: Times) -> Values:
+        means = [np.mean([measure(one, times) for one in own], axis=0) for own in ladders]
+        return np.stack(means, axis=1)
+
+    count = int(codes.max()) + 1
+    found = resample(measured, count, draws, seed, multinomial=True, again=True)
+    return [found[:, at] for at in range(len(detectors))]
+
+
+def two_sided_p(found: Values) -> Values:
+    """Two-sided p of resampled differences ``(draws, k)`` against 0, ``(k,)``; never 0."""
+    sides = (found >= 0).sum(axis=0), (found <= 0).sum(axis=0)
+    return np.asarray(np.minimum(2 * (np.minimum(*sides) + 1) / (len(found) + 1), 1.0))
+
+
+def froc_band(curve: Froc, patients: Patients, draws: int = 2_000, seed: int = 0) -> pd.DataFrame:
+    """Sensitivity over the rates of a band with its pointwise 95 % interval over patients.
+
+    Patients are given for each image ``(images,)``. Columns rate, reached (whether the curve has
+    so many false positives; beyond, it goes on level), sensitivity, low, high.
+    """
+    rates = np.array(BAND_RATES)
+    measure = partial(ladder_sensitivities, rates=rates)
+    low, high = percentiles(resample_ladders([[curve.matches]], patients, measure, draws, seed)[0])
+    ends = {"sensitivity": curve.sensitivity_at(rates), "low": low, "high": high}
+    return pd.DataFrame({"rate": rates, "reached": curve.reaches(rates), **ends})
+
+
+def sensitivity_table(
+    curve: Froc, patients: Patients, draws: int = 2_000, seed: int = 0
+) -> pd.DataFrame:
+    """Sensitivity at the seven rates and their mean (CPM), with 95 % intervals over patients.
+
+    Columns as of :func:`froc_band`; the rate of the last row, the mean, is NaN.
+    """
+    found = resample_ladders([[curve.matches]], patients, _at_seven, draws, seed)[0]
+    return _at_rates(curve, *percentiles(found))
+
+
+def _at_seven(ladder: Ladder, times: Times) -> Values:
+    return _with_mean(ladder_sensitivities(ladder, times, np.array(RATES)))
+
+
+def _at_rates(curve: Froc, low: ArrayLike, high: ArrayLike) -> pd.DataFrame:
+    reached = curve.reaches(np.array(RATES))
+    columns = {"rate": [*RATES, np.nan], "reached": [*reached, reached.all()]}
+    sensitivity = _with_mean(curve.sensitivity_at(RATES)[None])[0]
+    return pd.DataFrame(columns | {"sensitivity": sensitivity, "low": low, "high": high})
+
+
+def _with_mean(values: Values) -> Values:
+    """Values ``(d, r)`` with their mean over rates as a last column."""
+    return np.column_stack([values, values.mean(axis=1)])
+
+
+def sensitivity_differences(
+    a: Froc, b: Froc, patients: Patients, draws: int = 2_000, seed: int = 0
+) -> pd.DataFrame:
+    """Sensitivity of a less that of b, of the same images, on the same resamples of patients.
+
+    Rows as of :func:`sensitivity_table`: rate, difference, low, high, p (two-sided, of the
+    resamples; correct it where several rates or pairs are tested).
+    """
+    both = [[a.matches], [b.matches]]
+    first, second = resample_ladders(both, patients, _at_seven, draws, seed)
+    found = _with_mean((first - second)[:, :-1])
+    low, high = percentiles(found)
+    gap = _with_mean((a.sensitivity_at(RATES) - b.sensitivity_at(RATES))[None])[0]
+    ends = {"difference": gap, "low": low, "high": high, "p": two_sided_p(found)}
+    return pd.DataFrame({"rate": [*RATES, np.nan], **ends})
+
+
+def sensitivity_by_size(
+    matches: Matches, patients: Patients, diameters: ArrayLike, draws: int = 2_000, seed: int = 0
+) -> pd.DataFrame:
+    """Sensitivity of small, medium and large masses at equal false positives an image.
+
+    A false positive belongs to no mass and counts for every size; a hit on a mass of another size
+    counts as nothing. The sizes are the thirds of the masses' diameters ``(m,)``, in any unit.
+    Columns size, masses, above, up_to, and those of :func:`sensitivity_table`. A size without a
+    mass has one row of NaN; one whose masses come from a single patient has no interval.
+    """
+    low, high = size_thirds(diameters)
+    sizes = np.searchsorted([low, high], np.asarray(diameters), side="left")
+    codes = patient_codes(patients, matches.images)
+    parts = []
+    for number, ends in enumerate([(0.0, low), (low, high), (high, np.inf)]):
+        part = matches.only(sizes == number)
+        holders = len(np.unique(codes[part.true_image]))
+        if holders > 1:
+            table = sensitivity_table(froc_of(part), patients, draws, seed)
+        elif holders:
+            table = _at_rates(froc_of(part), np.nan, np.nan)
+        else:
+            nothing = dict.fromkeys(("sensitivity", "low", "high"), np.nan)
+            table = pd.DataFrame([{"rate": np.nan, "reached": False, **nothing}])
+        about = (SIZES[number], len(part.true_boxes), *ends)
+        for at, name in enumerate(("size", "masses", "above", "up_to")):
+            table.insert(at, name, about[at])
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)

@@ -26,14 +26,9 @@ _Directed = tuple[Scores, Scores]
 def check_masks(prediction: Masks, truth: Masks) -> None:
     """Refuse what is not a pair of equal boolean stacks ``(n, h, w)``."""
     for name, masks in (("prediction", prediction), ("truth", truth)):
-        if not isinstance(masks, np.ndarray) or masks.dtype != np.bool_:
-            kind = getattr(masks, "dtype", type(masks).__name__)
-            msg = f"{name}: expected a boolean array, got {kind}; threshold it first (p >= 0.5)"
-            raise DataError(msg)
-        if masks.ndim != 3:
-            msg = (
-                f"{name}: expected shape (n, h, w), got {masks.shape}; pass one mask as mask[None]"
-            )
+        if not isinstance(masks, np.ndarray) or masks.dtype != np.bool_ or masks.ndim != 3:
+            kind = (getattr(masks, "dtype", type(masks).__name__), np.shape(masks))
+            msg = f"{name}: expected a boolean array (n, h, w), got {kind}; threshold it first"
             raise DataError(msg)
     if prediction.shape != truth.shape:
         msg = f"prediction has shape {prediction.shape} and truth {truth.shape}: one grid needed"
@@ -43,10 +38,8 @@ def check_masks(prediction: Masks, truth: Masks) -> None:
 def _counts(prediction: Masks, truth: Masks) -> tuple[Scores, Scores, Scores]:
     """Pixels of the intersection, the prediction and the truth of each case."""
     check_masks(prediction, truth)
-    both, predicted, true = (
-        masks.sum(axis=(1, 2), dtype=np.float64)
-        for masks in (prediction & truth, prediction, truth)
-    )
+    stacks = (prediction & truth, prediction, truth)
+    both, predicted, true = (masks.sum(axis=(1, 2), dtype=np.float64) for masks in stacks)
     return both, predicted, true
 
 
@@ -75,27 +68,24 @@ def dice(prediction: Masks, truth: Masks) -> Scores:
 
 
 def iou(prediction: Masks, truth: Masks) -> Scores:
-    """Intersection over union ``|A and B| / |A or B|`` (Jaccard index) of each case.
-
-    As :func:`dice`; 1 where both are empty.
-    """
+    """Intersection over union ``|A and B| / |A or B|`` (Jaccard index); see :func:`dice`."""
     both, predicted, true = _counts(prediction, truth)
     return _ratio(both, predicted + true - both, np.ones_like(both))
 
 
 def precision(prediction: Masks, truth: Masks) -> Scores:
-    """Share of the predicted pixels that are mass.
+    """Share of the predicted pixels that are mass; see :func:`dice`.
 
-    As :func:`dice`; for an empty prediction 1 if the truth is empty too, else 0.
+    Of an empty prediction it is 1 if the truth is empty too, else 0.
     """
     both, predicted, true = _counts(prediction, truth)
     return _ratio(both, predicted, true == 0)
 
 
 def recall(prediction: Masks, truth: Masks) -> Scores:
-    """Share of the mass that is predicted (sensitivity over pixels).
+    """Share of the mass that is predicted (sensitivity over pixels); see :func:`dice`.
 
-    As :func:`dice`; for an empty truth 1 if the prediction is empty too, else 0.
+    Of an empty truth it is 1 if the prediction is empty too, else 0.
     """
     both, predicted, true = _counts(prediction, truth)
     return _ratio(both, true, predicted == 0)
@@ -126,19 +116,7 @@ def hd95(prediction: Masks, truth: Masks, spacing: Spacing = 1.0) -> Scores:
 def assd(prediction: Masks, truth: Masks, spacing: Spacing = 1.0) -> Scores:
     """Average symmetric surface distance: the mean over the pixels of both outlines.
 
-    Args:
-        prediction: bool ``(n, h, w)``.
-        truth: bool ``(n, h, w)``.
-        spacing: size of a pixel, one number or (row, column); 1 gives distances in pixels.
-
-    Returns:
-        float64 ``(n,)`` in the unit of ``spacing``; 0 where both masks are empty, the diagonal of
-        the grid where one is.
-
-    Raises:
-        DataError: a stack is not boolean, the shapes differ, or a spacing is not positive.
-
-    Source: definition of MONAI, ``compute_average_surface_distance(symmetric=True)``.
+    As :func:`hd95`, after MONAI's ``compute_average_surface_distance(symmetric=True)``.
     """
     return _distances(prediction, truth, spacing, lambda d: float(np.concatenate(d).mean()))
 
@@ -182,8 +160,7 @@ def boundary_iou(prediction: Masks, truth: Masks, dilation: float = 0.02) -> Sco
 
     The distance is a share of the image's diagonal, at least one pixel, counted in steps to any of
     the eight neighbours; what lies outside the image is not mass, so that a mask cut off by the
-    edge has an outline there. A mask thinner than twice the distance is all rim: its boundary IoU
-    is its IoU.
+    edge has an outline there. A mask thinner than twice the distance is all rim.
 
     Args:
         prediction: bool ``(n, h, w)``.
@@ -204,16 +181,14 @@ def boundary_iou(prediction: Masks, truth: Masks, dilation: float = 0.02) -> Sco
         msg = f"dilation = {dilation:g}: the width of the rim, a share of the diagonal, must be > 0"
         raise SpecError(msg)
     width = max(1, round(dilation * math.hypot(*prediction.shape[1:])))
-    rims = [np.zeros_like(masks) for masks in (prediction, truth)]
-    for masks, rim in zip((prediction, truth), rims, strict=True):
-        for at, mask in enumerate(masks):
-            rim[at] = _rim(mask, width)
+    rims = [masks & ~_eroded(masks, width) for masks in (prediction, truth)]
     return iou(*rims)
 
 
-def _rim(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-    """The pixels of a mask from which so many steps lead out of it."""
-    padded = np.pad(mask, 1).astype(np.uint8)
-    inner = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width)[1:-1, 1:-1]
-    rim: NDArray[np.bool_] = mask & (inner == 0)
-    return rim
+def _eroded(masks: Masks, width: int) -> Masks:
+    """The pixels of each mask from which more steps lead out of it."""
+    inner = np.zeros_like(masks)
+    for at, mask in enumerate(masks):
+        padded = np.pad(mask, 1).astype(np.uint8)
+        inner[at] = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width)[1:-1, 1:-1]
+    return inner

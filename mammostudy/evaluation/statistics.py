@@ -22,21 +22,16 @@ Values = NDArray[np.float64]
 Codes = NDArray[np.intp]
 Times = NDArray[np.int64]
 Patients = Sequence[Any] | NDArray[Any] | pd.Series
-Statistic = Callable[..., Any]
 POWER: Final = 0.80
 LEVEL: Final = 0.95
-CHUNK: Final = 500
-"""Resamples that are held in memory at once."""
+CHUNK: Final = 500  # resamples that are held in memory at once
 
 
 def patient_codes(patients: Patients, cases: int) -> Codes:
     """Number the patients by their sorted names, ``(cases,)``; a missing one is refused."""
     names = np.asarray(patients)
-    if names.shape != (cases,):
+    if names.shape != (cases,) or pd.isna(names).any():
         msg = f"patients of shape {names.shape} for {cases} cases: name the patient of each"
-        raise DataError(msg)
-    if pd.isna(names).any():
-        msg = f"patients[{int(np.flatnonzero(pd.isna(names))[0])}] is missing: name the patient"
         raise DataError(msg)
     return np.unique(names.astype(str), return_inverse=True)[1]
 
@@ -44,19 +39,13 @@ def patient_codes(patients: Patients, cases: int) -> Codes:
 def patient_weights(
     patients: int, draws: int, rng: np.random.Generator, multinomial: bool = False
 ) -> Times:
-    """How often each patient stands in each resample, int64 ``(draws, patients)``.
+    """How often each patient stands in each resample, ``(draws, patients)``.
 
-    The two ways have one law and other draws: what is on record was drawn by one or the other.
-
-    Args:
-        patients: how many there are; each resample holds as many.
-        draws: number of resamples.
-        rng: source of the draws.
-        multinomial: draw the counts at once, not one patient after the other.
+    Patients are drawn one after the other, or (``multinomial``) their counts at once. Both ways
+    have one law and other draws; what is on record was drawn by one or the other.
     """
     if multinomial:
-        counts: Times = rng.multinomial(patients, np.full(patients, 1 / patients), draws)
-        return counts
+        return rng.multinomial(patients, np.full(patients, 1 / patients), draws)
     drawn = rng.integers(0, patients, (draws, patients))
     flat = (drawn + patients * np.arange(draws)[:, None]).ravel()
     return np.bincount(flat, minlength=draws * patients).reshape(draws, patients)
@@ -71,18 +60,9 @@ def resample(
     multinomial: bool = False,
     again: bool = False,
 ) -> Values:
-    """A measure of many resamples of patients, each of whom brings all of its cases.
+    """A measure of resamples of patients, ``(draws, ...)``; each patient brings all of its cases.
 
-    Args:
-        measure: takes the weights of :func:`patient_weights`, gives one row a resample.
-        patients: how many there are.
-        draws: number of resamples.
-        rng: source of the draws, or its seed.
-        multinomial: see :func:`patient_weights`.
-        again: draw again where the measure is NaN; some resample must have a number.
-
-    Returns:
-        float64 ``(draws, ...)``.
+    With ``again`` a resample whose measure is NaN is drawn again; some must have a number.
     """
     source = np.random.default_rng(rng)
     found: list[Values] = []
@@ -94,6 +74,12 @@ def resample(
         found.append(values)
         kept += len(values)
     return np.concatenate(found)
+
+
+def of_cases(codes: Codes, function: Callable[[Codes], float]) -> Callable[[Times], Values]:
+    """A function of cases, given by number and repeated, as a measure of resamples."""
+    numbers = np.arange(len(codes))
+    return lambda times: np.array([float(function(np.repeat(numbers, n[codes]))) for n in times])
 
 
 def percentiles(found: Values, level: float = LEVEL) -> tuple[Values, Values]:
@@ -108,36 +94,44 @@ def limits(found: Values, level: float = LEVEL) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def finite(raw: ArrayLike, field: str) -> Values:
+    """Numbers as float64, all finite; others are refused by the name of their field."""
+    try:
+        array = np.asarray(raw, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        msg = f"{field} is not an array of numbers: {error}"
+        raise DataError(msg) from error
+    if not np.isfinite(array).all():
+        msg = f"{field}: not all are finite; a missed case counts as the worst, never as missing"
+        raise DataError(msg)
+    return array
+
+
 def clusters(values: ArrayLike, patients: Patients) -> tuple[Values, Codes]:
-    """Sort finite values ``(n,)`` by patient and value: the order of the rows tells nothing."""
-    cases = np.asarray(values, dtype=np.float64)
+    """Sort values ``(n,)`` by patient and value: the order of the rows tells nothing."""
+    cases = finite(values, "values")
     if cases.ndim != 1 or not len(cases):
         msg = f"values of shape {cases.shape}: expected one number a case"
         raise DataError(msg)
     codes = patient_codes(patients, len(cases))
-    if not np.isfinite(cases).all():
-        bad = int(np.flatnonzero(~np.isfinite(cases))[0])
-        msg = f"values[{bad}] is {cases[bad]}: a missed case counts as the worst, never as missing"
-        raise DataError(msg)
     order = np.lexsort((cases, codes))
     return cases[order], codes[order]
 
 
 def patient_differences(a: ArrayLike, b: ArrayLike, patients: Patients) -> Values:
     """Each patient's mean of ``a - b``, ``(patients,)``, in the order of their names."""
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    first, second = finite(a, "a"), finite(b, "b")
     if first.shape != second.shape:
         msg = f"a has shape {first.shape} and b {second.shape}: pair them case by case first"
         raise DataError(msg)
     cases, codes = clusters(first - second, patients)
-    means: Values = np.bincount(codes, weights=cases) / np.bincount(codes)
-    return means
+    return np.asarray(np.bincount(codes, weights=cases) / np.bincount(codes))
 
 
 def bootstrap_ci(
     values: ArrayLike,
     patients: Patients,
-    statistic: Statistic = np.mean,
+    statistic: Callable[..., Any] = np.mean,
     draws: int = 10_000,
     level: float = 0.95,
     seed: int = 0,
@@ -165,47 +159,24 @@ def bootstrap_ci(
         DataError: no values, a value that is not finite, lengths that differ, a missing patient,
             ``draws`` or ``level`` out of range, or an unknown method.
     """
-    if draws < 1 or not 0 < level < 1:
-        msg = f"draws = {draws}, level = {level}: draws must be at least 1 and level within (0, 1)"
-        raise DataError(msg)
-    if method not in ("percentile", "bca"):
-        msg = f"method = {method!r}: use percentile or bca"
+    if draws < 1 or not 0 < level < 1 or method not in ("percentile", "bca"):
+        msg = f"draws = {draws}, level = {level}, method = {method!r}: out of range"
         raise DataError(msg)
     cases, codes = clusters(values, patients)
     count = int(codes[-1]) + 1
-    found = resample(_of_weights(cases, codes, statistic), count, draws, seed)
+    measure = of_cases(codes, lambda rows: statistic(cases[rows]))
+    if statistic is np.mean:  # a faster way to it
+        sums, counts = np.bincount(codes, weights=cases), np.bincount(codes)
+        measure = lambda times: (times @ sums) / (times @ counts)  # noqa: E731
+    found = resample(measure, count, draws, seed)
     if method == "percentile" or count == 1:
         return limits(found, level)
     left = np.array([float(statistic(cases[codes != one])) for one in range(count)])
     return _bca_limits(found, float(statistic(cases)), left, level)
 
 
-def _of_weights(cases: Values, codes: Codes, statistic: Statistic) -> Callable[[Times], Values]:
-    """A statistic as a measure of weights; the mean and the median take a faster way to it."""
-    if statistic is np.mean:
-        sums, counts = np.bincount(codes, weights=cases), np.bincount(codes)
-        return lambda times: (times @ sums) / (times @ counts)
-    if statistic is np.median:
-        return lambda times: _medians(cases, times[:, codes])
-    return lambda times: np.array([float(statistic(np.repeat(cases, n[codes]))) for n in times])
-
-
-def _medians(cases: Values, times: Times) -> Values:
-    """Medians: the values are sorted once, and counted up to the middle of each resample."""
-    order = np.argsort(cases, kind="stable")
-    ranked = cases[order]
-    upto = times.astype(np.int32)[:, order].cumsum(axis=1, dtype=np.int32)
-    size = upto[:, -1:]
-    lower, upper = ((upto <= middle).sum(axis=1) for middle in ((size - 1) // 2, size // 2))
-    medians: Values = (ranked[lower] + ranked[upper]) / 2
-    return medians
-
-
 def _bca_limits(found: Values, whole: float, left: Values, level: float) -> tuple[float, float]:
-    """Percentiles moved for bias and acceleration (Efron 1987), patients left out one by one.
-
-    A tie with the whole counts one half towards the bias, which is never infinite.
-    """
+    """Percentiles moved for bias, a tie counting one half, and acceleration (Efron 1987)."""
     below = (np.mean(found < whole) + np.mean(found <= whole)) / 2
     bias = stats.norm.ppf(np.clip(below, 0.5 / len(found), 1 - 0.5 / len(found)))
     off = left.mean() - left
@@ -219,26 +190,15 @@ def _bca_limits(found: Values, whole: float, left: Values, level: float) -> tupl
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Two treatments of the same patients, compared.
+    """Two treatments of the same patients, compared."""
 
-    Attributes:
-        difference: mean over patients of each patient's mean of ``a - b``.
-        low: lower end of the 95 % bootstrap interval of ``difference``.
-        high: upper end of it.
-        p_wilcoxon: two-sided p of the Wilcoxon signed-rank test over patients.
-        p_permutation: two-sided p of the sign-flip permutation test of the mean over patients.
-        patients: number of patients.
-        smallest_detectable: difference that a two-sided test at 5 % finds with 80 % power, by
-            the normal approximation ``(z(0.975) + z(0.80)) sd / sqrt(patients)``.
-    """
-
-    difference: float
-    low: float
+    difference: float  # mean over patients of each patient's mean of a - b
+    low: float  # ends of its 95 % bootstrap interval
     high: float
-    p_wilcoxon: float
-    p_permutation: float
+    p_wilcoxon: float  # two-sided, of the signed-rank test over patients
+    p_permutation: float  # two-sided, of the sign-flip permutation test of the mean over patients
     patients: int
-    smallest_detectable: float
+    smallest_detectable: float  # at 5 % with 80 % power: (z(0.975) + z(0.80)) sd / sqrt(patients)
 
 
 def paired_test(a: ArrayLike, b: ArrayLike, patients: Patients) -> PairedTest:
@@ -252,9 +212,6 @@ def paired_test(a: ArrayLike, b: ArrayLike, patients: Patients) -> PairedTest:
         a: one finite number a case, ``(n,)``.
         b: the other treatment of the same cases, ``(n,)``.
         patients: the patient of each case, ``(n,)``.
-
-    Returns:
-        A :class:`PairedTest` of ``a - b``.
 
     Raises:
         DataError: lengths that differ, a value that is not finite, or a missing patient.
@@ -270,7 +227,7 @@ def paired_test(a: ArrayLike, b: ArrayLike, patients: Patients) -> PairedTest:
 
 
 def smallest_detectable(error: float) -> float:
-    """What a two-sided test at 5 % finds with 80 % power, from the standard error."""
+    """What a two-sided test at 5 % finds with 80 % power, by the standard error."""
     return float(stats.norm.ppf(0.975) + stats.norm.ppf(POWER)) * error
 
 
@@ -300,22 +257,116 @@ def holm(pvalues: ArrayLike) -> Values:
         return raw
     from statsmodels.stats.multitest import multipletests
 
-    adjusted: Values = np.asarray(multipletests(raw, method="holm")[1], dtype=np.float64)
-    return adjusted
+    return np.asarray(multipletests(raw, method="holm")[1], dtype=np.float64)
 
 
 def wilson_interval(successes: ArrayLike, totals: ArrayLike) -> tuple[Values, Values]:
-    """Wilson's 95 % score interval of proportions, each case taken as independent.
-
-    Args:
-        successes: whole numbers, any shape.
-        totals: whole numbers that broadcast with ``successes``, each at least 1.
-
-    Returns:
-        (low, high), float64 in [0, 1], of the common shape.
-    """
+    """Wilson's 95 % score interval (low, high) of proportions, cases taken as independent."""
     from statsmodels.stats.proportion import proportion_confint
 
     hits, cases = np.broadcast_arrays(np.asarray(successes, float), np.asarray(totals, float))
     low, high = proportion_confint(hits, cases, alpha=1 - LEVEL, method="wilson")
     return np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class EffectSize:
+    """How large a difference is between patients; those without one have no rank (Kerby 2014)."""
+
+    rank_biserial: float  # ranks of those whom a serves better less the others', over their sum
+    better: float  # share of the patients whom a serves better, a tie counting one half
+
+
+def effect_size(a: ArrayLike, b: ArrayLike, patients: Patients) -> EffectSize:
+    """Effect size of ``a - b`` of paired cases ``(n,)`` over their patients."""
+    differences = patient_differences(a, b, patients)
+    better = np.where(differences > 0, 1.0, np.where(differences < 0, 0.0, 0.5)).mean()
+    changed = differences[differences != 0]
+    ranks = stats.rankdata(np.abs(changed))
+    biserial = (np.sign(changed) * ranks).sum() / ranks.sum() if len(changed) else 0.0
+    return EffectSize(float(biserial), float(better))
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Whether two treatments differ by less than a margin, by two one-sided tests at 5 %."""
+
+    low: float  # ends of the 90 % bootstrap interval over patients
+    high: float
+    equivalent: bool  # whether the interval lies within the margin on both sides
+
+
+def equivalence(a: ArrayLike, b: ArrayLike, patients: Patients, margin: float) -> Equivalence:
+    """Ask whether two treatments of the same cases ``(n,)`` differ by less than a margin.
+
+    It is the smallest difference that matters, chosen before the values are seen (Schuirmann 1987).
+    """
+    differences = patient_differences(a, b, patients)
+    if len(differences) == 1:
+        return Equivalence(-math.inf, math.inf, False)
+    low, high = bootstrap_ci(differences, np.arange(len(differences)), level=0.90)
+    return Equivalence(low, high, -margin < low and high < margin)
+
+
+@dataclass(frozen=True)
+class VarianceParts:
+    """The variance of a score taken apart: ``mean + patient_i + seed_j + rest_ij``."""
+
+    mean: float  # over patients and seeds
+    seed_sd: float  # between seeds: what another training would change for all patients alike
+    patient_sd: float  # between patients: what other patients would change
+    rest_sd: float  # left in a cell: a seed's luck with a patient, and draws at prediction
+    p_seed: float  # of the F test that seeds do not differ; 1 where there is no scatter at all
+    patients: int
+    seeds: int
+
+    def error_of_mean(self) -> float:
+        """Standard error of the mean score, over patients and seeds."""
+        patient, seed = self.patient_sd**2 / self.patients, self.seed_sd**2 / self.seeds
+        return math.sqrt(patient + seed + self.rest_sd**2 / (self.patients * self.seeds))
+
+
+def variance_parts(values: ArrayLike, patients: Patients, seeds: Patients) -> VarianceParts:
+    """Take the variance of a score ``(n,)`` apart into seeds, patients and the rest.
+
+    A patient's cases under one seed are averaged first. The components solve the expected mean
+    squares of the balanced two-way layout (Searle, Casella and McCulloch 1992); one that comes out
+    negative is 0. A patient must have the same cases under each seed.
+    """
+    cells = _cells(values, patients, seeds)
+    count, trained = cells.shape
+    mean = cells.mean()
+    by_patient, by_seed = cells.mean(axis=1), cells.mean(axis=0)
+    left = cells - by_patient[:, None] - by_seed[None] + mean
+    square_patient = trained * by_patient.var(ddof=1)
+    square_seed = count * by_seed.var(ddof=1)
+    free = (count - 1) * (trained - 1)
+    rest = float((left**2).sum() / free)
+    p = 0.0 if square_seed > 0 else 1.0
+    if rest > 0:
+        p = float(stats.f.sf(square_seed / rest, trained - 1, free))
+    return VarianceParts(
+        mean=float(mean),
+        seed_sd=math.sqrt(max(0.0, float(square_seed - rest) / count)),
+        patient_sd=math.sqrt(max(0.0, float(square_patient - rest) / trained)),
+        rest_sd=math.sqrt(rest),
+        p_seed=p,
+        patients=count,
+        seeds=trained,
+    )
+
+
+def _cells(values: ArrayLike, patients: Patients, seeds: Patients) -> Values:
+    """The mean of each patient under each seed, ``(patients, seeds)``."""
+    scores = np.asarray(values, dtype=np.float64)
+    clusters(scores, patients)  # refuses what is no number or nobody's
+    rows, columns = patient_codes(patients, len(scores)), patient_codes(seeds, len(scores))
+    shape = int(rows.max()) + 1, int(columns.max()) + 1
+    place = np.ravel_multi_index((rows, columns), shape)
+    sizes = np.bincount(place, minlength=math.prod(shape)).reshape(shape)
+    if min(shape) < 2 or np.ptp(sizes, axis=1).any():
+        msg = "two patients and seeds needed, and the same cases of a patient under every seed"
+        raise DataError(msg)
+    order = np.lexsort((scores, place))  # the order of the rows does not enter the sums
+    sums = np.bincount(place[order], weights=scores[order]).reshape(shape)
+    return np.asarray(sums / sizes)

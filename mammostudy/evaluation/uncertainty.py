@@ -16,9 +16,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 from scipy.special import entr
 
-from mammostudy.errors import DataError
 from mammostudy.evaluation.overlap import dice
 from mammostudy.evaluation.statistics import (
     CHUNK,
@@ -27,17 +27,16 @@ from mammostudy.evaluation.statistics import (
     Patients,
     Times,
     Values,
-    clusters,
+    finite,
     limits,
+    of_cases,
     patient_codes,
     resample,
     smallest_detectable,
 )
 
-THRESHOLD: Final = 0.5
-"""Of the probability, from which a pixel is marked."""
-REACH: Final = 1.5
-"""Interquartile ranges from the lower quartile to where outliers begin (Tukey 1977)."""
+THRESHOLD: Final = 0.5  # of the probability, from which a pixel is marked
+REACH: Final = 1.5  # interquartile ranges from the lower quartile to where outliers begin
 _QUARTILES: Final = (0.25, 0.75)
 
 Samples = NDArray[np.float32] | NDArray[np.float64]
@@ -46,14 +45,12 @@ Mask = NDArray[np.bool_]
 
 def mean_map(samples: Samples) -> Values:
     """The mean probability of each pixel, ``(n, s, s)``."""
-    mean: Values = samples.mean(axis=0, dtype=np.float64)
-    return mean
+    return np.asarray(samples.mean(axis=0, dtype=np.float64))
 
 
 def deviation_map(samples: Samples) -> Values:
     """The standard deviation of each pixel between samples (over k, not k - 1), ``(n, s, s)``."""
-    deviation: Values = samples.std(axis=0, dtype=np.float64)
-    return deviation
+    return np.asarray(samples.std(axis=0, dtype=np.float64))
 
 
 def information_map(samples: Samples) -> Values:
@@ -63,44 +60,33 @@ def information_map(samples: Samples) -> Values:
     none (Houlsby et al. 2011, mutual information of prediction and model).
     """
     each = np.mean([_bits(one.astype(np.float64)) for one in samples], axis=0)
-    information: Values = np.clip(_bits(mean_map(samples)) - each, 0, 1)
-    return information
+    return np.asarray(np.clip(_bits(mean_map(samples)) - each, 0, 1))
 
 
 def _bits(probability: Values) -> Values:
     """The entropy of a yes or no."""
-    bits: Values = (entr(probability) + entr(1 - probability)) / np.log(2)
-    return bits
+    return np.asarray((entr(probability) + entr(1 - probability)) / np.log(2))
 
 
 def spread_score(spread: Values, samples: Samples) -> Values:
     """The mean of a map of spread ``(n, s, s)`` where any sample marks a mass, ``(n,)``.
 
-    Outside of it nearly nothing is ever marked, so that a large background would make every case
-    look certain. Where no sample marks anything the mean runs over the whole frame.
+    Over a large background every case would look certain. Where nothing is marked it is the frame.
     """
     marked: Mask = np.logical_or.reduce(samples >= THRESHOLD, axis=0)
     marked[~marked.any(axis=(1, 2))] = True
-    scores: Values = (spread * marked).sum(axis=(1, 2)) / marked.sum(axis=(1, 2))
-    return scores
+    return np.asarray((spread * marked).sum(axis=(1, 2)) / marked.sum(axis=(1, 2)))
 
 
 def disagreement(samples: Samples) -> Values:
     """How far the masks of two samples differ: the mean of 1 - Dice over all pairs, ``(n,)``.
 
-    It is on the scale of the error that it may predict: were the truth one more sample, it would be
-    the expected 1 - Dice of a sample. Two empty masks agree.
-
-    Source: Roy et al. 2019 (Dice agreement of Monte Carlo samples).
+    Were the truth one more sample, it would be the expected 1 - Dice of a sample (Roy et al. 2019).
     """
-    if len(samples) < 2:
-        msg = f"{len(samples)} sample(s): 2 or more needed"
-        raise DataError(msg)
     masks = samples >= THRESHOLD
     first, second = np.triu_indices(len(masks), k=1)
     pairs = [1 - dice(masks[i], masks[j]) for i, j in zip(first, second, strict=True)]
-    apart: Values = np.mean(pairs, axis=0)
-    return apart
+    return np.asarray(np.mean(pairs, axis=0))
 
 
 @dataclass(frozen=True)
@@ -119,45 +105,19 @@ def rank_correlation(
 ) -> RankCorrelation:
     """Spearman's rank correlation of score and error, with a 95 % interval over patients.
 
-    Args:
-        scores: one finite number a case, ``(n,)``.
-        errors: one finite number a case, ``(n,)``.
-        patients: the patient of each case, ``(n,)``; all cases of a drawn patient enter together.
-        draws: number of resamples.
-        seed: of the resampling.
-
-    Raises:
-        DataError: a value that is not finite, lengths that differ, or a missing patient.
+    All are one a case, ``(n,)``; all cases of a drawn patient enter together.
     """
-    pair = [np.asarray(each, dtype=np.float64) for each in (scores, errors)]
-    for each in pair:
-        clusters(each, patients)  # refuses what is no number or nobody's
+    pair = finite(scores, "scores"), finite(errors, "errors")
     codes = patient_codes(patients, len(pair[0]))
+
+    def rho(rows: Codes) -> float:
+        first, second = (stats.rankdata(each[rows]) - (len(rows) + 1) / 2 for each in pair)
+        scale = math.sqrt((first**2).sum() * (second**2).sum())
+        return float((first * second).sum() / scale) if scale else 0.0
+
     count = int(codes.max()) + 1
-    once = np.ones((1, count), dtype=np.int64)
-    rho = float(_weighted_rho(pair, once[:, codes])[0])
-    found = resample(lambda times: _weighted_rho(pair, times[:, codes]), count, draws, seed)
-    return RankCorrelation(rho, *limits(found), len(codes), count)
-
-
-def _weighted_rho(pair: list[Values], times: Times) -> Values:
-    """Spearman's correlation where each case stands so many times, a row of ``times`` each."""
-    total = times.sum(axis=1, keepdims=True)
-    first, second = (_mid_ranks(each, times) - (total + 1) / 2 for each in pair)
-    both = (times * first * second).sum(axis=1)
-    scale = np.sqrt((times * first**2).sum(axis=1) * (times * second**2).sum(axis=1))
-    rho: Values = np.divide(both, scale, out=np.zeros_like(both), where=scale > 0)
-    return rho
-
-
-def _mid_ranks(values: Values, times: Times) -> Values:
-    """The mean rank of each case among repeated ones, equal values sharing theirs."""
-    _, group = np.unique(values, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(group.max() + 1))
-    sizes = np.add.reduceat(times[:, order], starts, axis=1)
-    ranks: Values = (sizes.cumsum(axis=1) - (sizes - 1) / 2)[:, group]
-    return ranks
+    found = resample(of_cases(codes, rho), count, draws, seed)
+    return RankCorrelation(rho(np.arange(len(codes))), *limits(found), len(codes), count)
 
 
 @dataclass(frozen=True)
@@ -173,10 +133,7 @@ class RiskCoverage:
 
     @property
     def gain(self) -> float:
-        """Share of the way from a random order to the oracle: 1 knows all, 0 nothing.
-
-        It is negative where the score misleads, and 0 where all errors are equal.
-        """
+        """Share of the way from a random order to the oracle: 1 knows all, 0 nothing."""
         room = self.random_area - self.oracle_area
         return (self.random_area - self.area) / room if room > 0 else 0.0
 
@@ -185,10 +142,6 @@ def risk_coverage(scores: ArrayLike, errors: ArrayLike) -> RiskCoverage:
     """Keep the most certain cases first, and take the mean error of those kept.
 
     Cases of equal score come in any order: the curve is the mean over these orders.
-
-    Args:
-        scores: one finite number a case, higher for the less certain, ``(n,)``.
-        errors: one finite number a case, ``(n,)``.
 
     Source: Geifman and El-Yaniv 2017; Geifman et al. 2019 (AURC).
     """
@@ -209,28 +162,21 @@ def gain_interval(
     score, error = (np.asarray(each, dtype=np.float64) for each in (scores, errors))
     codes = patient_codes(patients, len(score))
 
-    def gain(cases: NDArray[np.intp]) -> float:
+    def gain(rows: Codes) -> float:
         """0 where a patient of one case is drawn alone: it has no order."""
-        return risk_coverage(score[cases], error[cases]).gain if len(cases) > 1 else 0.0
+        return risk_coverage(score[rows], error[rows]).gain if len(rows) > 1 else 0.0
 
-    def gains(times: Times) -> Values:
-        numbers = np.arange(len(codes))
-        return np.array([gain(np.repeat(numbers, each[codes])) for each in times])
-
-    return limits(resample(gains, int(codes.max()) + 1, draws, seed))
+    return limits(resample(of_cases(codes, gain), int(codes.max()) + 1, draws, seed))
 
 
 def low_outliers(values: ArrayLike) -> Mask:
     """Which values ``(..., n)`` of a line lie more than 1.5 interquartile ranges below its Q1.
 
-    The yardstick is the treatment's own: who scatters widely has few.
-
-    Source: Tukey 1977, *Exploratory Data Analysis*; quartiles between ranks as numpy takes them.
+    The yardstick is the treatment's own: who scatters widely has few (Tukey 1977).
     """
     cases = np.asarray(values, dtype=np.float64)
     first, third = np.quantile(cases, _QUARTILES, axis=-1, keepdims=True)
-    below: Mask = cases < first - REACH * (third - first)
-    return below
+    return np.asarray(cases < first - REACH * (third - first))
 
 
 def fewer_outliers(
@@ -238,17 +184,11 @@ def fewer_outliers(
 ) -> PairedTest:
     """Compare the shares of low outliers of two treatments of the same cases ``(n,)``.
 
-    Patients are resampled whole, and the quartiles taken anew in each resample. The permutation
-    exchanges the two treatments of whole patients. Cases count, not patients: an outlier is one
-    against all cases.
-
-    Returns:
-        A :class:`PairedTest` of the share of outliers of ``b`` less that of ``a``: above 0 where
-        ``a`` leaves fewer. No Wilcoxon test answers this: ``p_wilcoxon`` is NaN. A single patient
-        tells nothing, as in :func:`~mammostudy.evaluation.statistics.paired_test`.
+    The share of ``b`` less that of ``a``, of cases: above 0 where ``a`` leaves fewer. Patients are
+    resampled whole, and the quartiles taken anew in each resample; the permutation exchanges the
+    treatments of whole patients. No Wilcoxon test answers this: ``p_wilcoxon`` is NaN.
     """
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    clusters(first - second, patients)  # refuses what is no number or nobody's
+    first, second = finite(a, "a"), finite(b, "b")
     codes = patient_codes(patients, len(first))
     count = int(codes.max()) + 1
     difference = float(low_outliers(second).mean() - low_outliers(first).mean())
@@ -274,16 +214,14 @@ def _shares(cases: Values, times: Times) -> Values:
     size = upto[:, -1]
     first, third = (_quantiles(ranked, upto, share * (size - 1)) for share in _QUARTILES)
     limit = first - REACH * (third - first)
-    shares: Values = (times * (ranked < limit[:, None])).sum(axis=1) / size
-    return shares
+    return np.asarray((times * (ranked < limit[:, None])).sum(axis=1) / size)
 
 
 def _quantiles(ranked: Values, upto: Times, place: Values) -> Values:
     """Read values between ranks, from how many cases stand up to each value."""
     below = np.floor(place)
     lower, upper = (ranked[(upto <= rank[:, None]).sum(axis=1)] for rank in (below, np.ceil(place)))
-    between: Values = lower + (place - below) * (upper - lower)
-    return between
+    return np.asarray(lower + (place - below) * (upper - lower))
 
 
 def _p_value(
@@ -309,24 +247,19 @@ def occlusion_map(
 ) -> Values:
     """How much the score of a class falls when the mask is changed around each pixel.
 
-    A square patch is moved over the mask. Where it lies across the outline, the mask is scored
-    once with the mass under it removed and once with the patch filled with mass; of the two falls
-    the one of larger size counts, with its sign (of two equal ones, the removal's). Patches wholly
-    inside or outside count 0: a hole or a second object is no change of the outline, and no
+    A square patch is moved over the mask ``(s, s)``. Where it lies across the outline, the mask is
+    scored once with the mass under it removed and once with the patch filled with mass; of the two
+    falls the one of larger size counts, with its sign (of two equal ones, the removal's). Patches
+    wholly inside or outside count 0: a hole or a second object is no change of the outline, and no
     classifier of masses has seen one. So does a removal that leaves no mass. A pixel has the mean
-    over all patches that cover it.
+    over all patches that cover it: above 0 where the outline speaks for the class.
 
     Args:
         mask: bool ``(s, s)`` with mass.
         label: column of the score that is explained, from 0.
-        score: of masks bool ``(n, s, s)`` to ``(n, k)``, such as probabilities; called once, the
-            unchanged mask first.
+        score: of masks bool ``(n, s, s)`` to ``(n, k)``; called once, the unchanged mask first.
         patch: side of the patch in pixels, at most s.
         stride: step between patches, at most the patch; the last patch ends at the edge.
-
-    Returns:
-        float64 ``(s, s)`` in the score's unit: above 0 where the outline as it is speaks for the
-        class, below 0 where it speaks against it.
 
     Source: Zeiler and Fergus 2014, section 4.2 (grey patches over an image), here for masks.
     """

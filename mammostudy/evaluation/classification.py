@@ -1,4 +1,4 @@
-"""ROC curves, their means, and the uncertainty of their areas.
+"""Scores of classes: calibration, ROC curves, their means, and the uncertainty of their areas.
 
 DeLong takes every case as independent. Where patients have several cases, the bootstrap over
 patients is the interval to read; the two stand side by side.
@@ -11,24 +11,154 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.calibration import class_labels, class_probabilities
 from mammostudy.evaluation.statistics import (
     LEVEL,
     Patients,
     Times,
     Values,
+    finite,
     limits,
     patient_codes,
     resample,
+    wilson_interval,
 )
 
 Flags = NDArray[np.bool_]
+Labels = NDArray[np.int64]
+TOLERANCE = 1e-4  # by which probabilities may sum off 1 (float32 softmax stays within 1e-6)
+COOLEST, HOTTEST = 0.01, 100.0
+
+
+def class_labels(labels: ArrayLike, classes: int) -> Labels:
+    """Labels as int64 ``(n,)`` in ``0 .. classes - 1``; others are refused."""
+    raw = np.asarray(labels)
+    if raw.ndim != 1 or not raw.size or not np.isin(raw, range(classes)).all():
+        msg = f"labels must be class numbers 0 to {classes - 1}, one a case: map names to numbers"
+        raise DataError(msg)
+    return raw.astype(np.int64)
+
+
+def class_probabilities(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Values, Labels]:
+    """Probabilities float64 ``(n, k)`` and labels int64 ``(n,)`` that fit each other."""
+    table = finite(probabilities, "probabilities")
+    if table.ndim != 2 or table.shape[1] < 2 or len(table) != np.size(labels):
+        msg = f"probabilities of shape {table.shape} for {np.size(labels)} labels: (cases, classes)"
+        raise DataError(msg)
+    if table.min() < 0 or (abs(table.sum(axis=1) - 1) > TOLERANCE).any():
+        msg = "probabilities leave [0, 1] or do not sum to 1: apply softmax first"
+        raise DataError(msg)
+    return table, class_labels(labels, table.shape[1])
+
+
+def top_confusions(counts: ArrayLike, most: int = 3) -> list[tuple[int, int, int]]:
+    """The commonest mistakes in a confusion matrix ``(k, k)``: (truth, predicted, count).
+
+    Rows are truth. The largest count comes first, in row order where equal; no zeros.
+    """
+    matrix = np.array(counts, dtype=np.int64)
+    np.fill_diagonal(matrix, 0)
+    found = [(int(row), int(column), int(n)) for (row, column), n in np.ndenumerate(matrix) if n]
+    return sorted(found, key=lambda each: -each[2])[:most]
+
+
+def binned_shares(scores: Values, right: Flags, bins: int) -> pd.DataFrame:
+    """Mean score against share that is right, in bins ``(low, high]`` of equal width.
+
+    A row for each bin with a case: low, high (its ends), cases, mean, share, and Wilson's interval.
+    """
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    place = np.clip(np.searchsorted(edges, scores, side="left") - 1, 0, bins - 1)
+    cases = np.bincount(place)
+    used = np.flatnonzero(cases)
+    table = pd.DataFrame({"low": edges[used], "high": edges[used + 1], "cases": cases[used]})
+    table["mean"] = np.bincount(place, weights=scores)[used] / table["cases"]
+    hits = np.bincount(place, weights=right)[used]
+    table["share"] = hits / table["cases"]
+    table["share_low"], table["share_high"] = wilson_interval(hits, table["cases"])
+    return table
+
+
+def reliability_table(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> pd.DataFrame:
+    """The reliability diagram: low, high, cases, confidence, accuracy, accuracy_low, accuracy_high.
+
+    The confidence of a case is its largest probability; it is right if that class is the true one
+    (the first of equal ones). A row is a bin of confidence ``(low, high]`` that has a case.
+    """
+    if bins < 1:
+        msg = f"bins = {bins}: at least one bin needed"
+        raise DataError(msg)
+    table, truth = class_probabilities(probabilities, labels)
+    found = binned_shares(table.max(axis=1), table.argmax(axis=1) == truth, bins)
+    names = {str(name): str(name).replace("share", "accuracy") for name in found}
+    return found.rename(columns=names | {"mean": "confidence"})
+
+
+def expected_calibration_error(
+    probabilities: ArrayLike, labels: ArrayLike, bins: int = 15
+) -> float:
+    """Mean gap between confidence and accuracy over bins, weighted by their cases (top label).
+
+    It falls with fewer bins and rises by chance with few cases: compare only equal numbers.
+
+    Args:
+        probabilities: ``(n, k)``; rows sum to 1.
+        labels: true class number of each case, ``(n,)``.
+        bins: number of bins between 0 and 1.
+
+    Raises:
+        DataError: probabilities that do not sum to 1, labels that do not fit, or ``bins`` < 1.
+
+    Source: Naeini et al. 2015; Guo et al. 2017 (their 15 bins).
+    """
+    table = reliability_table(probabilities, labels, bins)
+    return float(
+        np.average((table["accuracy"] - table["confidence"]).abs(), weights=table["cases"])
+    )
+
+
+def brier_score(probabilities: Values, labels: Labels) -> float:
+    """Brier's score (1950) of several classes, in [0, 2]; equal probabilities get ``1 - 1/k``."""
+    error = probabilities - np.eye(probabilities.shape[1])[labels]
+    return float((error**2).sum(axis=1).mean())
+
+
+def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
+    """The temperature in [0.01, 100] that makes softmax(logits / temperature) most likely.
+
+    Fit it on validation cases, never on those it is judged on; above 1 the network was too sure.
+    Where no case is wrong the likelihood grows for ever towards 0 and says nothing: 1 is returned,
+    the network's own probabilities. Where logits are worse than chance it is the upper end.
+
+    Source: Guo et al. 2017.
+    """
+    values, truth = finite(logits, "logits"), np.asarray(labels)
+    rows = np.arange(len(truth))
+    others = np.where(np.eye(values.shape[1])[truth] > 0, -np.inf, values).max(axis=1)
+    if (values[rows, truth] > others).all():
+        return 1.0
+
+    def surprise(log_temperature: float) -> float:
+        likelihood = log_softmax(values * np.exp(-log_temperature), axis=1)
+        return -float(likelihood[rows, truth].mean())
+
+    ends = (np.log(COOLEST), np.log(HOTTEST))
+    best = minimize_scalar(surprise, bounds=ends, method="bounded", options={"xatol": 1e-6})
+    lowest = min((float(best.x), *ends), key=surprise)
+    return float(np.clip(np.exp(lowest), COOLEST, HOTTEST))
+
+
+def apply_temperature(logits: ArrayLike, temperature: float = 1.0) -> Values:
+    """Probabilities ``softmax(logits / temperature)``, float64 ``(n, k)``; rows sum to 1."""
+    return np.asarray(softmax(finite(logits, "logits") / temperature, axis=1), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -55,29 +185,24 @@ class MeanRoc:
 
 def binary_roc(positive: Flags, scores: Values) -> Roc:
     """The ROC curve of one score ``(n,)``; points on a straight line are left out."""
+    if np.all(positive) or not np.any(positive):
+        msg = "labels are of one class: an ROC needs positive and negative cases"
+        raise DataError(msg)
     false_positive, true_positive, _ = sklearn_roc_curve(positive, scores)
-    return Roc(
-        np.asarray(false_positive, dtype=np.float64),
-        np.asarray(true_positive, dtype=np.float64),
-        float(roc_auc_score(positive, scores)),
-    )
+    return Roc(false_positive, true_positive, float(roc_auc_score(positive, scores)))
 
 
 def micro_roc(labels: ArrayLike, probabilities: ArrayLike) -> Roc:
-    """The ROC curve of all (case, class) decisions together: large classes weigh more.
-
-    Labels are class numbers ``(n,)``, probabilities ``(n, k)`` with rows that sum to 1.
-    """
+    """The ROC curve of all (case, class) decisions together: large classes weigh more."""
     table, truth = class_probabilities(probabilities, labels)
     hits = truth[:, None] == np.arange(table.shape[1])
     return binary_roc(hits.ravel(), table.ravel())
 
 
 def mean_roc(curves: Sequence[Roc | MeanRoc]) -> MeanRoc:
-    """The mean of ROC curves, as over folds, with a band of one standard deviation.
+    """The vertical mean of ROC curves (Fawcett 2006), as over folds, with a band of one SD.
 
-    The mean is vertical (Fawcett 2006), exact at every step of every curve: no grid of false
-    positive rates is chosen, so the area under the mean is the mean of the areas.
+    It is exact at every step of every curve: the area under the mean is the mean of the areas.
     """
     rates = np.unique(np.concatenate([curve.false_positive for curve in curves]))
     sampled = np.stack([_at(curve, rates) for curve in curves])
@@ -154,17 +279,12 @@ def delong_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike) -> 
 def _placements(labels: ArrayLike, scores: ArrayLike) -> tuple[Values, Values]:
     """Share of negatives below each positive, and of positives above each negative."""
     positive = class_labels(labels, 2) == 1
-    values = np.asarray(scores, dtype=np.float64)
-    if values.shape != positive.shape or not np.isfinite(values).all():
-        msg = f"scores of shape {values.shape}: a finite one for each of {positive.size} labels"
+    values = finite(scores, "scores")
+    if values.shape != positive.shape or not 2 <= positive.sum() <= positive.size - 2:
+        msg = f"scores of shape {values.shape} for {positive.sum()} positive of {positive.size}: "
+        msg += "a score a case, two positive and two negative needed"
         raise DataError(msg)
     above, below = values[positive], values[~positive]
-    if min(above.size, below.size) < 2:
-        msg = (
-            f"labels hold {above.size} positive and {below.size} negative cases: DeLong's "
-            "variance needs two of each; pool the folds"
-        )
-        raise DataError(msg)
     ranks = stats.rankdata(values)
     of_positives = (ranks[positive] - stats.rankdata(above)) / below.size
     of_negatives = 1 - (ranks[~positive] - stats.rankdata(below)) / above.size
@@ -172,10 +292,7 @@ def _placements(labels: ArrayLike, scores: ArrayLike) -> tuple[Values, Values]:
 
 
 def auc_ci(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
-    """95 % interval of an AUC from DeLong's variance, cut at 0 and 1.
-
-    At an AUC of 0 or 1 the variance is 0 and the interval has no width.
-    """
+    """95 % interval of an AUC from DeLong's variance, cut at 0 and 1 (where it has no width)."""
     auc, variance = delong_variance(labels, scores)
     reach = float(stats.norm.ppf(0.5 + LEVEL / 2)) * math.sqrt(variance)
     return max(auc - reach, 0.0), min(auc + reach, 1.0)
@@ -184,21 +301,7 @@ def auc_ci(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
 def auc_bootstrap_ci(
     labels: ArrayLike, scores: ArrayLike, patients: Patients, draws: int = 2_000, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % bootstrap interval of an AUC over patients.
-
-    A draw in which a class has no case is drawn again: the interval is conditional on an ROC
-    that exists. A class of a single patient is refused: how patients differ cannot be seen in it.
-
-    Args:
-        labels: 0 or 1 for ``(n,)`` scores; class numbers for ``(n, k)`` probabilities.
-        scores: ``(n,)`` for one AUC, or ``(n, k)`` for the macro one-vs-rest AUC.
-        patients: the patient of each case, ``(n,)``.
-        draws: number of resamples.
-        seed: of the resampling.
-
-    Raises:
-        DataError: a class without a case or of one patient only.
-    """
+    """95 % bootstrap interval of an AUC over patients; the rest as :func:`auc_difference_ci`."""
     return auc_difference_ci(labels, scores, None, patients, draws, seed)[1:]
 
 
@@ -212,13 +315,16 @@ def auc_difference_ci(
 ) -> tuple[float, float, float]:
     """Difference of two AUCs of the same cases with its 95 % bootstrap interval over patients.
 
-    Both AUCs are taken of the same resamples, so that what the cases have in common cancels. The
-    rest is as in :func:`auc_bootstrap_ci`; without ``scores_b`` it is of one AUC.
+    Labels are 0 or 1 for scores ``(n,)``, class numbers for the macro one-vs-rest AUC of
+    probabilities ``(n, k)``; without ``scores_b`` the interval is of the AUC of a. A draw in which
+    a class has no case is drawn again: the interval is conditional on an ROC that exists. A class
+    of a single patient is refused: how patients differ cannot be seen in it.
 
     Returns:
         (AUC of a minus AUC of b, low, high).
     """
-    tables = [_columns(scores) for scores in (scores_a, scores_b) if scores is not None]
+    both = (np.asarray(scores, float) for scores in (scores_a, scores_b) if scores is not None)
+    tables = [scores.reshape(len(scores), -1) for scores in both]
     truth, classes = np.asarray(labels), tables[0].shape[1]
     hits = (truth == 1)[:, None] if classes == 1 else truth[:, None] == np.arange(classes)
     codes = patient_codes(patients, len(hits))
@@ -236,11 +342,6 @@ def auc_difference_ci(
     return float(gaps(np.ones((1, count), dtype=np.int64))[0]), low, high
 
 
-def _columns(scores: ArrayLike) -> Values:
-    values = np.asarray(scores, dtype=np.float64)
-    return values.reshape(len(values), -1)
-
-
 def _weighted_aucs(hits: Flags, columns: Values, times: Times) -> Values:
     """Mean over columns of the AUC of each draw ``(draws, n)``; NaN where a class is missing."""
     total = np.zeros(len(times))
@@ -253,5 +354,4 @@ def _weighted_aucs(hits: Flags, columns: Values, times: Times) -> Values:
         won = (above * (np.cumsum(below, axis=1) - below / 2)).sum(axis=1)
         pairs = above.sum(axis=1) * below.sum(axis=1)
         total += np.divide(won, pairs, out=np.full(len(times), np.nan), where=pairs > 0)
-    means: Values = total / columns.shape[1]
-    return means
+    return np.asarray(total / columns.shape[1])

@@ -12,7 +12,6 @@ _NAMES = {
     "dice": ".overlap",
     "disagreement": ".uncertainty",
     "effect_size": ".statistics",
-    "equivalence": ".statistics",
     "expected_calibration_error": ".classification",
     "froc": ".froc_curves",
     "hd95": ".overlap",

@@ -28,6 +28,7 @@ from mammostudy.evaluation.statistics import (
 )
 
 Table = ArrayLike | pd.DataFrame
+_SHARE = ["rows", "columns", "count", "total", "share", "low", "high"]
 Categories = Sequence[Any] | NDArray[Any] | pd.Series
 
 
@@ -154,9 +155,9 @@ def group_share(table: pd.DataFrame, rows: Sequence[Any], columns: Sequence[Any]
     chosen = table.loc[list(rows)]
     count, total = int(chosen[list(columns)].to_numpy().sum()), int(chosen.to_numpy().sum())
     low, high = wilson_interval(count, total)
-    label = {"rows": " + ".join(map(str, rows)), "columns": " + ".join(map(str, columns))}
-    numbers = {"count": count, "total": total, "share": count / total}
-    return pd.DataFrame([{**label, **numbers, "low": float(low), "high": float(high)}])
+    names = (" + ".join(map(str, rows)), " + ".join(map(str, columns)))
+    found = (*names, count, total, count / total, float(low), float(high))
+    return pd.DataFrame([found], columns=_SHARE)
 
 
 @dataclass(frozen=True)
@@ -197,8 +198,6 @@ def chi_square_power(v: float, shape: tuple[int, int], cases: int, alpha: float 
     """Chance that the chi-square test finds a V (Cohen 1988, ``w = V sqrt(min(r, c) - 1)``)."""
     degrees = (shape[0] - 1) * (shape[1] - 1)
     noncentrality = cases * v**2 * (min(shape) - 1)
-    if noncentrality == 0:
-        return alpha
     return float(stats.ncx2.sf(stats.chi2.ppf(1 - alpha, degrees), degrees, noncentrality))
 
 
@@ -206,5 +205,4 @@ def smallest_detectable_v(shape: tuple[int, int], cases: int, power: float = 0.8
     """The smallest V that the chi-square test finds with this power at 5 %; infinity for none."""
     if chi_square_power(1.0, shape, cases) < power:
         return math.inf
-    found = optimize.brentq(lambda v: chi_square_power(v, shape, cases) - power, 0.0, 1.0)
-    return float(found)
+    return float(optimize.brentq(lambda v: chi_square_power(v, shape, cases) - power, 0.0, 1.0))

@@ -36,7 +36,6 @@ Flags = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
 FALSE, HIT, REPEAT, ASIDE = 0, 1, 2, 3
 OUTCOMES = ("false", "hit", "repeat", "aside")  # aside: a hit on a mass that only() set aside
-SIZES = ("small", "medium", "large")
 
 
 def pairwise_iou(first: ArrayLike, second: ArrayLike) -> Values:
@@ -70,12 +69,6 @@ def box_sides(boxes: Values) -> Values:
 def box_diameters(boxes: Values) -> Values:
     """Diameter of boxes, the square root of width times height: ``(k, 4)`` to ``(k,)``."""
     return np.asarray(np.sqrt(np.prod(box_sides(boxes), axis=1)))
-
-
-def size_thirds(diameters: ArrayLike) -> tuple[float, float]:
-    """The two diameters that part masses into thirds: (small up to, medium up to)."""
-    low, high = np.quantile(np.asarray(diameters, dtype=np.float64), [1 / 3, 2 / 3])
-    return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -147,34 +140,27 @@ def match_detections(
     predicted = _boxes_of_images(predicted_boxes, "predicted_boxes")
     true = _boxes_of_images(true_boxes, "true_boxes")
     values = [finite(one, f"scores[{image}]") for image, one in enumerate(scores)]
-    if not 0 < len(true) == len(predicted):
-        msg = f"predicted_boxes of {len(predicted)} images, true_boxes of {len(true)}: one an image"
+    shapes = [one.shape for one in values]
+    if not 0 < len(true) == len(predicted) or shapes != [(len(one),) for one in predicted]:
+        msg = "predicted_boxes, scores and true_boxes: an array an image, a score a box"
         raise DataError(msg)
-    if [one.shape for one in values] != [(len(one),) for one in predicted]:
-        msg = "scores do not fit predicted_boxes: one array an image and one score a box needed"
-        raise DataError(msg)
-    outcomes, masses = [], []
-    before = 0
-    for p, s, t in zip(predicted, values, true, strict=True):
-        overlap = pairwise_iou(p, t)
-        fits = overlap >= threshold if rule == "iou" else pairwise_centre_inside(p, t)
-        claimed = _claim(p, s, t, overlap, fits)
-        hit_or_miss = np.where(fits.any(axis=1), REPEAT, FALSE)
-        outcomes.append(np.where(claimed >= 0, HIT, hit_or_miss).astype(np.int64))
-        masses.append(np.where(claimed >= 0, claimed + before, -1))
-        before += len(t)
-    mass = np.concatenate(masses)
-    found_by = np.full(before, -1, np.int64)
+    counts = [len(one) for one in true]
+    starts = np.cumsum([0, *counts])
+    judged = [_judge(*each, rule, threshold) for each in zip(predicted, values, true, strict=True)]
+    mass = np.concatenate(
+        [np.where(m >= 0, m + n, -1) for (m, _), n in zip(judged, starts[:-1], strict=True)]
+    )
+    found_by = np.full(starts[-1], -1, np.int64)
     found_by[mass[mass >= 0]] = np.flatnonzero(mass >= 0)
     return Matches(
         images=len(true),
         boxes=np.concatenate(predicted),
         scores=np.concatenate(values),
         image=np.repeat(np.arange(len(true)), [len(one) for one in predicted]),
-        outcome=np.concatenate(outcomes),
+        outcome=np.concatenate([outcome for _, outcome in judged]),
         mass=mass,
         true_boxes=np.concatenate(true),
-        true_image=np.repeat(np.arange(len(true)), [len(one) for one in true]),
+        true_image=np.repeat(np.arange(len(true)), counts),
         found_by=found_by,
         rule=rule,
         threshold=threshold,
@@ -194,19 +180,21 @@ def _boxes_of_images(boxes: Sequence[ArrayLike], field: str) -> list[Values]:
     return checked
 
 
-def _claim(
-    predicted: Values, scores: Values, true: Values, overlap: Values, fits: Flags
-) -> Numbers:
-    """The mass of this image that each prediction finds, -1 for none, ``(k,)``."""
+def _judge(
+    predicted: Values, scores: Values, true: Values, rule: str, threshold: float
+) -> tuple[Numbers, Numbers]:
+    """The mass of this image that each prediction finds, -1 for none, and its outcome, ``(k,)``."""
+    overlap = pairwise_iou(predicted, true)
+    fits = overlap >= threshold if rule == "iou" else pairwise_centre_inside(predicted, true)
     claimed = np.full(len(predicted), -1, np.int64)
     p, t = np.nonzero(fits)
-    keys = [*true[t].T[::-1], *predicted[p].T[::-1], -overlap[p, t], -scores[p]]
     taken: set[int] = set()
-    for pair in np.lexsort(keys):
+    for pair in np.lexsort([*true[t].T[::-1], *predicted[p].T[::-1], -overlap[p, t], -scores[p]]):
         if claimed[p[pair]] < 0 and int(t[pair]) not in taken:
             claimed[p[pair]] = t[pair]
             taken.add(int(t[pair]))
-    return claimed
+    missed = np.where(fits.any(axis=1), REPEAT, FALSE)
+    return claimed, np.where(claimed >= 0, HIT, missed).astype(np.int64)
 
 
 @dataclass(frozen=True)

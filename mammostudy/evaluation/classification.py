@@ -60,10 +60,7 @@ def class_probabilities(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Va
 
 
 def top_confusions(counts: ArrayLike, most: int = 3) -> list[tuple[int, int, int]]:
-    """The commonest mistakes in a confusion matrix ``(k, k)``: (truth, predicted, count).
-
-    Rows are truth. The largest count comes first, in row order where equal; no zeros.
-    """
+    """The commonest mistakes in a confusion matrix: (truth (row), predicted, count), no zeros."""
     matrix = np.array(counts, dtype=np.int64)
     np.fill_diagonal(matrix, 0)
     found = [(int(row), int(column), int(n)) for (row, column), n in np.ndenumerate(matrix) if n]
@@ -71,10 +68,7 @@ def top_confusions(counts: ArrayLike, most: int = 3) -> list[tuple[int, int, int
 
 
 def binned_shares(scores: Values, right: Flags, bins: int) -> pd.DataFrame:
-    """Mean score against share that is right, in bins ``(low, high]`` of equal width.
-
-    A row for each bin with a case: low, high (its ends), cases, mean, share, and Wilson's interval.
-    """
+    """Mean score against share that is right (Wilson), in the bins ``(low, high]`` with a case."""
     edges = np.linspace(0.0, 1.0, bins + 1)
     place = np.clip(np.searchsorted(edges, scores, side="left") - 1, 0, bins - 1)
     cases = np.bincount(place)
@@ -93,9 +87,6 @@ def reliability_table(probabilities: ArrayLike, labels: ArrayLike, bins: int = 1
     The confidence of a case is its largest probability; it is right if that class is the true one
     (the first of equal ones). A row is a bin of confidence ``(low, high]`` that has a case.
     """
-    if bins < 1:
-        msg = f"bins = {bins}: at least one bin needed"
-        raise DataError(msg)
     table, truth = class_probabilities(probabilities, labels)
     found = binned_shares(table.max(axis=1), table.argmax(axis=1) == truth, bins)
     names = {str(name): str(name).replace("share", "accuracy") for name in found}
@@ -115,10 +106,13 @@ def expected_calibration_error(
         bins: number of bins between 0 and 1.
 
     Raises:
-        DataError: probabilities that do not sum to 1, labels that do not fit, or ``bins`` < 1.
+        DataError: probabilities that do not sum to 1, or labels that do not fit.
 
     Source: Naeini et al. 2015; Guo et al. 2017 (their 15 bins).
     """
+    if bins < 1:
+        msg = f"bins = {bins}: at least one bin needed"
+        raise DataError(msg)
     table = reliability_table(probabilities, labels, bins)
     return float(
         np.average((table["accuracy"] - table["confidence"]).abs(), weights=table["cases"])
@@ -136,9 +130,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
 
     Fit it on validation cases, never on those it is judged on; above 1 the network was too sure.
     Where no case is wrong the likelihood grows for ever towards 0 and says nothing: 1 is returned,
-    the network's own probabilities. Where logits are worse than chance it is the upper end.
-
-    Source: Guo et al. 2017.
+    the network's own probabilities. Source: Guo et al. 2017.
     """
     values, truth = finite(logits, "logits"), np.asarray(labels)
     rows = np.arange(len(truth))

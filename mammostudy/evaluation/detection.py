@@ -1,9 +1,9 @@
 """What a detector did beside its FROC curve: average precision, errors of boxes, its scores.
 
-Average precision is counted as COCO does: a second box on a found mass is a false positive, and
-precision is made falling before it is sampled at 101 recalls. One thing is otherwise: boxes of
-equal score enter together, where COCO takes them in the order given, so that a detector with few
-scores gets no average precision by luck of order. Without ties the numbers are COCO's.
+Average precision is counted as COCO does (Lin et al. 2014): a second box on a found mass is a false
+positive, and precision is made falling before it is sampled at 101 recalls. One thing is otherwise:
+boxes of equal score enter together, where COCO takes them in the order given, so that a detector
+with few scores gets nothing by luck of order. Without ties the numbers are COCO's.
 """
 
 from __future__ import annotations
@@ -49,10 +49,7 @@ class BoxPrecision:
 
 
 def precision_of(matches: Sequence[Matches]) -> BoxPrecision:
-    """Average precision of matches by IoU, one a threshold, repeats counted as false positives.
-
-    Source: Lin et al. 2014, ``pycocotools.cocoeval``.
-    """
+    """Average precision of matches by IoU, one a threshold, repeats counted as false positives."""
     if not all(one.rule == "iou" and one.repeats == "false_positive" for one in matches):
         msg = "average precision needs matches by iou with repeats='false_positive'"
         raise DataError(msg)
@@ -92,8 +89,8 @@ def average_precision_difference(
     both = [a.matches, b.matches]
     first, second = resample_ladders(both, patients, ladder_precisions, draws, seed)
     low, high = limits(first - second)
-    columns = {"difference": [a.value - b.value], "low": low, "high": high}
-    return pd.DataFrame(columns | {"p": two_sided_p((first - second)[:, None])})
+    p = two_sided_p((first - second)[:, None])
+    return pd.DataFrame({"difference": [a.value - b.value], "low": low, "high": high, "p": p})
 
 
 def error_summary(

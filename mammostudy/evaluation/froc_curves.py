@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.boxes import HIT, SIZES, Matches, match_detections, size_thirds
+from mammostudy.evaluation.boxes import HIT, Matches, match_detections
 from mammostudy.evaluation.statistics import (
     Patients,
     Times,
@@ -30,10 +30,8 @@ from mammostudy.evaluation.statistics import (
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False positives an image at which sensitivity is told: LUNA16's seven."""
-BAND_RATES = tuple(float(rate) for rate in np.geomspace(1 / 32, 8, 129))
-"""Rates at which a band is drawn: 16 a doubling, those of ``RATES`` among them."""
-SLACK = 1e-9
-"""False positives by which a rate may be passed: ``0.29 * 100`` is a hair below 29."""
+BAND_RATES = tuple(float(rate) for rate in np.geomspace(1 / 32, 8, 129))  # 16 a doubling
+SLACK = 1e-9  # false positives by which a rate may be passed: 0.29 * 100 is a hair below 29
 
 
 @dataclass(frozen=True)
@@ -67,19 +65,12 @@ class Froc:
         return float(found) if np.ndim(rate) == 0 else np.asarray(found, dtype=np.float64)
 
     def threshold_at(self, rate: float) -> float:
-        """The lowest threshold (inclusive) with at most ``rate`` false positives an image.
-
-        Choose it on validation images and use it on others. It is infinity if there is none.
-        """
+        """The lowest threshold with at most ``rate`` false positives an image, else infinity."""
         return float(self.thresholds[self._last_within(rate)])
 
     def mean_sensitivity(self, rates: Sequence[float] = RATES) -> float:
         """Mean of the sensitivities at several rates: LUNA16's competition metric (CPM)."""
         return float(np.mean(self.sensitivity_at(rates)))
-
-    def reaches(self, rates: Values) -> NDArray[np.bool_]:
-        """Whether the curve has so many false positives an image."""
-        return np.asarray(self.false_positives_per_image[-1] >= rates)
 
     def _last_within(self, rate: ArrayLike) -> NDArray[np.intp]:
         wanted = np.asarray(rate, dtype=np.float64)
@@ -243,7 +234,8 @@ def froc_band(curve: Froc, patients: Patients, draws: int = 2_000, seed: int = 0
     measure = partial(ladder_sensitivities, rates=rates)
     low, high = percentiles(resample_ladders([[curve.matches]], patients, measure, draws, seed)[0])
     ends = {"sensitivity": curve.sensitivity_at(rates), "low": low, "high": high}
-    return pd.DataFrame({"rate": rates, "reached": curve.reaches(rates), **ends})
+    reached = curve.false_positives_per_image[-1] >= rates
+    return pd.DataFrame({"rate": rates, "reached": reached, **ends})
 
 
 def sensitivity_table(
@@ -262,7 +254,7 @@ def _at_seven(ladder: Ladder, times: Times) -> Values:
 
 
 def _at_rates(curve: Froc, low: ArrayLike, high: ArrayLike) -> pd.DataFrame:
-    reached = curve.reaches(np.array(RATES))
+    reached = curve.false_positives_per_image[-1] >= np.array(RATES)
     columns = {"rate": [*RATES, np.nan], "reached": [*reached, reached.all()]}
     sensitivity = _with_mean(curve.sensitivity_at(RATES)[None])[0]
     return pd.DataFrame(columns | {"sensitivity": sensitivity, "low": low, "high": high})
@@ -300,7 +292,7 @@ def sensitivity_by_size(
     Columns size, masses, above, up_to, and those of :func:`sensitivity_table`. A size without a
     mass has one row of NaN; one whose masses come from a single patient has no interval.
     """
-    low, high = size_thirds(diameters)
+    low, high = np.quantile(np.asarray(diameters), [1 / 3, 2 / 3])
     sizes = np.searchsorted([low, high], np.asarray(diameters), side="left")
     codes = patient_codes(patients, matches.images)
     parts = []
@@ -314,7 +306,7 @@ def sensitivity_by_size(
         else:
             nothing = dict.fromkeys(("sensitivity", "low", "high"), np.nan)
             table = pd.DataFrame([{"rate": np.nan, "reached": False, **nothing}])
-        about = (SIZES[number], len(part.true_boxes), *ends)
+        about = (("small", "medium", "large")[number], len(part.true_boxes), *ends)
         for at, name in enumerate(("size", "masses", "above", "up_to")):
             table.insert(at, name, about[at])
         parts.append(table)

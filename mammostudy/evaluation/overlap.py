@@ -158,17 +158,13 @@ def _directed_distances(
 def boundary_iou(prediction: Masks, truth: Masks, dilation: float = 0.02) -> Scores:
     """IoU of the pixels of each mask that lie within a distance of its own outline.
 
-    The distance is a share of the image's diagonal, at least one pixel, counted in steps to any of
-    the eight neighbours; what lies outside the image is not mass, so that a mask cut off by the
-    edge has an outline there. A mask thinner than twice the distance is all rim.
+    The distance is counted in steps to any of the eight neighbours, at least one; what lies outside
+    the image is not mass, so that a mask cut off by the edge has an outline there.
 
     Args:
         prediction: bool ``(n, h, w)``.
         truth: bool ``(n, h, w)``.
-        dilation: the distance, a share of the diagonal, above 0.
-
-    Returns:
-        float64 ``(n,)`` in [0, 1]; 1 where both are empty, 0 where one is.
+        dilation: the distance, a share of the image's diagonal, above 0.
 
     Raises:
         DataError: a stack is not boolean or the shapes differ.

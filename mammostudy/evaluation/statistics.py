@@ -98,11 +98,10 @@ def finite(raw: ArrayLike, field: str) -> Values:
     """Numbers as float64, all finite; others are refused by the name of their field."""
     try:
         array = np.asarray(raw, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        msg = f"{field} is not an array of numbers: {error}"
-        raise DataError(msg) from error
+    except (TypeError, ValueError):
+        array = np.array(np.nan)
     if not np.isfinite(array).all():
-        msg = f"{field}: not all are finite; a missed case counts as the worst, never as missing"
+        msg = f"{field}: not all are finite numbers; a missed case counts as the worst value"
         raise DataError(msg)
     return array
 
@@ -274,38 +273,15 @@ class EffectSize:
     """How large a difference is between patients; those without one have no rank (Kerby 2014)."""
 
     rank_biserial: float  # ranks of those whom a serves better less the others', over their sum
-    better: float  # share of the patients whom a serves better, a tie counting one half
 
 
 def effect_size(a: ArrayLike, b: ArrayLike, patients: Patients) -> EffectSize:
     """Effect size of ``a - b`` of paired cases ``(n,)`` over their patients."""
     differences = patient_differences(a, b, patients)
-    better = np.where(differences > 0, 1.0, np.where(differences < 0, 0.0, 0.5)).mean()
     changed = differences[differences != 0]
     ranks = stats.rankdata(np.abs(changed))
     biserial = (np.sign(changed) * ranks).sum() / ranks.sum() if len(changed) else 0.0
-    return EffectSize(float(biserial), float(better))
-
-
-@dataclass(frozen=True)
-class Equivalence:
-    """Whether two treatments differ by less than a margin, by two one-sided tests at 5 %."""
-
-    low: float  # ends of the 90 % bootstrap interval over patients
-    high: float
-    equivalent: bool  # whether the interval lies within the margin on both sides
-
-
-def equivalence(a: ArrayLike, b: ArrayLike, patients: Patients, margin: float) -> Equivalence:
-    """Ask whether two treatments of the same cases ``(n,)`` differ by less than a margin.
-
-    It is the smallest difference that matters, chosen before the values are seen (Schuirmann 1987).
-    """
-    differences = patient_differences(a, b, patients)
-    if len(differences) == 1:
-        return Equivalence(-math.inf, math.inf, False)
-    low, high = bootstrap_ci(differences, np.arange(len(differences)), level=0.90)
-    return Equivalence(low, high, -margin < low and high < margin)
+    return EffectSize(float(biserial))
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """What sampled predictions say about uncertainty, and whether it knows where the error is.
 
 Samples are probability maps ``(k, n, s, s)`` in [0, 1]: k draws (of test-time dropout, of several
-models) for each of n cases. They give a mean map, maps of their spread, and one *score* a case,
-higher for the less certain. An *error* is one number a case that ought to be small (1 - Dice).
-Refusing the least certain cases should lower the mean error of the rest: the risk-coverage curve
-shows by how much, between an order that knows the errors and one drawn at random.
+models) for each of n cases. A *score* is one number a case, higher for the less certain; an
+*error* one that ought to be small (1 - Dice). Refusing the least certain cases should lower the
+mean error of the rest: the risk-coverage curve shows by how much.
 """
 
 from __future__ import annotations
@@ -56,8 +55,7 @@ def deviation_map(samples: Samples) -> Values:
 def information_map(samples: Samples) -> Values:
     """What a sample tells about a pixel: the entropy of the mean less the mean entropy, in bits.
 
-    It is 0 where all samples agree, however unsure each is, and 1 where half say mass and half say
-    none (Houlsby et al. 2011, mutual information of prediction and model).
+    It is 0 where all samples agree, however unsure each is (Houlsby et al. 2011).
     """
     each = np.mean([_bits(one.astype(np.float64)) for one in samples], axis=0)
     return np.asarray(np.clip(_bits(mean_map(samples)) - each, 0, 1))
@@ -71,7 +69,7 @@ def _bits(probability: Values) -> Values:
 def spread_score(spread: Values, samples: Samples) -> Values:
     """The mean of a map of spread ``(n, s, s)`` where any sample marks a mass, ``(n,)``.
 
-    Over a large background every case would look certain. Where nothing is marked it is the frame.
+    Where nothing is marked it is that of the frame.
     """
     marked: Mask = np.logical_or.reduce(samples >= THRESHOLD, axis=0)
     marked[~marked.any(axis=(1, 2))] = True
@@ -162,11 +160,8 @@ def gain_interval(
     score, error = (np.asarray(each, dtype=np.float64) for each in (scores, errors))
     codes = patient_codes(patients, len(score))
 
-    def gain(rows: Codes) -> float:
-        """0 where a patient of one case is drawn alone: it has no order."""
-        return risk_coverage(score[rows], error[rows]).gain if len(rows) > 1 else 0.0
-
-    return limits(resample(of_cases(codes, gain), int(codes.max()) + 1, draws, seed))
+    gain = of_cases(codes, lambda rows: risk_coverage(score[rows], error[rows]).gain)
+    return limits(resample(gain, int(codes.max()) + 1, draws, seed))
 
 
 def low_outliers(values: ArrayLike) -> Mask:

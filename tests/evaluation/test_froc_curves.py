@@ -1,4 +1,4 @@
-"""FROC by hand, against counting afresh at every threshold, and against MONAI."""
+"""FROC by hand, against counting afresh at every threshold, and against MONAI; its intervals."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.metrics import compute_fp_tp_probs_nd, compute_froc_curve_data
 
-from mammostudy import evaluation
 from mammostudy.errors import DataError
 from mammostudy.evaluation import froc_curves
 from mammostudy.evaluation.boxes import match_detections
-from mammostudy.evaluation.froc_curves import RATES, false_positives_by_image, froc, froc_of
+from mammostudy.evaluation.detection import ladder_precisions, precision_of
+from mammostudy.evaluation.froc_curves import (
+    RATES,
+    false_positives_by_image,
+    froc,
+    ladder_of,
+    ladder_sensitivities,
+    sensitivity_by_size,
+    sensitivity_differences,
+    sensitivity_table,
+    two_sided_p,
+)
+
+PATIENTS = ["a", "b", "c", "d"]
 
 BY_HAND = {
     ("iou", 0.5, "ignore"): [
@@ -33,7 +45,7 @@ BY_HAND = {
 def test_by_hand(by_hand, fields):
     thresholds, false, found = np.array(BY_HAND[fields], float).T
     curve = froc(*by_hand, *fields)
-    assert curve.thresholds.tolist() == thresholds.tolist(), "numbers moved: raise VERSION"
+    assert curve.thresholds.tolist() == thresholds.tolist()
     assert (curve.false_positives_per_image * 4).tolist() == false.tolist()
     assert (curve.sensitivity * 3).tolist() == pytest.approx(found.tolist())
 
@@ -45,24 +57,11 @@ def test_by_hand(by_hand, fields):
 )  # fmt: skip
 def test_sensitivity_and_threshold_at_a_rate(by_hand, rate, found, threshold):
     curve = froc(*by_hand)
+    assert curve.mean_sensitivity() == pytest.approx(11 / 21)
+    assert false_positives_by_image(curve.matches, 0.66).tolist() == [1, 1, 0, 0]
     assert curve.sensitivity_at(rate) == pytest.approx(found / 3)
     assert isinstance(curve.sensitivity_at(rate), float)
     assert curve.threshold_at(rate) == threshold
-
-
-def test_mean_over_the_seven_rates(by_hand):
-    curve = froc(*by_hand)
-    assert curve.sensitivity_at(RATES).tolist() == pytest.approx([1 / 3] * 3 + [2 / 3] * 4)
-    assert curve.mean_sensitivity() == pytest.approx(11 / 21)
-    assert curve.mean_sensitivity([0, 8]) == pytest.approx(0.5)
-
-
-def test_an_image_without_masses_or_predictions_counts(by_hand):
-    whole, without = froc(*by_hand), froc(*(part[:3] for part in by_hand))
-    assert without.false_positives_per_image == pytest.approx(
-        whole.false_positives_per_image * 4 / 3
-    )
-    assert without.sensitivity.tolist() == whole.sensitivity.tolist()
 
 
 def points_counted_afresh(case, rule, threshold, repeats):
@@ -153,51 +152,129 @@ def test_control_points_a_prediction_would_find_a_mass_for_free(monkeypatch):
     assert froc(predicted, [[0.5, 0.5, 0.5]], [[[0, 0, 4, 4]]]).sensitivity_at(1) == 1
 
 
-HUNDRED = [[[[0, 0, 4, 4]]] * 29 + [[[8, 8, 12, 12]]] + [[]] * 70,
-           [[0.9]] * 29 + [[0.5]] + [[]] * 70,
-           [[]] * 29 + [[[8, 8, 12, 12]]] + [[]] * 70]  # fmt: skip
+def repeated(case, times):
+    """The images of a case, each as often as told."""
+    images = np.repeat(np.arange(len(times)), times)
+    return [[part[at] for at in images] for part in case]
 
 
-def test_a_rate_is_reached_in_spite_of_rounding():
-    assert 0.29 * 100 < 29
-    assert froc(*HUNDRED).sensitivity_at(0.29) == 1
+def test_interval_is_the_plain_bootstraps(make_detections):
+    case = make_detections(24)
+    patients = np.arange(24) // 2
+    table = sensitivity_table(froc(*case), patients, draws=2_000)
+    rng = np.random.default_rng(1)
+    plain = []
+    while len(plain) < 400:
+        times = np.bincount(rng.integers(0, 12, 12), minlength=12)[patients]
+        curve = froc(*repeated(case, times))
+        plain.append([*curve.sensitivity_at(RATES), curve.mean_sensitivity()])
+    low, high = np.percentile(plain, [2.5, 97.5], axis=0)
+    assert table["low"].to_numpy() == pytest.approx(low, abs=0.1)
+    assert table["high"].to_numpy() == pytest.approx(high, abs=0.1)
+    assert table["low"].iloc[-1] == pytest.approx(low[-1], abs=0.05)
+    assert (table["low"] < table["sensitivity"]).all()
 
 
-def test_control_without_slack_the_rate_is_missed(monkeypatch):
+def test_differences_are_paired(make_detections):
+    good, bad = (froc(*make_detections(30, noise=noise)) for noise in (1, 4))
+    patients = np.arange(30) // 2
+    table = sensitivity_differences(good, bad, patients)
+    gap = good.sensitivity_at(RATES) - bad.sensitivity_at(RATES)
+    assert table["difference"].tolist() == pytest.approx([*gap, gap.mean()])
+    back = sensitivity_differences(bad, good, patients)
+    assert back["low"].to_numpy() == pytest.approx(-table["high"].to_numpy())
+    assert back["p"].tolist() == table["p"].tolist()
+    last = table.iloc[-1]
+    assert 0 < last["low"] < last["difference"] < last["high"]
+    assert last["p"] < 0.05
+
+
+SOME_RATES = np.array([0, 0.2, 0.29, 0.5, 1, 2, 8])
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_a_resample_is_the_images_repeated(any_detections, data):
+    case = data.draw(any_detections)
+    images = len(case.true)
+    codes = np.array(data.draw(st.tuples(*[st.integers(0, images - 1)] * images)))
+    codes = np.unique(codes, return_inverse=True)[1]
+    drawn = np.array(data.draw(st.tuples(*[st.integers(0, 3)] * (codes.max() + 1))))
+    again = repeated(case, drawn[codes])
+    times = drawn[None]
+    ladder = ladder_of(match_detections(*case), codes)
+    found = ladder_sensitivities(ladder, times, SOME_RATES)[0]
+    counted = match_detections(*case, repeats="false_positive")
+    precision = ladder_precisions(ladder_of(counted, codes), times)[0]
+    if not sum(map(len, again[2])):
+        assert np.isnan(found).all()
+        assert np.isnan(precision)
+        return
+    assert found == pytest.approx(froc(*again).sensitivity_at(SOME_RATES))
+    repeats = match_detections(*again, repeats="false_positive")
+    assert precision == pytest.approx(precision_of([repeats]).value)
+
+
+def test_control_the_ladder_counts_rates_with_slack(monkeypatch):
+    boxes = [[[0.0, 0, 4, 4]]] * 30 + [[]] * 70
+    true = [[]] * 29 + [[[0.0, 0, 4, 4]]] + [[]] * 70
+    case = boxes, [[0.9]] * 29 + [[0.5]] + [[]] * 70, true
+    ladder, once = ladder_of(match_detections(*case), np.zeros(100, int)), np.ones((1, 1))
+    assert ladder_sensitivities(ladder, once, np.array([0.29])).item() == 1
     monkeypatch.setattr(froc_curves, "SLACK", 0.0)
-    assert froc(*HUNDRED).sensitivity_at(0.29) == 0
+    assert ladder_sensitivities(ladder, once, np.array([0.29])).item() == 0
 
 
-def test_no_prediction_at_all():
-    curve = froc([[], []], [[], []], [[[0, 0, 4, 4]], []])
-    assert (curve.sensitivity.tolist(), curve.thresholds.tolist()) == ([0], [np.inf])
-    assert curve.mean_sensitivity() == 0
+def test_sizes_by_hand(by_hand):
+    matches = match_detections(*by_hand, threshold=0.1)
+    table = sensitivity_by_size(matches, PATIENTS, [10, 10, 8], draws=50)
+    assert table["size"].tolist() == ["small"] * 8 + ["medium"] * 8 + ["large"]
+    assert table["masses"].tolist() == [1] * 8 + [2] * 8 + [0]
+    assert table["up_to"].iloc[[0, 8, 16]].tolist() == pytest.approx([8 + 4 / 3, 10, np.inf])
+    # found at 0.65 after 2 false positives; of the others one at none, one after 2
+    at = table.set_index(["size", "rate"])["sensitivity"]
+    assert (at["small", 0.25], at["small", 0.5]) == (0, 1)
+    assert (at["medium", 0.25], at["medium", 0.5]) == (0.5, 1)
+    assert table["low"].isna().all()  # each size comes from one patient
+    # control: false positives of the images of one size alone would flatter
+    alone = froc(by_hand.predicted[2:], by_hand.scores[2:], by_hand.true[2:], threshold=0.1)
+    assert alone.sensitivity_at(0.25) == 1
 
 
-def test_false_positives_by_image_need_no_mass(by_hand):
-    found = match_detections(*by_hand)
-    assert false_positives_by_image(found).tolist() == [1, 2, 1, 0]
-    assert false_positives_by_image(found, 0.66).tolist() == [1, 1, 0, 0]
-    free = match_detections([[[0, 0, 4, 4]]], [[0.5]], [[]])
-    assert false_positives_by_image(free).tolist() == [1]
+def test_sizes_add_up_to_the_whole(make_detections):
+    case = make_detections(40, noise=3)
+    matches = match_detections(*case)
+    across = np.sqrt(np.prod(matches.true_boxes[:, 2:] - matches.true_boxes[:, :2], axis=1))
+    table = sensitivity_by_size(matches, np.arange(40) // 2, across, draws=100)
+    assert len(table) == 3 * (len(RATES) + 1)
+    assert np.ptp(table.groupby("size")["masses"].first()) <= 2
+    assert table[["low", "high"]].notna().all().all()
+    whole = froc(*case)
+    for rate, group in table.dropna(subset="rate").groupby("rate"):
+        found = np.average(group["sensitivity"], weights=group["masses"])
+        assert found == pytest.approx(whole.sensitivity_at(float(rate)))
 
 
-def test_some_masses_keep_all_false_positives(by_hand):
-    curve = froc_of(match_detections(*by_hand).only([False, True, False]))
-    assert (curve.false_positives_per_image * 4).tolist() == [0, 2, 3, 3, 4]
-    assert curve.sensitivity.tolist() == [0, 0, 0, 1, 1]
+def test_equal_detectors_do_not_differ_and_p_counts_both_sides(make_detections):
+    curve, patients = froc(*make_detections(20)), np.arange(20)
+    table = sensitivity_differences(curve, curve, patients)
+    assert not table[["difference", "low", "high"]].to_numpy().any()
+    assert table["p"].tolist() == [1.0] * 8
+    assert two_sided_p(np.repeat([[-1.0], [1.0]], [9, 90], axis=0)).tolist() == [0.2]
+    assert two_sided_p(np.ones((99, 1))).tolist() == [0.02]
 
 
-def test_no_mass_in_any_image():
-    with pytest.raises(DataError, match="no mass in any of the 2 images: sensitivity does not"):
+def test_what_has_no_curve_or_interval_is_refused(by_hand):
+    with pytest.raises(DataError, match="no mass in any of the 2 images"):
         froc([[], []], [[], []], [[], []])
-
-
-@pytest.mark.parametrize("rate", [-1, np.nan, np.inf, [1, -1], []])
-def test_bad_rates(by_hand, rate):
-    with pytest.raises(DataError, match="must be finite and not negative"):
-        froc(*by_hand).sensitivity_at(rate)
-
-
-def test_the_package_gives_the_function():
-    assert evaluation.froc is froc
+    curve = froc(*by_hand)
+    for rate in (-1, np.nan, np.inf, [1, -1], []):
+        with pytest.raises(DataError, match="rate"):
+            curve.sensitivity_at(rate)
+    for patients in (["a", "b"], ["a", None, "b", "c"], ["a", "b", "a", "b"]):
+        with pytest.raises(DataError, match="patients"):
+            sensitivity_table(curve, patients, draws=50)
+    moved = [one + 1 if at == 2 else one for at, one in enumerate(by_hand.true)]
+    other = froc(by_hand.predicted, by_hand.scores, moved)
+    with pytest.raises(DataError, match="true_boxes differ"):
+        sensitivity_differences(curve, other, PATIENTS)

@@ -1,33 +1,37 @@
+"""Overlap, distances and rims: analytic shapes, scikit-learn, MONAI and scipy as oracles."""
+
 import numpy as np
 import pytest
 import torch
-import torchmetrics.functional.classification as tm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from monai.metrics import (
+    compute_average_surface_distance,
     compute_confusion_matrix_metric,
     compute_dice,
+    compute_hausdorff_distance,
     compute_iou,
     get_confusion_matrix,
 )
-from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
+from scipy import ndimage
+from scipy.spatial.distance import cdist
 
 from mammostudy import evaluation
-from mammostudy.errors import DataError
-from mammostudy.evaluation import overlap
+from mammostudy.errors import DataError, SpecError
+from mammostudy.evaluation.overlap import assd, boundary_iou, dice, hd95, iou, precision, recall
 
-ALL = [overlap.dice, overlap.iou, overlap.precision, overlap.recall]
+ALL = [dice, iou, precision, recall]
 MASKS = hnp.arrays(bool, (3, 5, 4))
 
 
-def square(top: int, left: int, side: int, size: int = 20) -> np.ndarray:
-    mask = np.zeros((1, size, size), dtype=bool)
+def square(top: int, left: int, side: int, shape: tuple[int, int] = (30, 40)) -> np.ndarray:
+    mask = np.zeros((1, *shape), dtype=bool)
     mask[0, top : top + side, left : left + side] = True
     return mask
 
 
-NOTHING = square(0, 0, 0)
+EMPTY = square(0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -38,9 +42,9 @@ NOTHING = square(0, 0, 0)
         (square(2, 2, 5), square(0, 0, 10), (50 / 125, 0.25, 1, 0.25)),
         (square(0, 0, 20), square(0, 0, 10), (200 / 500, 0.25, 0.25, 1)),
         (square(0, 0, 5), square(10, 10, 5), (0, 0, 0, 0)),
-        (NOTHING, NOTHING, (1, 1, 1, 1)),
-        (NOTHING, square(0, 0, 5), (0, 0, 0, 0)),
-        (square(0, 0, 5), NOTHING, (0, 0, 0, 0)),
+        (EMPTY, EMPTY, (1, 1, 1, 1)),
+        (EMPTY, square(0, 0, 5), (0, 0, 0, 0)),
+        (square(0, 0, 5), EMPTY, (0, 0, 0, 0)),
     ],
     ids=["same", "half", "inside", "everything", "apart", "both empty", "missed", "invented"],
 )
@@ -50,36 +54,17 @@ def test_analytic_table(prediction, truth, expected):
     np.testing.assert_allclose(np.concatenate(found), expected)
 
 
-@settings(max_examples=30)
-@given(MASKS, MASKS)
-def test_agrees_with_scikit_learn_and_torchmetrics(a, b):
-    pairs = [(f1_score, overlap.dice), (jaccard_score, overlap.iou)]
-    pairs += [(precision_score, overlap.precision), (recall_score, overlap.recall)]
-    for oracle, metric in pairs:
-        for i, score in enumerate(metric(a, b)):
-            if a[i].any() and b[i].any():
-                assert score == pytest.approx(oracle(b[i].ravel(), a[i].ravel(), zero_division=0))
-    for i, (d, j) in enumerate(zip(overlap.dice(a, b), overlap.iou(a, b), strict=True)):
-        if a[i].any() and b[i].any():
-            p, t = torch.from_numpy(a[i].astype(int)), torch.from_numpy(b[i].astype(int))
-            assert d == pytest.approx(tm.binary_f1_score(p, t).item(), abs=1e-6)
-            assert j == pytest.approx(tm.binary_jaccard_index(p, t).item(), abs=1e-6)
-            share, found = overlap.precision(a, b)[i], overlap.recall(a, b)[i]
-            assert share == pytest.approx(tm.binary_precision(p, t).item(), abs=1e-6)
-            assert found == pytest.approx(tm.binary_recall(p, t).item(), abs=1e-6)
-
-
-MONAI = {
-    overlap.dice: lambda p, t: compute_dice(p, t, include_background=True),
-    overlap.iou: lambda p, t: compute_iou(p, t, include_background=True),
-    overlap.precision: lambda p, t: from_confusion("precision", p, t),
-    overlap.recall: lambda p, t: from_confusion("sensitivity", p, t),
-}
-
-
 def from_confusion(name: str, p: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     matrix = get_confusion_matrix(p, t, include_background=True)
     return compute_confusion_matrix_metric(name, matrix)
+
+
+MONAI = {
+    dice: lambda p, t: compute_dice(p, t, include_background=True),
+    iou: lambda p, t: compute_iou(p, t, include_background=True),
+    precision: lambda p, t: from_confusion("precision", p, t),
+    recall: lambda p, t: from_confusion("sensitivity", p, t),
+}
 
 
 def by_monai(metric, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -98,58 +83,134 @@ def test_agrees_with_monai_where_it_has_a_number(a, b):
 
 
 @pytest.mark.parametrize("metric", ALL)
-def test_where_monai_has_no_number_there_is_one_here(metric):
-    """Both empty: agreement. An invented or a missed mass: the worst value."""
-    empty, some = NOTHING, square(0, 0, 5)
-    pairs = [(empty, empty, 1.0), (some, empty, 0.0), (empty, some, 0.0)]
-    without = [np.isnan(by_monai(metric, a, b)[0]) for a, b, _ in pairs]
+def test_control_a_missed_mass_has_no_number_in_monai(metric):
+    pairs = [(EMPTY, EMPTY), (square(0, 0, 5), EMPTY), (EMPTY, square(0, 0, 5))]
+    without = [np.isnan(by_monai(metric, a, b)[0]) for a, b in pairs]
     assert without[0]
     assert any(without[1:])
-    assert [metric(a, b)[0] for a, b, _ in pairs] == [value for *_, value in pairs]
 
 
-@given(MASKS, MASKS)
-def test_identities(a, b):
-    d = overlap.dice(a, b)
-    np.testing.assert_allclose(overlap.iou(a, b), d / (2 - d))
-    np.testing.assert_array_equal(d, overlap.dice(b, a))
-    np.testing.assert_array_equal(overlap.iou(a, b), overlap.iou(b, a))
-    np.testing.assert_array_equal(overlap.precision(a, b), overlap.recall(b, a))
+@given(MASKS, MASKS, st.permutations(range(3)))
+def test_identities_and_cases_do_not_touch_each_other(a, b, order):
+    d = dice(a, b)
+    np.testing.assert_allclose(iou(a, b), d / (2 - d))
+    np.testing.assert_array_equal(d, dice(b, a))
+    np.testing.assert_array_equal(d[order], dice(a[order], b[order]))
+    np.testing.assert_array_equal(precision(a, b), recall(b, a))
     for metric in ALL:
         np.testing.assert_array_equal(metric(a, a), 1)
         assert ((metric(a, b) >= 0) & (metric(a, b) <= 1)).all()
 
 
-@given(MASKS, st.permutations(range(3)))
-def test_cases_do_not_touch_each_other(a, order):
-    b = np.roll(a, 1, axis=2)
-    np.testing.assert_array_equal(overlap.dice(a, b)[order], overlap.dice(a[order], b[order]))
-
-
-BAD = [
-    (np.zeros((1, 4, 4)), np.zeros((1, 4, 4), bool), "boolean"),
-    (np.zeros((1, 4, 4), bool), np.zeros((1, 4, 4), np.uint8), "boolean"),
-    (np.zeros((1, 4, 4), bool), np.zeros((1, 4, 5), bool), r"\(1, 4, 5\)"),
-    (np.zeros((1, 4, 4), bool), np.zeros((2, 4, 4), bool), r"\(2, 4, 4\)"),
-    (np.zeros((4, 4), bool), np.zeros((4, 4), bool), r"\(n, h, w\)"),
-]
-
-
-@pytest.mark.parametrize("metric", ALL)
-@pytest.mark.parametrize(("prediction", "truth", "message"), BAD)
-def test_refuses_what_is_not_a_pair_of_masks(metric, prediction, truth, message):
-    with pytest.raises(DataError, match=message):
+@pytest.mark.parametrize("metric", [*ALL, hd95, assd, boundary_iou])
+@pytest.mark.parametrize(
+    ("prediction", "truth", "field"),
+    [
+        (np.zeros((1, 4, 4)), np.zeros((1, 4, 4), bool), "prediction"),
+        (np.zeros((1, 4, 4), bool), np.zeros((1, 4, 4), np.uint8), "truth"),
+        (np.zeros((1, 4, 4), bool), np.zeros((1, 4, 5), bool), r"\(1, 4, 5\)"),
+        (np.zeros((1, 4, 4), bool), np.zeros((2, 4, 4), bool), r"\(2, 4, 4\)"),
+        (np.zeros((4, 4), bool), np.zeros((4, 4), bool), r"\(n, h, w\)"),
+    ],
+)
+def test_refuses_what_is_not_a_pair_of_masks(metric, prediction, truth, field):
+    with pytest.raises(DataError, match=field):
         metric(prediction, truth)
 
 
-def test_control_without_the_guard_broadcasting_would_pass(monkeypatch):
-    one, two = np.ones((1, 4, 4), bool), np.ones((2, 4, 4), bool)
-    monkeypatch.setattr(overlap, "check_masks", lambda *_: None)
-    assert overlap.iou(one, two).shape == (2,)
-
-
-def test_room_offers_every_metric_lazily():
-    assert evaluation.dice is overlap.dice
+def test_room_offers_every_public_name_lazily():
+    assert evaluation.dice is dice
     assert set(evaluation.__all__) == set(dir(evaluation))
     for name in evaluation.__all__:
         assert callable(getattr(evaluation, name))
+
+
+@pytest.mark.parametrize(
+    ("prediction", "truth", "distance"),
+    [
+        (square(5, 5, 7), square(5, 5, 7), 0),
+        (square(5, 5, 1), square(5, 15, 1), 10),
+        (square(5, 5, 1), square(8, 9, 1), 5),
+        (EMPTY, EMPTY, 0),
+        (EMPTY, square(5, 5, 7), 50),  # the diagonal of the grid
+        (square(5, 5, 7), EMPTY, 50),
+    ],
+    ids=["same", "across", "3-4-5", "both empty", "missed", "invented"],
+)
+def test_distances_by_hand(prediction, truth, distance):
+    for metric in (hd95, assd):
+        assert metric(prediction, truth) == pytest.approx([distance])
+        assert metric(prediction, truth, 0.5) == pytest.approx([distance / 2])
+
+
+def monai_pair(a: np.ndarray, b: np.ndarray, spacing: object) -> tuple[float, float]:
+    p, t = (torch.from_numpy(each[None, None].astype(np.float32)) for each in (a, b))
+    far = compute_hausdorff_distance(p, t, include_background=True, percentile=95, spacing=spacing)
+    mean = compute_average_surface_distance(
+        p, t, include_background=True, symmetric=True, spacing=spacing
+    )
+    return far.item(), mean.item()
+
+
+def outline(mask: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
+    """The places of pixels with a neighbour across an edge that is no mass."""
+    padded = np.pad(mask, 1)
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return np.argwhere(mask & ~inner) * spacing
+
+
+@settings(deadline=None, max_examples=30)
+@given(hnp.arrays(bool, (9, 12)), hnp.arrays(bool, (9, 12)))
+def test_distances_are_monais_and_those_of_all_pairs_of_outline_pixels(a, b):
+    if not (a.any() and b.any()):
+        return
+    for spacing in ((1.0, 1.0), (0.5, 2.0)):
+        found = hd95(a[None], b[None], spacing)[0], assd(a[None], b[None], spacing)[0]
+        assert found == pytest.approx(monai_pair(a, b, spacing), rel=1e-6, abs=1e-6)
+        pairs = cdist(outline(a, spacing), outline(b, spacing))
+        to_b, to_a = pairs.min(axis=1), pairs.min(axis=0)
+        far = max(np.percentile(to_b, 95), np.percentile(to_a, 95))
+        assert found == pytest.approx((far, np.concatenate([to_b, to_a]).mean()), abs=1e-9)
+
+
+@pytest.mark.parametrize("spacing", [0.0, -1.0, float("nan"), (1.0, 0.0)])
+def test_refuses_a_spacing_that_is_not_positive(spacing):
+    with pytest.raises(DataError, match="spacing"):
+        hd95(EMPTY, EMPTY, spacing)
+
+
+def framed(side: int, left: int = 20) -> np.ndarray:
+    return square(left, left, side, (100, 100))
+
+
+def ring(side: int, width: int) -> int:
+    return side**2 - max(side - 2 * width, 0) ** 2
+
+
+@pytest.mark.parametrize("width", [1, 3, 7])
+def test_concentric_squares_share_what_their_rims_share(width):
+    """Two squares, one pixel wider on every side: their rims share all but the outermost ring."""
+    got = boundary_iou(framed(40, 21), framed(42, 20), width / np.hypot(100, 100))[0]
+    shared = ring(40, width - 1)
+    assert got == pytest.approx(shared / (ring(40, width) + ring(42, width) - shared))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rims_are_as_chessboard_distances_say(seed):
+    rng = np.random.default_rng(seed)
+    masks = [ndimage.gaussian_filter(rng.normal(size=(64, 80)), 5) > 0 for _ in range(2)]
+    rims = []
+    for mask in masks:
+        deep = ndimage.distance_transform_cdt(np.pad(mask, 1), "chessboard")[1:-1, 1:-1]
+        rims.append(mask & (deep <= round(0.02 * np.hypot(64, 80))))
+    expected = (rims[0] & rims[1]).sum() / (rims[0] | rims[1]).sum()
+    assert boundary_iou(*(mask[None] for mask in masks))[0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_rims_of_empty_and_full_images():
+    empty, full = np.zeros((1, 100, 100), bool), np.ones((1, 100, 100), bool)
+    assert boundary_iou(empty, empty).tolist() == boundary_iou(full, full).tolist() == [1.0]
+    assert boundary_iou(empty, full).tolist() == boundary_iou(full, empty).tolist() == [0.0]
+    assert boundary_iou(full, framed(60, 20))[0] == 0.0  # an edge of the image is an outline
+    with pytest.raises(SpecError, match="rim"):
+        boundary_iou(framed(4), framed(4), 0)

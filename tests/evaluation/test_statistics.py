@@ -1,17 +1,34 @@
+"""Intervals and tests over patients: worked by hand, by scipy and by statsmodels."""
+
 import math
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+import statsmodels.api as sm
+import statsmodels.formula.api as smf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation import statistics
-from mammostudy.evaluation.statistics import bootstrap_ci, holm, paired_test
+from mammostudy.evaluation.statistics import (
+    bootstrap_ci,
+    effect_size,
+    holm,
+    paired_test,
+    patient_differences,
+    patient_weights,
+    resample,
+    variance_parts,
+    wilson_interval,
+)
 
 RNG = np.random.default_rng(7)
 SKEWED = RNG.beta(8, 2, 80)
+ALONE = np.arange(80)
+TRIPLED = np.repeat(SKEWED, 3), np.repeat(ALONE, 3)
 
 
 @pytest.mark.parametrize("statistic", [np.mean, np.median])
@@ -19,33 +36,54 @@ def test_one_case_a_patient_agrees_with_scipy(statistic):
     oracle = stats.bootstrap(
         (SKEWED,), statistic, n_resamples=10_000, method="percentile", rng=np.random.default_rng(1)
     ).confidence_interval
-    found = bootstrap_ci(SKEWED, np.arange(80), statistic)
+    found = bootstrap_ci(SKEWED, ALONE, statistic)
     assert found == pytest.approx((oracle.low, oracle.high), abs=0.004)
 
 
-def test_fast_mean_is_the_general_path():
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_fast_mean_is_the_general_path(method):
     patients = RNG.integers(0, 25, 80)
-    general = bootstrap_ci(SKEWED, patients, lambda v: v.mean(), draws=700)
-    assert bootstrap_ci(SKEWED, patients, draws=700) == pytest.approx(general)
+    general = bootstrap_ci(SKEWED, patients, lambda v: v.mean(), draws=700, method=method)
+    assert bootstrap_ci(SKEWED, patients, draws=700, method=method) == pytest.approx(general)
 
 
-def test_copies_of_a_case_add_no_certainty():
-    once = bootstrap_ci(SKEWED, np.arange(80))
-    tripled = bootstrap_ci(np.repeat(SKEWED, 3), np.repeat(np.arange(80), 3))
-    assert tripled == pytest.approx(once)
+def test_resamples_by_hand():
+    """Two patients, of one case and of two: four draws of two, each with its own mean."""
+    for multinomial in (False, True):
+        weights = patient_weights(2, 500, np.random.default_rng(0), multinomial)
+        assert {tuple(row) for row in weights.tolist()} == {(2, 0), (1, 1), (0, 2)}
+        means = resample(
+            lambda t: t @ [0.0, 5.0] / (t @ [1, 2]), 2, 500, 0, multinomial=multinomial
+        )
+        assert set(means.round(9)) == {0.0, round(5 / 3, 9), 2.5}
+    assert {*bootstrap_ci([0.0, 1.0, 4.0], ["a", "b", "b"], np.median)} == {0.0, 2.5}
 
 
-def test_control_counting_images_as_patients_narrows_the_interval():
-    low, high = bootstrap_ci(np.repeat(SKEWED, 3), np.repeat(np.arange(80), 3))
-    naive_low, naive_high = bootstrap_ci(np.repeat(SKEWED, 3), np.arange(240))
+def test_weights_are_the_same_however_they_are_cut():
+    for multinomial in (False, True):
+        whole, parts = np.random.default_rng(3), np.random.default_rng(3)
+        once = patient_weights(7, 30, whole, multinomial)
+        cut = [patient_weights(7, n, parts, multinomial) for n in (1, 12, 17)]
+        np.testing.assert_array_equal(once, np.concatenate(cut))
+
+
+def test_a_resample_without_a_number_is_drawn_again():
+    def only_with_the_first(times):
+        return np.where(times[:, 0] > 0, times[:, 0].astype(float), np.nan)
+
+    assert np.isnan(resample(only_with_the_first, 4, 100, 0)).any()
+    found = resample(only_with_the_first, 4, 100, 0, again=True)
+    assert (len(found), np.isfinite(found).all()) == (100, True)
+
+
+def test_copies_add_no_certainty_and_control_images_as_patients_would():
+    low, high = bootstrap_ci(SKEWED, ALONE)
+    assert bootstrap_ci(*TRIPLED) == pytest.approx((low, high))
+    assert bootstrap_ci(*TRIPLED, draws=500, method="bca") == pytest.approx(
+        bootstrap_ci(SKEWED, ALONE, draws=500, method="bca")
+    )
+    naive_low, naive_high = bootstrap_ci(TRIPLED[0], np.arange(240))
     assert naive_high - naive_low < 0.7 * (high - low)
-
-
-def test_interval_has_the_width_of_theory():
-    values = np.random.default_rng(3).normal(0, 1, 400)
-    low, high = bootstrap_ci(values, np.arange(400))
-    half = 1.96 * values.std() / 20
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.01)
 
 
 @settings(deadline=None, max_examples=20)
@@ -60,66 +98,67 @@ def test_order_of_rows_and_names_do_not_matter(rows, data):
     assert min(v for v, _ in rows) <= found[0][0] <= found[0][1] <= max(v for v, _ in rows)
 
 
-def test_seed_level_and_single_patient():
-    patients = np.arange(80)
-    assert bootstrap_ci(SKEWED, patients, seed=1) != bootstrap_ci(SKEWED, patients, seed=2)
-    wide, narrow = (bootstrap_ci(SKEWED, patients, level=p) for p in (0.99, 0.5))
-    assert wide[0] < narrow[0] < narrow[1] < wide[1]
-    assert bootstrap_ci([0.2, 0.4], ["a", "a"]) == pytest.approx((0.3, 0.3))
+@pytest.mark.parametrize("statistic", [np.mean, np.median, lambda v, axis=-1: np.var(v, axis=axis)])
+@pytest.mark.parametrize("level", [0.95, 0.8])
+def test_bca_moves_the_same_resamples_as_scipy_does(statistic, level):
+    def general(times):
+        return np.array([float(statistic(np.repeat(SKEWED[order], n))) for n in times])
+
+    order = np.argsort(ALONE.astype(str))
+    found = resample(general, 80, 1000, 1)
+    oracle = stats.bootstrap(
+        (SKEWED,), statistic, n_resamples=0, confidence_level=level, method="BCa",
+        bootstrap_result=SimpleNamespace(bootstrap_distribution=found),
+    ).confidence_interval  # fmt: skip
+    asked = bootstrap_ci(SKEWED, ALONE, statistic, 1000, level, seed=1, method="bca")
+    assert asked == pytest.approx((oracle.low, oracle.high), abs=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("values", "patients", "options", "message"),
+    ("values", "patients", "options", "field"),
     [
-        ([0.1, math.nan], ["a", "b"], {}, r"values\[1\] \(patient b\) is nan"),
-        ([0.1, math.inf], ["a", "b"], {}, "never as missing"),
-        ([0.1, 0.2], ["a"], {}, "one of each a case"),
-        ([], [], {}, "one of each a case"),
-        ([0.1, 0.2], ["a", None], {}, r"patients\[1\] is missing"),
+        ([0.1, math.nan], ["a", "b"], {}, "values"),
+        ([0.1, math.inf], ["a", "b"], {}, "values"),
+        ([0.1, "x"], ["a", "b"], {}, "values"),
+        ([0.1, 0.2], ["a"], {}, "patients"),
+        ([], [], {}, "values"),
+        ([0.1, 0.2], ["a", None], {}, "patients"),
         ([0.1], ["a"], {"draws": 0}, "draws"),
         ([0.1], ["a"], {"level": 95}, "level"),
+        ([0.1], ["a"], {"method": "basic"}, "method"),
     ],
 )
-def test_refuses_bad_input(values, patients, options, message):
-    with pytest.raises(DataError, match=message):
+def test_refuses_bad_input(values, patients, options, field):
+    with pytest.raises(DataError, match=field):
         bootstrap_ci(values, patients, **options)
 
 
-def test_control_without_the_check_nan_would_pass_through(monkeypatch):
-    monkeypatch.setattr(statistics.np, "isfinite", lambda v: np.ones(np.shape(v), bool))
-    assert math.isnan(bootstrap_ci([0.1, math.nan], ["a", "b"])[0])
+def test_differences_are_of_patients_in_order_of_their_names():
+    found = patient_differences([3.0, 1.0, 5.0], [0.0, 0.0, 1.0], ["b", "a", "b"])
+    np.testing.assert_allclose(found, [1.0, 3.5])
+    with pytest.raises(DataError, match="pair them"):
+        paired_test([0.1, 0.2], [0.1], ["a", "b"])
 
 
 def test_paired_test_agrees_with_scipy_over_patients():
     patients = np.repeat(np.arange(12), 2)
     a = RNG.normal(0.85, 0.05, 24)
     b = a - RNG.normal(0.03, 0.03, 24)
-    found = paired_test(a, b, patients)
+    found, back = paired_test(a, b, patients), paired_test(b, a, patients)
     per_patient = (a - b).reshape(12, 2).mean(axis=1)
     assert found.patients == 12
-    assert found.difference == pytest.approx(per_patient.mean())
+    assert found.difference == pytest.approx(per_patient.mean()) == pytest.approx(-back.difference)
     assert found.low < found.difference < found.high
     assert found.p_wilcoxon == pytest.approx(stats.wilcoxon(per_patient).pvalue)
+    assert found.p_wilcoxon == pytest.approx(back.p_wilcoxon)
     expected = (1.959964 + 0.841621) * per_patient.std(ddof=1) / math.sqrt(12)
     assert found.smallest_detectable == pytest.approx(expected, rel=1e-5)
 
 
-def test_sign_flips_are_enumerated_for_few_patients():
+def test_few_patients():
+    """Sign flips are enumerated; without a difference and of one patient p is 1."""
     found = paired_test([1.0, 2.0, 3.0, 4.0], [0.0] * 4, list("abcd"))
     assert found.p_permutation == pytest.approx(2 / 16)
-
-
-def test_smallest_detectable_is_found_with_eighty_per_cent_power():
-    rng = np.random.default_rng(0)
-    sd, n = 0.1, 40
-    step = (1.959964 + 0.841621) * sd / math.sqrt(n)
-    drawn = rng.normal(step, sd, (2000, n))
-    assert np.mean(stats.ttest_1samp(drawn, 0, axis=1).pvalue < 0.05) == pytest.approx(
-        0.8, abs=0.04
-    )
-
-
-def test_no_difference_and_a_single_patient():
     same = paired_test([0.5, 0.6], [0.5, 0.6], ["a", "b"])
     assert (same.difference, same.p_wilcoxon, same.p_permutation) == (0, 1, 1)
     alone = paired_test([0.9, 0.8], [0.1, 0.2], ["a", "a"])
@@ -127,32 +166,86 @@ def test_no_difference_and_a_single_patient():
     assert (alone.low, alone.high, alone.p_permutation) == (-math.inf, math.inf, 1)
 
 
-def test_swapping_the_treatments_turns_the_sign():
-    a, b, patients = RNG.random(30), RNG.random(30), np.repeat(np.arange(15), 2)
-    there, back = paired_test(a, b, patients), paired_test(b, a, patients)
-    assert there.difference == pytest.approx(-back.difference)
-    assert there.p_wilcoxon == pytest.approx(back.p_wilcoxon)
-
-
-def test_paired_test_refuses_unpaired_rows():
-    with pytest.raises(DataError, match="pair them"):
-        paired_test([0.1, 0.2], [0.1], ["a", "b"])
-
-
 @pytest.mark.parametrize(
     ("raw", "adjusted"),
-    [
-        ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]),
-        ([0.2], [0.2]),
-        ([0.9, 0.9], [1.0, 1.0]),
-        ([], []),
-    ],
+    [([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]), ([0.2], [0.2]), ([0.9, 0.9], [1, 1]), ([], [])],
 )
 def test_holm_by_hand(raw, adjusted):
     np.testing.assert_allclose(holm(raw), adjusted)
 
 
-@pytest.mark.parametrize("bad", [[1.2], [-0.1], [math.nan]])
-def test_holm_refuses_what_is_no_probability(bad):
-    with pytest.raises(DataError, match="outside"):
-        holm(bad)
+@pytest.mark.parametrize(("hits", "total"), [(0, 10), (3, 10), (96, 123), (33, 33)])
+def test_wilson_agrees_with_scipy_and_broadcasts(hits, total):
+    oracle = stats.binomtest(hits, total).proportion_ci(method="wilson")
+    low, high = wilson_interval([hits, total - hits], total)
+    assert (low[0], high[0]) == pytest.approx((oracle.low, oracle.high), abs=1e-12)
+    assert high[0] == pytest.approx(1 - low[1])
+
+
+@pytest.mark.parametrize(
+    ("differences", "expected"),
+    [
+        ([1, 2, -3], 0.0),  # ranks 1 + 2 against 3
+        ([1, 2, 4, -3], 4 / 10),  # 1 + 2 + 4 against 3
+        ([2, 2, -2, 0], 1 / 3),  # ties share rank 2, the zero has none
+        ([-1, -5], -1.0),
+        ([0, 0], 0.0),
+    ],
+)
+def test_rank_biserial_by_hand(differences, expected):
+    none = np.zeros(len(differences))
+    found = effect_size(differences, none, range(len(differences)))
+    assert found.rank_biserial == pytest.approx(expected)
+
+
+def test_rank_biserial_is_what_wilcoxon_counts_of_patients():
+    a, b = RNG.random((2, 30))
+    ranks = stats.rankdata(np.abs(a - b))
+    smaller = stats.wilcoxon(a - b).statistic
+    found = effect_size(np.repeat(a, 2), np.repeat(b, 2), np.repeat(np.arange(30), 2))
+    assert abs(found.rank_biserial) == pytest.approx(1 - 2 * smaller / ranks.sum())
+
+
+def rows(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The values of a table (patients, seeds), and whose they are."""
+    patients, seeds = np.indices(cells.shape)
+    return cells.ravel(), patients.ravel(), seeds.ravel()
+
+
+def test_a_layout_by_hand():
+    # patients' means 2, 5, 8; seeds' means 4, 6; cells less both: +-1 in the first two patients
+    found = variance_parts(*rows(np.array([[2.0, 2.0], [3.0, 7.0], [7.0, 9.0]])))
+    assert (found.mean, found.patients, found.seeds) == (5, 3, 2)
+    # mean squares: patients 2 * 9 = 18, seeds 3 * 2 = 6, rest 4 * 1 / (2 * 1) = 2
+    assert found.rest_sd**2 == pytest.approx(2)
+    assert found.seed_sd**2 == pytest.approx((6 - 2) / 3)
+    assert found.patient_sd**2 == pytest.approx((18 - 2) / 2)
+    # F = 6 / 2 with 1 and 2 degrees of freedom: p = 1 - sqrt(3 / 5)
+    assert found.p_seed == pytest.approx(1 - math.sqrt(3 / 5))
+    assert found.error_of_mean() == pytest.approx(math.sqrt(8 / 3 + 4 / 6 + 2 / 6))
+
+
+def test_mean_squares_p_and_restricted_likelihood_are_those_of_statsmodels():
+    """In a balanced layout without negative components REML and mean squares are the same."""
+    sds = ((10, 1), 0.1), ((1, 4), 0.06), ((10, 4), 0.03)
+    values, patients, seeds = rows(0.8 + sum(RNG.normal(0, sd, shape) for shape, sd in sds))
+    found = variance_parts(values, patients, seeds)
+    table = pd.DataFrame({"value": 10 * values, "patient": patients, "seed": seeds, "all": 1})
+    anova = sm.stats.anova_lm(smf.ols("value ~ C(patient) + C(seed)", table).fit())
+    assert found.rest_sd**2 == pytest.approx(anova.loc["Residual", "mean_sq"] / 100)
+    assert found.p_seed == pytest.approx(anova.loc["C(seed)", "PR(>F)"])
+    parts = {"patient": "0 + C(patient)", "seed": "0 + C(seed)"}
+    model = sm.MixedLM.from_formula("value ~ 1", table, groups="all", vc_formula=parts)
+    fitted = model.fit(reml=True, method="lbfgs")
+    named = dict(zip(model.exog_vc.names, fitted.vcomp / 100, strict=True))
+    assert found.seed_sd**2 == pytest.approx(named["seed"], rel=2e-2)
+    assert found.patient_sd**2 == pytest.approx(named["patient"], rel=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("patients", "seeds"),
+    [("aabb", [0, 1, 0, 0]), ("aabb", [0] * 4), ("aaaa", [0, 1, 0, 1]), ("aabb", [0, 1, 0, None])],
+)
+def test_what_is_no_layout_is_refused(patients, seeds):
+    with pytest.raises(DataError):
+        variance_parts([1, 2, 3, 4], list(patients), seeds)

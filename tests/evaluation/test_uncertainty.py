@@ -1,83 +1,53 @@
-"""Spread of sampled maps, worked by hand."""
+"""Spread of samples, risk, outliers and occlusion: by hand, by scipy, by enumeration."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from torch.distributions import Bernoulli
+from scipy import stats
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation import overlap
+from mammostudy.evaluation import overlap, uncertainty
 from mammostudy.evaluation.uncertainty import (
     deviation_map,
     disagreement,
+    fewer_outliers,
+    gain_interval,
     information_map,
+    low_outliers,
     mean_map,
+    occlusion_map,
+    rank_correlation,
+    risk_coverage,
     spread_score,
 )
 
+RNG = np.random.default_rng(4)
 ANY = hnp.arrays(np.float32, (3, 2, 4, 4), elements=st.floats(0, 1, width=32))
+PAIR = np.array([[[1.0, 0.5], [0.0, 0.25]], [[0.0, 0.5], [0.0, 0.75]]], np.float32)[:, None]
 
 
-def maps(*samples: list[list[float]]) -> np.ndarray:
-    """Samples of one case, as float32 (k, 1, rows, columns)."""
-    return np.array(samples, np.float32)[:, None]
-
-
-PAIR = maps([[1.0, 0.5], [0.0, 0.25]], [[0.0, 0.5], [0.0, 0.75]])
-
-
-def test_mean_and_deviation_by_hand():
+def test_maps_by_hand():
+    """A sure yes and a sure no: one bit. Twice unsure: none. A quarter and three quarters: some."""
     np.testing.assert_allclose(mean_map(PAIR), [[[0.5, 0.5], [0, 0.5]]])
     np.testing.assert_allclose(deviation_map(PAIR), [[[0.5, 0], [0, 0.25]]])
-    assert deviation_map(PAIR[:1]).max() == 0
-
-
-def test_information_by_hand():
-    """A sure yes and a sure no: one bit. Twice unsure: none. A quarter and three quarters: some."""
     quarter = -(0.25 * math.log2(0.25) + 0.75 * math.log2(0.75))
     np.testing.assert_allclose(information_map(PAIR), [[[1, 0], [0, 1 - quarter]]], atol=1e-7)
 
 
-@given(ANY)
-def test_information_is_that_of_torch_and_within_its_bounds(samples):
-    p = torch.from_numpy(samples.astype(np.float64))
-    whole, each = (Bernoulli(probs=q).entropy() / math.log(2) for q in (p.mean(0), p))
-    expected = whole - each.mean(0)
-    found = information_map(samples)
-    np.testing.assert_allclose(found, expected.clamp(0, 1), atol=1e-5)
-    assert ((found >= 0) & (found <= 1)).all()
-
-
 def test_the_score_is_the_mean_where_any_sample_marks_mass():
     # marked: (0,0) by the first, (0,1) by both, (1,1) by the second
-    assert spread_score(deviation_map(PAIR), PAIR) == pytest.approx([(0.5 + 0 + 0.25) / 3])
-    assert spread_score(deviation_map(PAIR), PAIR, threshold=0.6) == pytest.approx([0.75 / 2])
-
-
-def test_where_nothing_is_marked_the_whole_frame_counts():
-    faint = maps([[0.0, 0.4], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]])
-    assert spread_score(deviation_map(faint), faint) == pytest.approx([0.2 / 4])
-
-
-def test_a_large_background_does_not_make_a_case_certain():
+    expected = pytest.approx([(0.5 + 0 + 0.25) / 3])
+    assert spread_score(deviation_map(PAIR), PAIR) == expected
     wide = np.pad(PAIR, ((0, 0), (0, 0), (0, 30), (0, 30)))
-    np.testing.assert_allclose(
-        spread_score(deviation_map(wide), wide), spread_score(deviation_map(PAIR), PAIR)
-    )
+    assert spread_score(deviation_map(wide), wide) == expected
     assert deviation_map(wide).mean() < 0.01 * deviation_map(PAIR).mean()  # control
-
-
-def test_disagreement_by_hand():
-    """Masks of 2, 2 and 1 pixels: one shared by the first two, the third inside the first."""
-    samples = maps([[0.9, 0.9], [0.1, 0.1]], [[0.9, 0.1], [0.9, 0.1]], [[0.1, 0.9], [0.1, 0.1]])
-    pairs = [1 - 2 / 4, 1 - 2 / 3, 1 - 0]
-    assert disagreement(samples) == pytest.approx([np.mean(pairs)])
-    assert disagreement(np.zeros((3, 1, 4, 4), np.float32)).tolist() == [0]
+    faint = np.array([[[0.0, 0.4], [0, 0]], [[0.0, 0.0], [0, 0]]], np.float32)[:, None]
+    assert spread_score(deviation_map(faint), faint) == pytest.approx([0.2 / 4])
 
 
 def test_disagreement_is_the_expected_error_where_the_truth_is_one_more_sample():
@@ -87,37 +57,146 @@ def test_disagreement_is_the_expected_error_where_the_truth_is_one_more_sample()
     truth = rng.random((400, 12, 12)) < level
     errors = [1 - overlap.dice(np.repeat(d >= 0.5, 400, 0), truth).mean() for d in drawn]
     assert disagreement(drawn)[0] == pytest.approx(np.mean(errors), abs=0.01)
+    assert disagreement(np.zeros((3, 1, 4, 4), np.float32)).tolist() == [0]
 
 
-@settings(max_examples=30)
-@given(ANY, st.permutations(range(3)))
-def test_order_of_samples_does_not_matter_and_cases_do_not_touch(samples, order):
-    spread = deviation_map(samples)
-    for score in (disagreement, lambda s: spread_score(deviation_map(s), s)):
-        np.testing.assert_allclose(score(samples), score(samples[order]), atol=1e-7)
-        np.testing.assert_allclose(score(samples)[::-1], score(samples[:, ::-1]))
-    assert ((spread >= 0) & (spread <= 0.5 + 1e-7)).all()
+def test_risks_by_hand():
+    """Kept in the order of the scores: errors 0, .4, .2, .6."""
+    found = risk_coverage([0.1, 0.3, 0.2, 0.9], [0.0, 0.2, 0.4, 0.6])
+    np.testing.assert_allclose(found.coverage, [0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(found.risk, [0, 0.2, 0.2, 0.3])
+    np.testing.assert_allclose(found.oracle, [0, 0.1, 0.2, 0.3])
+    areas = found.area, found.oracle_area, found.random_area
+    assert areas == pytest.approx((0.7 / 4, 0.6 / 4, 0.3))
+    assert found.gain == pytest.approx((0.3 - 0.175) / (0.3 - 0.15))
+    errors = RNG.random(30)
+    assert risk_coverage(errors, errors).gain == pytest.approx(1)
+    assert risk_coverage(-errors, errors).gain < 0
+    assert risk_coverage(errors, np.full(30, 0.25)).gain == 0
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=2, max_size=6))
+def test_ties_are_the_mean_over_their_orders(pairs):
+    scores, errors = np.array(pairs, float).T
+    curves = [
+        errors[list(order)].cumsum() / np.arange(1, len(errors) + 1)
+        for order in itertools.permutations(range(len(errors)))
+        if (np.diff(scores[list(order)]) >= 0).all()
+    ]
+    np.testing.assert_allclose(risk_coverage(scores, errors).risk, np.mean(curves, axis=0))
 
 
 @pytest.mark.parametrize(
-    ("samples", "message"),
+    ("errors", "rho"),
+    [([1, 2, 3, 4], 1), ([4, 3, 2, 1], -1), ([2, 1, 4, 3], 0.6), ([5, 5, 5, 5], 0)],
+)
+def test_rho_by_hand(errors, rho):
+    """One swap in each half: 1 - 6 (1 + 1 + 1 + 1) / (4 (16 - 1)) = .6."""
+    found = rank_correlation([10, 20, 30, 40], errors, range(4), draws=50)
+    assert (found.rho, found.cases, found.patients) == (pytest.approx(rho), 4, 4)
+
+
+def test_intervals_are_scipys_where_every_patient_has_one_case():
+    scores = RNG.random(40)
+    errors = scores + RNG.normal(0, 0.3, 40)
+    options = {"paired": True, "vectorized": False, "n_resamples": 1500, "method": "percentile"}
+    rho, gain = (
+        stats.bootstrap((scores, errors), f, rng=np.random.default_rng(1), **options)
+        for f in (
+            lambda a, b: stats.spearmanr(a, b).statistic,
+            lambda a, b: risk_coverage(a, b).gain,
+        )
+    )
+    found = rank_correlation(scores, errors, range(40), draws=1500)
+    assert found.rho == pytest.approx(stats.spearmanr(scores, errors).statistic)
+    assert (found.low, found.high) == pytest.approx(tuple(rho.confidence_interval), abs=0.04)
+    limits = gain_interval(scores, errors, range(40), draws=1500)
+    assert limits == pytest.approx(tuple(gain.confidence_interval), abs=0.05)
+
+
+def test_copies_of_a_case_add_no_certainty():
+    scores, errors = RNG.random((2, 30))
+    once = rank_correlation(scores, errors, range(30), draws=1000)
+    three = [np.repeat(each, 3) for each in (scores, errors, np.arange(30))]
+    tripled = rank_correlation(*three, draws=1000)
+    assert (tripled.low, tripled.high) == pytest.approx((once.low, once.high))
+    naive = rank_correlation(*three[:2], range(90), draws=1000)  # control
+    assert naive.high - naive.low < 0.7 * (once.high - once.low)
+    low, high = gain_interval(scores, errors, range(30))
+    assert gain_interval(*three) == pytest.approx((low, high), abs=0.02)  # a finer curve
+    for bad, names in (([0.1, math.nan], "ab"), ([0.1, 0.2], ["a", None])):
+        with pytest.raises(DataError):
+            rank_correlation([0.1, 0.2], bad, list(names), draws=9)
+
+
+SPREAD = np.linspace(0.6, 0.9, 19)
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
     [
-        (np.zeros((2, 4, 4), np.float32), "samples, cases, rows, columns"),
-        (np.zeros((2, 1, 4, 4), bool), "as floats"),
-        (np.full((2, 1, 4, 4), -0.5), "tanh"),
-        (np.full((2, 1, 4, 4), np.nan), "not numbers"),
-        (np.zeros((0, 1, 4, 4)), "1 or more"),
+        ([1, 2, 3, 4, 5], []),  # quartiles 2 and 4: below -1
+        ([-1.1, 2, 3, 4, 5], [0]),  # the same quartiles: below -1
+        ([-1.0, 2, 3, 4, 5], []),  # the limit itself is not below
+        ([0.5, 0.5, 0.5, 0.5, 0.4], [4]),  # no spread: whatever is lower
+        ([9, 1, 1, 1, 1], []),  # a high one is no low one
+        ([0.3], []),
     ],
 )
-def test_refuses_what_are_no_samples(samples, message):
-    calls = (mean_map, deviation_map, information_map, lambda s: spread_score(s[0], s))
-    for call in calls if len(samples) else calls[:3]:
-        with pytest.raises(DataError, match=message):
-            call(samples)
+def test_low_outliers_by_hand(values, found):
+    assert np.flatnonzero(low_outliers(values)).tolist() == found
 
 
-def test_refuses_a_single_sample_and_a_map_of_another_size():
-    with pytest.raises(DataError, match="2 or more"):
-        disagreement(PAIR[:1])
-    with pytest.raises(DataError, match="one map a case"):
-        spread_score(np.zeros((2, 2, 2)), PAIR)
+def test_shares_of_resamples_are_those_of_the_repeated_cases():
+    rng = np.random.default_rng(1)
+    cases = rng.beta(5, 1, 40).round(2)  # with ties
+    times = rng.integers(0, 4, (30, 40))
+    found = uncertainty._shares(cases, times)
+    expected = [low_outliers(np.repeat(cases, each)).mean() for each in times]
+    assert found == pytest.approx(expected)
+    assert len(set(found.tolist())) > 5
+
+
+def test_a_treatment_that_leaves_outliers_is_told_and_control_alike_ones_are_not():
+    one = np.tile(SPREAD, 4)
+    other = one.copy()
+    other[:8] = 0.0
+    test = fewer_outliers(one, other, np.arange(76), draws=500)
+    assert test.difference == pytest.approx(8 / 76)
+    assert 0 < test.low < test.difference < test.high
+    assert test.p_permutation < 0.05
+    assert math.isnan(test.p_wilcoxon)
+    alike = fewer_outliers(SPREAD, SPREAD, np.arange(19), draws=200)
+    assert (alike.difference, alike.low, alike.high, alike.p_permutation) == (0, 0, 0, 1)
+    alone = fewer_outliers(SPREAD, SPREAD / 2, np.zeros(19))
+    assert (alone.low, alone.high, alone.patients) == (-math.inf, math.inf, 1)
+
+
+SQUARE = np.zeros((16, 16), dtype=np.bool_)
+SQUARE[4:12, 4:12] = True
+
+
+def area(masks):
+    share = masks.mean(axis=(1, 2))
+    return np.column_stack([share, 1 - share])
+
+
+def test_area_has_the_analytic_answer_patch_by_patch():
+    assert not occlusion_map(SQUARE, 0, area, 4, 4).any()  # all lie wholly inside or outside
+    shifted = np.roll(SQUARE, (-1, -1), axis=(0, 1))  # mass 3..10: patches cut it in 1, 3 or all
+    found = occlusion_map(shifted, 0, area, 4, 4)
+    inside = np.array([1, 4, 3, 0])  # mass rows in each band of four... of rows 3..10
+    mass = np.outer(inside, inside)
+    removal, filling = mass / 256, (mass - 16) / 256
+    expected = np.where(removal >= -filling, removal, filling)
+    expected[(mass == 0) | (mass == 16)] = 0
+    np.testing.assert_allclose(found, np.kron(expected, np.ones((4, 4))), atol=1e-15)
+    other = occlusion_map(shifted, 1, area, 4, 4)
+    np.testing.assert_array_equal(found, -other)
+
+
+def test_golden_numbers_of_occlusion():
+    found = occlusion_map(SQUARE, 0, area, patch=5, stride=3)
+    golden = [-0.048828125, -0.0419921875, -14.0078125]
+    assert [found[4, 4], found[11, 9], found.sum()] == pytest.approx(golden)

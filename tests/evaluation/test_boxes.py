@@ -1,0 +1,252 @@
+"""Boxes: pixels judge overlap and edges, a slow judge the matching, hand work the prior."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mammostudy.errors import DataError, SpecError
+from mammostudy.evaluation import boxes
+from mammostudy.evaluation.boxes import (
+    OUTCOMES,
+    Matches,
+    box_centres,
+    box_diameters,
+    box_sides,
+    fixed_prior,
+    match_detections,
+    pairwise_centre_inside,
+    pairwise_iou,
+)
+from mammostudy.evaluation.froc_curves import froc
+from mammostudy.imaging.contours import box_of
+
+HEIGHT, WIDTH = 40, 56
+Box = tuple[int, int, int, int]
+
+
+def spans(limit: int) -> st.SearchStrategy[tuple[int, int]]:
+    edges = st.lists(st.integers(0, limit), min_size=2, max_size=2, unique=True)
+    return edges.map(lambda pair: (min(pair), max(pair)))
+
+
+BOXES = st.tuples(spans(WIDTH), spans(HEIGHT)).map(lambda s: (s[0][0], s[1][0], s[0][1], s[1][1]))
+
+
+def block(box: Box) -> np.ndarray:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[box[1] : box[3], box[0] : box[2]] = True
+    return mask
+
+
+@settings(max_examples=50)
+@given(BOXES)
+def test_the_box_of_a_mask_and_its_measures(box: Box) -> None:
+    mask = block(box)
+    assert box_of(mask) == box
+    assert np.prod(box_sides(np.array([box], float))) == mask.sum()
+
+
+@settings(max_examples=50)
+@given(BOXES, BOXES)
+def test_iou_counts_pixels(first: Box, second: Box) -> None:
+    one, other = block(first), block(second)
+    expected = (one & other).sum() / (one | other).sum()
+    assert pairwise_iou([first], [second])[0, 0] == pytest.approx(expected)
+    touching = (first[2], first[1], first[2] + 5, first[3])
+    assert pairwise_iou([first], [touching])[0, 0] == 0
+
+
+@settings(max_examples=50)
+@given(BOXES)
+def test_a_far_edge_is_outside(box: Box) -> None:
+    x_min, y_min, x_max, y_max = box
+    at_edge = (x_max - 1, y_min, x_max + 1, y_max)  # its centre is the edge itself
+    assert not pairwise_centre_inside([at_edge], [box])[0, 0]
+    assert pairwise_centre_inside([(x_min - 1, y_min, x_min + 1, y_max)], [box])[0, 0]
+
+
+def test_measures_of_a_box_and_no_boxes():
+    box = np.array([[2.0, 4.0, 6.0, 5.0]])
+    assert box_centres(box).tolist() == [[4, 4.5]]
+    assert box_sides(box).tolist() == [[4, 1]]
+    assert box_diameters(box).tolist() == [2]
+    assert pairwise_iou([], [[0, 0, 1, 1]]).shape == (0, 1)
+    assert pairwise_centre_inside([[0, 0, 1, 1]], []).shape == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"predicted": [], "scores": [], "true": []}, "predicted_boxes"),
+        ({"true": [[], []]}, "true_boxes"),
+        ({"scores": [[0.5], []]}, "scores"),
+        ({"scores": [[0.5, 0.4]]}, "scores"),
+        ({"scores": [[np.nan]]}, r"scores\[0\]"),
+        ({"scores": [["x"]]}, r"scores\[0\]"),
+        ({"predicted": [[[3, 3, 3, 5]]]}, r"predicted_boxes\[0\]"),
+        ({"predicted": [[[0, 5, 1, 4]]]}, r"predicted_boxes\[0\]"),
+        ({"predicted": [[[0, 0, np.inf, 1]]]}, r"predicted_boxes\[0\]"),
+        ({"predicted": [[0, 0, 1, 1]]}, r"predicted_boxes\[0\]"),
+        ({"predicted": [[[0, 0, 1]]]}, r"predicted_boxes\[0\]"),
+        ({"predicted": [[[0, 0, 1, 1], [0, 0, 1]]]}, r"predicted_boxes\[0\]"),
+        ({"true": [[[0, 0, 0, 1]]]}, r"true_boxes\[0\]"),
+    ],
+)
+def test_bad_boxes_and_scores_are_named(fields, named):
+    given = {"predicted": [[[0, 0, 1, 1]]], "scores": [[0.5]], "true": [[]]} | fields
+    with pytest.raises(DataError, match=named):
+        match_detections(*given.values())
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold", "repeats"),
+    [("giou", 0.5, "ignore"), ("iou", 0.0, "ignore"), ("iou", 1.5, "ignore"),
+     ("iou", np.nan, "ignore"), ("iou", 0.5, "count")],
+)  # fmt: skip
+def test_unknown_settings(rule, threshold, repeats):
+    with pytest.raises(SpecError, match="unknown"):
+        match_detections([[]], [[]], [[]], rule, threshold, repeats)
+
+
+def outcomes(found: Matches) -> list[str]:
+    return [OUTCOMES[each] for each in found.outcome]
+
+
+RULES = [("iou", 0.1), ("iou", 0.25), ("iou", 0.5), ("centre", 0.5)]
+
+
+def slow_judge(predicted, scores, true, rule, threshold):
+    """Of one image: the best pair left, again and again, by plain comparison."""
+    claimed, fitting = {}, set()
+    pairs = []
+    for p, box in enumerate(predicted):
+        for t, mass in enumerate(true):
+            overlap = pairwise_iou([box], [mass]).item()
+            fits = overlap >= threshold
+            if rule == "centre":
+                fits = pairwise_centre_inside([box], [mass]).item()
+            if fits:
+                fitting.add(p)
+                pairs.append((-scores[p], -overlap, tuple(box), tuple(mass), p, t))
+    while pairs:
+        best = min(pairs)
+        claimed[best[4]] = best[5]
+        pairs = [pair for pair in pairs if pair[4] != best[4] and pair[5] != best[5]]
+    outcome = ["hit" if p in claimed else "repeat" if p in fitting else "false"
+               for p in range(len(predicted))]  # fmt: skip
+    return outcome, claimed
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold", "expected", "found_score"),
+    [
+        ("iou", 0.5, "hit repeat false hit false false false", [0.9, 0.6, -np.inf]),
+        ("iou", 0.1, "hit repeat false hit false false hit", [0.9, 0.6, 0.65]),
+        ("iou", 0.25, "hit repeat false hit false false false", [0.9, 0.6, -np.inf]),
+        ("iou", 0.9, "hit false false false false false false", [0.9, -np.inf, -np.inf]),
+        # the centre (8, 8) of the last box lies on the open edge of the third mass
+        ("centre", 0.5, "hit repeat false hit false false false", [0.9, 0.6, -np.inf]),
+    ],
+)
+def test_by_hand(by_hand, rule, threshold, expected, found_score):
+    found = match_detections(*by_hand, rule, threshold)
+    assert outcomes(found) == expected.split()
+    assert found.found_score.tolist() == found_score
+    assert found.images == 4
+    assert found.image.tolist() == [0, 0, 0, 0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(("rule", "threshold"), RULES)
+@settings(deadline=None)
+@given(data=st.data())
+def test_as_the_slow_judge(any_detections, rule, threshold, data):
+    case = data.draw(any_detections)
+    found = match_detections(*case, rule, threshold)
+    expected, before = [], 0
+    mass = np.full(len(found.boxes), -1)
+    for predicted, scores, true in zip(*case, strict=True):
+        outcome, claimed = slow_judge(predicted, scores, true, rule, threshold)
+        for p, t in claimed.items():
+            mass[len(expected) + p] = before + t
+        expected += outcome
+        before += len(true)
+    assert outcomes(found) == expected
+    # two masses with the same box are one another's equal: compare what they are, not which
+    assert found.true_boxes[found.mass].tolist() == found.true_boxes[mass].tolist()
+    for number, by in enumerate(found.found_by):
+        assert by == -1 or found.mass[by] == number
+
+
+def judged(case, orders, rule="iou"):
+    """Found scores and false positives with the boxes of each image in another order."""
+    predicted = [one[order] for one, order in zip(case[0], orders, strict=True)]
+    scores = [one[order] for one, order in zip(case[1], orders, strict=True)]
+    found = match_detections(predicted, scores, case[2], rule, 0.1)
+    return found.found_score.tolist(), sorted(found.scores[found.is_false_positive].tolist())
+
+
+@pytest.mark.parametrize("rule", ["iou", "centre"])
+@settings(deadline=None)
+@given(data=st.data())
+def test_order_of_boxes_does_not_matter(any_detections, rule, data):
+    case = data.draw(any_detections)
+    shuffled = [data.draw(st.permutations(range(len(one)))) for one in case[0]]
+    orders = [np.array(order, int) for order in shuffled]
+    assert judged(case, orders, rule) == judged(case, [np.sort(one) for one in orders], rule)
+
+
+WIDE = [[0.0, 0, 4, 4], [0.0, 0, 8, 4]]  # the second fits two masses, the first only one
+TIED = ([np.array(WIDE)], [np.array([0.5, 0.5])], [np.array([[0.0, 0, 4, 4], [4.0, 0, 8, 4]])])
+
+
+def test_at_equal_scores_the_better_overlap_goes_first():
+    for order in ([0, 1], [1, 0]):
+        assert judged(TIED, [np.array(order)])[0] == [0.5, 0.5]
+
+
+def test_control_sorting_by_score_alone_depends_on_the_order(monkeypatch):
+    monkeypatch.setattr(boxes.np, "lexsort", lambda keys: np.argsort(keys[-1], kind="stable"))
+    both = [judged(TIED, [np.array(order)])[0] for order in ([0, 1], [1, 0])]
+    assert both[0] != both[1]
+
+
+def test_only_some_masses(by_hand):
+    found = match_detections(*by_hand)
+    second = found.only(np.array([False, True, False]))
+    assert outcomes(second)[:4] == ["aside", "repeat", "false", "hit"]
+    assert second.found_score.tolist() == [0.6]
+    assert second.mass.tolist() == [-1, -1, -1, 0, -1, -1, -1]
+    assert (second.is_false_positive == found.is_false_positive).all()
+    again = second.only(np.array([True]))
+    assert again.outcome.tolist() == second.outcome.tolist()
+
+
+# one mass of an image 100 x 200, two of one 200 x 100 (height, width)
+TRAINING = [[[20, 10, 60, 30]], [], [[10, 20, 30, 60], [50, 100, 70, 140]]]
+SHAPES = [(100, 200), (50, 50), (200, 100)]
+
+
+def test_mean_box_by_hand():
+    prior = fixed_prior(TRAINING, SHAPES)
+    # relative: (.1, .1, .3, .3), (.1, .1, .3, .3), (.5, .5, .7, .7)
+    assert prior.boxes["all"] == pytest.approx([0.7 / 3, 0.7 / 3, 1.3 / 3, 1.3 / 3])
+    assert prior.masses == {"all": 3}
+    boxes, scores = prior.predict([(300, 600), (30, 3)])
+    assert boxes[0] == pytest.approx(np.array([[140, 70, 260, 130]]))
+    assert boxes[1] == pytest.approx(np.array([[0.7, 7, 1.3, 13]]))
+    assert [one.tolist() for one in scores] == [[0.5], [0.5]]
+    with pytest.raises(DataError, match="no mass in any of the 2 images"):
+        fixed_prior([[], []], [(9, 9), (9, 9)])
+
+
+def test_its_curve_is_one_point_whole_at_one_false_positive_an_image():
+    prior = fixed_prior([[[10, 10, 20, 20]]], [(100, 100)])
+    true = [[[10, 10, 20, 20]], [[60, 60, 80, 80]], [], []]
+    curve = froc(*prior.predict([(100, 100)] * 4), true)
+    assert curve.sensitivity.tolist() == [0, 0.5]
+    assert curve.false_positives_per_image.tolist() == [0, 0.75]
+    assert curve.sensitivity_at(0.5) == 0
+    assert curve.sensitivity_at(1) == 0.5

@@ -1,0 +1,229 @@
+"""Calibration, ROC and DeLong: scikit-learn, torchmetrics and the definitions as oracles."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from sklearn import metrics
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from mammostudy.errors import DataError
+from mammostudy.evaluation import classification
+from mammostudy.evaluation.classification import (
+    apply_temperature,
+    auc_bootstrap_ci,
+    auc_difference_ci,
+    binary_roc,
+    brier_score,
+    delong_test,
+    delong_variance,
+    expected_calibration_error,
+    fit_temperature,
+    mean_roc,
+    micro_roc,
+    reliability_table,
+    top_confusions,
+)
+from mammostudy.study.published import confusion_matrix
+
+RNG = np.random.default_rng(21)
+LOGITS = RNG.normal(0, 2, (300, 4))
+LABELS = np.array([RNG.choice(4, p=row) for row in apply_temperature(LOGITS)])
+PROBABILITIES = apply_temperature(LOGITS, 0.4)
+
+
+def test_top_confusions_of_the_paper():
+    assert top_confusions(confusion_matrix()) == [(1, 0, 33), (0, 1, 30), (2, 3, 4)]
+    assert top_confusions(np.eye(3, dtype=int)) == []
+
+
+@pytest.mark.parametrize("bins", [5, 15, 20])
+def test_calibration_error_agrees_with_torchmetrics(bins):
+    oracle = multiclass_calibration_error(
+        torch.tensor(PROBABILITIES), torch.tensor(LABELS), num_classes=4, n_bins=bins
+    )
+    found = expected_calibration_error(PROBABILITIES, LABELS, bins)
+    assert found == pytest.approx(float(oracle), abs=1e-5)
+    assert reliability_table(PROBABILITIES, LABELS, bins)["cases"].sum() == 300
+    brier = metrics.brier_score_loss(LABELS, PROBABILITIES, labels=range(4))
+    assert brier_score(PROBABILITIES, LABELS) == pytest.approx(brier)
+
+
+def test_calibration_error_by_hand():
+    probabilities = [[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [1.0, 0.0]]
+    # bins of 0.2: (0.4, 0.6] one right; (0.8, 1] two of three right, mean confidence 2.8 / 3
+    error = expected_calibration_error(probabilities, [0, 1, 1, 0], bins=5)
+    assert error == pytest.approx((0.4 + 3 * (2.8 / 3 - 2 / 3)) / 4)
+    assert expected_calibration_error(np.eye(3), [0, 1, 2]) == 0
+    assert expected_calibration_error(np.eye(3), [1, 2, 0]) == 1
+
+
+@pytest.mark.parametrize("true", [0.5, 1.0, 3.0])
+def test_temperature_is_found_again(true):
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 3, (6000, 4))
+    labels = [rng.choice(4, p=row) for row in apply_temperature(logits, true)]
+    assert fit_temperature(logits, labels) == pytest.approx(true, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "named"),
+    [
+        ([[0.25, 0.25]], [0], "probabilities"),
+        ([[1.5, -0.5]], [0], "probabilities"),
+        ([[np.nan, 0.5]], [0], "probabilities"),
+        ([[1.0]], [0], "probabilities"),
+        ([[0.5, 0.5]], [0, 1], "labels"),
+        ([[0.5, 0.5]], [2], "labels"),
+        ([[0.5, 0.5]], ["oval"], "labels"),
+    ],
+)
+def test_bad_probabilities_and_labels(probabilities, labels, named):
+    with pytest.raises(DataError, match=named):
+        expected_calibration_error(probabilities, labels)
+
+
+def test_curves_are_scikit_learns():
+    areas = []
+    for k in range(4):
+        curve = binary_roc(k == LABELS, PROBABILITIES[:, k])
+        fpr, tpr, _ = metrics.roc_curve(k == LABELS, PROBABILITIES[:, k])
+        assert (curve.false_positive.tolist(), curve.true_positive.tolist()) == (
+            fpr.tolist(),
+            tpr.tolist(),
+        )
+        areas.append(curve)
+    macro = metrics.roc_auc_score(LABELS, PROBABILITIES, multi_class="ovr")
+    assert mean_roc(areas).auc == pytest.approx(macro, abs=1e-12)
+    micro = metrics.roc_auc_score(np.eye(4)[LABELS], PROBABILITIES, average="micro")
+    assert micro_roc(LABELS, PROBABILITIES).auc == pytest.approx(micro, abs=1e-12)
+    with pytest.raises(DataError, match="one class"):
+        binary_roc(np.ones(2, bool), np.array([0.2, 0.4]))
+
+
+def test_area_of_the_mean_is_the_mean_of_the_areas_with_steps_and_ties():
+    folds = []
+    for fold in range(5):
+        rng = np.random.default_rng(fold)
+        labels = np.repeat([0, 1], [7 + fold, 5])
+        folds.append(binary_roc(labels, np.round(rng.random(12 + fold) + 0.4 * labels, 1)))
+    mean, areas = mean_roc(folds), [fold.auc for fold in folds]
+    assert mean.auc == pytest.approx(np.mean(areas), abs=1e-12)
+    assert mean.auc_sd == pytest.approx(np.std(areas, ddof=1))
+    assert (np.diff(mean.false_positive) >= 0).all()
+    assert ((mean.low <= mean.true_positive) & (mean.true_positive <= mean.high)).all()
+    alone = mean_roc(folds[:1])
+    assert (alone.auc_sd, alone.curves, np.ptp(alone.high - alone.low)) == (0, 1, 0)
+    # control: a coarse grid would miss the area
+    curve, grid = folds[0], np.linspace(0, 1, 3)
+    coarse = np.trapezoid(np.interp(grid, curve.false_positive, curve.true_positive), grid)
+    assert abs(coarse - curve.auc) > 0.02
+
+
+def placements(labels, scores):
+    above, below = scores[labels == 1], scores[labels == 0]
+    wins = (above[:, None] > below) + 0.5 * (above[:, None] == below)
+    return wins.mean(axis=1), wins.mean(axis=0)
+
+
+def brute_force(labels, scores):
+    of_positives, of_negatives = placements(labels, scores)
+    variance = np.var(of_positives, ddof=1) / len(of_positives)
+    return of_positives.mean(), variance + np.var(of_negatives, ddof=1) / len(of_negatives)
+
+
+def brute_force_test(labels, a, b):
+    """The covariance matrix of both AUCs, as DeLong et al. write it."""
+    positives, negatives = zip(placements(labels, a), placements(labels, b), strict=True)
+    cov = np.cov(positives) / len(positives[0]) + np.cov(negatives) / len(negatives[0])
+    contrast = np.array([1, -1])
+    z = (positives[0].mean() - positives[1].mean()) / np.sqrt(contrast @ cov @ contrast)
+    return 2 * stats.norm.sf(abs(z))
+
+
+def example(seed, positives=30, negatives=45, decimals=9):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat([1, 0], [positives, negatives]))
+    a = labels + rng.normal(0, 1.2, labels.size)
+    b = 0.5 * labels + 0.5 * a + rng.normal(0, 1, labels.size)
+    return labels, a.round(decimals), b.round(decimals)
+
+
+@pytest.mark.parametrize("decimals", [9, 1, 0], ids=["no ties", "some ties", "many ties"])
+@pytest.mark.parametrize("seed", range(3))
+def test_delong_is_equal_to_the_definition(seed, decimals):
+    labels, a, b = example(seed, decimals=decimals)
+    assert delong_variance(labels, a) == pytest.approx(brute_force(labels, a), abs=1e-10)
+    assert delong_variance(labels, a)[0] == pytest.approx(metrics.roc_auc_score(labels, a))
+    p = delong_test(labels, a, b)
+    assert p == pytest.approx(brute_force_test(labels, a, b), abs=1e-10)
+    assert delong_test(labels, 3 * b, np.exp(a)) == pytest.approx(p)
+
+
+def test_control_ranks_without_ties_would_miss_the_definition(monkeypatch):
+    labels, scores, _ = example(0, decimals=0)
+    plain = stats.rankdata
+    monkeypatch.setattr(classification.stats, "rankdata", lambda v: plain(v, method="ordinal"))
+    assert delong_variance(labels, scores) != pytest.approx(brute_force(labels, scores), abs=1e-6)
+
+
+def test_delong_by_hand():
+    # positives 3, 2; negatives 1, 2: placements 1, 3/4 and (of negatives) 1, 3/4
+    assert delong_variance([1, 1, 0, 0], [3, 2, 1, 2]) == pytest.approx((0.875, 0.03125))
+    labels = np.repeat([1, 0], [4, 4])
+    assert delong_test(labels, labels, labels * 2.0) == 1.0
+    assert delong_test(labels, labels, -labels) == 0.0
+    assert delong_variance(labels, labels) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "named"),
+    [
+        ([1, 1, 1], [1, 2, 3], "positive"),
+        ([1, 0, 0], [1, 2, 3], "positive"),
+        ([1, 1, 0, 2], [1, 2, 3, 4], "labels"),
+        ([1, 1, 0, 0], [1, 2, 3], "scores"),
+        ([1, 1, 0, 0], [1, 2, 3, np.inf], "scores"),
+    ],
+)
+def test_bad_input_to_delong(labels, scores, named):
+    with pytest.raises(DataError, match=named):
+        delong_variance(labels, scores)
+
+
+def test_copies_of_a_patients_case_add_no_certainty():
+    labels, scores, _ = example(5)
+    once = auc_bootstrap_ci(labels, scores, np.arange(75))
+    three = labels.repeat(3), scores.repeat(3)
+    assert auc_bootstrap_ci(*three, np.arange(75).repeat(3)) == pytest.approx(once)
+    naive = auc_bootstrap_ci(*three, np.arange(225))
+    assert naive[1] - naive[0] < 0.75 * (once[1] - once[0])
+
+
+def test_difference_is_scikit_learns_and_interval_is_the_plain_bootstraps():
+    labels, patients = LABELS[:120], np.arange(120) // 2
+    a, b = PROBABILITIES[:120], apply_temperature(LOGITS[:120] + 3 * RNG.normal(size=(120, 4)))
+
+    def gap(rows):
+        one, other = (
+            metrics.roc_auc_score(labels[rows], each[rows], multi_class="ovr") for each in (a, b)
+        )
+        return one - other
+
+    value, low, high = auc_difference_ci(labels, a, b, patients)
+    assert value == pytest.approx(gap(np.arange(120)), abs=1e-12)
+    drawn = np.random.default_rng(1).integers(0, 60, (150, 60))
+    slow = [gap(np.column_stack([2 * each, 2 * each + 1]).ravel()) for each in drawn]
+    assert (low, high) == pytest.approx(np.percentile(slow, [2.5, 97.5]), abs=0.03)
+    back = auc_difference_ci(labels, b, a, patients)
+    assert back == pytest.approx((-value, -high, -low))
+    assert auc_difference_ci(labels, a, a, patients) == (0, 0, 0)
+
+
+def test_a_class_of_one_patient_has_no_interval_and_of_few_is_drawn_again():
+    labels, scores = np.array([0, 0, 1, 1]), [0.1, 0.4, 0.3, 0.8]
+    for patients in (["a", "b", "c", "c"], ["a", "a", "b", "c"]):
+        with pytest.raises(DataError, match="one patient"):
+            auc_bootstrap_ci(labels, scores, patients)
+    low, high = auc_bootstrap_ci(labels, scores, list("abcd"), draws=300)
+    assert low <= metrics.roc_auc_score(labels, scores) <= high

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mammostudy.evaluation.classification import (apply_temperature)
+from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.shape_masks import place_mask
 from mammostudy.runs.masks import SIDE

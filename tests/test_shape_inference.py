@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mammostudy import cli, inference, shape_inference
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
-from mammostudy.evaluation.classification import (apply_temperature)
+from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.inference import Prediction, predict, save_prediction
 from mammostudy.runs.execute import execute
 from mammostudy.runs.record import Record, weights_path

@@ -19,8 +19,7 @@ from mammostudy.data.cohort import Cohort
 from mammostudy.data.views import views_of
 from mammostudy.evaluation.boxes import FALSE, HIT, OUTCOMES, REPEAT, Matches
 from mammostudy.evaluation.detection import precision_recall, score_reliability
-from mammostudy.evaluation.froc_curves import RATES, froc_of
-from mammostudy.evaluation.froc_intervals import froc_band, sensitivity_by_size
+from mammostudy.evaluation.froc_curves import RATES, froc_band, froc_of, sensitivity_by_size
 from mammostudy.figures import primitives as look
 
 COLOURS: Final = {

@@ -17,7 +17,7 @@ from mammostudy.data.frames import FramedSet
 from mammostudy.data.load import load_cohort
 from mammostudy.data.splits import Split
 from mammostudy.errors import SpecError
-from mammostudy.evaluation.calibration import apply_temperature
+from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.evaluation.froc_curves import froc_of
 from mammostudy.imaging.framing import Box, crop_and_resize, frame_box
 from mammostudy.imaging.postprocessing import PUBLISHED, postprocess

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
-from mammostudy.evaluation.calibration import apply_temperature, fit_temperature
+from mammostudy.evaluation.classification import apply_temperature, fit_temperature
 from mammostudy.evaluation.uncertainty import occlusion_map
 from mammostudy.imaging.shape_masks import place_mask, shape_between
 from mammostudy.runs.classifiers import Classifier, Task, build_classifier, decide

@@ -16,8 +16,7 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 import pandas as pd
 
-from mammostudy.evaluation.statistics import (effect_size)
-from mammostudy.evaluation.statistics import bootstrap_ci, holm, paired_test
+from mammostudy.evaluation.statistics import bootstrap_ci, effect_size, holm, paired_test
 from mammostudy.runs.evaluate import COLUMNS
 from mammostudy.runs.record import find_record
 from mammostudy.study.recipes import is_phantom

@@ -25,8 +25,12 @@ from mammostudy.evaluation.detection import (
     error_summary,
     precision_of,
 )
-from mammostudy.evaluation.froc_curves import false_positives_by_image, froc_of
-from mammostudy.evaluation.froc_intervals import sensitivity_differences, sensitivity_table
+from mammostudy.evaluation.froc_curves import (
+    false_positives_by_image,
+    froc_of,
+    sensitivity_differences,
+    sensitivity_table,
+)
 from mammostudy.evaluation.statistics import bootstrap_ci, paired_test
 from mammostudy.imaging.framing import jitter_box
 from mammostudy.runs.detect_spec import SSDS, DetectSpec

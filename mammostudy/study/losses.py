@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.evaluation.statistics import (variance_parts)
+from mammostudy.evaluation.statistics import variance_parts
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import published
 from mammostudy.study.comparing import Runs, compare, paired

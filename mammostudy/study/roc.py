@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.roc import (
+from mammostudy.evaluation.classification import (
     MeanRoc,
     Roc,
     auc_bootstrap_ci,

@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.evaluation.classification import (COOLEST, HOTTEST, brier_score, expected_calibration_error, reliability_table)
+from mammostudy.evaluation.classification import (
+    COOLEST,
+    HOTTEST,
+    brier_score,
+    expected_calibration_error,
+    reliability_table,
+)
 from mammostudy.evaluation.statistics import bootstrap_ci
 from mammostudy.runs.record import Record
 from mammostudy.study.roc import Tables, arrays

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.classification import (auc_difference_ci, delong_test)
+from mammostudy.evaluation.classification import auc_difference_ci, delong_test
 from mammostudy.evaluation.statistics import holm
 from mammostudy.study import shape_tables
 from mammostudy.study.roc import MICRO, PAPER, Tables, Values, arrays, rocs

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.classification import (apply_temperature)
+from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.evaluation.statistics import PairedTest, paired_test
 from mammostudy.runs.record import Record
 from mammostudy.runs.shape_spec import ShapeSpec

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.errors import MissingDataError
-from mammostudy.evaluation.classification import (top_confusions)
+from mammostudy.evaluation.classification import top_confusions
 from mammostudy.evaluation.overlap import dice
 from mammostudy.imaging.contours import fill_outline
 from mammostudy.imaging.shape_masks import place_mask, shape_between

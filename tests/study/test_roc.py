@@ -4,8 +4,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.calibration import apply_temperature
-from mammostudy.evaluation.roc import auc_ci, delong_test
+from mammostudy.evaluation.classification import apply_temperature, auc_ci, delong_test
 from mammostudy.runs.record import read_record, write_record
 from mammostudy.study import (
     published,

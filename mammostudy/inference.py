@@ -34,7 +34,6 @@ from mammostudy.runs.record import Record
 from mammostudy.runs.segmentation import chosen_steps
 from mammostudy.runs.trained import trained_model
 from mammostudy.shape_inference import NO_MASK, NO_MODEL, shape_record_for, shapes_of
-from mammostudy.study.shape_recipes import shape_cohort
 from mammostudy.usable_records import usable_records
 
 __all__ = [
@@ -176,7 +175,7 @@ def _outlined(
     steps = chosen_steps(record)
     segmenter = segmenter_of(record)
     masks = [_segment(pixels, one.box, record, segmenter, steps) for one in boxes]
-    kindred = (record.spec.cohort, shape_cohort(record.spec.cohort))
+    kindred = (record.spec.cohort, describe(record.spec.cohort).shapes)
     shape_record = shape_record or shape_record_for(kindred)
     whole = [mask for mask in masks if mask.any()]
     told = iter(shapes_of(whole, shape_record) if shape_record else [])

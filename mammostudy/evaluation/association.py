@@ -24,6 +24,7 @@ from mammostudy.evaluation.statistics import (
     limits,
     patient_codes,
     resample,
+    smallest_detectable,
     wilson_interval,
 )
 
@@ -206,3 +207,56 @@ def smallest_detectable_v(shape: tuple[int, int], cases: int, power: float = 0.8
     if chi_square_power(1.0, shape, cases) < power:
         return math.inf
     return float(optimize.brentq(lambda v: chi_square_power(v, shape, cases) - power, 0.0, 1.0))
+
+
+def null_redraws(
+    columns: ArrayLike, margin: ArrayLike, draws: int = 1_000, seed: int = 0
+) -> pd.DataFrame:
+    """Draw the rows of a table's cases anew without regard to their column, and test each table.
+
+    Rows and columns that a redraw leaves empty are left out of its test; where too little is left,
+    p is 1.
+
+    Args:
+        columns: number of cases of each column, ``(c,)``; they stay as they are.
+        margin: shares of the rows, ``(r,)``; they are divided by their sum.
+        draws: number of redraws.
+        seed: of the redraws.
+
+    Returns:
+        A row a redraw: ``v`` (Cramer's V), ``p`` of the chi-square test.
+    """
+    cases, weights = np.asarray(columns, dtype=np.int64), np.asarray(margin, dtype=np.float64)
+    rng = np.random.default_rng(seed)
+    rows = [rng.multinomial(n, weights / weights.sum(), draws) for n in cases]
+    drawn = np.stack(rows, axis=2).astype(np.float64)
+    v = v_of_tables(drawn)
+    r, c = ((drawn.sum(axis=axis) > 0).sum(axis=1) for axis in (2, 1))
+    degrees, statistic = (r - 1) * (c - 1), v**2 * cases.sum() * (np.minimum(r, c) - 1)
+    p = np.where(degrees > 0, stats.chi2.sf(statistic, np.maximum(degrees, 1)), 1.0)
+    return pd.DataFrame({"v": v, "p": p})
+
+
+def share_difference(
+    first: tuple[int, int], second: tuple[int, int], draws: int = 10_000, seed: int = 0
+) -> dict[str, float]:
+    """Compare a share between two groups of independent cases, (hits, cases) each.
+
+    Returns:
+        difference; low and high by a bootstrap over all cases; p, the chance of all ways of
+        dealing the hits among the cases whose difference is at least as large; and
+        smallest_detectable, by the normal approximation at the pooled share.
+    """
+    (a, n), (b, m) = first, second
+    total, pooled = n + m, (a + b) / (n + m)
+    chances = np.array([a, n - a, b, m - b]) / total
+    drawn = np.random.default_rng(seed).multinomial(total, chances, draws)
+    sizes = drawn[:, :2].sum(axis=1), drawn[:, 2:].sum(axis=1)
+    whole = (sizes[0] > 0) & (sizes[1] > 0)
+    low, high = limits(drawn[whole, 0] / sizes[0][whole] - drawn[whole, 2] / sizes[1][whole])
+    hits = np.arange(max(0, a + b - m), min(n, a + b) + 1)
+    as_large = np.abs(hits / n - (a + b - hits) / m) >= abs(a / n - b / m) - 1e-12
+    p = min(1.0, float(stats.hypergeom.pmf(hits, total, a + b, n)[as_large].sum()))
+    error = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    ends = {"difference": a / n - b / m, "low": low, "high": high}
+    return ends | {"p": p, "smallest_detectable": smallest_detectable(error)}

@@ -59,14 +59,6 @@ def class_probabilities(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Va
     return table, class_labels(labels, table.shape[1])
 
 
-def top_confusions(counts: ArrayLike, most: int = 3) -> list[tuple[int, int, int]]:
-    """The commonest mistakes in a confusion matrix: (truth (row), predicted, count), no zeros."""
-    matrix = np.array(counts, dtype=np.int64)
-    np.fill_diagonal(matrix, 0)
-    found = [(int(row), int(column), int(n)) for (row, column), n in np.ndenumerate(matrix) if n]
-    return sorted(found, key=lambda each: -each[2])[:most]
-
-
 def binned_shares(scores: Values, right: Flags, bins: int) -> pd.DataFrame:
     """Mean score against share that is right (Wilson), in the bins ``(low, high]`` with a case."""
     edges = np.linspace(0.0, 1.0, bins + 1)
@@ -117,6 +109,22 @@ def expected_calibration_error(
     return float(
         np.average((table["accuracy"] - table["confidence"]).abs(), weights=table["cases"])
     )
+
+
+def calibration_errors_by_chance(
+    probabilities: Values, bins: int = 15, draws: int = 300, seed: int = 0
+) -> Values:
+    """Calibration errors of labels drawn from probabilities ``(n, k)`` themselves, ``(draws,)``.
+
+    It is what a perfectly calibrated forecast of so many independent cases scores by chance.
+
+    Source: consistency resampling, Broecker and Smith 2007.
+    """
+    rng = np.random.default_rng(seed)
+    edges = np.cumsum(probabilities, axis=1)
+    edges[:, -1] = 1.0
+    drawn = [(rng.random((len(edges), 1)) > edges).sum(axis=1) for _ in range(draws)]
+    return np.array([expected_calibration_error(probabilities, each, bins) for each in drawn])
 
 
 def brier_score(probabilities: Values, labels: Labels) -> float:

@@ -53,7 +53,8 @@ def chain(cohort: str, preset: str, arm: str, detector: DetectSpec) -> ChainSpec
         segmenter = segmenter.changed(evaluation__postprocessing="every")
     if arm == ELLIPSE:
         segmenter = next(each for each in baselines(segmenter) if each.model.name == "ellipse")
-    shapes = shape_recipes.headline(cohort, preset)[variant]
+    row = shape_recipes.PAPER if arm == PAPER else shape_recipes.STUDY
+    shapes = shape_recipes.rows_of(cohort, preset, "classifier").get(row, [])
     if describe(cohort).phantom:  # their outlines are of other patients: one classifier is enough
         shapes = shapes[:1]
     return ChainSpec.parse(

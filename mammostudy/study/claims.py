@@ -29,7 +29,16 @@ from mammostudy.errors import SpecError
 from mammostudy.evaluation.statistics import bootstrap_ci, patient_differences
 from mammostudy.paths import project_root
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study import cropping, detection, losses, published, segmenters, shape_claims
+from mammostudy.study import (
+    cropping,
+    detection,
+    losses,
+    published,
+    segmenters,
+    shape_recipes,
+    shapes,
+    subtypes,
+)
 from mammostudy.study.comparing import Runs, compare, judge, paired
 from mammostudy.study.recipes import cohort_title, headline, is_phantom
 
@@ -261,25 +270,15 @@ def _models(cohort: str, preset: str) -> tuple[pd.DataFrame, str]:
     return runs.test().assign(framing="loose"), runs.note
 
 
-def _old(made: Line) -> Line | str:
-    if made["test"] is None:
-        return str(made["reason"])
-    test = made["test"]
-    return {
-        "a": "a", "b": "b", "difference": test.difference, "low": test.low, "high": test.high,
-        "p": test.p_permutation, "patients": test.patients, "lowest": np.nan,
-        "smallest_detectable": test.smallest_detectable, "trainings": len(made["trainings"]),
-        "unsettled": ", ".join(made["unsettled"]), "reason": "; ".join(made["cautions"]),
-    }  # fmt: skip
-
-
 def _found(claim: Claim, cohort: str, preset: str) -> Line | str:
     line = detection.claim_line(cohort, preset)
     return "no SSD or no other detector has been run here" if line is None else line
 
 
 def _shapes(claim: Claim, cohort: str, preset: str) -> Line | str:
-    return _old(shape_claims.measured(cohort, preset, claim.target, claim.margin))
+    chapter = subtypes if claim.target is None else shapes
+    line = chapter.claim_line(cohort, preset, claim.target or 0.0, claim.margin)
+    return line if "difference" in line else str(line["reason"])
 
 
 _OTHERS: Final[dict[str, Callable[[Claim, str, str], Line | str]]] = {
@@ -297,11 +296,8 @@ def specs(cohort: str, preset: str) -> list[Any]:
     names = (*segmenters.ALTERNATIVES, segmenters.PROPOSED)
     rows = [spec for runs, _ in arms(cohort, preset).values() for spec in runs]
     rows += [spec for name in names for spec in models.get(("loose", name), ())]
-    return list(
-        dict.fromkeys(
-            [*rows, *shape_claims.specs(cohort, preset), *detection.specs(cohort, preset)]
-        )
-    )
+    rows += shape_recipes.rows_of(cohort, preset, "classifier").get(shape_recipes.PAPER, [])
+    return list(dict.fromkeys([*rows, *detection.specs(cohort, preset)]))
 
 
 def claims_table() -> pd.DataFrame:

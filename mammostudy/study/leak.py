@@ -87,9 +87,9 @@ def classifiers(cohort: str, preset: str) -> dict[str, list[ShapeSpec]]:
     Empty but for cohorts of outlines: a phantom crop is the only one of its patient, and masks of
     segmenters would bring in what the segmenter has seen.
     """
-    if cohort not in shape_recipes.OUTLINES:
+    if not shape_recipes.outlines_only(cohort):
         return {}
-    honest = shape_recipes.alternatives(cohort, preset)[SHAPES]
+    honest = shape_recipes.rows_of(cohort, preset, "classifier")[SHAPES]
     return {"patient": honest, "image": [run.changed(split__unit="image") for run in honest]}
 
 

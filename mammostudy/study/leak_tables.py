@@ -10,7 +10,7 @@ import pandas as pd
 
 from mammostudy.evaluation.statistics import bootstrap_ci, paired_test
 from mammostudy.runs.record import Record
-from mammostudy.study import leak, shape_tables, tables, words
+from mammostudy.study import leak, shapes, tables, words
 
 SUBSETS: Final = {
     "all masses": None,
@@ -35,7 +35,7 @@ def records(cohort: str, preset: str) -> dict[str, Found]:
 
 def shape_records(cohort: str, preset: str) -> dict[str, list[Record]]:
     """Return the records of the forest by unit of the folds; empty where the page has none."""
-    return shape_tables.shape_records(leak.classifiers(cohort, preset), preset)
+    return tables.records_of(cast(tables.Named, leak.classifiers(cohort, preset)), preset)
 
 
 def absent(cohort: str, preset: str) -> list[str]:
@@ -135,7 +135,7 @@ def shape_scores(found: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     Returns:
         The columns of :func:`scores`.
     """
-    stacked = [shape_tables.pooled(listed).assign(row=unit) for unit, listed in found.items()]
+    stacked = [shapes.pooled(listed).assign(row=unit) for unit, listed in found.items()]
     stacked = [rows for rows in stacked if len(rows)]
     if not stacked:
         return _both(pd.DataFrame(columns=list(leak.UNITS)).rename_axis("case"), {})

@@ -1,20 +1,18 @@
-"""ROC curves of the shapes: one against the rest, macro, micro, and over folds.
+"""ROC curves of the shapes, and whether the probabilities behind them mean what they say.
 
 The curves are of the classifiers' own probabilities (temperature 1), as a softmax gives them.
-The rows are compared by :mod:`mammostudy.study.roc_comparison`; whether the probabilities mean what
-they say is the matter of :mod:`mammostudy.study.roc_calibration`; what the tables say is put into
-words by :mod:`mammostudy.study.roc_reading`.
+``rows`` are those of :func:`mammostudy.study.shapes.tested`.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from mammostudy.errors import DataError
 from mammostudy.evaluation.classification import (
@@ -22,261 +20,282 @@ from mammostudy.evaluation.classification import (
     Roc,
     auc_bootstrap_ci,
     auc_ci,
+    auc_difference_ci,
     binary_roc,
+    brier_score,
+    calibration_errors_by_chance,
+    delong_test,
+    expected_calibration_error,
     mean_roc,
     micro_roc,
+    reliability_table,
 )
-from mammostudy.runs.record import Record
+from mammostudy.evaluation.statistics import Values, bootstrap_ci, smallest_detectable
 from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.study import published, shape_arithmetic, shape_recipes, shape_tables
+from mammostudy.study import published
+from mammostudy.study.comparing import Runs, judge, unsettled
+from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, rows_of
 
-PAPER: Final = "paper"
-STUDY: Final = "study"
-FOREST: Final = "random forest on features"
 MACRO: Final = "macro"
 MICRO: Final = "micro"
-_NONE: Final = (float("nan"), float("nan"))
-Values = NDArray[np.float64]
-Tables = Mapping[str, pd.DataFrame]
+SHARES: Final = "training shares, no mask seen"
+KINDS: Final = {"raw": "before", "p": "after"}
+BINS: Final = (10, 5, 15, 20)
+MARGIN: Final = 0.05
+Curve = Roc | MeanRoc
+Classes = Sequence[str]
 
 
-def named(cohort: str, preset: str) -> dict[str, list[ShapeSpec]]:
-    """Return the runs of the chapter by the name their row bears."""
-    forest = shape_recipes.alternatives(cohort, preset)[FOREST]
-    return {**shape_recipes.headline(cohort, preset), FOREST: forest}
+def grid(cohort: str, preset: str) -> dict[tuple[str, str], list[ShapeSpec]]:
+    """Return the runs of the page by group and row: both networks and the forest on features."""
+    named = rows_of(cohort, preset, "classifier")
+    return {("classifier", row): named[row] for row in (PAPER, STUDY, FOREST) if row in named}
 
 
 def specs(cohort: str, preset: str) -> list[ShapeSpec]:
-    """Return every run that the chapter shows."""
-    return list(dict.fromkeys(itertools.chain(*named(cohort, preset).values())))
-
-
-def classes_of(cohort: str) -> tuple[str, ...]:
-    """Return the shapes that the page tells apart; none where its cohort has no two of them."""
-    return shape_recipes.classes_of(cohort)
-
-
-def records(cohort: str, preset: str) -> dict[str, list[Record]]:
-    """Return the records of the chapter by row name."""
-    return shape_tables.shape_records(named(cohort, preset), preset)
-
-
-def absent(found: Mapping[str, Sequence[Record]], cohort: str, preset: str) -> list[str]:
-    """Return the names of rows with a run that has no record."""
-    asked = named(cohort, preset)
-    return [name for name, listed in asked.items() if len(found.get(name, ())) < len(listed)]
-
-
-def rows(found: Mapping[str, Sequence[Record]]) -> dict[str, pd.DataFrame]:
-    """Return the test rows of all folds by row name, a row without a record left out."""
-    tables = {name: shape_tables.pooled(listed) for name, listed in found.items()}
-    return {name: table for name, table in tables.items() if len(table)}
+    """Return every run that the page shows."""
+    return [spec for runs in grid(cohort, preset).values() for spec in runs]
 
 
 def arrays(
-    table: pd.DataFrame, classes: Sequence[str], kind: str = "raw"
+    rows: pd.DataFrame, classes: Classes, kind: str = "raw"
 ) -> tuple[NDArray[np.int64], Values]:
-    """Return class numbers ``(n,)`` and probabilities ``(n, k)`` of pooled rows.
-
-    Args:
-        table: of :func:`rows`.
-        classes: names in the order of the columns.
-        kind: ``raw`` (temperature 1) or ``p`` (calibrated).
-    """
-    labels = pd.Index(classes).get_indexer(pd.Index(table["label"]))
-    scores = table[[f"{kind}_{name}" for name in classes]].to_numpy(dtype=np.float64)
+    """Return class numbers ``(n,)`` and probabilities ``(n, k)``, ``raw`` or calibrated (``p``)."""
+    labels = pd.Index(classes).get_indexer(pd.Index(rows["label"]))
+    scores = rows[[f"{kind}_{name}" for name in classes]].to_numpy(dtype=np.float64)
     return labels.astype(np.int64), scores
 
 
-def rocs(
-    table: pd.DataFrame, classes: Sequence[str], kind: str = "raw"
-) -> dict[str, Roc | MeanRoc]:
-    """Return the curves of some rows: of each class, then macro and micro.
+def rocs(rows: pd.DataFrame, classes: Classes) -> dict[str, Curve]:
+    """Return the curves of one classifier: of each class against the rest, then macro and micro.
 
     A class without a case has no curve, and without the curves of all classes there is no macro
     curve: a mean over fewer classes is another quantity. The micro curve exists always.
     """
-    labels, scores = arrays(table, classes, kind)
-    found: dict[str, Roc | MeanRoc] = {}
+    labels, scores = arrays(rows, classes)
+    found: dict[str, Curve] = {}
     for number, name in enumerate(classes):
         hits = labels == number
         if hits.any() and not hits.all():
             found[name] = binary_roc(hits, scores[:, number])
     if len(found) == len(classes):
         found[MACRO] = mean_roc(list(found.values()))
-    found[MICRO] = micro_roc(labels, scores)
-    return found
+    return found | {MICRO: micro_roc(labels, scores)}
 
 
-def pooled_curves(tables: Tables, classes: Sequence[str]) -> pd.DataFrame:
-    """Return the points of the curves of all folds' cases together.
-
-    Returns:
-        Columns model, curve (a class, ``macro`` or ``micro``), false_positive, true_positive.
-    """
-    parts = [
-        _points(curve).assign(model=model, curve=name)
-        for model, table in tables.items()
-        for name, curve in rocs(table, classes).items()
-    ]
-    columns = ["model", "curve", "false_positive", "true_positive"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+def curves(rows: pd.DataFrame, classes: Classes, by: Sequence[str] = ("row",)) -> pd.DataFrame:
+    """Return the points of the curves of some groups: the group, curve and both rates."""
+    parts = []
+    for group, part in rows.groupby(list(by), sort=False):
+        named: dict[str, Any] = dict(zip(by, group, strict=True))
+        parts += [_points(c).assign(curve=n, **named) for n, c in rocs(part, classes).items()]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*by, "curve"])
 
 
-def _points(curve: Roc | MeanRoc) -> pd.DataFrame:
+def _points(curve: Curve) -> pd.DataFrame:
     rates = {"false_positive": curve.false_positive, "true_positive": curve.true_positive}
     return pd.DataFrame(rates)
 
 
-def macro_areas(tables: Tables, classes: Sequence[str], kind: str = "raw") -> dict[str, float]:
-    """Return the pooled macro AUC by row name (``kind`` as :func:`arrays`)."""
-    found = {model: rocs(table, classes, kind) for model, table in tables.items()}
-    return {model: curves[MACRO].auc for model, curves in found.items() if MACRO in curves}
-
-
-def auc_table(tables: Tables, classes: Sequence[str]) -> pd.DataFrame:
-    """Return the AUC of every pooled curve with DeLong's and the patients' interval.
-
-    Returns:
-        Columns model, curve, cases (of the class, else all), patients (of these cases), auc,
-        delong_low, delong_high (one class against the rest only: the entries of the micro curve
-        are not independent, the macro area is a mean), low, high (bootstrap over patients; both
-        missing where a class comes from one patient).
-    """
-    out = []
-    for model, table in tables.items():
-        for name, curve in rocs(table, classes).items():
-            own = table[table["label"] == name] if name in classes else table
-            delong = _delong(table, classes, name) if name in classes else _NONE
-            low, high = _bootstrap(table, classes, name)
-            counts = (len(own), own["patient"].nunique())
-            out.append((model, name, *counts, curve.auc, *delong, low, high))
-    return pd.DataFrame(out, columns=list(_AUC))
-
-
-_AUC: Final = (
-    *("model", "curve", "cases", "patients", "auc"),
-    *("delong_low", "delong_high", "low", "high"),
-)
-
-
-def _delong(table: pd.DataFrame, classes: Sequence[str], name: str) -> tuple[float, float]:
-    """DeLong's interval; none where a class has a single case."""
-    labels, scores = arrays(table, classes)
-    number = list(classes).index(name)
-    try:
-        return auc_ci(labels == number, scores[:, number])
-    except DataError:
-        return _NONE
-
-
-def _bootstrap(table: pd.DataFrame, classes: Sequence[str], name: str) -> tuple[float, float]:
-    """Interval over patients; none where a class comes from a single one."""
-    labels, scores = arrays(table, classes)
-    patients = table["patient"].to_numpy()
-    try:
-        if name == MACRO:
-            return auc_bootstrap_ci(labels, scores, patients)
-        if name == MICRO:
-            hits = labels[:, None] == np.arange(len(classes))
-            each = np.repeat(patients, len(classes))
-            return auc_bootstrap_ci(hits.ravel(), scores.ravel(), each)
-        number = list(classes).index(name)
-        return auc_bootstrap_ci(labels == number, scores[:, number], patients)
-    except DataError:
-        return _NONE
-
-
-def fold_curves(tables: Tables, classes: Sequence[str]) -> pd.DataFrame:
-    """Return the curves of every fold by itself.
-
-    Returns:
-        Columns model, curve, fold, false_positive, true_positive.
-    """
-    parts = [
-        _points(curve).assign(model=model, curve=name, fold=fold)
-        for model, table in tables.items()
-        for fold, part in table.groupby("fold")
-        for name, curve in rocs(part, classes).items()
-    ]
-    columns = ["model", "curve", "fold", "false_positive", "true_positive"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-
-
-def mean_curves(tables: Tables, classes: Sequence[str]) -> pd.DataFrame:
-    """Return the mean over folds of every curve with a band of one standard deviation.
+def mean_curves(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
+    """Return the mean over the folds of every curve of one classifier.
 
     A fold without a case of a class is left out of that class's mean and of the macro mean.
 
     Returns:
-        Columns model, curve, false_positive, true_positive, low, high, auc, auc_sd, folds.
+        Columns curve, both rates, low and high (one standard deviation), auc, auc_sd, folds.
     """
+    by_fold = [rocs(part, classes) for _, part in rows.groupby("fold")]
     parts = []
-    for model, table in tables.items():
-        by_fold = [rocs(part, classes) for _, part in table.groupby("fold")]
-        for name in (*classes, MACRO, MICRO):
-            if curves := [found[name] for found in by_fold if name in found]:
-                mean = mean_roc(curves)
-                band = _points(mean).assign(low=mean.low, high=mean.high, model=model, curve=name)
-                numbers = {"auc": mean.auc, "auc_sd": mean.auc_sd, "folds": mean.curves}
-                parts.append(band.assign(**numbers))
-    columns = ["model", "curve", "false_positive", "true_positive", "low", "high"]
-    columns += ["auc", "auc_sd", "folds"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    for name in (*classes, MACRO, MICRO):
+        if single := [found[name] for found in by_fold if name in found]:
+            mean = mean_roc(single)
+            said = {"auc": mean.auc, "auc_sd": mean.auc_sd, "folds": mean.curves}
+            parts.append(_points(mean).assign(curve=name, low=mean.low, high=mean.high, **said))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["curve"])
 
 
-def fold_areas(tables: Tables, classes: Sequence[str]) -> pd.DataFrame:
-    """Return the AUC of every curve in every fold: model, curve, fold, auc (missing: no curve)."""
-    out = []
-    for model, table in tables.items():
-        for fold, part in table.groupby("fold"):
-            found = rocs(part, classes)
-            for name in (*classes, MACRO, MICRO):
-                area = found[name].auc if name in found else float("nan")
-                out.append((model, name, fold, area))
-    return pd.DataFrame(out, columns=["model", "curve", "fold", "auc"])
-
-
-def fold_summary(areas: pd.DataFrame) -> pd.DataFrame:
-    """Summarise :func:`fold_areas`: model, curve, mean, sd (n - 1), lowest, highest, folds."""
-    by = areas.groupby(["model", "curve"], sort=False)["auc"]
-    table = by.agg(mean="mean", sd="std", lowest="min", highest="max", folds="count")
-    return table.reset_index()
-
-
-def published_facts() -> pd.DataFrame:
-    """Return what the paper says about its ROC curve, and what it does not: what, value, source."""
-    facts = published.FACTS
-    masses = int(published.shape_counts()["masses"].sum())
-    test, folds = int(facts["shape test masses"].value), int(facts["shape folds"].value)
-    area = facts["shape AUC"]
-    listed = [
-        ("area under the mean ROC curve of the folds", f"{area.value:.2f}", area.source),
-        ("class, or average of classes, of that curve", "not reported", "–"),
-        ("interval, curve or area of any single fold", "not reported", "–"),
-        ("folds", str(folds), "P"),
-        ("test masses of the curve", str(test), "P"),
-        (f"their share of all {masses:,} masses", f"{100 * test / masses:.0f} %", "D"),
-        ("masses that a fold would hold", f"{masses / folds:.0f}", "D"),
+def fold_areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
+    """Return the AUC of every curve in every fold: row, curve, a column a fold, mean, SD, folds."""
+    lines = [
+        {"row": row, "curve": name, "fold": f"fold {int(str(fold)) + 1}", "auc": curve.auc}
+        for (row, fold), part in rows.groupby(["row", "fold"], sort=False)
+        for name, curve in rocs(part, classes).items()
     ]
-    return pd.DataFrame(listed, columns=["what", "value", "source"])
+    table = pd.DataFrame(lines, columns=["row", "curve", "fold", "auc"])
+    wide = table.pivot_table(index=["row", "curve"], columns="fold", values="auc", sort=False)
+    by = table.groupby(["row", "curve"], sort=False)["auc"]
+    return wide.join(by.agg(mean="mean", SD="std", folds="count")).reset_index()
+
+
+def areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
+    """Return the AUC of every curve with the interval over patients and DeLong's.
+
+    Returns:
+        A row a row, curve and metric (``over patients``, ``DeLong``) with the columns of
+        :func:`mammostudy.study.comparing.summarise`; masses and patients are those of the class.
+        DeLong's exists for one class against the rest only: the entries of the micro curve are not
+        independent, and the macro area is a mean.
+    """
+    lines = []
+    for row, part in rows.groupby("row", sort=False):
+        for name, curve in rocs(part, classes).items():
+            own = part[part["label"] == name] if name in classes else part
+            truth, scores = _separated(part, classes, name)
+            patients = np.repeat(part["patient"].to_numpy(), len(truth) // len(part))
+            ends = {"over patients": _ends(auc_bootstrap_ci, truth, scores, patients)}
+            if name in classes:
+                ends["DeLong"] = _ends(auc_ci, truth, scores)
+            lines += [
+                {
+                    **{"row": row, "curve": name, "metric": metric, "mean": curve.auc},
+                    **{"low": low, "high": high, "seed_sd": np.nan, "masses": len(own)},
+                    "patients": own["patient"].nunique(),
+                    "trainings": part["fold"].nunique(),
+                    "converged": "no" if (part["converged"] == False).any() else "yes",  # noqa: E712
+                }
+                for metric, (low, high) in ends.items()
+            ]
+    return pd.DataFrame(lines, columns=None if lines else ["row", "curve", "metric", "mean"])
+
+
+def _separated(rows: pd.DataFrame, classes: Classes, curve: str) -> tuple[Any, Values]:
+    """Return what a curve separates, and by which scores."""
+    labels, scores = arrays(rows, classes)
+    if curve == MACRO:
+        return labels, scores
+    if curve == MICRO:
+        return (labels[:, None] == np.arange(len(classes))).ravel(), scores.ravel()
+    number = list(classes).index(curve)
+    return labels == number, scores[:, number]
+
+
+def _ends(interval: Callable[..., tuple[float, float]], *given: Any) -> tuple[float, float]:
+    """Return the ends of an interval; none where a class comes from one patient or mask."""
+    try:
+        return interval(*given)
+    except DataError:
+        return float("nan"), float("nan")
+
+
+def compare_areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
+    """Set the AUC of the other classifiers against the paper's network, on the masks they share.
+
+    Returns:
+        Of :func:`mammostudy.study.comparing.judge`, intervals over patients: first the macro areas
+        (p by the normal approximation from the interval), then each class (p by DeLong's test,
+        which takes masks as independent), two families. A class of one patient is left out.
+    """
+    families: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    for other in rows["row"].unique():
+        both = rows[rows["row"].isin([PAPER, other])]
+        shared = both[both.groupby("case")["row"].transform("nunique") == 2].sort_values("case")
+        a, b = (shared[shared["row"] == row] for row in (other, PAPER))
+        for curve in (*classes, MACRO) if len(shared) else ():
+            try:
+                line = _area_line(a, b, classes, curve)
+            except DataError:
+                continue
+            named = {"a": f"{curve}: {other}", "b": PAPER}
+            families[curve == MACRO].append(named | line)
+    judged = bool(rows["judged"].all())
+    tables = [judge(lines, MARGIN, judged=judged) for lines in families.values() if lines]
+    return pd.concat(tables, ignore_index=True) if tables else judge([])
+
+
+def _area_line(a: pd.DataFrame, b: pd.DataFrame, classes: Classes, curve: str) -> dict[str, Any]:
+    truth, mine = _separated(a, classes, curve)
+    _, theirs = _separated(b, classes, curve)
+    gap, low, high = auc_difference_ci(truth, mine, theirs, a["patient"].to_numpy())
+    error = (high - low) / (2 * float(stats.norm.ppf(0.975)))
+    normal = 2 * float(stats.norm.sf(abs(gap) / error)) if error > 0 else 1.0
+    return {
+        **{"metric": "AUC", "difference": gap, "low": low, "high": high, "masses": len(a)},
+        "p": normal if curve == MACRO else delong_test(truth, mine, theirs),
+        "patients": a["patient"].nunique(),
+        "trainings": a["fold"].nunique(),
+        "smallest_detectable": smallest_detectable(error),
+        "unsettled": ", ".join(unsettled(pd.concat([a, b]), "row")),
+    }
+
+
+def temperatures(runs: Runs) -> pd.DataFrame:
+    """Return the temperature that each fold's validation masks gave: a row a row, a column a fold.
+
+    An end of what was searched (0.01 or 100) says that no minimum was found.
+    """
+    return pd.DataFrame(
+        {"row": row} | {f"fold {r.spec.split.fold + 1}": r.temperature for r in listed}
+        for (_, row), listed in runs.found.items()
+    )
+
+
+def _forecasts(rows: pd.DataFrame, classes: Classes) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Give every classifier before and after scaling: its names; rows, labels, probabilities."""
+    for row, part in rows.groupby("row", sort=False):
+        for kind, scaling in KINDS.items():
+            yield {"row": row, "scaling": scaling}, (part, *arrays(part, classes, kind))
+
+
+def calibration(rows: pd.DataFrame, runs: Runs, classes: Classes) -> pd.DataFrame:
+    """Return Brier score and calibration error of every classifier before and after scaling.
+
+    The last row is the forecast that looks at no mask: the class shares of each fold's training
+    masks, for the cases of the first classifier.
+
+    Returns:
+        Columns row, scaling, masses, patients, brier, low, high (bootstrap over patients), ``ECE``
+        for each number of :data:`BINS`, and mean and 95th percentile of the ECE in the first
+        number of bins of labels drawn from these very probabilities.
+    """
+    every = list(_forecasts(rows, classes))
+    for named, (part, labels, _) in every[:1]:
+        shares = training_shares(part, runs, named["row"], classes)
+        every.append(({"row": SHARES, "scaling": "none"}, (part, labels, shares)))
+    lines = []
+    for named, (part, labels, scores) in every:
+        errors = ((scores - np.eye(len(classes))[labels]) ** 2).sum(axis=1)
+        low, high = bootstrap_ci(errors, part["patient"])
+        chance = calibration_errors_by_chance(scores, BINS[0])
+        lines.append(
+            named
+            | {"masses": len(labels), "patients": part["patient"].nunique()}
+            | {"Brier": brier_score(scores, labels), "low": low, "high": high}
+            | {f"ECE, {n} bins": expected_calibration_error(scores, labels, n) for n in BINS}
+            | {"by chance": chance.mean(), "by chance, 95 %": np.percentile(chance, 95)}
+        )
+    return pd.DataFrame(lines)
+
+
+def training_shares(rows: pd.DataFrame, runs: Runs, row: str, classes: Classes) -> Values:
+    """Return, for each mask, the class shares of what its fold was trained on, ``(n, k)``."""
+    shares = {}
+    for record in runs.of("classifier", row):
+        counts = np.array([record.content["classes_trained"].get(name, 0) for name in classes])
+        shares[record.spec.split.fold] = counts / counts.sum()
+    return np.stack([shares[fold] for fold in rows["fold"]])
+
+
+def reliability(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
+    """Return confidence against accuracy in bins, by row and scaling."""
+    parts = [
+        reliability_table(scores, labels, BINS[0]).assign(**named)
+        for named, (_, labels, scores) in _forecasts(rows, classes)
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["row"])
 
 
 def published_points() -> pd.DataFrame:
     """Return the point of every class in the ROC plane that the published matrix gives.
-
-    It is the decision for the largest output, which is no threshold on the output of one class:
-    the point says where a curve may be expected, not where it passes.
 
     Returns:
         Columns curve, false_positive, true_positive, area (under the two straight lines from the
         corners to the point), then the row ``macro`` with the mean area.
     """
     matrix = published.confusion_matrix()
-    recall = shape_arithmetic.class_recalls().set_index("shape")["recall"]
     hits = pd.Series(np.diag(matrix), index=matrix.index)
-    wrong = (matrix.sum(axis=0) - hits) / (int(matrix.to_numpy().sum()) - matrix.sum(axis=1))
-    table = pd.DataFrame({"false_positive": wrong, "true_positive": recall})
+    wrong = (matrix.sum(axis=0) - hits) / (matrix.to_numpy().sum() - matrix.sum(axis=1))
+    table = pd.DataFrame({"false_positive": wrong, "true_positive": hits / matrix.sum(axis=1)})
     table["area"] = (1 + table["true_positive"] - table["false_positive"]) / 2
     table.loc[MACRO] = [np.nan, np.nan, table["area"].mean()]
     return table.rename_axis("curve").reset_index()

@@ -1,99 +1,77 @@
-"""Which shape runs a page asks for: the paper's classifier, this study's, and others beside."""
+"""Which shape runs pages ask for: one table of rows, each the paper's run with fields changed."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from mammostudy.data.descriptors import describe
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import SHAPES
-from mammostudy.errors import MissingDataError, SpecError
+from mammostudy.errors import MissingDataError
 from mammostudy.runs.shape_spec import NETWORKS, SOURCES, TOOLS, ShapeSpec
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study import words
-from mammostudy.study.recipes import OFFICIAL, is_phantom, preset, recipe
+from mammostudy.study import recipes
+from mammostudy.study.comparing import TRAINED_BY_PAGES
 
 FOLDS: Final = 5
-OUTLINES: Final = {"cdd-cesm": "cdd-cesm-contours", "cdd-cesm-cm": "cdd-cesm-contours-cm"}
 EPOCHS: Final = {"smoke": 1, "quick": 10, "reference": 50, "paper": 50}
-PUBLISHED_EPOCHS: Final = 50
-_FOLDS: Final = {"smoke": 2, "quick": FOLDS, "reference": FOLDS, "paper": FOLDS}
-_FEWER: Final = {"smoke": 1, "quick": 1, "reference": FOLDS, "paper": FOLDS}
-Named = dict[str, list[ShapeSpec]]
-
-PAPER: Final = "paper"
-STUDY: Final = "study"
-_VARIANTS: Final[dict[str, dict[str, Any]]] = {
-    PAPER: {},
-    STUDY: {
-        "input": {"placement": "square"},
-        "training": {"weighting": "inverse", "rotate": True, "learning_rate": 3e-4},
-    },
-}
+PAPER: Final = "paper's CNN"
+STUDY: Final = "study's CNN"
 FOREST: Final = "random forest on features"
-ALTERNATIVES: Final = {
-    "SVM on features": "svm",
-    FOREST: "random-forest",
-    "gradient boosting on features": "gradient-boosting",
-    "small ResNet": "resnet",
-    "CNN on the grey ROI": "grey-cnn",
-    "majority": "majority",
-    "chance": "chance",
-}
-ABLATIONS: Final[dict[str, dict[str, Any]]] = {
-    "no class weights": {"training__weighting": "none"},
-    "inverse frequency": {"training__weighting": "inverse"},
-    "effective number": {"training__weighting": "effective"},
-    "focal, gamma 2": {"training__focal_gamma": 2.0},
-    "aspect kept": {"input__placement": "square"},
-    "scale kept": {"input__keep_scale": True},
-    "rotations": {"training__rotate": True},
-    "learning rate 3e-4": {"training__learning_rate": 3e-4},
-}
-TOOL_ROWS: Final = {
-    "all tools": "any",
-    "polygon only": "polygon",
-    "circle and ellipse only": "other",
-}
 TOOL: Final = "tool"
-
-
-def budget(preset_name: str) -> str:
-    """Say how long the networks of a preset are trained, against the paper.
-
-    Raises:
-        SpecError: there is no preset of that name.
-    """
-    preset(preset_name)
-    epochs, folds, fewer = EPOCHS[preset_name], _FOLDS[preset_name], _FEWER[preset_name]
-    full = epochs == PUBLISHED_EPOCHS
-    cut = "as published" if full else f"cut from the {PUBLISHED_EPOCHS} published"
-    some = "" if fewer == folds else f"; other networks on {fewer} of them"
-    return (
-        f"Networks of shapes are trained for {words.count(epochs, 'epoch')} a fold, {cut}, on "
-        f"{'all' if folds == FOLDS else f'{folds} of'} {FOLDS} folds{some}."
-    )
-
-
-def shape_cohort(cohort: str) -> str:
-    """Return the cohort whose masks a page on a cohort classifies.
-
-    Phantoms have crops of their own, of patients that no segmenter has seen; CDD-CESM has outlines
-    of which most come without pixels. Any other cohort brings its own shapes.
-    """
-    if is_phantom(cohort):
-        return "phantom-shapes"
-    return OUTLINES.get(cohort, cohort)
+GROUPS: Final = ("classifier", "changed", "source", "tool")
+_STUDY: Final[dict[str, Any]] = {
+    "input__placement": "square", "training__weighting": "inverse", "training__rotate": True,
+    "training__learning_rate": 3e-4,
+}  # fmt: skip
+_GREY: Final = "CNN on the grey ROI"
+_QUICK: Final = (PAPER, "SVM on features", FOREST, "gradient boosting on features", "majority")
+_IN_SMOKE: Final = ("aspect kept", *(f"{source}, random forest" for source in SOURCES))
+_BY_SOURCE: Final[dict[str, dict[str, Any]]] = {
+    "random forest": {"classifier": "random-forest"},
+    "CNN": {"classifier": "cnn", **_STUDY},
+}
+ROWS: Final[dict[tuple[str, str], tuple[str, dict[str, Any]]]] = {
+    ("classifier", PAPER): ("paper", {}),
+    ("classifier", STUDY): ("study", {}),
+    ("classifier", "SVM on features"): ("alternative", {"classifier": "svm"}),
+    ("classifier", FOREST): ("alternative", {"classifier": "random-forest"}),
+    ("classifier", _QUICK[3]): ("alternative", {"classifier": "gradient-boosting"}),
+    ("classifier", "small ResNet"): ("alternative", {"classifier": "resnet"}),
+    ("classifier", _GREY): ("alternative", {"classifier": "grey-cnn"}),
+    ("classifier", "majority"): ("alternative", {"classifier": "majority"}),
+    ("classifier", "chance"): ("alternative", {"classifier": "chance"}),
+    ("changed", "no class weights"): ("alternative", {"training__weighting": "none"}),
+    ("changed", "inverse frequency"): ("alternative", {"training__weighting": "inverse"}),
+    ("changed", "effective number"): ("alternative", {"training__weighting": "effective"}),
+    ("changed", "focal, gamma 2"): ("alternative", {"training__focal_gamma": 2.0}),
+    ("changed", "aspect kept"): ("alternative", {"input__placement": "square"}),
+    ("changed", "scale kept"): ("alternative", {"input__keep_scale": True}),
+    ("changed", "rotations"): ("alternative", {"training__rotate": True}),
+    ("changed", "learning rate 3e-4"): ("alternative", {"training__learning_rate": 3e-4}),
+    **{
+        ("source", f"{source}, {kind}"): (
+            "alternative",
+            {"input__source": source, "evaluation__sources": SOURCES, **fields},
+        )
+        for kind, fields in _BY_SOURCE.items()
+        for source in SOURCES
+    },
+    ("tool", "all tools"): ("paper", {}),
+    ("tool", "polygon only"): ("paper", {"input__tool": "polygon"}),
+    ("tool", "circle and ellipse only"): ("paper", {"input__tool": "other"}),
+    ("tool", TOOL): ("alternative", {"target": "tool", "classes": TOOLS}),
+}
+"""Group and row -> variant, and what is changed of the paper's run."""
 
 
 def classes_of(cohort: str) -> tuple[str, ...]:
     """Return the shapes that a page on a cohort tells apart; none where it has no two of them.
 
-    A shape counts from as many patients on as there are folds. CDD-CESM knows no lobular masses.
+    Where the descriptor does not say, a shape counts from as many patients on as there are folds.
     """
-    if cohort in OUTLINES:
-        return tuple(shape for shape in SHAPES if shape != "lobular")
-    if is_phantom(cohort):
-        return SHAPES
+    if known := describe(cohort).classes:
+        return known
     try:
         masses = load_cohort(cohort).masses
     except MissingDataError:
@@ -103,149 +81,90 @@ def classes_of(cohort: str) -> tuple[str, ...]:
     return found if len(found) > 1 else ()
 
 
-def segmenters(cohort: str, preset_name: str) -> tuple[RunSpec, ...]:
-    """Return the runs whose masks a page on a cohort classifies; none where pixels are missing.
+def outlines_only(cohort: str) -> bool:
+    """Whether the masks of a page on a cohort are outlines as drawn, without pixels."""
+    return not describe(describe(cohort).shapes).images
 
-    For phantoms it is the study's segmenter of the phantom mammograms, whose patients are others;
-    for a cohort of its own masses, every fold's segmenter marks the patients it has not seen. An
-    official split has one fold, so that nobody marks its training patients: none either.
+
+def segmenters(cohort: str, preset: str) -> tuple[RunSpec, ...]:
+    """Return the runs whose masks a page on a cohort classifies; none: the masks as drawn.
+
+    For phantoms it is a segmenter of the phantom mammograms, whose patients are others: the
+    study's, in small presets the paper's on loose frames, which other pages train anyway. For a
+    cohort of its own masses every fold's segmenter marks the patients it has not seen; small
+    presets train no such folds, and an official split has one, so that nobody would mark its
+    training patients.
     """
-    if cohort in (*OUTLINES, *OFFICIAL):
+    facts, small = describe(cohort), preset in TRAINED_BY_PAGES
+    if facts.segmenter and small:
+        return tuple(recipes.headline(facts.segmenter, preset)[:1])
+    if facts.segmenter:
+        return (recipes.recipe(facts.segmenter, preset, "study"),)
+    if small or facts.official or outlines_only(cohort):
         return ()
-    if is_phantom(cohort):
-        return (recipe("phantom", preset_name, "study"),)
-    folds = range(recipe(cohort, preset_name, "study").split.folds)
-    return tuple(
-        recipe(cohort, preset_name, "study", split__fold=fold, seed=fold) for fold in folds
-    )
+    first = recipes.recipe(cohort, preset, "study")
+    return tuple(first.changed(split__fold=f, seed=f) for f in range(first.split.folds))
 
 
-def shape_recipe(cohort: str, preset_name: str, variant: str = PAPER, **changes: Any) -> ShapeSpec:
+def shape_recipe(cohort: str, preset: str, variant: str = "paper", **changes: Any) -> ShapeSpec:
     """Return the shape run of a variant within a preset's budget, first fold.
 
     Args:
         cohort: the page's cohort.
-        preset_name: ``smoke``, ``quick``, ``reference`` or ``paper``.
-        variant: ``paper`` (what the paper says) or ``study`` (what this study recommends: the
-            aspect kept, rotations, inverse class weights, a smaller step).
+        preset: ``smoke``, ``quick``, ``reference`` or ``paper``.
+        variant: ``paper`` (what the paper says), ``study`` (what this study recommends: the aspect
+            kept, rotations, inverse class weights, a smaller step) or ``alternative``.
         changes: fields to change afterwards, ``input__source="truth"`` for nested ones.
 
     Raises:
         SpecError: an unknown preset, variant or field.
     """
-    preset(preset_name)
-    if variant not in _VARIANTS:
-        msg = f"shape variant {variant!r} is unknown; use one of {', '.join(_VARIANTS)}"
-        raise SpecError(msg)
-    parts = _VARIANTS[variant]
-    runs = segmenters(cohort, preset_name)
+    recipes.preset(preset)
+    facts, runs = describe(cohort), segmenters(cohort, preset)
     source = "segmenter" if runs else "truth"
     spec = ShapeSpec.parse(
         {
-            "cohort": shape_cohort(cohort),
-            "variant": variant,
+            "cohort": facts.shapes,
             "classes": classes_of(cohort),
-            "split": {"rule": "official"} if cohort in OFFICIAL else {"folds": FOLDS},
-            "input": {"source": source, **parts.get("input", {})},
-            "training": {"epochs": EPOCHS[preset_name], **parts.get("training", {})},
+            "split": {"rule": "official"} if facts.official else {"folds": FOLDS},
+            "input": {"source": source},
+            "training": {"epochs": EPOCHS[preset]},
             "evaluation": {"sources": (source,)},
             "segmenter": runs,
         }
     )
-    return spec.changed(**changes)
+    return spec.changed(variant=variant, **(_STUDY if variant == "study" else {}) | changes)
 
 
-def shape_folds(
-    cohort: str, preset_name: str, variant: str = PAPER, *, folds: int | None = None, **changes: Any
-) -> list[ShapeSpec]:
-    """Return a variant's runs over the folds, each with a seed of its own; none without shapes.
+def rows_of(cohort: str, preset: str, group: str) -> dict[str, list[ShapeSpec]]:
+    """Return the runs of a group by row, one a fold with a seed of its own; none without shapes.
 
-    Args:
-        cohort: the page's cohort.
-        preset_name: of the page.
-        variant: ``paper`` or ``study``.
-        folds: how many of the five; default those of the preset (all but in ``smoke``).
-        changes: as for :func:`shape_recipe`.
+    The first fold of this study's network (in quick pages: of the paper's) explains itself.
     """
-    preset(preset_name)
-    if not classes_of(cohort):
-        return []
-    asked = range(_FOLDS[preset_name] if folds is None else folds)
-    return [
-        shape_recipe(cohort, preset_name, variant, split__fold=fold, seed=fold, **changes)
-        for fold in (asked[:1] if cohort in OFFICIAL else asked)
-    ]
-
-
-def headline(cohort: str, preset_name: str) -> Named:
-    """Return the paper's classifier and this study's; the study's first fold explains itself."""
-    study = shape_folds(cohort, preset_name, STUDY)
-    study[:1] = [spec.changed(evaluation__explain=True) for spec in study[:1]]
-    return {PAPER: shape_folds(cohort, preset_name), STUDY: study}
-
-
-def alternatives(cohort: str, preset_name: str) -> Named:
-    """Return what stands beside the paper's classifier in the accuracy table.
-
-    Networks get fewer folds in small presets; the CNN on pixels is left out where there are none.
-    """
-    preset(preset_name)
-    named = {}
-    for row, classifier in ALTERNATIVES.items():
-        folds = min(_FEWER[preset_name], _FOLDS[preset_name]) if classifier in NETWORKS else None
-        runs = shape_folds(cohort, preset_name, folds=folds, classifier=classifier)
-        if classifier == "grey-cnn" and cohort in OUTLINES:
-            runs = []
-        named[row] = [run.changed(variant="alternative") for run in runs]
-    return named
-
-
-def ablations(cohort: str, preset_name: str) -> Named:
-    """Return the paper's classifier with one field changed each."""
-    preset(preset_name)
-    folds = _FEWER[preset_name]
-    chosen = dict(list(ABLATIONS.items())[-4:-3]) if preset_name == "smoke" else ABLATIONS
-    return {
-        row: [
-            run.changed(variant="alternative")
-            for run in shape_folds(cohort, preset_name, folds=folds, **changes)
+    named = {row: made for (of, row), made in ROWS.items() if of == group}
+    if not classes_of(cohort) or not _asked(cohort, preset, group):
+        return {}
+    if outlines_only(cohort):
+        named.pop(_GREY, None)
+    if preset == "quick":
+        named = {row: named[row] for row in _QUICK}
+    if preset == "smoke" and group in ("changed", "source"):
+        named = {row: made for row, made in named.items() if row in _IN_SMOKE}
+    most = 1 if describe(cohort).official else 2 if preset == "smoke" else FOLDS
+    out = {}
+    for row, (variant, changes) in named.items():
+        beside = variant == "alternative" and changes.get("classifier", "cnn") in NETWORKS
+        folds = 1 if preset == "smoke" and beside and row != TOOL else most
+        out[row] = [
+            shape_recipe(cohort, preset, variant, split__fold=fold, seed=fold, **changes)
+            for fold in range(folds)
         ]
-        for row, changes in chosen.items()
-    }
+    if explained := out.get(STUDY) or out.get(PAPER):
+        explained[0] = explained[0].changed(evaluation__explain=True)
+    return out
 
 
-def cross(cohort: str, preset_name: str) -> Named:
-    """Return classifiers by the source of their training masks, each tested on every source.
-
-    A random forest on features, all folds, is quick; the paper's CNN follows with fewer folds in
-    small presets. Empty where only one source is at hand for all patients.
-    """
-    if cohort in (*OUTLINES, *OFFICIAL) or not classes_of(cohort):
-        return {}
-    named = {}
-    for source in SOURCES:
-        changes: dict[str, Any] = {
-            "input__source": source,
-            "evaluation__sources": SOURCES,
-        }
-        forest = shape_folds(cohort, preset_name, classifier="random-forest", **changes)
-        named[f"{source}, random forest"] = [run.changed(variant="alternative") for run in forest]
-    for source in SOURCES if preset_name != "smoke" else ():
-        changes = {"input__source": source, "evaluation__sources": SOURCES}
-        nets = shape_folds(cohort, preset_name, STUDY, folds=_FEWER[preset_name], **changes)
-        named[f"{source}, CNN"] = [run.changed(variant="alternative") for run in nets]
-    return named
-
-
-def tools(cohort: str, preset_name: str) -> Named:
-    """Return classifiers by the drawing tool they learn from, and the classifier of the tool."""
-    if cohort not in OUTLINES:
-        return {}
-    named = {
-        row: shape_folds(cohort, preset_name, input__tool=tool) for row, tool in TOOL_ROWS.items()
-    }
-    named[TOOL] = [
-        run.changed(target="tool", classes=TOOLS, variant="alternative")
-        for run in shape_folds(cohort, preset_name)
-    ]
-    return named
+def _asked(cohort: str, preset: str, group: str) -> bool:
+    """Whether a group has a use for the cohort: several sources of masks, drawing tools."""
+    useful = {"source": bool(segmenters(cohort, preset)), "tool": outlines_only(cohort)}
+    return useful.get(group, True) and (preset != "quick" or group == "classifier")

@@ -1,228 +1,311 @@
-"""Shape classification: what a mask alone says about a mass's shape, and against what.
+"""Shape from the mask: how classifiers are scored and compared, and whose masks they learnt from.
 
-Comparisons are in :mod:`mammostudy.study.shapes_comparison`, the drawing tools and the sources of
-masks in :mod:`mammostudy.study.shapes_sources`, the pictures' data in
-:mod:`mammostudy.study.shapes_examples`, the sentences in the two modules ``*_reading``.
+The runs stand in :mod:`mammostudy.study.shape_recipes`. A case whose mask was missed is predicted
+``none``: it counts as wrong in every score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from mammostudy.runs.record import Record
-from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.study import (
-    printed,
-    published,
-    shape_arithmetic,
-    shape_recipes,
-    shape_tables,
-    words,
+from mammostudy.errors import MissingDataError
+from mammostudy.evaluation.calibration import apply_temperature
+from mammostudy.evaluation.confusions import (
+    MISSED,
+    confusion_intervals,
+    macro_recall_test,
+    patient_confusions,
 )
-from mammostudy.study.shape_tables import Found
+from mammostudy.evaluation.statistics import paired_test
+from mammostudy.runs.masks import mask_set
+from mammostudy.runs.record import Record
+from mammostudy.runs.shape_spec import SOURCES, TOOLS, ShapeSpec
+from mammostudy.study import published
+from mammostudy.study.comparing import Runs, judge, unsettled
+from mammostudy.study.recipes import is_phantom
+from mammostudy.study.shape_recipes import GROUPS, PAPER, STUDY, TOOL, rows_of
 
-PAPER: Final = "paper's CNN"
-STUDY: Final = "study's CNN"
-FOREST: Final = "random forest on features"
-BLIND: Final = ("majority", "chance")
-HEADINGS: Final = {
-    "accuracy": "accuracy",
-    "macro_recall": "macro recall",
-    "macro_f1": "macro F1",
-    "kappa": "kappa",
+NETWORKS: Final = (PAPER, STUDY)
+SCORES: Final = ("accuracy", "macro recall", "macro F1", "kappa")
+MARGIN: Final = 0.05
+"""The smallest difference in accuracy or macro recall that matters."""
+SUBSETS: Final = {
+    "every tool": TOOLS,
+    "polygon": ("polygon",),
+    "circle and ellipse": ("circle", "ellipse"),
 }
-Groups = dict[str, Found]
-Rows = dict[str, pd.DataFrame]
+_COLUMNS: Final = (
+    "part", "case", "patient", "site", "source", "tool", "missed", "label", "predicted", "fold",
+    "replicate", "converged", "right", "row",
+)  # fmt: skip
 
 
-def named(cohort: str, preset: str) -> dict[str, dict[str, list[ShapeSpec]]]:
-    """Return the runs of the page: group -> row -> specs.
-
-    Groups: ``headline``, ``alternatives``, ``ablations``, ``cross`` (by training masks) and
-    ``tools`` (by drawing tool); one that a cohort has no use for is empty.
-    """
-    headline = shape_recipes.headline(cohort, preset)
-    return {
-        "headline": {PAPER: headline["paper"], STUDY: headline["study"]},
-        "alternatives": shape_recipes.alternatives(cohort, preset),
-        "ablations": shape_recipes.ablations(cohort, preset),
-        "cross": shape_recipes.cross(cohort, preset),
-        "tools": shape_recipes.tools(cohort, preset),
-    }
+def grid(cohort: str, preset: str) -> dict[tuple[str, str], list[ShapeSpec]]:
+    """Return the runs of the page by group and row."""
+    named = {group: rows_of(cohort, preset, group) for group in GROUPS}
+    return {(group, row): runs for group in GROUPS for row, runs in named[group].items()}
 
 
 def specs(cohort: str, preset: str) -> list[ShapeSpec]:
     """Return every run that the page shows, each once."""
-    groups = named(cohort, preset).values()
-    return list(dict.fromkeys(s for rows in groups for listed in rows.values() for s in listed))
+    return list(dict.fromkeys(run for runs in grid(cohort, preset).values() for run in runs))
 
 
-def records(cohort: str, preset: str) -> Groups:
-    """Return the records of the page: group -> row -> records."""
-    groups = named(cohort, preset)
-    flat = {
-        f"{group}/{row}": listed for group, rows in groups.items() for row, listed in rows.items()
-    }
-    found = shape_tables.shape_records(flat, preset)
+def pooled(records: Sequence[Record], source: str | None = None) -> pd.DataFrame:
+    """Stack the test rows of the folds of one classifier.
+
+    Args:
+        records: a record a fold, of one recipe.
+        source: the masks it was asked about; None takes the first source of each record's spec.
+
+    Returns:
+        The columns of the record's cases and fold, replicate (0), converged, ``p_<class>``
+        (calibrated), ``raw_<class>`` (temperature 1) and right.
+    """
+    stacked = []
+    for record in records:
+        asked, cases = source or record.spec.evaluation.sources[0], record.cases
+        rows = cases[(cases["part"] == "test") & (cases["source"] == asked)].reset_index(drop=True)
+        rows["tool"] = rows["tool"].fillna("").astype(str)
+        rows["missed"] = rows["missed"].astype(bool)
+        for prefix, temperature in (("p", record.temperature or 1.0), ("raw", 1.0)):
+            found = apply_temperature(record.logits(rows), temperature)
+            rows[[f"{prefix}_{name}" for name in record.spec.classes]] = found
+        beside = {"fold": record.spec.split.fold, "replicate": 0, "converged": record.converged}
+        stacked.append(rows.assign(**beside, right=rows["label"] == rows["predicted"]))
+    if not stacked:
+        return pd.DataFrame(columns=list(_COLUMNS))
+    return pd.concat(stacked, ignore_index=True)
+
+
+def against(runs: Runs, group: str) -> list[tuple[str, str]]:
+    """Return the pairs of a group's rows with the paper's network."""
+    return [(row, PAPER) for of, row in runs.asked if of == group and row != PAPER]
+
+
+def tested(runs: Runs, *groups: str) -> pd.DataFrame:
+    """Return the test rows of the classifiers of some groups, with their ``row`` and ``judged``."""
+    parts = [
+        pooled(listed).assign(row=row)
+        for (group, row), listed in runs.found.items()
+        if group in groups and listed and row != TOOL
+    ]
+    rows = pd.concat(parts, ignore_index=True) if parts else pooled([])
+    phantom = any(is_phantom(spec.cohort) for listed in runs.asked.values() for spec in listed)
+    return rows.assign(judged=runs.preset != "smoke" and not phantom)
+
+
+def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Count truth (rows) against prediction; a last column ``none`` only where one was missed."""
+    counts = pd.crosstab(rows["label"], rows["predicted"])
+    columns = [*classes, *([MISSED] if (rows["predicted"] == MISSED).any() else [])]
+    full = counts.reindex(index=list(classes), columns=columns, fill_value=0).astype(int)
+    return full.rename_axis(index="truth", columns="predicted")
+
+
+def matrices(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the confusion matrices of the paper and of both networks that were run."""
+    found = {name: part for name, part in rows.groupby("row", sort=False) if name in NETWORKS}
+    ours = {str(name): confusion(part, classes) for name, part in found.items()}
+    return {"published": published.confusion_matrix()} | ours
+
+
+def class_counts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Count masks and patients of each shape, and of each drawing tool where there is one."""
+    by = ["label", "tool"] if len(rows) and (rows["tool"] != "").any() else ["label"]
+    return rows.groupby(by)["patient"].agg(masks="size", patients="nunique").reset_index()
+
+
+def summary(
+    rows: pd.DataFrame, classes: Sequence[str], by: Sequence[str] = ("row",)
+) -> pd.DataFrame:
+    """Score classifiers, with 95 % bootstrap intervals over patients.
+
+    Args:
+        rows: of :func:`pooled`, a row a mask in each group.
+        classes: names of the classes.
+        by: columns that name a group.
+
+    Returns:
+        A row a group and metric, of :data:`SCORES` and ``recall <class>``, with the columns of
+        :func:`mammostudy.study.comparing.summarise` but the median.
+    """
+    lines: list[dict[str, Any]] = []
+    for group, part in rows.groupby(list(by), sort=False):
+        flags = part["converged"].dropna()
+        settled = "no training" if flags.empty else "yes" if flags.astype(bool).all() else "no"
+        beside = {
+            "seed_sd": np.nan,
+            "masses": len(part),
+            "patients": part["patient"].nunique(),
+            "trainings": part["fold"].nunique(),
+            "converged": settled,
+        }
+        found = confusion_intervals(patient_confusions(part, classes))
+        names = [*SCORES, *(f"recall {name}" for name in classes)]
+        for metric, (mean, low, high) in zip(names, found.values(), strict=True):
+            said = {"metric": metric, "mean": mean, "low": low, "high": high}
+            lines.append(dict(zip(by, group, strict=True)) | said | beside)
+    return pd.DataFrame(lines, columns=None if lines else [*by, "metric", "mean", "low", "high"])
+
+
+def compare_recalls(
+    rows: pd.DataFrame, classes: Sequence[str], *families: Iterable[tuple[str, str]]
+) -> pd.DataFrame:
+    """Set the macro recalls of classifiers against each other on the masks they share.
+
+    Args:
+        rows: of :func:`tested`.
+        classes: names of the classes.
+        families: pairs of rows to compare, ``a`` less ``b``, that are corrected together.
+
+    Returns:
+        Of :func:`mammostudy.study.comparing.judge`, one family after the other.
+    """
+    tables = []
+    for pairs in families:
+        lines = [line for a, b in pairs if (line := _recall_line(rows, classes, a, b))]
+        if lines:
+            tables.append(judge(lines, MARGIN, judged=bool(rows["judged"].all())))
+    return pd.concat(tables, ignore_index=True) if tables else judge([])
+
+
+def _recall_line(rows: pd.DataFrame, classes: Sequence[str], a: str, b: str) -> dict[str, Any]:
+    chosen = rows[rows["row"].isin([a, b])]
+    shared = chosen[chosen.groupby("case")["row"].transform("nunique") == 2]
+    if shared.empty:
+        return {}
+    one, other = (patient_confusions(shared[shared["row"] == row], classes) for row in (a, b))
     return {
-        group: {row: found.get(f"{group}/{row}", []) for row in rows}
-        for group, rows in groups.items()
+        **{"a": a, "b": b, "metric": "macro recall", **macro_recall_test(one, other)},
+        "masses": shared["case"].nunique(),
+        "patients": len(one),
+        "trainings": shared["fold"].nunique(),
+        "unsettled": ", ".join(unsettled(chosen, "row")),
     }
 
 
-def absent(found: Groups, cohort: str, preset: str) -> list[str]:
-    """Return the names of rows with a run that has no record."""
-    return [
-        f"{row} ({group})"
-        for group, rows in named(cohort, preset).items()
-        for row, listed in rows.items()
-        if len(found[group][row]) < len(listed)
-    ]
-
-
-def classes_of(cohort: str) -> tuple[str, ...]:
-    """Return the shapes that the page tells apart; none where the cohort has no two of them."""
-    return shape_recipes.classes_of(cohort)
-
-
-def expected(cohort: str, preset: str) -> list[str]:
-    """Return the rows that the accuracy table promises; none that the cohort has no use for."""
-    groups = named(cohort, preset)
-    both = groups["headline"] | groups["alternatives"]
-    return [row for row, listed in both.items() if listed]
-
-
-def left_out(cohort: str, preset: str) -> str:
-    """Say which classifiers have no use for the cohort."""
-    groups = named(cohort, preset)
-    gone = [row for row, listed in groups["alternatives"].items() if not listed]
-    if not gone or not shape_recipes.classes_of(cohort):
-        return ""
-    return f"Left out for want of pixels: {words.listed(gone)}."
-
-
-def compared(found: Groups) -> Rows:
-    """Return the pooled test rows of the classifiers of the accuracy table that were run."""
-    both = found["headline"] | found["alternatives"]
-    return {name: shape_tables.pooled(listed) for name, listed in both.items() if listed}
-
-
-def architecture() -> pd.DataFrame:
-    """Return the layers of the published shape CNN: layer, kind, kernel, filters, bias."""
-    layers = published.architecture()
-    chosen = layers[layers["network"] == "shape CNN"]
-    return chosen[["layer", "kind", "kernel", "filters", "bias"]].replace(
-        {True: "yes", False: "no"}
-    )
-
-
-def published_scores() -> pd.DataFrame:
-    """Return the accuracies the paper compares, with what its own matrix gives, in %.
+def crossed(runs: Runs, classes: Sequence[str]) -> pd.DataFrame:
+    """Score classifiers by what they learnt from, and on masks of each source or drawing tool.
 
     Returns:
-        Columns method, data, accuracy as printed, and accuracy and macro recall from the printed
-        matrix (missing where no matrix was printed).
+        Of :func:`summary`, by trained and tested.
     """
-    accuracy, macro = shape_arithmetic.accuracy_and_macro_recall()
-    table = published.accuracy_table()
-    proposed = table["method"] == "proposed"
-    return pd.DataFrame(
-        {
-            "method": table["method"],
-            "data": "DDSM, not this page's masks",
-            "printed as accuracy, %": table["accuracy"],
-            "accuracy of its matrix, %": np.where(proposed, accuracy, np.nan),
-            "macro recall of its matrix, %": np.where(proposed, macro, np.nan),
-        }
-    )
+    parts = [pooled([]).assign(trained="", tested="")]
+    for (group, row), listed in runs.found.items():
+        if group not in ("source", "tool") or row == TOOL or not listed:
+            continue
+        rows = pooled(listed)
+        sets = {name: rows[rows["tool"].isin(tools)] for name, tools in SUBSETS.items()}
+        if group == "source":
+            sets = {source: pooled(listed, source) for source in SOURCES}
+        parts += [part.assign(trained=row, tested=name) for name, part in sets.items()]
+    return summary(pd.concat(parts[1:] or parts), classes, ("trained", "tested"))
 
 
-def summary(found: Groups, classes: Sequence[str]) -> pd.DataFrame:
-    """Score every classifier of the accuracy table.
+def tool_rule(rows: pd.DataFrame) -> pd.DataFrame:
+    """Guess the shape from the drawing tool alone.
+
+    The shape guessed for a tool is the commonest among the masks of that tool in the other folds:
+    patients that the fold does not hold. A tool that they do not know gets their commonest shape.
 
     Returns:
-        A row a classifier that was run: row, the fields of
-        :func:`mammostudy.study.shape_tables.scores`, learnt (masks learnt from) and
-        converged (:func:`settled`).
+        The rows with the rule's predictions; none without tools or with one fold.
     """
-    both = found["headline"] | found["alternatives"]
-    out = []
-    for name, rows in compared(found).items():
-        spec = both[name][0].spec
-        learnt = {"grey-cnn": "pixels"}.get(spec.classifier, spec.input.source)
-        said = {
-            "learnt": "nothing" if name in BLIND else learnt,
-            "converged": settled(both[name]),
-        }
-        out.append({"row": name, **shape_tables.scores(rows, classes), **said})
-    return pd.DataFrame(out)
+    if rows.empty or (rows["tool"] == "").all() or rows["fold"].nunique() < 2:
+        return rows.iloc[:0]
+    parts = []
+    for fold, mine in rows.groupby("fold"):
+        others = rows[rows["fold"] != fold]
+        rule = others.groupby("tool")["label"].agg(lambda labels: labels.mode().iloc[0])
+        guess = mine["tool"].map(rule).fillna(others["label"].mode().iloc[0])
+        right = guess == mine["label"]
+        parts.append(mine.assign(predicted=guess, missed=False, right=right, converged=None))
+    return pd.concat(parts, ignore_index=True)
 
 
-def settled(listed: Sequence[Record]) -> str:
-    """Say whether the trainings of a row converged: ``yes``, ``no``, ``3 of 5``, ``no epochs``."""
-    flags = [record.converged for record in listed if record.converged is not None]
-    if not flags:
-        return "no epochs"
-    if all(flags) or not any(flags):
-        return "yes" if all(flags) else "no"
-    return f"{sum(flags)} of {len(flags)}"
-
-
-def printed_summary(table: pd.DataFrame, expected: Sequence[str]) -> pd.DataFrame:
-    """Lay out :func:`summary`, a row a classifier, run or not."""
-    out = []
-    for _, row in table.iterrows():
-        cells = {
-            heading: printed.cell(row[name], row[f"{name}_low"], row[f"{name}_high"])
-            for name, heading in HEADINGS.items()
-        }
-        counts = {
-            "masks": row["cases"], "missed": row["missed"], "patients": row["patients"],
-            "folds": row["folds"], "learnt from": row["learnt"], "converged": row["converged"],
-        }  # fmt: skip
-        out.append({"classifier": row["row"], **cells, **counts})
-    columns = ["classifier", *HEADINGS.values(), *_COUNTS]
-    wide = pd.DataFrame(out, columns=columns)
-    return printed.with_absent(wide, [(name,) for name in expected], ["classifier"])
-
-
-_COUNTS: Final = ("masks", "missed", "patients", "folds", "learnt from", "converged")
-
-
-def recall_table(rows: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> pd.DataFrame:
-    """Stack the class recalls of classifiers: row, and the columns of ``shape_tables.recalls``."""
-    tables = [shape_tables.recalls(each, classes).assign(row=name) for name, each in rows.items()]
-    columns = ["row", "class", "masks", "patients", "correct", "recall", "low", "high"]
-    return pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
-
-
-def printed_recalls(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`recall_table`, a row a class, a column a classifier."""
-    if table.empty:
-        return pd.DataFrame(columns=["class", "masks", "patients"])
-    cells = [printed.cell(*row) for row in table[["recall", "low", "high"]].itertuples(index=False)]
-    wide = table.assign(cell=cells).pivot(index="class", columns="row", values="cell")
-    first = table.drop_duplicates("class").set_index("class")[["masks", "patients"]]
-    order = list(dict.fromkeys(table["row"]))
-    headed = wide[order].add_prefix("recall, ")
-    return first.join(headed).reset_index()
-
-
-def curves(found: Groups) -> pd.DataFrame:
-    """Return the curves of the headline trainings: row, fold, epoch, and what was recorded."""
-    out = [
-        record.curves.assign(row=name, fold=record.spec.split.fold)
-        for name, listed in found["headline"].items()
-        for record in listed
-        if len(record.curves)
+def tool_scores(runs: Runs, classes: Sequence[str]) -> pd.DataFrame:
+    """Score how well a mask gives its tool away, and its tool the shape; of :func:`summary`."""
+    rows = pooled(runs.of("tool", "all tools"))
+    parts = [
+        summary(part.assign(row=name), names)
+        for name, part, names in (
+            ("tool from the mask", pooled(runs.of("tool", TOOL)), TOOLS),
+            ("shape from the tool alone", tool_rule(rows), classes),
+            ("shape from the mask", rows, classes),
+        )
+        if len(part)
     ]
-    columns = ["row", "fold", "epoch", "loss", "validation_loss", "validation_macro_recall"]
-    return (
-        pd.concat(out, ignore_index=True).reindex(columns=columns)
-        if out
-        else pd.DataFrame(columns=columns)
-    )
+    return pd.concat(parts or [summary(rows.assign(row=""), classes)], ignore_index=True)
+
+
+def explained(runs: Runs) -> dict[str, Any]:
+    """Return what the run that explains itself kept; empty where there is none.
+
+    Returns:
+        Its arrays (:mod:`mammostudy.runs.shape_explanations`), ``classes``, ``placement`` and
+        ``shown``: masks bool ``(64, 64)`` of the occlusion maps by case, none without the data.
+    """
+    listed = [record for records in runs.found.values() for record in records]
+    chosen = [r for r in listed if r.spec.evaluation.explain and r.status == "completed"]
+    if not chosen:
+        return {}
+    record: Record = chosen[0]
+    kept: dict[str, Any] = dict(record.arrays())
+    try:
+        found = mask_set(record.spec, record.spec.evaluation.sources[0])
+        cases = [str(case) for case in kept["occlusion_cases"]]
+        shown = dict(zip(cases, found.masks[found.at(cases)], strict=True))
+    except MissingDataError:
+        shown = {}
+    rows = pooled([record]).set_index("case")
+    told = {case: f"{rows['label'][case]},\ncalled {rows['predicted'][case]}" for case in shown}
+    said = {"classes": record.spec.classes, "placement": record.spec.input.placement}
+    return kept | said | {"shown": shown, "titles": told}
+
+
+def claim_line(cohort: str, preset: str, target: float, margin: float) -> dict[str, Any]:
+    """Set the accuracy of the paper's classifier against a published one, patient by patient.
+
+    Args:
+        cohort: the page's cohort.
+        preset: of the page.
+        target: the published accuracy, in [0, 1].
+        margin: how much less still counts as reached.
+
+    Returns:
+        A line for :func:`mammostudy.study.comparing.judge` with ``classes`` and ``missing`` (folds
+        not run); ``p`` is that of the accuracy against the target less the margin, the least that
+        still counts. Where it cannot be tested ``reason`` alone says why.
+    """
+    asked = rows_of(cohort, preset, "classifier").get(PAPER, [])
+    if not asked:
+        return {"reason": "the masses of this cohort carry no two shapes"}
+    found = Runs.load({PAPER: asked}, preset).of(PAPER)
+    if not found:
+        return {"reason": "the shape classifier has not been run on this cohort and preset"}
+    rows = pooled(found)
+    right, patients = rows["right"].to_numpy(np.float64), rows["patient"].to_numpy(str)
+    test = paired_test(right, np.full(len(right), target), patients)
+    least = paired_test(right, np.full(len(right), target - margin), patients)
+    return {
+        "a": PAPER,
+        "b": f"published {target:g}",
+        "metric": "accuracy",
+        "difference": test.difference,
+        "low": test.low,
+        "high": test.high,
+        "p": least.p_permutation,
+        "masses": len(rows),
+        "patients": test.patients,
+        "trainings": len(found),
+        "smallest_detectable": test.smallest_detectable,
+        "unsettled": PAPER if any(record.converged is False for record in found) else "",
+        "classes": asked[0].classes,
+        "missing": len(asked) - len(found),
+        "reason": "",
+    }

@@ -1,250 +1,385 @@
-"""Predicted shape by molecular subtype through the pipeline, against the truth and a null.
+"""Shape by molecular subtype: who counts, how strong an association is, what errors leave of it.
 
-Each patient counts once, by the rules of :mod:`mammostudy.study.subtype_people`. What the tables
-say is put into words by :mod:`mammostudy.study.subtypes_reading`.
+Each patient counts once. Her predicted shape is the most probable one of the mean of the calibrated
+probabilities of her masses; her true shape the one that most of her masses have. A table is counts,
+subtype (rows) by shape (columns), each case once; empty rows and columns are left out before
+anything is computed.
 """
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from mammostudy.data.descriptors import describe
+from mammostudy.data.load import load_cohort
+from mammostudy.data.manifest import SUBTYPES
 from mammostudy.data.sources.phantom import SUBTYPE_BY_SHAPE
-from mammostudy.evaluation.association import Misclassified, Values, cramers_v, v_of_tables
-from mammostudy.evaluation.statistics import wilson_interval
-from mammostudy.runs.record import Record
+from mammostudy.errors import MissingDataError
+from mammostudy.evaluation.association import (
+    adjusted_residuals,
+    chi_square,
+    cramers_v,
+    cramers_v_ci,
+    fisher_monte_carlo,
+    individuals,
+    misclassified,
+    null_redraws,
+    row_shares,
+    share_difference,
+    smallest_detectable_v,
+    v_of_tables,
+)
+from mammostudy.evaluation.statistics import Values, limits, wilson_interval
 from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.study import published, shape_recipes, shape_tables
-from mammostudy.study import subtype_statistics as statistics
-from mammostudy.study.subtype_people import People, confusion, counts, people, subtypes_of
-from mammostudy.study.subtype_statistics import Association, ShareDifference
+from mammostudy.study import published
+from mammostudy.study.comparing import Runs, judge
+from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, classes_of, rows_of
+from mammostudy.study.shapes import confusion, tested
+from mammostudy.study.showing import cell, p_value
 
-PAPER: Final = shape_recipes.PAPER
+LUMINAL: Final = ("Luminal-A", "Luminal-B")
+TYPICAL: Final = ("irregular", "lobular")
 TRUE: Final = "true shapes"
 PLANTED: Final = "planted, in cohorts of this size"
-REDRAWS: Final = 1_000
+LEVEL: Final = 0.05
+Tables = Mapping[str, pd.DataFrame]
+Shares = tuple[tuple[int, int], tuple[int, int]]
 
-Found = Mapping[str, Sequence[Record]]
-Tables = dict[str, pd.DataFrame]
+
+def subtypes_of(cohort: str) -> pd.Series:
+    """Return the subtype of each mass that has one, by case; empty where none is known.
+
+    Args:
+        cohort: the page's cohort; its shapes may come from another one.
+    """
+    none, shapes = pd.Series(dtype=object, name="subtype"), describe(cohort).shapes
+    if "subtype" not in describe(shapes).tasks:
+        return none
+    try:
+        masses = load_cohort(shapes).masses
+    except MissingDataError:
+        return none
+    return masses["subtype"].dropna().astype(str) if "subtype" in masses else none
 
 
-def named(cohort: str, preset: str) -> dict[str, list[ShapeSpec]]:
-    """Return the runs of the chapter: paper's and study's networks, and features in a forest."""
-    forest = shape_recipes.alternatives(cohort, preset)[shape_recipes.FOREST]
-    return shape_recipes.headline(cohort, preset) | {"random forest": forest}
+def grid(cohort: str, preset: str) -> dict[tuple[str, str], list[ShapeSpec]]:
+    """Return the runs of the page by group and row; none for a cohort without subtypes."""
+    if subtypes_of(cohort).empty:
+        return {}
+    named = rows_of(cohort, preset, "classifier")
+    return {("classifier", row): named[row] for row in (PAPER, STUDY, FOREST) if row in named}
 
 
 def specs(cohort: str, preset: str) -> list[ShapeSpec]:
-    """Return every run that the chapter shows; none for a cohort without subtypes."""
-    if subtypes_of(cohort).empty:
-        return []
-    return list(dict.fromkeys(itertools.chain(*named(cohort, preset).values())))
-
-
-def records(cohort: str, preset: str) -> dict[str, list[Record]]:
-    """Return the records of the chapter by recipe; none for a cohort without subtypes."""
-    if subtypes_of(cohort).empty:
-        return {}
-    return shape_tables.shape_records(named(cohort, preset), preset)
-
-
-def absent(found: Found, cohort: str, preset: str) -> list[str]:
-    """Return the names of recipes with a run that has no record."""
-    if subtypes_of(cohort).empty:
-        return []
-    asked = named(cohort, preset)
-    return [name for name, listed in asked.items() if len(found.get(name, ())) < len(listed)]
-
-
-def everyone(found: Found, cohort: str) -> dict[str, People]:
-    """Return the patients of each recipe, recipes without a patient left out."""
-    subtypes = subtypes_of(cohort)
-    if subtypes.empty:
-        return {}
-    classes = shape_recipes.classes_of(cohort)
-    out = {}
-    for name, listed in found.items():
-        rows = shape_tables.pooled(listed)
-        if len(rows):
-            out[name] = people(rows, subtypes, classes)
-    return {name: each for name, each in out.items() if len(each.table)}
-
-
-def tables(persons: Mapping[str, People], cohort: str) -> Tables:
-    """Return the tables of the page by name: true shapes, then the predictions of each recipe."""
-    classes = shape_recipes.classes_of(cohort)
-    out: Tables = {}
-    for name, each in persons.items():
-        out.setdefault(TRUE, counts(each.table, "truth", classes))
-        out[f"predicted, {name}"] = counts(each.seen, "predicted", classes)
-    return out
-
-
-def associations(found: Tables) -> dict[str, Association]:
-    """Return the association in each table that has one."""
-    each = {name: statistics.associate(table) for name, table in found.items()}
-    return {name: one for name, one in each.items() if one}
-
-
-def expected(persons: Mapping[str, People], cohort: str) -> dict[str, Misclassified]:
-    """Pass each recipe's true table through the confusion matrix measured on the same patients."""
-    classes = shape_recipes.classes_of(cohort)
-    out = {}
-    for name, each in persons.items():
-        truth = counts(each.seen, "truth", classes)
-        passed = statistics.blurred(truth, confusion(each, classes))
-        if passed:
-            out[f"true shapes, errors of {name}"] = passed
-    return out
-
-
-def planted(cohort: str) -> float | None:
-    """Return Cramer's V of the generator's table; None for cohorts that it did not make."""
-    made = shape_recipes.shape_cohort(cohort) == "phantom-shapes"
-    return cramers_v(SUBTYPE_BY_SHAPE) if made else None
-
-
-def planted_draws(cohort: str, cases: int, draws: int = 2_000, seed: int = 0) -> Values | None:
-    """Return V of cohorts of this many patients drawn from the generator's table, ``(draws,)``.
-
-    None for cohorts that the generator did not make.
-    """
-    if planted(cohort) is None:
-        return None
-    shares = (SUBTYPE_BY_SHAPE / SUBTYPE_BY_SHAPE.sum()).ravel()
-    drawn = np.random.default_rng(seed).multinomial(cases, shares, draws)
-    return v_of_tables(drawn.reshape(draws, *SUBTYPE_BY_SHAPE.shape).astype(np.float64))
-
-
-def strengths(
-    found: Mapping[str, Association], passed: Mapping[str, Misclassified], cohort: str
-) -> pd.DataFrame:
-    """Set V planted, of true shapes, expected after errors, and of predictions side by side.
-
-    Returns:
-        Columns name, value, low, high, and other, which is V with chance taken away. Of the
-        tables these are V, its bootstrap interval over patients, and V with bias correction; of
-        what was planted, mean and middle 95 % of cohorts of that size drawn from the generator's
-        table, and V of that table; of the expected rows, mean and middle 95 % of simulated
-        classifications, and V of the expected table.
-    """
-    rows: list[tuple[str, float, float, float, float]] = []
-    if TRUE in found:
-        each = found[TRUE]
-        drawn = planted_draws(cohort, each.cases)
-        if drawn is not None:
-            low, high = (float(end) for end in np.percentile(drawn, [2.5, 97.5]))
-            rows.append((PLANTED, float(drawn.mean()), low, high, cramers_v(SUBTYPE_BY_SHAPE)))
-        rows.append((TRUE, each.v, each.v_low, each.v_high, each.corrected))
-    for recipe in (name.removeprefix("predicted, ") for name in found if name != TRUE):
-        if through := passed.get(f"true shapes, errors of {recipe}"):
-            label = f"expected of predictions, {recipe}"
-            rows.append((label, through.expected, through.low, through.high, through.after))
-        each = found[f"predicted, {recipe}"]
-        rows.append((f"predicted, {recipe}", each.v, each.v_low, each.v_high, each.corrected))
-    return pd.DataFrame(rows, columns=["name", "value", "low", "high", "other"])
+    """Return every run that the page shows."""
+    return [spec for runs in grid(cohort, preset).values() for spec in runs]
 
 
 @dataclass(frozen=True)
-class Null:
-    """Subtypes drawn anew from the published margin, without regard to shape.
+class People:
+    """Patients with a subtype and a shape, each once.
 
     Attributes:
-        redraws: columns v and p, a row a redraw.
-        rejected: redraws whose chi-square test rejects at 5 %.
-        share: of the redraws.
-        low: lower end of Wilson's 95 % interval of ``share``.
-        high: upper end of it.
-        observed: V of the predictions as they are.
-        beyond: share of redraws (and the observed table) whose V is at least the observed one.
-        threshold: V from which on the test rejects, in a table without empty lines.
+        table: columns patient, subtype, truth, predicted (missing where no mask was found), masses.
+        left_out: patients left out, by reason.
     """
 
-    redraws: pd.DataFrame
-    rejected: int
-    share: float
-    low: float
-    high: float
-    observed: float
-    beyond: float
-    threshold: float
+    table: pd.DataFrame
+    left_out: dict[str, int]
+
+    @property
+    def seen(self) -> pd.DataFrame:
+        """The patients with a predicted shape."""
+        return self.table[self.table["predicted"].notna()]
 
 
-def null(table: pd.DataFrame, draws: int = REDRAWS, seed: int = 0) -> Null | None:
-    """Redraw the subtypes of the patients of a table of predictions.
-
-    Masses and predictions stay as they are; only the subtypes are drawn, each patient's for
-    herself, from the published margin.
+def people(rows: pd.DataFrame, subtypes: pd.Series, classes: Sequence[str]) -> People:
+    """Reduce the test rows of a classifier to patients.
 
     Args:
-        table: subtype by predicted shape.
-        draws: number of redraws.
-        seed: of the redraws.
+        rows: of :func:`mammostudy.study.shapes.pooled`, of one source of masks.
+        subtypes: subtype by case.
+        classes: names of the shapes.
+    """
+    kept: list[dict[str, Any]] = []
+    reasons: list[str] = []
+    typed = rows.assign(subtype=rows["case"].map(subtypes))
+    for patient, mine in typed.groupby("patient", sort=True):
+        subtype, truth = mine["subtype"].dropna().unique(), mine["label"].mode()
+        if len(subtype) != 1 or len(truth) != 1:
+            tied = "true shapes in equal numbers"
+            reasons.append(("no subtype", tied, "two subtypes")[min(len(subtype), 2)])
+            continue
+        found = mine.loc[~mine["missed"], [f"p_{name}" for name in classes]]
+        predicted = classes[int(np.argmax(found.mean()))] if len(found) else None
+        said = {"patient": patient, "subtype": subtype[0], "truth": truth.iloc[0]}
+        kept.append(said | {"predicted": predicted, "masses": len(mine)})
+        reasons += [] if predicted else ["no mask of any of her masses"]
+    columns = ["patient", "subtype", "truth", "predicted", "masses"]
+    left_out = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
+    return People(pd.DataFrame(kept, columns=columns), left_out)
+
+
+def everyone(runs: Runs, cohort: str) -> dict[str, People]:
+    """Return the patients of each classifier that was run."""
+    subtypes, classes = subtypes_of(cohort), classes_of(cohort)
+    by_row = tested(runs, "classifier").groupby("row", sort=False)
+    return {str(row): people(part, subtypes, classes) for row, part in by_row}
+
+
+def who(persons: Mapping[str, People]) -> pd.DataFrame:
+    """Count patients by classifier: in the tables, their masses, and left out, by reason."""
+    lines = [
+        {"classifier": row, "patients": len(each.seen), "masses": each.seen["masses"].sum()}
+        | {f"left out: {reason}": n for reason, n in each.left_out.items()}
+        for row, each in persons.items()
+    ]
+    return pd.DataFrame(lines).fillna(0).convert_dtypes()
+
+
+def counts(table: pd.DataFrame, column: str, classes: Sequence[str]) -> pd.DataFrame:
+    """Count patients by subtype and ``truth`` or ``predicted``; empty lines keep their place."""
+    rows = [*SUBTYPES, *sorted(set(table["subtype"]) - set(SUBTYPES))]
+    cross = pd.crosstab(table["subtype"], table[column])
+    cross = cross.reindex(index=rows, columns=list(classes), fill_value=0).astype(int)
+    return cross.rename_axis(index="subtype", columns="shape")
+
+
+def tables(persons: Mapping[str, People], classes: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the tables of the page by name: true shapes, then the predictions of each recipe."""
+    out: dict[str, pd.DataFrame] = {}
+    for row, each in persons.items():
+        out.setdefault(TRUE, counts(each.table, "truth", classes))
+        out[f"predicted, {row}"] = counts(each.seen, "predicted", classes)
+    return out
+
+
+def stacked(named: Tables) -> pd.DataFrame:
+    """Return tables one below the other, with the total of each row."""
+    totals = {name: table.assign(total=table.sum(axis=1)) for name, table in named.items()}
+    whole = pd.concat(totals, names=["table"]).reset_index() if totals else pd.DataFrame()
+    return whole.rename_axis(columns=None)
+
+
+def trimmed(named: Tables) -> dict[str, pd.DataFrame]:
+    """Leave out empty rows and columns, and tables of which not two of each remain."""
+    left = {n: table.loc[table.sum(axis=1) > 0, table.sum() > 0] for n, table in named.items()}
+    return {name: table for name, table in left.items() if min(table.shape) >= 2}
+
+
+def shares(named: Tables) -> pd.DataFrame:
+    """Share of each shape within each subtype with Wilson's interval, a row a cell.
+
+    Columns: metric (the table), subtype, shape, count, total, mean, low, high.
+    """
+    names = {"row": "subtype", "column": "shape", "share": "mean"}
+    parts = [row_shares(table).assign(metric=name) for name, table in trimmed(named).items()]
+    return pd.concat(parts or [pd.DataFrame()], ignore_index=True).rename(columns=names)
+
+
+def residuals(named: Tables) -> dict[str, pd.DataFrame]:
+    """Adjusted residuals of each table, about N(0, 1) in each cell without association."""
+    left = trimmed(named)
+    return {n: pd.DataFrame(adjusted_residuals(t), t.index, t.columns) for n, t in left.items()}
+
+
+def associations(named: Tables) -> pd.DataFrame:
+    """Measure and test the association in each table that has one.
 
     Returns:
-        None where the table has fewer than two subtypes or shapes.
+        A row a table: cases, shape, chi-square, degrees, p, p of Fisher's test by random tables,
+        the share of cells with an expected count below 5, V and Bergsma's corrected V (``v``,
+        ``v_low`` ...), V by chance alone, and the smallest V found with 80 % power.
     """
-    if not statistics.has_association(table):
-        return None
-    left, _ = statistics.trimmed(table)
-    margin = published.subtype_counts().to_numpy()
-    redraws = statistics.null_redraws(left.sum().to_numpy(), margin, draws, seed)
-    rejected = int((redraws["p"] < statistics.LEVEL).sum())
-    low, high = wilson_interval(rejected, draws)
-    observed = cramers_v(left)
-    beyond = (1 + int((redraws["v"] >= observed - 1e-12).sum())) / (draws + 1)
-    shape = (len(margin), len(left.columns))
-    limit = stats.chi2.ppf(1 - statistics.LEVEL, (shape[0] - 1) * (shape[1] - 1))
-    threshold = float(np.sqrt(limit / (int(left.to_numpy().sum()) * (min(shape) - 1))))
-    share = rejected / draws
-    return Null(
-        redraws, rejected, share, float(low), float(high), observed, beyond, min(1.0, threshold)
+    lines = []
+    for name, table in trimmed(named).items():
+        found, (rows, columns) = chi_square(table), individuals(table)
+        line = {"table": name, "cases": len(rows), "shape": table.shape}
+        line |= {"chi-square": found.statistic, "degrees": found.degrees, "p": found.p}
+        line |= {"p, Fisher": fisher_monte_carlo(table), "expected below 5": found.sparse}
+        for kind, corrected in (("v", False), ("corrected", True)):
+            low, high = cramers_v_ci(rows, columns, corrected=corrected)
+            line |= {kind: cramers_v(table, corrected), f"{kind}_low": low, f"{kind}_high": high}
+        chance = math.sqrt(found.degrees / (len(rows) * (min(table.shape) - 1)))
+        line |= {"by chance": min(1.0, chance)}
+        lines.append(line | {"smallest V": smallest_detectable_v(table.shape, len(rows))})
+    return pd.DataFrame(lines, columns=None if lines else ["table"])
+
+
+def association_page(found: pd.DataFrame) -> pd.DataFrame:
+    """Lay :func:`associations` out for the page, each V in one cell with its interval."""
+    v, table = strengths(found), found.drop(columns="shape").copy()
+    for name in ("p", "p, Fisher"):
+        table[name] = table[name].map(p_value)
+    for title in ("Cramer's V", "bias corrected"):
+        table[title] = [cell(row) for _, row in v[v["kind"] == title].iterrows()]
+    return table[["table", "cases", *_ASSOCIATION]]
+
+
+_ASSOCIATION: Final = (
+    "chi-square", "degrees", "p", "p, Fisher", "expected below 5", "Cramer's V", "bias corrected",
+    "by chance", "smallest V",
+)  # fmt: skip
+
+
+def strengths(found: pd.DataFrame) -> pd.DataFrame:
+    """Return V for a figure, a row a table and kind: table, kind, metric, mean, low, high."""
+    kinds = {"Cramer's V": "v", "bias corrected": "corrected", "by chance alone": "by chance"}
+    lines = [
+        (row["table"], kind, "v", *(row.get(f"{v}{end}", np.nan) for end in ("", "_low", "_high")))
+        for row in found.to_dict("records")
+        for kind, v in kinds.items()
+    ]
+    return pd.DataFrame(lines, columns=list(_STRENGTH))
+
+
+_STRENGTH: Final = ("table", "kind", "metric", "mean", "low", "high")
+
+
+def blurred(found: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> pd.DataFrame:
+    """Pass tables through the errors of a shape model, taken to be alike in all subtypes.
+
+    Args:
+        found: by name a table and the counts of truth by prediction of the same shapes. Only
+            shapes that the table holds count: predictions of others are left out of their row.
+
+    Returns:
+        As :func:`strengths`, by kind: V before, after (without chance), and of simulated
+        classifications (mean and middle 95 %). A table is left out that is empty, or that holds a
+        shape of which the errors are not known.
+    """
+    lines: list[tuple[Any, ...]] = []
+    for name, table in trimmed({name: table for name, (table, _) in found.items()}).items():
+        errors = found[name][1].reindex(index=table.columns, columns=table.columns, fill_value=0)
+        totals = errors.sum(axis=1)
+        if (totals > 0).all():
+            each = misclassified(table, errors.div(totals, axis=0))
+            lines += [
+                (name, "before the errors", "v", each.before, np.nan, np.nan),
+                (name, "after, without chance", "v", each.after, np.nan, np.nan),
+                (name, "after, simulated", "v", each.expected, each.low, each.high),
+            ]
+    return pd.DataFrame(lines, columns=list(_STRENGTH))
+
+
+def errors_cost(persons: Mapping[str, People], cohort: str) -> pd.DataFrame:
+    """Pass each recipe's true table through the errors measured on the same patients.
+
+    Returns:
+        Of :func:`blurred`; first, for phantoms, V of cohorts of this size that are drawn from the
+        generator's table.
+    """
+    classes, lines = classes_of(cohort), []
+    found = {
+        row: (
+            counts(each.seen, "truth", classes),
+            confusion(each.seen.rename(columns={"truth": "label"}), classes),
+        )
+        for row, each in persons.items()
+    }
+    for each in list(persons.values())[:1] if describe(cohort).phantom else ():
+        drawn = planted_draws(len(each.table))
+        lines = [(PLANTED, "before the errors", "v", drawn.mean(), *limits(drawn))]
+    planted = pd.DataFrame(lines, columns=list(_STRENGTH))
+    return pd.concat([planted, blurred(found)], ignore_index=True) if lines else blurred(found)
+
+
+def planted_draws(cases: int, draws: int = 2_000, seed: int = 0) -> Values:
+    """Return V of cohorts of so many patients drawn from the generator's table, ``(draws,)``."""
+    chances = (SUBTYPE_BY_SHAPE / SUBTYPE_BY_SHAPE.sum()).ravel()
+    drawn = np.random.default_rng(seed).multinomial(cases, chances, draws)
+    return v_of_tables(drawn.reshape(draws, *SUBTYPE_BY_SHAPE.shape).astype(np.float64))
+
+
+def nulls(named: Tables) -> pd.DataFrame:
+    """Redraw the subtypes of the patients of each table of predictions from the published margin.
+
+    Returns:
+        A row a table: redraws, the share that the chi-square test rejects at 5 % with Wilson's
+        ends, V of the redraws (mean and middle 95 %), V observed, and p, the share of redraws with
+        as large a V.
+    """
+    lines = []
+    for name, table in trimmed(named).items():
+        if name != TRUE:
+            redraws = null_redraws(table.sum(), published.subtype_counts())
+            n, rejected = len(redraws), int((redraws["p"] < LEVEL).sum())
+            ends, v = wilson_interval(rejected, n), redraws["v"].to_numpy()
+            observed = cramers_v(table)
+            p = (1 + (v >= observed - 1e-12).sum()) / (n + 1)
+            lines.append(
+                (name, n, rejected / n, *map(float, ends), v.mean(), *limits(v), observed, p)
+            )
+    return pd.DataFrame(lines, columns=list(_NULL))
+
+
+_NULL: Final = (
+    "table", "redraws", "rejected", "from", "to", "V of redraws", "V, low", "V, high", "V observed",
+    "p",
+)  # fmt: skip
+
+
+def luminal_share(table: pd.DataFrame, shapes: Sequence[str] = TYPICAL) -> Shares | None:
+    """Count irregular or lobular cases of the luminal subtypes and of the others: (hits, cases).
+
+    None where either has no case, and where no case or every case is irregular or lobular: there
+    is nothing to compare then.
+    """
+    luminal = table.index.isin(LUMINAL)
+    hits = table[[name for name in shapes if name in table.columns]].sum(axis=1)
+    (a, n), (b, m) = (
+        (int(hits[chosen].sum()), int(table.loc[chosen].to_numpy().sum()))
+        for chosen in (luminal, ~luminal)
     )
+    return ((a, n), (b, m)) if min(n, m) > 0 and 0 < a + b < n + m else None
 
 
-def luminal(found: Tables) -> dict[str, ShareDifference]:
-    """Compare luminal with other patients: share irregular or lobular, in each table."""
-    groups = {name: statistics.luminal_share(table) for name, table in found.items()}
-    return {name: statistics.share_difference(*pair) for name, pair in groups.items() if pair}
+def luminal(named: Tables, margin: float = 0.1) -> pd.DataFrame:
+    """Compare luminal with other cases in each table: the share irregular or lobular, not judged.
+
+    Returns:
+        Of :func:`mammostudy.study.comparing.judge`; the counts stand in the names.
+    """
+    groups = {name: luminal_share(table) for name, table in named.items()}
+    lines = [
+        {"a": f"{name}: luminal ({pair[0][0]} of {pair[0][1]})"}
+        | {"b": f"others ({pair[1][0]} of {pair[1][1]})", "patients": pair[0][1] + pair[1][1]}
+        | share_difference(*pair)
+        for name, pair in groups.items()
+        if pair
+    ]
+    return judge(lines, margin, judged=False)
 
 
-def luminal_difference(cohort: str, preset: str, recipe: str = PAPER) -> dict[str, Any] | None:
-    """Compare luminal with other patients: share predicted irregular or lobular.
+def claim_line(cohort: str, preset: str, target: float, margin: float) -> dict[str, Any]:
+    """Compare luminal with other patients: the share called irregular or lobular by the network.
 
     Args:
         cohort: the page's cohort.
-        preset: of the page; small ones train what is missing.
-        recipe: ``paper`` or ``study``.
+        preset: of the page.
+        target: not used: claims with and without one are asked for alike.
+        margin: not used.
 
     Returns:
-        ``difference``, ``low``, ``high`` (bootstrap over patients), ``p_permutation`` (over
-        patients), ``patients``, ``smallest_detectable``; ``luminal_share`` and ``other_share``
-        with ``_low`` and ``_high`` (Wilson) and the number of ``luminal_patients`` and
-        ``other_patients``; and arrays with an entry a patient: ``patient``, ``luminal`` (bool) and
-        ``typical`` (1.0 where predicted irregular or lobular). None without subtypes, without
-        records, where one of the groups is empty, and where all or none are predicted so.
+        A line for :func:`mammostudy.study.comparing.judge`; where it cannot be tested ``reason``
+        alone says why.
     """
-    each = everyone(records(cohort, preset), cohort).get(recipe)
-    if each is None:
-        return None
-    seen = each.seen
-    groups = statistics.luminal_share(counts(seen, "predicted", shape_recipes.classes_of(cohort)))
-    if groups is None:
-        return None
-    out: dict[str, Any] = dict(vars(statistics.share_difference(*groups)))
-    out.pop("counts")
-    for name, (hits, cases) in zip(("luminal", "other"), groups, strict=True):
-        low, high = wilson_interval(hits, cases)
-        out |= {f"{name}_share": hits / cases, f"{name}_patients": cases}
-        out |= {f"{name}_share_low": float(low), f"{name}_share_high": float(high)}
-    return out | {
-        "patient": seen["patient"].to_numpy(),
-        "luminal": seen["subtype"].isin(statistics.LUMINAL).to_numpy(),
-        "typical": seen["predicted"].isin(statistics.TYPICAL).to_numpy(dtype=np.float64),
-    }
+    if subtypes_of(cohort).empty:
+        return {"reason": "no mass of this cohort comes with a subtype"}
+    asked = rows_of(cohort, preset, "classifier").get(PAPER, [])
+    runs = Runs.load({("classifier", PAPER): asked}, preset, "group row")
+    named = tables(everyone(runs, cohort), classes_of(cohort))
+    found = luminal({name: table for name, table in named.items() if name != TRUE})
+    if found.empty:
+        return {"reason": "not run here, or not two groups of patients to compare"}
+    records = runs.of("classifier", PAPER)
+    loose = any(record.converged is False for record in records)
+    beside = {"trainings": len(records), "unsettled": PAPER if loose else "", "reason": ""}
+    line = {str(name): value for name, value in found.iloc[0].items()}
+    return line | beside

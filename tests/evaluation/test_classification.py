@@ -22,19 +22,12 @@ from mammostudy.evaluation.classification import (
     mean_roc,
     micro_roc,
     reliability_table,
-    top_confusions,
 )
-from mammostudy.study.published import confusion_matrix
 
 RNG = np.random.default_rng(21)
 LOGITS = RNG.normal(0, 2, (300, 4))
 LABELS = np.array([RNG.choice(4, p=row) for row in apply_temperature(LOGITS)])
 PROBABILITIES = apply_temperature(LOGITS, 0.4)
-
-
-def test_top_confusions_of_the_paper():
-    assert top_confusions(confusion_matrix()) == [(1, 0, 33), (0, 1, 30), (2, 3, 4)]
-    assert top_confusions(np.eye(3, dtype=int)) == []
 
 
 @pytest.mark.parametrize("bins", [5, 15, 20])

@@ -1,189 +1,106 @@
-import matplotlib as mpl
+"""Each figure on shapes draws from a toy table without a warning, and nothing from nothing."""
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt
-from matplotlib.collections import PathCollection
-from matplotlib.offsetbox import AnnotationBbox
+from mammostudy.figures import shapes as figures
 
-from mammostudy.data.manifest import SHAPES
-from mammostudy.figures import shape_pictures, shapes, style
-from mammostudy.study import shapes as chapter
-from mammostudy.study import shapes_examples
+CLASSES = ("irregular", "lobular", "oval", "round")
+TABLE = pd.DataFrame([[6, 2, 1, 0], [1, 5, 0, 2], [0, 0, 0, 0]], list("abc"), list(CLASSES))
+pytestmark = pytest.mark.filterwarnings("error")
 
 
 @pytest.fixture(autouse=True)
-def clean_style():
-    with mpl.rc_context():
-        style.use_style()
-        yield
+def _close():
+    yield
     plt.close("all")
 
 
-def test_every_class_has_a_colour_and_a_marker_of_its_own():
-    assert set(shapes.CLASS_COLOURS) == set(shapes.CLASS_MARKERS) == set(SHAPES)
-    assert len(set(shapes.CLASS_COLOURS.values())) == len(set(shapes.CLASS_MARKERS.values())) == 4
-    assert set(shapes.VARIANT_COLOURS) == {chapter.PAPER, chapter.STUDY}
+def drawn(figure):
+    figure.canvas.draw()
+    return figure.axes
 
 
-def matrix(counts, columns=("oval", "round")):
-    return pd.DataFrame(counts, index=["oval", "round"], columns=list(columns))
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
 
 
-def test_confusions_name_accuracy_and_macro_recall():
-    figure = shapes.confusions(
-        {
-            "a": matrix([[3, 1], [0, 1]]),
-            "b": matrix([[2, 1, 1], [1, 0, 0]], ("oval", "round", "none")),
-        }
-    )
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles[:2] == ["a: accuracy 80.0 %", "% of the row: mean 87.5 %"]
-    assert titles[2:] == ["b: accuracy 40.0 %", "% of the row: mean 25.0 %"]
-    assert [text.get_text() for text in figure.axes[0].texts] == ["3", "1", "0", "1"]
+def test_confusions_name_accuracy_and_mean_recall():
+    counts = pd.DataFrame([[3, 1, 0], [0, 4, 2]], list("xy"), ["x", "y", "none"])
+    left, right = drawn(figures.confusions({"net": counts}))
+    assert "70.0" in left.get_title()  # 7 of 10
+    assert "70.8" in right.get_title()  # 3/4 and 4/6
+    assert figures.confusions({}) is None
 
 
-def test_a_class_without_a_case_leaves_its_row_open():
-    left, right = shapes.confusions({"a": matrix([[2, 0], [0, 0]])}).axes
-    assert left.get_title() == "a: accuracy 100.0 %"
-    assert right.get_title() == "% of the row: mean 100.0 %"
-
-
-def test_recalls_stand_by_class():
-    table = pd.DataFrame(
-        {
-            "row": [chapter.PAPER, chapter.PAPER, chapter.STUDY, chapter.STUDY],
-            "class": ["oval", "round"] * 2,
-            "masks": 4,
-            "patients": 2,
-            "recall": [0.5, np.nan, 1.0, 0.25],
-            "low": 0.1,
-            "high": 1.0,
-        }
-    )
-    axes = shapes.recalls(table).axes[0]
-    assert [c.lines[0].get_xdata().tolist() for c in axes.containers] == [[0.5], [1.0, 0.25]]
-    assert axes.get_yticklabels()[0].get_text() == "oval\n(4 masks, 2 patients)"
-
-
-def test_scores_are_sorted_and_ringed():
-    table = pd.DataFrame(
-        {
-            "row": ["chance", chapter.PAPER],
-            "converged": ["no epochs", "no"],
-            **{
-                f"{name}{end}": [0.2, 0.7]
-                for name in ("accuracy", "macro_recall")
-                for end in ("", "_low", "_high")
-            },
-        }
-    )
-    accuracy, macro = shapes.scores(table).axes
-    assert [tick.get_text() for tick in accuracy.get_yticklabels()] == [chapter.PAPER, "chance"]
-    for axes in (accuracy, macro):
-        dots = [c for c in axes.collections if isinstance(c, PathCollection)]
-        assert [c.get_sizes()[0] for c in dots] == [90]
-
-
-def test_curves_have_a_line_a_fold_and_one_name_a_recipe():
-    table = pd.concat(
-        pd.DataFrame(
-            {
-                "row": row, "fold": fold, "epoch": [1, 2, 3], "loss": [3, 2, 1],
-                "validation_loss": 2.0, "validation_macro_recall": [0.2, 0.4, 0.6],
-            }
-        )
-        for row in (chapter.PAPER, chapter.STUDY)
-        for fold in (0, 1)
-    )  # fmt: skip
-    figure = shapes.curves(table)
-    left, right = figure.axes
-    assert len(left.get_lines()) == 8
-    assert len(right.get_lines()) == 4
-    assert [text.get_text() for text in figure.legends[0].texts] == [chapter.PAPER, chapter.STUDY]
-
-
-def test_differences_stand_round_zero():
-    ends = {"difference": [0.1], "low": [0.05], "high": [0.2]}
-    ends |= {"macro": [-0.1], "macro_low": [-0.2], "macro_high": [0.0]}
-    left, right = shapes.differences(pd.DataFrame({"b": ["x"], **ends}), "a minus b").axes
-    assert left.containers[0].lines[0].get_xdata()[0] == 0.1
-    assert right.containers[0].lines[0].get_xdata()[0] == -0.1
-
-
-def test_pairs_keep_their_order():
-    table = pd.DataFrame(
-        {
-            "trained": ["truth", "truth", "segmenter", "segmenter"],
-            "tested": ["truth", "segmenter"] * 2,
-            "accuracy": [1.0, 0.5, 0.4, 0.6],
-            "macro_recall": [0.9, 0.4, 0.3, 0.5],
-        }
-    )
-    left, _ = shapes.pairs(table).axes
-    assert [text.get_text() for text in left.texts] == ["100", "50", "40", "60"]
-    assert [tick.get_text() for tick in left.get_yticklabels()] == ["truth", "segmenter"]
-
-
-def test_placements_are_a_grid():
-    masks = shapes_examples.placements()
-    figure = shape_pictures.placements(masks)
-    assert len(figure.axes) == len(masks) == 9
-    assert figure.axes[1].get_title() == shape_pictures.PLACED["stretch"]
-
-
-def test_walk_draws_mean_band_and_masks():
-    probabilities = np.stack([np.tile([0.7, 0.3], (4, 1)), np.tile([0.5, 0.5], (4, 1))])
-    thumbnails = {0.0: np.eye(8, dtype=bool), 3.0: np.ones((8, 8), bool)}
-    walk = shapes_examples.Walk(("oval", "round"), np.linspace(0, 3, 4), probabilities, thumbnails)
-    assert walk.switches() == [("oval", 0.0)]
-    upper, strip = shape_pictures.walk(walk).axes
-    assert upper.get_lines()[0].get_ydata().tolist() == pytest.approx([0.6] * 4)
-    assert sum(isinstance(child, AnnotationBbox) for child in strip.get_children()) == 2
-
-
-@pytest.mark.parametrize("n", [1, 4, 6])
-def test_occlusions_share_a_scale_round_zero(n):
-    mask = np.zeros((64, 64), bool)
-    mask[20:40, 20:40] = True
-    found = [
-        shapes_examples.Occlusion("oval", "round", mask, np.full((64, 64), 0.1 * at))
-        for at in range(n)
+def test_crossed_keeps_the_order_of_the_table():
+    lines = [
+        {"trained": a, "tested": b, "metric": metric, "mean": value}
+        for a, row in (("z", (0.9, 0.1)), ("a", (0.2, 0.8)))
+        for b, value in zip("zb", row, strict=True)
+        for metric in ("accuracy", "macro recall")
     ]
-    figure = shape_pictures.occlusions(found)
-    shown = [axes for axes in figure.axes if axes.get_images()]
-    limits = {axes.get_images()[0].get_clim() for axes in shown}
-    assert len(limits) == 1
-    low, high = limits.pop()
-    assert low == -high
+    axes = drawn(figures.crossed(pd.DataFrame(lines)))
+    assert texts(axes[0]) == ["90", "10", "20", "80"]
+    assert figures.crossed(pd.DataFrame(lines).iloc[:0]) is None
 
 
-def test_embedding_thumbnails_do_not_cover_each_other():
-    points = pd.DataFrame(
-        {
-            "case": ["a", "b", "c"],
-            "label": ["oval", "round", "oval"],
-            "part": ["test", "test", "train"],
-            "wrong": [False, True, False],
-            "x": [0.0, 0.001, 1.0],
-            "y": [0.0, 0.001, 1.0],
-        }
-    )
-    masks = dict.fromkeys("abc", np.eye(64, dtype=bool))
-    with_masks = shapes_examples.Map(points, (0.6, 0.2), masks)
-    axes = shape_pictures.embedding(with_masks).axes[0]
-    assert sum(isinstance(child, AnnotationBbox) for child in axes.get_children()) == 2
-    assert "60 %" in axes.get_xlabel()
-    without = shape_pictures.embedding(shapes_examples.Map(points, (0.6, 0.2), {})).axes[0]
-    assert not any(isinstance(child, AnnotationBbox) for child in without.get_children())
+def test_what_a_network_sees():
+    rng = np.random.default_rng(0)
+    kept = {
+        "classes": CLASSES,
+        "placement": "square",
+        "between_positions": np.linspace(0, 3, 5),
+        "between_probabilities": rng.dirichlet(np.ones(4), (3, 5)),
+        "occlusion_maps": rng.normal(size=(5, 64, 64)).astype(np.float16),
+        "shown": {f"c{k}": np.eye(64, k=k, dtype=bool) for k in range(5)},
+        "titles": {f"c{k}": f"oval, {k}" for k in range(5)},
+    }
+    lines, strip = drawn(figures.walk(kept))
+    assert len(lines.get_lines()) == 4
+    assert len(strip.artists) == 7
+    maps = drawn(figures.occlusions(kept))
+    assert [axes.get_title() for axes in maps][:5] == [f"oval, {k}" for k in range(5)]
+    assert figures.walk({}) is figures.occlusions({}) is figures.occlusions({"shown": {}}) is None
 
 
-def test_figures_without_records_are_empty_and_do_not_fail():
-    columns = ["row", "fold", "epoch", "loss", "validation_loss", "validation_macro_recall"]
-    assert shapes.curves(pd.DataFrame(columns=columns)).axes
-    assert shapes.scores(pd.DataFrame()).axes
-    assert shapes.differences(pd.DataFrame(), "").axes
-    assert shapes.confusions({}).axes
-    assert shape_pictures.occlusions([]).axes
+def test_roc_curves():
+    points = pd.DataFrame({"false_positive": [0, 0.2, 1], "true_positive": [0, 0.8, 1]})
+    every = pd.concat([points.assign(row="net", curve=name) for name in (*CLASSES, "macro")])
+    published = pd.DataFrame({"curve": CLASSES, "false_positive": 0.1, "true_positive": 0.7})
+    (panel,) = drawn(figures.roc_curves(every, published, ["net"]))
+    assert len(panel.get_lines()) == 6
+    assert len(panel.collections[0].get_offsets()) == 4
+    fewer = every[every["curve"] != "round"]
+    (panel,) = drawn(figures.roc_curves(fewer, published, ["net"]))
+    assert not panel.collections  # the paper's crosses are of other classes
+    mean = points.assign(curve="oval", low=0.0, high=1.0, auc=0.8, auc_sd=0.1, folds=2)
+    each = pd.concat([points.assign(curve="oval", fold=fold) for fold in (0, 1)])
+    axes = drawn(figures.roc_folds(each, mean))
+    assert "0.800 ± 0.100" in axes[0].get_title()
+    assert figures.roc_folds(each, mean.iloc[:0]) is None
+
+
+def test_reliability():
+    lines = pd.DataFrame({"low": [0.2, 0.8], "high": [0.3, 0.9], "cases": [3, 5]})
+    lines = lines.assign(confidence=[0.25, 0.85], accuracy=[0.3, 0.8])
+    lines = lines.assign(accuracy_low=[0.1, 0.6], accuracy_high=[0.5, 0.9], row="net")
+    table = pd.concat([lines.assign(scaling=name) for name in ("before", "after")])
+    upper, lower = drawn(figures.reliability(table))
+    assert upper.get_title() == "net"
+    assert len(lower.get_lines()) == 2
+    assert figures.reliability(table.iloc[:0]) is None
+
+
+def test_subtypes():
+    left, right = drawn(figures.mosaics({"one": TABLE, "other": TABLE.iloc[:2]}))
+    assert [label.get_text() for label in left.get_xticklabels()] == ["a (9)", "b (8)", "c (0)"]
+    assert [text for text in texts(left) if text] == ["6", "1", "2", "5", "1", "2"]
+    assert right.get_title() == "other"
+    assert len(drawn(figures.residuals({str(k): TABLE.iloc[:2] / 3 for k in range(4)}))) == 8
+    assert figures.mosaics({}) is figures.residuals({}) is None
+    curves = pd.DataFrame({"table": "t", "v": [0, 0.2, 0.4], "power": [0.05, 0.5, 0.9]})
+    (axes,) = drawn(figures.power(curves, pd.DataFrame({"smallest V": [0.35]})))
+    assert axes.get_lines()[0].get_label() == "t"

@@ -38,7 +38,10 @@ def test_nulls_and_classifiers():
     assert {run.model.name for runs in nulls.values() for run in runs} == {"ellipse"}
     assert {unit: len(runs) for unit, runs in nulls.items()} == {"patient": 3, "image": 3}
     forests = leak.classifiers("cdd-cesm", "reference")
-    assert forests["patient"] == shape_recipes.alternatives("cdd-cesm", "reference")[leak.SHAPES]
+    assert (
+        forests["patient"]
+        == shape_recipes.rows_of("cdd-cesm", "reference", "classifier")[leak.SHAPES]
+    )
     assert all(run.split.leaky for run in forests["image"])
     assert leak.classifiers("phantom", "quick") == {}
     assert "one image a patient" in leak_reading.shapes_note("phantom")

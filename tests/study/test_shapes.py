@@ -1,309 +1,181 @@
+"""The page on shapes: toy records with numbers by hand, and a published value of real ones."""
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.study import (
-    published,
-    recipes,
-    shape_recipes,
-    shape_tables,
-    shapes,
-    shapes_comparison,
-    shapes_examples,
-    shapes_reading,
-    shapes_sources,
-    shapes_sources_reading,
-)
+from mammostudy.evaluation.statistics import paired_test
+from mammostudy.study import shapes
+from mammostudy.study.comparing import Runs, compare, judge
+from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, TOOL, classes_of, rows_of
 
-COHORT, PRESET = "phantom", "reference"
-CLASSES = shape_recipes.classes_of(COHORT)
-REAL = "cdd-cesm"
+COHORT, PRESET, REAL = "phantom", "reference", "cdd-cesm"
+CLASSES = classes_of(COHORT)
+WRONG = {PAPER: 1, STUDY: 0, FOREST: 2, "majority": 3, "no class weights": 2}
 
 
-def write_some(write_shape, cohort=COHORT, **paper):
-    """Paper's CNN with one mistake a class (of four masks), study's with none, and others."""
-    groups = shapes.named(cohort, PRESET)
-    tools = bool(groups["tools"])
-    for spec in groups["headline"][shapes.PAPER]:
-        write_shape(spec, **{"wrong": 1, "tools": tools} | paper)
-    for spec in groups["headline"][shapes.STUDY]:
-        write_shape(spec, wrong=0, converged=spec.split.fold != 1, tools=tools)
-    for spec in groups["alternatives"][shapes.FOREST]:
-        write_shape(spec, wrong=2, tools=tools)
-    for spec in groups["alternatives"]["majority"]:
-        write_shape(spec, wrong=3, tools=tools)
-    for spec in groups["ablations"]["no class weights"][:1]:
-        write_shape(spec, wrong=2, tools=tools)
-    for name, specs in groups["cross"].items():
-        for spec in specs[:2]:
-            write_shape(spec, wrong=0 if name.startswith("truth") else 1, missed=1)
-    for name, specs in groups["tools"].items():
-        for spec in specs:
-            write_shape(spec, wrong=1, tools=name != "tool")
-    return shapes.records(cohort, PRESET)
+@pytest.fixture
+def runs_of(write_shape):
+    """A writer of some rows: of four masks a class so many wrong; a rest that was not run."""
+
+    def write(cohort=COHORT, **said):
+        asked = shapes.grid(cohort, PRESET)
+        for (group, row), specs in asked.items():
+            if group in ("source", "tool") or row in WRONG:
+                for spec in specs[:1] if group == "changed" else specs:
+                    more = {"missed": 1} if group == "source" else {"tools": cohort == REAL}
+                    write_shape(spec, wrong=WRONG.get(row, 1), **more | said)
+        return Runs.load(asked, PRESET, "group row")
+
+    return write
 
 
-def test_every_run_is_asked_for_once_and_every_recipe_has_a_version():
-    groups = shapes.named(COHORT, PRESET)
-    assert tuple(groups) == ("headline", "alternatives", "ablations", "cross", "tools")
+def test_every_run_is_asked_for_once():
     specs = shapes.specs(COHORT, PRESET)
-    assert len(specs) == len(set(specs))
-    assert groups["headline"][shapes.PAPER][0] in specs
-    assert shapes.FOREST in groups["alternatives"]
-    assert set(shapes.BLIND) <= set(groups["alternatives"])
-    from mammostudy.runs.versions import recipe_version
-
-    assert all(recipe_version(name) >= 1 for name in shapes.RECIPES)
+    assert len(specs) == len(set(specs)) == 115
+    assert len(shapes.specs(REAL, PRESET)) == 95
 
 
-def test_published_facts_are_the_papers():
-    said = shapes_reading.published_claim()
-    assert "767,684 parameters" in said
-    assert "0.568 for irregular, 0.595 for lobular, 0.902 for oval and 0.935 for round" in said
-    assert "accuracy of 75.7 %** (221 of 292)" in said
-    assert "macro recall of 80.0 %**" in said
-    table = shapes.published_scores().set_index("method")
-    assert table.loc["proposed", "printed as accuracy, %"] == 80
-    assert table.loc["proposed", "accuracy of its matrix, %"] == pytest.approx(75.68, abs=0.01)
-    assert table.drop(index="proposed")["accuracy of its matrix, %"].isna().all()
-    assert table["data"].str.contains("DDSM").all()
-    assert len(shapes.architecture()) == 5
+def test_scores_by_hand(runs_of):
+    runs = runs_of()
+    rows = shapes.tested(runs, "classifier")
+    table = shapes.summary(rows, CLASSES).set_index(["row", "metric"])
+    assert table.loc[(PAPER, "accuracy"), "mean"] == pytest.approx(0.75)
+    assert table.loc[(STUDY, "macro recall"), "mean"] == pytest.approx(1)
+    assert table.loc[(FOREST, "recall oval"), "mean"] == pytest.approx(0.5)
+    line = table.loc[PAPER, "kappa"]
+    assert line["low"] < line["mean"] < line["high"]
+    assert (line["masses"], line["patients"], line["trainings"]) == (80, 40, 5)
+    assert line["converged"] == "yes"
+    assert table.loc[(FOREST, "accuracy"), "converged"] == "no training"
+    assert "small ResNet" not in table.index
+    assert "classifier, small ResNet" in runs.missing
 
 
-def test_scores_by_hand(write_shape):
-    found = write_some(write_shape)
-    summary = shapes.summary(found, CLASSES).set_index("row")
-    assert summary.loc[shapes.PAPER, "accuracy"] == pytest.approx(0.75)
-    assert summary.loc[shapes.STUDY, "macro_recall"] == pytest.approx(1)
-    assert summary.loc[shapes.STUDY, "converged"] == "4 of 5"
-    assert summary.loc[shapes.FOREST, "converged"] == "no epochs"
-    assert summary.loc["majority", "learnt"] == "nothing"
-    assert summary.loc[shapes.PAPER, "folds"] == 5
-    expected = shapes.expected(COHORT, PRESET)
-    wide = shapes.printed_summary(summary.reset_index(), expected).set_index("classifier")
-    assert list(wide.index) == expected
-    assert wide.loc[shapes.PAPER, "accuracy"].startswith("0.750 [")
-    assert wide.loc["small ResNet", "accuracy"] == "not run"
-    assert "small ResNet (alternatives)" in shapes.absent(found, COHORT, PRESET)
+def test_comparisons_are_paired_by_patient(runs_of):
+    """Of each class's two patients one has three masks, the other one, which nobody gets wrong."""
+    runs = runs_of()
+    rows = shapes.tested(runs, "classifier", "changed")
+    tests = compare(rows, shapes.against(runs, "classifier"), "right").set_index("a")
+    assert tests.loc[STUDY, "difference"] == pytest.approx(1 / 3 / 2)
+    assert tests.loc[FOREST, "difference"] == pytest.approx(-1 / 3 / 2)
+    families = [shapes.against(runs, group) for group in ("classifier", "changed")]
+    recalls = shapes.compare_recalls(rows, CLASSES, *families).set_index("a")
+    assert recalls.loc[STUDY, "difference"] == pytest.approx(0.25)
+    assert recalls.loc["no class weights", ["masses", "trainings"]].tolist() == [16, 1]
+    assert recalls.loc[STUDY, "p_holm"] == pytest.approx(3 * recalls.loc[STUDY, "p"])
+    assert recalls.loc["no class weights", "p_holm"] == recalls.loc["no class weights", "p"]
+    assert set(recalls["verdict"]) == {"not judged"}  # computer-made masks
 
 
-def test_comparisons_by_hand(write_shape):
-    found = write_some(write_shape)
-    rows = shapes.compared(found)
-    tests = shapes_comparison.tests(rows, CLASSES).set_index("b")
-    # of each class's two patients one has three masks, the other one, which nobody gets wrong
-    assert tests.loc[shapes.STUDY, "difference"] == pytest.approx(-(1 / 3) / 2)
-    assert tests.loc[shapes.FOREST, "difference"] == pytest.approx((1 / 3) / 2)
-    assert tests.loc[shapes.STUDY, "macro"] == pytest.approx(-0.25)
-    assert (tests["p_holm"] >= tests["p_permutation"]).all()
-    changes = shapes_comparison.ablations(found, CLASSES).set_index("b")
-    assert changes.loc["no class weights", "macro"] == pytest.approx(-0.25)
-    assert changes.loc["no class weights", "masks"] == 4 * len(CLASSES)  # one fold of it
-    assert changes.loc["no class weights", "folds"] == 1
-    wide = shapes_comparison.printed_tests(changes.reset_index(), "changed")
-    assert wide.loc[0, "macro recall, difference"].startswith("-0.250 [")
-    assert "accuracy, difference" in wide
-    assert "It falls with no class weights (-0.250" in shapes_reading.ablations(
-        changes.reset_index()
-    )
+def test_a_training_that_had_not_converged_settles_nothing(runs_of):
+    runs = runs_of(REAL, converged=False)
+    rows = shapes.tested(runs, "classifier")
+    classes = classes_of(REAL)
+    recalls = shapes.compare_recalls(rows, classes, shapes.against(runs, "classifier"))
+    assert set(recalls["verdict"]) == {"undecided"}
+    assert recalls["unsettled"].str.contains(PAPER).all()
 
 
-def test_recalls_and_counts(write_shape):
-    found = write_some(write_shape)
-    rows = shapes.compared(found)
-    table = shapes.recall_table({shapes.PAPER: rows[shapes.PAPER]}, CLASSES)
-    wide = shapes.printed_recalls(table).set_index("class")
-    assert list(wide.index) == list(CLASSES)
-    assert wide.loc["oval", "masks"] == 20
-    assert wide.loc["oval", f"recall, {shapes.PAPER}"].startswith("0.750 [")
-    counts = shapes_sources.class_counts(rows[shapes.PAPER], CLASSES).set_index("class")
-    assert counts.loc["all", "masks"] == 80
-    assert counts.loc["oval", "patients"] == 10
-    assert list(counts.columns) == ["masks", "patients"]
+def test_confusions_and_counts(runs_of):
+    rows = shapes.tested(runs_of(REAL), "classifier")
+    matrices = shapes.matrices(rows, classes_of(REAL))
+    assert list(matrices) == ["published", PAPER, STUDY]
+    assert matrices[PAPER].loc["irregular"].tolist() == [15, 5, 0]
+    counted = shapes.class_counts(rows[rows["row"] == PAPER])
+    assert counted["masks"].sum() == 60
+    assert set(counted["tool"]) == {"circle", "ellipse", "polygon"}
 
 
-def test_curves_have_a_line_a_fold(write_shape):
-    curves = shapes.curves(write_some(write_shape))
-    assert set(curves["row"]) == {shapes.PAPER, shapes.STUDY}
-    assert set(curves["fold"]) == set(range(5))
-    assert curves["validation_macro_recall"].max() == pytest.approx(0.7)
+def test_missed_masks_are_wrong_and_stand_by_themselves(runs_of):
+    runs = runs_of()
+    rows = shapes.pooled(runs.of("source", "truth, random forest"), "segmenter")
+    assert rows["missed"].sum() == 5
+    assert not rows.loc[rows["missed"], "right"].any()
+    assert shapes.confusion(rows, CLASSES)["none"].tolist() == [0, 0, 0, 5]
+    crossed = shapes.crossed(runs, CLASSES).set_index(["trained", "tested", "metric"])["mean"]
+    assert crossed["truth, random forest", "truth", "accuracy"] == pytest.approx(0.75)
+    assert crossed["truth, random forest", "segmenter", "accuracy"] == pytest.approx(11 / 16)
 
 
-def test_round_and_oval(write_shape):
-    rows = shapes.compared(write_some(write_shape))
-    crossed, among = shapes_sources.round_oval_mistakes(rows[shapes.PAPER])
-    assert (crossed, among) == (5, 40)  # one oval a fold is called round
-    said = shapes_reading.matrices(rows)
-    assert f"The {shapes.PAPER} calls 5 of 40 round or oval masks" in said
-    assert "by one name" not in said
-    stuck = rows[shapes.PAPER]
-    rows[shapes.PAPER] = stuck.assign(
-        predicted=stuck["predicted"].where(stuck["fold"] > 1, "irregular")
-    )
-    said = shapes_reading.matrices(rows)
-    assert f"In 2 of 5 folds the {shapes.PAPER} calls every mask by one name" in said
-
-
-def test_cross_table_by_hand(write_shape):
-    found = write_some(write_shape)
-    table = shapes_sources.cross_table(found["cross"], CLASSES)
-    pairs = table.set_index(["trained", "tested"])
-    assert pairs.loc[("truth, random forest", "truth"), "macro_recall"] == 1
-    assert pairs.loc[("truth, random forest", "segmenter"), "missed"] == 2
-    assert pairs.loc[("truth, random forest", "segmenter"), "accuracy"] == pytest.approx(15 / 16)
-    said = shapes_sources_reading.cross(table, phantom=True)
-    assert "Trained on truth, random forest: macro recall 1.000 on masks of the same source" in said
-    assert "separable by construction" in said
-    assert "separable" not in shapes_sources_reading.cross(table, phantom=False)
-    assert "No table of training" in shapes_sources_reading.cross(table.iloc[:0], phantom=False)
+def test_tools_of_outlines(runs_of):
+    runs, classes = runs_of(REAL), classes_of(REAL)
+    crossed = shapes.crossed(runs, classes).set_index(["trained", "tested", "metric"])
+    assert TOOL not in crossed.index.get_level_values("trained")
+    row = crossed.loc[("polygon only", "polygon", "macro recall")]
+    assert (row["masses"], row["mean"]) == (2 * 3 * 5, pytest.approx(0.5))
+    scored = shapes.tool_scores(runs, classes).set_index(["row", "metric"])["mean"]
+    assert scored["tool from the mask", "accuracy"] == pytest.approx(0.75)
+    # every shape is drawn with every tool equally often: the tool tells one of three
+    assert scored["shape from the tool alone", "macro recall"] == pytest.approx(1 / 3)
 
 
 def test_the_rule_of_the_tool_looks_at_other_folds_only():
-    content = {
-        "case": ["a", "b", "c", "d", "e", "f"],
-        "patient": ["a", "b", "c", "d", "e", "f"],
-        "tool": ["circle", "polygon", "circle", "polygon", "circle", "ellipse"],
-        "label": ["round", "irregular", "oval", "irregular", "oval", "round"],
-        "predicted": "oval",
-        "right": False,
-        "missed": False,
-        "fold": [0, 0, 1, 1, 2, 2],
-    }
-    rows = shapes_sources.tool_rule(pd.DataFrame(content)).set_index("case")
+    rows = pd.DataFrame(
+        {
+            "case": list("abcdef"),
+            "tool": ["circle", "polygon", "circle", "polygon", "circle", "ellipse"],
+            "label": ["round", "irregular", "oval", "irregular", "oval", "round"],
+            "fold": [0, 0, 1, 1, 2, 2],
+        }
+    )
     # fold 0: circles elsewhere are oval; fold 1: one round, one oval, the first by name; fold 2:
     # ellipses are unknown elsewhere, so the commonest shape elsewhere
-    assert rows["predicted"].tolist() == [
+    assert shapes.tool_rule(rows)["predicted"].tolist() == [
         "oval", "irregular", "oval", "irregular", "oval", "irregular",
     ]  # fmt: skip
-    assert rows.loc["b", "right"]
-    one = pd.DataFrame(content).assign(fold=0)
-    assert shapes_sources.tool_rule(one).empty
-    assert shapes_sources.tool_rule(pd.DataFrame(content).assign(tool="")).empty
+    assert shapes.tool_rule(rows.assign(fold=0)).empty
+    assert shapes.tool_rule(rows.assign(tool="")).empty
 
 
-def test_tools_of_the_real_cohort(write_shape):
-    found = write_some(write_shape, REAL)
-    classes = shape_recipes.classes_of(REAL)
-    assert classes == ("irregular", "oval", "round")
-    table = shapes_sources.tool_table(found["tools"], classes).set_index(["trained", "tested"])
-    assert "tool" not in table.index.get_level_values("trained")
-    row = table.loc[("polygon only", "polygon")]
-    assert row["cases"] == 2 * 3 * 5  # two of four masks a class and fold
-    assert row["behind"] == "10 irregular, 10 oval, 10 round"
-    scored = shapes_sources.tool_scores(found["tools"], classes).set_index("row")
-    assert scored.loc["tool from the mask", "accuracy"] == pytest.approx(0.75)
-    # every shape is drawn with every tool equally often: the tool tells one of three
-    assert scored.loc["shape from the tool alone", "macro_recall"] == pytest.approx(1 / 3)
-    said = shapes_sources_reading.tools(scored.reset_index(), table.reset_index())
-    assert "the tool alone earns 0 % of what the CNN does" in said
-    short = shapes_sources_reading.tools_meaning(scored.reset_index(), table.reset_index())
-    assert "among polygons, the same CNN's macro recall is 0.500 (patients: 10 irr" in short
-    assert shapes_sources_reading.tools_meaning(scored.iloc[:0], table.iloc[:0]) == ""
-    assert "Trained on polygon only, tested on polygons: macro recall 0.500" in said
-    assert found["cross"] == {}
-    assert shapes.left_out(REAL, PRESET) == "Left out for want of pixels: CNN on the grey ROI."
-    assert "CNN on the grey ROI" not in shapes.expected(REAL, PRESET)
+def test_what_an_explaining_run_kept(runs_of, monkeypatch):
+    runs = runs_of(REAL)
+    monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)
+    kept = shapes.explained(runs)
+    assert kept["between_probabilities"].shape == (3, 7, 3)
+    assert (kept["classes"], kept["placement"]) == (classes_of(REAL), "square")
+    assert kept["shown"] == {}
 
 
-def test_who_is_classified_is_said(write_shape):
-    rows = shapes.compared(write_some(write_shape, REAL))[shapes.PAPER]
-    classes = shape_recipes.classes_of(REAL)
-    pixels = shapes_sources.with_pixels(REAL)  # from the committed fingerprint
-    said = shapes_sources_reading.who(rows, classes, {"two labels": 1200}, pixels)
-    assert "60 masks of 30 patients in 5 test folds" in said
-    assert "know no lobular masses" in said
-    assert "1,200 (two labels)" in said
-    assert f"{max(pixels.values())} of {sum(pixels.values())} are irregular" in said
-    assert "nothing to tell apart" in shapes_sources_reading.who(rows, (), {}, {})
+def test_a_page_without_runs_is_empty(write_shape):
+    runs = Runs.load(shapes.grid(REAL, PRESET), PRESET, "group row")
+    rows = shapes.tested(runs, "classifier")
+    tables = [shapes.summary(rows, CLASSES), shapes.crossed(runs, CLASSES)]
+    tables += [shapes.tool_scores(runs, CLASSES), shapes.class_counts(rows)]
+    tables.append(shapes.compare_recalls(rows, CLASSES, shapes.against(runs, "classifier")))
+    assert all(table.empty for table in tables)
+    assert shapes.explained(runs) == {}
 
 
-def test_placement_takes_the_aspect_away():
-    agreement = shapes_examples.placement_agreement(shapes_examples.placements())
-    table = agreement.set_index("oval")
-    assert table.loc["2:1 oval, level", "stretch"] > 0.98
-    assert table.loc["2:1 oval, level", "square"] < 0.75
-    assert table.loc["2:1 oval, tilted", "stretch"] < 0.85  # only a level oval is a circle
-    assert f"{table.loc['2:1 oval, level', 'square']:.3f}" in shapes_reading.placement(agreement)
+# --- the claim -----------------------------------------------------------------------------------
 
 
-def test_confusions_are_picked_by_rule(write_shape):
-    rows = shapes.compared(write_some(write_shape))[shapes.PAPER]
-    chosen = shapes_examples.confusion_cases(rows, CLASSES, kinds=2, each=3)
-    assert chosen["masks"].tolist() == [5] * 6
-    kinds = list(dict.fromkeys(zip(chosen["label"], chosen["predicted"], strict=True)))
-    assert kinds == [("irregular", "lobular"), ("lobular", "oval")]
-    assert rows.set_index("case").loc[chosen["case"], "patient"].nunique() == 6
+def test_accuracy_counts_each_patient_once_and_p_is_that_of_the_target_less_the_margin(write_shape):
+    """The first of two patients a class has one of three masks wrong, the second none."""
+    specs = rows_of(REAL, PRESET, "classifier")[PAPER]
+    for spec in specs:
+        write_shape(spec, wrong=1)
+    line = shapes.claim_line(REAL, PRESET, 0.8, 0.05)
+    assert line["difference"] == pytest.approx((2 / 3 + 1) / 2 - 0.8)
+    assert (line["patients"], line["masses"], line["trainings"]) == (30, 60, 5)
+    right = np.tile([0.0, 1, 1, 1], 15)
+    patients = np.repeat([f"{k}-{j}" for k in range(15) for j in (0, 1)], [3, 1] * 15)
+    least = paired_test(right, np.full(60, 0.75), patients).p_permutation
+    assert line["p"] == pytest.approx(least, rel=0.05)
+    assert line["p"] < paired_test(right, np.full(60, 0.8), patients).p_permutation
+    assert len(judge([line])) == 1
 
 
-def test_what_an_explaining_run_kept(write_shape, monkeypatch):
-    found = write_some(write_shape)["headline"]
-    walk = shapes_examples.walk(found[shapes.STUDY])
-    assert walk.probabilities.shape[1:] == (7, 4)
-    assert [name for name, _ in walk.switches()]
-    assert shapes_examples.walk(found[shapes.PAPER]) is None
-    monkeypatch.setattr(shapes_examples, "placed_masks", lambda spec, cases: {})
-    assert shapes_examples.occlusions(found[shapes.STUDY]) == []
-    embedded = shapes_examples.embedding_map(found[shapes.STUDY])
-    assert len(embedded.points) == 16
-    assert embedded.points["part"].value_counts().to_dict() == {"test": 15, "train": 1}
-    assert embedded.explained[0] > 0.5
-    assert embedded.masks == {}
-    masks = dict.fromkeys(embedded.points["case"], np.eye(64, dtype=bool))
-    monkeypatch.setattr(shapes_examples, "placed_masks", lambda spec, cases: masks)
-    shown = shapes_examples.occlusions(found[shapes.STUDY])
-    assert [each.label for each in shown] == ["irregular"] * 2
-    assert shown[0].fall.shape == (64, 64)
+def test_a_claim_says_what_it_rests_on_or_why_it_cannot(write_shape, monkeypatch):
+    assert "not been run" in shapes.claim_line(REAL, PRESET, 0.8, 0.05)["reason"]
+    for spec in rows_of(REAL, PRESET, "classifier")[PAPER][:3]:
+        write_shape(spec, converged=False)
+    line = shapes.claim_line(REAL, PRESET, 0.8, 0.05)
+    assert (line["unsettled"], line["missing"], len(line["classes"])) == (PAPER, 2, 3)
+    monkeypatch.setattr("mammostudy.study.shape_recipes.classes_of", lambda cohort: ())
+    assert "no two shapes" in shapes.claim_line("mine", PRESET, 0.8, 0.05)["reason"]
 
 
-def test_reading_speaks_from_the_tables(write_shape):
-    said = _meaning(write_some(write_shape))
-    assert f"The {shapes.PAPER} reaches an accuracy of 0.750" in said
-    assert "have not" not in said
-    assert f"minus that of the {shapes.FOREST}: +0.167" in said
-    assert "the interval lies above 0" in said
-    assert "differ by +0.0 points here, by +4.3 in the paper's matrix" in said
-    assert "The hardest class" in said
-
-
-def test_control_other_records_are_read_otherwise(write_shape):
-    said = _meaning(write_some(write_shape, wrong=3, converged=False))
-    assert f"The {shapes.PAPER} reaches an accuracy of 0.250" in said
-    assert "the interval lies below 0" in said
-    assert f"Training had not converged for {shapes.PAPER}:" in said
-
-
-def _meaning(found):
-    rows = shapes.compared(found)
-    tests = shapes_comparison.tests(rows, CLASSES)
-    return shapes_reading.meaning(rows, shapes.summary(found, CLASSES), tests, CLASSES)
-
-
-@pytest.mark.usefixtures("write_shape")
-def test_without_records_everything_says_not_run():
-    found = shapes.records(COHORT, PRESET)
-    rows, nobody = shapes.compared(found), shape_tables.pooled([])
-    summary = shapes.summary(found, CLASSES)
-    assert rows == {}
-    expected = shapes.expected(COHORT, PRESET)
-    assert set(shapes.printed_summary(summary, expected)["accuracy"]) == {"not run"}
-    tests = shapes_comparison.tests(rows, CLASSES)
-    assert shapes_comparison.printed_tests(tests, "b").empty
-    assert shapes_comparison.ablations(found, CLASSES).empty
-    assert shapes.curves(found).empty
-    assert shapes.recall_table({}, CLASSES).empty
-    assert shapes.printed_recalls(shapes.recall_table({}, CLASSES)).empty
-    assert shapes_sources.cross_table(found["cross"], CLASSES).empty
-    assert shapes_sources.tool_scores(found["tools"], CLASSES).empty
-    assert shapes_examples.walk([]) is None
-    assert shapes_examples.occlusions([]) == []
-    assert shapes_examples.embedding_map([]) is None
-    assert shapes_examples.confusion_cases(nobody, CLASSES).empty
-    assert "No run" in _meaning(found)
-    assert "No run" in shapes_sources_reading.who(nobody, CLASSES, {}, {})
-    assert shapes_reading.matrices(rows) == ""
-    assert shapes_reading.against(tests) == ""
-
-
-def test_titles_are_known():
-    assert recipes.cohort_title(COHORT) == "Phantom"
-    assert set(CLASSES) == set(published.SHAPES)
+def test_published_numbers_of_the_committed_records():
+    line = shapes.claim_line(REAL, PRESET, 0.8, 0.05)
+    assert line["difference"] == pytest.approx(-0.2111, abs=1e-4)

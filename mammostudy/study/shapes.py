@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mammostudy.errors import MissingDataError
-from mammostudy.evaluation.calibration import apply_temperature
+from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.evaluation.confusions import (
     MISSED,
     confusion_intervals,

@@ -6,7 +6,6 @@ convention); boxes are half-open, so the pixel ``(0, 0)`` alone has the box ``(0
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import cv2
@@ -28,25 +27,18 @@ _Array = NDArray[np.float64]
 _Whole = NDArray[np.int64]
 
 
-def fill_outline(points: ArrayLike | Sequence[Sequence[float]], shape: tuple[int, int]) -> Mask:
-    """The mask inside an outline, its sides and corners included.
+def fill_outline(points: ArrayLike, shape: tuple[int, int]) -> Mask:
+    """The mask inside an outline, its sides and corners included: ``skimage.draw.polygon``'s.
 
-    Args:
-        points: ``(k, 2)`` of x and y in pixels, k >= 3; what lies outside the image is cut off.
-        shape: height and width of the mask.
-
-    Returns:
-        bool ``(h, w)``, equal to that of ``skimage.draw.polygon``.
+    What lies outside the image is cut off.
 
     Raises:
         DataError: fewer than three points, not pairs, not finite, or a tangle without end.
     """
     outline = np.asarray(points, dtype=np.float64)
-    if outline.ndim != 2 or outline.shape[1] != 2 or len(outline) < 3:
-        msg = f"an outline of shape {outline.shape} is no polygon: three or more (x, y) needed"
-        raise DataError(msg)
-    if not np.isfinite(outline).all():
-        msg = "an outline holds points that are not finite numbers"
+    pairs = outline.ndim == 2 and outline.shape[1] == 2 and len(outline) >= 3
+    if not pairs or not np.isfinite(outline).all():
+        msg = f"an outline of shape {outline.shape}: three or more finite (x, y) needed"
         raise DataError(msg)
     return fill_rows(outline, shape)
 
@@ -54,9 +46,9 @@ def fill_outline(points: ArrayLike | Sequence[Sequence[float]], shape: tuple[int
 def fill_rows(points: NDArray[np.floating], shape: tuple[int, int]) -> Mask:
     """As :func:`fill_outline`, of points that are in order.
 
-    scikit-image tests every pixel of the outline's box against every corner, which takes seconds
-    for one outline of a full mammogram. Here each row is filled between its crossings (even-odd
-    rule), and only the pixels on a side, where rounding decides, are put to scikit-image.
+    scikit-image tests every pixel of the outline's box against every corner: seconds for an outline
+    of a full mammogram. Here each row is filled between its crossings (even-odd rule), and only the
+    pixels on a side, where rounding decides, are put to scikit-image.
     """
     mask = np.zeros(shape, np.bool_)
     start = np.ascontiguousarray(points, np.float64)
@@ -114,22 +106,16 @@ def _refuse_tangle(points: _Array, crossed: int) -> None:
 
 
 def outline_of(mask: Mask) -> list[NDArray[np.float64]]:
-    """The closed outlines of a mask, half-way between its pixels and the others.
+    """The closed outlines of a mask, half-way between its pixels and the others, of x and y.
 
-    Returns:
-        float ``(k, 2)`` arrays of x and y in pixels, one for each part and each hole;
-        none of an empty mask. :func:`fill_outline` of a part without holes gives it back.
+    There is one for each part and each hole. :func:`fill_outline` of a part gives it back.
     """
     padded = np.pad(mask, 1).astype(np.float32)
     return [contour[:, ::-1] - 1 for contour in find_contours(padded, 0.5)]
 
 
 def box_of(mask: Mask) -> Box:
-    """The smallest box around a mask, half-open.
-
-    Raises:
-        DataError: the mask is empty.
-    """
+    """The smallest box around a mask, half-open; a DataError where the mask is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
         msg = f"a mask of shape {mask.shape} is empty: it has no box"
@@ -138,10 +124,7 @@ def box_of(mask: Mask) -> Box:
 
 
 def inscribed_ellipse(box: Box, shape: tuple[int, int]) -> Mask:
-    """The ellipse that touches the four sides of a box: bool ``(h, w)``, about pi/4 of the box.
-
-    The box may reach outside the image.
-    """
+    """The ellipse that touches the four sides of a box, which may reach outside the image."""
     x_min, y_min, x_max, y_max = box
     centre = (y_min + y_max - 1) / 2, (x_min + x_max - 1) / 2
     mask = np.zeros(shape, np.bool_)
@@ -161,34 +144,19 @@ def _nearest_part(mask: Mask) -> Mask:
 
 
 def otsu_mask(image: NDArray[np.floating[Any]]) -> Mask:
-    """What is brighter than Otsu's threshold; only the part nearest the centre is kept.
-
-    bool ``(h, w)``; empty for an image of one value. Holes are not filled.
-    """
+    """What is brighter than Otsu's threshold; only the part nearest the centre is kept."""
     return _nearest_part(np.asarray(image > threshold_otsu(image), dtype=np.bool_))
 
 
 def chan_vese_mask(image: NDArray[np.floating[Any]], *, box_fraction: float = 0.5) -> Mask:
-    """Morphological Chan-Vese from the ellipse in the middle; the part nearest the centre is kept.
+    """Morphological Chan-Vese from an ellipse in the middle; the part nearest the centre is kept.
 
-    Args:
-        image: ``(h, w)``, a framed image, pre-processed or not.
-        box_fraction: the start is the ellipse inscribed in a centred box with this share of the
-            frame's sides; 0.5 is the mass's own box in a loose frame of scale 2.
-
-    Returns:
-        bool ``(h, w)``. Holes are not filled. About 30 ms at 128 x 128 pixels.
-
-    Raises:
-        DataError: ``box_fraction`` is not in (0, 1].
+    The ellipse is inscribed in a box with ``box_fraction`` of the frame's sides: 0.5 is the mass's
+    own box in a loose frame of scale 2. About 30 ms at 128 x 128 pixels.
     """
-    if not 0 < box_fraction <= 1:
-        msg = f"box_fraction {box_fraction} must be above 0 and at most 1"
-        raise DataError(msg)
     height, width = image.shape
-    half_width, half_height = box_fraction * width / 2, box_fraction * height / 2
-    left, right = round(width / 2 - half_width), round(width / 2 + half_width)
-    top, bottom = round(height / 2 - half_height), round(height / 2 + half_height)
+    left, right = (round(width / 2 + side * box_fraction * width / 2) for side in (-1, 1))
+    top, bottom = (round(height / 2 + side * box_fraction * height / 2) for side in (-1, 1))
     start = inscribed_ellipse((left, top, right, bottom), (height, width)).astype(np.int8)
     level = morphological_chan_vese(image.astype(np.float64), ITERATIONS, init_level_set=start)
     return _nearest_part(np.asarray(level > 0, dtype=np.bool_))

@@ -2,13 +2,12 @@
 
 A box is ``(x_min, y_min, x_max, y_max)`` in pixels, half-open. A frame is a box too, but it may
 reach outside the image: what lies outside is filled with zeros, so the mass stays in the middle.
-Source: section "Workflow" of Singh et al. (2020) for full, loose and tight frames; the square
-aspect and the jitter are this study's.
+Source: section "Workflow" of Singh et al. (2020) for full, loose and tight frames.
 """
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,38 +16,25 @@ from numpy.typing import NDArray
 from mammostudy.errors import DataError
 
 Box = tuple[int, int, int, int]
+Slices = tuple[slice, slice]
 STRATEGIES = ("full", "loose", "tight")
 ASPECTS = ("stretch", "square")
 
 
 def check_box(box: Box, image_shape: tuple[int, int]) -> Box:
-    """Return the box as plain ints, or say what is wrong with it.
-
-    Args:
-        box: pixels, half-open.
-        image_shape: height and width in pixels.
-
-    Raises:
-        DataError: the box is empty, or a part of it lies outside the image.
-    """
-    x_min, y_min, x_max, y_max = (int(edge) for edge in box)
+    """Return the box as plain ints; a DataError where it is empty or leaves ``(height, width)``."""
+    x_min, y_min, x_max, y_max = whole = tuple(int(edge) for edge in box)
     height, width = image_shape
-    if x_max <= x_min or y_max <= y_min:
-        msg = f"box {(x_min, y_min, x_max, y_max)} is empty: x_min < x_max and y_min < y_max needed"
-        raise DataError(msg)
-    if x_min < 0 or y_min < 0 or x_max > width or y_max > height:
-        msg = (
-            f"box {(x_min, y_min, x_max, y_max)} is not inside the image "
-            f"of {width} x {height} pixels (width x height): check box and image belong together"
-        )
+    if not (0 <= x_min < x_max <= width and 0 <= y_min < y_max <= height):
+        inside = f"the image of {width} x {height} pixels (width x height)"
+        msg = f"box {whole} is empty or not inside {inside}: check that they belong together"
         raise DataError(msg)
     return x_min, y_min, x_max, y_max
 
 
 def centred_box(box: Box, width: int, height: int) -> Box:
     """A box of the given size with the centre of ``box`` (to within half a pixel)."""
-    x_min = (box[0] + box[2] - width) // 2
-    y_min = (box[1] + box[3] - height) // 2
+    x_min, y_min = (box[0] + box[2] - width) // 2, (box[1] + box[3] - height) // 2
     return x_min, y_min, x_min + width, y_min + height
 
 
@@ -102,24 +88,13 @@ def jitter_box(
     shift: float = 0.10,
     resize: float = 0.20,
 ) -> Box:
-    """A box as an imperfect detector would give it.
+    """A box as an imperfect detector would give it, clipped to the image, 2 pixels or more a side.
 
-    Args:
-        box: the true box in pixels, half-open, inside the image.
-        image_shape: height and width of the image in pixels.
-        rng: takes four uniform draws: shift in x and y, size in x and y.
-        shift: the centre moves by at most this share of the side, on each axis.
-        resize: each side changes by at most this share.
-
-    Returns:
-        The jittered box, clipped to the image, at least 2 pixels wide and high.
-
-    Raises:
-        DataError: empty box, or box not inside the image.
+    The centre moves by at most the share ``shift`` of the side, each side changes by at most
+    ``resize``; ``rng`` takes four uniform draws: shift in x and y, size in x and y.
     """
     checked = check_box(box, image_shape)
-    draws = rng.uniform(-1.0, 1.0, size=4)
-    edges: list[tuple[int, int]] = []
+    draws, edges = rng.uniform(-1.0, 1.0, size=4), []
     for axis, limit in ((0, image_shape[1]), (1, image_shape[0])):
         low, high = checked[axis], checked[axis + 2]
         side = high - low
@@ -132,19 +107,16 @@ def jitter_box(
 
 def _resample(array: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
     """Resize, each axis by area when it shrinks and linearly when it grows."""
-    for new_width, new_height in ((width, array.shape[0]), (width, height)):
+    for sides in ((width, array.shape[0]), (width, height)):
         rows, columns = array.shape
-        if (rows, columns) == (new_height, new_width):
-            continue
-        shrinks = new_width <= columns and new_height <= rows
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        array = np.asarray(cv2.resize(array, (new_width, new_height), interpolation=method))
+        if sides != (columns, rows):
+            shrinks = sides[0] <= columns and sides[1] <= rows
+            method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            array = np.asarray(cv2.resize(array, sides, interpolation=method))
     return array
 
 
-def _overlap(
-    array: NDArray[Any], box: Box, shape: tuple[int, int]
-) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def _overlap(array: NDArray[Any], box: Box, shape: tuple[int, int]) -> tuple[Slices, Slices]:
     """The part of the frame inside the image: as (rows, columns) of the image and of the frame."""
     if array.ndim != 2:
         msg = f"an array of shape {array.shape} is not one image: (height, width) needed"
@@ -155,16 +127,10 @@ def _overlap(
     if left >= right or top >= bottom:
         msg = f"frame {box} shows nothing of the image of {shape[1]} x {shape[0]} pixels"
         raise DataError(msg)
-    inside = slice(top, bottom), slice(left, right)
-    return inside, (slice(top - y_min, bottom - y_min), slice(left - x_min, right - x_min))
+    place = slice(top - y_min, bottom - y_min), slice(left - x_min, right - x_min)
+    return (slice(top, bottom), slice(left, right)), place
 
 
-@overload
-def crop_and_resize(array: NDArray[np.bool_], box: Box, size: int) -> NDArray[np.bool_]: ...
-@overload
-def crop_and_resize(
-    array: NDArray[np.floating[Any]], box: Box, size: int
-) -> NDArray[np.float32]: ...
 def crop_and_resize(array: NDArray[Any], box: Box, size: int) -> NDArray[Any]:
     """Cut a frame out of an image or a mask and bring it to a square grid.
 
@@ -182,22 +148,14 @@ def crop_and_resize(array: NDArray[Any], box: Box, size: int) -> NDArray[Any]:
     """
     inside, place = _overlap(array, box, (array.shape[0], array.shape[-1]))
     part = np.ascontiguousarray(array[inside], dtype=np.float32)
-    crop = part
-    if part.shape != (box[3] - box[1], box[2] - box[0]):
-        crop = np.zeros((box[3] - box[1], box[2] - box[0]), np.float32)
+    if part.shape != (sides := (box[3] - box[1], box[2] - box[0])):
+        crop = np.zeros(sides, np.float32)
         crop[place] = part
-    resized = _resample(crop, size, size)
+        part = crop
+    resized = _resample(part, size, size)
     return resized >= 0.5 if array.dtype == np.bool_ else resized
 
 
-@overload
-def paste_back(
-    frame: NDArray[np.bool_], box: Box, image_shape: tuple[int, int]
-) -> NDArray[np.bool_]: ...
-@overload
-def paste_back(
-    frame: NDArray[np.floating[Any]], box: Box, image_shape: tuple[int, int]
-) -> NDArray[np.float32]: ...
 def paste_back(frame: NDArray[Any], box: Box, image_shape: tuple[int, int]) -> NDArray[Any]:
     """Put a frame back where it was cut: the inverse of :func:`crop_and_resize`.
 

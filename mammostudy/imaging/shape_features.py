@@ -1,9 +1,8 @@
 """Numbers that describe the shape of one mask, for classifiers without a network.
 
-Rule for every mask: of several parts the largest is measured
-(:func:`~mammostudy.imaging.shape_masks.largest_part`) and its holes are filled; an empty mask is
-refused. No feature changes with place; apart from the pixel grid none with size or a quarter turn
-or mirroring. ``area_ratio`` alone changes with other turns: its box is upright.
+Of several parts the largest is measured and its holes are filled; an empty mask is refused. No
+feature changes with place; apart from the pixel grid none with size or a quarter turn or mirroring.
+``area_ratio`` alone changes with other turns: its box is upright.
 """
 
 from __future__ import annotations
@@ -25,18 +24,11 @@ SMOOTHING = 1.0  # Gaussian sigma in pixels along the outline: takes away the pi
 HARMONICS = (-6, -5, -4, -3, -2, -1, 2, 3, 4, 5, 6, 7)
 _HU_DEGREES = np.array([1, 2, 2, 2, 4, 3, 4])
 FEATURES = (
-    "area_ratio",
-    "eccentricity",
-    "solidity",
-    "compactness",
-    "radial_mean",
-    "radial_sd",
-    "radial_area_ratio",
-    "radial_roughness",
+    *("area_ratio", "eccentricity", "solidity", "compactness"),
+    *("radial_mean", "radial_sd", "radial_area_ratio", "radial_roughness"),
     *(f"fourier_{harmonic}" for harmonic in HARMONICS),
     *(f"hu_{number}" for number in range(1, 8)),
 )
-"""Names of the features, in the order of :func:`shape_features`."""
 
 
 def shape_features(mask: NDArray[np.bool_]) -> Values:
@@ -45,8 +37,7 @@ def shape_features(mask: NDArray[np.bool_]) -> Values:
     - area_ratio: area over that of the upright box (disc pi/4, square 1).
     - eccentricity: of the ellipse with the same second moments (disc 0).
     - solidity: area over that of the convex hull.
-    - compactness: ``4 pi area / perimeter^2`` of pixels and smoothed outline (disc 1, square
-      pi/4; within 4 % at 20 pixels across, 9 % for a square).
+    - compactness: ``4 pi area / perimeter^2`` of pixels and smoothed outline (disc 1, square pi/4).
     - radial_*: of the distances from the centroid to the outline over the largest: mean, standard
       deviation, the part outside the mean circle over the mean, and the mean step between points.
     - fourier_k: ``|c_k / c_1|`` of the complex outline run through anticlockwise; an ellipse has
@@ -54,14 +45,8 @@ def shape_features(mask: NDArray[np.bool_]) -> Values:
     - hu_i: Hu's moments, each to the power 1 / its degree so that none is lost to its size, with
       sign; hu_7 without sign, since mirroring turns it.
 
-    Args:
-        mask: bool ``(h, w)``; a few pixels are measured too, but coarsely.
-
     Returns:
         float64 ``(27,)``, finite, in the order of :data:`FEATURES`.
-
-    Raises:
-        DataError: the mask is empty or not a bool plane.
 
     Source: Rangayyan et al. 1997 and Kilday et al. 1993 (compactness, radial length); Zahn and
         Roskies 1972 (Fourier descriptors); Hu 1962; regions through ``skimage.measure``.
@@ -69,17 +54,19 @@ def shape_features(mask: NDArray[np.bool_]) -> Values:
     filled = np.asarray(binary_fill_holes(largest_part(mask)), dtype=np.bool_)
     region: Any = regionprops(np.pad(filled, 1).astype(np.uint8))[0]
     contour = _even_outline(filled)
+    waves = np.abs(np.fft.fft(contour))
+    fourier = waves[list(HARMONICS)] / waves[1]
     perimeter = float(np.abs(contour - np.roll(contour, 1)).sum())
-    solid = [
-        float(region.extent),
-        float(region.eccentricity),
-        min(float(region.area) / float(region.area_convex), 1.0),
-        4 * np.pi * float(region.area) / perimeter**2,
-    ]
+    area = float(region.area)
+    solidity, compactness = (
+        min(area / float(region.area_convex), 1),
+        4 * np.pi * area / perimeter**2,
+    )
+    solid = [float(region.extent), float(region.eccentricity), solidity, compactness]
     hu = np.asarray(region.moments_hu, dtype=np.float64)
     rooted = np.sign(hu) * np.abs(hu) ** (1 / _HU_DEGREES)
     rooted[6] = abs(rooted[6])
-    return np.concatenate([solid, _radial(contour, region.centroid), _fourier(contour), rooted])
+    return np.concatenate([solid, _radial(contour, region.centroid), fourier, rooted])
 
 
 def features_of(masks: Sequence[NDArray[np.bool_]] | NDArray[np.bool_]) -> Values:
@@ -106,11 +93,6 @@ def _resample(closed: NDArray[np.complex128], steps: int) -> NDArray[np.complex1
     along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(closed)))])
     at = np.linspace(0.0, along[-1], steps + 1)
     return np.interp(at, along, closed.real) + 1j * np.interp(at, along, closed.imag)
-
-
-def _fourier(contour: NDArray[np.complex128]) -> Values:
-    size = np.abs(np.fft.fft(contour))
-    return np.asarray(size[list(HARMONICS)] / size[1], dtype=np.float64)
 
 
 def _radial(contour: NDArray[np.complex128], centroid: tuple[float, float]) -> Values:

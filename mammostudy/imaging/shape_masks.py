@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of, fill_outline
-from mammostudy.imaging.framing import ASPECTS, Box, centred_box, crop_and_resize, frame_box
+from mammostudy.imaging.framing import Box, centred_box, crop_and_resize, frame_box
 
 Mask = NDArray[np.bool_]
 _ANGLES = np.linspace(0.0, 2 * np.pi, 720, endpoint=False)
@@ -21,18 +21,15 @@ def largest_part(mask: Mask) -> Mask:
     is one object, and what a segmenter leaves beside it is not its shape.
 
     Raises:
-        DataError: not a bool plane, or no pixel.
+        DataError: no pixel.
     """
-    if mask.ndim != 2 or mask.dtype != np.bool_:
-        msg = f"a mask of shape {mask.shape} and type {mask.dtype}: bool (height, width) needed"
-        raise DataError(msg)
     if not mask.any():
         msg = f"a mask of shape {mask.shape} is empty: it has no shape; count it as missed"
         raise DataError(msg)
-    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    sizes = np.bincount(labels.ravel(), minlength=count)[1:]
-    biggest = 1 + np.flatnonzero(sizes == sizes.max())
-    first = labels[np.isin(labels, biggest)][0]
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    sizes = np.bincount(labels.ravel())
+    biggest = np.flatnonzero(sizes == sizes[1:].max())
+    first = labels[np.isin(labels, biggest) & mask][0]
     return np.asarray(labels == first, dtype=np.bool_)
 
 
@@ -52,32 +49,23 @@ def place_mask(
         size: side of the result in pixels.
         placement: ``stretch`` (each axis by itself, as published: a circle and an upright or level
             oval give the same mask) or ``square`` (the aspect is kept).
-        keep_scale: whether a large mass stays larger than a small one. Else every mass is brought
-            to the same share of the grid, ``1 / scale`` of its side: what a loose frame does.
-        scale: side of the frame over the side of the mass (its longer side if ``square``);
-            without effect where the scale is kept.
-        window: with ``keep_scale``, side in mask pixels of what the grid shows, the same for all
-            masks to be compared; none: the sides of the mask's array (``square``: the longer).
+        keep_scale: a large mass stays larger than a small one. Else every mass is brought to the
+            same share of the grid, ``1 / scale`` of its side: what a loose frame does.
+        scale: side of the frame over the side of the mass (its longer side if ``square``).
+        window: with ``keep_scale``, side in mask pixels of what the grid shows; none: of the array.
 
     Returns:
         bool ``(size, size)``; resampled as 0/1, then >= 0.5.
 
     Raises:
-        DataError: an empty mask, an unknown placement, a scale below 1, a ``window`` smaller than
-            the mass, or a mass too small for the grid.
-
-    Source: paper, section on shape classification (masks to 64 x 64); ``square`` and
-        ``keep_scale`` are this study's.
+        DataError: an empty mask, a scale below 1, a ``window`` smaller than the mass, or a mass
+            too small for the grid.
     """
-    if placement not in ASPECTS:
-        msg = f"placement {placement!r} is unknown: use one of {', '.join(ASPECTS)}"
-        raise DataError(msg)
     part = largest_part(mask)
     box, shape = box_of(part), (mask.shape[0], mask.shape[1])
+    frame = frame_box(box, shape, scale=scale, aspect=placement)
     if keep_scale:
         frame = _window_about(box, shape, placement, window)
-    else:
-        frame = frame_box(box, shape, strategy="loose", scale=scale, aspect=placement)
     placed = crop_and_resize(part, frame, size)
     if not placed.any():
         msg = f"a mass of {int(part.sum())} pixels vanishes at {size} x {size}: a smaller window"
@@ -91,10 +79,7 @@ def _window_about(box: Box, shape: tuple[int, int], placement: str, window: int 
     if placement == "square":
         height = width = max(height, width)
     if box[2] - box[0] > width or box[3] - box[1] > height:
-        msg = (
-            f"window = {window} pixels would cut a mass of {box[2] - box[0]} x "
-            f"{box[3] - box[1]}: use the longest side of all masses or more"
-        )
+        msg = f"window = {window} pixels would cut the mass {box}"
         raise DataError(msg)
     return centred_box(box, width, height)
 
@@ -103,29 +88,21 @@ def shape_between(position: float, size: int = 64, *, diameter: float = 0.5, see
     """A mask on the way round -> oval -> lobular -> irregular.
 
     At 0 a disc, at 1 an ellipse of axes 1 : 0.6, at 2 an outline of four lobes, at 3 a rough one
-    with spikes; between them the logarithm of the radius is interpolated linearly. The area is
-    always that of the same disc, so that only the shape changes.
-
-    ``diameter`` is of that disc, as a share of the side: 0.5 as in a loose frame. ``seed`` is of
-    the irregular outline; the other three are fixed. The mask, ``(size, size)``, is one part,
-    centred.
+    with spikes, drawn from ``seed``; between them the logarithm of the radius is interpolated
+    linearly. The area is always that of the same disc, whose ``diameter`` is a share of the side.
     """
     before = min(int(position), 2)
     share = position - before
     oval = -np.log(np.hypot(np.cos(_ANGLES), np.sin(_ANGLES) / 0.6))
-    anchors = (np.zeros_like(_ANGLES), oval, _lobular(), _irregular(seed))
+    lobes = np.abs(np.cos(2 * _ANGLES + 0.5)) ** 0.7  # rounded, meeting in notches
+    lobular = np.log(0.72 + 0.45 * lobes) + 0.06 * np.cos(2 * _ANGLES)
+    anchors = (np.zeros_like(_ANGLES), oval, lobular, _irregular(seed))
     radius = np.exp((1 - share) * anchors[before] + share * anchors[before + 1])
     points = np.column_stack([radius * np.cos(_ANGLES), radius * np.sin(_ANGLES)])
     x, y = points.T
     area = abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
     points *= diameter * size / 2 * np.sqrt(np.pi / area)
     return fill_outline(points + (size - 1) / 2, (size, size))
-
-
-def _lobular() -> NDArray[np.float64]:
-    """Four rounded lobes that meet in notches, the upper and lower ones a little shorter."""
-    lobes = np.abs(np.cos(2 * _ANGLES + 0.5)) ** 0.7
-    return np.log(0.72 + 0.45 * lobes) + 0.06 * np.cos(2 * _ANGLES)
 
 
 def _irregular(seed: int) -> NDArray[np.float64]:

@@ -41,11 +41,7 @@ def he_initialise(module: nn.Module, mode: str = "fan_in") -> None:
 def check_sides(
     images: Tensor, channels: int, halvings: int, network: str, mend: str = "change the input size"
 ) -> None:
-    """Refuse a batch that a network of stride-2 levels cannot bring back to its own size.
-
-    Raises:
-        SpecError: it is not ``(n, channels, h, w)``, or h and w do not divide by ``2**halvings``.
-    """
+    """Refuse a batch that a network of stride-2 levels cannot bring back to its own size."""
     if images.ndim != 4 or images.shape[1] != channels:
         msg = (
             f"{network} takes (n, {channels}, h, w), not {tuple(images.shape)}: "
@@ -63,35 +59,24 @@ def check_sides(
 
 
 class Segmenter(nn.Module):
-    """A network of grey values to a score a pixel, and from that to [-1, 1] by ``tanh(x / 2)``.
+    """A network of grey values to a score a pixel, and from that to [-1, 1] by ``tanh(x / 2)``."""
 
-    Attributes:
-        title: its name in messages.
-        halvings: how often it halves its input.
-    """
-
-    title: ClassVar[str]
-    halvings: ClassVar[int] = 5
+    title: ClassVar[str]  # in messages
+    halvings: ClassVar[int] = 5  # of the input's sides
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
         self.in_channels = in_channels
 
     def logits(self, images: Tensor) -> Tensor:
-        """Score every pixel, ``(n, out_channels, h, w)``; arguments as of :meth:`forward`."""
+        """Score every pixel, ``(n, out_channels, h, w)``."""
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
-        """Segment a batch.
-
-        Args:
-            images: float ``(n, in_channels, h, w)``, h and w divisible by ``2**halvings``.
-
-        Returns:
-            ``(n, out_channels, h, w)`` in [-1, 1].
+        """Segment a batch, float ``(n, in_channels, h, w)``: ``(n, out_channels, h, w)``.
 
         Raises:
-            SpecError: the input does not fit the network.
+            SpecError: h and w are not divisible by ``2**halvings``, or the channels are others.
         """
         check_sides(images, self.in_channels, self.halvings, self.title)
         return torch.tanh(self.logits(images) / 2)

@@ -57,16 +57,11 @@ class Discriminator(nn.Module):
         Raises:
             SpecError: the input does not fit the network.
         """
-        if pairs.ndim != 4 or pairs.shape[1] != self.in_channels:
+        channels, shape = self.in_channels, tuple(pairs.shape)
+        if pairs.ndim != 4 or shape[1] != channels or min(shape[2:]) < SMALLEST_SIDE:
             msg = (
-                f"the discriminator takes (n, {self.in_channels}, h, w), not "
-                f"{tuple(pairs.shape)}: in_channels is image and mask channels together"
-            )
-            raise SpecError(msg)
-        if min(pairs.shape[2:]) < SMALLEST_SIDE:
-            msg = (
-                f"the discriminator needs sides of {SMALLEST_SIDE} pixels or more, "
-                f"not {pairs.shape[2]} x {pairs.shape[3]}"
+                f"the discriminator takes (n, {channels}, h, w), channels of image and mask "
+                f"together, sides of {SMALLEST_SIDE} pixels or more, not {shape}"
             )
             raise SpecError(msg)
         return torch.sigmoid(self.layers(pairs))

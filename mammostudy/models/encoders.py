@@ -30,11 +30,7 @@ Made = TypeVar("Made")
 
 
 def fetch(make: Callable[[], Made], weights: str) -> Made:
-    """Make what may have to download weights first.
-
-    Raises:
-        DataError: they are neither in torch's cache nor to be had.
-    """
+    """Make what may have to download weights first, or say that they are not to be had."""
     try:
         return make()
     except OSError as error:
@@ -46,10 +42,7 @@ def fetch(make: Callable[[], Made], weights: str) -> Made:
 
 
 def draw_vgg16(*, batch_norm: bool) -> nn.Sequential:
-    """The convolutions of VGG16 and its poolings, drawn by He's rule, biases 0.
-
-    Source: Simonyan and Zisserman 2015; torchvision.
-    """
+    """VGG16's convolutions and poolings by He's rule, biases 0 (Simonyan and Zisserman 2015)."""
     layers: nn.Sequential = make_layers(cfgs["D"], batch_norm)
     he_initialise(layers, "fan_out")
     for layer in layers:
@@ -74,27 +67,22 @@ def vgg16_stages(weights: Weights, in_channels: int, *, batch_norm: bool) -> nn.
         bare, normed = VGG16_Weights.IMAGENET1K_V1, VGG16_BN_Weights.IMAGENET1K_V1
         load_vgg16(layers, normed if batch_norm else bare)
     layers[0] = _takes(layers[0], in_channels)
-    stages: list[nn.Module] = []
-    run: list[nn.Module] = []
+    stages = nn.ModuleList()
+    run = nn.Sequential()
     for layer in layers:
         if isinstance(layer, nn.MaxPool2d):
-            stages.append(nn.Sequential(*run))
-            run = []
+            stages.append(run)
+            run = nn.Sequential()
         else:
             run.append(layer)
-    return nn.ModuleList(stages)
+    return stages
 
 
 def residual_trunk(depth: Literal[50, 101], weights: Weights, in_channels: int) -> nn.ModuleDict:
     """A residual network without its classifier, by stage: stem, layer1 ... layer4.
 
     The last two stages keep their resolution and dilate instead: the output is smaller than the
-    input by 8.
-
-    Raises:
-        DataError: weights that cannot be downloaded.
-
-    Source: He et al. 2016; Yu and Koltun 2016 for the dilation; torchvision.
+    input by 8. Source: He et al. 2016; Yu and Koltun 2016 for the dilation; torchvision.
     """
     build = resnet50 if depth == 50 else resnet101
     published = ResNet50_Weights if depth == 50 else ResNet101_Weights

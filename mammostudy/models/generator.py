@@ -24,11 +24,9 @@ class Generator(nn.Module):
 
     Filters down are width x (1, 2, 4, 8, 8, 8, 8, 8) and up the same backwards, then the output
     channels. Fewer levels (8 for 256 pixels, 7 for 128, 6 for 64) leave out the innermost ones, so
-    that the bottleneck stays 1 x 1.
-
-    Dropout is on the first ``min(3, levels - 2)`` layers up: Dn1-Dn3 from five levels on.
-    Batch norm is after all layers but Cn1, the innermost Cn and the last Dn; as the innermost
-    1 x 1 layer has none, a batch of one image trains too.
+    that the bottleneck stays 1 x 1. Dropout is on the first ``min(3, levels - 2)`` layers up. Batch
+    norm is after all layers but Cn1, the innermost Cn and the last Dn; as the innermost 1 x 1 layer
+    has none, a batch of one image trains too.
 
     Args:
         in_channels: of the input.
@@ -72,26 +70,21 @@ class Generator(nn.Module):
         for number, outputs in enumerate(filters, start=1):
             self.down[f"Cn{number}"] = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
             if 1 < number < levels:
-                self._add_norm(f"Cn{number}", outputs)
+                self._norm(f"Cn{number}", outputs)
             inputs = outputs
         for number, outputs in enumerate([*filters[-2::-1], out_channels], start=1):
             self.up[f"Dn{number}"] = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
             if number < levels:
-                self._add_norm(f"Dn{number}", outputs)
+                self._norm(f"Dn{number}", outputs)
             inputs = 2 * outputs  # the skip is as wide as the layer
         initialise_weights(self)
 
-    def _norm_key(self, layer: str, filters: int) -> str:
-        return f"width{filters}" if self.shared_batch_norm else layer
-
-    def _add_norm(self, layer: str, filters: int) -> None:
-        key = self._norm_key(layer, filters)
+    def _norm(self, layer: str, filters: int) -> nn.Module:
+        """The batch norm of a layer; made where it is first asked for."""
+        key = f"width{filters}" if self.shared_batch_norm else layer
         if key not in self.norms:
             self.norms[key] = nn.BatchNorm2d(filters)
-
-    def _normed(self, layer: str, values: Tensor) -> Tensor:
-        normed: Tensor = self.norms[self._norm_key(layer, values.shape[1])](values)
-        return normed
+        return self.norms[key]
 
     def forward(self, images: Tensor) -> Tensor:
         """Segment a batch.
@@ -111,12 +104,14 @@ class Generator(nn.Module):
         skips = [values]
         for number in range(2, self.levels):
             name = f"Cn{number}"
-            values = self._normed(name, self.down[name](F.leaky_relu(values, SLOPE)))
+            values = self.down[name](F.leaky_relu(values, SLOPE))
+            values = self._norm(name, values.shape[1])(values)
             skips.append(values)
         values = self.down[f"Cn{self.levels}"](F.leaky_relu(values, SLOPE))
         for number in range(1, self.levels):
             name = f"Dn{number}"
-            values = self._normed(name, self.up[name](F.relu(values)))
+            values = self.up[name](F.relu(values))
+            values = self._norm(name, values.shape[1])(values)
             if number <= self.dropout_layers:
                 active = self.training or self.dropout_at_prediction
                 values = F.dropout(values, DROPOUT, training=active)

@@ -7,7 +7,7 @@ loaded when its network is built, so that names cost no import of torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
@@ -24,21 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """A network by name.
+    """A network by name."""
 
-    Attributes:
-        build: module of :mod:`mammostudy.models` and the class or function in it, with a colon.
-        fields: those of a run's spec that it takes, beside those that all of its kind take.
-        versions: components whose version is part of the key of a run that trains it.
-        cost: time of a step over that of the cheapest of its kind, roughly.
-        held: fields that its specs may hold without effect: keys of committed runs hold them.
-    """
-
-    build: str
-    fields: tuple[str, ...]
-    versions: tuple[str, ...]
-    cost: int = 1
-    held: tuple[str, ...] = ()
+    build: str  # module of mammostudy.models, a colon, and the class or function in it
+    fields: tuple[str, ...]  # of a run's spec that it takes, beside those that all take
+    versions: tuple[str, ...]  # components whose version is part of the key of its runs
+    cost: int = 1  # time of a step over that of the cheapest of its kind, roughly
+    held: tuple[str, ...] = ()  # fields that its specs may hold without effect, as in old keys
+    given: Mapping[str, Any] = field(default_factory=dict)  # what the name alone says to build
 
     def make(self) -> Any:
         """Load the class or function."""
@@ -47,59 +40,65 @@ class Row:
 
 
 def _labels(room: str, *names: str) -> tuple[str, ...]:
-    return tuple(f"mammostudy.models.{room}.{name}" for name in names)
+    return tuple(f"mammostudy.models.{room}{name}" for name in names)
 
 
-_UNETS: Final = _labels("segmenters", "encoder_unets", "unet")
-_FCN: Final = _labels("segmenters", "fcn", "trunks")
-_RESIDUAL_FCN: Final = _labels("segmenters", "fcn_resnet101", "trunks")
-_CRF: Final = (*_FCN, *_labels("segmenters", "crfcnn", "mean_field"))
-_SEGNET: Final = _labels("segmenters", "segnet", "trunks")
-_SLS: Final = _labels("segmenters", "slsdeep", "trunks")
-_PYRAMIDS: Final = _labels("detectors", "pyramids")
-_SSD: Final = _labels("detectors", "ssd")
-_CGAN_FIELDS: Final = ("width", "levels", "shared_batch_norm", "dropout_at_prediction")
-_UNET_HELD: Final = ("width", "levels", "dropout_at_prediction")
-_SSD_FIELDS: Final = ("anchors", "negatives_on_empty", "weights")
+def _unet(cost: int, made: str = "EncoderUnet", **given: Any) -> Row:
+    labels = _labels("segmenters.", "encoder_unets", "unet")
+    return Row(f"segmenters.library_unets:{made}", ("weights",), labels, cost, given=given)
+
+
+def _on_trunk(made: str, cost: int, *versions: str, fields: tuple[str, ...] = ()) -> Row:
+    labels = _labels("segmenters.", *versions, "trunks")
+    return Row(f"segmenters.{made}", ("weights", *fields), labels, cost)
+
+
+def _pyramid(kind: str, fields: tuple[str, ...], **given: Any) -> Row:
+    labels = _labels("detectors.", "pyramids")
+    made = "detectors.pyramids:pyramid_detector"
+    return Row(made, (*fields, "trunk", "weights"), labels, 15, given={"kind": kind, **given})
+
+
+def _ssd(made: str, fields: tuple[str, ...], cost: int = 1, *versions: str) -> Row:
+    labels = _labels("detectors.", "ssd", *versions)
+    return Row(f"detectors.ssd:{made}", ("anchors", "negatives_on_empty", *fields), labels, cost)
+
 
 SEGMENTERS: Final[Mapping[str, Row]] = {
-    "cgan": Row("generator:Generator", _CGAN_FIELDS, ("mammostudy.models.generator",)),
-    "cgan-resnet101": Row("segmenters.library_unets:generator_resnet101", ("weights",), _UNETS, 30),
-    "crfcnn": Row("segmenters.crfcnn:CrfCnn", ("weights", "dense"), _CRF, 40),
-    "fcn": Row("segmenters.fcn:FCN8", ("weights", "dense"), _FCN, 30),
-    "fcn-resnet101": Row("segmenters.fcn:ResidualFCN", ("weights",), _RESIDUAL_FCN, 60),
-    "segnet": Row("segmenters.segnet:SegNet", ("weights",), _SEGNET, 60),
-    "slsdeep": Row("segmenters.slsdeep:SlsDeep", ("weights",), _SLS, 60),
+    "cgan": Row(
+        "generator:Generator",
+        ("width", "levels", "shared_batch_norm", "dropout_at_prediction"),
+        _labels("", "generator"),
+    ),
+    "cgan-resnet101": _unet(30, encoder="resnet101"),
+    "crfcnn": _on_trunk("crfcnn:CrfCnn", 40, "fcn", "crfcnn", "mean_field", fields=("dense",)),
+    "fcn": _on_trunk("fcn:FCN8", 30, "fcn", fields=("dense",)),
+    "fcn-resnet101": _on_trunk("fcn:ResidualFCN", 60, "fcn_resnet101"),
+    "segnet": _on_trunk("segnet:SegNet", 60, "segnet"),
+    "slsdeep": _on_trunk("slsdeep:SlsDeep", 60, "slsdeep"),
     "unet": Row(
         "segmenters.library_unets:EncoderUnet",
         (),
-        _labels("segmenters", "unet"),
+        _labels("segmenters.", "unet"),
         7,
-        held=_UNET_HELD,
+        held=("width", "levels", "dropout_at_prediction"),
+        given={"weights": "none"},
     ),
-    "unet-lite0": Row("segmenters.library_unets:unet_lite0", ("weights",), _UNETS, 7),
+    "unet-lite0": _unet(7, "unet_lite0"),
     "unet-plain": Row(
-        "segmenters.plain_unet:PlainUnet", ("width",), _labels("segmenters", "plain_unet"), 8
+        "segmenters.plain_unet:PlainUnet", ("width",), _labels("segmenters.", "plain_unet"), 8
     ),
-    "unet-vgg16": Row("segmenters.library_unets:unet_vgg16", ("weights",), _UNETS, 60),
+    "unet-vgg16": _unet(60, encoder="vgg16_bn"),
 }
 """All take ``in_channels`` and ``out_channels``."""
 
 DETECTORS: Final[Mapping[str, Row]] = {
-    "faster-rcnn": Row(
-        "detectors.pyramids:faster_rcnn", ("anchors", "trunk", "weights"), _PYRAMIDS, 15
-    ),
-    "fcos": Row("detectors.pyramids:fcos", ("trunk", "weights"), _PYRAMIDS, 15),
-    "retinanet": Row(
-        "detectors.pyramids:retinanet", ("anchors", "trunk", "weights"), _PYRAMIDS, 15
-    ),
-    "ssd-light": Row(
-        "detectors.ssd:ssd_light",
-        ("anchors", "negatives_on_empty", "width"),
-        (*_SSD, *_labels("detectors", "ssd_light")),
-    ),
-    "ssd300-vgg16": Row("detectors.ssd:ssd300_vgg16", (*_SSD_FIELDS, "batch_norm"), _SSD, 20),
-    "ssdlite-mobilenetv3": Row("detectors.ssd:ssdlite_mobilenetv3", _SSD_FIELDS, _SSD),
+    "faster-rcnn": _pyramid("faster-rcnn", ("anchors",)),
+    "fcos": _pyramid("fcos", (), anchors="default", box_sides=()),
+    "retinanet": _pyramid("retinanet", ("anchors",)),
+    "ssd-light": _ssd("ssd_light", ("width",), 1, "ssd_light"),
+    "ssd300-vgg16": _ssd("ssd300_vgg16", ("weights", "batch_norm"), 20),
+    "ssdlite-mobilenetv3": _ssd("ssdlite_mobilenetv3", ("weights",)),
 }
 """All take ``size``, ``aspect``, ``score_threshold`` and ``detections``; with ``anchors`` goes
 ``box_sides``."""
@@ -140,10 +139,12 @@ def build_detector(name: str, **fields: Any) -> Detector:
     Args:
         name: one of :func:`detector_names`.
         **fields: what its row builds from. All take ``size`` (side of the square the network sees,
-            pixels), ``aspect`` ("stretch" or "letterbox"), ``score_threshold`` and ``detections``
-            (at most this many an image); all but those with no anchors, ``anchors`` ("default" or
-            "cohort") and ``box_sides``; the SSDs, ``negatives_on_empty``; those with a published
-            trunk, ``weights`` ("none", or "imagenet": downloaded on first use).
+            pixels), ``aspect`` ("stretch" or "letterbox"), ``score_threshold`` (boxes below are
+            left out) and ``detections`` (at most this many an image); all but FCOS, ``anchors``
+            ("default", or "cohort": from the next) and ``box_sides`` (see
+            :func:`~mammostudy.models.detectors.common.box_side_quantiles`); the SSDs,
+            ``negatives_on_empty``; those with a published trunk, ``weights`` ("none", or
+            "imagenet": downloaded on first use).
 
     Returns:
         The detector: in training mode ``model(images, targets)`` gives a dict of losses, in
@@ -163,19 +164,19 @@ def _built(kind: str, rows: Mapping[str, Row], name: str, fields: dict[str, Any]
     if name not in rows:
         msg = f"{kind} {name!r} is unknown: use one of {', '.join(sorted(rows))}"
         raise SpecError(msg)
-    make = rows[name].make()
-    known = signature(make).parameters
+    make, given = rows[name].make(), rows[name].given
+    known = [each for each in signature(make).parameters if each not in given]
     unknown = sorted(set(fields) - set(known))
     if unknown:
         msg = f"{kind} {name!r} has no field {', '.join(unknown)}: it has {', '.join(known)}"
         raise SpecError(msg)
     checked = getattr(make, "__init__") if isinstance(make, type) else make  # noqa: B009
     hints = get_type_hints(checked, include_extras=True)
-    asked: dict[str, Any] = {field: (hints[field], ...) for field in fields}
+    asked: dict[str, Any] = {each: (hints[each], ...) for each in fields}
     try:
         create_model("Fields", __config__=ConfigDict(strict=True), **asked)(**fields)
     except ValidationError as error:
         faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
         msg = f"{kind} {name!r}: {faults}"
         raise SpecError(msg) from error
-    return make(**fields)
+    return make(**given, **fields)

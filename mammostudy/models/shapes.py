@@ -36,17 +36,7 @@ class MaskClassifier(nn.Module):
         raise NotImplementedError
 
     def embed(self, masks: Tensor) -> Tensor:
-        """What the last hidden layer makes of masks, before the dropout.
-
-        Args:
-            masks: as for :meth:`forward`.
-
-        Returns:
-            float ``(n, 128)``, 0 or more.
-
-        Raises:
-            SpecError: the input does not fit the network.
-        """
+        """What the last hidden layer makes of masks, before the dropout: float ``(n, 128)``."""
         if masks.ndim != 4 or tuple(masks.shape[1:]) != (1, SIDE, SIDE):
             msg = (
                 f"the {self.title} takes (n, 1, {SIDE}, {SIDE}), not {tuple(masks.shape)}: bring "
@@ -82,7 +72,7 @@ class ShapeCNN(MaskClassifier):
     pooling, where the same numbers take a sixteenth of the work.
 
     Weights are drawn by Glorot and Bengio's uniform rule with biases 0, from torch's global
-    generator: seed torch before. The paper names no initialisation.
+    generator. The paper names no initialisation.
 
     Args:
         classes: number of shapes; in the order irregular, lobular, oval, round.
@@ -120,12 +110,6 @@ class ShapeResNet(MaskClassifier):
     A 3x3 convolution of stride 2 (32 x 32 x 16); two residual blocks each of 16, 32 and 64
     filters, halving to 16 and 8 pixels; mean over the plane; dense 128, dropout 0.5, dense
     ``classes``. Convolutions are drawn by He's normal rule, dense layers as torch draws them.
-
-    Args:
-        classes: number of shapes; in the order irregular, lobular, oval, round.
-
-    Raises:
-        SpecError: fewer than two classes.
 
     Source: He et al. 2016, the CIFAR-10 network of section 4.2 with n = 2; blocks of torchvision.
     """

@@ -38,34 +38,25 @@ def fit_classical(
 
     Features are finite ``(n, f)``, labels class numbers from 0, groups the patient of each row: no
     patient is on both sides of an inner fold.
-
-    Raises:
-        SpecError: an unknown name.
-        DataError: fewer than two classes, or (svm) a class whose patients cannot be split.
-
-    Source: scikit-learn; Platt 1999 (sigmoid).
     """
+    if name not in CLASSICAL:
+        msg = f"classifier {name!r} is unknown; use one of {', '.join(CLASSICAL)}"
+        raise SpecError(msg)
     if len(np.unique(labels)) < 2:
         msg = f"labels are all {labels[0]}: a classifier needs two classes or more"
         raise DataError(msg)
     if name == "svm":
         return _svm(features, labels, groups, seed)
+    balanced: dict[str, Any] = {"class_weight": "balanced", "random_state": seed}
     if name == "random-forest":
-        model = RandomForestClassifier(500, class_weight="balanced", random_state=seed, n_jobs=1)
-    elif name == "gradient-boosting":
-        model = HistGradientBoostingClassifier(class_weight="balanced", random_state=seed)
+        model: Any = RandomForestClassifier(500, n_jobs=1, **balanced)
     else:
-        msg = f"classifier {name!r} is unknown; use one of {', '.join(CLASSICAL)}"
-        raise SpecError(msg)
+        model = HistGradientBoostingClassifier(**balanced)
     return make_pipeline(StandardScaler(), model).fit(features, labels)
 
 
 def classical_probabilities(model: Any, features: Features, classes: int) -> Features:
-    """Probability of every class: float64 ``(n, classes)`` of features ``(n, f)``.
-
-    Raises:
-        DataError: a class was not among the training labels.
-    """
+    """Probability of every class, ``(n, classes)``; a DataError where training had not all."""
     trained = np.asarray(model.classes_).tolist()
     if trained != list(range(classes)):
         msg = (
@@ -78,14 +69,9 @@ def classical_probabilities(model: Any, features: Features, classes: int) -> Fea
 
 def _svm(features: Features, labels: Labels, groups: NDArray[Any], seed: int) -> ClassifierMixin:
     splits = _patient_folds(features, labels, groups, seed)
-    search = GridSearchCV(
-        make_pipeline(StandardScaler(), SVC(class_weight="balanced")),
-        {"svc__C": PENALTIES},
-        scoring="balanced_accuracy",
-        cv=splits,
-        refit=False,
-        n_jobs=1,
-    ).fit(features, labels)
+    pipeline = make_pipeline(StandardScaler(), SVC(class_weight="balanced"))
+    how: dict[str, Any] = {"scoring": "balanced_accuracy", "refit": False, "n_jobs": 1}
+    search = GridSearchCV(pipeline, {"svc__C": PENALTIES}, cv=splits, **how).fit(features, labels)
     chosen = SVC(C=search.best_params_["svc__C"])
     calibrated = CalibratedClassifierCV(chosen, cv=splits, ensemble=False, n_jobs=1)
     weights = compute_sample_weight("balanced", labels)  # of the SVC and of the sigmoid

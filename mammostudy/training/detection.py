@@ -15,7 +15,8 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from mammostudy.errors import DataError
-from mammostudy.training.loop import Course, Curve, Fitted, Losses, batch_of, finite, run_steps
+from mammostudy.training import loop
+from mammostudy.training.loop import Curve, Fitted, Losses
 
 LARGEST_GRADIENT: Final = 5.0
 WARM_UP: Final = 0.15
@@ -45,19 +46,14 @@ def fit_detector(
     seed: int,
     validate: Callable[[], Curve],
     augment: bool = True,
-    **course: Unpack[Course],
+    **course: Unpack[loop.Course],
 ) -> Fitted:
     """Train a detector.
 
     AdamW; the learning rate rises over the first 15 % of the steps and falls along a cosine; the
     gradient's norm is cut at 5. What a step draws depends on seed and iteration alone.
-
     ``squares``, float32 ``(n, 1, s, s)`` in [0, 1], are the views as the network sees them;
-    ``targets`` have ``boxes`` float32 ``(k, 4)`` in pixels of the square, and ``labels``. See
-    :func:`~mammostudy.training.loop.run_steps`.
-
-    Raises:
-        DataError: fewer than two views.
+    ``targets`` have ``boxes`` float32 ``(k, 4)`` in pixels of the square, and ``labels``.
     """
     if len(squares) < 2:
         msg = f"{len(squares)} training views: batch norm needs two or more"
@@ -76,14 +72,14 @@ def fit_detector(
         schedule.step()
         return losses
 
-    return run_steps(
+    return loop.run_steps(
         step,
         {"model": model, "optimiser": optimiser, "schedule": schedule},
         total,
         head=lambda done, seconds: {"iteration": float(done), "seconds": round(seconds, 1)},
         validate=validate,
-        every=max(1, total // max(1, budget.validations)),
-        log_every=max(1, total // 100),
+        validations=budget.validations,
+        rows=100,
         **course,
     )
 
@@ -93,7 +89,7 @@ def _batch(
 ) -> list[tuple[Tensor, Target]]:
     """The views of one step."""
     n = len(squares)
-    rows = batch_of(n, done, size, seed).tolist()
+    rows = loop.batch_of(n, done, size, seed).tolist()
     if len(rows) == 1:  # what is left of an epoch; batch norm needs two
         rows.append((rows[0] + 1) % n)
     pairs = [(squares[row], targets[row]) for row in rows]
@@ -114,22 +110,18 @@ def _learn(
     targets = [{name: each.to(place) for name, each in target.items()} for _, target in batch]
     losses = model([image.to(place) for image, _ in batch], targets)
     total = sum(losses.values())
-    parts = finite({"loss": total} | losses)
+    parts = loop.finite({"loss": total} | losses)
     optimiser.zero_grad(set_to_none=True)
     total.backward()
     norm = nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)
-    finite({"loss": total} | losses | {"gradient": norm})
+    loop.finite({"loss": total} | losses | {"gradient": norm})
     optimiser.step()
     return parts
 
 
 @cache
 def _changes() -> v2.Transform:
-    """One recipe for all detectors.
-
-    No rotation: the box around a turned box is larger than the box of the turned mass. No vertical
-    flip: a mammogram is taken the right way up.
-    """
+    """One recipe for all detectors; a turned box would be larger than the turned mass's box."""
     shift, scale, linear = (SHIFT, SHIFT), (1 - ZOOM, 1 + ZOOM), v2.InterpolationMode.BILINEAR
     moved = v2.RandomAffine(0, translate=shift, scale=scale, interpolation=linear)
     checked = [v2.ClampBoundingBoxes(), v2.SanitizeBoundingBoxes(min_size=LEAST_SIDE)]
@@ -141,9 +133,8 @@ def augment_detection(
 ) -> tuple[Tensor, Target]:
     """Change an image and its boxes together; the same numbers give the same result.
 
-    The draw depends on (seed, epoch, index of the image) alone: not on torch's global generator,
-    which is left as it was, nor on the order of the images. The image stays in [0, 1]; boxes are
-    clamped to it, and dropped where less than :data:`LEAST_SIDE` is left.
+    torch's global generator is left as it was. The image stays in [0, 1]; boxes are clamped to it,
+    and dropped where less than :data:`LEAST_SIDE` is left.
     """
     corners, sides = tv_tensors.BoundingBoxFormat.XYXY, tuple(image.shape[-2:])
     boxes = tv_tensors.BoundingBoxes(target["boxes"], format=corners, canvas_size=sides)
@@ -156,18 +147,16 @@ def augment_detection(
     return changed["image"].as_subclass(Tensor).clamp(0, 1), found
 
 
-def predict_boxes(model: nn.Module, squares: Tensor, batch: int = 8) -> tuple[Boxes, Boxes]:
-    """Find boxes in views as the network sees them, best first.
+def predict_boxes(model: nn.Module, squares: Tensor) -> tuple[Boxes, Boxes]:
+    """Find boxes ``(k, 4)`` in squares, and their scores ``(k,)``; one of each a view, best first.
 
-    Returns:
-        (boxes, scores): float64 ``(k, 4)`` in pixels of the square and ``(k,)``, one a view. A box
-        with a side below 1 pixel, or a number that is not finite, is left out.
+    A box with a side below 1 pixel, or a number that is not finite, is left out.
     """
     model.eval()
     place = next(model.parameters()).device
     boxes, scores = Boxes(), Boxes()
     with torch.inference_mode():
-        for part in torch.split(squares, batch):
+        for part in torch.split(squares, 8):
             for found in model([square.to(place) for square in part]):
                 each, score = (found[name].double().cpu().numpy() for name in ("boxes", "scores"))
                 wide = (each[:, 2:] - each[:, :2] >= 1).all(axis=1)  # not so where not a number

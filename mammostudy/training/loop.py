@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NotRequired, Protocol, TypedDict, Unpack
+from typing import Any, Final, NotRequired, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from mammostudy.errors import DataError
 CHECKPOINT_SECONDS: Final = 30.0
 Losses = dict[str, float]
 Curve = dict[str, float]
+Parts = Mapping[str, Any]  # networks, optimisers, schedules: what has a state to keep
 _KEPT: Final = {"run", "iteration", "seconds", "curves", "parts", "random"}
 
 
@@ -42,13 +43,6 @@ class Fitted:
     diverged: Losses | None
 
 
-class Stateful(Protocol):
-    """A network, optimiser or schedule: what a checkpoint keeps."""
-
-    def state_dict(self) -> dict[str, Any]: ...  # noqa: D102
-    def load_state_dict(self, state: dict[str, Any], /) -> object: ...  # noqa: D102
-
-
 class Course(TypedDict):
     """What every training is told beside what it learns from."""
 
@@ -59,32 +53,32 @@ class Course(TypedDict):
 
 def run_steps(
     step: Callable[[int], Losses],
-    parts: Mapping[str, Stateful],
+    parts: Parts,
     total: int,
     *,
     head: Callable[[int, float], Curve],
     validate: Callable[[], Curve],
-    every: int = 1,
-    log_every: int = 1,
+    validations: int,
+    rows: int,
     **course: Unpack[Course],
 ) -> Fitted:
     """Take steps, resuming from a checkpoint where there is one.
 
     Args:
-        step: takes the step after a number of others, or raises :class:`NonFiniteLossError`
-            before weights move: training then stops there.
+        step: takes the step after a number of others; :class:`NonFiniteLossError` ends training.
         parts: what is trained, by the names of the checkpoint.
         total: how many steps.
         head: of (steps done, seconds spent): how a row of the curves begins.
         validate: of the present weights; what it returns joins the row.
-        every: steps from one validation to the next; the last one is always validated.
-        log_every: steps from one row of the curves to the next.
-        **course: see :class:`Course`. A checkpoint of another run is a DataError.
+        validations: how many, roughly; the last step is always validated.
+        rows: of the curves, roughly.
+        **course: see :class:`Course`.
     """
     checkpoint, progress = course["checkpoint"], course.get("progress")
     done, before, curves = _resumed(checkpoint, parts)
     started = saved = time.monotonic()
     diverged, hidden = None, None if progress is None else not progress
+    every, log_every = (max(1, total // max(1, times)) for times in (validations, rows))
     label = course.get("label", "training")
     with tqdm(total=total, initial=done, desc=label, disable=hidden, leave=False) as bar:
         while done < total:
@@ -96,19 +90,17 @@ def run_steps(
             done += 1
             bar.update()
             bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
-            last, seconds = done == total, before + time.monotonic() - started
-            validated = last or done % every == 0
+            validated = done == total or done % every == 0
             if validated or done % log_every == 0:
-                curves.append(head(done, seconds) | losses | (validate() if validated else {}))
-            if time.monotonic() - saved > CHECKPOINT_SECONDS and not last:
+                row = head(done, before + time.monotonic() - started) | losses
+                curves.append(row | (validate() if validated else {}))
+            if time.monotonic() - saved > CHECKPOINT_SECONDS and done < total:
                 _keep(checkpoint, parts, done, before + time.monotonic() - started, curves)
                 saved = time.monotonic()
     return Fitted(curves, before + time.monotonic() - started, diverged)
 
 
-def _keep(
-    path: Path, parts: Mapping[str, Stateful], done: int, seconds: float, curves: list[Curve]
-) -> None:
+def _keep(path: Path, parts: Parts, done: int, seconds: float, curves: list[Curve]) -> None:
     state = {"run": path.stem, "iteration": done, "seconds": seconds, "curves": curves}
     state["parts"] = {name: part.state_dict() for name, part in parts.items()}
     state["random"] = torch.get_rng_state()
@@ -117,7 +109,7 @@ def _keep(
     save_checkpoint(path, state)
 
 
-def _resumed(path: Path, parts: Mapping[str, Stateful]) -> tuple[int, float, list[Curve]]:
+def _resumed(path: Path, parts: Parts) -> tuple[int, float, list[Curve]]:
     """Take over an interrupted run's state: steps done, seconds spent, curves."""
     state = load_checkpoint(path)
     if state is None:
@@ -165,9 +157,7 @@ def weight_average(network: nn.Module, decay: float) -> AveragedModel:
     """A moving average of a network's weights, that its ``update_parameters`` moves.
 
     After step t it is ``d * average + (1 - d) * weights``, ``d = min(decay, (1 + t) / (10 + t))``,
-    so that a short run is not held back by where it started; statistics of batch norm alike.
-
-    Source: Polyak and Juditsky 1992; the warm-up as in TensorFlow's ``ExponentialMovingAverage``.
+    so that a short run is not held back by where it started (TensorFlow's warm-up).
     """
 
     def average(averages: Any, weights: Any, before: Any) -> None:

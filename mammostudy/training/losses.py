@@ -36,7 +36,7 @@ def released_dice_loss(t: Tensor, y: Tensor) -> Tensor:
 
 
 def _cross_entropy(p: Tensor, y: Tensor) -> Tensor:
-    """The mean binary cross-entropy; NaN where ``p`` holds one (torch itself stops then)."""
+    """The mean; NaN where ``p`` holds one (torch itself stops then)."""
     if torch.isnan(p).any():
         return torch.full((), torch.nan, device=p.device)
     return functional.binary_cross_entropy(p, y)
@@ -71,11 +71,7 @@ _ON_PROBABILITY: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
 
 
 def overlap_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a loss of (tanh output, 0/1 mask): dice, l1, released_dice, dice_bce or nll_epe.
-
-    Raises:
-        SpecError: there is none of that name; the message lists them.
-    """
+    """Return a loss of (tanh output, 0/1 mask): dice, l1, released_dice, dice_bce or nll_epe."""
     if name == "released_dice":
         return released_dice_loss
     if name not in _ON_PROBABILITY:
@@ -86,11 +82,6 @@ def overlap_loss(name: str) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda t, y: chosen(probability(t), y)
 
 
-def real_loss(scores: Tensor) -> Tensor:
-    """``mean(-log D)``: the scores are wanted near 1."""
-    return _cross_entropy(scores, torch.ones_like(scores))
-
-
-def fake_loss(scores: Tensor) -> Tensor:
-    """``mean(-log(1 - D))``: the scores are wanted near 0."""
-    return _cross_entropy(scores, torch.zeros_like(scores))
+def adversarial_loss(scores: Tensor, wanted: float) -> Tensor:
+    """``mean(-log D)`` where scores are wanted at 1, ``mean(-log(1 - D))`` where at 0."""
+    return _cross_entropy(scores, torch.full_like(scores, wanted))

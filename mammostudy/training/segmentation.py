@@ -10,18 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mammostudy.training.loop import (
-    Course,
-    Fitted,
-    Losses,
-    Stateful,
-    batch_of,
-    descend,
-    finite,
-    run_steps,
-    weight_average,
-)
-from mammostudy.training.losses import fake_loss, overlap_loss, probability, real_loss
+from mammostudy.training import loop
+from mammostudy.training.loop import Fitted, Losses
+from mammostudy.training.losses import adversarial_loss, overlap_loss, probability
 
 Optimisers = Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]
 
@@ -40,7 +31,7 @@ class Supervised:
         self.overlap = overlap_loss(overlap)
         self.overlap_weight = overlap_weight
         self.generator_optimiser = optimiser(generator.parameters())
-        self.parts: dict[str, Stateful] = {"generator": generator}
+        self.parts: dict[str, Any] = {"generator": generator}
         self.parts["generator_optimiser"] = self.generator_optimiser
 
     def step(self, images: Tensor, masks: Tensor) -> Losses:
@@ -48,7 +39,7 @@ class Supervised:
         self.generator.train()
         overlap = self.overlap(self.generator(images), masks)
         loss = self.overlap_weight * overlap
-        return descend(self.generator_optimiser, loss, {"overlap": overlap})
+        return loop.descend(self.generator_optimiser, loss, {"overlap": overlap})
 
 
 class Adversarial(Supervised):
@@ -77,31 +68,26 @@ class Adversarial(Supervised):
         self.parts["discriminator_optimiser"] = self.discriminator_optimiser
 
     def step(self, images: Tensor, masks: Tensor) -> Losses:
-        """Take one step of D, then one of G.
-
-        Where a loss is not finite, no weight of G has moved, and none of D unless it was D's step
-        that spoilt the scores.
-        """
+        """Take one step of D, then one of G; neither where a loss is not finite at first."""
         self.generator.train()
         self.discriminator.train()
         output = self.generator(images)
         with torch.no_grad():  # D must not move either where the overlap is not finite
-            finite({"overlap": self.overlap(output, masks)})
+            loop.finite({"overlap": self.overlap(output, masks)})
         self.discriminator.requires_grad_(True)
-        real = real_loss(self._judge(images, 2 * masks - 1))
-        fake = fake_loss(self._judge(images, output.detach()))
+        real = self._judge(images, 2 * masks - 1, 1.0)
+        fake = self._judge(images, output.detach(), 0.0)
         parts = {"discriminator_real": real, "discriminator_fake": fake}
-        seen = descend(self.discriminator_optimiser, real + fake, parts)
+        seen = loop.descend(self.discriminator_optimiser, real + fake, parts)
         self.discriminator.requires_grad_(False)  # held still while G learns
-        adversarial, overlap = real_loss(self._judge(images, output)), self.overlap(output, masks)
+        adversarial, overlap = self._judge(images, output, 1.0), self.overlap(output, masks)
         loss = self.adversarial_weight * adversarial + self.overlap_weight * overlap
         parts = {"adversarial": adversarial, "overlap": overlap}
-        return seen | descend(self.generator_optimiser, loss, parts)
+        return seen | loop.descend(self.generator_optimiser, loss, parts)
 
-    def _judge(self, images: Tensor, t: Tensor) -> Tensor:
+    def _judge(self, images: Tensor, t: Tensor, wanted: float) -> Tensor:
         shown = t if self.signed_masks else (t + 1) / 2
-        scores: Tensor = self.discriminator(torch.cat([images, shown], dim=1))
-        return scores
+        return adversarial_loss(self.discriminator(torch.cat([images, shown], dim=1)), wanted)
 
 
 class Averaged(Supervised):
@@ -109,7 +95,7 @@ class Averaged(Supervised):
 
     def __init__(self, trainer: Supervised, decay: float) -> None:
         self.trainer = trainer
-        self.average = weight_average(trainer.generator, decay)
+        self.average = loop.weight_average(trainer.generator, decay)
         self.generator = self.average.module
         self.parts = trainer.parts | {"average": self.average}
 
@@ -137,27 +123,27 @@ def fit(
     seed: int,
     validate: Callable[[], float],
     augment: bool = False,
-    **course: Unpack[Course],
+    **course: Unpack[loop.Course],
 ) -> Fitted:
     """Train a segmenter on ``(n, c, s, s)`` images and masks of 0 and 1.
 
     ``seed`` is of batches and of the augmentation (flips and quarter turns); ``validate`` returns
-    the validation Dice of the present weights. See :func:`~mammostudy.training.loop.run_steps`.
+    the validation Dice of the present weights.
     """
 
     def step(done: int) -> Losses:
-        rows = batch_of(len(images), done, budget.batch, seed)
+        rows = loop.batch_of(len(images), done, budget.batch, seed)
         batch = images[rows], masks[rows]
         return trainer.step(*(flip_and_rotate(*batch, done, seed) if augment else batch))
 
-    return run_steps(
+    return loop.run_steps(
         step,
         trainer.parts,
         budget.iterations,
         head=lambda done, _: {"iteration": float(done)},
         validate=lambda: {"validation_dice": validate()},
-        every=max(1, budget.iterations // max(1, budget.validations)),
-        log_every=max(1, budget.iterations // 400),
+        validations=budget.validations,
+        rows=400,
         **course,
     )
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mammostudy.errors import DataError, SpecError
-from mammostudy.training.loop import Course, Curve, Fitted, Losses, batch_of, descend, run_steps
+from mammostudy.training import loop
+from mammostudy.training.loop import Curve, Fitted, Losses
 
 BETA: Final = 0.999  # of the effective number
 
@@ -24,13 +25,8 @@ def shape_class_weights(counts: ArrayLike, weighting: str = "published") -> Tens
 
     ``none``: 1 each; ``published``: ``1 - n / N``, not rescaled (0.568, 0.595, 0.902, 0.935 on the
     paper's DDSM masses); ``inverse``: ``N / (k n)``, so that the mean over cases is 1;
-    ``effective``: inverse effective number ``(1 - beta) / (1 - beta^n)``, scaled to sum k.
-
-    Raises:
-        DataError: a class without a case.
-        SpecError: an unknown weighting.
-
-    Source: paper, section on shape classification; Cui et al. 2019 (effective number).
+    ``effective``: inverse effective number ``(1 - beta) / (1 - beta^n)``, scaled to sum k (Cui et
+    al. 2019).
     """
     n = torch.as_tensor(counts, dtype=torch.float64)
     if not bool((n >= 1).all()):
@@ -57,10 +53,8 @@ def focal_loss(
 
     With gamma 0 it is the published weighted cross-entropy. The sum is divided by the number of
     cases, not by the sum of their weights as torch's own weighted mean is, so that a batch of rare
-    classes pulls harder. Which one the paper took is not reported; in the published setting the two
-    differ by the mean weight, a factor of the step.
-
-    Source: Lin et al. 2017, for several classes by softmax; paper, section on shape classification.
+    classes pulls harder. The paper does not say which; the two differ by a factor of the step.
+    Source: Lin et al. 2017, for several classes by softmax.
     """
     labels = labels.to(logits.device)
     surprise = functional.cross_entropy(logits, labels, reduction="none")
@@ -77,10 +71,9 @@ def rotate_batch(
 ) -> Tensor:
     """Turn each input about its centre by an angle of its own, every second one mirrored.
 
-    The draws depend on seed, epoch and the row of the input (among ``total``) alone, not on the
-    batch it is in. In a loose frame (mass on half of the side) no turned mass leaves the grid.
-    Masks (``binary``) are resampled as 0/1, then >= 0.5, background around them; grey images
-    linearly, mirrored at the edge so that no dark corner tells the angle.
+    The draws depend on seed, epoch and the row of the input among all alone, not on the batch. In a
+    loose frame (mass on half of the side) no turned mass leaves the grid. Masks stay 0 and 1; grey
+    images are mirrored at the edge, so that no dark corner tells the angle.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch + 500_009)
     draws = torch.rand(total, 2, generator=generator)[rows]
@@ -117,17 +110,13 @@ def fit_shapes(
     seed: int,
     validate: Callable[[], Curve],
     binary: bool = True,
-    **course: Unpack[Course],
+    **course: Unpack[loop.Course],
 ) -> Fitted:
     """Train a shape network; a step of the loop is an epoch.
 
     Order, turns (:func:`rotate_batch`) and dropout of an epoch are drawn from seed and epoch alone;
-    the first weights are the caller's, whose random state is left as it was. Inputs are float32
-    ``(n, 1, 64, 64)``, labels class numbers ``(n,)``, weights of the classes ``(k,)``. See
-    :func:`~mammostudy.training.loop.run_steps`.
-
-    Raises:
-        DataError: no input.
+    the caller's random state is left as it was. Inputs are float32 ``(n, 1, 64, 64)``, labels
+    class numbers ``(n,)``, weights of the classes ``(k,)``.
 
     Source: paper, section on shape classification (RMSProp, weighted cross-entropy).
     """
@@ -144,48 +133,45 @@ def fit_shapes(
         with torch.random.fork_rng():
             torch.manual_seed(seed * 1_000_003 + done + 250_007)  # the dropout's
             for step in range(steps):
-                rows = batch_of(n, done * steps + step, budget.batch, seed)
+                rows = loop.batch_of(n, done * steps + step, budget.batch, seed)
                 batch = inputs[rows]
                 if rotate:
                     batch = rotate_batch(batch, rows, done, total=n, seed=seed, binary=binary)
                 loss = focal_loss(model(_ready(batch, model)), labels[rows], weights, focal_gamma)
-                total += len(rows) * descend(optimiser, loss, {"loss": loss})["loss"]
+                total += len(rows) * loop.descend(optimiser, loss, {"loss": loss})["loss"]
         return {"loss": total / n}
 
-    return run_steps(
+    return loop.run_steps(
         epoch,
         {"model": model, "optimiser": optimiser},
         budget.epochs,
         head=lambda done, _: {"epoch": float(done), "iteration": float(done * steps)},
         validate=validate,
+        validations=budget.epochs,
+        rows=budget.epochs,
         **course,
     )
 
 
-def predict_logits(model: nn.Module, inputs: Tensor, batch: int = 64) -> NDArray[np.float64]:
+def predict_logits(model: nn.Module, inputs: Tensor) -> NDArray[np.float64]:
     """Score inputs, float32 ``(n, 1, 64, 64)``, with the dropout off: float64 ``(n, k)``."""
-    return _outputs(model, model, inputs, batch).astype(np.float64)
+    return _outputs(model, model, inputs).double().numpy()
 
 
-def embed(model: Any, inputs: Tensor, batch: int = 64) -> NDArray[np.float32]:
+def embed(model: Any, inputs: Tensor) -> NDArray[np.float32]:
     """What the last hidden layer makes of inputs: float32 ``(n, width of the embedding)``."""
-    return _outputs(model, model.embed, inputs, batch)
+    return _outputs(model, model.embed, inputs).numpy()
 
 
-def _outputs(
-    model: nn.Module, through: Callable[[Tensor], Tensor], inputs: Tensor, batch: int
-) -> NDArray[np.float32]:
+def _outputs(model: nn.Module, through: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
     model.eval()
     with torch.inference_mode():
-        parts = [through(_ready(part, model)).float().cpu() for part in torch.split(inputs, batch)]
-    return np.asarray(torch.cat(parts).numpy(), dtype=np.float32)
+        parts = [through(_ready(part, model)).float().cpu() for part in torch.split(inputs, 64)]
+        return torch.cat(parts)
 
 
 def _ready(batch: Tensor, model: nn.Module) -> Tensor:
-    """Where the model is, channels last: convolutions on a processor take a third less time.
-
-    A copy, since torch takes a tensor of one channel for channels-last already, and keeps strides.
-    """
-    place = next(model.parameters()).device
+    """Where the model is, channels last: convolutions on a processor take a third less time."""
+    place = next(model.parameters()).device  # a copy: strides of one channel would stay as they are
     ready = torch.empty_like(batch, device=place, memory_format=torch.channels_last)
     return ready.copy_(batch)

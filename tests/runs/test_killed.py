@@ -19,7 +19,7 @@ from mammostudy.paths import store_root
 from mammostudy.runs.execute import execute
 from mammostudy.runs.record import local_records, weights_path
 from mammostudy.runs.spec import RunSpec
-from mammostudy.training import segmentation as loop
+from mammostudy.training import loop
 from mammostudy.training.loop import load_checkpoint
 
 CHILD = """

@@ -1,17 +1,14 @@
 """What all detectors share: the way of a grey image into the network, and of boxes out of it.
 
 An image comes as ``(1, h, w)`` in [0, 1]. It is resized to the square the network sees (bilinear
-with antialiasing), expanded to three equal channels, because every published trunk takes three,
-and normalised. From scratch all detectors use the same numbers, the mean 0.449 and the standard
-deviation 0.226 (ImageNet's, averaged over its colours); a pretrained trunk gets the colour-wise
-numbers it was trained with. torchvision alone would take a one-channel image silently, widened by
-the subtraction of its three means, and SSD300 would scale it to [0, 255] for VGG weights from
-Caffe.
+with antialiasing), expanded to the three equal channels of every published trunk, and normalised:
+from scratch by the mean 0.449 and the standard deviation 0.226 (ImageNet's, averaged over its
+colours), else by the colour-wise numbers that the trunk was trained with. torchvision alone would
+take a one-channel image silently, and SSD300 would scale it to [0, 255] for weights from Caffe.
 
-Sizes of default boxes and anchors come from a cohort's masses where asked. They are shares of the
-side of the square: the side of a box is the square root of its area there. torchvision's own are
-meant for everyday photographs, whose objects fill a third of the picture; a mass fills a tenth of a
-mammogram's side.
+Sizes of default boxes and anchors can come from a cohort's masses: torchvision's are meant for
+photographs, whose objects fill a third of the picture, a mass a tenth of a mammogram's side. They
+are shares of the side of the square; the side of a box is the square root of its area there.
 """
 
 from __future__ import annotations
@@ -73,16 +70,10 @@ class Placement:
 
 
 def place(image: Tensor, size: int, aspect: Aspect) -> tuple[Tensor, Placement]:
-    """Bring an image to the network's square.
+    """Bring an image, float ``(1, h, w)``, to the network's square.
 
-    Args:
-        image: float ``(1, h, w)``.
-        size: side of the square, in pixels.
-        aspect: "stretch" scales each axis by itself; "letterbox" scales both by the longer one's
-            factor and pads the rest with 0 on both sides.
-
-    Returns:
-        Float ``(1, size, size)``, and the placement that maps boxes there and back.
+    "stretch" scales each axis by itself; "letterbox" scales both by the longer one's factor and
+    pads the rest with 0 on both sides.
     """
     height, width = image.shape[-2:]
     new_height = new_width = size
@@ -91,9 +82,8 @@ def place(image: Tensor, size: int, aspect: Aspect) -> tuple[Tensor, Placement]:
         new_height = max(1, round(size * height / longer))
         new_width = max(1, round(size * width / longer))
     if (new_height, new_width) != (height, width):
-        image = functional.interpolate(
-            image[None], (new_height, new_width), mode="bilinear", antialias=True
-        )[0]
+        sides = new_height, new_width
+        image = functional.interpolate(image[None], sides, mode="bilinear", antialias=True)[0]
     top, left = (size - new_height) // 2, (size - new_width) // 2
     bottom, right = size - new_height - top, size - new_width - left
     square = functional.pad(image, (left, right, top, bottom))
@@ -103,12 +93,8 @@ def place(image: Tensor, size: int, aspect: Aspect) -> tuple[Tensor, Placement]:
 class Detector(nn.Module):
     """A network of torchvision's detection interface, fed with grey images of any size.
 
-    Args:
-        network: takes a list of ``(3, size, size)`` and, in training mode, targets in pixels of
-            that square; it must not resize by itself.
-        size: side of the square, in pixels.
-        aspect: "stretch" or "letterbox".
-        mass_label: what the network itself calls a mass: 1 where 0 is the background.
+    The network takes a list of ``(3, size, size)`` and, in training mode, targets in pixels of that
+    square; it must not resize by itself. It calls a mass ``mass_label``: 1 where 0 is background.
     """
 
     def __init__(
@@ -124,8 +110,7 @@ class Detector(nn.Module):
         Args:
             images: float32 ``(1, h, w)`` each, in [0, 1]; sizes may differ.
             targets: in training mode one an image: ``boxes`` float32 ``(k, 4)``, half-open, in
-                pixels of that image, k may be 0; ``labels`` int64 ``(k,)``, all 1. Not read in
-                evaluation mode.
+                pixels of that image, k may be 0; ``labels`` int64 ``(k,)``, all 1.
 
         Returns:
             Training: name -> loss, a scalar each; their sum is to be minimised. Evaluation: for
@@ -154,10 +139,7 @@ class Detector(nn.Module):
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
-            msg = (
-                f"a batch of {len(images)} at size {self.size} leaves batch norm a single value: "
-                "train with two images or more, or a larger size"
-            )
+            msg = f"a batch of {len(images)} at size {self.size} is too small for batch norm"
             raise SpecError(msg) from error
 
 
@@ -217,8 +199,7 @@ def box_side_quantiles(
     Args:
         boxes: ``(k, 4)``, (x_min, y_min, x_max, y_max), half-open, pixels; one or more.
         image_sizes: ``(k, 2)``, (height, width) of the image of each box, pixels.
-        aspect: how the detector brings images to its square; a letterbox measures both sides of
-            a box against the image's longer side.
+        aspect: of the detector; a letterbox measures both sides by the image's longer one.
 
     Returns:
         The :data:`QUANTILES` of the sides, shares in (0, 1], rounded to four places.
@@ -233,11 +214,7 @@ def box_side_quantiles(
 
 
 def check_fields(anchors: Anchors, box_sides: Sequence[float], size: int, smallest: int) -> None:
-    """Refuse sides that no box of an image can have, fields at odds, and too small a size.
-
-    Raises:
-        SpecError: naming the field.
-    """
+    """Refuse sides that no box of an image can have, fields at odds, and too small a size."""
     if size < smallest:
         msg = f"size = {size} is too small for this detector: use {smallest} pixels or more"
         raise SpecError(msg)
@@ -253,19 +230,12 @@ def check_fields(anchors: Anchors, box_sides: Sequence[float], size: int, smalle
 
 
 def level_sides(box_sides: Sequence[float], strides: Sequence[float]) -> list[float]:
-    """Give each feature map the side of the boxes it answers for, the finest map the smallest.
+    """Give each feature map the side of the boxes it answers for, and one more (:data:`LARGEST`).
 
-    Maps whose stride is not longer than the largest of the sides (two at least) share the sides
-    among them, at even steps of their distribution, but none goes below 1.8 times its stride:
-    smaller masses would slip through its grid. Coarser maps go on in even ratios to the whole
-    image.
-
-    Args:
-        box_sides: rising shares; read as evenly spaced quantiles.
-        strides: of the feature maps, shares of the image side, rising.
-
-    Returns:
-        A rising share for each map, and one more that closes the series (:data:`LARGEST`).
+    Maps whose stride is not longer than the largest of the sides (two at least) share the sides,
+    read as evenly spaced quantiles, at even steps of their distribution, but none goes below 1.8
+    times its stride: smaller masses would slip through its grid. Coarser maps go on in even ratios
+    to the whole image. All are shares of the image side, rising.
     """
     fitted = min(max(2, sum(stride <= box_sides[-1] for stride in strides)), len(strides))
     places = np.linspace(0, 1, fitted)

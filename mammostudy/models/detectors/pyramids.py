@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 from torch import nn
@@ -32,15 +33,67 @@ Trunk = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
 RCNN_STRIDES = (4, 8, 16, 32, 64)
 RETINA_STRIDES = (8, 16, 32, 64, 128)
 SIDE_RATIOS = (0.5, 1.0, 2.0)
-_SMALLEST = 64
+
+
+def pyramid_sizes(
+    box_sides: Sequence[float], strides: Sequence[float], size: int, octave: int
+) -> tuple[tuple[int, ...], ...]:
+    """Sizes of a pyramid's anchors for each level, in pixels of the network's input; 2 or more.
+
+    ``octave`` is how many a level has, at even ratios up to the next level's.
+    """
+    sides = level_sides(box_sides, [stride / size for stride in strides])
+    return tuple(
+        tuple(max(2, round(size * low * (high / low) ** (step / octave))) for step in range(octave))
+        for low, high in itertools.pairwise(sides)
+    )
+
+
+def pyramid_detector(
+    kind: Literal["faster-rcnn", "retinanet", "fcos"],
+    size: int = 320,
+    aspect: Aspect = "letterbox",
+    anchors: Anchors = "default",
+    box_sides: Sequence[float] = (),
+    trunk: Trunk = "resnet50",
+    weights: Weights = "none",
+    score_threshold: Threshold = 0.01,
+    detections: Count = 100,
+) -> Detector:
+    """Faster R-CNN, RetinaNet or FCOS on a ResNet with a feature pyramid.
+
+    With ResNet-50 they have 41,352,281, 32,201,069 and 32,115,270 parameters. From scratch all
+    layers train, with batch norm; pretrained, batch norm and the first two stages stay as they are
+    (torchvision's own choice). The losses of RetinaNet and FCOS have one class and no background,
+    so that images without a mass count as they are. FCOS has no anchors; its published threshold of
+    scores, 0.2, is lowered to that of the others. torchvision's own shorter side is 800 pixels.
+
+    Source: Ren et al. 2015; Lin et al. 2017 (pyramid, focal loss); Tian et al. 2019; torchvision.
+    """
+    check_fields(anchors, box_sides, size, 64)
+    mean, std = GREY if weights == "none" else IMAGENET
+    seen: dict[str, Any] = {"min_size": size, "max_size": size, "fixed_size": (size, size)}
+    seen |= {"image_mean": mean, "image_std": std}
+    if kind == "faster-rcnn":
+        network = FasterRCNN(
+            backbone=_pyramid(trunk, weights, coarse=False),
+            num_classes=CLASSES,
+            rpn_anchor_generator=_anchors(box_sides, RCNN_STRIDES, size, 1),
+            box_score_thresh=score_threshold,
+            box_detections_per_img=detections,
+            **seen,
+        )
+        return Detector(network, size, aspect)
+    seen |= {"score_thresh": score_threshold, "detections_per_img": detections}
+    made: Any = FCOS
+    if kind == "retinanet":
+        made = partial(RetinaNet, anchor_generator=_anchors(box_sides, RETINA_STRIDES, size, 3))
+    network = made(backbone=_pyramid(trunk, weights, coarse=True), num_classes=1, **seen)
+    return Detector(network, size, aspect, mass_label=0)
 
 
 def _pyramid(trunk: Trunk, weights: Weights, *, coarse: bool) -> nn.Module:
-    """A ResNet with a feature pyramid of 256 channels: levels 2-5 and a pool, or 3-7 (coarse).
-
-    From scratch all layers train, with batch norm; pretrained, batch norm and the first two
-    stages stay as they are (torchvision's own choice).
-    """
+    """A ResNet with a feature pyramid of 256 channels: levels 2-5 and a pool, or 3-7 (coarse)."""
     scratch = weights == "none"
     pyramid: nn.Module = fetch(
         lambda: resnet_fpn_backbone(
@@ -56,39 +109,6 @@ def _pyramid(trunk: Trunk, weights: Weights, *, coarse: bool) -> nn.Module:
     return pyramid
 
 
-def _input(size: int, weights: Weights) -> dict[str, Any]:
-    """What torchvision's input step is told: the square as it is, and the normalisation."""
-    mean, std = GREY if weights == "none" else IMAGENET
-    return {
-        "min_size": size,
-        "max_size": size,
-        "fixed_size": (size, size),
-        "image_mean": mean,
-        "image_std": std,
-    }
-
-
-def pyramid_sizes(
-    box_sides: Sequence[float], strides: Sequence[float], size: int, octave: int
-) -> tuple[tuple[int, ...], ...]:
-    """Sizes of the anchors of a feature pyramid, in pixels of the network's input.
-
-    Args:
-        box_sides: rising shares of the image side.
-        strides: of the levels, in pixels.
-        size: side of the input, in pixels.
-        octave: sizes a level, at even ratios up to the next level's (Faster R-CNN 1, RetinaNet 3).
-
-    Returns:
-        A tuple of sizes for each level, each 2 pixels or more.
-    """
-    sides = level_sides(box_sides, [stride / size for stride in strides])
-    return tuple(
-        tuple(max(2, round(size * low * (high / low) ** (step / octave))) for step in range(octave))
-        for low, high in itertools.pairwise(sides)
-    )
-
-
 def _anchors(
     box_sides: Sequence[float], strides: Sequence[int], size: int, octave: int
 ) -> AnchorGenerator | None:
@@ -97,94 +117,3 @@ def _anchors(
         return None
     sizes = pyramid_sizes(box_sides, strides, size, octave)
     return AnchorGenerator(sizes, (SIDE_RATIOS,) * len(sizes))
-
-
-def faster_rcnn(
-    size: int = 320,
-    aspect: Aspect = "letterbox",
-    anchors: Anchors = "default",
-    box_sides: Sequence[float] = (),
-    trunk: Trunk = "resnet50",
-    weights: Weights = "none",
-    score_threshold: Threshold = 0.01,
-    detections: Count = 100,
-) -> Detector:
-    """Faster R-CNN: 41,352,281 parameters with ResNet-50.
-
-    Args:
-        size: side of the square, 64 pixels or more; torchvision's own shorter side is 800.
-        aspect: "letterbox" (torchvision's own keeps the aspect too) or "stretch".
-        anchors: "default": 32 to 512 pixels of the square. "cohort": from ``box_sides``.
-        box_sides: see :func:`~mammostudy.models.detectors.common.box_side_quantiles`.
-        trunk: a ResNet by name.
-        weights: "imagenet" downloads the trunk's weights.
-        score_threshold: boxes with a lower score are left out.
-        detections: at most this many an image.
-
-    Raises:
-        SpecError: fields that contradict each other, or out of range.
-        DataError: the weights cannot be downloaded.
-
-    Source: Ren et al. 2015; Lin et al. 2017 (feature pyramid); torchvision.
-    """
-    check_fields(anchors, box_sides, size, _SMALLEST)
-    network = FasterRCNN(
-        rpn_anchor_generator=_anchors(box_sides, RCNN_STRIDES, size, 1),
-        **_input(size, weights),
-        backbone=_pyramid(trunk, weights, coarse=False),
-        num_classes=CLASSES,
-        box_score_thresh=score_threshold,
-        box_detections_per_img=detections,
-    )
-    return Detector(network, size, aspect)
-
-
-def retinanet(
-    size: int = 320,
-    aspect: Aspect = "letterbox",
-    anchors: Anchors = "default",
-    box_sides: Sequence[float] = (),
-    trunk: Trunk = "resnet50",
-    weights: Weights = "none",
-    score_threshold: Threshold = 0.01,
-    detections: Count = 100,
-) -> Detector:
-    """RetinaNet: 32,201,069 parameters with ResNet-50. Fields as for :func:`faster_rcnn`.
-
-    Its focal loss has one class and no background, so that images without a mass count as they
-    are. Source: Lin et al. 2017 (focal loss); torchvision.
-    """
-    check_fields(anchors, box_sides, size, _SMALLEST)
-    network = RetinaNet(
-        anchor_generator=_anchors(box_sides, RETINA_STRIDES, size, 3),
-        **_input(size, weights),
-        backbone=_pyramid(trunk, weights, coarse=True),
-        num_classes=1,
-        score_thresh=score_threshold,
-        detections_per_img=detections,
-    )
-    return Detector(network, size, aspect, mass_label=0)
-
-
-def fcos(
-    size: int = 320,
-    aspect: Aspect = "letterbox",
-    trunk: Trunk = "resnet50",
-    weights: Weights = "none",
-    score_threshold: Threshold = 0.01,
-    detections: Count = 100,
-) -> Detector:
-    """FCOS: 32,115,270 parameters with ResNet-50. It has no anchors; the rest is as above.
-
-    Its published threshold of scores, 0.2, is lowered to that of the others.
-    Source: Tian et al. 2019; torchvision.
-    """
-    check_fields("default", (), size, _SMALLEST)
-    network = FCOS(
-        **_input(size, weights),
-        backbone=_pyramid(trunk, weights, coarse=True),
-        num_classes=1,
-        score_thresh=score_threshold,
-        detections_per_img=detections,
-    )
-    return Detector(network, size, aspect, mass_label=0)

@@ -35,16 +35,14 @@ from mammostudy.models.detectors.common import (
 )
 from mammostudy.models.encoders import Weights, draw_vgg16, fetch, halving_block, load_vgg16
 
-VGG_SIDE = 300
+VGG_SIDE, VGG_SMALLEST = 300, 268  # below, the last convolutions have nothing left to see
 VGG_STRIDES = (8, 16, 32, 64, 100, 300)
 VGG_CHANNELS = (512, 1024, 512, 256, 256, 256)
 VGG_RATIOS = ([2], [2, 3], [2, 3], [2, 3], [2], [2])
 VGG_SCALES = [0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05]
-VGG_SMALLEST = 268  # below, the last convolutions have nothing left to see
 CAFFE = ([0.48235, 0.45882, 0.40784], [1 / 255] * 3)  # of torchvision's VGG weights for SSD
 LITE_STRIDES = (16, 32, 64, 128, 256, 512)
 LITE_RATIOS = ([2, 3],) * 6
-LITE_MOMENTUM = 0.1
 LIGHT_STRIDES = (8, 16, 32, 64)
 LIGHT_RATIOS = ([2], [2, 3], [2, 3], [2])
 Width = Annotated[int, Field(ge=8, multiple_of=2)]
@@ -89,7 +87,7 @@ class MassSSD(SSD):  # type: ignore[misc]  # the library has no types
 
 
 def _hardest(logits: Tensor, count: int) -> Tensor:
-    """Sum the ``count`` largest background losses of each image's ``(boxes, classes)`` logits."""
+    """Sum the ``count`` largest background losses of each image's logits."""
     background = logits.new_zeros(logits.shape[:2]).long()
     losses = functional.cross_entropy(logits.transpose(1, 2), background, reduction="none")
     return losses.topk(min(count, losses.shape[1]), dim=1).values.sum()
@@ -101,8 +99,8 @@ def _default_boxes(
     strides: Sequence[float],
     size: int,
     *,
-    scales: Sequence[float] | None = None,
-    steps: Sequence[int] | None = None,
+    scales: list[float] | None = None,
+    steps: list[int] | None = None,
 ) -> DefaultBoxGenerator:
     """The boxes: of ``box_sides`` where given, else of ``scales``, else torchvision's from 0.2.
 
@@ -112,11 +110,7 @@ def _default_boxes(
     if box_sides:
         scales = level_sides(box_sides, [stride / size for stride in strides])
     return DefaultBoxGenerator(
-        [list(each) for each in ratios],
-        min_ratio=0.2,
-        max_ratio=0.95,
-        scales=None if scales is None else list(scales),
-        steps=None if steps is None else list(steps),
+        [list(each) for each in ratios], min_ratio=0.2, max_ratio=0.95, scales=scales, steps=steps
     )
 
 
@@ -133,42 +127,25 @@ def ssd300_vgg16(
 ) -> Detector:
     """SSD300 with the VGG16 trunk: the journal's detector. 23,745,908 parameters.
 
-    Args:
-        size: 300 as published; 268 or more.
-        aspect: "stretch" as published, which squashes an image to a square.
-        anchors: "default": published scales, 7 % of the side and up. "cohort": from ``box_sides``.
-        box_sides: see :func:`~mammostudy.models.detectors.common.box_side_quantiles`.
-        negatives_on_empty: see :class:`MassSSD`; False gives torchvision's own loss.
-        weights: "imagenet" downloads a VGG16 trained for SSD; no layer is frozen.
-        batch_norm: in the trunk; the published one has none, and is hard to train from scratch.
-        score_threshold: boxes with a lower score are left out.
-        detections: at most this many an image.
-
-    Raises:
-        SpecError: fields that contradict each other, or out of range.
-        DataError: the weights cannot be downloaded.
-
-    Source: Liu et al. 2016; torchvision ``ssd300_vgg16``.
+    As published its side is 300 (268 or more works), an image is squashed to a square, scales are
+    7 % of the side and up, and the trunk has no batch norm, which is hard to train from scratch.
+    With "imagenet" weights no layer is frozen. Source: Liu et al. 2016; torchvision.
     """
     check_fields(anchors, box_sides, size, VGG_SMALLEST)
-    steps = VGG_STRIDES if size == VGG_SIDE else None
+    steps = list(VGG_STRIDES) if size == VGG_SIDE else None
     generator = _default_boxes(
         VGG_RATIOS, box_sides, VGG_STRIDES, VGG_SIDE, scales=VGG_SCALES, steps=steps
     )
     if weights == "none":
-        trunk, (mean, std) = draw_vgg16(batch_norm=batch_norm), GREY
+        trunk, grey = draw_vgg16(batch_norm=batch_norm), GREY
     else:
         bare, normed = VGG16_Weights.IMAGENET1K_FEATURES, VGG16_BN_Weights.IMAGENET1K_V1
         trunk = load_vgg16(make_layers(cfgs["D"], batch_norm), normed if batch_norm else bare)
-        mean, std = IMAGENET if batch_norm else CAFFE
+        grey = IMAGENET if batch_norm else CAFFE
+    extractor = SSDFeatureExtractorVGG(trunk, highres=False)
+    head = SSDHead(list(VGG_CHANNELS), generator.num_anchors_per_location(), CLASSES)
     network = MassSSD(
-        SSDFeatureExtractorVGG(trunk, highres=False),
-        generator,
-        (size, size),
-        CLASSES,
-        mean,
-        std,
-        SSDHead(list(VGG_CHANNELS), generator.num_anchors_per_location(), CLASSES),
+        *(extractor, generator, (size, size), CLASSES, *grey, head),
         negatives_on_empty=negatives_on_empty,
         score_thresh=score_threshold,
         detections_per_img=detections,
@@ -189,36 +166,29 @@ def ssdlite_mobilenetv3(
     """SSDlite with the MobileNetV3-large trunk. 2,206,520 parameters from scratch.
 
     Its finest map has a stride of 16 pixels and its last one a single pixel, so that a batch of
-    one image cannot train it. Fields as for :func:`ssd300_vgg16`; default scales rise from 0.2.
-
-    From scratch its batch norm keeps running statistics with a momentum of 0.1. torchvision's
-    0.03, meant for hundreds of thousands of steps, leaves so much of the initial variance of 1
-    after some hundred that the network predicts nothing of what it has learnt: two images that it
-    had fitted to a loss of 0.003 were both missed.
+    one image cannot train it. Default scales rise from 0.2. From scratch its batch norm has a
+    momentum of 0.1: torchvision's 0.03, meant for hundreds of thousands of steps, leaves so much of
+    the initial variance after some hundred that what was learnt is not predicted.
 
     Source: Howard et al. 2019; torchvision ``ssdlite320_mobilenet_v3_large``.
     """
     check_fields(anchors, box_sides, size, 64)
     scratch = weights == "none"
+    norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.1 if scratch else 0.03)
     plain: Any = fetch(
         lambda: ssdlite320_mobilenet_v3_large(
             weights=None,
             weights_backbone=None if scratch else MobileNet_V3_Large_Weights.IMAGENET1K_V1,
             num_classes=CLASSES,
             progress=False,
-            norm_layer=partial(
-                nn.BatchNorm2d, eps=1e-3, momentum=LITE_MOMENTUM if scratch else 0.03
-            ),
+            norm_layer=norm,
         ),
         weights,
     )
+    generator = _default_boxes(LITE_RATIOS, box_sides, LITE_STRIDES, size)
+    grey = GREY if scratch else IMAGENET
     network = MassSSD(
-        plain.backbone,
-        _default_boxes(LITE_RATIOS, box_sides, LITE_STRIDES, size),
-        (size, size),
-        CLASSES,
-        *(GREY if scratch else IMAGENET),
-        plain.head,
+        *(plain.backbone, generator, (size, size), CLASSES, *grey, plain.head),
         negatives_on_empty=negatives_on_empty,
         score_thresh=score_threshold,
         nms_thresh=0.55,
@@ -233,7 +203,6 @@ class LightTrunk(nn.Module):
 
     A 3x3 convolution of stride 2 with ``width / 2`` filters; a block to ``width`` (stride 4); two
     blocks each to 2, 4 and 6 times ``width`` (strides 8, 16, 32); one more of stride 64.
-    Convolutions are drawn by He's normal rule from torch's global generator.
     """
 
     def __init__(self, width: int) -> None:
@@ -276,21 +245,15 @@ def ssd_light(
 ) -> Detector:
     """An SSD with :class:`LightTrunk`: 2,775,944 parameters at width 32, for the small presets.
 
-    Fields as for :func:`ssd300_vgg16`; default scales rise from 0.2. ``width``: filters of the
-    trunk at stride 4; time grows with its square.
-
+    Time grows with the square of the width; default scales rise from 0.2.
     Source: the head, matching and loss of Liu et al. 2016; blocks of He et al. 2016; torchvision.
     """
     check_fields(anchors, box_sides, size, LIGHT_STRIDES[-1])
     generator = _default_boxes(LIGHT_RATIOS, box_sides, LIGHT_STRIDES, size)
     trunk = LightTrunk(width)
+    head = SSDHead(trunk.out_channels, generator.num_anchors_per_location(), CLASSES)
     network = MassSSD(
-        trunk,
-        generator,
-        (size, size),
-        CLASSES,
-        *GREY,
-        SSDHead(trunk.out_channels, generator.num_anchors_per_location(), CLASSES),
+        *(trunk, generator, (size, size), CLASSES, *GREY, head),
         negatives_on_empty=negatives_on_empty,
         score_thresh=score_threshold,
         detections_per_img=detections,

@@ -1,10 +1,9 @@
 """CRFCNN: an FCN whose scores a conditional random field refines, both trained together.
 
-The field is a mean field in a window, as a recurrent network, over two labels, background and mass.
-Of each pixel it asks its neighbours within the window for their labels, weighed by two Gaussian
-kernels: of distance alone (smoothness), and of distance and grey value (appearance). The original
-sums over all pixels by filtering on a permutohedral lattice; the window cuts the kernels where
-they are small, and on an image no larger than the window it is the full sum.
+Of each pixel the field asks its neighbours within a window for their labels, mass or background,
+weighed by two Gaussian kernels: of distance alone (smoothness), and of distance and grey value
+(appearance). The original sums over all pixels by filtering on a permutohedral lattice; the window
+cuts the kernels where they are small.
 """
 
 from __future__ import annotations
@@ -29,17 +28,7 @@ ALIKE = 0.1  # of the grey value, images in [0, 1]
 class CrfCnn(Segmenter):
     """:class:`~mammostudy.models.segmenters.fcn.FCN8`, then a mean field as a recurrent network.
 
-    Args:
-        in_channels: of the input.
-        out_channels: 1.
-        weights: of the FCN's encoder.
-        dense: filters of the FCN's dense layers.
-        rounds: of mean field; the original trains with 5.
-        window: its side, pixels, odd.
-
-    Raises:
-        SpecError: an even window.
-
+    The original trains with 5 rounds. The window is odd, in pixels.
     Source: Zheng et al. 2015; Singh et al. 2020 name it CRFCNN.
     """
 
@@ -99,11 +88,9 @@ class MeanField(nn.Module):
         return changed
 
     def kernels(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights of the neighbours by either kernel, each summing to 1 over those in the image.
+        """Weights of the neighbours by smoothness and by appearance, ``(n, window ** 2, h, w)``.
 
-        Returns:
-            Smoothness ``(1, window ** 2, h, w)`` and appearance ``(n, window ** 2, h, w)``; the
-            pixel itself and places outside the image have weight 0.
+        Each sums to 1 over those in the image; the pixel itself has weight 0.
         """
         half = self.window // 2
         steps = torch.arange(-half, half + 1, device=images.device, dtype=images.dtype)

@@ -16,13 +16,8 @@ class FCN8(Segmenter):
     VGG16's two dense layers become convolutions of 7x7 and 1x1 with dropout 0.5; their scores are
     upsampled by 2, added to the scores of the fourth pooling, by 2 again, added to those of the
     third, and by 8. The upsampling is bilinear, where the original's starts from and is then
-    learnt (their paper finds no gain in learning the last one).
-
-    Args:
-        in_channels: of the input.
-        out_channels: of the output.
-        weights: of the encoder.
-        dense: filters of the two dense layers, 4096 as published (134 million parameters in all).
+    learnt (their paper finds no gain in learning the last one). ``dense`` filters make the two
+    layers: 4096 as published (134 million parameters in all).
 
     Source: Long, Shelhamer and Darrell 2015.
     """

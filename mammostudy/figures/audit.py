@@ -173,7 +173,7 @@ def class_weights(weights: pd.DataFrame) -> Figure:
     """Masses a class, the published weights beside balancing ones, and the pull that results.
 
     Args:
-        weights: :func:`mammostudy.study.shape_arithmetic.class_weights`.
+        weights: :func:`mammostudy.study.arithmetic.class_weights`.
 
     Returns:
         Three panels of bars.
@@ -224,7 +224,7 @@ def same_mask(masks: Mapping[tuple[str, str], NDArray[np.bool_]]) -> Figure:
     """A round and an oval mass, before and after their frames become 64 x 64 squares.
 
     Args:
-        masks: :func:`mammostudy.study.shape_arithmetic.stretched_masks`.
+        masks: :func:`mammostudy.study.arithmetic.stretched_masks`.
 
     Returns:
         Two rows (round, oval) of three pictures.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import matplotlib.pyplot as plt
@@ -208,4 +208,42 @@ def failure_sizes(rows: pd.DataFrame, good: float, label: str) -> Figure | None:
     axes.axhline(good, color="black", lw=1, ls="--")
     axes.set(xlabel=label, ylabel="Dice", ylim=(-0.02, 1.02))
     axes.legend(fontsize="x-small", loc="lower right")
+    return figure
+
+
+def score_scatter(scored: pd.DataFrame, scores: Sequence[str]) -> Figure | None:
+    """Every mass: its error against each score of uncertainty, a panel a score.
+
+    Args:
+        scored: :func:`mammostudy.study.uncertainty.scored`.
+        scores: columns of it, higher for the less certain.
+    """
+    if scored.empty:
+        return None
+    figure, panels = plt.subplots(1, len(scores), figsize=look.WIDE, sharey=True)
+    for axes, score, colour in zip(panels, scores, look.PALETTE, strict=False):
+        axes.scatter(scored[score].astype(float), scored["error"], s=9, color=colour, alpha=0.5)
+        axes.set_xlabel(score)
+    panels[0].set_ylabel("1 - Dice")
+    return figure
+
+
+def risk(curves: pd.DataFrame) -> Figure | None:
+    """Mean error of the most certain masses against the share of masses kept.
+
+    Args:
+        curves: :func:`mammostudy.study.uncertainty.curves`.
+    """
+    if curves.empty:
+        return None
+    figure, axes = plt.subplots(figsize=look.SINGLE)
+    names = [name for name in curves["score"].unique() if name not in ("oracle", "random")]
+    colours = dict(zip(names, look.PALETTE, strict=False)) | {
+        "oracle": "black",
+        "random": look.GREY,
+    }
+    look.lines(axes, curves, "coverage", "risk", by="score", colours=colours)
+    axes.set(xlim=(0, 1), xlabel="share of masses kept", ylabel="mean 1 - Dice of those kept")
+    axes.set_ylim(bottom=0)
+    axes.legend(fontsize="small")
     return figure

@@ -2,7 +2,7 @@
 
 No image and no run is needed: each row of :func:`checks` is a computation on the numbers of
 :mod:`mammostudy.study.published`, by way of :mod:`mammostudy.study.arithmetic` and
-:mod:`mammostudy.study.shape_arithmetic`.
+:mod:`mammostudy.study.arithmetic`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from mammostudy.study import arithmetic, published, shape_arithmetic
-from mammostudy.study.deviations import deviations
-
-__all__ = ["VERDICTS", "Check", "checks", "deviations"]
-
+from mammostudy.study import arithmetic, published
 
 VERDICTS = {
     "consistent": "the numbers agree",
@@ -67,6 +63,15 @@ def checks() -> pd.DataFrame:
     return pd.DataFrame([asdict(row) for make in makers for row in make()])
 
 
+def deviations() -> pd.DataFrame:
+    """Paper, released code and this study side by side.
+
+    Returns:
+        Columns topic, paper, released, study; what a source does not say is "not reported".
+    """
+    return published.read("deviations")
+
+
 def _fact(name: str) -> float:
     return published.FACTS[name].value
 
@@ -77,8 +82,8 @@ def _agree(stated: float, found: float, within: float) -> str:
 
 def _accuracy() -> Iterator[Check]:
     stated = _fact("shape accuracy")
-    accuracy, macro = shape_arithmetic.accuracy_and_macro_recall()
-    table = shape_arithmetic.class_recalls()
+    accuracy, macro = arithmetic.accuracy_and_macro_recall()
+    table = arithmetic.class_recalls()
     right, masses = table["correct"].sum(), table["masses"].sum()
     yield Check(
         1,
@@ -177,7 +182,7 @@ def _released_dice() -> Iterator[Check]:
 
 
 def _class_weights() -> Iterator[Check]:
-    table = shape_arithmetic.class_weights()
+    table = arithmetic.class_weights()
     spread = table["weight"].max() / table["weight"].min()
     imbalance = table["masses"].max() / table["masses"].min()
     pull = table["pull"].max() / table["pull"].min()
@@ -204,7 +209,7 @@ def _folds() -> Iterator[Check]:
         f"hold-out ({held_out:.0f})",
         _agree(stated, masses / folds, 1),
     )
-    accuracy, _ = shape_arithmetic.accuracy_and_macro_recall()
+    accuracy, _ = arithmetic.accuracy_and_macro_recall()
     yield Check(
         8,
         "Accuracy weighted by class size",
@@ -215,7 +220,7 @@ def _folds() -> Iterator[Check]:
 
 
 def _stretch() -> Iterator[Check]:
-    same = shape_arithmetic.stretched_agreement().set_index("aspect")["dice"]
+    same = arithmetic.stretched_agreement().set_index("aspect")["dice"]
     yield Check(
         9,
         "The shape CNN tells oval from round by the mask alone",

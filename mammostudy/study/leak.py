@@ -7,46 +7,27 @@ labels say it. Every mass is tested once under each kind of fold, so the compari
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.runs.spec import RunSpec
-from mammostudy.study import recipes, shape_recipes
-from mammostudy.study.tables import TRAINED_BY_PAGES
+import numpy as np
+import pandas as pd
 
-UNITS: Final = ("patient", "image")
+from mammostudy.evaluation.statistics import bootstrap_ci
+from mammostudy.runs.spec import RunSpec
+from mammostudy.study import shape_recipes, shapes
+from mammostudy.study.comparing import Runs, compare, judge
+from mammostudy.study.recipes import baselines, headline, recipe
+
+PATIENT: Final = "by patient"
+IMAGE: Final = "by image (LEAKY)"
 MODEL: Final = "cGAN"
 NULL: Final = "ellipse"
 SHAPES: Final = shape_recipes.FOREST
-SEEDS: Final = 2
-_SMALL: Final[dict[str, Any]] = {
-    "split__folds": 2,
-    "split__train_site": None,
-    "frame__size": 64,
-    "model__levels": 6,
-    "evaluation__boxes": ("oracle",),
+SUBSETS: Final = {
+    "all masses": None,
+    "patient also trained on": True,
+    "patient new to the model": False,
 }
-Named = dict[str, list[RunSpec]]
-
-
-def _by_patient(cohort: str, preset: str) -> list[RunSpec]:
-    """Return the paper's model on loose frames, all folds by patient, first seeds first.
-
-    Small presets take two folds of small frames: every mass must be tested, at little cost.
-    """
-    if preset in TRAINED_BY_PAGES:
-        spec = recipes.recipe(cohort, preset, **_SMALL)
-        return [spec.changed(split__fold=fold, seed=fold) for fold in range(spec.split.folds)]
-    main = recipes.headline(cohort, preset)
-    folds = main[0].split.folds
-    again = [
-        recipes.recipe(cohort, preset, split__fold=fold, seed=fold + seed * folds)
-        for seed in range(1, SEEDS)
-        for fold in range(folds)
-    ]
-    known = {(spec.split, spec.seed): spec for spec in main}  # their masks are on record already
-    return main[:folds] + [known.get((spec.split, spec.seed), spec) for spec in again]
 
 
 def by_image(spec: RunSpec) -> RunSpec:
@@ -58,46 +39,148 @@ def by_image(spec: RunSpec) -> RunSpec:
     )
 
 
-def segmenters(cohort: str, preset: str) -> Named:
-    """Return the model's runs by unit of the folds."""
-    honest = _by_patient(cohort, preset)
-    return {"patient": honest, "image": [by_image(spec) for spec in honest]}
+def named(cohort: str, preset: str) -> dict[tuple[str, str], list[Any]]:
+    """Return the runs by row and kind of fold; two trainings a fold of the model.
 
-
-def nulls(cohort: str, preset: str) -> Named:
-    """Return the ellipse in the known box by unit: nothing is trained, so nothing can leak."""
-    folds = recipes.recipe(cohort, preset, **_small(preset)).split.folds
-    return {
-        unit: [run for spec in runs[:folds] for run in recipes.baselines(_plain(spec))[1:2]]
-        for unit, runs in segmenters(cohort, preset).items()
-    }
-
-
-def _small(preset: str) -> Mapping[str, Any]:
-    return _SMALL if preset in TRAINED_BY_PAGES else {}
-
-
-def _plain(spec: RunSpec) -> RunSpec:
-    return spec.changed(evaluation__postprocessing="published")
-
-
-def classifiers(cohort: str, preset: str) -> dict[str, list[ShapeSpec]]:
-    """Return the forest on shape features by unit of the folds.
-
-    Empty but for cohorts of outlines: a phantom crop is the only one of its patient, and masks of
-    segmenters would bring in what the segmenter has seen.
+    The ellipse learns nothing, so nothing can leak into it. The forest is there for cohorts whose
+    outlines carry shapes. Empty for presets without room.
     """
-    if not shape_recipes.outlines_only(cohort):
+    if preset not in ("reference", "paper"):
         return {}
-    honest = shape_recipes.rows_of(cohort, preset, "classifier")[SHAPES]
-    return {"patient": honest, "image": [run.changed(split__unit="image") for run in honest]}
+    main = headline(cohort, preset)
+    folds = main[0].split.folds
+    known = {(spec.split, spec.seed): spec for spec in main}  # their masks are on record already
+    again = [recipe(cohort, preset, split__fold=fold, seed=fold + folds) for fold in range(folds)]
+    honest = main[:folds] + [known.get((spec.split, spec.seed), spec) for spec in again]
+    leaky = [by_image(spec) for spec in honest]
+    plain = {"evaluation__postprocessing": "published"}
+    ellipses = [
+        [baselines(spec.changed(**plain))[1] for spec in runs[:folds]] for runs in (honest, leaky)
+    ]
+    out: dict[tuple[str, str], list[Any]] = {
+        (MODEL, PATIENT): honest,
+        (MODEL, IMAGE): leaky,
+        (NULL, PATIENT): ellipses[0],
+        (NULL, IMAGE): ellipses[1],
+    }
+    if shape_recipes.outlines_only(cohort):
+        forest = shape_recipes.rows_of(cohort, preset, "classifier")[SHAPES]
+        out[SHAPES, PATIENT] = forest
+        out[SHAPES, IMAGE] = [run.changed(split__unit="image") for run in forest]
+    return out
 
 
-def specs(cohort: str, preset: str) -> list[RunSpec | ShapeSpec]:
-    """Return every run that the chapter shows."""
-    grids: Sequence[Mapping[str, Sequence[RunSpec | ShapeSpec]]] = (
-        segmenters(cohort, preset),
-        nulls(cohort, preset),
-        classifiers(cohort, preset),
-    )
-    return list(dict.fromkeys(run for grid in grids for runs in grid.values() for run in runs))
+def specs(cohort: str, preset: str) -> list[Any]:
+    """Return every run that the chapter shows, each once."""
+    return list(dict.fromkeys(spec for runs in named(cohort, preset).values() for spec in runs))
+
+
+def rows_of(runs: Runs) -> pd.DataFrame:
+    """Return the test rows of all rows of the page, the score of each in ``score``.
+
+    Dice on known boxes before post-processing, or right (1) and wrong (0) of the forest. A case is
+    ``exposed`` where the folds by image test its patient by a model that has learnt from it.
+    """
+    dice = runs.test(row=None)
+    dice = dice[dice["row"].isin([MODEL, NULL])]
+    parts = [dice.assign(score=dice["dice"])]
+    for unit in (PATIENT, IMAGE):
+        named = shapes.pooled(runs.of(SHAPES, unit))
+        right = named["right"].astype(float) if len(named) else []
+        parts.append(named.assign(row=SHAPES, folds=unit, score=right, replicate=0, judged=True))
+    rows = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    exposed = {name: trained_on(runs, name) for name in (MODEL, NULL, SHAPES)}
+    flags = [
+        exposed[row].get(case, False) for row, case in zip(rows["row"], rows["case"], strict=True)
+    ]
+    return rows.assign(exposed=flags)
+
+
+def _patients(runs: Runs, row: str) -> dict[str, str]:
+    """Return the patient of each case that any record of a row tested or validated."""
+    out: dict[str, str] = {}
+    for record in (*runs.of(row, PATIENT), *runs.of(row, IMAGE)):
+        out |= dict(zip(record.cases["case"], record.cases["patient"], strict=True))
+    return out
+
+
+def trained_on(runs: Runs, row: str) -> dict[str, bool]:
+    """Say of each test case of the folds by image whether its patient was trained on."""
+    patient_of = _patients(runs, row)
+    out: dict[str, bool] = {}
+    for record in runs.of(row, IMAGE):
+        parts = record.content["split"]
+        learnt = {patient_of.get(case) for case in parts["train"]}
+        out |= {case: patient_of.get(case) in learnt for case in parts["test"]}
+    return out
+
+
+def folds(runs: Runs) -> pd.DataFrame:
+    """Return what the folds of the model are made of: a row a kind and fold."""
+    patient_of, lines = _patients(runs, MODEL), {}
+    for unit in (PATIENT, IMAGE):
+        for record in runs.of(MODEL, unit):
+            parts = record.content["split"]
+            learnt = {patient_of.get(case) for case in parts["train"]}
+            tested = [patient_of.get(case) for case in parts["test"]]
+            lines[unit, record.spec.split.fold] = {
+                "folds": unit,
+                "fold": record.spec.split.fold,
+                "masses trained on": len(parts["train"]),
+                "masses tested": len(tested),
+                "of patients also trained on": sum(name in learnt for name in tested),
+                "patients tested": len(set(tested)),
+                "also trained on": len(set(tested) & learnt),
+            }
+    return pd.DataFrame(list(lines.values()))
+
+
+def _averaged(rows: pd.DataFrame) -> pd.DataFrame:
+    """Average the trainings of a case; a case has one fold a kind, so folds cannot be paired."""
+    kept = ["row", "folds", "case", "patient", "exposed"]
+    mean = rows.groupby(kept, sort=False)["score"].mean().reset_index()
+    return mean.assign(fold=0, replicate=0, converged=None, judged=True)
+
+
+def gains(rows: pd.DataFrame) -> pd.DataFrame:
+    """Set folds by image against folds by patient on the same cases, by row and subset.
+
+    Returns:
+        The columns of :data:`mammostudy.study.comparing.COMPARISON` and ``row``, ``subset``.
+    """
+    lines = []
+    for row, part in _averaged(rows).groupby("row", sort=False):
+        for subset, asked in SUBSETS.items():
+            chosen = part if asked is None else part[part["exposed"] == asked]
+            if asked is None or 0 < len(chosen) < len(part):
+                tests = compare(chosen, [(IMAGE, PATIENT)], "score", by="folds")
+                named = tests.assign(
+                    a=f"{row}, {subset}: {IMAGE}", b=PATIENT, row=row, subset=subset
+                )
+                lines += named.to_dict("records")
+    return judge(lines)
+
+
+def chance(rows: pd.DataFrame) -> pd.DataFrame:
+    """Set a second training against the first under the same folds: what no leak explains.
+
+    Below it, folds by image against folds by patient for each pair of trainings by itself.
+    """
+    model = rows[rows["row"] == MODEL]
+    said = model["folds"] + ", training " + (model["replicate"] + 1).astype(str)
+    cells = model.assign(cell=said, fold=0, replicate=0, converged=None)
+    pairs = [(f"{unit}, training 2", f"{unit}, training 1") for unit in (PATIENT, IMAGE)]
+    pairs += [(f"{IMAGE}, training {n}", f"{PATIENT}, training {n}") for n in (1, 2)]
+    return compare(cells, pairs, "score", by="cell")
+
+
+def intervals(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the honest mean of the model with its interval over patients, and over masses."""
+    honest = _averaged(rows[(rows["row"] == MODEL) & (rows["folds"] == PATIENT)])
+    lines = []
+    for name, column in (("patients", "patient"), ("masses, as if independent", "case")):
+        values = honest["score"].to_numpy(dtype=np.float64)
+        low, high = bootstrap_ci(values, honest[column])
+        line = {"drawn again": name, "how many": honest[column].nunique(), "mean": values.mean()}
+        lines.append(line | {"low": low, "high": high, "width": high - low})
+    return pd.DataFrame(lines)

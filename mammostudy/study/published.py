@@ -1,17 +1,18 @@
 """Every number of Singh et al. (2020) that the study uses, each with where it was read.
 
 Nothing is computed here and nothing is added: what the sources do not say is listed by
-:func:`not_reported`. Sources are short tags, spelt out in :data:`SOURCES`.
+:func:`not_reported`. Sources are short tags, spelt out in :data:`SOURCES`; the long tables lie in
+``mammostudy/study/tables``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from io import StringIO
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import pandas as pd
 
-SOURCES = {
+SOURCES: Final = {
     "P": "read in the preprint (arXiv:1809.01687v3, October 2018)",
     "F": "measured in a figure of the preprint (box plots to within 0.002)",
     "C": "read in the first author's released code (2021; the cGAN only)",
@@ -19,21 +20,15 @@ SOURCES = {
     "D": "derived from the above by arithmetic",
     "R": "an independent student reproduction on INbreast (92 crops to train, 23 to test)",
 }
-SHAPES = ("irregular", "lobular", "oval", "round")
-PARAMETER_COUNTS = {"generator": 13_607_043, "shape CNN": 767_684}
+SHAPES: Final = ("irregular", "lobular", "oval", "round")
+PARAMETER_COUNTS: Final = {"generator": 13_607_043, "shape CNN": 767_684}
 """Trainable parameters as printed [P]; the preprint gives no count for the discriminator."""
+HEADLINE_OUTLIERS: Final = (0.109, 0.128, 0.517, 0.770, 0.783, 0.784)
+"""Dice of the outliers drawn for the proposed cGAN on INbreast, loose frames [F]."""
 
 
-@dataclass(frozen=True)
-class Fact:
-    """One published number.
-
-    Attributes:
-        value: the number, in ``unit``.
-        unit: what it counts or is measured in.
-        source: a key of :data:`SOURCES`.
-        what: the statement it belongs to.
-    """
+class Fact(NamedTuple):
+    """One published number: its value in ``unit``, its source, the statement it belongs to."""
 
     value: float
     unit: str
@@ -41,116 +36,26 @@ class Fact:
     what: str
 
 
-FACTS = {
-    "shape accuracy": Fact(80.0, "%", "P", "overall accuracy of the shape classification"),
-    "shape AUC": Fact(0.80, "AUC", "P", "area under the mean ROC curve of five folds"),
-    "shape test masses": Fact(292, "masses", "P", "test images of the shape classification"),
-    "shape train share": Fact(0.75, "share", "P", "share of the DDSM masses used to train"),
-    "shape folds": Fact(5, "folds", "P", "stratified cross-validation of the shape CNN"),
-    "tight fill": Fact(90.0, "%", "P", "a mass fills more than this share of its tight frame"),
-    "tight fill, smallest panel": Fact(64.0, "%", "F", "fill of the paper's own tight panels"),
-    "tight fill, largest panel": Fact(67.0, "%", "F", "fill of the paper's own tight panels"),
-    "dice loss at the end": Fact(0.8, "1 - Dice", "F", "loss figure, after the last iteration"),
-    "L1 loss at the end": Fact(1.05, "L1", "F", "loss figure, after the last iteration"),
-    "iterations": Fact(4_200, "iterations", "F", "end of the horizontal axis of the loss figure"),
-    "training images": Fact(220, "images", "P", "private masses used to train"),
-    "test images": Fact(80, "images", "P", "private masses used to test"),
-    "INbreast images": Fact(106, "images", "P", "INbreast masses used to test"),
-    "epochs": Fact(150, "epochs", "P", "training of the cGAN"),
-    "batch": Fact(8, "images", "P", "training of the cGAN"),
-    "lambda": Fact(150, "weight", "P", "weight of the dice loss against the adversarial loss"),
-    "post-processing gain": Fact(1.0, "points", "J", "worth of the morphology, in all framings"),
-    "reproduced cGAN dice": Fact(0.796, "Dice", "R", "loose frames"),
-    "reproduced cGAN iou": Fact(0.752, "IoU", "R", "loose frames"),
-    "reproduced UNet dice": Fact(0.805, "Dice", "R", "loose frames, no adversary"),
-    "reproduced UNet iou": Fact(0.750, "IoU", "R", "loose frames, no adversary"),
+def read(name: str) -> pd.DataFrame:
+    """Return a table of ``mammostudy/study/tables``, empty cells as empty text."""
+    path = Path(__file__).with_name("tables") / f"{name}.csv"
+    return pd.read_csv(path, encoding="utf-8", keep_default_na=False)
+
+
+def facts() -> pd.DataFrame:
+    """The single numbers: columns fact, value, unit, source, what."""
+    return read("facts")
+
+
+FACTS: Final = {
+    str(row.fact): Fact(float(row.value), str(row.unit), str(row.source), str(row.what))
+    for row in facts().itertuples()
 }
-
-_SCORES = {
-    "private": """
-FCN                    | none     | 59.06 74.94 80.20 | 39.92 62.21 78.89
-FCN-ResNet101          | ImageNet | 59.21 77.42 82.78 | 40.26 68.16 77.32
-UNet                   | none     | 63.69 78.03 83.15 | 46.73 68.36 78.81
-UNet-VGG16             | ImageNet | 59.27 78.57 83.71 | 42.13 69.71 79.42
-SegNet                 | none     | 59.87 80.26 82.33 | 42.79 70.07 76.17
-SegNet-VGG16           | ImageNet | 61.59 81.09 81.41 | 41.61 68.19 77.82
-CRFCNN                 | none     | 53.21 71.33 63.52 | 41.38 65.24 54.28
-SLSDeep                | not reported | 59.64 71.10 84.28 | 43.89 60.16 79.93
-cGAN-ResNet101         | ImageNet | 58.37 80.11 86.22 | 42.12 71.91 76.62
-cGAN-ResNet101 (Dice)  | ImageNet | 61.49 86.57 86.37 | 45.90 76.32 77.26
-proposed cGAN          | none     | 66.38 89.99 88.12 | 49.68 81.81 79.87
-""",
-    "INbreast": """
-FCN                    | none     | 54.36 66.12 81.74 | 36.88 49.38 77.33
-FCN-ResNet101          | ImageNet | 51.76 83.80 82.38 | 38.49 74.12 78.09
-UNet                   | none     | 55.58 77.92 80.76 | 38.46 70.83 77.97
-UNet-VGG16             | ImageNet | 56.79 78.02 80.89 | 39.65 68.32 78.13
-SegNet                 | none     | 53.33 79.06 81.11 | 36.36 65.37 77.02
-SegNet-VGG16           | ImageNet | 56.27 80.17 81.75 | 39.46 69.79 78.68
-CRFCNN                 | none     | 52.96 73.25 65.41 | 40.41 67.14 57.69
-SLSDeep                | not reported | 60.35 75.90 85.53 | 44.63 65.16 80.26
-cGAN-ResNet101         | ImageNet | 54.69 87.19 89.17 | 37.94 77.51 82.26
-cGAN-ResNet101 (Dice)  | ImageNet | 59.72 88.89 90.42 | 44.89 82.58 82.95
-proposed cGAN          | none     | 68.69 94.07 92.11 | 52.31 87.03 84.55
-""",
-}
-
-_BOX_PLOTS = """
-model,metric,q1,median,q3
-FCN-ResNet101,dice,0.770,0.893,0.955
-UNet-VGG16,dice,0.655,0.820,0.912
-SegNet-VGG16,dice,0.725,0.828,0.899
-SLSDeep,dice,0.618,0.855,0.924
-cGAN-ResNet101 (Dice),dice,0.867,0.928,0.963
-proposed cGAN,dice,0.901,0.939,0.967
-proposed cGAN,iou,0.820,0.885,0.936
-"""
-HEADLINE_OUTLIERS = (0.109, 0.128, 0.517, 0.770, 0.783, 0.784)
-"""Dice of the outliers drawn for the proposed cGAN on INbreast, loose frames [F]."""
-
-_LAYERS = """
-network,layer,kind,kernel,stride,filters,bias,norm,skip
-generator,Cn1,conv,4,2,32,yes,no,
-generator,Cn2,conv,4,2,64,yes,yes,
-generator,Cn3,conv,4,2,128,yes,yes,
-generator,Cn4,conv,4,2,256,yes,yes,
-generator,Cn5,conv,4,2,256,yes,yes,
-generator,Cn6,conv,4,2,256,yes,yes,
-generator,Cn7,conv,4,2,256,yes,yes,
-generator,Cn8,conv,4,2,256,yes,no,
-generator,Dn1,transposed,4,2,256,yes,yes,Cn7
-generator,Dn2,transposed,4,2,256,yes,yes,Cn6
-generator,Dn3,transposed,4,2,256,yes,yes,Cn5
-generator,Dn4,transposed,4,2,256,yes,yes,Cn4
-generator,Dn5,transposed,4,2,128,yes,yes,Cn3
-generator,Dn6,transposed,4,2,64,yes,yes,Cn2
-generator,Dn7,transposed,4,2,32,yes,yes,Cn1
-generator,Dn8,transposed,4,2,1,yes,no,
-discriminator,Cn1,conv,4,2,32,yes,no,
-discriminator,Cn2,conv,4,2,64,yes,yes,
-discriminator,Cn3,conv,4,2,128,yes,yes,
-discriminator,Cn4,conv,4,1,256,yes,yes,
-discriminator,Cn5,conv,4,1,1,yes,no,
-shape CNN,Cn1,conv,9,1,64,no,no,
-shape CNN,Cn2,conv,5,1,128,no,no,
-shape CNN,Cn3,conv,4,1,256,no,no,
-shape CNN,FC1,dense,1,1,128,yes,no,
-shape CNN,FC2,dense,1,1,4,yes,no,
-"""
 
 
 def _with_source(table: pd.DataFrame, source: str) -> pd.DataFrame:
     table.attrs["source"] = source
     return table
-
-
-def facts() -> pd.DataFrame:
-    """The single numbers: columns fact, value, unit, source, what."""
-    rows = [
-        {"fact": name, "value": f.value, "unit": f.unit, "source": f.source, "what": f.what}
-        for name, f in FACTS.items()
-    ]
-    return pd.DataFrame(rows)
 
 
 def segmentation_table() -> pd.DataFrame:
@@ -162,18 +67,11 @@ def segmentation_table() -> pd.DataFrame:
 
     Source: paper, section on segmentation results.
     """
-    rows = []
-    for dataset, text in _SCORES.items():
-        images = int(FACTS["test images" if dataset == "private" else "INbreast images"].value)
-        for line in text.strip().splitlines():
-            model, pretrained, dice, iou = (part.strip() for part in line.split("|"))
-            pairs = zip(("full", "loose", "tight"), dice.split(), iou.split(), strict=True)
-            rows += [
-                (dataset, images, model, pretrained, framing, float(d), float(j), "P")
-                for framing, d, j in pairs
-            ]
-    names = ["dataset", "images", "model", "pretrained", "framing", "dice", "iou", "source"]
-    return _with_source(pd.DataFrame(rows, columns=names), "P")
+    table = read("segmentation")
+    images = {"private": "test images", "INbreast": "INbreast images"}
+    counts = [int(FACTS[images[name]].value) for name in table["dataset"]]
+    table.insert(1, "images", counts)
+    return _with_source(table.assign(source="P"), "P")
 
 
 def literature_table() -> pd.DataFrame:
@@ -199,7 +97,7 @@ def box_plots() -> pd.DataFrame:
         Columns model, metric (dice | iou), q1, median, q3 (in [0, 1]), images, outliers (tuple;
         empty = not reported), dataset, framing, reading (how exactly the figure was read), source.
     """
-    table = pd.read_csv(StringIO(_BOX_PLOTS))
+    table = read("box_plots")
     headline = (table["model"] == "proposed cGAN") & (table["metric"] == "dice")
     table["images"] = int(FACTS["INbreast images"].value)
     table["outliers"] = [HEADLINE_OUTLIERS if yes else () for yes in headline]
@@ -274,7 +172,7 @@ def architecture() -> pd.DataFrame:
         output; empty = none), source. Biases are from the released code [C] and, for the shape
         CNN, from the printed count [D].
     """
-    table = pd.read_csv(StringIO(_LAYERS), keep_default_na=False)
+    table = read("layers")
     table[["bias", "norm"]] = table[["bias", "norm"]] == "yes"
     return _with_source(table.assign(source="P"), "P")
 

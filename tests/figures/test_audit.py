@@ -5,7 +5,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from mammostudy.figures import audit, style
-from mammostudy.study import arithmetic, published, shape_arithmetic
+from mammostudy.study import arithmetic, published
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +31,8 @@ def test_overlap_bound_rings_six_pairs_and_names_the_two_headline_ones():
 def test_confusion_names_accuracy_and_recall():
     figure = audit.confusion(
         published.confusion_matrix(),
-        shape_arithmetic.row_shares(),
-        *shape_arithmetic.accuracy_and_macro_recall(),
+        arithmetic.row_shares(),
+        *arithmetic.accuracy_and_macro_recall(),
     )
     assert "accuracy 75.7 %" in texts(figure)
     assert "mean recall 80.0 %" in texts(figure)
@@ -46,14 +46,14 @@ def test_box_plots_mark_the_impossible_mean_only():
 
 
 def test_class_weights_and_costs_draw_every_row():
-    bars = audit.class_weights(shape_arithmetic.class_weights())
+    bars = audit.class_weights(arithmetic.class_weights())
     assert [len(axes.patches) for axes in bars.axes] >= [4, 8, 4]
     costs = audit.uniform_costs(arithmetic.uniform_costs())
     assert len(costs.axes[0].get_lines()) == 3
 
 
 def test_same_mask_shows_six_pictures():
-    figure = audit.same_mask(shape_arithmetic.stretched_masks())
+    figure = audit.same_mask(arithmetic.stretched_masks())
     assert sum(len(axes.images) for axes in figure.axes) == 6
     assert "oval" in texts(figure)
 

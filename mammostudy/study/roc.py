@@ -32,7 +32,7 @@ from mammostudy.evaluation.classification import (
 )
 from mammostudy.evaluation.statistics import Values, bootstrap_ci, smallest_detectable
 from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.study import published, shape_recipes, shape_tables
+from mammostudy.study import arithmetic, published, shape_recipes, shape_tables
 
 MACRO: Final = "macro"
 MICRO: Final = "micro"

@@ -15,6 +15,7 @@ import pandas as pd
 from mammostudy.runs.record import Record
 from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.study import (
+    arithmetic,
     printed,
     published,
     shape_recipes,

@@ -2,7 +2,6 @@ import re
 
 import pytest
 
-from mammostudy.runs.versions import recipe_version
 from mammostudy.study import audit, published
 from mammostudy.study.published import Fact
 from mammostudy.study.recipes import recipe
@@ -77,7 +76,3 @@ def test_deviations_say_what_the_variants_do():
     assert (study.loss.overlap, study.loss.adversarial_weight) == ("dice_bce", 0)
     assert "no adversary in the study one" in told["loss of the generator"]
     assert paper.model.channels == study.model.channels == 1
-
-
-def test_every_recipe_has_a_version():
-    assert all(recipe_version(name) >= 1 for name in audit.RECIPES)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from mammostudy.study import published
+from mammostudy.study import arithmetic, published
 
 
 def test_accuracy_and_macro_recall():

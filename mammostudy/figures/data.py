@@ -1,4 +1,4 @@
-"""Figures of the data and their pre-processing."""
+"""What is special to the figures on data: counts, splits, steps, shapes by data set, power."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from mammostudy.figures import primitives as style
+from mammostudy.figures import primitives as look
 
 
 def counts(table: pd.DataFrame) -> Figure:
@@ -23,41 +24,25 @@ def counts(table: pd.DataFrame) -> Figure:
     """
     groups = list(table.groupby("by", sort=False))
     rows = -(-len(groups) // 3)
-    figure, axes = plt.subplots(rows, 3, figsize=(style.WIDTH, 1.9 * rows + 0.3), squeeze=False)
-    for cell in axes.flat[len(groups) :]:
-        cell.set_visible(False)
-    for cell, (name, part) in zip(axes.flat, groups, strict=False):
+    figure, grid = plt.subplots(rows, 3, figsize=(look.WIDTH, 1.9 * rows + 0.3), squeeze=False)
+    for axes in grid.flat[len(groups) :]:
+        axes.set_visible(False)
+    colours = [look.BLUE, look.ORANGE]
+    for axes, (name, part) in zip(grid.flat, groups, strict=False):
         long = part.melt("value", ["masses", "patients"], "what", "count")
-        sns.barplot(
-            long,
-            y="value",
-            x="count",
-            hue="what",
-            palette=[style.BLUE, style.ORANGE],
-            ax=cell,
-            legend=cell is axes.flat[0],
-        )
-        cell.set(title=name, xlabel="number", ylabel="")
-    axes.flat[0].legend(title=None, fontsize="x-small")
+        first = axes is grid.flat[0]
+        sns.barplot(long, y="value", x="count", hue="what", palette=colours, ax=axes, legend=first)
+        axes.set(title=name, xlabel="number", ylabel="")
+    grid.flat[0].legend(title=None, fontsize="x-small")
     return figure
 
 
-def sizes(histogram: pd.DataFrame, median: float) -> Figure:
-    """Diameters of the masses.
-
-    Args:
-        histogram: :func:`mammostudy.study.data.size_histogram`.
-        median: of the diameters, % of the longer side.
-    """
-    figure, axes = plt.subplots(figsize=style.WIDE)
-    axes.bar(
-        histogram["low"],
-        histogram["masses"],
-        width=histogram["high"] - histogram["low"],
-        align="edge",
-        color=style.BLUE,
-        edgecolor="white",
-    )
+def sizes(content: Mapping[str, Any]) -> Figure:
+    """The histogram of diameters of a fingerprint, % of the image's longer side."""
+    edges = 100 * np.array(content["diameter_share"]["edges"], dtype=float)
+    median = 100 * content["diameter_share"]["median"]
+    figure, axes = plt.subplots(figsize=look.WIDE)
+    axes.stairs(content["diameter_share"]["masses"], edges, fill=True, color=look.BLUE)
     axes.axvline(median, color="black", ls="--", lw=1, label=f"median {median:.1f} %")
     axes.set(xlabel="diameter of the disc of equal area, % of the longer side", ylabel="masses")
     axes.legend()
@@ -72,24 +57,22 @@ def splits(table: pd.DataFrame) -> Figure:
     """
     strata = [str(name) for name in table.columns if str(name).endswith(", %")]
     folds = list(table.groupby("fold"))
-    figure, axes = plt.subplots(
-        1, len(folds), figsize=(style.WIDTH, 2.6), sharey=True, squeeze=False
-    )
-    for cell, (fold, part) in zip(axes[0], folds, strict=True):
-        left = np.zeros(len(part))
-        where = np.arange(len(part))
-        for name, colour in zip(strata, style.PALETTE, strict=False):
+    size = (look.WIDTH, 2.6)
+    figure, grid = plt.subplots(1, len(folds), figsize=size, sharey=True, squeeze=False)
+    for axes, (fold, part) in zip(grid[0], folds, strict=True):
+        left, where = np.zeros(len(part)), np.arange(len(part))
+        for name, colour in zip(strata, look.PALETTE, strict=False):
             share = part[name].to_numpy(float)
-            cell.barh(where, share, left=left, color=colour, label=name.removesuffix(", %"))
+            axes.barh(where, share, left=left, color=colour, label=name.removesuffix(", %"))
             left = left + share
         for y, row in zip(where, part.to_dict("records"), strict=True):
             said = f"{row['masses']} masses, {row['patients']} patients"
-            cell.text(2, y, said, color="white", va="center", fontsize="x-small")
-        cell.set(title=f"fold {fold}", xlabel="masses, %", xlim=(0, 100))
-        cell.set_yticks(where, part["part"])
-    axes[0][0].invert_yaxis()
-    handles, names = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize="small")
+            axes.text(2, y, said, color="white", va="center", fontsize="x-small")
+        axes.set(title=f"fold {fold}", xlabel="masses, %", xlim=(0, 100))
+        axes.set_yticks(where, part["part"])
+    grid[0][0].invert_yaxis()
+    named = grid[0][0].get_legend_handles_labels()
+    figure.legend(*named, loc="outside lower center", ncols=4, fontsize="small")
     return figure
 
 
@@ -102,48 +85,63 @@ def steps(pictures: Mapping[str, NDArray[Any]], greys: pd.DataFrame) -> Figure:
     """
     names = list(greys["step"].unique())
     rows = 2 if pictures else 1
-    figure, axes = plt.subplots(
-        rows, len(names), figsize=(style.WIDTH, 1.8 * rows + 0.4), squeeze=False, sharey="row"
-    )
+    size = (look.WIDTH, 1.8 * rows + 0.4)
+    figure, grid = plt.subplots(rows, len(names), figsize=size, squeeze=False, sharey="row")
     for column, name in enumerate(names):
         if pictures:
-            style.picture_axes(axes[0][column]).imshow(pictures[name], vmin=0, vmax=1)
-        part = greys[greys["step"] == name]
-        cell = axes[-1][column]
-        cell.fill_between(part["value"], part["share"], step="mid", color=style.BLUE, alpha=0.7)
-        cell.set(xlabel="grey value", xlim=(0, 1), ylim=(0, None))
-        axes[0][column].set_title(name, fontsize="small")
-    axes[-1][0].set_ylabel("pixels, %")
+            look.picture_axes(grid[0][column]).imshow(pictures[name], vmin=0, vmax=1)
+        part, axes = greys[greys["step"] == name], grid[-1][column]
+        axes.fill_between(part["value"], part["share"], step="mid", color=look.BLUE, alpha=0.7)
+        axes.set(xlabel="grey value", xlim=(0, 1), ylim=(0, None))
+        grid[0][column].set_title(name, fontsize="small")
+    grid[-1][0].set_ylabel("pixels, %")
     return figure
 
 
-def ablation(summary: pd.DataFrame) -> Figure:
-    """Mean Dice by row of an ablation, with 95 % intervals over patients.
+def shapes(table: pd.DataFrame) -> Figure:
+    """Shares of the four shapes by data set; pale bars are counts that were not confirmed here.
 
     Args:
-        summary: :func:`mammostudy.study.data.ablation_table`.
+        table: :func:`mammostudy.study.cohorts.shapes_table`.
     """
-    names = {"dice": "in the frame", "dice_image": "in the image's grid"}
-    figure, axes = plt.subplots(figsize=style.WIDE)
-    rows = list(summary["row"].unique())
-    for shift, (metric, colour) in zip((-0.12, 0.12), _coloured(names), strict=True):
-        part = summary[summary["metric"] == metric].set_index("row").loc[rows]
-        axes.errorbar(
-            part["mean"],
-            np.arange(len(rows)) + shift,
-            xerr=[part["mean"] - part["low"], part["high"] - part["mean"]],
-            fmt="o",
-            color=colour,
-            capsize=3,
-            label=names[metric],
-        )
-    axes.set_yticks(range(len(rows)), rows)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel("Dice on the test part, mean and 95 % interval over patients")
-    figure.legend(loc="outside upper center", ncols=2, fontsize="small")
+    names = list(table["data set"].unique())
+    figure, axes = plt.subplots(figsize=(look.WIDTH, 0.45 * len(names) + 1.2))
+    for at, name in enumerate(names):
+        left = 0.0
+        for row in table[table["data set"] == name].to_dict("records"):
+            colour, alpha = look.SHAPE_COLOURS[row["shape"]], 1.0 if row["confirmed"] else 0.45
+            axes.barh(at, row["share"], left=left, color=colour, alpha=alpha, edgecolor="white")
+            axes.text(
+                left + row["share"] / 2,
+                at,
+                f"{row['masses']:,}",
+                ha="center",
+                va="center",
+                color="white" if row["confirmed"] else "black",
+                fontsize="x-small",
+            )
+            left += row["share"]
+    look.name_rows(axes, names)
+    axes.set(xlim=(0, 100), xlabel="masses, %")
+    handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in look.SHAPE_COLOURS.values()]
+    named = list(look.SHAPE_COLOURS)
+    figure.legend(handles, named, loc="outside upper center", ncols=4, fontsize="small")
     return figure
 
 
-def _coloured(names: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Pair metrics with the colours they keep on a page."""
-    return list(zip(names, (style.BLUE, style.ORANGE), strict=True))
+def power(curves: pd.DataFrame, patients: int) -> Figure:
+    """The difference seen with 80 % power, in margins of each claim, by number of patients.
+
+    Args:
+        curves: :func:`mammostudy.study.cohorts.power_curves`.
+        patients: of the page's cohort, the dotted line.
+    """
+    figure, axes = plt.subplots(figsize=(look.WIDTH, 4.4))
+    look.lines(axes, curves, "patients", "visible", by="claim")
+    axes.axhline(1, color="black", lw=1)
+    axes.axvline(patients, color="black", lw=1, ls=":")
+    axes.set(xscale="log", yscale="log", xlabel="patients")
+    axes.set_ylabel("difference that is seen, in margins of the claim")
+    named = axes.get_legend_handles_labels()
+    figure.legend(*named, loc="outside lower center", ncols=3, fontsize="x-small")
+    return figure

@@ -6,157 +6,102 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from mammostudy.data.frames import Frame, frame_sample
+from mammostudy.imaging.overlays import outline_overlay
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study import fingerprint as prints
-from mammostudy.study import published, recipes, tables
-from mammostudy.study.examples import mammograms, shapes, steps_of, typical_case
-from mammostudy.study.fingerprint import at_hand, fingerprint, measure, write_fingerprint
+from mammostudy.study import published
+from mammostudy.study.comparing import TRAINED_BY_PAGES
+from mammostudy.study.fingerprint import GREY_BINS, STEPS
+from mammostudy.study.pictures import at_hand, typical_case
+from mammostudy.study.recipes import cohort_title, headline, preset, recipe
 
-__all__ = [
-    "at_hand",
-    "fingerprint",
-    "mammograms",
-    "measure",
-    "shapes",
-    "steps_of",
-    "typical_case",
-    "write_fingerprint",
-]
-
-SIZES: Final = {64: 6, 128: 7, 256: 8}  # side of the frame in pixels -> levels of the generator
-STEPS: Final[dict[str, dict[str, Any]]] = {
-    "as published": {},
+LEVELS: Final = {64: 6, 128: 7, 256: 8}  # by the side of the frame in pixels
+PUBLISHED: Final = "as published"
+CHANGES: Final[dict[str, dict[str, Any]]] = {
+    PUBLISHED: {},
     "no denoising": {"preprocessing__denoise_sigma": 0.0},
     "no equalisation": {"preprocessing__equalise": False},
     "neither": {"preprocessing__denoise_sigma": 0.0, "preprocessing__equalise": False},
+    **{
+        f"{size} px": {"frame__size": size, "model__levels": levels}
+        for size, levels in LEVELS.items()
+    },
+}
+PAIRS: Final = tuple((row, PUBLISHED) for row in CHANGES if row != PUBLISHED)
+SPREADS: Final = {
+    "diameter, % of the image's longer side": ("diameter_share", 100, 1),
+    "diameter, pixels": ("diameter_px", 1, 1),
+    "diameter, mm": ("diameter_mm", 1, 1),
+    "area, % of the image": ("area_share", 100, 2),
+    "share of its box that a mass fills, %": ("fill_of_box", 100, 1),
 }
 
 
-def ablations(cohort: str, preset: str) -> dict[str, dict[str, list[RunSpec]]]:
-    """Return the ablations by name: rows and their runs; none where the preset cannot afford them.
+def ablations(cohort: str, preset_name: str) -> dict[str, list[RunSpec]]:
+    """Return the paper's model on the first fold with one thing changed each, by row.
 
-    The ``reference`` and ``paper`` presets train them, on the first fold.
+    None in presets whose pages train.
     """
-    if preset in tables.TRAINED_BY_PAGES:
+    if preset_name in TRAINED_BY_PAGES:
         return {}
-    main = recipes.headline(cohort, preset)[0]
-    side = main.frame.size
-    steps = {
-        name: [recipes.recipe(cohort, preset, **changes) if changes else main]
-        for name, changes in STEPS.items()
+    main = headline(cohort, preset_name)[0]
+    same = f"{main.frame.size} px"
+    return {
+        name: [recipe(cohort, preset_name, **changes) if changes else main]
+        for name, changes in CHANGES.items()
+        if name != same
     }
-    sizes = {
-        f"{size} px": [
-            main
-            if size == side
-            else recipes.recipe(cohort, preset, frame__size=size, model__levels=levels)
-        ]
-        for size, levels in SIZES.items()
-    }
-    return {"pre-processing": steps, "input size": sizes}
 
 
-def specs(cohort: str, preset: str) -> list[RunSpec]:
-    """Return every run that the chapter shows."""
-    named = ablations(cohort, preset).values()
-    return list(dict.fromkeys(s for rows in named for specs in rows.values() for s in specs))
-
-
-def ablation_rows(cohort: str, preset: str, name: str) -> pd.DataFrame:
-    """Return the test rows of an ablation on oracle boxes before post-processing."""
-    named = ablations(cohort, preset).get(name, {})
-    found = tables.records_of(named, preset)
-    return tables.chosen(tables.rows_of(found))
-
-
-def ablation_absent(cohort: str, preset: str, name: str) -> list[str]:
-    """Return the rows of an ablation that were not run."""
-    named = ablations(cohort, preset).get(name, {})
-    return tables.not_run(named, tables.records_of(named, preset))
-
-
-def ablation_table(stacked: pd.DataFrame) -> pd.DataFrame:
-    """Summarise an ablation: Dice in the frame and in the image's grid by row, on test.
-
-    Frames of different sizes are compared in the image's grid (``dice_image``).
-    """
-    return tables.summarise(stacked, ("dice", "dice_image"))
-
-
-def ablation_tests(stacked: pd.DataFrame, main: str, metric: str = "dice_image") -> pd.DataFrame:
-    """Test every row of an ablation against the paper's own, paired over patients.
-
-    Args:
-        stacked: from :func:`ablation_rows`.
-        main: name of the paper's own row.
-        metric: what is compared.
-
-    Returns:
-        comparison, difference, low, high, p_wilcoxon, patients, smallest_detectable; empty where
-        the paper's own row was not run.
-    """
-    names = list(stacked["row"].unique())
-    if main not in names:
-        return pd.DataFrame()
-    tests = {row: tables.paired(stacked, row, main, metric) for row in names if row != main}
-    shown = ("difference", "low", "high", "p_wilcoxon", "patients", "smallest_detectable")
-    return pd.DataFrame(
-        {"comparison": f"{row} - {main}", **{name: getattr(test, name) for name in shown}}
-        for row, test in tests.items()
-    )
-
-
-def main_row(cohort: str, preset: str, name: str) -> str:
-    """Return the name of the paper's own row in an ablation."""
-    if name == "pre-processing":
-        return "as published"
-    return f"{recipes.headline(cohort, preset)[0].frame.size} px"
+def specs(cohort: str, preset_name: str) -> list[RunSpec]:
+    """Return every run that the chapter shows, each once."""
+    runs = ablations(cohort, preset_name).values()
+    return list(dict.fromkeys(spec for each in runs for spec in each))
 
 
 def paper_table(content: dict[str, Any]) -> pd.DataFrame:
-    """Set the paper's data beside a cohort's: columns data, masses, patients, role."""
-    facts = published.FACTS
-    rows = [
-        ("private (paper)", facts["training images"].value, "training"),
-        ("private (paper)", facts["test images"].value, "test"),
-        ("INbreast (paper)", facts["INbreast images"].value, "test"),
-    ]
-    table = pd.DataFrame(rows, columns=["data", "masses", "role"])
-    title = recipes.cohort_title(str(content["cohort"]))
-    here = {"data": f"{title} (here)", "masses": content["masses"], "role": "both, by patient"}
-    table = pd.concat([table, pd.DataFrame([here])], ignore_index=True)
-    table["masses"] = table["masses"].astype(int)
-    patients = ["not reported"] * len(rows) + [str(content["patients_with_mass"])]
-    return table.assign(patients=patients)
+    """Set the paper's data beside a cohort's: data, masses, role, patients."""
+    names = ("training images", "test images", "INbreast images")
+    masses = [int(published.FACTS[name].value) for name in names]
+    return pd.DataFrame(
+        {
+            "data": [
+                "private (paper)",
+                "private (paper)",
+                "INbreast (paper)",
+                f"{cohort_title(str(content['cohort']))} (here)",
+            ],
+            "masses": [*masses, content["masses"]],
+            "role": ["training", "test", "test", "both, by patient"],
+            "patients": ["not reported"] * 3 + [str(content["patients_with_mass"])],
+        }
+    )
+
+
+def spread(content: dict[str, Any], name: str, scale: float, digits: int) -> str:
+    """Print a median with its quartiles, ``12.1 (9.0 to 15.3)``, or that it is unknown."""
+    values = content[name]
+    if values is None:
+        return "unknown: no pixel spacing"
+    q1, median, q3 = (f"{scale * values[key]:.{digits}f}" for key in ("q1", "median", "q3"))
+    return f"{median} ({q1} to {q3})"
 
 
 def overview(content: dict[str, Any]) -> pd.DataFrame:
-    """Return what a cohort holds as a table: what, number."""
-    share, fill = content["diameter_share"], content["fill_of_box"]
-    rows = {
-        "mammograms": f"{content['images']:,}",
-        "of them without a mass": f"{content['images_without_mass']:,}",
-        "masses": f"{content['masses']:,}",
-        "patients": f"{content['patients']:,}",
-        "of them with a mass": f"{content['patients_with_mass']:,}",
-        "masses whose pixel spacing is known": f"{content['spacing_known']:,}",
-        "diameter of a mass, % of the image's longer side: median (quartiles)": _spread(share),
-        "diameter in pixels: median (quartiles)": _spread(content["diameter_px"], 1),
-        "diameter in mm: median (quartiles)": _spread(content["diameter_mm"], 1),
-        "area of a mass, % of the image: median (quartiles)": _spread(
-            content["area_share"], 100, 2
-        ),
-        "share of its box that a mass fills, %: median (quartiles)": _spread(fill),
+    """Return what a cohort holds as a table: what, number; medians with their quartiles."""
+    counts = {
+        "mammograms": "images",
+        "of them without a mass": "images_without_mass",
+        "masses": "masses",
+        "patients": "patients",
+        "of them with a mass": "patients_with_mass",
+        "masses whose pixel spacing is known": "spacing_known",
     }
+    rows = {what: f"{content[name]:,}" for what, name in counts.items()}
+    rows |= {what: spread(content, *how) for what, how in SPREADS.items()}
     return pd.DataFrame({"what": list(rows), "number": list(rows.values())})
-
-
-def _spread(values: dict[str, Any] | None, scale: float = 100, digits: int = 1) -> str:
-    if values is None:
-        return "unknown: no pixel spacing"
-    q1, median, q3 = (scale * values[name] for name in ("q1", "median", "q3"))
-    return f"{median:.{digits}f} ({q1:.{digits}f} to {q3:.{digits}f})"
 
 
 def counts_table(content: dict[str, Any]) -> pd.DataFrame:
@@ -178,51 +123,68 @@ def sharing_table(content: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["masses", "images with so many", "patients with so many"])
 
 
-def size_histogram(content: dict[str, Any]) -> pd.DataFrame:
-    """Return the histogram of diameters: columns low, high (% of the longer side), masses."""
-    edges = 100 * np.array(content["diameter_share"]["edges"])
-    heights = content["diameter_share"]["masses"]
-    return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "masses": heights})
-
-
-def selection_rule(cohort: str) -> str:
-    """Return the rule by which regions of a cohort became masses."""
-    if cohort.startswith("cdd-cesm"):
-        from mammostudy.data.sources.cdd_cesm import RULE
-
-        return f"Masses are {RULE}."
-    return "Every mass of the manifest is used; nothing is dropped."
-
-
 def dropped_table(content: dict[str, Any]) -> pd.DataFrame:
     """Return what the rule dropped: columns reason, dropped; most first."""
     table = pd.DataFrame(list(content["dropped"].items()), columns=["reason", "dropped"])
     return table.sort_values("dropped", ascending=False, ignore_index=True)
 
 
-def split_table(content: dict[str, Any], cohort: str, preset: str) -> pd.DataFrame:
+def split_table(content: dict[str, Any], preset_name: str) -> pd.DataFrame:
     """Return patients and masses of each part, for the folds of a preset.
 
     Columns: fold, part, patients, masses, and the share of masses of each stratum in %.
     """
-    folds = recipes.preset(preset).folds
     rows = []
     for row in content["splits"]:
-        if row["fold"] in folds:
+        if row["fold"] in preset(preset_name).folds:
             total = max(row["masses"], 1)
-            balance = {f"{name}, %": 100 * n / total for name, n in row["strata"].items()}
             plain = {name: row[name] for name in ("fold", "part", "patients", "masses")}
-            rows.append(plain | balance)
+            rows.append(
+                plain | {f"{name}, %": 100 * n / total for name, n in row["strata"].items()}
+            )
     return pd.DataFrame(rows)
 
 
 def grey_table(content: dict[str, Any]) -> pd.DataFrame:
     """Return mean grey-value histograms after each step: columns step, value, share (%)."""
-    centres = (np.arange(prints.GREY_BINS) + 0.5) / prints.GREY_BINS
-    return pd.concat(
-        [
-            pd.DataFrame({"step": step, "value": centres, "share": 100 * np.array(shares)})
-            for step, shares in content["frame_intensity"].items()
-        ],
-        ignore_index=True,
-    )
+    centres = (np.arange(GREY_BINS) + 0.5) / GREY_BINS
+    shares = content["frame_intensity"]
+    parts = [
+        pd.DataFrame({"step": step, "value": centres, "share": 100 * np.array(shares[step])})
+        for step in STEPS
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def steps_of(cohort: str, size: int = 256) -> dict[str, NDArray[np.float32]]:
+    """Return each pre-processing step on one loose frame, float32 ``(size, size)`` by step.
+
+    The mass of median area stands for the cohort; empty without the images.
+    """
+    loaded = at_hand(cohort)
+    if loaded is None:
+        return {}
+    sample = loaded.sample(typical_case(loaded.masses))
+    frame = Frame(size=size)
+    return {name: frame_sample(sample, frame, step)[0] for name, step in STEPS.items()}
+
+
+def examples(cohort: str) -> dict[str, NDArray[np.uint8]]:
+    """Return a mammogram of each site and view, then a mass of each shape, outlined, by title.
+
+    The mass of median box stands for its group. uint8 ``(h, w, 3)``; at most four mammograms;
+    empty without the images.
+    """
+    loaded = at_hand(cohort)
+    if loaded is None:
+        return {}
+    out = {}
+    for (site, view), masses in list(loaded.masses.groupby(["site", "view"]))[:4]:
+        sample = loaded.sample(typical_case(masses))
+        out[f"{site}, {view}"] = outline_overlay(sample.image, sample.mask, thickness=2)
+    frame = Frame(size=192, aspect="square", truth="target")
+    for shape, masses in loaded.masses.groupby("shape"):
+        sample = loaded.sample(typical_case(masses))
+        image, mask, _ = frame_sample(sample, frame, STEPS["framed and resized"])
+        out[str(shape)] = outline_overlay(image, mask)
+    return out

@@ -16,19 +16,24 @@ from numpy.typing import NDArray
 
 from mammostudy.data.cache import write_atomically
 from mammostudy.data.cohort import Cohort, box_of_row
+from mammostudy.data.descriptors import describe
 from mammostudy.data.frames import Frame, Preprocessing, frame_sample
 from mammostudy.data.load import load_cohort
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.data.splits import parted, split_cases, strata
-from mammostudy.errors import DataError, MissingDataError
+from mammostudy.errors import DataError
 from mammostudy.paths import results_root
-from mammostudy.study import fingerprint_measures as more
-from mammostudy.study import recipes
+from mammostudy.study.pictures import at_hand
 
 VERSION: Final = 2
+STUDIED: Final = ("phantom", "cdd-cesm", "cdd-cesm-cm")
+"""Cohorts of the study with a committed fingerprint."""
 BINS: Final = 12
 GREY_BINS: Final = 32
-MEASURED: Final = 24  # masses whose frames the intensity histograms are made of
+MEASURED: Final = 24  # masses whose frames the grey-value histograms are made of
+EXAMINED: Final = 24  # images whose grey values are looked at, evenly spaced
+BACKGROUND: Final = 0.05  # grey values up to this count as air
+PERCENTILES: Final = (1, 5, 25, 50, 75, 95, 99)
 COUNTED: Final = ("site", "view", "side", "shape", "pathology", "subtype")
 THIRDS: Final = {"0": "smallest third", "1": "middle third", "2": "largest third"}
 STEPS: Final = {
@@ -37,14 +42,7 @@ STEPS: Final = {
     "equalised": Preprocessing(denoise_sigma=0.0),
     "both, as published": Preprocessing(),
 }
-
-
-def at_hand(cohort: str) -> Cohort | None:
-    """Return the cohort, or None where its data folder is not set or missing."""
-    try:
-        return load_cohort(cohort)
-    except MissingDataError:
-        return None
+"""In the order in which pages show them: without, each by itself, both."""
 
 
 def committed(cohort: str) -> Path:
@@ -52,20 +50,34 @@ def committed(cohort: str) -> Path:
     return results_root() / cohort / "fingerprint.json"
 
 
+def read_committed(cohort: str) -> dict[str, Any]:
+    """Read the committed fingerprint of a cohort; no data are needed.
+
+    Raises:
+        DataError: it is missing, damaged, or of another version.
+    """
+    path = committed(cohort)
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if content["version"] != VERSION:
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError):
+        msg = f"{path}: missing, damaged or old; write it with study.fingerprint.write_fingerprint"
+        raise DataError(msg) from None
+    return content
+
+
 def fingerprint(cohort: str) -> dict[str, Any]:
-    """Return the fingerprint of a cohort: from its data, else from the committed file.
+    """Return the fingerprint of a cohort: from its data, else the committed one.
 
     Raises:
         DataError: neither the data nor a committed fingerprint is at hand.
     """
-    path = committed(cohort)
-    loaded = at_hand(cohort)
-    if loaded is None and not path.is_file():
-        loaded = load_cohort(cohort)  # says what is missing
-    if loaded is not None:
+    if (loaded := at_hand(cohort)) is not None:
         return measure(loaded)
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+    if committed(cohort).is_file():
+        return read_committed(cohort)
+    return measure(load_cohort(cohort))  # says what is missing
 
 
 def write_fingerprint(cohort: str) -> Path:
@@ -93,17 +105,18 @@ def measure(cohort: Cohort) -> dict[str, Any]:
     if isinstance(cohort, OutlineCohort):
         msg = f"{cohort.name}: has outlines only; `mammostudy data describe` counts them"
         raise DataError(msg)
-    masses = cohort.masses
+    masses, manifest = cohort.masses, cohort.manifest
     sizes = pd.DataFrame([_size(cohort, row) for _, row in masses.iterrows()])
     heights, edges = np.histogram(sizes["share"], bins=BINS)
+    known = sizes["mm"].dropna()
     return {
         "version": VERSION,
         "cohort": cohort.name,
         "manifest_hash": cohort.manifest_hash,
-        "images": int(cohort.manifest["image"].nunique()),
-        "images_without_mass": len(set(cohort.manifest["image"]) - set(masses["image"])),
+        "images": int(manifest["image"].nunique()),
+        "images_without_mass": len(set(manifest["image"]) - set(masses["image"])),
         "masses": len(masses),
-        "patients": int(cohort.manifest["patient"].nunique()),
+        "patients": int(manifest["patient"].nunique()),
         "patients_with_mass": int(masses["patient"].nunique()),
         "counts": {column: _counts(masses, column) for column in COUNTED},
         "masses_an_image": _counts_of(masses.groupby("image").size()),
@@ -113,13 +126,13 @@ def measure(cohort: Cohort) -> dict[str, Any]:
         "fill_of_box": _quartiles(sizes["fill"]),
         "area_share": _quartiles(sizes["area_share"], 6),
         "diameter_px": _quartiles(sizes["px"], 1),
-        "diameter_mm": _known_quartiles(sizes["mm"]),
+        "diameter_mm": _quartiles(known, 2) if len(known) else None,
         "spacing_known": int(masses["spacing_mm"].notna().sum()),
-        "density": more.densities(cohort),
-        "intensity": more.intensity(cohort),
+        "density": _densities(cohort),
+        "intensity": _intensity(cohort),
         "dropped": {reason: int(n) for reason, n in cohort.dropped.items()},
         "splits": _splits(cohort),
-        "frame_intensity": _intensities(cohort),
+        "frame_intensity": _frame_intensities(cohort),
     }
 
 
@@ -137,15 +150,10 @@ def _size(cohort: Cohort, row: pd.Series) -> dict[str, float]:
 
 
 def _quartiles(values: pd.Series, digits: int = 4) -> dict[str, Any]:
-    names = ("q1", "median", "q3")
     found = np.percentile(values, [25, 50, 75])
-    return {name: round(float(q), digits) for name, q in zip(names, found, strict=True)}
-
-
-def _known_quartiles(values: pd.Series) -> dict[str, Any] | None:
-    """Return quartiles of the masses whose spacing is known; None where it is for none."""
-    known = values.dropna()
-    return _quartiles(known, 2) if len(known) else None
+    return {
+        name: round(float(q), digits) for name, q in zip(("q1", "median", "q3"), found, strict=True)
+    }
 
 
 def _counts(masses: pd.DataFrame, column: str) -> dict[str, dict[str, int]]:
@@ -161,9 +169,50 @@ def _counts_of(sizes: pd.Series) -> dict[str, int]:
     return {str(size): int(n) for size, n in sizes.value_counts().sort_index().items()}
 
 
+def _densities(cohort: Cohort) -> dict[str, dict[str, int]] | None:
+    """Count images and patients by breast density; None for owners whose tables give none."""
+    if describe(cohort.name).reader != "cdd_cesm":
+        return None
+    from mammostudy.data.sources.cdd_cesm import read_images
+
+    images = read_images(cohort.root)
+    names = cohort.manifest["image"].str.removeprefix("images/").str.removesuffix(".jpg")
+    rows = images[images["image"].isin(set(names))].fillna({"density": "unknown"})
+    counted = rows.groupby("density")["patient"].agg(["size", "nunique"])
+    return {
+        str(letter): {"images": int(row["size"]), "patients": int(row["nunique"])}
+        for letter, row in counted.iterrows()
+    }
+
+
+def _intensity(cohort: Cohort) -> dict[str, Any]:
+    """Return percentiles of the grey values of the breast, means over some images.
+
+    Grey values are in [0, 1] as read; those up to :data:`BACKGROUND` are air and left out.
+    """
+    rows = cohort.manifest.drop_duplicates("image")
+    chosen = rows.iloc[:: max(1, len(rows) // EXAMINED)].head(EXAMINED)
+    found, air = [], []
+    for _, row in chosen.iterrows():
+        image = cohort.image(row)
+        breast = image[image > BACKGROUND]
+        air.append(1 - breast.size / image.size)
+        if breast.size:
+            found.append(np.percentile(breast, PERCENTILES))
+    means = np.mean(found, axis=0) if found else np.zeros(len(PERCENTILES))
+    percentiles = zip(PERCENTILES, means, strict=True)
+    return {
+        "images": len(chosen),
+        "air": round(float(np.mean(air)), 4),
+        "percentiles": {str(p): round(float(value), 4) for p, value in percentiles},
+    }
+
+
 def _splits(cohort: Cohort) -> list[dict[str, Any]]:
     """Count patients and masses of each part of each fold that the study's runs may use."""
-    split = recipes.recipe(cohort.name, "smoke").split
+    from mammostudy.runs.spec import SplitSpec
+
+    split = SplitSpec.model_validate(describe(cohort.name).split)
     masses = parted(cohort, cohort.masses, split.rule)
     named = pd.Series(strata(masses), index=masses.index).replace(THIRDS)
     out: list[dict[str, Any]] = []
@@ -171,30 +220,23 @@ def _splits(cohort: Cohort) -> list[dict[str, Any]]:
         parts = split_cases(masses, **split.model_dump() | {"fold": fold}).parts()
         for part, cases in parts.items():
             rows = masses.loc[list(cases)]
-            balance = {
-                str(name): int((named.loc[rows.index] == name).sum())
-                for name in sorted(named.unique())
-            }
+            kinds = named.loc[rows.index]
+            balance = {str(name): int((kinds == name).sum()) for name in sorted(named.unique())}
             patients = int(rows["patient"].nunique())
             counts = {"patients": patients, "masses": len(rows), "strata": balance}
             out.append({"fold": fold, "part": part} | counts)
     return out
 
 
-def _intensities(cohort: Cohort) -> dict[str, list[float]]:
+def _frame_intensities(cohort: Cohort) -> dict[str, list[float]]:
     """Return the mean grey-value histogram of loose frames after each step, shares of pixels."""
     cases = cohort.masses.index[:: max(1, len(cohort) // MEASURED)][:MEASURED]
-    totals = {name: np.zeros(GREY_BINS) for name in STEPS}
+    totals: dict[str, NDArray[np.float64]] = {name: np.zeros(GREY_BINS) for name in STEPS}
     for case in cases:
         sample = cohort.sample(case)
         for name, steps in STEPS.items():
-            totals[name] += grey_histogram(frame_sample(sample, Frame(), steps)[0])
+            image = frame_sample(sample, Frame(), steps)[0]
+            totals[name] += np.histogram(image, bins=GREY_BINS, range=(0, 1))[0] / image.size
     return {
         name: [round(float(v), 5) for v in total / len(cases)] for name, total in totals.items()
     }
-
-
-def grey_histogram(image: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the share of pixels in each of :data:`GREY_BINS` bins of [0, 1]."""
-    heights, _ = np.histogram(image, bins=GREY_BINS, range=(0, 1))
-    return np.asarray(heights / image.size, dtype=np.float64)

@@ -260,8 +260,8 @@ def film_steps(height: int = 480, side: int = 256) -> dict[str, NDArray[np.float
     rows, columns = stages.image.shape
     size = (round(columns * height / rows), height)
     shown = {"stored": _unit(stages.stored), f"windowed: {stages.step}": stages.voi}
-    out = {
-        title: cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    out: dict[str, NDArray[np.float32]] = {
+        title: np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
         for title, image in (shown | {"as read": stages.image}).items()
     }
     frame = crop_and_resize(stages.image, (0, 0, columns, rows), side)

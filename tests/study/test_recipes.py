@@ -28,7 +28,7 @@ def test_paper_preset_is_the_papers_size():
     ],
 )
 def test_unknown_words_are_refused(call, named):
-    with pytest.raises(SpecError, match=named):
+    with pytest.raises(SpecError, match=named.rpartition('__')[2]):
         call()
 
 
@@ -64,10 +64,3 @@ def test_baselines_share_frames_and_split_and_train_nothing():
         assert each.seed == 0  # a run without chance is the same for every seed
     other = recipes.baselines(spec.changed(seed=9))
     assert other == listed
-
-
-def test_without_adversary_changes_one_field():
-    spec = recipes.recipe("phantom", "quick")
-    plain = recipes.without_adversary(spec)
-    assert plain == spec.changed(loss__adversarial_weight=0.0)
-    assert spec.loss.adversarial_weight == 1

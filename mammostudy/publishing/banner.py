@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
+from mammostudy.data.descriptors import describe
 from mammostudy.publishing.freshness import Needs, needs_of
 from mammostudy.publishing.pages import Page
-from mammostudy.study.recipes import cohort_title, is_phantom
 
 PHANTOM = "PHANTOM: computer-made images, no patients."
 NOT_THE_PAPER = (
@@ -24,16 +25,14 @@ class Banner:
     Attributes:
         headline: the first words, set in bold.
         facts: name -> value, in the order shown.
-        caution: the closing sentence.
     """
 
     headline: str
     facts: Mapping[str, str]
-    caution: str = NOT_THE_PAPER
 
     def _repr_markdown_(self) -> str:
         facts = " · ".join(f"{name}: {value}" for name, value in self.facts.items())
-        return f"> **{self.headline}** {facts}. {self.caution}"
+        return f"> **{self.headline}** {facts}. {NOT_THE_PAPER}"
 
     def _repr_html_(self) -> str:
         facts = " · ".join(
@@ -42,7 +41,7 @@ class Banner:
         )
         return (
             '<div class="admonition note"><p class="admonition-title">'
-            f"{escape(self.headline)}</p><p>{facts}.</p><p>{escape(self.caution)}</p></div>"
+            f"{escape(self.headline)}</p><p>{facts}.</p><p>{NOT_THE_PAPER}</p></div>"
         )
 
 
@@ -54,45 +53,45 @@ def banner(cohort: str, preset: str, chapter: str) -> Banner:
         preset: the page's preset.
         chapter: stem of the notebook, whose runs are looked up.
     """
-    page = Page(chapter, chapter, {"cohort": cohort, "preset": preset}, fixed=True)
-    needs = needs_of(page)
-    title = cohort_title(cohort)
-    headline = PHANTOM if is_phantom(cohort) else f"{title}: real mammograms."
-    facts = {"Cohort": title, "Preset": preset, **_runs(needs)}
+    needs = needs_of(Page(chapter, chapter, {"cohort": cohort, "preset": preset}, fixed=True))
+    facts_of = describe(cohort)
+    headline = PHANTOM if facts_of.phantom else f"{facts_of.title}: real mammograms."
+    facts = {"Cohort": facts_of.title, "Preset": preset, **_runs(needs)}
     if cohort in needs.notes:
         facts["Images"] = "not on this machine; tables come from the committed records"
     return Banner(headline, facts)
 
 
 def _runs(needs: Needs) -> dict[str, str]:
-    """Say how many runs there are, with which recipe versions, and by which commits."""
-    facts = {}
-    recipes: dict[str, int] = {}
-    commits = set()
-    made = leaky = 0
-    for spec in needs.specs:
-        recipes |= spec.recipe_versions()
-        leaky += bool(getattr(getattr(spec, "split", None), "leaky", False))
-        if folder := needs.record_of(spec):
-            content = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-            commits.add(str(content["provenance"].get("commit", "unknown")))
-            made += 1
+    """Say how many runs there are, on whose patients, with which versions, by which commits."""
+    found = [(spec, needs.record_of(spec)) for spec in needs.specs]
+    records = [record for _, record in found if record is not None]
+    facts: dict[str, str] = {}
     if total := len(needs.specs):
-        facts["Runs"] = str(total) if made == total else f"{made} of {total} on record"
-    if leaky:
+        facts["Runs"] = (
+            str(total) if len(records) == total else f"{len(records)} of {total} on record"
+        )
+        facts["Patients"] = _patients(found)
+    if leaky := sum(record.leaky for record in records):
         facts["LEAKY"] = f"{leaky} of these runs, split by image on purpose"
-    if recipes:
-        facts["Recipe versions"] = _versions(recipes)
-    if commits:
-        facts["Runs made by commit"] = ", ".join(sorted(commits))
+    versions: dict[str, int] = {}
+    for spec in needs.specs:
+        versions |= spec.recipe_versions()
+    raised = [f"{name.rpartition('.')[2]} {n}" for name, n in sorted(versions.items()) if n != 1]
+    if versions:
+        facts["Recipe versions"] = ", ".join([*raised, "all others 1"] if raised else ["all 1"])
+    if records:
+        commits = sorted({str(record.provenance.get("commit", "unknown")) for record in records})
+        facts["Runs made by commit"] = ", ".join(commits)
     return facts
 
 
-def _versions(recipes: Mapping[str, int]) -> str:
-    """Name the components whose recipe version is not 1, and count the others."""
-    raised = {name.rpartition(".")[2]: n for name, n in sorted(recipes.items()) if n != 1}
-    first = len(recipes) - len(raised)
-    named = [f"{name} {version}" for name, version in raised.items()]
-    if first:
-        named.append(f"{'the other ' if named else 'all '}{first} at 1")
-    return ", ".join(named)
+def _patients(found: list[tuple[Any, Any]]) -> str:
+    """Name each cohort behind the page with the patients of its records."""
+    patients: dict[str, set[str]] = {}
+    runs = Counter(spec.cohort for spec, _ in found)
+    for spec, record in found:
+        patients.setdefault(spec.cohort, set())
+        if record is not None:
+            patients[spec.cohort] |= set(record.cases["patient"].dropna().astype(str))
+    return "; ".join(f"{name} {len(patients[name])} ({runs[name]} runs)" for name in runs)

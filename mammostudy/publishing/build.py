@@ -29,12 +29,11 @@ def book_environment(
     if cohort:
         changed["MAMMOSTUDY_COHORT"] = cohort
     if data:
-        folder = data.expanduser().resolve()
-        if not folder.is_dir():
+        if not data.expanduser().is_dir():
             msg = f"--data {data}: no such folder; give the folder that holds a folder per cohort"
             raise BookError(msg)
-        changed["MAMMOSTUDY_DATA"] = str(folder)
-    elif named := environ.get("MAMMOSTUDY_DATA"):  # kernels run in the project, not here
+        changed["MAMMOSTUDY_DATA"] = str(data)
+    if named := changed.get("MAMMOSTUDY_DATA"):  # kernels run in the project, not here
         changed["MAMMOSTUDY_DATA"] = str(Path(named).expanduser().resolve())
     return changed
 
@@ -71,7 +70,9 @@ def build_book(
     if find_spec("jupyter_book") is None:
         msg = "Jupyter Book is not installed; run: pip install -e '.[book]'"
         raise BookError(msg)
-    print(f"Building {len(pages)} study pages with {_settings(environ)}", flush=True)
+    names = ("MAMMOSTUDY_PRESET", "MAMMOSTUDY_COHORT", "MAMMOSTUDY_DATA")
+    said = [f"{name}={environ[name]}" for name in names if environ.get(name)]
+    print(f"Building {len(pages)} study pages", *said, flush=True)
     done = subprocess.run(build_command(strict=strict), cwd=root, env=environ, check=False)
     index = (root / INDEX).resolve()
     if done.returncode or not index.is_file():
@@ -79,13 +80,3 @@ def build_book(
         raise BookError(msg)
     print(f"\nThe book is ready. Open: {index}", flush=True)
     return index
-
-
-def _settings(environ: Mapping[str, str]) -> str:
-    named = {
-        "preset": environ.get("MAMMOSTUDY_PRESET"),
-        "cohort": environ.get("MAMMOSTUDY_COHORT"),
-        "data": environ.get("MAMMOSTUDY_DATA"),
-    }
-    chosen = [f"{name} {value}" for name, value in named.items() if value]
-    return ", ".join(chosen) or "the settings of study.yaml"

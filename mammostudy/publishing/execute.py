@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import ast
+import json
 import multiprocessing
 import os
-import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
 import nbformat
 
+from mammostudy.data.cache import write_atomically
 from mammostudy.errors import BookError
 from mammostudy.publishing.pages import Page
 from mammostudy.study.recipes import cohort_title
 
 CELL_TIMEOUT = 900  # seconds; training is done before the pages, so no cell should come near
 HIDDEN = "remove-cell"
-_PLACEHOLDER = re.compile(r"\{\{ ([A-Za-z_]\w*) \}\}")
-_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-}
 
 
 def read_template(root: Path, page: Page) -> nbformat.NotebookNode:
@@ -49,11 +41,8 @@ def read_template(root: Path, page: Page) -> nbformat.NotebookNode:
     return notebook
 
 
-def check_parameters(root: Path, page: Page) -> dict[str, Any]:
+def check_parameters(root: Path, page: Page) -> None:
     """Check a page's parameters against those its notebook declares.
-
-    Returns:
-        The declared parameters with the page's values, defaults elsewhere.
 
     Raises:
         BookError: a parameter is unknown or of another type; the message lists the known ones.
@@ -68,66 +57,18 @@ def check_parameters(root: Path, page: Page) -> dict[str, Any]:
         msg = f"{where}: unknown parameter {', '.join(unknown)}; known: {listed}"
         raise BookError(msg)
     for name, value in page.parameters.items():
-        wanted = _TYPES.get(known[name]["inferred_type_name"])
-        if wanted and not _is_of(value, wanted):
-            msg = (
-                f"{where}: parameter {name} must be {known[name]['inferred_type_name']}, "
-                f"not {value!r}; known: {listed}"
-            )
+        said = known[name]["inferred_type_name"]
+        wanted = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}.get(said)
+        right = wanted is None or type(value) in wanted
+        if not right:  # a bool is an int to isinstance
+            msg = f"{where}: parameter {name} must be {said}, not {value!r}; known: {listed}"
             raise BookError(msg)
-    defaults = {name: _literal(item["default"]) for name, item in known.items()}
-    return defaults | dict(page.parameters)
 
 
-def _is_of(value: object, wanted: tuple[type, ...]) -> bool:
-    if isinstance(value, bool):  # a bool is an int to Python
-        return bool in wanted
-    return isinstance(value, wanted)
-
-
-def _literal(source: str) -> Any:
-    try:
-        return ast.literal_eval(source)
-    except (SyntaxError, ValueError):
-        return source
-
-
-def fill_in(
-    notebook: nbformat.NotebookNode, values: Mapping[str, object], where: str
-) -> nbformat.NotebookNode:
-    """Replace ``{{ name }}`` in Markdown cells and in the metadata of all cells, in place.
-
-    papermill injects parameters into code only; labels and captions need them too.
-
-    Raises:
-        BookError: a name in Markdown that is not among ``values``.
-    """
-
-    def put(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in values:
-            msg = f"{where}: unknown placeholder {match[0]}; known: {', '.join(sorted(values))}"
-            raise BookError(msg)
-        return str(values[name])
-
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source = _PLACEHOLDER.sub(put, cell.source)
-        cell.metadata = nbformat.from_dict(  # type: ignore[no-untyped-call]
-            _walk(cell.metadata, put)
-        )
-    return notebook
-
-
-def _walk(node: Any, put: Any) -> Any:
-    """Copy nested metadata with every string passed through the placeholder substitution."""
-    if isinstance(node, str):
-        return _PLACEHOLDER.sub(put, node)
-    if isinstance(node, Mapping):
-        return {key: _walk(value, put) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_walk(value, put) for value in node]
-    return node
+def with_name(notebook: nbformat.NotebookNode, page: str) -> nbformat.NotebookNode:
+    """Return the notebook with ``{{ page }}`` replaced: papermill injects into code only."""
+    text = json.dumps(notebook).replace("{{ page }}", page)
+    return nbformat.from_dict(json.loads(text))  # type: ignore[no-any-return, no-untyped-call]
 
 
 def put_title(notebook: nbformat.NotebookNode, title: str) -> None:
@@ -148,15 +89,7 @@ def execute_page(
 ) -> float:
     """Run a page's notebook and write the executed copy, or nothing where a cell fails.
 
-    Args:
-        root: the project's folder; the kernel runs in it.
-        page: the page with its effective parameters.
-        key: the page key, kept in the copy's metadata.
-        timeout: seconds a single cell may take.
-        progress: show a bar of the cells; None shows it on a terminal only.
-
-    Returns:
-        Seconds it took.
+    The kernel runs in ``root``; the copy's metadata keep the page's ``key``. Returns the seconds.
 
     Raises:
         BookError: parameters refused, or a cell failed: names the page, notebook, cell, exception.
@@ -166,8 +99,8 @@ def execute_page(
     began = time.perf_counter()
     hidden = None if progress is None else not progress
     notebook = read_template(root, page)
-    values = check_parameters(root, page) | {"page": page.name}
-    fill_in(notebook, values, f"page {page.name} ({page.template})")
+    check_parameters(root, page)
+    notebook = with_name(notebook, page.name)
     if page.cohort:
         put_title(notebook, cohort_title(page.cohort))
     scratch = root / "_build" / "papermill" / f"{page.name}.ipynb"
@@ -185,7 +118,8 @@ def execute_page(
         )
     except Exception as error:  # also dead kernels and timeouts, which papermill does not wrap
         raise BookError(_failure(page, notebook, error)) from error
-    _write(root / page.executed, _tidied(executed, page, key))
+    text = nbformat.writes(_tidied(executed, page, key))  # type: ignore[no-untyped-call]
+    write_atomically(root / page.executed, lambda path: path.write_text(text, encoding="utf-8"))
     return time.perf_counter() - began
 
 
@@ -229,13 +163,6 @@ def _tidied(notebook: nbformat.NotebookNode, page: Page, key: str) -> nbformat.N
     return notebook
 
 
-def _write(path: Path, notebook: nbformat.NotebookNode) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    nbformat.write(notebook, unfinished)  # type: ignore[no-untyped-call]
-    os.replace(unfinished, path)
-
-
 Executed = tuple[Page, float | BookError]
 
 
@@ -247,18 +174,10 @@ def default_workers() -> int:
 def execute_pages(
     root: Path, pages: Sequence[tuple[Page, str]], workers: int = 1
 ) -> Iterator[Executed]:
-    """Execute pages, and tell of each when it is done.
+    """Execute pages with their keys, and yield each with its seconds or its error when it ends.
 
     Side by side, each kernel computes on one thread: several on all cores stand in each other's
-    way.
-
-    Args:
-        root: the project's folder.
-        pages: each with its key (:func:`mammostudy.publishing.freshness.page_key`).
-        workers: 1 executes them in order, in this process.
-
-    Yields:
-        A page, and its seconds or the error that it failed with; in the order of their ends.
+    way. One worker executes them in order, in this process.
     """
     if workers == 1 or len(pages) < 2:
         for page, key in pages:

@@ -11,16 +11,16 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
-from mammostudy.errors import BookError, MissingDataError
+from mammostudy.data.load import load_cohort
+from mammostudy.errors import MissingDataError
 from mammostudy.publishing.execute import read_template
 from mammostudy.publishing.pages import Page, read_claims_text
+from mammostudy.runs.record import Record, find_record
 from mammostudy.runs.spec import KeyedSpec
 from mammostudy.study.recipes import cohort_title
 
-_RECORD_FILES: Final = ("record.json", "cases.csv")
 CLAIMS = "claims"  # the chapter that judges the claims of study.yaml
 RUNNER_VERSION = 1  # raise when execution changes what a copy holds
 ROOMS: Final = ("mammostudy.study", "mammostudy.figures", "mammostudy.evaluation")
@@ -47,48 +47,25 @@ class Needs:
         manifest = self.manifests[spec.cohort]
         return spec.recipe_key() if manifest is None else spec.key(manifest)
 
-    def record_of(self, spec: KeyedSpec) -> Path | None:
-        """Return the folder of a run's record, committed before local, or None without one."""
-        from mammostudy.runs.record import find_record
-
-        record = find_record(spec, self.manifests[spec.cohort])
-        return record.folder if record else None
+    def record_of(self, spec: KeyedSpec) -> Record | None:
+        """Return a run's record, a committed one first, or None without one."""
+        return find_record(spec, self.manifests[spec.cohort])
 
     def records_digest(self) -> str:
         """Hash the content of the runs' records; a missing one counts as missing."""
         digest = hashlib.sha256()
         for spec in self.specs:
-            folder = self.record_of(spec)
-            digest.update(b"record" if folder else b"missing")
-            for name in _RECORD_FILES if folder else ():
-                digest.update((folder / name).read_bytes() if folder else b"")
+            record = self.record_of(spec)
+            digest.update(b"missing" if record is None else b"record")
+            if record is not None:
+                for name in ("record.json", "cases.csv"):
+                    digest.update((record.folder / name).read_bytes())
         return digest.hexdigest()
-
-
-def chapter_module(stem: str) -> ModuleType | None:
-    """Import ``mammostudy.study.<stem>``, or return None where a chapter has no such module.
-
-    Raises:
-        BookError: the module is there and cannot be imported.
-    """
-    if find_spec(f"mammostudy.study.{stem}") is None:
-        return None
-    try:
-        return import_module(f"mammostudy.study.{stem}")
-    except ImportError as error:
-        msg = f"mammostudy/study/{stem}.py cannot be imported: {error}"
-        raise BookError(msg) from error
 
 
 @cache
 def manifest_of(cohort: str) -> str:
-    """Return the hash of a cohort's manifest; read once a process.
-
-    Raises:
-        DataError: the cohort is unknown or its data are missing.
-    """
-    from mammostudy.data import load_cohort
-
+    """Return the hash of a cohort's manifest; read once a process."""
     return load_cohort(cohort).manifest_hash
 
 
@@ -97,9 +74,9 @@ def needs_of(page: Page) -> Needs:
 
     Raises:
         DataError: a page that is not ``fixed`` shows a cohort whose data are missing.
-        BookError: the chapter's module cannot be imported.
     """
-    module = chapter_module(page.notebook)
+    name = f"mammostudy.study.{page.notebook}"
+    module = import_module(name) if find_spec(name) else None
     grid = getattr(module, "specs", None)
     specs: list[KeyedSpec] = list(grid(page.cohort, page.preset)) if grid and page.cohort else []
     manifests: dict[str, str | None] = {}

@@ -50,16 +50,14 @@ class Outcome:
 def refresh(root: Path, pages: list[Page], *, workers: int = 1) -> Outcome:
     """Bring every executed copy up to date: drop orphans, train what is missing, run what is stale.
 
-    Args:
-        root: the project's folder.
-        pages: the pages with their effective parameters.
-        workers: how many pages are executed at once.
-
     Raises:
         StudyError: before anything runs, for data or settings that cannot be used.
     """
     outcome = Outcome()
-    _drop_orphans(root, pages)
+    kept = {page.executed.name for page in pages}
+    for path in (root / EXECUTED).glob("*.ipynb"):
+        if path.name not in kept:
+            path.unlink()
     logger.info("looking up cohorts and records of %d pages", len(pages))
     needed = {page.name: needs_of(page) for page in pages}
     stale = []
@@ -68,7 +66,9 @@ def refresh(root: Path, pages: list[Page], *, workers: int = 1) -> Outcome:
         if not is_fresh(root, page, outcome.keys[page.name]):
             check_parameters(root, page)
             stale.append(page)
-    _say_what_is_absent(pages, needed)
+    notes = {cohort: note for needs in needed.values() for cohort, note in needs.notes.items()}
+    for cohort, note in notes.items():
+        logger.info("%s: shown from committed records, without images (%s)", cohort, note)
     _train(pages, needed)
     keys = {page.name: page_key(root, page, needed[page.name]) for page in stale}
     ended = execute_pages(root, [(page, keys[page.name]) for page in stale], workers)
@@ -80,20 +80,6 @@ def refresh(root: Path, pages: list[Page], *, workers: int = 1) -> Outcome:
         logger.info("%s: executed in %.1f s", page.name, result)
     logger.info("pages: %d executed, %d up to date", len(outcome.executed), len(pages) - len(stale))
     return outcome
-
-
-def _drop_orphans(root: Path, pages: Iterable[Page]) -> None:
-    """Delete executed copies that ``study.yaml`` does not list."""
-    kept = {page.executed.name for page in pages}
-    for path in (root / EXECUTED).glob("*.ipynb"):
-        if path.name not in kept:
-            path.unlink()
-
-
-def _say_what_is_absent(pages: Iterable[Page], needed: dict[str, Needs]) -> None:
-    notes = {cohort: note for page in pages for cohort, note in needed[page.name].notes.items()}
-    for cohort, note in notes.items():
-        logger.info("%s: shown from committed records, without images (%s)", cohort, note)
 
 
 def _train(pages: Iterable[Page], needed: dict[str, Needs]) -> None:
@@ -129,17 +115,13 @@ def on_config_inited(app: Any, config: Any) -> None:
     app.study_digest = digest_of(outcome.keys)
 
 
-def _stamp(app: Any) -> Path:
-    return Path(app.outdir).parent / STAMP
-
-
 def on_env_updated(app: Any, env: Any) -> list[str]:
     """Have every page written again when any changed since the last build that succeeded.
 
     Numbers quoted from another page are put in when a page is written, not when it is read.
     """
     digest = getattr(app, "study_digest", None)
-    stamp = _stamp(app)
+    stamp = Path(app.outdir).parent / STAMP
     if digest is None or (stamp.is_file() and stamp.read_text(encoding="utf-8") == digest):
         return []
     return sorted(env.found_docs)
@@ -149,7 +131,7 @@ def on_build_finished(app: Any, exception: Exception | None) -> None:
     """Remember which pages a successful build has written."""
     digest = getattr(app, "study_digest", None)
     if exception is None and digest is not None and app.builder.format == "html":
-        _stamp(app).write_text(digest, encoding="utf-8")
+        (Path(app.outdir).parent / STAMP).write_text(digest, encoding="utf-8")
 
 
 def on_page_context(

@@ -53,7 +53,7 @@ class PageEntry(BaseModel):
 
 
 class StudyFile(BaseModel):
-    """The parts of ``study.yaml``; the claims are read by ``mammostudy.study.claims``."""
+    """The parts of ``study.yaml``; claims are read by :mod:`mammostudy.study.claims`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,14 +63,7 @@ class StudyFile(BaseModel):
 
 @dataclass(frozen=True)
 class Page:
-    """A page with the parameters it is executed with, after overrides.
-
-    Attributes:
-        name: name of the executed copy, ``book/pages/<name>.ipynb``.
-        notebook: stem of the template, ``book/chapters/<notebook>.ipynb``.
-        parameters: what papermill injects.
-        fixed: True for a page that shows committed records of its own cohort.
-    """
+    """A page with the parameters it is executed with, after overrides (see :class:`PageEntry`)."""
 
     name: str
     notebook: str
@@ -80,12 +73,12 @@ class Page:
     @property
     def cohort(self) -> str | None:
         """Name of the page's cohort, or None for a page that shows no cohort."""
-        return _text(self.parameters.get("cohort"))
+        return str(self.parameters["cohort"]) if "cohort" in self.parameters else None
 
     @property
     def preset(self) -> str | None:
         """Preset of the page's runs, or None for a page that has none."""
-        return _text(self.parameters.get("preset"))
+        return str(self.parameters["preset"]) if "preset" in self.parameters else None
 
     @property
     def template(self) -> Path:
@@ -103,16 +96,8 @@ def read_claims_text(root: Path) -> str:
     return json.dumps(_parse(root / STUDY_FILE).claims, sort_keys=True, default=str)
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
 def check_preset(preset: str, where: str) -> str:
-    """Return ``preset`` if it is known.
-
-    Raises:
-        BookError: naming ``where`` it was asked for and the known presets.
-    """
+    """Return ``preset`` if it is known, else raise an error that says ``where`` it stood."""
     if preset not in PRESETS:
         msg = f"{where}: unknown preset {preset!r}; known: {', '.join(PRESETS)}"
         raise BookError(msg)
@@ -120,14 +105,10 @@ def check_preset(preset: str, where: str) -> str:
 
 
 def read_pages(root: Path, environ: Mapping[str, str] | None = None) -> list[Page]:
-    """Read the pages of a project, with the overrides of the environment applied.
+    """Read the pages of a project.
 
     ``MAMMOSTUDY_COHORT`` and ``MAMMOSTUDY_PRESET`` replace the parameters ``cohort`` and ``preset``
     of every page that lists them and is not ``fixed``.
-
-    Args:
-        root: the project's folder, which holds ``study.yaml``.
-        environ: variables to read instead of the process's own.
 
     Raises:
         BookError: no or unreadable ``study.yaml``, unknown or ill-typed keys, unknown preset,

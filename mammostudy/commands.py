@@ -193,7 +193,7 @@ def describe_cohort(name: str) -> None:
         cohort = load_cohort(name)
         print(json.dumps(_counts_of_outlines(cohort), indent=1))
         return
-    from mammostudy.study.data import fingerprint
+    from mammostudy.study.fingerprint import fingerprint
 
     print(json.dumps(fingerprint(name), indent=1))
 

@@ -224,8 +224,7 @@ def _measured(claim: Claim, cohort: str, preset: str) -> Line | str:
     tests = compare(pd.concat(parts, ignore_index=True), [(claim.a, claim.b)], claim.metric)
     if tests.empty:
         return "no test mass has been predicted by both rows"
-    line: Line = tests.iloc[0].to_dict()
-    return line | {"reason": runs.note}
+    return dict(tests.iloc[0]) | {"reason": runs.note}
 
 
 def _outliers(claim: Claim, cohort: str, preset: str) -> Line | str:
@@ -256,7 +255,7 @@ def _every_alternative(claim: Claim, cohort: str, preset: str) -> Line | str:
     lacking = len(segmenters.ALTERNATIVES) - len(ends)
     if lacking and high >= claim.margin:
         return f"it takes all ten alternatives; {lacking} were not run or had not converged. {note}"
-    line: Line = tests[tests["b"] == hardest].iloc[0].to_dict()
+    line: Line = dict(tests[tests["b"] == hardest].iloc[0])
     reason = f"judged by {hardest}, the hardest to beat of {len(ends)}. {note}"
     return line | {"low": low, "high": high, "p": tests["p"].max(), "reason": reason.strip()}
 
@@ -294,7 +293,7 @@ def specs(cohort: str, preset: str) -> list[Any]:
     """Return every run that the chapter shows, each once."""
     models = segmenters.named(cohort, preset)
     names = (*segmenters.ALTERNATIVES, segmenters.PROPOSED)
-    rows = [spec for runs, _ in arms(cohort, preset).values() for spec in runs]
+    rows: list[Any] = [spec for runs, _ in arms(cohort, preset).values() for spec in runs]
     rows += [spec for name in names for spec in models.get(("loose", name), ())]
     rows += shape_recipes.rows_of(cohort, preset, "classifier").get(shape_recipes.PAPER, [])
     return list(dict.fromkeys([*rows, *detection.specs(cohort, preset)]))

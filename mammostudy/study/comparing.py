@@ -138,8 +138,7 @@ class Runs:
         for column, value in wanted.items():
             if value is not None and column in self.rows:
                 keep &= self.rows[column] == value
-        rows: pd.DataFrame = self.rows[keep]
-        return rows
+        return pd.DataFrame(self.rows[keep])
 
     def trainings(self, metric: str = "validation_dice") -> pd.DataFrame:
         """Return how the trainings of each group went, a line a group that trains.

@@ -86,7 +86,7 @@ def rows_of(runs: Runs) -> pd.DataFrame:
     parts = [dice.assign(score=dice["dice"])]
     for unit in (PATIENT, IMAGE):
         named = shapes.pooled(runs.of(SHAPES, unit))
-        right = named["right"].astype(float) if len(named) else []
+        right: Any = named["right"].astype(float) if len(named) else []
         parts.append(named.assign(row=SHAPES, folds=unit, score=right, replicate=0, judged=True))
     rows = pd.concat([part for part in parts if len(part)], ignore_index=True)
     exposed = {name: trained_on(runs, name) for name in (MODEL, NULL, SHAPES)}

@@ -48,8 +48,8 @@ def facts() -> pd.DataFrame:
 
 
 FACTS: Final = {
-    str(row.fact): Fact(float(row.value), str(row.unit), str(row.source), str(row.what))
-    for row in facts().itertuples()
+    str(row["fact"]): Fact(*(row[name] for name in Fact._fields))
+    for row in facts().to_dict("records")
 }
 
 

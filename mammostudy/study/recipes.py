@@ -11,8 +11,6 @@ from mammostudy.errors import SpecError
 from mammostudy.runs.detect_spec import PRIOR, PYRAMIDS, SSDS, DetectSpec
 from mammostudy.runs.spec import BASELINES, Model, Optimiser, RunSpec
 
-OFFICIAL: Final = ("cbis-ddsm",)
-
 
 class Preset(BaseModel):
     """How much a run may cost.

@@ -32,7 +32,9 @@ from mammostudy.evaluation.classification import (
 )
 from mammostudy.evaluation.statistics import Values, bootstrap_ci, smallest_detectable
 from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.study import arithmetic, published, shape_recipes, shape_tables
+from mammostudy.study import published
+from mammostudy.study.comparing import Runs, judge, unsettled
+from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, rows_of
 
 MACRO: Final = "macro"
 MICRO: Final = "micro"
@@ -291,7 +293,6 @@ def published_points() -> pd.DataFrame:
         corners to the point), then the row ``macro`` with the mean area.
     """
     matrix = published.confusion_matrix()
-    recall = arithmetic.class_recalls().set_index("shape")["recall"]
     hits = pd.Series(np.diag(matrix), index=matrix.index)
     wrong = (matrix.sum(axis=0) - hits) / (matrix.to_numpy().sum() - matrix.sum(axis=1))
     table = pd.DataFrame({"false_positive": wrong, "true_positive": hits / matrix.sum(axis=1)})

@@ -12,15 +12,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mammostudy.runs.record import Record
-from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.study import (
-    arithmetic,
-    printed,
-    published,
-    shape_recipes,
-    shape_tables,
-    words,
+from mammostudy.errors import MissingDataError
+from mammostudy.evaluation.classification import apply_temperature
+from mammostudy.evaluation.confusions import (
+    MISSED,
+    confusion_intervals,
+    macro_recall_test,
+    patient_confusions,
 )
 from mammostudy.evaluation.statistics import paired_test
 from mammostudy.runs.masks import mask_set
@@ -197,18 +195,16 @@ def crossed(runs: Runs, classes: Sequence[str]) -> pd.DataFrame:
     Returns:
         Of :func:`summary`, by trained and tested.
     """
-    accuracy, macro = arithmetic.accuracy_and_macro_recall()
-    table = published.accuracy_table()
-    proposed = table["method"] == "proposed"
-    return pd.DataFrame(
-        {
-            "method": table["method"],
-            "data": "DDSM, not this page's masks",
-            "printed as accuracy, %": table["accuracy"],
-            "accuracy of its matrix, %": np.where(proposed, accuracy, np.nan),
-            "macro recall of its matrix, %": np.where(proposed, macro, np.nan),
-        }
-    )
+    parts = [pooled([]).assign(trained="", tested="")]
+    for (group, row), listed in runs.found.items():
+        if group not in ("source", "tool") or row == TOOL or not listed:
+            continue
+        rows = pooled(listed)
+        sets = {name: rows[rows["tool"].isin(tools)] for name, tools in SUBSETS.items()}
+        if group == "source":
+            sets = {source: pooled(listed, source) for source in SOURCES}
+        parts += [part.assign(trained=row, tested=name) for name, part in sets.items()]
+    return summary(pd.concat(parts[1:] or parts), classes, ("trained", "tested"))
 
 
 def tool_rule(rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from mammostudy.study.real_mammogram import pictures
 
 from mammostudy.data import cache, manifest, row_files
 from mammostudy.data.cohort import Cohort, box_of_row
 from mammostudy.data.load import load_cohort, phantom_folder
 from mammostudy.errors import DataError
-from mammostudy.study.real_mammogram import pictures
 
 pytestmark = pytest.mark.usefixtures("own_store")
 

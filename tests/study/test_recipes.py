@@ -28,7 +28,7 @@ def test_paper_preset_is_the_papers_size():
     ],
 )
 def test_unknown_words_are_refused(call, named):
-    with pytest.raises(SpecError, match=named.rpartition('__')[2]):
+    with pytest.raises(SpecError, match=named.rpartition("__")[2]):
         call()
 
 

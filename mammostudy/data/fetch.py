@@ -9,6 +9,7 @@ transfer itself compares no hash, and the commons give sizes and counts alone.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,6 @@ ARCHIVED: Final = {"cdd-cesm": "cdd-cesm-archive"}
 """Short names of sets whose archive publishes another layout than the cohort of that name has."""
 LAYOUT: Final = "%PatientID/%StudyInstanceUID/%Modality_%SeriesInstanceUID"
 TOLERANCE: Final = 0.01  # of the size of a series in the index, which is rounded
-SHOWN: Final = 5  # faults that a message names
 
 
 def fetch(
@@ -56,31 +56,15 @@ def fetch(
     folder = _folder(cohort, root)
     descriptor = read_descriptor(cohort)
     further = descriptor.model_extra or {}
-    wanted = further.get("fetch", {})
     print(f"{descriptor.title} -> {folder}\n  licence: {descriptor.licence}")
     for work in descriptor.citation:
         print(f"  cite: {work.text.strip()}" + (f", doi {work.doi}" if work.doi else ""))
-    if wanted:
-        _fetch(folder, wanted, patients, yes)
-    steps = further.get("steps") or [f"run `mammostudy data build {cohort} --root {folder.parent}`"]
+    if "fetch" in further:
+        _fetch(folder, further["fetch"], patients, yes)
+    build = f"run `mammostudy data build {cohort} --root {folder.parent}`"
     print("what is left to do:")
-    for number, step in enumerate(steps, start=1):
+    for number, step in enumerate(further.get("steps", [build]), start=1):
         print(f"  {number}. " + step.format(folder=folder, root=folder.parent))
-
-
-def _fetch(folder: Path, wanted: dict[str, Any], patients: int | None, yes: bool) -> None:
-    """Fetch tables and images, after asking."""
-    client, series = None, pd.DataFrame()
-    if "images" in wanted:
-        client = _library("idc_index").IDCClient()
-        series = select(client.index, wanted["images"], patients)
-        size = series["series_size_MB"].sum() / 1000
-        print(f"  images: {series['instanceCount'].sum():,} files, {size:.1f} GB")
-    _confirm(yes)
-    for table in wanted.get("tables", ()):
-        _fetch_table(folder, table)
-    if client is not None:
-        _transfer(client, folder, series)
 
 
 def _folder(cohort: str, root: Path | None) -> Path:
@@ -94,26 +78,33 @@ def _folder(cohort: str, root: Path | None) -> Path:
         return (base / cohort).resolve()
 
 
-def _library(name: str) -> Any:
-    """Import a package of the extra ``download``; the commands that fetch nothing need none."""
-    from importlib import import_module
+def _fetch(folder: Path, wanted: dict[str, Any], patients: int | None, yes: bool) -> None:
+    """Fetch tables and images, after asking."""
+    client, series = None, pd.DataFrame()
+    if "images" in wanted:
+        client = _library("idc_index").IDCClient()
+        series = select(client.index, wanted["images"], patients)
+        size = series["series_size_MB"].sum() / 1000
+        print(f"  images: {series['instanceCount'].sum():,} files, {size:.1f} GB")
+    if not yes and not sys.stdin.isatty():
+        msg = "nothing was fetched: nobody can be asked here; say --yes"
+        raise DataError(msg)
+    if not yes and input("Fetch it now? [y/N] ").strip().lower() not in ("y", "yes"):
+        msg = "nothing was fetched, as nobody said yes"
+        raise DataError(msg)
+    for table in wanted.get("tables", ()):
+        _fetch_table(folder, table)
+    if client is not None:
+        _fetch_series(client, folder, series)
 
+
+def _library(name: str) -> Any:
+    """Import a package of the extra ``download``; the other commands need none."""
     try:
         return import_module(name)
     except ImportError:
         msg = f"fetching needs the package {name}; run: pip install -e '.[download]'"
         raise DataError(msg) from None
-
-
-def _confirm(yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        msg = "nothing was fetched: nobody can be asked here; say --yes"
-        raise DataError(msg)
-    if input("Fetch it now? [y/N] ").strip().lower() not in ("y", "yes"):
-        msg = "nothing was fetched, as nobody said yes"
-        raise DataError(msg)
 
 
 def select(index: pd.DataFrame, images: dict[str, str], patients: int | None) -> pd.DataFrame:
@@ -124,13 +115,9 @@ def select(index: pd.DataFrame, images: dict[str, str], patients: int | None) ->
         images: ``collection``; ``patient``, a pattern of the patient in the column PatientID; and
             ``starts``, what that column starts with, where a part of the collection is read.
         patients: the first ones by name; None for all.
-
-    Raises:
-        DataError: the index has no such series.
     """
-    rows = index[(index["collection_id"] == images["collection"])]
-    rows = rows[rows["analysis_result_id"].isna()]
-    rows = rows[rows["PatientID"].str.startswith(images.get("starts", ""))]
+    here = (index["collection_id"] == images["collection"]) & index["analysis_result_id"].isna()
+    rows = index[here & index["PatientID"].str.startswith(images.get("starts", ""))]
     people = rows["PatientID"].str.extract(f"({images['patient']})")[0]
     if rows.empty or people.isna().any():
         msg = f"collection {images['collection']!r}: not as expected in the index of idc-index"
@@ -138,45 +125,39 @@ def select(index: pd.DataFrame, images: dict[str, str], patients: int | None) ->
     return rows[people.isin(sorted(people.unique())[:patients])].sort_values("SeriesInstanceUID")
 
 
-def _transfer(client: Any, folder: Path, series: pd.DataFrame) -> None:
+def _fetch_series(client: Any, folder: Path, series: pd.DataFrame) -> None:
     """Download series and verify every file of them."""
+    wanted = series["SeriesInstanceUID"].tolist()
     try:
         client.download_from_selection(
-            str(folder),
-            seriesInstanceUID=series["SeriesInstanceUID"].tolist(),
-            dirTemplate=LAYOUT,
-            use_s5cmd_sync=True,
+            str(folder), seriesInstanceUID=wanted, dirTemplate=LAYOUT, use_s5cmd_sync=True
         )
     except Exception as error:  # of the client, of its program s5cmd, of the disk
         msg = f"{folder}: the images could not be fetched ({error}); run the same command again"
         raise DataError(msg) from None
-    faults = verify(folder, series)
-    if faults:
-        listed = "\n  ".join(faults[:SHOWN])
+    rows = tqdm(series.to_dict("records"), "verifying")
+    if faults := [fault for row in rows if (fault := _fault(folder, row))]:
+        listed = "\n  ".join(faults[:5])
         msg = f"{folder}: {len(faults)} series are not whole; remove what is named and run the same"
         raise DataError(f"{msg} command again:\n  {listed}")
     print(f"  {len(series):,} series fetched and verified")
 
 
-def verify(folder: Path, series: pd.DataFrame) -> list[str]:
-    """Return what is wrong with each fetched series: number of files, size, or a damaged one."""
-    faults = []
-    for _, row in tqdm(series.iterrows(), "verifying", total=len(series)):
-        place = folder / row["PatientID"] / row["StudyInstanceUID"]
-        place /= f"{row['Modality']}_{row['SeriesInstanceUID']}"
-        files = sorted(place.glob("*.dcm"))
-        size = sum(path.stat().st_size for path in files) / 1e6
-        if len(files) != row["instanceCount"]:
-            faults.append(f"{place}: {len(files)} files, the index has {row['instanceCount']}")
-        elif abs(size - row["series_size_MB"]) > TOLERANCE * row["series_size_MB"]:
-            faults.append(f"{place}: {size:.2f} MB, the index has {row['series_size_MB']:.2f}")
-        else:
-            try:
-                for path in files:
-                    look(folder, path)
-            except DataError as error:
-                faults.append(str(error))
-    return faults
+def _fault(folder: Path, row: dict[str, Any]) -> str | None:
+    """Return what is wrong with a series: its number of files, its size, or a damaged one."""
+    place = folder / row["PatientID"] / row["StudyInstanceUID"]
+    place /= f"{row['Modality']}_{row['SeriesInstanceUID']}"
+    files = sorted(place.glob("*.dcm"))
+    size, told = sum(path.stat().st_size for path in files) / 1e6, row["series_size_MB"]
+    if len(files) != row["instanceCount"] or abs(size - told) > TOLERANCE * told:
+        expected = f"the index has {row['instanceCount']} files, {told:.2f} MB"
+        return f"{place}: {len(files)} files, {size:.2f} MB; {expected}"
+    try:
+        for path in files:
+            look(folder, path)
+    except DataError as error:
+        return str(error)
+    return None
 
 
 def _fetch_table(folder: Path, table: dict[str, Any]) -> None:
@@ -186,15 +167,13 @@ def _fetch_table(folder: Path, table: dict[str, Any]) -> None:
     for address in table["addresses"]:
         try:
             _library("pooch").retrieve(address, known_hash=None, fname=path.name, path=folder)
-            rows = read_table(path)
-            if len(rows) == table.get("rows", len(rows)):
-                print(f"  {path.name}: fetched, {len(rows):,} rows")
+            rows = len(read_table(path))
+            if rows == table.get("rows", rows):
+                print(f"  {path.name}: fetched, {rows:,} rows")
                 return
-            reasons.append(f"{address}: {len(rows):,} rows, not {table['rows']:,}")
-        except DataError as error:
+            reasons.append(f"{address}: {rows:,} rows, not {table['rows']:,}")
+        except (DataError, OSError, ValueError) as error:  # of requests and pooch
             reasons.append(f"{address}: {error}")
-        except (OSError, ValueError) as error:  # of requests and pooch
-            reasons.append(f"{address}: {type(error).__name__}")
         if not there:
             path.unlink(missing_ok=True)
     msg = f"{path}: not fetched ({'; '.join(reasons)}); download it from the set's page by hand"

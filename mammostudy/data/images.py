@@ -67,7 +67,7 @@ def decode_picture(path: Path, content: bytes) -> tuple[NDArray[np.float32], tup
     Raises:
         DataError: cut or damaged data, several pages, too many pixels, or another kind of file.
     """
-    with _looked_at(path, content) as picture:
+    with open_picture(path, content) as picture:
         kind, pages = str(picture.format), getattr(picture, "n_frames", 1)
         dark_is_high = getattr(picture, "tag_v2", {}).get(262) == 0
     whole = {  # no other data of a JPEG's scans hold the bytes of its end
@@ -95,7 +95,7 @@ def decode_picture(path: Path, content: bytes) -> tuple[NDArray[np.float32], tup
     return image, ("the TIFF is min-is-white: its grey values were inverted",)
 
 
-def _looked_at(path: Path, content: bytes) -> Image.Image:
+def open_picture(path: Path, content: bytes) -> Image.Image:
     """Read the header of a picture, and refuse what is too large or no picture; decode nothing."""
     try:
         with warnings.catch_warnings():

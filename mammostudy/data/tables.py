@@ -10,13 +10,10 @@ import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 import pandas as pd
 
 from mammostudy.errors import DataError
-
-SHOWN: Final = 5  # rows that a message names
 
 
 def column_name(text: str) -> str:
@@ -25,11 +22,7 @@ def column_name(text: str) -> str:
 
 
 def find_table(folder: Path, *patterns: str) -> Path:
-    """Find a table in a folder or in a folder of it; an earlier pattern goes first.
-
-    Raises:
-        DataError: it is missing, or there are two of it.
-    """
+    """Find a table in a folder or in a folder of it; an earlier pattern goes first."""
     for pattern in patterns:
         found = sorted(folder.glob(pattern)) or sorted(folder.glob(f"*/{pattern}"))
         if len(found) > 1:
@@ -50,28 +43,21 @@ def read_table(path: Path, needed: Iterable[str] = (), separators: str = ",") ->
         separators: what may part the cells; the first one that the header holds does.
 
     Raises:
-        DataError: the file is missing or no table, a row is torn, or a column or every row is
-            missing; it names the file, and the column or row.
+        DataError: the file is missing or no table, or a row is torn; naming column or row.
     """
     if path.suffix.lower() == ".xlsx":
         table = next(iter(read_sheets(path).values()))
     else:
         table = _table(path, _csv_lines(path, separators))
-    if absent := sorted(set(needed) - set(table.columns)):
-        msg = f"{path}: column(s) {', '.join(absent)} missing; copy the table anew"
-        raise DataError(msg)
-    if table.empty:
-        msg = f"{path}: the table has no rows; copy it anew"
+    absent = sorted(set(needed) - set(table.columns))
+    if absent or table.empty:
+        msg = f"{path}: {', '.join(absent) or 'every row'} missing; copy the table anew"
         raise DataError(msg)
     return table
 
 
 def read_sheets(path: Path) -> dict[str, pd.DataFrame]:
-    """Read every sheet of a workbook, by its title as :func:`column_name` has it.
-
-    Raises:
-        DataError: the file is missing or no workbook, or openpyxl is not installed.
-    """
+    """Read every sheet of a workbook, by its title as :func:`column_name` has it."""
     try:
         sheets = pd.read_excel(
             path, sheet_name=None, header=None, dtype=str, keep_default_na=False, engine="openpyxl"
@@ -83,10 +69,8 @@ def read_sheets(path: Path) -> dict[str, pd.DataFrame]:
         kind = type(error).__name__
         msg = f"{path}: missing or not a readable workbook ({kind}); copy it anew"
         raise DataError(msg) from None
-    return {
-        column_name(title): _table(path, sheet.to_numpy().tolist())
-        for title, sheet in sheets.items()
-    }
+    lines = {column_name(title): sheet.to_numpy().tolist() for title, sheet in sheets.items()}
+    return {title: _table(path, sheet) for title, sheet in lines.items()}
 
 
 def _csv_lines(path: Path, separators: str) -> list[list[str]]:
@@ -101,7 +85,7 @@ def _csv_lines(path: Path, separators: str) -> list[list[str]]:
         raise DataError(msg) from None
     torn = [row for row, line in enumerate(lines, 1) if line and len(line) != len(lines[0])]
     if torn:
-        msg = f"{path}: {_rows(torn)} has not as many cells as the header; the table is damaged"
+        msg = f"{path}: row {_some(torn)} has not as many cells as the header; the table is damaged"
         raise DataError(msg)
     return lines
 
@@ -121,37 +105,35 @@ def _table(path: Path, lines: Sequence[Sequence[str]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=str)
 
 
-def check_words(path: Path, table: pd.DataFrame, patterns: Mapping[str, str]) -> None:
-    """Refuse a table with cells that the pattern of their column does not match as a whole."""
-    refuse(
-        path,
-        {
-            f"{name}: not a word of this column": ~table[name].str.fullmatch(words, flags=re.ASCII)
-            for name, words in patterns.items()
-        },
-    )
-
-
-def refuse(path: Path, faults: Mapping[str, pd.Series]) -> None:
-    """Refuse a table where a row is at fault.
+def check(
+    path: Path,
+    table: pd.DataFrame,
+    words: Mapping[str, str],
+    faults: Mapping[str, pd.Series] | None = None,
+) -> None:
+    """Refuse a table with a cell that the pattern of its column does not match as a whole.
 
     Args:
         path: of the table, for the message.
-        faults: what is wrong (column first), and for each row whether it is.
+        table: as :func:`read_table` gives it.
+        words: a regular expression by column.
+        faults: what else is wrong (column first), and for each row whether it is.
 
     Raises:
         DataError: naming columns and rows.
     """
-    told = [
-        f"{what} ({_rows(list(wrong.index[wrong]))})"
-        for what, wrong in faults.items()
-        if wrong.any()
-    ]
+    wrong = {
+        f"{name}: not a word of this column": ~table[name].str.fullmatch(pattern, flags=re.ASCII)
+        for name, pattern in words.items()
+    }
+    wrong |= faults or {}
+    told = [f"{what} (row {_some(rows.index[rows])})" for what, rows in wrong.items() if rows.any()]
     if told:
         msg = f"{path}: {'; '.join(told)}; mend these cells or copy the table anew"
         raise DataError(msg)
 
 
-def _rows(rows: Sequence[int]) -> str:
-    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    return f"row {', '.join(map(str, rows[:SHOWN]))}{more}"
+def _some(rows: Iterable[object]) -> str:
+    """Name the first rows, and count the others."""
+    numbers = [str(row) for row in rows]
+    return ", ".join(numbers[:5]) + (f" and {len(numbers) - 5} more" if numbers[5:] else "")

@@ -9,8 +9,7 @@ downloaders give them. Known faults of the set and what is done about them:
   1 %), else the row is dropped;
 - compound shapes: the mass is kept and its shape left empty;
 - the split was drawn for masses and for calcifications apart, so a patient can sit in the training
-  part of one table and in the test part of the other: kept on the side of the masses
-  (:data:`SPLIT_RULE`).
+  part of one table and in the test part of the other: :data:`SPLIT_RULE`.
 
 Nothing is said of the pixel spacing in the archive's files, so it stays unknown.
 """
@@ -39,7 +38,7 @@ from mammostudy.data.sources.files import (
     look,
     table_of,
 )
-from mammostudy.data.tables import check_words, find_table, read_table, refuse
+from mammostudy.data.tables import check, find_table, read_table
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 
@@ -64,45 +63,36 @@ _WORDS: Final = {
     "patient_id": r"P_\d{5}", "breast_density": "[0-4]?", "left_or_right_breast": "LEFT|RIGHT",
     "image_view": "CC|MLO", "abnormality_id": r"[1-9]\d?", "pathology": "|".join(PATHOLOGIES),
 }  # fmt: skip
-_WORDS_OF_MASSES: Final = {"mass_shape": f"(?:{_SHAPE}(?:-{_SHAPE})*)?|N/A"}
 _PATHS: Final = {
     "image": "image_file_path", "crop": "cropped_image_file_path", "mask": "roi_mask_file_path",
 }  # fmt: skip
 _PATH: Final = r"\A([\w-]+)/\d+(?:\.\d+)+/\d+(?:\.\d+)+/\w+\.dcm\Z"
+_CASE: Final = r"\AMass-(Training|Test)_P_\d{5}_(?:LEFT|RIGHT)_(?:CC|MLO)_\d{1,2}\Z"
 
 
 class CbisTables(NamedTuple):
-    """The four tables, a row a lesion, indexed by ``case`` (``Mass-Training_P_00001_LEFT_CC_1``).
-
-    Attributes:
-        masses: patient, part (train, test), side (L, R), view, density, shape_words, pathology,
-            and the paths of the table ``image``, ``crop`` and ``mask``.
-        calcifications: the same columns, ``shape_words`` empty.
-    """
+    """The four tables, a row a lesion, indexed by its case; ``image`` to ``mask`` are paths."""
 
     masses: pd.DataFrame
     calcifications: pd.DataFrame
 
 
 class _RejectedError(Exception):
-    """A mass whose files cannot be used: the file, the reason and a message."""
+    """A mass whose files cannot be used: file, reason and message."""
 
 
 def read_tables(folder: Path) -> CbisTables:
-    """Read the four case tables from a folder, or from a folder of it (as ``csv/``).
-
-    Raises:
-        DataError: a table is missing, cut or damaged, or a row of it cannot be (a word out of the
-            vocabulary, a path that leads elsewhere or to another case, a case twice).
-    """
-    return CbisTables(*(pd.concat([_read(folder, kind, part) for part in PARTS]) for kind in KINDS))
+    """Read the four case tables from a folder, or from a folder of it (as ``csv/``)."""
+    masses, others = (pd.concat([_read(folder, kind, part) for part in PARTS]) for kind in KINDS)
+    return CbisTables(masses, others)
 
 
 def _read(folder: Path, kind: str, part: str) -> pd.DataFrame:
     path = find_table(folder, f"{kind[:4]}_case_description_{part}_set.csv")
-    words = _WORDS | {"abnormality_type": kind} | (_WORDS_OF_MASSES if kind == "mass" else {})
+    words = _WORDS | {"abnormality_type": kind}
+    if kind == "mass":
+        words["mass_shape"] = f"(?:{_SHAPE}(?:-{_SHAPE})*)?|N/A"
     table = read_table(path, {*words, *_PATHS.values()})
-    check_words(path, table, words)
     start = f"{kind[:4].capitalize()}-{'Training' if part == 'train' else 'Test'}_"
     image = start + table["patient_id"] + "_" + table["left_or_right_breast"]
     image += "_" + table["image_view"]
@@ -111,30 +101,22 @@ def _read(folder: Path, kind: str, part: str) -> pd.DataFrame:
     for key, column in _PATHS.items():
         folders = table[column].str.extract(_PATH, re.ASCII)[0]
         faults[f"{column}: no path of this case"] = folders != (image if key == "image" else case)
-    refuse(path, faults)
-    return pd.DataFrame(
-        {
-            "case": case,
-            "patient": table["patient_id"],
-            "part": part,
-            "side": table["left_or_right_breast"].str[0],
-            "view": table["image_view"],
-            "density": table["breast_density"],
-            "shape_words": table["mass_shape"] if kind == "mass" else "",
-            "pathology": table["pathology"].map(PATHOLOGIES),
-            **{key: table[column] for key, column in _PATHS.items()},
-        }
-    ).set_index("case")
+    check(path, table, words, faults)
+    columns = {
+        "case": case, "patient": table["patient_id"], "part": part,
+        "side": table["left_or_right_breast"].str[0], "view": table["image_view"],
+        "density": table["breast_density"], "pathology": table["pathology"].map(PATHOLOGIES),
+        "shape_words": table["mass_shape"] if kind == "mass" else "",
+    }  # fmt: skip
+    columns |= {key: table[column] for key, column in _PATHS.items()}
+    return pd.DataFrame(columns).set_index("case")
 
 
 def shape_of(cell: str) -> tuple[str | None, str | None]:
-    """Map a cell of ``mass shape`` to one of the four shapes.
+    """Map a cell of ``mass shape`` to one of the four shapes, or None and why.
 
     Only a single word counts; the others leave the shape empty and keep the mass, which can still
     be segmented.
-
-    Returns:
-        The shape or None, and why it is None.
     """
     if cell in ("", "N/A"):
         return None, "shape left empty: not given"
@@ -148,8 +130,7 @@ def patients(tables: CbisTables) -> pd.DataFrame:
     """Count every patient's rows by table, and give its side of the split by :data:`SPLIT_RULE`.
 
     Returns:
-        Indexed by patient: mass_train, mass_test, calcification_train, calcification_test (rows),
-        and part.
+        Indexed by patient: mass_train, mass_test, calcification_train, calcification_test, part.
     """
     counts = {
         f"{kind}_{part}": rows.loc[rows["part"] == part, "patient"].value_counts()
@@ -158,10 +139,8 @@ def patients(tables: CbisTables) -> pd.DataFrame:
     }
     table = pd.DataFrame(counts).fillna(0).astype(int).rename_axis("patient").sort_index()
     mass_train, mass_test, calc_train, calc_test = (table[name] for name in counts)
-    has_masses = mass_train + mass_test > 0
-    trains = (mass_train > mass_test).where(has_masses, calc_train > calc_test)
-    table["part"] = trains.map({True: "train", False: "test"})
-    return table
+    trains = (mass_train > mass_test).where(mass_train + mass_test > 0, calc_train > calc_test)
+    return table.assign(part=trains.map({True: "train", False: "test"}))
 
 
 def moved(tables: CbisTables) -> dict[str, int]:
@@ -174,28 +153,15 @@ def moved(tables: CbisTables) -> dict[str, int]:
 
 
 def official_part(manifest: pd.DataFrame) -> pd.Series:
-    """Return the part of the official split that each row of a CBIS-DDSM manifest belongs to.
+    """Return ``train`` or ``test`` for each row of a manifest, by its case and patient.
 
-    Read off the case names, which are the owners'. No patient stands in two parts: one whose
-    masses lie in both goes where most of them lie, and to test where both hold as many
-    (:data:`SPLIT_RULE`; among the published masses there is no such patient).
-
-    Args:
-        manifest: rows with the columns ``case`` and ``patient``.
-
-    Returns:
-        ``train`` or ``test``, with the manifest's index.
-
-    Raises:
-        DataError: a case is not named as CBIS-DDSM names it.
+    No patient stands in two parts: one whose masses lie in both goes where most of them lie, and
+    to test where both hold as many (:data:`SPLIT_RULE`).
     """
-    pattern = r"\AMass-(Training|Test)_P_\d{5}_(?:LEFT|RIGHT)_(?:CC|MLO)_\d{1,2}\Z"
-    named = manifest["case"].astype(str).str.extract(pattern)[0]
+    named = manifest["case"].astype(str).str.extract(_CASE)[0]
     if named.isna().any():
-        msg = (
-            f"case {manifest['case'][named.isna()].iloc[0]!r}: not a mass of CBIS-DDSM "
-            "(Mass-Training_P_00001_LEFT_CC_1), so without an official part; split by patient"
-        )
+        case = manifest["case"][named.isna()].iloc[0]
+        msg = f"case {case!r}: not a mass of CBIS-DDSM, so without an official part; use folds"
         raise DataError(msg)
     trained = (named == "Training").astype(float)
     most = trained.groupby(manifest["patient"]).transform("mean") > 0.5
@@ -241,7 +207,7 @@ class _Files:
 
     @cached_property
     def by_series(self) -> dict[str, list[Path]]:
-        """Files that stand in no folder named after a case or series, by their header."""
+        """All files by their header, for those in no folder named after a case or series."""
         index: dict[str, list[Path]] = {}
         for path in self.by_folder.get("", []):
             index.setdefault(identify(path)[1], []).append(path)
@@ -256,6 +222,9 @@ class _Files:
         found = self.by_folder.get(series) or self.by_folder.get(case)
         return found or self.by_series.get(series, [])
 
+    def name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
 
 def _row(mass: pd.Series, files: _Files) -> Row:
     """Return a manifest's row without its case."""
@@ -266,24 +235,16 @@ def _row(mass: pd.Series, files: _Files) -> Row:
     try:
         image = files.look(images[0])
     except DataError as error:
-        name = images[0].relative_to(files.folder).as_posix()
-        raise _RejectedError(name, "image damaged", str(error)) from None
+        raise _RejectedError(files.name(images[0]), "image damaged", str(error)) from None
     found = [path for key in ("mask", "crop") for path in files.of(mass[key])]
     candidates = [path for path in dict.fromkeys(found) if path != images[0]]
     if not candidates:
         raise _RejectedError(mass["mask"], "mask not found", "")
     mask, pixels = _find_mask(candidates, (image["height"], image["width"]), files)
-    return image | {
-        "patient": mass["patient"],
-        "site": "cbis-ddsm",
-        "view": mass["view"],
-        "side": mass["side"],
-        "modality": "SFM",
-        **dict(zip(BOX, box_of(pixels), strict=True)),
-        "mask": mask.relative_to(files.folder).as_posix(),
-        "shape": shape_of(mass["shape_words"])[0],
-        "pathology": mass["pathology"],
-    }
+    row = {"site": "cbis-ddsm", "modality": "SFM", "mask": files.name(mask)}
+    row |= {name: mass[name] for name in ("patient", "view", "side", "pathology")}
+    row["shape"] = shape_of(mass["shape_words"])[0]
+    return image | row | dict(zip(BOX, box_of(pixels), strict=True))
 
 
 def _find_mask(
@@ -299,7 +260,6 @@ def _find_mask(
     stored: list[tuple[Path, NDArray[np.integer[Any]]]] = []
     for path in candidates:
         try:
-            files.look(path)
             stored.append((path, read_stored_values(path)))
         except DataError as error:
             problems["mask damaged"] = str(error)
@@ -319,5 +279,4 @@ def _find_mask(
             return path, np.asarray(mask > 0)
     missing = "no file of two values beside the crop: the mask is missing"
     reason = next(reversed(problems), missing)
-    name = candidates[0].relative_to(files.folder).as_posix()
-    raise _RejectedError(name, reason, problems.get(reason, ""))
+    raise _RejectedError(files.name(candidates[0]), reason, problems.get(reason, ""))

@@ -170,12 +170,6 @@ def _row(folder: Path, image: pd.Series, region: str) -> Row:
     if (facts["height"], facts["width"]) != (SIZE, SIZE):
         msg = f"{path}: expected an image of {SIZE}x{SIZE} pixels; copy it anew"
         raise DataError(msg)
-    return facts | {
-        "case": f"{image['image']}_{region}",
-        "patient": f"P{image['patient_id']}",
-        "site": "cdd-cesm",
-        "view": image["view"],
-        "side": image["side"],
-        "modality": image["modality"],
-        "pathology": image["pathology"],
-    }
+    same = {name: image[name] for name in ("view", "side", "modality", "pathology")}
+    named = {"case": f"{image['image']}_{region}", "patient": f"P{image['patient_id']}"}
+    return facts | same | named | {"site": "cdd-cesm"}

@@ -23,7 +23,7 @@ from mammostudy.data.manifest import VIEWS
 from mammostudy.data.sources import cdd_cesm
 from mammostudy.data.sources.cdd_cesm_contours import IMAGE_NAME, RegionError, outline_points
 from mammostudy.data.sources.files import Points, Row, enclosed_area, look, place, table_of
-from mammostudy.data.tables import check_words, find_table, read_sheets, read_table
+from mammostudy.data.tables import check, find_table, read_sheets, read_table
 from mammostudy.errors import DataError
 
 CONTOURS: Final = (
@@ -121,14 +121,10 @@ def _rows(
     name = path.stem.strip()
     patient, side, modality, view = IMAGE_NAME.findall(name)[0]
     image = look(folder, path) | {
-        "case": f"{name}_view",
-        "patient": f"P{int(patient)}",
-        "site": "cdd-cesm",
-        "view": view if view in VIEWS else "other",
-        "side": side,
-        "modality": modality,
+        "case": f"{name}_view", "patient": f"P{int(patient)}", "site": "cdd-cesm", "side": side,
+        "view": view if view in VIEWS else "other", "modality": modality,
         "pathology": found.pathology,
-    }
+    }  # fmt: skip
     size = image["height"], image["width"]
     scale = cdd_cesm.SIZE / max(size)  # outlines of one image are compared on a smaller grid
     rows, filled = [], []
@@ -179,7 +175,7 @@ def read_findings(folder: Path) -> dict[str, Findings]:
             other.update(_column(path, sheet, "image").map(_image))
     images = _column(path, sheets["all"], "image").map(_image)
     said = _column(path, sheets["all"], "pathology").str.lower()[images != ""]
-    check_words(path, said.to_frame("pathology"), {"pathology": "|".join(PATHOLOGY)})
+    check(path, said.to_frame("pathology"), {"pathology": "|".join(PATHOLOGY)})
     findings = {}
     for image, word in zip(images[images != ""], said, strict=True):
         given = shapes.get(image, set())

@@ -30,18 +30,18 @@ from mammostudy.data.sources.files import (
     look,
     table_of,
 )
-from mammostudy.data.tables import check_words, find_table, read_table, refuse
+from mammostudy.data.tables import check, find_table, read_table
 from mammostudy.errors import DataError
 
 TABLES: Final = ("CMMD_clinicaldata_revision.csv", "CMMD_clinicaldata_revision.xlsx")
-SUBTYPE_MAPPING: Final = {
+SUBTYPES: Final = {
     "Luminal A": "Luminal-A", "Luminal B": "Luminal-B", "HER2-enriched": "HER-2",
     "triple negative": "Basal-like",
 }  # fmt: skip
 _PATIENT: Final = r"D[12]-\d{4}"
 _WORDS: Final = {
     "id1": _PATIENT, "leftright": "L|R", "abnormality": "calcification|mass|both",
-    "classification": "Benign|Malignant", "subtype": "|".join(["", *SUBTYPE_MAPPING]),
+    "classification": "Benign|Malignant", "subtype": "|".join(["", *SUBTYPES]),
     "number": r"\d*",
 }  # fmt: skip
 
@@ -56,27 +56,20 @@ def read_breasts(folder: Path) -> pd.DataFrame:
     """
     path = find_table(folder, *TABLES)
     table = read_table(path, _WORDS, separators=",;")
-    check_words(path, table, _WORDS)
     breast = table["id1"] + "_" + table["leftright"]
     benign = table["classification"] == "Benign"
-    refuse(
-        path,
-        {
-            "id1, leftright: a breast twice": breast.duplicated(),
-            "subtype: of a benign breast": benign & (table["subtype"] != ""),
-        },
-    )
-    return pd.DataFrame(
-        {
-            "breast": breast,
-            "patient": table["id1"],
-            "side": table["leftright"],
-            "images": pd.to_numeric(table["number"]),
-            "abnormality": table["abnormality"],
-            "pathology": table["classification"].str.lower(),
-            "subtype": table["subtype"].map(SUBTYPE_MAPPING).astype(object),
-        }
-    ).set_index("breast")
+    faults = {
+        "id1, leftright: a breast twice": breast.duplicated(),
+        "subtype: of a benign breast": benign & (table["subtype"] != ""),
+    }
+    check(path, table, _WORDS, faults)
+    columns = {
+        "breast": breast, "patient": table["id1"], "side": table["leftright"],
+        "images": pd.to_numeric(table["number"]), "abnormality": table["abnormality"],
+        "pathology": table["classification"].str.lower(),
+        "subtype": table["subtype"].map(SUBTYPES).astype(object),
+    }  # fmt: skip
+    return pd.DataFrame(columns).set_index("breast")
 
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -120,15 +120,11 @@ def _rows(folder: Path, film: _Film, dropped: Counter[str]) -> list[Row]:
         return []
     side, projection = view.name.split("_")
     image |= {
-        "case": f"{film.study.stem}.{view.name}",
-        "patient": film.study.patient,
-        "site": film.study.site,
-        "view": projection,
-        "side": side[0],
-        "modality": "SFM",
+        "case": f"{film.study.stem}.{view.name}", "patient": film.study.patient,
+        "site": film.study.site, "view": projection, "side": side[0], "modality": "SFM",
         "spacing_mm": view.spacing_mm and view.spacing_mm / (image["height"] / view.rows),
         "pathology": "unknown",
-    }
+    }  # fmt: skip
     masses: list[Row] = []
     lost = False
     if film.overlay is not None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +18,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 from pydicom import dcmread
 
 from mammostudy.data.dicom import is_dicom
-from mammostudy.data.dicom_file import read_header, silenced
+from mammostudy.data.dicom_file import guarded, read_header, silenced
 from mammostudy.data.dicom_header import side_of, spacing_of, view_of
-from mammostudy.data.images import MAX_PIXELS, bytes_of
+from mammostudy.data.images import bytes_of, open_picture
 from mammostudy.data.manifest import BOX, COLUMNS
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of, fill_rows
@@ -49,11 +47,8 @@ def relative(folder: Path, path: Path) -> str:
 
 def read_text(path: Path) -> str:
     """Read a text file in UTF-8."""
-    try:
+    with guarded(path, "missing or no text; the file is damaged, copy it anew"):
         return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        msg = f"{path}: missing or no text; the file is damaged, copy it anew"
-        raise DataError(msg) from None
 
 
 def index_files(folder: Path) -> dict[str, list[Path]]:
@@ -77,11 +72,11 @@ def identify(path: Path) -> tuple[str, str]:
 
     For sets whose identifiers are public pseudonyms; nothing else is read and nothing shown.
     """
-    names = ["PatientID", "SeriesInstanceUID"]
     try:
         with silenced():
-            found = dcmread(path, specific_tags=list(names), stop_before_pixels=True)
-            return str(found.get(names[0], "")), str(found.get(names[1], ""))
+            tags = ["PatientID", "SeriesInstanceUID"]
+            found = dcmread(path, specific_tags=tags, stop_before_pixels=True)
+            return str(found.get("PatientID", "")), str(found.get("SeriesInstanceUID", ""))
     except Exception:  # as many ways as damages
         return "", ""
 
@@ -89,47 +84,22 @@ def identify(path: Path) -> tuple[str, str]:
 def look(folder: Path, path: Path) -> Row:
     """Return the manifest's columns that an image file tells; its pixels are not decoded.
 
-    Returns:
-        image, height, width and image_sha256; of DICOM also view, side and spacing_mm.
-
-    Raises:
-        DataError: the file leads out of the folder, is missing, damaged, truncated, no image, of
-            several frames, or of a size that no mammogram has.
+    They are image, height, width and image_sha256; of DICOM also view, side and spacing_mm.
     """
     name = relative(folder, path)
     content = bytes_of(path)
-    try:
-        with silenced():
-            facts = _dicom(path, content) if is_dicom(path) else _picture(path)
-    except DataError:
-        raise
-    except Exception:  # damaged headers fail in the decoders in many ways
-        msg = f"{path}: no readable DICOM, PNG, TIFF or JPEG image; copy the file anew"
-        raise DataError(msg) from None
-    return facts | {"image": name, "image_sha256": hashlib.sha256(content).hexdigest()}
-
-
-def _picture(path: Path) -> Row:
-    with Image.open(path, formats=("PNG", "TIFF", "JPEG")) as picture:
-        if picture.height * picture.width <= MAX_PIXELS:
-            return {"height": picture.height, "width": picture.width}
-    msg = f"{path}: a picture of more than {MAX_PIXELS:,} pixels is no mammogram"
-    raise DataError(msg)
-
-
-def _dicom(path: Path, content: bytes) -> Row:
+    row = {"image": name, "image_sha256": hashlib.sha256(content).hexdigest()}
+    if not is_dicom(path):
+        with open_picture(path, content) as picture:
+            return row | {"height": picture.height, "width": picture.width}
     header = read_header(path, content)
     needed = header.Rows * header.Columns * header.BitsAllocated / 8
     if not header.file_meta.TransferSyntaxUID.is_encapsulated and len(header.PixelData) < needed:
         msg = f"{path}: field PixelData is cut off; copy the file anew"
         raise DataError(msg)
-    return {
-        "height": header.Rows,
-        "width": header.Columns,
-        "spacing_mm": spacing_of(header)[0],
-        "view": view_of(header),
-        "side": side_of(header)[0],
-    }
+    size = {"height": header.Rows, "width": header.Columns}
+    said = {"view": view_of(header), "side": side_of(header)[0]}
+    return row | size | said | {"spacing_mm": spacing_of(header)[0]}
 
 
 def enclosed_area(points: Points) -> float:
@@ -151,9 +121,6 @@ def place(points: Points, image: Row, where: str) -> tuple[Row | None, str]:
 
     Returns:
         The manifest's columns x_min to y_max and outline; or None, and why there are none.
-
-    Raises:
-        DataError: the outline is a tangle (see :func:`mammostudy.imaging.scanline.fill_rows`).
     """
     shape = image["height"], image["width"]
     beyond = max(2.0, OVERHANG * max(shape))
@@ -169,13 +136,8 @@ def place(points: Points, image: Row, where: str) -> tuple[Row | None, str]:
         raise DataError(msg) from None
     if not mask.any():
         return None, "outline that leaves the image"
-    outline = json.dumps([[_plain(x), _plain(y)] for x, y in points.tolist()])
-    return dict(zip(BOX, box_of(mask), strict=True)) | {"outline": outline}, ""
-
-
-def _plain(value: float) -> float | int:
-    rounded = round(value, 3)
-    return int(rounded) if rounded == math.floor(rounded) else rounded
+    corners = [[int(v) if v == int(v) else v for v in xy] for xy in points.round(3).tolist()]
+    return dict(zip(BOX, box_of(mask), strict=True)) | {"outline": json.dumps(corners)}, ""
 
 
 def table_of(rows: Sequence[Row]) -> pd.DataFrame:

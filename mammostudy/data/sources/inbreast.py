@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from mammostudy.data.sources.files import Points, Row, look, one_error, place, relative, table_of
-from mammostudy.data.tables import check_words, read_table, refuse
+from mammostudy.data.tables import check, read_table
 from mammostudy.errors import DataError
 
 TABLE: Final = "INbreast.csv"
@@ -81,8 +81,7 @@ def official_part(manifest: pd.DataFrame) -> pd.Series:
 def _listed(path: Path) -> dict[str, tuple[str, str, str]]:
     """Return side, view and BI-RADS of each image, by the number that its file starts with."""
     table = read_table(path, _WORDS, separators=";")
-    check_words(path, table, _WORDS)
-    refuse(path, {"file_name: an image twice": table["file_name"].duplicated()})
+    check(path, table, _WORDS, {"file_name: an image twice": table["file_name"].duplicated()})
     views = table["view"].str.upper().map(_VIEWS)
     said = zip(table["laterality"].str.upper(), views, table["bi-rads"], strict=True)
     return dict(zip(table["file_name"], said, strict=True))
@@ -105,15 +104,8 @@ def _rows(
     if reason or said is None:
         dropped[reason] += 1
         return []
-    image = look(folder, path) | {
-        "case": number,
-        "patient": patient,
-        "site": "inbreast",
-        "view": _VIEWS[view],
-        "side": side,
-        "modality": "DM",
-        "pathology": "unknown",
-    }
+    image = look(folder, path) | {"case": number, "patient": patient, "site": "inbreast"}
+    image |= {"view": _VIEWS[view], "side": side, "modality": "DM", "pathology": "unknown"}
     if annotated:
         relative(folder, annotation)  # before it is read
     masses: list[Row] = []

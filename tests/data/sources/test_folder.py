@@ -126,7 +126,7 @@ def test_the_header_of_a_dicom_file_fills_what_is_empty(
     ({"image": "images/away.png"}, "row 2, image: .*/file-p[0-9a-f]{12}.png: "),
     ({"image": "../secret.png"}, "row 2, image: .*leads out of the cohort's folder"),
     ({"image": "/etc/passwd"}, "row 2, image: .*leads out"),
-    ({"image": "cohort.csv"}, "row 2, image: .*no readable"),
+    ({"image": "cohort.csv"}, "row 2, image: .*not an image"),
     ({"image": ""}, "row 2, image: .*is no path"),
     ({"mask": "../secret.png"}, "row 2, mask: .*leads out"),
     ({"mask": "masks/away.png"}, "row 2, mask: .*missing"),

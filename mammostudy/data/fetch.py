@@ -9,6 +9,7 @@ transfer itself compares no hash, and the commons give sizes and counts alone.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -143,7 +144,7 @@ def _fetch_series(client: Any, folder: Path, series: pd.DataFrame) -> None:
     print(f"  {len(series):,} series fetched and verified")
 
 
-def _fault(folder: Path, row: dict[str, Any]) -> str | None:
+def _fault(folder: Path, row: Mapping[Any, Any]) -> str | None:
     """Return what is wrong with a series: its number of files, its size, or a damaged one."""
     place = folder / row["PatientID"] / row["StudyInstanceUID"]
     place /= f"{row['Modality']}_{row['SeriesInstanceUID']}"

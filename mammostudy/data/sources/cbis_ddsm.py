@@ -241,7 +241,7 @@ def _row(mass: pd.Series, files: _Files) -> Row:
     if not candidates:
         raise _RejectedError(mass["mask"], "mask not found", "")
     mask, pixels = _find_mask(candidates, (image["height"], image["width"]), files)
-    row = {"site": "cbis-ddsm", "modality": "SFM", "mask": files.name(mask)}
+    row: Row = {"site": "cbis-ddsm", "modality": "SFM", "mask": files.name(mask)}
     row |= {name: mass[name] for name in ("patient", "view", "side", "pathology")}
     row["shape"] = shape_of(mass["shape_words"])[0]
     return image | row | dict(zip(BOX, box_of(pixels), strict=True))

@@ -146,7 +146,7 @@ def _masses(film: _Film, found: Abnormality, image: Row, dropped: Counter[str]) 
         reason = "abnormality that is no mass"
     elif not found.boundaries:
         reason = "mass without a boundary"
-    elif found.stated != len(found.boundaries) + found.cores:
+    elif found.outlines != len(found.boundaries) + found.cores:
         reason = "mass whose TOTAL_OUTLINES is not the number of its outlines"
     if reason:
         dropped[reason] += 1

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +35,7 @@ constants for the first three: at most 0.15 apart in density for DBA, 0.001 for 
 """
 PATHOLOGY: Final = {
     "MALIGNANT": "malignant", "BENIGN": "benign", "BENIGN_WITHOUT_CALLBACK": "benign",
-    "UNPROVEN": "unknown",
+    "UNPROVEN": "unknown", "": "unknown",
 }  # fmt: skip
 STEPS: Final = ((0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1))
 """x and y of the directions 0 to 7: up, up right, right, and so on; y grows downwards."""
@@ -46,11 +44,17 @@ _VIEW: Final = re.compile(
     r"BITS_PER_PIXEL ([89]|1[0-6]) RESOLUTION (\d{1,3}(?:\.\d{1,6})?)(?: (\w+))?",
     re.ASCII,
 )
+_ABNORMALITY: Final = (
+    r"ABNORMALITY (\d{1,3})\n"
+    r"((?:(?:LESION_TYPE (?:MASS|CALCIFICATION|OTHER)|ASSESSMENT|SUBTLETY)\b.*\n)*)"
+    rf"(?:PATHOLOGY ?({'|'.join(PATHOLOGY)})\n)?TOTAL_OUTLINES (\d{{1,3}})\n"
+    r"((?:(?:BOUNDARY|CORE) \d{1,5} \d{1,5}(?: [0-7])* #\n)*)"
+)
+_OVERLAY: Final = re.compile(rf"TOTAL_ABNORMALITIES (\d{{1,3}})\n(?:{_ABNORMALITY})*", re.ASCII)
 _RAW: Final = re.compile(r"([A-D]_\d{4}_\d)\.((?:LEFT|RIGHT)_(?:CC|MLO))\.LJPEG\.1")
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """One film of a study: name (``LEFT_CC``), size, and whether abnormalities were drawn."""
 
     name: str
@@ -61,8 +65,7 @@ class View:
     overlay: bool
 
 
-@dataclass(frozen=True)
-class Study:
+class Study(NamedTuple):
     """The films of a patient; ``named`` is the field ``filename``, ``stem`` begins their names."""
 
     stem: str
@@ -78,20 +81,19 @@ class Study:
         return CALIBRATION.get((self.site, self.scanner))
 
 
-@dataclass
-class Abnormality:
-    """One abnormality of a film; ``stated`` is TOTAL_OUTLINES, ``cores`` are inner outlines.
+class Abnormality(NamedTuple):
+    """One abnormality of a film; ``outlines`` is what it says, ``cores`` are inner outlines.
 
     A compound shape has several words. A boundary is the pixels of its chain, int ``(k, 2)``.
     """
 
     number: int
-    stated: int = -1
-    mass: bool = False
-    shapes: set[str] = field(default_factory=set)
-    pathology: str = "unknown"
-    boundaries: list[NDArray[np.int64]] = field(default_factory=list)
-    cores: int = 0
+    mass: bool
+    shapes: set[str]
+    pathology: str
+    outlines: int
+    boundaries: list[NDArray[np.int64]]
+    cores: int
 
 
 def read_ics(path: Path) -> Study:
@@ -100,7 +102,7 @@ def read_ics(path: Path) -> Study:
     Source:
         The layout is that of ``read_ics_file`` of the owners' detection software (Heath 2000).
     """
-    lines = [" ".join(line.split()) for line in read_text(path).splitlines() if line.strip()]
+    lines = _lines(path)
     found = [_VIEW.fullmatch(line) for line in lines if line.startswith(("LEFT_", "RIGHT_"))]
     views = {
         view[1]: View(
@@ -121,84 +123,54 @@ def read_ics(path: Path) -> Study:
             raise DataError(msg)
     said = {word.upper() for line in lines if line.startswith("DIGITIZER") for word in line.split()}
     known = [name for name in SCANNERS if name in said]
-    return Study(
-        stem=path.stem.replace("-", "_"),
-        patient=path.stem[:-2].replace("-", "_"),
-        named=named[0],
-        site=SITES[path.stem[0]],
-        scanner=known[0] if len(known) == 1 else "unknown",
-        views=views,
-    )
+    scanner = known[0] if len(known) == 1 else "unknown"
+    stem = path.stem.replace("-", "_")
+    return Study(stem, stem[:-2], named[0], SITES[stem[0]], scanner, views)
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines that are not blank, their words parted by single spaces."""
+    return [" ".join(line.split()) for line in read_text(path).splitlines() if line.strip()]
 
 
 def read_overlay(path: Path) -> list[Abnormality]:
     """Read the abnormalities of one film; there may be none."""
-    total, found = -1, list[Abnormality]()
-    outline, chain = "", list[str]()
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not (words := line.split()):
-            continue
-        try:
-            if outline:
-                chain += words
-                if words[-1] == "#":
-                    pixels = decode_chain(chain)
-                    found[-1].cores += outline == "CORE"
-                    found[-1].boundaries += [pixels] if outline == "BOUNDARY" else []
-                    outline, chain = "", []
-            elif words[0] == "TOTAL_ABNORMALITIES":
-                total = int(words[1])
-            elif words[0] == "ABNORMALITY":
-                found.append(Abnormality(int(words[1])))
-            elif words[0] in ("BOUNDARY", "CORE"):
-                outline = words[0]
-            else:
-                _add_field(found[-1], words)
-        except (LookupError, ValueError) as error:
-            msg = f"{path}: line {number}, {words[0][:20]}: {error!r}; copy the file anew"
-            raise DataError(msg) from None
-    numbers = {one.number for one in found if one.stated >= 0}
-    if outline or not total == len(found) == len(numbers):
-        msg = f"{path}: TOTAL_ABNORMALITIES or TOTAL_OUTLINES is wrong; copy the file anew"
+    text = re.sub(r"\n(?=[\d#-])", " ", "\n".join(_lines(path))) + "\n"  # a chain is one line
+    read = _OVERLAY.match(text)
+    if read is None or read.end() != len(text):
+        start = text.count("\n", 0, read.end() if read else 0) + 1
+        msg = f"{path}: TOTAL_ABNORMALITIES, or the abnormality at statement {start} is damaged"
+        raise DataError(f"{msg}; copy the file anew")
+    found = []
+    for number, fields, pathology, outlines, drawn in re.findall(_ABNORMALITY, text):
+        words = re.findall(r"LESION_TYPE MASS\b(?:.*?SHAPE (\S+))?", fields)
+        shapes = {shape for word in words for shape in word.split("-") if shape}
+        chains = [decode_chain(chain) for chain in re.findall("BOUNDARY (.*) #", drawn)]
+        found.append(
+            Abnormality(
+                int(number), bool(words), shapes, PATHOLOGY[pathology], int(outlines), chains,
+                drawn.count("CORE"),
+            )
+        )  # fmt: skip
+    if int(read[1]) != len(found) or len({one.number for one in found}) != len(found):
+        msg = f"{path}: TOTAL_ABNORMALITIES is not the number of abnormalities; copy the file anew"
         raise DataError(msg)
     return found
 
 
-def _add_field(found: Abnormality, words: list[str]) -> None:
-    keyword = words[0]
-    if keyword == "TOTAL_OUTLINES":
-        found.stated = int(words[1])
-    elif keyword == "PATHOLOGY":
-        found.pathology = PATHOLOGY[words[1]] if len(words) > 1 else "unknown"
-    elif keyword == "LESION_TYPE" and words[1] == "MASS":
-        said = dict(zip(words[2::2], words[3::2], strict=False))
-        found.mass = True
-        found.shapes.update(filter(None, said.get("SHAPE", "").split("-")))
-    elif keyword not in ("ASSESSMENT", "SUBTLETY") and words[:2] not in (
-        ["LESION_TYPE", "CALCIFICATION"], ["LESION_TYPE", "OTHER"],
-    ):  # fmt: skip
-        raise ValueError("no field of an abnormality")
-
-
-def decode_chain(words: Sequence[str]) -> NDArray[np.int64]:
+def decode_chain(code: str) -> NDArray[np.int64]:
     """Turn a chain code into the pixels that it steps on.
 
     Args:
-        words: column and row of the first pixel, then one direction a step, then ``#``.
+        code: column and row of the first pixel, then one direction of 0 to 7 a step.
 
     Returns:
         int64 ``(k, 2)`` of x and y, k = steps + 1. A chain that comes back to its first pixel has
         it at both ends.
-
-    Raises:
-        ValueError: it is no chain code.
     """
-    code = re.fullmatch(r"(\d{1,5}) (\d{1,5}) ((?:[0-7] )*)#", " ".join(words), re.ASCII)
-    if code is None:
-        raise ValueError("no chain code (column, row, directions of 0 to 7, #)")
-    digits = np.frombuffer(code[3].replace(" ", "").encode(), np.uint8) - ord("0")
-    start = np.array([[int(code[1]), int(code[2])]])
-    return np.cumsum(np.concatenate([start, np.asarray(STEPS, np.int64)[digits]]), axis=0)
+    numbers = np.array(code.split(), np.int64)
+    steps = np.array(STEPS, np.int64)[numbers[2:]]
+    return np.cumsum(np.concatenate([numbers[None, :2], steps]), axis=0)
 
 
 def is_raw(path: Path) -> bool:

@@ -8,7 +8,7 @@ after the patient's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,25 +49,6 @@ COLUMNS: Final = {
     "subtype": f"{', '.join(SUBTYPES)}, or empty",
 }
 """The columns of ``cohort.csv`` and what they hold."""
-GUIDE: Final = f"""# A cohort of your own
-
-Put mammograms and masks into one folder, with the table `{PRIVATE_TABLE}` (CSV,
-UTF-8; comma or semicolon) that has a row for each mass, and one row with an empty
-`mask` for each view without a mass.
-
-| column | what it holds |
-|---|---|
-{"".join(f"| `{name}` | {text} |{chr(10)}" for name, text in COLUMNS.items())}
-`image`, `mask` and `patient` are needed, the other columns may be left out.
-A mask has the size of its image, or differs from it by scale alone.
-
-`mammostudy data build NAME --root FOLDER_ABOVE` reads it and lists every fault at
-once; NAME is the name of this folder. Then `mammostudy data check NAME` reads every
-file again, and `make book COHORT=NAME DATA=FOLDER_ABOVE` builds the pages.
-
-The images stay where they are. Manifest and records name patients and files by a
-keyed hash, whose key stays in the local store; a message names the row of the table.
-"""
 
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -91,7 +72,7 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
             faults.append(f"row {number}, {fault}")
         rows.append(row)
     if not faults:
-        faults += _disagreements(rows)
+        faults += _disagreements(zip(table.index, rows, strict=True))
     if faults:
         listed = "\n  ".join(faults)
         msg = f"{folder / PRIVATE_TABLE}: {len(faults)} fault(s); mend them:\n  {listed}"
@@ -173,15 +154,21 @@ def _truth(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:
         row |= dict(zip(BOX, box_of(mask), strict=True))
 
 
-def _disagreements(rows: list[Row]) -> Iterator[str]:
+def _disagreements(rows: Iterable[tuple[int, Row]]) -> Iterator[str]:
     """Yield images that belong to two patients, or to a mass and to none."""
     by_image: dict[str, Row] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         first = by_image.setdefault(str(row["image"]), row)
         if first["patient"] != row["patient"]:
             yield f"row {number}, patient: the image belongs to another patient in a row above"
         if ("mask" in first) != ("mask" in row):
             yield f"row {number}, mask: the image has a mass in one row and none in another"
+
+
+def guide() -> str:
+    """Return the guide to ``cohort.csv``, Markdown."""
+    text = Path(__file__).with_name("cohort_guide.md").read_text(encoding="utf-8")
+    return text.format(columns="\n".join(f"| `{name}` | {of} |" for name, of in COLUMNS.items()))
 
 
 def write_template(folder: Path) -> tuple[Path, int]:
@@ -205,17 +192,16 @@ def write_template(folder: Path) -> tuple[Path, int]:
         raise DataError(msg)
     found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
     names = [path.relative_to(folder) for path in found]
-    drawn = {
-        name.stem.lower(): name.as_posix()
-        for name in names
-        if any(part.lower().startswith("mask") for part in name.parts[:-1])
-    }
-    images = [name for name in names if name.as_posix() not in drawn.values()]
-    rows = [{"image": i.as_posix(), "mask": drawn.get(i.stem.lower(), "")} for i in images]
+    drawn = [n for n in names if any(p.lower().startswith("mask") for p in n.parts[:-1])]
+    masks = {name.stem.lower(): name.as_posix() for name in drawn}
+    images = [name for name in names if name not in drawn]
+    rows = [{"image": i.as_posix(), "mask": masks.get(i.stem.lower(), "")} for i in images]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     try:
         write_atomically(path, lambda part: table.to_csv(part, index=False))
-        write_atomically(folder / GUIDE_FILE, lambda part: part.write_text(GUIDE, encoding="utf-8"))
+        write_atomically(
+            folder / GUIDE_FILE, lambda part: part.write_text(guide(), encoding="utf-8")
+        )
     except OSError as error:
         msg = f"{path}: cannot be written ({error.strerror}); check the folder and the disk"
         raise DataError(msg) from None

@@ -13,7 +13,7 @@ import pytest
 from mammostudy.data import manifest
 from mammostudy.data.load import load_cohort
 from mammostudy.data.private import hidden_name
-from mammostudy.data.sources.folder import COLUMNS, GUIDE, build_manifest, write_template
+from mammostudy.data.sources.folder import COLUMNS, build_manifest, guide, write_template
 from mammostudy.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("own_store")
@@ -193,7 +193,7 @@ def test_a_template_lists_the_images_and_pairs_the_masks(clinic: Path) -> None:
         ("images/Doe_Jane_1.png", "masks/Doe_Jane_1.png"),
         ("images/Doe_Jane_2.png", "masks/Doe_Jane_2.png"), ("images/Roe_3.png", ""),
     ]  # fmt: skip
-    assert (clinic / "cohort-guide.md").read_text() == GUIDE
+    assert (clinic / "cohort-guide.md").read_text() == guide()
     faults = faults_of(clinic)  # all that is left to do is to name the patients
     assert faults == [
         f"row {row}, patient: empty; name the patient, or the split cannot be by patient"
@@ -209,4 +209,4 @@ def test_a_template_in_an_empty_place(tmp_path: Path) -> None:
 
 
 def test_the_guide_names_every_column() -> None:
-    assert all(f"| `{name}` |" in GUIDE for name in COLUMNS)
+    assert all(f"| `{name}` |" in guide() for name in COLUMNS)

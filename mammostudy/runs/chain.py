@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
@@ -19,25 +20,24 @@ from mammostudy.data.splits import Split
 from mammostudy.errors import SpecError
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.evaluation.froc_curves import froc_of
-from mammostudy.imaging.framing import Box, crop_and_resize, frame_box
 from mammostudy.imaging.postprocessing import PUBLISHED, postprocess
-from mammostudy.imaging.preprocessing import preprocess
-from mammostudy.runs.chain_spec import ChainSpec
-from mammostudy.runs.detect_spec import DetectSpec
+from mammostudy.runs.chain_rows import ChainRows
 from mammostudy.runs.detection_rows import matches_of, whole_numbers
+from mammostudy.runs.kinds import ChainSpec, DetectSpec, ShapeSpec
 from mammostudy.runs.masks import Mask, labelled, placed_mask
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.record import Record, record_of
 from mammostudy.runs.segmentation import baseline_masks, chosen_steps, predict_framed
-from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.trained import trained_model
+from mammostudy.training.loop import device
+from mammostudy.training.shapes import predict_logits
 
 NO_SHAPE: Final = "none"
 Shares = NDArray[np.float64]
 
 
-def run_chain(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
+def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Send the test views through the chain.
 
     Rows: see :mod:`mammostudy.runs.chain_rows`. ``record.json`` adds ``threshold`` (None where no
@@ -49,30 +49,26 @@ def run_chain(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
         DataError: a stage has no record or no weights, or a file of the cohort cannot be used.
         SpecError: detector and segmenter have not learnt from the same patients.
     """
-    from mammostudy.runs.chain_rows import ChainRows
-
-    detector, record = record_of(spec.detector), record_of(spec.segmenter)
+    detector, segmenter = record_of(spec.detector), record_of(spec.segmenter)
     shapes = [record_of(run) for run in spec.shapes]
-    check_patients(cohort, detector, record)
-    froc = froc_of(matches_of(detector.part("validation"), spec.rule))
-    threshold = froc.threshold_at(spec.operating)
-    steps = tuple(PUBLISHED) if spec.postprocessing == "published" else chosen_steps(record)
-    segmenter = Segmenter(record, steps)
-    work = ChainRows(
-        spec, cohort, detector.part("test"), threshold, segmenter, Shapes.of(shapes, cohort)
-    )
-    tables = [work.view_rows(), *work.mass_rows(), work.box_rows()]
+    check_patients(cohort, detector, segmenter)
+    validation = froc_of(matches_of(detector.part("validation"), spec.rule))
+    threshold = validation.threshold_at(spec.operating)
+    steps = tuple(PUBLISHED) if spec.postprocessing == "published" else chosen_steps(segmenter)
+    tested = detector.part("test")
+    tested = tested[(tested["row"] != "box") | (tested["score"] >= threshold)]
+    work = ChainRows(spec.segmenter, cohort, tested, spec.rule, Segmenter(segmenter, steps))
+    tables = [work.view_rows(), *work.mass_rows(Shapes.of(shapes, cohort)), work.box_rows()]
     rows = pd.concat([table for table in tables if len(table)], ignore_index=True)
     rows.insert(0, "part", "test")
-    used: dict[str, list[Record]] = {
-        "detector": [detector],
-        "segmenter": [record],
-        "shapes": shapes,
-    }
     content = {
         "threshold": threshold if math.isfinite(threshold) else None,
         "postprocessing": list(steps),
-        "stages": {name: [_told(each) for each in listed] for name, listed in used.items()},
+        "stages": {
+            "detector": [_told(detector)],
+            "segmenter": [_told(segmenter)],
+            "shapes": [_told(each) for each in shapes],
+        },
     }
     parts = {name: tuple(cases) for name, cases in detector.content["split"].items()}
     return Result(Split(**parts), whole_numbers(rows), None, work.kept(), content=content)
@@ -95,56 +91,13 @@ def check_patients(
     for part in ("train", "validation", "test"):
         views, cases = (sorted(each.content["split"][part]) for each in (detector, segmenter))
         if foreign := sorted(set(cases) - set(cohort.masses.index)):
-            raise SpecError(
-                f"cohort {cohort.name!r}: the segmenter's mass {foreign[0]} is not in it"
-            )
+            raise SpecError(f"{cohort.name}: the segmenter's mass {foreign[0]} is not in it")
         seen = set(of_case.loc[views]) & with_mass
         if differ := sorted(seen ^ set(of_case.loc[cases])):
             raise SpecError(
-                f"cohort {cohort.name!r}: patient {differ[0]} stands in the {part} part of only "
-                "one of detector and segmenter; their cohorts must hold the same masses"
+                f"{cohort.name}: patient {differ[0]} stands in the {part} part of only one of "
+                "detector and segmenter; their cohorts must hold the same masses"
             )
-
-
-def whole_box(edges: Sequence[float], shape: tuple[int, int]) -> Box:
-    """Round a detected box to whole pixels inside an image, at least one pixel a side."""
-    height, width = shape
-    x_min, x_max = _whole(edges[0], edges[2], width)
-    y_min, y_max = _whole(edges[1], edges[3], height)
-    return x_min, y_min, x_max, y_max
-
-
-def _whole(low: float, high: float, limit: int) -> tuple[int, int]:
-    start = min(max(round(low), 0), limit - 1)
-    return start, min(max(round(high), start + 1), limit)
-
-
-def frame_boxes(
-    images: Sequence[NDArray[np.float32]], boxes: Sequence[Box], run: RunSpec
-) -> FramedSet:
-    """Frame boxes, each in its image, as a segmentation run frames them; there is no truth."""
-    frame, size = run.frame, run.frame.size
-    shown, framed, given = [], [], []
-    for image, box in zip(images, boxes, strict=True):
-        shape = (image.shape[0], image.shape[1])
-        window = frame_box(
-            box, shape, strategy=frame.strategy, scale=frame.scale, aspect=frame.aspect
-        )
-        cut = crop_and_resize(image, window, size)
-        shown.append(preprocess(cut, **run.preprocessing.model_dump()))
-        corner = np.array([window[0], window[1]] * 2, np.float32)
-        sides = np.array([window[2] - window[0], window[3] - window[1]] * 2, np.float32)
-        given.append((np.array(box, np.float32) - corner) * size / sides)
-        framed.append(window)
-    n = len(framed)
-    return FramedSet(
-        tuple(str(at) for at in range(n)),
-        np.stack(shown) if n else np.zeros((0, size, size), np.float32),
-        np.zeros((n, size, size), np.bool_),
-        np.array(framed, np.int64).reshape(-1, 4),
-        np.array(given, np.float32).reshape(-1, 4),
-        np.zeros(n, np.int64),
-    )
 
 
 @dataclass(frozen=True)
@@ -180,30 +133,30 @@ class Shapes:
     Attributes:
         records: their runs; none tells nothing.
         labels: shape of the masses whose shape is known, by case.
-        judge: number of the classifier by patient; None where all have learnt from the patient.
+        judges: number of the classifier by patient; None where all have learnt from the patient.
     """
 
     records: Sequence[Record[ShapeSpec]]
     labels: dict[str, str] = field(default_factory=dict)
-    judge: dict[str, int | None] = field(default_factory=dict)
+    judges: dict[str, int | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, records: Sequence[Record[ShapeSpec]], cohort: Cohort) -> Shapes:
         """Note who has learnt from whom, and the labels."""
         if not records:
             return cls(records)
-        spec = records[0].spec
-        owner, judge = load_cohort(spec.cohort), dict[str, int | None]()
+        spec, judges = records[0].spec, dict[str, int | None]()
+        owner = load_cohort(spec.cohort)
         shared = set(owner.masses["patient"]) & set(cohort.manifest["patient"])
         for number, record in enumerate(records if shared else ()):
             for part, cases in record.content["split"].items():
                 for patient in set(owner.masses.loc[cases, "patient"]):
                     if part == "test":
-                        judge[patient] = number
+                        judges[patient] = number
                     else:
-                        judge.setdefault(patient, None)
+                        judges.setdefault(patient, None)
         labels = labelled(owner if shared else cohort, spec)["label"]
-        return cls(records, {str(case): str(label) for case, label in labels.items()}, judge)
+        return cls(records, {str(case): str(label) for case, label in labels.items()}, judges)
 
     def tell(
         self, masks: Sequence[Mask], patients: Sequence[str]
@@ -217,24 +170,17 @@ class Shapes:
         """
         names: list[str | None] = [None] * len(masks)
         shares = np.full(len(masks), np.nan)
-        if not self.records:
-            return names, shares
-        judges = [self.judge.get(patient, 0) for patient in patients]
-        for number in sorted({judge for judge in judges if judge is not None}):
+        judges = [self.judges.get(patient, 0) for patient in patients]
+        for number, record in enumerate(self.records):
             chosen = [at for at, judge in enumerate(judges) if judge == number]
-            told = _shapes_told(self.records[number], [masks[at] for at in chosen])
+            told = _told_by(record, [masks[at] for at in chosen]) if chosen else []
             for at, (name, share) in zip(chosen, told, strict=True):
                 names[at], shares[at] = name, share
         return names, shares
 
 
-def _shapes_told(record: Record[ShapeSpec], masks: Sequence[Mask]) -> list[tuple[str, float]]:
+def _told_by(record: Record[ShapeSpec], masks: Sequence[Mask]) -> list[tuple[str, float]]:
     """Return the class that a classifier tells from each mask, and its probability."""
-    import torch
-
-    from mammostudy.training.loop import device
-    from mammostudy.training.shapes import predict_logits
-
     spec = record.spec
     grid = np.stack([placed_mask(mask, spec.input.placement) for mask in masks])
     tensor = torch.from_numpy(grid.astype(np.float32)).unsqueeze(1).to(device())

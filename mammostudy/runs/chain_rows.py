@@ -27,63 +27,90 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort, box_of_row
-from mammostudy.data.frames import frame_cohort
+from mammostudy.data.frames import FramedSet, frame_cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.evaluation import overlap
 from mammostudy.evaluation.boxes import pairwise_iou
-from mammostudy.runs.chain import Segmenter, Shapes, frame_boxes, whole_box
-from mammostudy.runs.chain_spec import ChainSpec
+from mammostudy.imaging.framing import Box, crop_and_resize, frame_box
+from mammostudy.imaging.preprocessing import preprocess
 from mammostudy.runs.detection_rows import EDGES, NOTHING
 from mammostudy.runs.evaluate import pasted
 from mammostudy.runs.masks import Mask
+from mammostudy.runs.spec import RunSpec
 
-SOURCES: Final = ("truth", "oracle", "jittered", "detected")
-DETECTED: Final = "detected"
+_SOURCES: Final = ("truth", "oracle", "jittered", "detected")
 Framed = tuple[Mask, NDArray[np.int64]]  # a mask in its frame, and the frame's box in the image
+
+
+def whole_box(edges: Sequence[float], shape: tuple[int, int]) -> Box:
+    """Round a detected box to whole pixels inside an image, at least one pixel a side."""
+
+    def whole(low: float, high: float, limit: int) -> tuple[int, int]:
+        start = min(max(round(low), 0), limit - 1)
+        return start, min(max(round(high), start + 1), limit)
+
+    (x_min, x_max), (y_min, y_max) = (
+        whole(edges[at], edges[at + 2], shape[1 - at]) for at in (0, 1)
+    )
+    return x_min, y_min, x_max, y_max
+
+
+def frame_boxes(image: NDArray[np.float32], boxes: Sequence[Box], run: RunSpec) -> FramedSet:
+    """Frame boxes in an image as a segmentation run frames them; there is no truth."""
+    size, n = run.frame.size, len(boxes)
+    fields = run.frame.model_dump(include={"strategy", "scale", "aspect"})
+    frames = [frame_box(box, (image.shape[0], image.shape[1]), **fields) for box in boxes]
+    asked = run.preprocessing.model_dump()
+    shown = [preprocess(crop_and_resize(image, frame, size), **asked) for frame in frames]
+    windows = np.array(frames, np.int64).reshape(-1, 4)
+    corners = np.tile(windows[:, :2], 2).astype(np.float32)
+    sides = np.tile(windows[:, 2:] - windows[:, :2], 2).astype(np.float32)
+    return FramedSet(
+        tuple(str(at) for at in range(n)),
+        np.array(shown, np.float32).reshape(-1, size, size),
+        np.zeros((n, size, size), np.bool_),
+        windows,
+        (np.array(boxes, np.float32).reshape(-1, 4) - corners) * size / sides,
+        np.zeros(n, np.int64),
+    )
 
 
 class ChainRows:
     """The test views on their way through the chain."""
 
     def __init__(
-        self,
-        spec: ChainSpec,
-        cohort: Cohort,
-        rows: pd.DataFrame,
-        threshold: float,
-        segmenter: Segmenter,
-        shapes: Shapes,
+        self, run: RunSpec, cohort: Cohort, rows: pd.DataFrame, rule: str, segmenter: Any
     ) -> None:
-        """Frame and segment every box from the threshold on.
+        """Frame and segment every box of the detector's rows that counts.
 
         Args:
-            spec: of the chain.
+            run: of the segmenter.
             cohort: with the views.
-            rows: of the detector's test part (:mod:`mammostudy.runs.detection_rows`).
-            threshold: score from which a box counts.
-            segmenter: marks the masses.
-            shapes: tell their shapes.
+            rows: of the detector's test part (:mod:`mammostudy.runs.detection_rows`), with the
+                boxes from the threshold on.
+            rule: when a box finds a mass.
+            segmenter: marks the masses (:class:`~mammostudy.runs.chain.Segmenter`).
         """
-        self.spec, self.cohort = spec, cohort
-        self.segmenter, self.shapes = segmenter, shapes
+        self.run, self.cohort, self.segmenter = run, cohort, segmenter
         self.views = rows[rows["row"] == "view"].set_index("view", drop=False)
         self.masses = rows[rows["row"] == "mass"].reset_index(drop=True)
-        boxes = rows[(rows["row"] == "box") & (rows["score"] >= threshold)]
-        self.boxes = boxes.reset_index(drop=True)
-        self.rule = self.boxes[spec.rule].to_numpy(np.int64)
+        self.boxes = rows[rows["row"] == "box"].reset_index(drop=True)
+        self.rule = self.boxes[rule].to_numpy(np.int64)
         self._last: tuple[str, dict[str, Mask]] = ("", {})
         self.windows, self.marked = self._segmented()
-        self.hits = self._hits()
+        case_of = self.masses.set_index(["view", "mass"])["case"].astype(str)
+        hits = np.flatnonzero(self.rule > NOTHING).tolist()
+        self.hits = {case_of[self.boxes["view"][at], int(self.rule[at])]: at for at in hits}
 
     def _segmented(self) -> tuple[NDArray[np.int64], Mask]:
         """Frame every box, the images read one after the other, and mark what is in it."""
-        run, images = self.spec.segmenter, self.cohort.manifest.set_index("case", drop=False)
-        framed = [frame_boxes([], [], run)]
+        images = self.cohort.manifest.set_index("case", drop=False)
+        framed = [frame_boxes(np.zeros((1, 1), np.float32), [], self.run)]
         for view, part in self.boxes.groupby("view", sort=False):  # a view's boxes stand together
             image = self.cohort.image(images.loc[[str(view)]].iloc[0])
             shape = (image.shape[0], image.shape[1])
             boxes = [whole_box(edges, shape) for edges in part[list(EDGES)].to_numpy().tolist()]
-            framed.append(frame_boxes([image] * len(boxes), boxes, run))
+            framed.append(frame_boxes(image, boxes, self.run))
         stacked = {
             name: np.concatenate([getattr(each, name) for each in framed])
             for name in ("images", "masks", "boxes", "given", "company")
@@ -92,18 +119,8 @@ class ChainRows:
         whole = replace(framed[0], cases=names, **stacked)
         return whole.boxes, self.segmenter.masks(whole)
 
-    def _hits(self) -> dict[str, int]:
-        """Return the position of the box that finds a mass, by case."""
-        masses = self.masses["mass"].to_numpy(np.int64).tolist()
-        named = zip(self.masses["view"].astype(str), masses, strict=True)
-        case_of = dict(zip(named, self.masses["case"].astype(str), strict=True))
-        views = self.boxes["view"].astype(str).tolist()
-        hits = np.flatnonzero(self.rule > NOTHING).tolist()
-        return {case_of[views[at], int(self.rule[at])]: at for at in hits}
-
     def _shape(self, view: str) -> tuple[int, int]:
-        height, width = self.views.loc[[view], ["height", "width"]].to_numpy(np.int64)[0].tolist()
-        return height, width
+        return int(self.views.at[view, "height"]), int(self.views.at[view, "width"])
 
     def _truths(self, view: str) -> dict[str, Mask]:
         """Return the masks of the masses of a view, by case; the last view's are kept."""
@@ -114,39 +131,33 @@ class ChainRows:
 
     def view_rows(self) -> pd.DataFrame:
         """Return a row a view."""
-        kinds = pd.DataFrame(
-            {
-                "view": self.boxes["view"],
-                "boxes": 1,
-                "false_boxes": (self.rule == NOTHING).astype(int),
-                "repeats": (self.rule < NOTHING).astype(int),
-            }
-        )
-        counts = kinds.groupby("view").sum().reindex(self.views.index, fill_value=0)
+        kinds = {"boxes": 1, "false_boxes": self.rule == NOTHING, "repeats": self.rule < NOTHING}
+        counts = pd.DataFrame({"view": self.boxes["view"], **kinds}).groupby("view").sum()
+        counts = counts.reindex(self.views.index, fill_value=0)
         table = self.views[["view", "patient", "site", "masses"]].join(counts)
         pixels = self.views["height"] * self.views["width"]
         return table.assign(row="view", pixels=pixels.astype(np.int64)).reset_index(drop=True)
 
-    def mass_rows(self) -> list[pd.DataFrame]:
-        """Return the rows of the masses, a table a source."""
-        labels = self.masses["case"].astype(str).map(self.shapes.labels).astype(object)
+    def mass_rows(self, shapes: Any) -> list[pd.DataFrame]:
+        """Return the rows of the masses, a table a source; ``shapes`` tell what they are."""
+        labels = self.masses["case"].astype(str).map(shapes.labels).astype(object)
         base = self.masses[["row", "view", "patient", "site", "case"]].assign(label=labels)
-        return [self._source(base, source) for source in SOURCES]
+        return [self._source(base, source, shapes) for source in _SOURCES]
 
-    def _source(self, base: pd.DataFrame, source: str) -> pd.DataFrame:
+    def _source(self, base: pd.DataFrame, source: str, shapes: Any) -> pd.DataFrame:
         """Measure the masks of one source and tell their shapes."""
-        cases = base["case"].astype(str).tolist()
-        views = base["view"].astype(str).tolist()
+        cases, views = (base[name].astype(str).tolist() for name in ("case", "view"))
         found = self._masks(source, cases)
         whole = [self._whole(mask, view) for mask, view in zip(found, views, strict=True)]
         measured = [self._measure(*each) for each in zip(cases, views, whole, strict=True)]
-        told, shares = self.shapes.tell(whole, base["patient"].astype(str).tolist())
         dice, truth, predicted = zip(*measured, strict=True)
-        boxes = self._boxes_of(cases) if source == DETECTED else {"score": np.nan, "iou": np.nan}
+        told, shares = shapes.tell(whole, base["patient"].astype(str).tolist())
+        boxes = [self._box_of(case) if source == "detected" else (np.nan, np.nan) for case in cases]
         return base.assign(
             source=source,
             found=[mask is not None for mask in found],
-            **boxes,
+            score=[score for score, _ in boxes],
+            iou=[iou for _, iou in boxes],
             dice=dice,
             truth_pixels=truth,
             predicted_pixels=predicted,
@@ -154,15 +165,13 @@ class ChainRows:
             probability=shares,
         )
 
-    def _masks(self, source: str, cases: Sequence[str]) -> list[Framed | Mask | None]:
+    def _masks(self, source: str, cases: Sequence[str]) -> Sequence[Framed | Mask | None]:
         """Return the mask of each case: in its frame, or (truth) whole; None where missed."""
         if source == "truth":
             return [self.cohort.mask(case) for case in cases]
-        if source == DETECTED:
-            at = self.hits
-            return [self._framed(at[case]) if case in at else None for case in cases]
-        run = self.spec.segmenter
-        owner = self.cohort
+        if source == "detected":
+            return [self.kept().get(case) for case in cases]
+        run, owner = self.run, self.cohort
         if run.cohort != owner.name:
             owner = load_cohort(run.cohort, owner.root.parent)
         frame = run.frame.model_copy(update={"box": source})
@@ -170,17 +179,11 @@ class ChainRows:
         known = self.segmenter.known if source == "oracle" else self.segmenter.masks
         return list(zip(known(framed), framed.boxes, strict=True))
 
-    def _framed(self, box: int) -> Framed:
-        return self.marked[box], self.windows[box]
-
     def _whole(self, found: Framed | Mask | None, view: str) -> Mask:
         """Return a mask in the image's grid; a missed one is empty."""
         if found is None:
             return np.zeros(self._shape(view), np.bool_)
-        if isinstance(found, tuple):
-            mask, window = found
-            return pasted(mask, window, self._shape(view))
-        return found
+        return pasted(*found, self._shape(view)) if isinstance(found, tuple) else found
 
     def _measure(self, case: str, view: str, mask: Mask) -> tuple[float, int, int]:
         """Return Dice, and the pixels of truth and mask."""
@@ -191,35 +194,28 @@ class ChainRows:
             spared &= own | ~other
         return float(overlap.dice(spared[None], own[None])[0]), int(own.sum()), int(mask.sum())
 
-    def _boxes_of(self, cases: Sequence[str]) -> dict[str, Any]:
-        """Return score of the box that finds each mass, and its IoU with the known box."""
-        out: dict[str, list[float]] = {"score": [], "iou": []}
-        for case in cases:
-            score = iou = np.nan
-            if case in self.hits:
-                box = self.boxes.iloc[self.hits[case]]
-                known = np.array([box_of_row(self.cohort.row(case))], np.float64)
-                edges = box[list(EDGES)].to_numpy(np.float64)[None]
-                score, iou = float(box["score"]), float(pairwise_iou(edges, known)[0, 0])
-            out["score"].append(score)
-            out["iou"].append(round(iou, 3))
-        return out
+    def _box_of(self, case: str) -> tuple[float, float]:
+        """Return score of the box that finds a mass, and its IoU with the known box."""
+        if case not in self.hits:
+            return np.nan, np.nan
+        box = self.boxes.loc[self.hits[case]]
+        known = np.array([box_of_row(self.cohort.row(case))], np.float64)
+        iou = pairwise_iou(box[list(EDGES)].to_numpy(np.float64)[None], known)[0, 0]
+        return float(box["score"]), round(float(iou), 3)
 
     def box_rows(self) -> pd.DataFrame:
         """Return a row a box that finds nothing new."""
         out = []
         for at in np.flatnonzero(self.rule <= NOTHING).tolist():
             view = str(self.boxes.loc[at, "view"])
-            mask = self._whole(self._framed(at), view)
+            mask = self._whole((self.marked[at], self.windows[at]), view)
             painted = mask.copy()
             for truth in self._truths(view).values():
                 painted &= ~truth
             out.append(
                 {
                     "row": "box",
-                    "view": view,
-                    "patient": self.views.loc[view, "patient"],
-                    "site": self.views.loc[view, "site"],
+                    **self.views.loc[view, ["view", "patient", "site"]],
                     "kind": "false" if self.rule[at] == NOTHING else "repeat",
                     "score": self.boxes.loc[at, "score"],
                     "predicted_pixels": int(mask.sum()),
@@ -230,4 +226,4 @@ class ChainRows:
 
     def kept(self) -> dict[str, Framed]:
         """Return the masks of found masses and their frames, by case."""
-        return {case: self._framed(at) for case, at in sorted(self.hits.items())}
+        return {case: (self.marked[at], self.windows[at]) for case, at in sorted(self.hits.items())}

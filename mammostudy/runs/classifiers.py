@@ -5,40 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from scipy.special import log_softmax
+from torch import Tensor, nn
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import Frame, Preprocessing, frame_cohort
 from mammostudy.data.splits import Split
 from mammostudy.errors import DataError
+from mammostudy.models import ShapeCNN, ShapeResNet
+from mammostudy.runs.kinds import ON_FEATURES, ShapeSpec
 from mammostudy.runs.masks import SIDE, MaskSet, feature_table, mask_set, pixels_of
-from mammostudy.runs.record import Record
-from mammostudy.runs.shape_spec import ON_FEATURES, ShapeSpec
 from mammostudy.runs.trained import Training, train_or_read
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from mammostudy.training.loop import Fitted
+from mammostudy.training.classical import classical_probabilities, fit_classical
+from mammostudy.training.loop import Fitted, device
+from mammostudy.training.shapes import ShapeBudget, fit_shapes, predict_logits, shape_class_weights
 
 Values = NDArray[np.float64]
+Logits = Callable[[str, Sequence[str]], Values]  # of cases by a source's masks, none of them missed
 FLOOR: Final = 1e-6  # of a probability
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a shape run works on.
-
-    Attributes:
-        spec: of the run.
-        cohort: its cohort.
-        rows: the labelled masses, indexed by case, with ``label``.
-        split: cases of the three parts.
-    """
+    """What a shape run works on: masses with a ``label``, indexed by case, in three parts."""
 
     spec: ShapeSpec
     cohort: Cohort
@@ -84,10 +79,6 @@ class Task:
 
     def shown(self, source: str, cases: Sequence[str]) -> Tensor:
         """Return what a network is shown of cases, float32 ``(n, 1, 64, 64)``."""
-        import torch
-
-        from mammostudy.training.loop import device
-
         if self.spec.classifier == "grey-cnn":
             frame = Frame(aspect=self.spec.input.placement, size=SIDE, truth="target")
             framed = frame_cohort(pixels_of(self.cohort), frame, Preprocessing())
@@ -95,21 +86,14 @@ class Task:
         else:
             masks = self.masks(source)
             planes = masks.masks[masks.at(cases)].astype(np.float32)
-        tensor = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32))
-        return tensor.unsqueeze(1).to(device())
+        return torch.from_numpy(np.ascontiguousarray(planes, np.float32))[:, None].to(device())
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """What a shape run needs of a classifier.
+    """What a shape run needs of a classifier; those that are no network have no training."""
 
-    Attributes:
-        logits: of cases by the masks of a source, none of them missed: ``(n, k)``.
-        network: and its training; None of the others.
-        training: curves and time.
-    """
-
-    logits: Callable[[str, Sequence[str]], Values]
+    logits: Logits
     network: nn.Module | None = None
     training: Training | None = None
 
@@ -121,31 +105,24 @@ def build_classifier(task: Task, progress: bool | None) -> Classifier:
         DataError: a class has no training mask.
     """
     if task.spec.is_network:
-        return _network(task, progress)
-    return _on_features(task) if task.spec.classifier in ON_FEATURES else _guess(task)
-
-
-def decide(task: Task, logits: Values) -> list[str]:
-    """Return the class that each row of logits stands for, or one drawn from the shares."""
-    spec = task.spec
-    numbers = logits.argmax(axis=1)
-    if spec.classifier == "chance":
-        rng = np.random.default_rng([spec.seed, spec.split.fold, len(logits)])
-        shares = task.shares()
-        numbers = rng.choice(len(shares), size=len(logits), p=shares)
-    return [spec.classes[k] for k in numbers]
-
-
-def _guess(task: Task) -> Classifier:
-    """Always the commonest class (``majority``), or a draw from the training shares."""
+        return _trained(task, progress)
+    if task.spec.classifier in ON_FEATURES:
+        return Classifier(_on_features(task))
     known = np.log(task.shares())
     return Classifier(lambda _, cases: np.tile(known, (len(cases), 1)))
 
 
-def _on_features(task: Task) -> Classifier:
-    """A classifier of scikit-learn on the features of the masks (never on the grid of 64)."""
-    from mammostudy.training.classical import classical_probabilities, fit_classical
+def decide(task: Task, logits: Values) -> list[str]:
+    """Return the class that each row of logits stands for, or one drawn from the shares."""
+    spec, numbers = task.spec, logits.argmax(axis=1)
+    if spec.classifier == "chance":
+        rng = np.random.default_rng([spec.seed, spec.split.fold, len(logits)])
+        numbers = rng.choice(len(spec.classes), size=len(logits), p=task.shares())
+    return [spec.classes[k] for k in numbers]
 
+
+def _on_features(task: Task) -> Logits:
+    """Fit a classifier of scikit-learn on the features of the masks, never on the grid of 64."""
     spec, cases = task.spec, task.training()
 
     def features(source: str, cases: Sequence[str]) -> Values:
@@ -153,13 +130,9 @@ def _on_features(task: Task) -> Classifier:
         place = {case: i for i, case in enumerate(names)}
         return np.asarray(table[[place[case] for case in cases]], dtype=np.float64)
 
-    model = fit_classical(
-        spec.classifier,
-        features(spec.input.source, cases),
-        task.numbers(cases),
-        task.rows.loc[cases, "patient"].to_numpy(str),
-        seed=spec.seed,
-    )
+    shown, patients = features(spec.input.source, cases), task.rows.loc[cases, "patient"]
+    numbers = task.numbers(cases)
+    model = fit_classical(spec.classifier, shown, numbers, patients.to_numpy(str), seed=spec.seed)
 
     def logits(source: str, cases: Sequence[str]) -> Values:
         if not cases:
@@ -167,39 +140,22 @@ def _on_features(task: Task) -> Classifier:
         shares = classical_probabilities(model, features(source, cases), len(spec.classes))
         return np.log(np.clip(shares, FLOOR, None))
 
-    return Classifier(logits)
+    return logits
 
 
 def build_network(spec: ShapeSpec) -> nn.Module:
     """Build the network of a spec from torch's present random state, on the device of runs."""
-    from mammostudy.models import ShapeCNN, ShapeResNet
-    from mammostudy.training.loop import device
-
     made = ShapeResNet if spec.classifier == "resnet" else ShapeCNN
     return made(len(spec.classes)).to(device())
 
 
-def network_of_shapes(record: Record[ShapeSpec]) -> nn.Module:
-    """Build the network of a record."""
-    return build_network(record.spec)
-
-
-def _network(task: Task, progress: bool | None) -> Classifier:
-    """A network trained by RMSProp on masks, or on the grey pixels of their frames."""
-    import torch
-
-    from mammostudy.training.loop import device
-    from mammostudy.training.shapes import (
-        ShapeBudget,
-        fit_shapes,
-        predict_logits,
-        shape_class_weights,
-    )
-
+def _trained(task: Task, progress: bool | None) -> Classifier:
+    """Train a network by RMSProp on masks, or on the grey pixels of their frames."""
     spec, asked = task.spec, task.spec.training
     torch.manual_seed(spec.seed)
     model, cases = build_network(spec), task.training()
     numbers = task.numbers(cases)
+    counts = np.bincount(numbers, minlength=len(spec.classes))
 
     def logits(source: str, cases: Sequence[str]) -> Values:
         if not cases:
@@ -207,16 +163,13 @@ def _network(task: Task, progress: bool | None) -> Classifier:
         return predict_logits(model, task.shown(source, cases))
 
     def fitted(checkpoint: Path) -> Fitted:
+        rates = asked.learning_rate, asked.momentum, asked.smoothing
         return fit_shapes(
             model,
             task.shown(spec.input.source, cases),
             torch.from_numpy(numbers).to(device()),
-            ShapeBudget(
-                asked.epochs, asked.batch, asked.learning_rate, asked.momentum, asked.smoothing
-            ),
-            weights=shape_class_weights(
-                np.bincount(numbers, minlength=len(spec.classes)), asked.weighting
-            ),
+            ShapeBudget(asked.epochs, asked.batch, *rates),
+            weights=shape_class_weights(counts, asked.weighting),
             focal_gamma=asked.focal_gamma,
             rotate=asked.rotate,
             binary=spec.classifier != "grey-cnn",
@@ -231,12 +184,8 @@ def _network(task: Task, progress: bool | None) -> Classifier:
     return Classifier(logits, model, train_or_read(key, model, fitted))
 
 
-def _validation(
-    task: Task, logits_of: Callable[[str, Sequence[str]], Values]
-) -> Callable[[], dict[str, Any]]:
+def _validation(task: Task, logits_of: Logits) -> Callable[[], dict[str, float]]:
     """Return a function that scores the present weights on the validation masks."""
-    from scipy.special import log_softmax
-
     source = task.spec.input.source
     there = task.masks(source).seen()
     cases = [case for case in task.split.validation if case in there]

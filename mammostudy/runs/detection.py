@@ -4,36 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mammostudy.data.cache import cached_arrays
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.splits import Split
 from mammostudy.data.views import ViewSet, split_views, views_of
 from mammostudy.errors import DataError
+from mammostudy.evaluation.boxes import FixedPrior, fixed_prior
 from mammostudy.evaluation.froc_curves import froc_of
-from mammostudy.runs.detect_spec import DetectSpec
+from mammostudy.models import build_detector
+from mammostudy.models.detectors.common import Detector, Placement, box_side_quantiles, place
 from mammostudy.runs.detection_rows import Values, judged_rows, matches_of, whole_numbers
+from mammostudy.runs.kinds import DetectSpec
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.record import Record
 from mammostudy.runs.trained import Training, train_or_read
 from mammostudy.runs.versions import versions_of
+from mammostudy.training.detection import DetectorBudget, fit_detector, predict_boxes
+from mammostudy.training.loop import Fitted, device
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from mammostudy.models.detectors.common import Detector, Placement
-    from mammostudy.training.loop import Fitted
-
-Found = tuple[list[Values], list[Values]]
+Found = tuple[list[Values], list[Values]]  # boxes (k, 4) and scores (k,) a view, best first
 _OF_SQUARES: Final = ("runs.detect", "data.dicom", "models.detectors.common")
 
 
-def run_detection(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
+def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train a detector, or lay the prior box, find boxes in validation and test, and judge them.
 
     Rows: see :mod:`mammostudy.runs.detection_rows`. ``record.json`` adds ``box_sides``, the
@@ -44,15 +45,14 @@ def run_detection(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Re
         DataError: the cohort's files cannot be used, no view for training has a mass, or a patient
             or a near-duplicate image stands in two parts.
     """
-    split = split_views(cohort, **spec.split.model_dump())
-    train, validation, test = map(
-        views_of(cohort).take, (split.train, split.validation, split.test)
-    )
+    split, every = split_views(cohort, **spec.split.model_dump()), views_of(cohort)
+    train = every.take(split.train)
+    parts = {"validation": every.take(split.validation), "test": every.take(split.test)}
     sides: tuple[float, ...] = ()
     training: Training | None = None
     if not spec.is_baseline:
         sides = _box_sides(spec, train)
-        model, training = _trained(spec, cohort, train, validation, sides, progress)
+        model, training = _trained(spec, cohort, train, parts["validation"], sides, progress)
 
     def found(views: ViewSet) -> Found:
         if training is None:
@@ -61,7 +61,6 @@ def run_detection(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Re
             return [np.zeros((0, 4)) for _ in views.boxes], [np.zeros(0) for _ in views.boxes]
         return boxes_on_views(model, *squares_of(spec, cohort, views))
 
-    parts = {"validation": validation, "test": test}
     tables = [judged_rows(part, views, *found(views)) for part, views in parts.items()]
     rows = whole_numbers(pd.concat(tables, ignore_index=True))
     return Result(Split(**split.parts()), rows, training, content={"box_sides": list(sides)})
@@ -69,8 +68,6 @@ def run_detection(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Re
 
 def _prior_boxes(train: ViewSet, views: ViewSet) -> Found:
     """Lay the mean training box of its side on every view, the mean of all where it has none."""
-    from mammostudy.evaluation.boxes import FixedPrior, fixed_prior
-
     by_side = fixed_prior(train.boxes, train.shapes, train.table["side"].astype(str).tolist())
     of_all = fixed_prior(train.boxes, train.shapes)
     prior = FixedPrior(of_all.boxes | by_side.boxes, of_all.masses | by_side.masses)
@@ -80,8 +77,6 @@ def _prior_boxes(train: ViewSet, views: ViewSet) -> Found:
 
 def _box_sides(spec: DetectSpec, train: ViewSet) -> tuple[float, ...]:
     """Measure the training masses for the anchors; nothing where none are made from them."""
-    from mammostudy.models.detectors.common import box_side_quantiles
-
     if not spec.has_anchors or spec.detector.anchors == "default":
         return ()
     sizes = np.repeat(np.asarray(train.shapes), [len(each) for each in train.boxes], axis=0)
@@ -90,16 +85,12 @@ def _box_sides(spec: DetectSpec, train: ViewSet) -> tuple[float, ...]:
 
 def build(spec: DetectSpec, box_sides: Sequence[float]) -> Detector:
     """Make the detector of a spec with fresh weights from its seed."""
-    import torch
-
-    from mammostudy.models import build_detector
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         return build_detector(spec.detector.name, **spec.fields(tuple(box_sides)))
 
 
-def network_of_detector(record: Record[DetectSpec]) -> Detector:
+def network(record: Record[DetectSpec]) -> Detector:
     """Build the detector of a record."""
     return build(record.spec, record.box_sides)
 
@@ -110,17 +101,7 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
     Returns:
         float32 ``(n, 1, s, s)`` in [0, 1], and the placement of each view.
     """
-    import torch
-
-    from mammostudy.models.detectors.common import Placement, place
-
-    size, aspect = spec.detector.size, spec.detector.aspect
-    content: dict[str, object] = {
-        "manifest": cohort.manifest_hash,
-        "size": size,
-        "aspect": aspect,
-        "versions": versions_of(_OF_SQUARES),
-    }
+    asked = {"size": spec.detector.size, "aspect": spec.detector.aspect}
 
     def make() -> dict[str, NDArray[Any]]:
         every = views_of(cohort)
@@ -128,12 +109,13 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
         squares, places = [], []
         for name in every.table["image"].astype(str):
             image = torch.from_numpy(cohort.image(images.loc[[name]].iloc[0]))
-            square, where = place(image[None], size, aspect)
+            square, where = place(image[None], spec.detector.size, spec.detector.aspect)
             squares.append((square * 65535).round().numpy().astype(np.uint16))
             places.append(list(vars(where).values()))
         names = np.array(every.names, dtype=np.str_)
         return {"squares": np.stack(squares), "places": np.array(places), "names": names}
 
+    content = {"manifest": cohort.manifest_hash, **asked, "versions": versions_of(_OF_SQUARES)}
     stored = cached_arrays("detection-squares", content, make)
     at = {name: i for i, name in enumerate(stored["names"].tolist())}
     rows = [at[name] for name in views.names]
@@ -144,16 +126,9 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
     ]
 
 
-def _targets(views: ViewSet, places: Sequence[Placement]) -> list[dict[str, Tensor]]:
-    import torch
-
-    return [
-        {
-            "boxes": where.to_square(torch.from_numpy(boxes)),
-            "labels": torch.ones(len(boxes), dtype=torch.int64),
-        }
-        for boxes, where in zip(views.boxes, places, strict=True)
-    ]
+def _target(boxes: NDArray[np.float32], where: Placement) -> dict[str, Tensor]:
+    labels = torch.ones(len(boxes), dtype=torch.int64)
+    return {"boxes": where.to_square(torch.from_numpy(boxes)), "labels": labels}
 
 
 def _trained(
@@ -165,10 +140,8 @@ def _trained(
     progress: bool | None,
 ) -> tuple[Detector, Training]:
     """Train the detector of a spec, or read the weights where they were trained before."""
-    from mammostudy.training.detection import DetectorBudget, fit_detector
-    from mammostudy.training.loop import device
-
     model, asked = build(spec, sides), spec.training
+    run = f"fold {spec.split.fold} seed {spec.seed}"
 
     def validate() -> dict[str, float]:
         found = boxes_on_views(model, *squares_of(spec, cohort, validation))
@@ -178,29 +151,20 @@ def _trained(
     def fitted(checkpoint: Path) -> Fitted:
         with_mass = [n for n, each in zip(train.names, train.boxes, strict=True) if len(each)]
         if not with_mass:
-            raise DataError(
-                f"cohort {cohort.name!r}, fold {spec.split.fold}: no training view has a mass"
-            )
+            raise DataError(f"cohort {cohort.name!r}, {run}: no training view has a mass")
         shown = train if asked.mass_free else train.take(tuple(with_mass))
         squares, places = squares_of(spec, cohort, shown)
         model.to(device())
         return fit_detector(
             model,
             squares,
-            _targets(shown, places),
-            DetectorBudget(
-                asked.iterations,
-                asked.batch,
-                asked.validations,
-                asked.learning_rate,
-                asked.weight_decay,
-            ),
+            [_target(*each) for each in zip(shown.boxes, places, strict=True)],
+            DetectorBudget(**asked.model_dump(exclude={"augment", "mass_free"})),
             seed=spec.seed,
             validate=validate,
-            checkpoint=checkpoint,
             augment=asked.augment,
-            label=f"{spec.cohort} {spec.detector.name} {spec.detector.size} px fold "
-            f"{spec.split.fold} seed {spec.seed}",
+            checkpoint=checkpoint,
+            label=f"{spec.cohort} {spec.detector.name} {spec.detector.size} px {run}",
             progress=progress,
         )
 
@@ -211,18 +175,8 @@ def _trained(
 def boxes_on_views(model: Detector, squares: Tensor, places: Sequence[Placement]) -> Found:
     """Find boxes in views that were brought to the detector's square, in the views' own pixels.
 
-    Args:
-        model: the detector.
-        squares: float32 ``(n, 1, s, s)`` in [0, 1].
-        places: where each view lies in its square.
-
-    Returns:
-        (boxes, scores), one ``(k, 4)`` and ``(k,)`` a view, best first.
+    ``squares`` is float32 ``(n, 1, s, s)`` in [0, 1]; each view has its place in its square.
     """
-    import torch
-
-    from mammostudy.training.detection import predict_boxes
-
     found: Found = ([], [])
     for each, score, where in zip(*predict_boxes(model, squares), places, strict=True):
         mapped = where.to_image(torch.from_numpy(each)).numpy()

@@ -27,21 +27,10 @@ from numpy.typing import NDArray
 
 from mammostudy.data.views import ViewSet
 from mammostudy.errors import DataError, SpecError
-from mammostudy.evaluation.boxes import (
-    FALSE,
-    HIT,
-    REPEAT,
-    Matches,
-    box_centres,
-    box_diameters,
-    box_sides,
-    match_detections,
-    pairwise_iou,
-)
+from mammostudy.evaluation import boxes as judging
+from mammostudy.evaluation.boxes import FALSE, HIT, REPEAT, Matches
 
-_COCO: Final = {
-    f"iou{round(100 * t)}": ("iou", round(float(t), 2)) for t in np.arange(0.5, 1, 0.05)
-}
+_COCO: Final = {f"iou{step}": ("iou", step / 100) for step in range(50, 100, 5)}
 RULES: Final[dict[str, tuple[str, float]]] = {
     "iou10": ("iou", 0.1),
     "iou25": ("iou", 0.25),
@@ -69,13 +58,7 @@ def rounded(boxes: Sequence[Values], scores: Sequence[Values]) -> tuple[list[Val
 def judged_rows(
     part: str, views: ViewSet, boxes: Sequence[Values], scores: Sequence[Values]
 ) -> pd.DataFrame:
-    """Judge the boxes of one part by every rule.
-
-    Args:
-        part: ``validation`` or ``test``.
-        views: of the part.
-        boxes: ``(k, 4)`` a view, in its pixels.
-        scores: ``(k,)`` a view.
+    """Judge the boxes of one part, ``(k, 4)`` and scores ``(k,)`` a view, by every rule.
 
     Raises:
         DataError: a box without an area, or numbers that are not finite.
@@ -98,22 +81,16 @@ def whole_numbers(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _views(views: ViewSet) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "row": "view",
-            "view_number": np.arange(len(views)),
-            "order": 0,
-            "height": views.table["height"].to_numpy(np.int64),
-            "width": views.table["width"].to_numpy(np.int64),
-            "masses": [len(each) for each in views.boxes],
-        }
-    )
+    sizes = views.table[["height", "width"]].reset_index(drop=True).astype(np.int64)
+    columns = {"row": "view", "view_number": np.arange(len(views)), "order": 0}
+    return pd.DataFrame(columns).assign(**sizes, masses=[len(each) for each in views.boxes])
 
 
 def _masses(views: ViewSet) -> pd.DataFrame:
     counts = [len(each) for each in views.boxes]
     number = np.repeat(np.arange(len(views)), counts)
-    diameter = box_diameters(np.concatenate([np.zeros((0, 4)), *views.boxes]).astype(np.float64))
+    every = np.concatenate([np.zeros((0, 4)), *views.boxes]).astype(np.float64)
+    diameter = judging.box_diameters(every)
     whole = np.sqrt([height * width for height, width in views.shapes])
     return pd.DataFrame(
         {
@@ -129,27 +106,20 @@ def _masses(views: ViewSet) -> pd.DataFrame:
 
 
 def _boxes(views: ViewSet, boxes: Sequence[Values], scores: Sequence[Values]) -> pd.DataFrame:
-    counts = [len(each) for each in boxes]
-    table = pd.DataFrame(
-        {
-            "row": "box",
-            "view_number": np.repeat(np.arange(len(views)), counts),
-            "order": 2,
-            "score": np.concatenate([np.zeros(0), *scores]),
-        }
-    )
+    number = np.repeat(np.arange(len(views)), [len(each) for each in boxes])
+    table = pd.DataFrame({"row": "box", "view_number": number, "order": 2})
+    table["score"] = np.concatenate([np.zeros(0), *scores])
     table[list(EDGES)] = np.concatenate([np.zeros((0, 4)), *boxes])
     pairs = [_nearest(p, t) for p, t in zip(boxes, views.boxes, strict=True)]
     table["nearest"] = np.concatenate([np.zeros(0, np.int64), *(near for near, _ in pairs)])
     errors = np.concatenate([np.zeros((0, len(ERRORS))), *(off for _, off in pairs)])
     table[list(ERRORS)] = np.round(errors, 3)
+    starts = np.cumsum([0, *(len(each) for each in views.boxes)])
     for name, (rule, threshold) in RULES.items():
-        matches = match_detections(boxes, scores, views.boxes, rule, threshold)
-        starts = np.cumsum([0, *(len(each) for each in views.boxes)])[:-1]
-        found = matches.mass - starts[matches.image] if len(starts) else matches.mass
-        table[name] = np.select(
-            [matches.outcome == HIT, matches.outcome == REPEAT], [found, AGAIN], NOTHING
-        )
+        matches = judging.match_detections(boxes, scores, views.boxes, rule, threshold)
+        found = matches.mass - starts[matches.image]
+        hit, again = matches.outcome == HIT, matches.outcome == REPEAT
+        table[name] = np.select([hit, again], [found, AGAIN], NOTHING)
     return table
 
 
@@ -159,14 +129,15 @@ def _nearest(predicted: Values, true: NDArray[np.float32]) -> tuple[NDArray[np.i
     errors = np.full((len(predicted), len(ERRORS)), np.nan)
     if not len(predicted) or not len(true):
         return near, errors
-    overlap = pairwise_iou(predicted, true)
+    overlap = judging.pairwise_iou(predicted, true)
     best, touched = overlap.argmax(axis=1), overlap.max(axis=1) > 0
     near[touched] = best[touched]
     of = true[best].astype(np.float64)
-    shift = box_centres(predicted) - box_centres(of)
-    ratio = np.log(box_sides(predicted) / box_sides(of))
-    distance = np.hypot(shift[:, 0], shift[:, 1]) / box_diameters(of)
-    found = np.column_stack([overlap.max(axis=1), shift / box_sides(of), distance, ratio])
+    sides = judging.box_sides(of)
+    shift = judging.box_centres(predicted) - judging.box_centres(of)
+    distance = np.hypot(shift[:, 0], shift[:, 1]) / judging.box_diameters(of)
+    ratio = np.log(judging.box_sides(predicted) / sides)
+    found = np.column_stack([overlap.max(axis=1), shift / sides, distance, ratio])
     errors[touched] = found[touched]
     return near, errors
 
@@ -188,34 +159,32 @@ def matches_of(rows: pd.DataFrame, rule: str = HEADLINE, repeats: str = "ignore"
         SpecError: the rule is unknown.
     """
     if rule not in RULES:
-        msg = f"rule {rule!r} is unknown: use one of {', '.join(RULES)}"
-        raise SpecError(msg)
-    views = rows[rows["row"] == "view"]
-    if (again := views["view"].duplicated()).any():
-        msg = f"view {views['view'][again].iloc[0]!r} stands in the rows twice: judge each once"
-        raise DataError(msg)
-    place = {name: i for i, name in enumerate(views["view"])}
-    masses = rows[rows["row"] == "mass"].sort_values("mass", kind="stable")
-    masses = masses.iloc[np.argsort(masses["view"].map(place).to_numpy(), kind="stable")]
+        raise SpecError(f"rule {rule!r} is unknown: use one of {', '.join(RULES)}")
+    rows = rows.reset_index(drop=True)
+    views = rows.loc[rows["row"] == "view", "view"]
+    if (again := views.duplicated()).any():
+        raise DataError(f"view {views[again].iloc[0]!r} stands in the rows twice: judge each once")
+    number = rows["view"].map({name: i for i, name in enumerate(views)})
+    masses = rows[rows["row"] == "mass"].assign(image=number)
+    masses = masses.sort_values(["image", "mass"], kind="stable")
     boxes = rows[rows["row"] == "box"]
-    image = boxes["view"].map(place).to_numpy(np.int64)
-    counts = np.bincount(masses["view"].map(place).to_numpy(np.int64), minlength=len(views))
-    starts = np.concatenate([[0], np.cumsum(counts)])[:-1].astype(np.int64)
-    found = boxes[rule].to_numpy(np.int64)
-    mass = np.where(found >= 0, found + starts[image] if len(starts) else found, -1)
-    found_by = np.full(len(masses), -1, np.int64)
-    found_by[mass[mass >= 0]] = np.flatnonzero(mass >= 0)
-    side = masses["diameter"].to_numpy(np.float64)
+    image, found = number[boxes.index].to_numpy(np.int64), boxes[rule].to_numpy(np.int64)
+    true_image, side = masses["image"].to_numpy(np.int64), masses["diameter"].to_numpy(np.float64)
+    starts = np.searchsorted(true_image, np.arange(len(views)))
+    hit = found >= 0
+    mass = np.where(hit, found + starts[image], NOTHING).astype(np.int64)
+    found_by = np.full(len(masses), NOTHING, np.int64)
+    found_by[mass[hit]] = np.flatnonzero(hit)
     kind, threshold = RULES[rule]
     return Matches(
         images=len(views),
         boxes=boxes[list(EDGES)].to_numpy(np.float64),
         scores=boxes["score"].to_numpy(np.float64),
         image=image,
-        outcome=np.select([found >= 0, found == AGAIN], [HIT, REPEAT], FALSE).astype(np.int64),
-        mass=mass.astype(np.int64),
+        outcome=np.select([hit, found == AGAIN], [HIT, REPEAT], FALSE).astype(np.int64),
+        mass=mass,
         true_boxes=np.column_stack([np.zeros((len(side), 2)), side, side]),
-        true_image=masses["view"].map(place).to_numpy(np.int64),
+        true_image=true_image,
         found_by=found_by,
         rule=kind,
         threshold=threshold,

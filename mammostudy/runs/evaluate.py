@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,47 +27,32 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a segmenter says of framed cases.
-
-    Attributes:
-        masks: bool ``(n, s, s)``.
-        scores: uncertainty of sampled predictions, a value a case; none without samples.
-    """
+    """Masks of framed cases, bool ``(n, s, s)``, and their uncertainty where it was sampled."""
 
     masks: Masks
     scores: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Window:
-    """The part of an image in which framings are compared: the oracle loose frame at scale 2.
+class Window(NamedTuple):
+    """Where framings are compared: the oracle loose frame at scale 2, cut to the image.
 
-    Attributes:
-        box: the window, inside the image.
-        shape: of the whole image.
-        truth: bool, of the window's size; every mass, or the target alone.
+    ``truth``, of the box's size, is of every mass, or of the target alone.
     """
 
     box: Box
-    shape: tuple[int, int]
+    image: tuple[int, int]
     truth: Masks
 
-    @classmethod
-    def of(cls, cohort: Cohort, case: str, truth: str) -> Window:
-        """Cut the window of a case from its image's truth."""
-        row = cohort.row(case)
-        shape = (int(row["height"]), int(row["width"]))
-        x_min, y_min, x_max, y_max = frame_box(box_of_row(row), shape, strategy="loose", scale=2.0)
-        box = (max(x_min, 0), max(y_min, 0), min(x_max, shape[1]), min(y_max, shape[0]))
-        whole = cohort.truth(str(row["image"])) if truth == "all" else cohort.mask(case)
-        return cls(box, shape, whole[box[1] : box[3], box[0] : box[2]])
 
-    def overlaps(self, mask: Masks, frame: NDArray[np.int64]) -> tuple[float, float]:
-        """Paste a frame's mask back and return Dice and IoU within the window."""
-        x_min, y_min, x_max, y_max = self.box
-        cut = pasted(mask, frame, self.shape)[y_min:y_max, x_min:x_max][None]
-        truth = self.truth[None]
-        return float(overlap.dice(cut, truth)[0]), float(overlap.iou(cut, truth)[0])
+def window_of(cohort: Cohort, case: str, truth: str) -> Window:
+    """Cut the window of a case from its image's truth, ``all`` or ``target``."""
+    row = cohort.row(case)
+    height, width = int(row["height"]), int(row["width"])
+    frame = frame_box(box_of_row(row), (height, width), strategy="loose", scale=2.0)
+    x_min, y_min, x_max, y_max = frame
+    box = max(x_min, 0), max(y_min, 0), min(x_max, width), min(y_max, height)
+    whole = cohort.truth(str(row["image"])) if truth == "all" else cohort.mask(case)
+    return Window(box, (height, width), whole[box[1] : box[3], box[0] : box[2]])
 
 
 def pasted(mask: Masks, frame: NDArray[np.int64], shape: tuple[int, int]) -> Masks:
@@ -77,22 +62,22 @@ def pasted(mask: Masks, frame: NDArray[np.int64], shape: tuple[int, int]) -> Mas
     return back
 
 
-def measure(masks: Masks, framed: FramedSet, windows: Sequence[Window]) -> pd.DataFrame:
-    """Measure predicted masks in the frame's grid and, pasted back, in the image's.
+def _in_image(mask: Masks, frame: NDArray[np.int64], window: Window) -> tuple[float, float]:
+    """Paste a frame's mask back and return Dice and IoU within the window."""
+    x_min, y_min, x_max, y_max = window.box
+    cut = pasted(mask, frame, window.image)[None, y_min:y_max, x_min:x_max]
+    truth = window.truth[None]
+    return float(overlap.dice(cut, truth)[0]), float(overlap.iou(cut, truth)[0])
 
-    Args:
-        masks: bool ``(n, s, s)``.
-        framed: the frames they were predicted for, with the truth.
-        windows: of the same cases.
+
+def measure(masks: Masks, framed: FramedSet, windows: Sequence[Window]) -> pd.DataFrame:
+    """Measure predicted masks ``(n, s, s)`` in the frame's grid and, pasted back, in the image's.
 
     Returns:
         A row a case: metrics (distances in pixels of the frame), sizes, the frame's diagonal.
     """
     truth = framed.masks
-    in_image = [
-        window.overlaps(mask, box)
-        for window, mask, box in zip(windows, masks, framed.boxes, strict=True)
-    ]
+    whole = [_in_image(*each) for each in zip(masks, framed.boxes, windows, strict=True)]
     return pd.DataFrame(
         {
             "case": framed.cases,
@@ -102,8 +87,8 @@ def measure(masks: Masks, framed: FramedSet, windows: Sequence[Window]) -> pd.Da
             "recall": overlap.recall(masks, truth),
             "hd95": overlap.hd95(masks, truth),
             "assd": overlap.assd(masks, truth),
-            "dice_image": [dice for dice, _ in in_image],
-            "iou_image": [iou for _, iou in in_image],
+            "dice_image": [dice for dice, _ in whole],
+            "iou_image": [iou for _, iou in whole],
             "truth_pixels": truth.sum(axis=(1, 2)),
             "predicted_pixels": masks.sum(axis=(1, 2)),
             "company_pixels": framed.company,
@@ -123,7 +108,7 @@ def evaluate(
         those masks of the first kind of box, by case.
     """
     asked = spec.evaluation
-    windows = [Window.of(cohort, case, spec.frame.truth) for case in cases]
+    windows = [window_of(cohort, case, spec.frame.truth) for case in cases]
     orders = orderings(PUBLISHED) if asked.postprocessing == "every" else [(), PUBLISHED]
     tables: list[pd.DataFrame] = []
     kept: dict[str, Masks] = {}
@@ -140,6 +125,5 @@ def evaluate(
             name = "+".join(steps) or "none"
             tables.append(table.assign(box=box, postprocessing=name, **({} if steps else beside)))
     rows = pd.concat(tables, ignore_index=True)
-    for column in ("patient", "site"):
-        rows[column] = rows["case"].map(cohort.masses[column])
-    return rows, kept
+    of_case = cohort.masses[["patient", "site"]]
+    return rows.assign(**{name: rows["case"].map(of_case[name]) for name in of_case}), kept

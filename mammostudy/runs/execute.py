@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib import import_module
 from typing import Final
 
 from filelock import FileLock
@@ -19,7 +20,7 @@ from mammostudy.data.load import load_cohort
 from mammostudy.data.tasks import require
 from mammostudy.paths import store_root
 from mammostudy.runs import record as store
-from mammostudy.runs.kinds import function_of, kind_of
+from mammostudy.runs.kinds import KINDS, kind_of
 from mammostudy.runs.provenance import record_content
 from mammostudy.runs.record import Record, S, find_record, write_record
 from mammostudy.runs.spec import KeyedSpec
@@ -30,12 +31,9 @@ _MALLOPT: Final = {-4: 0, -1: 2**31 - 1, -2: 64 * 2**20}  # M_MMAP_MAX, M_TRIM_T
 def keep_freed_memory() -> bool:
     """Ask glibc to keep what is freed, instead of giving it back to the system after every layer.
 
-    glibc maps each block above some 32 MiB anew and unmaps it when it is freed, so that a step of
-    training pays for fresh zeroed pages again and again. The numbers of a run do not change
-    (``benchmarks/cgan_step.py`` measures the time).
-
-    Returns:
-        Whether the library took the settings; False, and nothing changed, where it is not glibc.
+    It maps each block above some 32 MiB anew, so that a step of training pays for fresh zeroed
+    pages again and again. No number changes (``benchmarks/cgan_step.py`` measures the time). False
+    where the library is not glibc, and nothing is changed.
 
     Source: glibc manual, 3.2.3.7, "Malloc Tunable Parameters".
     """
@@ -54,9 +52,8 @@ def execute(spec: S, *, progress: bool | None = None) -> Record[S]:
 
     Raises:
         DataError: the cohort is not at hand or lacks what the task needs, a file behind it cannot
-            be used, or a patient or a near-duplicate image stands in two parts of the split;
-            nothing has been trained then.
-        SpecError: the split does not fit the cohort, or the model's name is unknown.
+            be used, or a patient or a near-duplicate image stands in two parts of the split.
+        SpecError: the split does not fit the cohort.
     """
     cohort = load_cohort(spec.cohort)
     if spec.task is not None:
@@ -70,7 +67,8 @@ def execute(spec: S, *, progress: bool | None = None) -> Record[S]:
 
 def _execute(spec: S, cohort: Cohort, progress: bool | None) -> Record[S]:
     started = time.monotonic()
-    result = function_of(kind_of(spec).runner)(spec, cohort, progress)
+    run = import_module(f"mammostudy.runs.{KINDS[kind_of(spec)].module}").run
+    result = run(spec, cohort, progress)
     content = record_content(spec, cohort, result, time.monotonic() - started)
     return write_record(content, result.rows, result.predictions, result.arrays)
 
@@ -84,10 +82,7 @@ def _worker(spec: KeyedSpec) -> str:
 
 
 def missing(specs: Iterable[KeyedSpec]) -> list[KeyedSpec]:
-    """Return the specs without a record, each once, in order.
-
-    The runs that a missing one works on count as asked for.
-    """
+    """Return the specs without a record, each once, what a missing one works on before it."""
     hashes: dict[str, str | None] = {}
     found: dict[KeyedSpec, None] = {}
 
@@ -129,19 +124,15 @@ def default_workers() -> int:
 def ensure(
     specs: Sequence[S], *, workers: int | None = None, progress: bool | None = None
 ) -> list[Record[S]]:
-    """Return the records of some specs, running those that have none.
+    """Return the records of some specs in order, running those that have none.
 
-    Runs that others work on come before them.
+    A run that this machine cannot make (:func:`cannot_run`) is left out.
 
     Args:
-        specs: what is asked for.
+        specs: what is asked for; what they work on is made before them.
         workers: 1 runs one after the other with all cores; more are processes of one thread each;
             None takes :func:`default_workers`.
         progress: show bars; None shows them on a terminal only.
-
-    Returns:
-        A record a spec, in order. A run without one that this machine cannot make
-        (:func:`cannot_run`) is left out, and the others are made.
 
     Raises:
         DataError: a run is missing and its cohort is not at hand, or lacks what the task of the
@@ -166,7 +157,7 @@ def _run_all(specs: Sequence[KeyedSpec], workers: int, progress: bool | None) ->
         for spec in tqdm(specs, "runs", disable=hidden, leave=False):
             execute(spec, progress=progress)
         return
-    longest = sorted(specs, key=lambda spec: kind_of(spec).cost(spec), reverse=True)
+    longest = sorted(specs, key=lambda spec: KINDS[kind_of(spec)].cost(spec), reverse=True)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         futures = [pool.submit(_worker, spec) for spec in longest]

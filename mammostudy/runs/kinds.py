@@ -1,84 +1,365 @@
-"""The kinds of run: what describes each, what makes it, and what is asked of it."""
+"""The further kinds of run, of detectors, of shapes and of chains, and the table of all kinds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
+from pydantic import Field, model_validator
+
+from mammostudy.data.manifest import SHAPES
 from mammostudy.models.registry import DETECTORS, SEGMENTERS
-from mammostudy.runs.chain_spec import ChainSpec
-from mammostudy.runs.detect_spec import DetectSpec
-from mammostudy.runs.shape_spec import ShapeSpec
-from mammostudy.runs.spec import KeyedSpec, RunSpec
+from mammostudy.runs.detection_rows import HEADLINE, RULES
+from mammostudy.runs.spec import (
+    Frozen,
+    KeyedSpec,
+    RunSpec,
+    SplitSpec,
+    check_owned,
+    demand,
+    refuse_leaky,
+)
 
-SEGMENTATION: Final = "segmentation"
-Cost = tuple[int, int]
-Spec = RunSpec | ShapeSpec | DetectSpec | ChainSpec
+PRIOR: Final = "fixed-prior"
+SSDS: Final = ("ssd-light", "ssd300-vgg16", "ssdlite-mobilenetv3")
+PYRAMIDS: Final = ("faster-rcnn", "fcos", "retinanet")
+DETECTIONS: Final = 20  # boxes kept an image: FROC is read up to 8 false positives
+NETWORKS: Final = ("cnn", "resnet", "grey-cnn")
+ON_MASKS: Final = ("cnn", "resnet")
+ON_FEATURES: Final = ("svm", "random-forest", "gradient-boosting")
+UNTRAINED: Final = ("majority", "chance")
+TOOLS: Final = ("circle", "ellipse", "polygon")
+SOURCES: Final = ("truth", "active-contour", "segmenter")
+Source = Literal["truth", "active-contour", "segmenter"]
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One kind of run.
+class Detecting(Frozen):
+    """The detector, and how it sees an image.
 
-    Attributes:
-        spec: the class that describes it.
-        runner: function of this room: spec, cohort and progress to a ``Result``.
-        builder: function that makes the untrained network of a record; empty where there is none.
-        metric: column of its curves that convergence is told by; more is better.
-        cost: ranks runs by how long they take.
+    It is one of :func:`mammostudy.models.detector_names`, or ``fixed-prior``: the mean box of the
+    training masses on each side.
     """
 
-    spec: type[KeyedSpec]
-    runner: str
-    builder: str
-    metric: str
-    cost: Callable[[Any], Cost]
+    name: str = "ssd300-vgg16"
+    size: int = Field(320, ge=64, le=1333)  # of the square that an image is brought to, pixels
+    aspect: Literal["stretch", "letterbox"] = "stretch"  # SSD as published stretches
+    anchors: Literal["default", "cohort"] = "cohort"  # sizes of the library, or training masses
+    negatives_on_empty: bool = True  # of an SSD: views without a mass teach it something
+    width: int = Field(32, ge=8, multiple_of=2)  # filters of ``ssd-light``'s trunk
+    trunk: Literal["resnet50", "resnet18"] = "resnet50"
+    weights: Literal["none", "imagenet"] = "none"  # of the trunk; imagenet is downloaded
+    batch_norm: bool = False  # in the trunk of ``ssd300-vgg16``, which was published without
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The fields that the detector takes, beside those that all take."""
+        return DETECTORS[self.name].fields if self.name in DETECTORS else ()
+
+    @model_validator(mode="after")
+    def _agree(self) -> Detecting:
+        known = (*DETECTORS, PRIOR)
+        demand((self.name in known, f"name {self.name!r} is unknown; use one of {known}"))
+        check_owned(self, {"size", "aspect", *self.own})
+        return self
 
 
-def function_of(name: str) -> Any:
-    """Return a function of this room by the name of its module and its own; it imports torch."""
-    module, function = name.split(".")
-    return getattr(import_module(f"mammostudy.runs.{module}"), function)
+class DetectorTraining(Frozen):
+    """AdamW with one cycle of the learning rate, and the budget of a run."""
+
+    iterations: int = Field(1000, ge=0)  # 0 for the prior box alone
+    batch: int = Field(4, ge=2)  # views
+    learning_rate: float = Field(1e-3, gt=0)  # the highest of the cycle
+    weight_decay: float = Field(1e-4, ge=0)
+    validations: int = Field(10, ge=1)  # how often the validation views are predicted
+    augment: bool = True  # flips, shifts, zoom and light (one recipe for all detectors)
+    mass_free: bool = True  # learn from views without a mass, too
 
 
-def _segmentation_cost(spec: RunSpec) -> Cost:
-    heavy = 1 if spec.is_baseline else SEGMENTERS[spec.model.name].cost
-    return (2 if heavy > 1 else 1, heavy * spec.optimiser.iterations * spec.frame.size**2)
+class DetectSpec(KeyedSpec):
+    """One detector, trained on the views of all folds of a cohort but one."""
+
+    trained_as: ClassVar[str] = "detector"
+    untrained: ClassVar[set[str]] = {"variant"}
+
+    kind: Literal["detection"] = "detection"
+    variant: Literal["paper", "study", "alternative", "baseline"] = "paper"
+    split: SplitSpec = SplitSpec()
+    detector: Detecting = Detecting()
+    training: DetectorTraining = DetectorTraining()
+    seed: int = Field(0, ge=0)  # of weights, batches and augmentation
+
+    @model_validator(mode="after")
+    def _agree(self) -> DetectSpec:
+        refuse_leaky(self.split, "split")
+        trained = self.training.iterations > 0
+        said = "training.iterations: 0 for fixed-prior, above 0 for a detector"
+        demand((trained != self.is_baseline, said))
+        return self
+
+    @property
+    def task(self) -> str:
+        """What the cohort must be fit for."""
+        return "detection"
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether nothing is trained."""
+        return self.detector.name == PRIOR
+
+    @property
+    def has_anchors(self) -> bool:
+        """Whether the detector starts from boxes of given sizes."""
+        return "anchors" in self.detector.own
+
+    def components(self) -> set[str]:
+        """Return what makes the boxes, and the weights where there are any."""
+        if self.is_baseline:
+            return {*_DETECTION, "evaluation.priors"}
+        return {*_DETECTION, *_DETECTOR, *DETECTORS[self.detector.name].versions}
+
+    def fields(self, box_sides: tuple[float, ...] = ()) -> dict[str, Any]:
+        """Return the fields for :func:`mammostudy.models.build_detector`.
+
+        ``box_sides`` are quantiles of the training masses' sides, where anchors ask for them.
+        """
+        asked = self.detector
+        found = {name: getattr(asked, name) for name in ("size", "aspect", *asked.own)}
+        if self.has_anchors:
+            found["box_sides"] = box_sides if asked.anchors == "cohort" else ()
+        return found | {"detections": DETECTIONS}
 
 
-def _detection_cost(spec: DetectSpec) -> Cost:
-    cost = 1 if spec.is_baseline else DETECTORS[spec.detector.name].cost
-    return (2, cost * spec.training.iterations * spec.detector.size**2)
+_DETECTION: Final = (
+    "data.dicom", "data.splits", "data.views", "evaluation.matching", "runs.detect",
+    "runs.detect_spec", "runs.detection_rows",
+)  # fmt: skip
+_DETECTOR: Final = (
+    "evaluation.froc_curves", "models.detectors.anchors", "models.detectors.common",
+    "training.detection", "training.detection_augmentation",
+)  # fmt: skip
 
 
-KINDS: Final[dict[str, Kind]] = {
-    SEGMENTATION: Kind(
-        RunSpec,
-        "segmentation.run_segmentation",
-        "segmentation.network_of_segmenter",
-        "validation_dice",
-        _segmentation_cost,
-    ),
-    "detection": Kind(
-        DetectSpec,
-        "detection.run_detection",
-        "detection.network_of_detector",
-        "validation_sensitivity",
-        _detection_cost,
-    ),
-    "shape": Kind(
-        ShapeSpec,
-        "shapes.run_shape",
-        "classifiers.network_of_shapes",
-        "validation_macro_recall",
-        lambda spec: (0, spec.training.epochs if spec.is_network else 0),
-    ),
-    "chain": Kind(ChainSpec, "chain.run_chain", "", "", lambda spec: (0, 0)),
+class ShapeInput(Frozen):
+    """The masks that a classifier learns from (paper, section 6).
+
+    They are the cohort's outlines (``truth``), Chan-Vese's in the loose frame (the paper made its
+    training masks so), or a segmenter's. Outlines can be limited to one drawing tool.
+    """
+
+    source: Source = "truth"
+    placement: Literal["stretch", "square"] = "stretch"  # each axis by itself (paper)
+    keep_scale: bool = False  # a large mass stays larger than a small one
+    tool: Literal["any", "polygon", "other"] = "any"  # other: circle and ellipse
+
+
+class ShapeTraining(Frozen):
+    """RMSProp, the class weights and the budget of a network; the others have no use for it."""
+
+    epochs: int = Field(50, ge=1)
+    batch: int = Field(16, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    smoothing: float = Field(0.9, gt=0, lt=1)  # of the mean square; the paper names none
+    weighting: Literal["none", "published", "inverse", "effective"] = "published"  # of the classes
+    focal_gamma: float = Field(0.0, ge=0)  # 0 is the weighted cross-entropy
+    rotate: bool = False  # turn and mirror the masks at random
+
+
+class ShapeEvaluation(Frozen):
+    """What is measured on validation and test masks; the first source gives the temperature."""
+
+    sources: tuple[Source, ...] = ("truth",)
+    explain: bool = False  # keep embeddings, occlusion maps, the walk from round to irregular
+
+
+class ShapeSpec(KeyedSpec):
+    """One classifier, trained on all folds of a cohort's masks but one.
+
+    It tells shapes apart, or drawing tools as a control. ``grey-cnn`` sees the pixels of the frame
+    instead of the mask. The runs of ``segmenter`` give the masks of that source: those of another
+    cohort predict all masses, those of the same images only their own test cases.
+    """
+
+    trained_as: ClassVar[str] = "shape"
+
+    kind: Literal["shape"] = "shape"
+    variant: Literal["paper", "study", "alternative"] = "paper"
+    target: Literal["shape", "tool"] = "shape"
+    classes: tuple[str, ...] = SHAPES  # in the order of the outputs
+    classifier: Literal[
+        "cnn", "resnet", "grey-cnn", "svm", "random-forest", "gradient-boosting", "majority",
+        "chance",
+    ] = "cnn"  # fmt: skip
+    split: SplitSpec = SplitSpec()
+    input: ShapeInput = ShapeInput()
+    training: ShapeTraining = ShapeTraining()
+    evaluation: ShapeEvaluation = ShapeEvaluation()
+    segmenter: tuple[RunSpec, ...] = ()
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _agree(self) -> ShapeSpec:
+        for run in self.segmenter:
+            refuse_leaky(run.split, "segmenter.split")
+        known, asked = SHAPES if self.target == "shape" else TOOLS, self.evaluation
+        of_segmenter = "segmenter" in (self.input.source, *asked.sources)
+        distinct = len(set(self.classes)) == len(self.classes) >= 2
+        demand(
+            (distinct, "classes: name two or more, each once"),
+            (set(self.classes) <= set(known), f"classes: use some of {', '.join(known)}"),
+            (asked.sources, f"evaluation.sources is empty; name some of {', '.join(SOURCES)}"),
+            (self.segmenter or not of_segmenter, "segmenter: no run is named that draws the masks"),
+            (self.classifier in ON_MASKS or not asked.explain, "evaluation.explain: cnn or resnet"),
+        )
+        return self
+
+    @property
+    def task(self) -> str | None:
+        """What the cohort must be fit for; who drew the outlines is a control, and no task."""
+        return "shape" if self.target == "shape" else None
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is trained by gradient descent."""
+        return self.classifier in NETWORKS
+
+    @property
+    def before(self) -> tuple[Any, ...]:
+        """The segmenters whose masks it works on."""
+        return self.segmenter
+
+    def components(self) -> set[str]:
+        """Return what makes this run's numbers, those of its segmenters too."""
+        own = {*_SHAPES, *_CLASSIFIERS[self.classifier]}
+        if self.segmenter:
+            own.add("data.sources.phantom")
+        return own.union(*(run.components() for run in self.segmenter))
+
+
+_SHAPES: Final = (
+    "data.dicom", "data.splits", "evaluation.calibration", "imaging.contours", "imaging.framing",
+    "imaging.preprocessing", "imaging.shape_masks", "runs.mask_sets", "runs.shape_spec",
+    "runs.shapes",
+)  # fmt: skip
+_NETWORK: Final = ("training.shapes", "training.shape_weights")
+_CLASSIFIERS: Final[dict[str, tuple[str, ...]]] = {
+    "cnn": (*_NETWORK, "models.shape_cnn"),
+    "grey-cnn": (*_NETWORK, "models.shape_cnn", "data.frames"),
+    "resnet": (*_NETWORK, "models.shape_resnet"),
+    **dict.fromkeys(ON_FEATURES, ("imaging.shape_features", "training.shape_features")),
+    **dict.fromkeys(UNTRAINED, ()),
 }
 
 
-def kind_of(spec: KeyedSpec) -> Kind:
-    """Return the kind of run that a spec describes."""
-    return KINDS[getattr(spec, "kind", SEGMENTATION)]
+class ChainSpec(KeyedSpec):
+    """From mammogram to shape without a hand: trained models at work on patients new to them all.
+
+    Nothing is trained. The cohort is the detector's; the segmenter's may be another one of the same
+    masses under the same case names. Of classifiers of the same patients, each mass is judged by
+    the one whose test fold holds its patient; of other patients, by the first.
+    """
+
+    trained_as: ClassVar[str] = "chain"
+    untrained: ClassVar[set[str]] = {"variant"}
+
+    kind: Literal["chain"] = "chain"
+    variant: Literal["paper", "study", "baseline"] = "study"
+    detector: DetectSpec  # finds the boxes of the views of its test part
+    segmenter: RunSpec  # marks the mass in the frame around a box
+    shapes: tuple[ShapeSpec, ...] = ()  # tell the shape of a mask
+    postprocessing: Literal["published", "chosen"] = "chosen"  # on the segmenter's validation part
+    operating: float = Field(1.0, gt=0, allow_inf_nan=False)  # false positives a validation view
+    rule: str = HEADLINE  # when a box finds a mass, of :data:`mammostudy.runs.detection_rows.RULES`
+
+    @model_validator(mode="after")
+    def _agree(self) -> ChainSpec:
+        for shape in self.shapes:
+            refuse_leaky(shape.split, "shapes.split")
+        told = {shape.target for shape in self.shapes} <= {"shape"}
+        on_masks = {shape.classifier for shape in self.shapes} <= set(ON_MASKS)
+        scaled = any(shape.input.keep_scale for shape in self.shapes)
+        recipes = {(shape.cohort, shape.classes) for shape in self.shapes}
+        same = self.segmenter.split == self.detector.split  # else one tests what the other learnt
+        framed = self.segmenter.frame.strategy != "full"
+        demand(
+            (self.cohort == self.detector.cohort, "cohort must be the detector's"),
+            (same, "segmenter.split is not detector.split: give both the same"),
+            (framed, "segmenter.frame.strategy full does not use a box; use loose or tight"),
+            (self.rule in RULES, f"rule {self.rule!r} is unknown: use one of {', '.join(RULES)}"),
+            (told and on_masks, f"shapes: networks that tell shapes from masks, {ON_MASKS}"),
+            (not scaled, "shapes: a classifier that keeps the scale needs all masks at once"),
+            (len(recipes) < 2, "shapes: give folds of one recipe, of one cohort and its classes"),
+        )
+        return self
+
+    @property
+    def task(self) -> str:
+        """What the cohort must be fit for; the stages say what theirs must be."""
+        return self.detector.task
+
+    @property
+    def split(self) -> SplitSpec:
+        """The split that detector and segmenter share."""
+        return self.detector.split
+
+    @property
+    def before(self) -> tuple[Any, ...]:
+        """The runs whose models stand in the chain."""
+        return (self.detector, self.segmenter, *self.shapes)
+
+    def components(self) -> set[str]:
+        """Return what makes this run's numbers, those of its stages too."""
+        return set(_CHAIN).union(*(run.components() for run in self.before))
+
+
+_CHAIN: Final = (
+    "data.frames", "evaluation.calibration", "evaluation.froc_curves", "evaluation.overlap",
+    "imaging.framing", "imaging.postprocessing", "imaging.shape_masks", "runs.chain",
+    "runs.chain_rows", "runs.chain_spec", "runs.chain_stages", "runs.detection_rows",
+    "runs.mask_sets",
+)  # fmt: skip
+
+Spec = RunSpec | DetectSpec | ShapeSpec | ChainSpec
+
+
+class Kind(NamedTuple):
+    """One kind of run.
+
+    ``module`` of this room has its ``run`` (spec, cohort, progress to a ``Result``) and, where it
+    trains, ``network`` (a record to its network with fresh weights). Convergence is told by
+    ``metric``, a column of the curves of which more is better; ``cost`` ranks runs by their time.
+    """
+
+    spec: type[KeyedSpec]
+    module: str
+    metric: str
+    cost: Callable[[Any], tuple[int, int]]
+
+
+def _segmentation_cost(spec: RunSpec) -> tuple[int, int]:
+    step = 1 if spec.is_baseline else SEGMENTERS[spec.model.name].cost
+    return (2 if step > 1 else 1, step * spec.optimiser.iterations * spec.frame.size**2)
+
+
+def _detection_cost(spec: DetectSpec) -> tuple[int, int]:
+    step = 1 if spec.is_baseline else DETECTORS[spec.detector.name].cost
+    return (2, step * spec.training.iterations * spec.detector.size**2)
+
+
+def _shape_cost(spec: ShapeSpec) -> tuple[int, int]:
+    return (0, spec.training.epochs if spec.is_network else 0)
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "segmentation": Kind(RunSpec, "segmentation", "validation_dice", _segmentation_cost),
+    "detection": Kind(DetectSpec, "detection", "validation_sensitivity", _detection_cost),
+    "shape": Kind(ShapeSpec, "shapes", "validation_macro_recall", _shape_cost),
+    "chain": Kind(ChainSpec, "chain", "", lambda _: (0, 0)),
+}
+
+
+def kind_of(spec: object) -> str:
+    """Return the kind of run of a spec, or of one as a record holds it."""
+    if isinstance(spec, dict):
+        return str(spec.get("kind", "segmentation"))
+    return str(getattr(spec, "kind", "segmentation"))

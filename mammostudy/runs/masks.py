@@ -20,9 +20,9 @@ from mammostudy.errors import DataError
 from mammostudy.imaging import contours, shape_features
 from mammostudy.imaging.shape_masks import largest_part, place_mask
 from mammostudy.runs.evaluate import pasted
+from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.runs.record import record_of
 from mammostudy.runs.segmentation import baseline_masks, finished_masks, predict_framed
-from mammostudy.runs.shape_spec import ShapeSpec
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.trained import trained_model
 from mammostudy.runs.versions import versions_of
@@ -38,10 +38,10 @@ Found = Iterator[tuple[str, Mask]]
 
 @dataclass(frozen=True)
 class MaskSet:
-    """Masks of one source, placed on the classifier's grid.
+    """Masks of one source on the classifier's grid; a case that it does not know is not among them.
 
     Attributes:
-        cases: names, n of them; a case that the source does not know is not among them.
+        cases: names, n of them.
         masks: bool ``(n, 64, 64)``; empty where missed.
         missed: bool ``(n,)``: the source left no mask, or one that vanishes on the grid.
     """
@@ -67,13 +67,11 @@ def labelled(cohort: Cohort, spec: ShapeSpec) -> pd.DataFrame:
         DataError: the cohort has no such mass.
     """
     masses = cohort.masses
-    found = masses.get(spec.target, pd.Series(None, masses.index, object))
-    rows = masses[found.isin(spec.classes)]
+    labels = masses.get(spec.target, pd.Series(None, masses.index, object))
+    rows = masses[labels.isin(spec.classes)]
     if rows.empty:
-        raise DataError(
-            f"{cohort.root}: no mass of cohort {cohort.name!r} has a {spec.target} among "
-            f"{', '.join(spec.classes)}; fill the manifest's column `{spec.target}`"
-        )
+        classes = f"no mass has a {spec.target} among {', '.join(spec.classes)}"
+        raise DataError(f"{cohort.root}: {classes}; fill the manifest's column `{spec.target}`")
     return rows.assign(label=rows[spec.target].astype(str))
 
 
@@ -108,8 +106,8 @@ def mask_set(spec: ShapeSpec, source: str, cohort: Cohort | None = None) -> Mask
         longest = max((rows[f"{axis}_max"] - rows[f"{axis}_min"]).max() for axis in "xy")
         window = math.ceil(1.5 * float(longest))
     placed = [placed_mask(native[case], spec.input.placement, window) for case in cases]
-    masks = np.stack(placed) if placed else np.zeros((0, SIDE, SIDE), np.bool_)
-    return MaskSet(cases, masks, np.asarray(~masks.any(axis=(1, 2)), dtype=np.bool_))
+    masks = np.array(placed, np.bool_).reshape(-1, SIDE, SIDE)
+    return MaskSet(cases, masks, ~masks.any(axis=(1, 2)))
 
 
 def placed_mask(mask: Mask, placement: str, window: int | None = None) -> Mask:
@@ -122,13 +120,9 @@ def placed_mask(mask: Mask, placement: str, window: int | None = None) -> Mask:
         fits = max(mask.shape) <= window
         fields = {"keep_scale": True, "window": window} if fits else {"scale": 1.0}
     try:
-        return place_mask(mask, SIDE, placement, **fields) if mask.any() else _empty()
-    except DataError:  # it vanishes
-        return _empty()
-
-
-def _empty() -> Mask:
-    return np.zeros((SIDE, SIDE), np.bool_)
+        return place_mask(mask, SIDE, placement, **fields)
+    except DataError:  # it is empty, or vanishes
+        return np.zeros((SIDE, SIDE), np.bool_)
 
 
 def feature_table(
@@ -136,13 +130,10 @@ def feature_table(
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Return cases and features ``(n, 27)`` of a source's labelled masks, missed ones left out."""
     native = native_masks(cohort, source, spec.segmenter)
-    cases = [case for case in labelled(cohort, spec).index if case in native]
-    seen = tuple(case for case in cases if native[case].any())
-    content = {
-        **_content(cohort, source, spec.segmenter),
-        "features": versions_of(["imaging.shape_features"]),
-        "cases": seen,
-    }
+    cases = labelled(cohort, spec).index
+    seen = tuple(case for case in cases if case in native and native[case].any())
+    versions = versions_of(["imaging.shape_features"])
+    content = _content(cohort, source, spec.segmenter) | {"features": versions, "cases": seen}
 
     def make() -> Arrays:
         return {"features": shape_features.features_of([native[case] for case in seen])}
@@ -170,22 +161,17 @@ def native_masks(cohort: Cohort, source: str, segmenter: Sequence[RunSpec] = ())
 
     def make() -> Arrays:
         masks = {case: _cut(mask) for case, mask in makers[source]()}
-        bits = [np.packbits(mask) for mask in masks.values()]
-        shapes = np.array([mask.shape for mask in masks.values()], dtype=np.int64)
-        return {
-            "cases": np.array(list(masks), dtype=np.str_),
-            "shapes": shapes.reshape(-1, 2),
-            "bits": np.concatenate(bits) if bits else np.zeros(0, np.uint8),
-        }
+        shapes = np.array([mask.shape for mask in masks.values()], np.int64).reshape(-1, 2)
+        flat = [np.zeros(0, np.bool_), *(mask.ravel() for mask in masks.values())]
+        cases = np.array(list(masks), dtype=np.str_)
+        return {"cases": cases, "shapes": shapes, "bits": np.packbits(np.concatenate(flat))}
 
     stored = cached_arrays("shape-masks", _content(cohort, source, segmenter), make)
-    out, start = {}, 0
-    for case, (height, width) in zip(stored["cases"].tolist(), stored["shapes"], strict=True):
-        size = -(-int(height * width) // 8)
-        bits = np.unpackbits(stored["bits"][start : start + size], count=int(height * width))
-        out[case] = bits.astype(np.bool_).reshape(height, width)
-        start += size
-    return out
+    sizes = stored["shapes"].prod(axis=1)
+    flat = np.unpackbits(stored["bits"], count=int(sizes.sum())).astype(np.bool_)
+    parts = np.split(flat, np.cumsum(sizes))[:-1]
+    named = zip(stored["cases"].tolist(), parts, stored["shapes"].tolist(), strict=True)
+    return {case: part.reshape(shape) for case, part, shape in named}
 
 
 def _content(cohort: Cohort, source: str, segmenter: Sequence[RunSpec]) -> dict[str, object]:
@@ -220,18 +206,17 @@ def _contoured(cohort: Cohort) -> Found:
 def _segmented(cohort: Cohort, runs: Sequence[RunSpec]) -> Found:
     """Yield the masks of segmentation runs: of no mass that a run was trained on."""
     pixels = pixels_of(cohort)
-    wanted = [case for case in cohort.masses.index if case in pixels.masses.index]
     for run in runs:
-        record = record_of(run)
-        framed = frame_cohort(pixels, run.frame, run.preprocessing)
-        if run.cohort == pixels.name:
-            stored, test = record.predictions(), set(record.content["split"]["test"])
-            framed = framed.take([case for case in wanted if case in test])
-            if not framed.cases:
-                continue
-            masks = np.stack([stored[case] for case in framed.cases])
+        record, own = record_of(run), run.cohort == pixels.name
+        known = set(record.content["split"]["test"]) if own else set(pixels.masses.index)
+        cases = [case for case in cohort.masses.index if case in known]
+        if not cases:
+            continue
+        framed = frame_cohort(pixels, run.frame, run.preprocessing).take(cases)
+        if own:
+            stored = record.predictions()
+            masks = np.stack([stored[case] for case in cases])
         else:
-            framed = framed.take(wanted)
             masks = predict_framed(trained_model(record), framed, run).masks
         yield from _in_images(pixels, framed, finished_masks(masks, record))
 

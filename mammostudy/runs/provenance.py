@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.splits import Split
-from mammostudy.runs.kinds import kind_of
+from mammostudy.runs.kinds import KINDS, kind_of
 
 if TYPE_CHECKING:
     from mammostudy.runs.trained import Training
@@ -48,20 +47,17 @@ class Result:
     rows: pd.DataFrame
     training: Training | None = None
     predictions: Mapping[str, Any] | None = None
-    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    arrays: Mapping[str, Any] = field(default_factory=dict)
     content: Mapping[str, Any] = field(default_factory=dict)
 
 
 def has_converged(curves: list[dict[str, float]], metric: str = "validation_dice") -> bool:
-    """Return whether a validation metric had settled in the last fifth of a run.
+    """Return whether a validation metric, of which more is better, had settled at the end.
 
     The mean of the last fifth's validations is compared with the best one before them: it must
     lie neither more than 1 % above (it still rose) nor more than 10 % below (it collapsed). A
-    metric that had not left 0 by then has not converged to anything.
-
-    Args:
-        curves: rows with ``iteration`` and, where it was validated, the metric.
-        metric: of which more is better.
+    metric that had not left 0 by then has not converged to anything. Rows of the curves have
+    ``iteration`` and, where it was validated, the metric.
     """
     points = [(row["iteration"], row[metric]) for row in curves if metric in row]
     if len(points) < 5:
@@ -76,6 +72,7 @@ def record_content(spec: Any, cohort: Cohort, result: Result, seconds: float) ->
     """Return what ``record.json`` holds; ``seconds`` were spent on the whole run."""
     training, manifest = result.training, cohort.manifest_hash
     bad = training.diverged if training else None
+    metric = KINDS[kind_of(spec)].metric
     return {
         "spec": spec.model_dump(mode="json"),
         "key": spec.key(manifest),
@@ -86,7 +83,7 @@ def record_content(spec: Any, cohort: Cohort, result: Result, seconds: float) ->
         "status": "diverged" if bad else "completed",
         # JSON has no number for what is not finite
         "diverged_with": bad and {k: v if math.isfinite(v) else str(v) for k, v in bad.items()},
-        "converged": has_converged(training.curves, kind_of(spec).metric) if training else None,
+        "converged": has_converged(training.curves, metric) if training else None,
         "curves": training.curves if training else [],
         "split": {name: list(cases) for name, cases in result.split.parts().items()},
         **({"warning": LEAKY} if spec.split.leaky else {}),
@@ -104,13 +101,12 @@ def record_content(spec: Any, cohort: Cohort, result: Result, seconds: float) ->
 @cache
 def commit() -> str:
     """Return the git commit of the code, with ``+`` where the package differs from it."""
-    package = Path(__file__).resolve().parents[1]
 
     def git(*words: str) -> str:
-        call = subprocess.run(
-            ["git", *words], cwd=package, capture_output=True, text=True, check=True
-        )
-        return call.stdout.strip()
+        package = Path(__file__).resolve().parents[1]
+        return subprocess.check_output(
+            ["git", *words], cwd=package, text=True, stderr=subprocess.DEVNULL
+        ).strip()
 
     try:
         changed = git("status", "--porcelain", "--", ".")

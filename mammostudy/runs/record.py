@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Generic, Literal, cast
+from typing import Any, Final, Generic, cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -26,41 +26,35 @@ from typing_extensions import TypeVar
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.paths import results_root, store_root
-from mammostudy.runs.kinds import KINDS, SEGMENTATION
+from mammostudy.runs.kinds import KINDS, kind_of
 from mammostudy.runs.spec import KeyedSpec
 
 FORMAT: Final = 1
-_FIELDS: Final = frozenset(
-    {"spec", "key", "recipe_key", "manifest_hash", "status", "converged", "curves", "provenance"}
-)
+_FIELDS: Final = (
+    "spec", "key", "recipe_key", "manifest_hash", "status", "converged", "curves", "provenance",
+)  # fmt: skip
 _TEXT: Final = dict.fromkeys(("case", "patient", "site", "view", "side"), str)
+_UNREADABLE: Final = (OSError, ValueError, KeyError, EOFError, BadZipFile)
 S = TypeVar("S", bound=KeyedSpec, default=Any)
 Content = dict[str, Any]
-Arrays = Mapping[str, NDArray[Any]]
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, BadZipFile)
 
 
 @dataclass(frozen=True)
 class Record(Generic[S]):
-    """One finished run, read from its folder.
-
-    Attributes:
-        folder: where it lies.
-        content: the parsed ``record.json``; it is shared, and not to be changed.
-    """
+    """One finished run: its folder and the parsed ``record.json``, which is not to be changed."""
 
     folder: Path
     content: Content
-
-    @property
-    def kind(self) -> str:
-        """The kind of run, a key of :data:`mammostudy.runs.kinds.KINDS`."""
-        return str(self.content["spec"].get("kind", SEGMENTATION))
 
     @cached_property
     def spec(self) -> S:
         """What was run."""
         return cast(S, KINDS[self.kind].spec.parse(self.content["spec"]))
+
+    @property
+    def kind(self) -> str:
+        """The kind of run, a key of :data:`mammostudy.runs.kinds.KINDS`."""
+        return kind_of(self.content["spec"])
 
     @property
     def key(self) -> str:
@@ -73,13 +67,13 @@ class Record(Generic[S]):
         return str(self.content["manifest_hash"])
 
     @property
-    def status(self) -> Literal["completed", "diverged"]:
+    def status(self) -> str:
         """``completed``, or ``diverged`` where a loss was not finite."""
-        return cast(Literal["completed", "diverged"], self.content["status"])
+        return str(self.content["status"])
 
     @property
     def converged(self) -> bool | None:
-        """Whether the validation metric had settled (:func:`has_converged`); None untrained."""
+        """Whether the validation metric had settled; None where nothing was trained."""
         return cast("bool | None", self.content["converged"])
 
     @property
@@ -99,10 +93,7 @@ class Record(Generic[S]):
 
     @cached_property
     def cases(self) -> pd.DataFrame:
-        """The rows: what they tell of is said by the kind of run.
-
-        See :mod:`mammostudy.runs.evaluate`, :mod:`~mammostudy.runs.shapes`,
-        :mod:`~mammostudy.runs.detection_rows` and :mod:`~mammostudy.runs.chain_rows`.
+        """The rows: what they tell of is said where each kind of run is made.
 
         Raises:
             DataError: ``cases.csv`` is missing or damaged.
@@ -124,20 +115,19 @@ class Record(Generic[S]):
     def predictions(self) -> dict[str, Any]:
         """Return the predicted masks by case.
 
-        Returns:
-            Of a segmentation: bool ``(s, s)``, in oracle frames before post-processing. Of a
-            chain: such a mask, post-processed, and its frame in the image, int64 ``(4,)``.
+        Of a segmentation they are bool ``(s, s)``, in oracle frames before post-processing. A chain
+        gives such a mask, post-processed, and its frame in the image, int64 ``(4,)``.
 
         Raises:
             DataError: ``predictions.npz`` is missing or damaged.
         """
-        stored = self._archive("predictions.npz", ("bits", "cases", "side"))
+        stored = self._archive("predictions.npz", "bits", "cases", "side")
         side, cases = int(stored["side"]), stored["cases"].tolist()
         masks = np.unpackbits(stored["bits"], axis=1)[:, : side * side].reshape(-1, side, side)
-        found = dict(zip(cases, masks.astype(bool), strict=True))
-        if "frames" not in stored:
-            return found
-        return {case: (found[case], stored["frames"][at]) for at, case in enumerate(cases)}
+        found = list(masks.astype(bool))
+        if "frames" in stored:
+            found = list(zip(found, stored["frames"], strict=True))
+        return dict(zip(cases, found, strict=True))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what an explaining shape run kept (see :mod:`mammostudy.runs.shapes`).
@@ -147,7 +137,7 @@ class Record(Generic[S]):
         """
         return self._archive("arrays.npz")
 
-    def _archive(self, name: str, needed: Iterable[str] = ()) -> dict[str, NDArray[Any]]:
+    def _archive(self, name: str, *needed: str) -> dict[str, NDArray[Any]]:
         path = self.folder / name
         try:
             with np.load(path, allow_pickle=False) as stored:
@@ -162,9 +152,8 @@ class Record(Generic[S]):
 
     def logits(self, rows: pd.DataFrame | None = None) -> NDArray[np.float64]:
         """Return the logits of rows of a shape run (default all), ``(n, classes)``."""
-        table = self.cases if rows is None else rows
         names = [f"logit_{name}" for name in self.content["spec"]["classes"]]
-        return table[names].to_numpy(dtype=np.float64)
+        return (self.cases if rows is None else rows)[names].to_numpy(dtype=np.float64)
 
     @property
     def box_sides(self) -> tuple[float, ...]:
@@ -201,7 +190,7 @@ def write_record(
     content: Content,
     cases: pd.DataFrame,
     predictions: Mapping[str, Any] | None = None,
-    arrays: Arrays | None = None,
+    arrays: Mapping[str, NDArray[Any]] | None = None,
     root: Path | None = None,
 ) -> Record:
     """Write the folder of a run in one move and return its record.
@@ -244,12 +233,12 @@ def _packed(predictions: Mapping[str, Any]) -> dict[str, Any]:
     return packed | ({"frames": np.array([frame for _, frame in framed])} if framed else {})
 
 
-_PARSED: dict[Path, tuple[tuple[int, ...], Content]] = {}  # by the state of each file
-_LISTED: dict[Path, tuple[int, dict[str, Path]]] = {}  # folders by recipe, by when one came or went
+_PARSED: dict[Path, tuple[object, Content]] = {}  # by the state of the file
+_LISTED: dict[Path, tuple[int, dict[str, Path]]] = {}  # folders by recipe, by the last change
 
 
 def read_record(folder: Path) -> Record:
-    """Read a record's folder, whatever kind of run it holds; each ``record.json`` once a process.
+    """Read a record's folder; each ``record.json`` is parsed once a process.
 
     Raises:
         DataError: ``record.json`` is missing, damaged or of another format.
@@ -257,27 +246,22 @@ def read_record(folder: Path) -> Record:
     path = folder / "record.json"
     try:
         found = path.stat()
-        state = (found.st_mtime_ns, found.st_ino, found.st_size)
-        if _PARSED.get(path, ((),))[0] != state:
-            _PARSED[path] = state, _checked(path, json.loads(path.read_text(encoding="utf-8")))
+        state = found.st_mtime_ns, found.st_ino, found.st_size
+        if _PARSED.get(path, (None,))[0] != state:
+            _PARSED[path] = state, _checked(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from None
     return Record(folder, _PARSED[path][1])
 
 
-def _checked(path: Path, content: Any) -> Content:
+def _checked(content: Any) -> Content:
     """Return the content of a record that has what every record needs."""
-    if not isinstance(content, dict):
-        raise ValueError("not a table of fields")
-    if content.get("format") != FORMAT:
-        known = f"this code reads {FORMAT}"
-        raise DataError(f"{path}: record format {content.get('format')!r}, {known}")
-    if absent := sorted(_FIELDS - set(content)):
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(f"not a table of fields of record format {FORMAT}")
+    if absent := sorted(set(_FIELDS) - set(content)):
         raise ValueError(f"without {', '.join(absent)}")
-    spec = content["spec"]
-    kind = spec.get("kind", SEGMENTATION) if isinstance(spec, dict) else None
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(f"a run of kind {kind!r} is unknown")
+    if not isinstance(content["spec"], dict) or kind_of(content["spec"]) not in KINDS:
+        raise ValueError("a run of unknown kind")
     return content
 
 
@@ -292,7 +276,7 @@ def records(cohort: str) -> Iterator[Record]:
 
 
 def _by_recipe(place: Path) -> dict[str, Path]:
-    """Return the folders of a cohort's records by recipe key, listed once until one is added."""
+    """Return the folders of a cohort's records by recipe key, listed anew when one comes."""
     changed = place.stat().st_mtime_ns if place.is_dir() else 0
     if _LISTED.get(place, (-1,))[0] != changed:
         found: dict[str, Path] = {}
@@ -313,8 +297,7 @@ def find_record(spec: S, manifest_hash: str | None) -> Record[S] | None:
     Raises:
         DataError: a record that was looked into is damaged.
     """
-    for root in (results_root(), local_records()):
-        place = root / spec.cohort
+    for place in (results_root() / spec.cohort, local_records() / spec.cohort):
         if manifest_hash is None:
             folder = _by_recipe(place).get(spec.recipe_key())
         else:
@@ -337,18 +320,11 @@ def manifest_hash(cohort: str) -> str | None:
 
 
 def record_of(spec: S) -> Record[S]:
-    """Return the record of a run that another works on.
-
-    Raises:
-        DataError: it has none.
-    """
+    """Return the record of a run that another works on; without one it is a DataError."""
     record = find_record(spec, manifest_hash(spec.cohort))
     if record is None:
-        kind = getattr(spec, "kind", SEGMENTATION)
-        raise DataError(
-            f"cohort {spec.cohort!r}: a {kind} run that this run works on has no record; make the "
-            "runs of the page first (`mammostudy run <page>` does)"
-        )
+        asked = f"cohort {spec.cohort!r}: a {kind_of(spec)} run that this run works on"
+        raise DataError(f"{asked} has no record; make the runs of the page first")
     return record
 
 
@@ -365,10 +341,9 @@ def keep(records: Iterable[Record], root: Path | None = None) -> list[Path]:
     written = []
     for record in records:
         target = (root or results_root()) / record.content["spec"]["cohort"] / record.key
-        if target.exists() or not record.folder.is_relative_to(local_records()):
-            continue
-        partial = target.with_name(f".partial-{target.name}")
-        shutil.copytree(record.folder, partial, dirs_exist_ok=True)
-        partial.replace(target)
-        written.append(target)
+        if not target.exists() and record.folder.is_relative_to(local_records()):
+            partial = target.with_name(f".partial-{target.name}")
+            shutil.copytree(record.folder, partial, dirs_exist_ok=True)
+            partial.replace(target)
+            written.append(target)
     return written

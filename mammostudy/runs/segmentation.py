@@ -72,22 +72,18 @@ def _ellipse(given: NDArray[np.float32], side: int) -> Masks:
 
 def model_fields(model: Model) -> dict[str, Any]:
     """Return what the builder of a segmenter takes of the fields of a spec."""
-    fields: dict[str, Any] = {"in_channels": model.channels, "out_channels": model.channels}
-    return fields | {name: getattr(model, name) for name in SEGMENTERS[model.name].fields}
+    own = {name: getattr(model, name) for name in SEGMENTERS[model.name].fields}
+    return {"in_channels": model.channels, "out_channels": model.channels} | own
 
 
 def build_model(spec: RunSpec) -> nn.Module:
-    """Build the segmenter of a spec, initialised from torch's present random state.
-
-    Raises:
-        SpecError: the model's name or a field of it is unknown.
-    """
+    """Build the segmenter of a spec, initialised from torch's present random state."""
     from mammostudy.models import build_segmenter
 
     return build_segmenter(spec.model.name, **model_fields(spec.model))
 
 
-def network_of_segmenter(record: Record[RunSpec]) -> nn.Module:
+def network(record: Record[RunSpec]) -> nn.Module:
     """Build the segmenter of a record."""
     return build_model(record.spec)
 
@@ -114,20 +110,14 @@ def build_trainer(spec: RunSpec) -> Supervised:
         network.to(device())
         return lay_channels_last(network) if spec.trains_channels_last else network
 
+    fields: dict[str, Any] = {"overlap": loss.overlap, "overlap_weight": loss.overlap_weight}
     generator = placed(build_model(spec))
-    overlaps: dict[str, Any] = {"overlap": loss.overlap, "overlap_weight": loss.overlap_weight}
     if loss.adversarial_weight == 0:
-        trainer = Supervised(generator, **overlaps, optimiser=adam)
+        trainer = Supervised(generator, **fields, optimiser=adam)
     else:
         judge = Discriminator(in_channels=2 * spec.model.channels, width=spec.model.width)
-        trainer = Adversarial(
-            generator,
-            placed(judge),
-            **overlaps,
-            optimiser=adam,
-            signed_masks=loss.signed_masks,
-            adversarial_weight=loss.adversarial_weight,
-        )
+        fields |= {"signed_masks": loss.signed_masks, "adversarial_weight": loss.adversarial_weight}
+        trainer = Adversarial(generator, placed(judge), **fields, optimiser=adam)
     return Averaged(trainer, asked.averaging) if asked.averaging else trainer
 
 
@@ -142,10 +132,7 @@ def as_tensor(planes: Maps | Masks, channels: int) -> Tensor:
 
 
 def one_draw(model: nn.Module, framed: FramedSet, spec: RunSpec, draw: int = 0) -> Maps:
-    """Return the probability of mass, float32 ``(n, s, s)``.
-
-    Draw 0 of the dropout at prediction is the run's own.
-    """
+    """Return the probability of mass, float32 ``(n, s, s)``; draw 0 of the z is the run's own."""
     from mammostudy.training.segmentation import predict_probabilities
 
     images = as_tensor(framed.images, spec.model.channels)
@@ -160,13 +147,10 @@ def sampled_probabilities(model: nn.Module, framed: FramedSet, spec: RunSpec) ->
 
 def flip_averaged(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Maps:
     """Return the mean probability of an image and its three mirror images, turned back."""
-    from mammostudy.training.segmentation import predict_probabilities
-
-    images = as_tensor(framed.images, spec.model.channels)
     total = np.zeros(framed.images.shape, np.float32)
     for axes in ((), (-1,), (-2,), (-2, -1)):
-        found = predict_probabilities(model, images.flip(axes), seed=spec.seed)
-        total += np.flip(found, axes) / 4
+        mirrored = replace(framed, images=np.flip(framed.images, axes))
+        total += np.flip(one_draw(model, mirrored, spec), axes) / 4
     return total
 
 
@@ -210,7 +194,7 @@ def checked_split(cohort: Cohort, masses: pd.DataFrame, split: SplitSpec) -> Spl
     return found
 
 
-def run_segmentation(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
+def run(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train a segmenter, or take a baseline, and measure its masks of validation and test.
 
     Rows: see :mod:`mammostudy.runs.evaluate`. Predictions: those of the first kind of box.
@@ -230,11 +214,9 @@ def run_segmentation(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Re
     validation, kept = evaluate(spec, cohort, split.validation, predictor)
     test, found = evaluate(spec, tested, cases, predictor)
     rows = pd.concat([validation.assign(part="validation"), test.assign(part="test")])
-    beside = [name for name in rows if name not in COLUMNS]
-    hashes = {"test_manifest_hash": tested.manifest_hash} if spec.evaluation.test_cohort else {}
-    return Result(
-        replace(split, test=cases), rows[[*COLUMNS, *beside]], training, kept | found, {}, hashes
-    )
+    rows = rows[[*COLUMNS, *rows.columns.difference(COLUMNS, sort=False)]]
+    said = {"test_manifest_hash": tested.manifest_hash} if spec.evaluation.test_cohort else {}
+    return Result(replace(split, test=cases), rows, training, kept | found, content=said)
 
 
 def tested_on(spec: RunSpec, cohort: Cohort, split: Split) -> tuple[Cohort, tuple[str, ...]]:
@@ -252,13 +234,11 @@ def tested_on(spec: RunSpec, cohort: Cohort, split: Split) -> tuple[Cohort, tupl
     other = load_cohort(spec.evaluation.test_cohort)
     require(other, spec.task)
     met = set(cohort.masses.loc[[*split.train, *split.validation], "patient"])
-    new = other.masses[~other.masses["patient"].isin(met)]
+    new = other.masses.index[~other.masses["patient"].isin(met)]
     if new.empty:
-        raise DataError(
-            f"evaluation.test_cohort {other.name}: the run has trained on or validated with every "
-            "patient of it; name a cohort of other patients"
-        )
-    return other, tuple(new.index)
+        why = "the run has met every patient of it; name a cohort of other patients"
+        raise DataError(f"evaluation.test_cohort {other.name}: {why}")
+    return other, tuple(new)
 
 
 def _trained(
@@ -286,8 +266,8 @@ def _trained(
             Budget(asked.iterations, asked.batch, asked.validations),
             seed=spec.seed,
             validate=validate,
-            checkpoint=checkpoint,
             augment=asked.augment,
+            checkpoint=checkpoint,
             label=label_of(spec),
             progress=progress,
         )
@@ -298,9 +278,9 @@ def _trained(
 
 def label_of(spec: RunSpec) -> str:
     """Name a training for a person: cohort, frame, model, loss, fold and seed."""
+    frame, loss = spec.frame, spec.loss
     leaky = " LEAKY" if spec.split.leaky else ""
-    adversary = "" if spec.loss.adversarial_weight else " no adversary"
-    return (
-        f"{spec.cohort} {spec.frame.strategy} x{spec.frame.scale:g}{leaky} {spec.variant} "
-        f"{spec.model.name} {spec.loss.overlap}{adversary} fold {spec.split.fold} seed {spec.seed}"
-    )
+    said = f"{spec.cohort} {frame.strategy} x{frame.scale:g}{leaky} {spec.variant}"
+    adversary = "" if loss.adversarial_weight else " no adversary"
+    run = f"fold {spec.split.fold} seed {spec.seed}"
+    return f"{said} {spec.model.name} {loss.overlap}{adversary} {run}"

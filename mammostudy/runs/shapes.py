@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.evaluation.classification import apply_temperature, fit_temperature
 from mammostudy.evaluation.uncertainty import occlusion_map
 from mammostudy.imaging.shape_masks import place_mask, shape_between
-from mammostudy.runs.classifiers import Classifier, Task, build_classifier, decide
+from mammostudy.runs.classifiers import (
+    Classifier,
+    Task,
+    Values,
+    build_classifier,
+    build_network,
+    decide,
+)
+from mammostudy.runs.kinds import UNTRAINED, ShapeSpec
 from mammostudy.runs.masks import SIDE, labelled
 from mammostudy.runs.provenance import Result
+from mammostudy.runs.record import Record
 from mammostudy.runs.segmentation import checked_split
-from mammostudy.runs.shape_spec import UNTRAINED, ShapeSpec
-
-if TYPE_CHECKING:
-    from torch import nn
+from mammostudy.training.loop import device
+from mammostudy.training.shapes import embed, predict_logits
 
 NO_CLASS: Final = "none"
 POSITIONS: Final = np.linspace(0, 3, 25)
 SEEDS: Final = (0, 1, 2, 3, 4)
-Values = NDArray[np.float64]
+
+
+def network(record: Record[ShapeSpec]) -> nn.Module:
+    """Build the network of a record."""
+    return build_network(record.spec)
 
 
 def task_of(spec: ShapeSpec, cohort: Cohort) -> Task:
@@ -37,7 +50,7 @@ def task_of(spec: ShapeSpec, cohort: Cohort) -> Task:
     return Task(spec, cohort, rows, checked_split(cohort, rows, spec.split))
 
 
-def run_shape(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> Result:
+def run(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train or fit a classifier, and test it on every source asked for.
 
     Rows: part, case, patient, site, source, tool, missed, label, predicted, and ``logit_<class>``.
@@ -53,28 +66,26 @@ def run_shape(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> Result:
     tables = [_rows(task, classifier, source) for source in spec.evaluation.sources]
     rows = pd.concat(tables, ignore_index=True)
     temperature = _temperature(rows, spec)
-    trained = task.rows.loc[task.training(), "label"].value_counts()
-    content = {
-        "temperature": temperature,
-        "classes_trained": {name: int(trained.get(name, 0)) for name in spec.classes},
-    }
+    counts = np.bincount(task.numbers(task.training()), minlength=len(spec.classes)).tolist()
+    trained = dict(zip(spec.classes, counts, strict=True))
     training, arrays = classifier.training, {}
     if spec.evaluation.explain and training and not training.diverged and classifier.network:
         arrays = explanations(task, classifier.network, rows, temperature)
+    content = {"temperature": temperature, "classes_trained": trained}
     return Result(task.split, rows, training, arrays=arrays, content=content)
 
 
 def _rows(task: Task, classifier: Classifier, source: str) -> pd.DataFrame:
     """Return the rows of one source."""
-    masks, tables = task.masks(source), []
-    known, seen = set(masks.cases), masks.seen()
+    masks, tables, known = task.masks(source), [], np.log(task.shares())
+    drawn, seen = set(masks.cases), masks.seen()
     for part in ("validation", "test"):
-        cases = [case for case in task.split.parts()[part] if case in known]
+        cases = [case for case in task.split.parts()[part] if case in drawn]
         missed = np.array([case not in seen for case in cases], dtype=np.bool_)
-        logits = np.tile(np.log(task.shares()), (len(cases), 1))
+        logits = np.tile(known, (len(cases), 1))
         logits[~missed] = classifier.logits(source, [case for case in cases if case in seen])
         lost = ~np.isfinite(logits).all(axis=1)  # of a network that diverged
-        logits[lost] = np.log(task.shares())
+        logits[lost] = known
         rows = task.rows.loc[cases]
         table = pd.DataFrame(
             {
@@ -90,12 +101,10 @@ def _rows(task: Task, classifier: Classifier, source: str) -> pd.DataFrame:
             }
         )
         table.loc[missed | lost, "predicted"] = NO_CLASS
-        tables.append(table.assign(**_named(task.spec, logits)))
+        for k, name in enumerate(task.spec.classes):
+            table[f"logit_{name}"] = logits[:, k]
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
-
-
-def _named(spec: ShapeSpec, logits: Values) -> dict[str, Values]:
-    return {f"logit_{name}": logits[:, k] for k, name in enumerate(spec.classes)}
 
 
 def _logits(rows: pd.DataFrame, spec: ShapeSpec) -> Values:
@@ -125,35 +134,27 @@ def explanations(
         ``occlusion_maps`` float16 ``(j, 64, 64)`` of ``occlusion_cases``: of each class the
         surest right and the surest wrong test case.
     """
-    import torch
-
-    from mammostudy.training.loop import device
-    from mammostudy.training.shapes import embed, predict_logits
-
-    spec = task.spec
-    source = spec.evaluation.sources[0]
+    spec, source = task.spec, task.spec.evaluation.sources[0]
     masks = task.masks(source)
     seen = masks.seen()
     test = rows[(rows["part"] == "test") & (rows["source"] == source) & ~rows["missed"]]
     part_of = {c: part for part, cases in task.split.parts().items() for c in cases if c in seen}
-    chosen = _surest(test, spec)
+    chosen, shown = _surest(test, spec), list(part_of)
 
-    def probabilities(shown: NDArray[np.bool_]) -> Values:
-        tensor = torch.from_numpy(shown.astype(np.float32)).unsqueeze(1).to(device())
+    def probabilities(masks: NDArray[np.bool_]) -> Values:
+        tensor = torch.from_numpy(masks.astype(np.float32)).unsqueeze(1).to(device())
         return apply_temperature(predict_logits(model, tensor), temperature)
 
     def walk(seed: int) -> Values:
         steps = (shape_between(float(at), 256, seed=seed) for at in POSITIONS)
         return probabilities(np.stack([place_mask(m, SIDE, spec.input.placement) for m in steps]))
 
-    maps = [
-        occlusion_map(masks.masks[at], int(label), probabilities)
-        for at, label in zip(masks.at(chosen), task.numbers(chosen), strict=True)
-    ]
+    asked = zip(masks.at(chosen), task.numbers(chosen).tolist(), strict=True)
+    maps = [occlusion_map(masks.masks[at], number, probabilities) for at, number in asked]
     return {
-        "embedding": embed(model, task.shown(source, list(part_of))).astype(np.float16),
-        "embedding_cases": np.array(list(part_of), dtype=np.str_),
-        "embedding_labels": task.rows.loc[list(part_of), "label"].to_numpy(np.str_),
+        "embedding": embed(model, task.shown(source, shown)).astype(np.float16),
+        "embedding_cases": np.array(shown, dtype=np.str_),
+        "embedding_labels": task.rows.loc[shown, "label"].to_numpy(np.str_),
         "embedding_parts": np.array(list(part_of.values()), dtype=np.str_),
         "between_positions": POSITIONS,
         "between_seeds": np.array(SEEDS),

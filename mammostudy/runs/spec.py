@@ -26,21 +26,18 @@ class Frozen(BaseModel):
 
 
 class KeyedSpec(Frozen, ABC):
-    """What every kind of run shares: a cohort, and a key made of fields and recipe versions.
-
-    The components of a run are labels of :data:`mammostudy.runs.versions.VERSIONS`.
-    """
+    """What every kind of run shares: a cohort, and a key made of fields and versions."""
 
     cohort: str
-    trained_as: ClassVar[str]  # names the fields in the hash of the weights
-    untrained: ClassVar[frozenset[str]] = frozenset({"variant"})  # the weights do not depend on
+    trained_as: ClassVar[str] = "spec"  # names the fields in the hash of the weights
+    untrained: ClassVar[set[str]] = {"evaluation", "variant"}  # what weights do not depend on
 
     @abstractmethod
     def components(self) -> set[str]:
-        """Return the components that make this run's numbers."""
+        """Return what makes this run's numbers: labels of ``runs.versions.VERSIONS``."""
 
     def training_components(self) -> set[str]:
-        """Return the components that make the weights."""
+        """Return what makes the weights."""
         return self.components()
 
     @property
@@ -63,21 +60,19 @@ class KeyedSpec(Frozen, ABC):
         return versions_of(self.components())
 
     def recipe_key(self) -> str:
-        """Hash of the spec and its recipe versions, without the data."""
+        """Hash of the spec and its versions, without the data."""
         content = self.model_dump(mode="json", exclude_defaults=True)
         return digest({"spec": content, "versions": self.recipe_versions()})
 
     def key(self, manifest_hash: str) -> str:
-        """Return the run's key: hash of spec, recipe versions and manifest content."""
+        """Return the run's key: hash of spec, versions and manifest content."""
         return digest({"recipe": self.recipe_key(), "manifest": manifest_hash})[:16]
 
     def training_key(self, manifest_hash: str) -> str:
         """Hash of what the weights depend on; runs that differ in evaluation alone share it."""
-        content = self.model_dump(mode="json", exclude=set(self.untrained), exclude_defaults=True)
-        versions = versions_of(self.training_components())
-        return digest({self.trained_as: content, "versions": versions, "manifest": manifest_hash})[
-            :16
-        ]
+        content = self.model_dump(mode="json", exclude=self.untrained, exclude_defaults=True)
+        hashed = {self.trained_as: content, "versions": versions_of(self.training_components())}
+        return digest(hashed | {"manifest": manifest_hash})[:16]
 
     def changed(self, **fields: Any) -> Self:
         """Return a validated copy with some fields changed, ``frame__scale=3.0`` for nested ones.
@@ -104,18 +99,19 @@ class KeyedSpec(Frozen, ABC):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            faults = "; ".join(
+            faults = [
                 f"{'.'.join(map(str, fault['loc'])) or 'spec'}: "
                 f"{fault['msg'].removeprefix('Value error, ')}"
                 for fault in error.errors()
-            )
-            raise SpecError(f"run spec: {faults}") from None
+            ]
+            raise SpecError(f"run spec: {'; '.join(faults)}") from None
 
 
-def demand(holds: bool, otherwise: str) -> None:
-    """Raise the error of a field, for pydantic, where a rule of a spec does not hold."""
-    if not holds:
-        raise ValueError(otherwise)
+def demand(*rules: tuple[object, str]) -> None:
+    """Raise the error of a field, for pydantic, where the first rule of a spec does not hold."""
+    for holds, otherwise in rules:
+        if not holds:
+            raise ValueError(otherwise)
 
 
 class SplitSpec(Frozen):
@@ -137,10 +133,8 @@ class SplitSpec(Frozen):
     @model_validator(mode="after")
     def _agree(self) -> SplitSpec:
         free = not (self.fold or self.train_site or self.leaky)
-        demand(
-            self.rule == "folds" or free,
-            "rule 'official' is one split by patient: leave fold, train_site and unit as they are",
-        )
+        said = "rule 'official' is one split by patient: leave fold, train_site and unit alone"
+        demand((free or self.rule == "folds", said))
         return self
 
     @property
@@ -151,11 +145,8 @@ class SplitSpec(Frozen):
 
 def refuse_leaky(split: SplitSpec, field: str) -> None:
     """Raise the error of a field where a split by image stands and none may be."""
-    demand(
-        not split.leaky,
-        f"{field}.unit {split.unit!r} lets a patient stand in training and test; only runs of "
-        "segmenters and of shapes by themselves may, to measure a leak: use 'patient'",
-    )
+    why = f"{field}.unit {split.unit!r} lets a patient stand in training and test: use 'patient'"
+    demand((not split.leaky, why))
 
 
 class Model(Frozen):
@@ -177,19 +168,19 @@ class Model(Frozen):
     @model_validator(mode="after")
     def _agree(self) -> Model:
         known = (*BASELINES, *SEGMENTERS)
-        demand(self.name in known, f"name {self.name!r} is unknown; use one of {', '.join(known)}")
+        demand((self.name in known, f"name {self.name!r} is unknown; use one of {known}"))
         row = SEGMENTERS.get(self.name)
-        owned = {"name", "channels", *((*row.fields, *row.held) if row else ())}
-        for name, field in type(self).model_fields.items():
-            unchanged = getattr(self, name) == field.default
-            demand(unchanged or name in owned, f"{name} is no field of {self.name}")
-        lite = self.name == "unet-lite0"
-        demand(
-            self.weights != ("imagenet" if lite else "packaged"),
-            f"weights: {self.name} does not take {self.weights!r}; use none or "
-            f"{'packaged' if lite else 'imagenet'}",
-        )
+        check_owned(self, {"channels", *((*row.fields, *row.held) if row else ())})
+        takes = "packaged" if self.name == "unet-lite0" else "imagenet"
+        demand((self.weights in ("none", takes), f"weights of {self.name}: none or {takes}"))
         return self
+
+
+def check_owned(model: Frozen, owned: set[str]) -> None:
+    """Raise the error of a field that is not its default, and that the named model has not."""
+    for name, field in type(model).model_fields.items():
+        alone = name in owned | {"name"} or getattr(model, name) == field.default
+        demand((alone, f"{name} is no field of {model.name}"))  # type: ignore[attr-defined]
 
 
 class Loss(Frozen):
@@ -232,9 +223,6 @@ class Evaluation(Frozen):
 class RunSpec(KeyedSpec):
     """One segmentation run: what is trained, on whom, and what is measured."""
 
-    trained_as: ClassVar[str] = "spec"
-    untrained: ClassVar[frozenset[str]] = frozenset({"evaluation", "variant"})
-
     variant: Literal["paper", "released", "study", "best", "alternative", "baseline"] = "paper"
     split: SplitSpec = SplitSpec()
     frame: Frame = Frame()
@@ -247,30 +235,17 @@ class RunSpec(KeyedSpec):
 
     @model_validator(mode="after")
     def _agree(self) -> RunSpec:
-        asked = self.evaluation
-        draws = self.model.name == "cgan" and self.model.dropout_at_prediction
+        asked, model, trained = self.evaluation, self.model, self.optimiser.iterations > 0
+        draws = model.name == "cgan" and model.dropout_at_prediction
+        divisible = model.name != "cgan" or self.frame.size % 2**model.levels == 0
         demand(
-            self.is_baseline == (self.optimiser.iterations == 0),
-            "optimiser.iterations must be 0 for a baseline, and above 0 for a trained model",
-        )
-        demand(
-            self.frame.box == "oracle",
-            "frame.box: training frames are oracle frames; list boxes in evaluation.boxes",
-        )
-        demand(
-            not asked.samples or (asked.samples > 1 and draws),
-            "evaluation.samples: give 2 draws or more, of a cgan whose "
-            "model.dropout_at_prediction is true; nothing else draws",
-        )
-        demand(
-            asked.test_cohort != self.cohort,
-            "evaluation.test_cohort is the run's own cohort; leave it empty",
-        )
-        demand(bool(asked.boxes), "evaluation.boxes is empty; name oracle, jittered or both")
-        demand(
-            self.model.name != "cgan" or self.frame.size % 2**self.model.levels == 0,
-            f"frame.size {self.frame.size} is not divisible by 2 ** model.levels; use 8 levels "
-            "for 256, 7 for 128, 6 for 64 pixels",
+            (trained != self.is_baseline, "optimiser.iterations: 0 for a baseline, else above 0"),
+            (self.frame.box == "oracle", "frame.box is oracle; list boxes in evaluation.boxes"),
+            (asked.samples != 1, "evaluation.samples: give 2 draws or more"),
+            (draws or not asked.samples, "evaluation.samples: only a cgan with dropout draws"),
+            (asked.test_cohort != self.cohort, "evaluation.test_cohort is the run's own cohort"),
+            (asked.boxes, "evaluation.boxes is empty; name oracle, jittered or both"),
+            (divisible, f"frame.size must be divisible by {2**model.levels}, 2 ** model.levels"),
         )
         return self
 
@@ -296,40 +271,40 @@ class RunSpec(KeyedSpec):
 
     @property
     def trains_channels_last(self) -> bool:
-        """Whether a processor trains it in :mod:`mammostudy.models.channels_last`."""
+        """Whether a processor trains it in :mod:`mammostudy.models.quick_layers`."""
         return self.model.name == "cgan" and self.model.width >= QUICK_WIDTH
 
     def components(self) -> set[str]:
-        """Return the components that make the rows, and the weights where there are any."""
-        found = {
-            *_OF_EVERY_RUN, "evaluation.overlap", "evaluation.surface", "imaging.postprocessing",
-            "runs.evaluate",
-        }  # fmt: skip
+        """Return what makes the rows, and the weights where there are any."""
+        made = {"imaging.contours"} if self.is_baseline else self.training_components()
         if self.evaluation.boundary:
-            found.add("evaluation.boundaries")
+            made.add("evaluation.boundaries")
         if self.evaluation.samples:
-            found.add("evaluation.uncertainty")
-        return found | ({"imaging.contours"} if self.is_baseline else self.training_components())
+            made.add("evaluation.uncertainty")
+        return made.union(_FRAMED, _MEASURED)
 
     def training_components(self) -> set[str]:
-        """Return the components that make the weights."""
-        found = {*_OF_EVERY_RUN, *_OF_TRAINING}
+        """Return what makes the weights."""
+        made = {*_FRAMED, *_TRAINED}
         if not self.is_baseline:
-            found.update(SEGMENTERS[self.model.name].versions)
+            made.update(SEGMENTERS[self.model.name].versions)
         if self.trains_channels_last:
-            found |= {"models.channels_last", "models.winograd"}
+            made |= {"models.channels_last", "models.winograd"}
         if self.loss.adversarial_weight > 0:
-            found.add("models.discriminator")
+            made.add("models.discriminator")
         if self.optimiser.averaging > 0:
-            found.add("training.averaging")
-        return found
+            made.add("training.averaging")
+        return made
 
 
-_OF_EVERY_RUN: Final = (
+_FRAMED: Final = (
     "data.dicom", "data.frames", "data.splits", "imaging.framing", "imaging.preprocessing",
     "runs.segmenters", "runs.spec",
 )  # fmt: skip
-_OF_TRAINING: Final = (
+_MEASURED: Final = (
+    "evaluation.overlap", "evaluation.surface", "imaging.postprocessing", "runs.evaluate",
+)  # fmt: skip
+_TRAINED: Final = (
     "models.common", "training.fit", "training.losses", "training.prediction",
     "training.segmentation",
 )  # fmt: skip

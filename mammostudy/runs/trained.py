@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mammostudy.data.cache import write_atomically
 from mammostudy.errors import DataError
 from mammostudy.paths import store_root
-from mammostudy.runs.kinds import KINDS, function_of
+from mammostudy.runs.kinds import KINDS
 from mammostudy.runs.record import Record, weights_path
 
 if TYPE_CHECKING:
@@ -49,63 +51,58 @@ def train_or_read(key: str, model: nn.Module, fit: Callable[[Path], Fitted]) -> 
     """
     from safetensors.torch import save_model
 
-    from mammostudy.data.cache import write_atomically
-    from mammostudy.training.loop import save_checkpoint
+    from mammostudy.training.loop import load_checkpoint, save_checkpoint
 
     weights, checkpoint = weights_path(key), store_root() / "checkpoints" / f"{key}.pt"
-    if (past := _stored(model, weights)) is not None:
-        return past
+    history = weights.with_suffix(".history")
+    past = load_checkpoint(history)
+    if (
+        past is not None
+        and {"curves", "seconds", "diverged"} <= set(past)
+        and _read(model, weights)
+    ):
+        return Training(**past)
     resumed, started = checkpoint.is_file(), time.process_time()
     fitted = fit(checkpoint)
     spent = None if resumed else round(time.process_time() - started, 1)
     training = Training(fitted.curves, fitted.seconds, fitted.diverged, spent)
     write_atomically(weights, lambda partial: save_model(model, str(partial)))
-    save_checkpoint(weights.with_suffix(".history"), asdict(training))
+    save_checkpoint(history, asdict(training))
     checkpoint.unlink(missing_ok=True)
     return training
 
 
-def _stored(model: nn.Module, weights: Path) -> Training | None:
-    """Read the weights and curves of a finished training into a model; None where not whole."""
+def _read(model: nn.Module, weights: Path) -> bool:
+    """Read stored weights into a model; False where there are none, or damaged ones."""
     from safetensors import SafetensorError
     from safetensors.torch import load_model
 
-    from mammostudy.training.loop import load_checkpoint
-
-    past = load_checkpoint(weights.with_suffix(".history"))
-    if past is None or not {"curves", "seconds", "diverged"} <= set(past) or not weights.is_file():
-        return None
     try:
         load_model(model, weights)
-    except SafetensorError:  # damaged: found out before the model is touched
-        return None
+    except (OSError, SafetensorError):  # found out before the model is touched
+        return False
     except RuntimeError:
-        raise DataError(
-            f"{weights}: weights of another network; move or delete the file, then it trains anew"
-        ) from None
-    return Training(**past)
+        mend = "move or delete the file, then it trains anew"
+        raise DataError(f"{weights}: weights of another network; {mend}") from None
+    return True
 
 
 def trained_model(record: Record) -> Any:
     """Return the trained network of a record, on the device that runs compute on.
 
     Raises:
-        DataError: its weights are not in the local store, or damaged.
+        DataError: its weights are not in the local store, damaged, or of another network.
     """
     import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_model
 
     from mammostudy.training.loop import device
 
-    with torch.random.fork_rng(devices=[]):
-        model = function_of(KINDS[record.kind].builder)(record)
     path = weights_path(str(record.content["training_key"]))
-    try:
-        load_model(model, path)
-    except (OSError, RuntimeError, SafetensorError):
+    with torch.random.fork_rng(devices=[]):
+        model = import_module(f"mammostudy.runs.{KINDS[record.kind].module}").network(record)
+    if not _read(model, path):
         raise DataError(
             f"{path}: the weights of {record.kind} run {record.key} are missing or damaged; delete "
             "the file, then `mammostudy doctor` names another model or the command that makes one"
-        ) from None
+        )
     return model.to(device())

@@ -11,72 +11,25 @@ from typing import Final
 
 from mammostudy.errors import SpecError
 
-VERSIONS: Final[dict[str, int]] = {
-    "data.dicom": 1,
-    "data.frames": 1,
-    "data.sources.phantom": 2,
-    "data.splits": 1,
-    "data.views": 1,
-    "evaluation.boundaries": 1,
-    "evaluation.calibration": 1,
-    "evaluation.froc_curves": 1,
-    "evaluation.matching": 1,
-    "evaluation.overlap": 1,
-    "evaluation.priors": 1,
-    "evaluation.surface": 1,
-    "evaluation.uncertainty": 1,
-    "imaging.contours": 1,
-    "imaging.framing": 1,
-    "imaging.postprocessing": 1,
-    "imaging.preprocessing": 1,
-    "imaging.shape_features": 1,
-    "imaging.shape_masks": 1,
-    "models.channels_last": 1,
-    "models.common": 1,
-    "models.detectors.anchors": 1,
-    "models.detectors.common": 1,
-    "models.detectors.pyramids": 1,
-    "models.detectors.ssd": 1,
-    "models.detectors.ssd_light": 1,
-    "models.discriminator": 1,
-    "models.generator": 1,
-    "models.segmenters.crfcnn": 1,
-    "models.segmenters.encoder_unets": 1,
-    "models.segmenters.fcn": 1,
-    "models.segmenters.fcn_resnet101": 1,
-    "models.segmenters.mean_field": 1,
-    "models.segmenters.plain_unet": 1,
-    "models.segmenters.segnet": 1,
-    "models.segmenters.slsdeep": 1,
-    "models.segmenters.trunks": 1,
-    "models.segmenters.unet": 1,
-    "models.shape_cnn": 1,
-    "models.shape_resnet": 1,
-    "models.winograd": 1,
-    "runs.chain": 1,
-    "runs.chain_rows": 1,
-    "runs.chain_spec": 1,
-    "runs.chain_stages": 1,
-    "runs.detect": 1,
-    "runs.detect_spec": 1,
-    "runs.detection_rows": 1,
-    "runs.evaluate": 1,
-    "runs.mask_sets": 1,
-    "runs.segmenters": 1,
-    "runs.shape_spec": 1,
-    "runs.shapes": 1,
-    "runs.spec": 1,
-    "training.averaging": 1,
-    "training.detection": 1,
-    "training.detection_augmentation": 1,
-    "training.fit": 1,
-    "training.losses": 1,
-    "training.prediction": 1,
-    "training.segmentation": 1,
-    "training.shape_features": 1,
-    "training.shape_weights": 1,
-    "training.shapes": 1,
-}
+_FIRST: Final = """
+data.dicom data.frames data.sources.phantom data.splits data.views evaluation.boundaries
+evaluation.calibration evaluation.froc_curves evaluation.matching evaluation.overlap
+evaluation.priors evaluation.surface evaluation.uncertainty imaging.contours imaging.framing
+imaging.postprocessing imaging.preprocessing imaging.shape_features imaging.shape_masks
+models.channels_last models.common models.detectors.anchors models.detectors.common
+models.detectors.pyramids models.detectors.ssd models.detectors.ssd_light models.discriminator
+models.generator models.segmenters.crfcnn models.segmenters.encoder_unets
+models.segmenters.fcn models.segmenters.fcn_resnet101 models.segmenters.mean_field
+models.segmenters.plain_unet models.segmenters.segnet models.segmenters.slsdeep
+models.segmenters.trunks models.segmenters.unet models.shape_cnn models.shape_resnet
+models.winograd runs.chain runs.chain_rows runs.chain_spec runs.chain_stages runs.detect
+runs.detect_spec runs.detection_rows runs.evaluate runs.mask_sets runs.segmenters
+runs.shape_spec runs.shapes runs.spec training.averaging training.detection
+training.detection_augmentation training.fit training.losses training.prediction
+training.segmentation training.shape_features training.shape_weights training.shapes
+"""
+_RAISED: Final = {"data.sources.phantom": 2}
+VERSIONS: Final[dict[str, int]] = dict.fromkeys(_FIRST.split(), 1) | _RAISED
 
 
 def recipe_version(component: str) -> int:

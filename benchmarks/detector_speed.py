@@ -31,7 +31,7 @@ from torch import Tensor
 
 from mammostudy.models import build_detector, detector_names
 from mammostudy.models.detectors.common import Detector
-from mammostudy.runs.detect_spec import DetectSpec
+from mammostudy.runs.kinds import DetectSpec
 from mammostudy.study import recipes
 
 STEP_SECONDS = {

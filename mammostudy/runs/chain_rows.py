@@ -120,7 +120,8 @@ class ChainRows:
         return whole.boxes, self.segmenter.masks(whole)
 
     def _shape(self, view: str) -> tuple[int, int]:
-        return int(self.views.at[view, "height"]), int(self.views.at[view, "width"])
+        height, width = self.views.loc[[view], ["height", "width"]].to_numpy(np.int64)[0].tolist()
+        return height, width
 
     def _truths(self, view: str) -> dict[str, Mask]:
         """Return the masks of the masses of a view, by case; the last view's are kept."""
@@ -201,7 +202,7 @@ class ChainRows:
         box = self.boxes.loc[self.hits[case]]
         known = np.array([box_of_row(self.cohort.row(case))], np.float64)
         iou = pairwise_iou(box[list(EDGES)].to_numpy(np.float64)[None], known)[0, 0]
-        return float(box["score"]), round(float(iou), 3)
+        return float(box["score"]), round(float(iou), 3)  # type: ignore[arg-type]
 
     def box_rows(self) -> pd.DataFrame:
         """Return a row a box that finds nothing new."""

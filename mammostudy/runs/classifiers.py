@@ -18,7 +18,7 @@ from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import Frame, Preprocessing, frame_cohort
 from mammostudy.data.splits import Split
 from mammostudy.errors import DataError
-from mammostudy.models import ShapeCNN, ShapeResNet
+from mammostudy.models.shapes import ShapeCNN, ShapeResNet
 from mammostudy.runs.kinds import ON_FEATURES, ShapeSpec
 from mammostudy.runs.masks import SIDE, MaskSet, feature_table, mask_set, pixels_of
 from mammostudy.runs.trained import Training, train_or_read

@@ -19,8 +19,8 @@ from mammostudy.data.views import ViewSet, split_views, views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import FixedPrior, fixed_prior
 from mammostudy.evaluation.froc_curves import froc_of
-from mammostudy.models import build_detector
 from mammostudy.models.detectors.common import Detector, Placement, box_side_quantiles, place
+from mammostudy.models.registry import build_detector
 from mammostudy.runs.detection_rows import Values, judged_rows, matches_of, whole_numbers
 from mammostudy.runs.kinds import DetectSpec
 from mammostudy.runs.provenance import Result

@@ -125,5 +125,6 @@ def evaluate(
             name = "+".join(steps) or "none"
             tables.append(table.assign(box=box, postprocessing=name, **({} if steps else beside)))
     rows = pd.concat(tables, ignore_index=True)
-    of_case = cohort.masses[["patient", "site"]]
-    return rows.assign(**{name: rows["case"].map(of_case[name]) for name in of_case}), kept
+    for column in ("patient", "site"):
+        rows[column] = rows["case"].map(cohort.masses[column])
+    return rows, kept

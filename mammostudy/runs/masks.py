@@ -107,7 +107,7 @@ def mask_set(spec: ShapeSpec, source: str, cohort: Cohort | None = None) -> Mask
         window = math.ceil(1.5 * float(longest))
     placed = [placed_mask(native[case], spec.input.placement, window) for case in cases]
     masks = np.array(placed, np.bool_).reshape(-1, SIDE, SIDE)
-    return MaskSet(cases, masks, ~masks.any(axis=(1, 2)))
+    return MaskSet(cases, masks, np.asarray(~masks.any(axis=(1, 2)), np.bool_))
 
 
 def placed_mask(mask: Mask, placement: str, window: int | None = None) -> Mask:

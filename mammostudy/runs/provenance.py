@@ -104,9 +104,8 @@ def commit() -> str:
 
     def git(*words: str) -> str:
         package = Path(__file__).resolve().parents[1]
-        return subprocess.check_output(
-            ["git", *words], cwd=package, text=True, stderr=subprocess.DEVNULL
-        ).strip()
+        call = subprocess.run(["git", *words], cwd=package, capture_output=True, check=True)
+        return call.stdout.decode().strip()
 
     try:
         changed = git("status", "--porcelain", "--", ".")

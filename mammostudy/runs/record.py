@@ -124,9 +124,9 @@ class Record(Generic[S]):
         stored = self._archive("predictions.npz", "bits", "cases", "side")
         side, cases = int(stored["side"]), stored["cases"].tolist()
         masks = np.unpackbits(stored["bits"], axis=1)[:, : side * side].reshape(-1, side, side)
-        found = list(masks.astype(bool))
+        found: Iterable[Any] = masks.astype(bool)
         if "frames" in stored:
-            found = list(zip(found, stored["frames"], strict=True))
+            found = zip(found, stored["frames"], strict=True)
         return dict(zip(cases, found, strict=True))
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -21,7 +21,7 @@ from mammostudy.errors import DataError, SpecError
 from mammostudy.evaluation import overlap, uncertainty
 from mammostudy.imaging.contours import chan_vese_mask, inscribed_ellipse, otsu_mask
 from mammostudy.imaging.postprocessing import postprocess
-from mammostudy.models.registry import SEGMENTERS
+from mammostudy.models.registry import SEGMENTERS, build_segmenter
 from mammostudy.runs.evaluate import COLUMNS, Masks, Prediction, evaluate
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.record import Record
@@ -78,8 +78,6 @@ def model_fields(model: Model) -> dict[str, Any]:
 
 def build_model(spec: RunSpec) -> nn.Module:
     """Build the segmenter of a spec, initialised from torch's present random state."""
-    from mammostudy.models import build_segmenter
-
     return build_segmenter(spec.model.name, **model_fields(spec.model))
 
 
@@ -95,7 +93,7 @@ def build_trainer(spec: RunSpec) -> Supervised:
     """
     import torch
 
-    from mammostudy.models import Discriminator
+    from mammostudy.models.discriminator import Discriminator
     from mammostudy.models.quick_layers import lay_channels_last
     from mammostudy.training.loop import device
     from mammostudy.training.segmentation import Adversarial, Averaged, Supervised
@@ -214,7 +212,7 @@ def run(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
     validation, kept = evaluate(spec, cohort, split.validation, predictor)
     test, found = evaluate(spec, tested, cases, predictor)
     rows = pd.concat([validation.assign(part="validation"), test.assign(part="test")])
-    rows = rows[[*COLUMNS, *rows.columns.difference(COLUMNS, sort=False)]]
+    rows = rows[[*COLUMNS, *rows.columns.difference([*COLUMNS], sort=False)]]
     said = {"test_manifest_hash": tested.manifest_hash} if spec.evaluation.test_cohort else {}
     return Result(replace(split, test=cases), rows, training, kept | found, content=said)
 

@@ -55,12 +55,8 @@ def train_or_read(key: str, model: nn.Module, fit: Callable[[Path], Fitted]) -> 
 
     weights, checkpoint = weights_path(key), store_root() / "checkpoints" / f"{key}.pt"
     history = weights.with_suffix(".history")
-    past = load_checkpoint(history)
-    if (
-        past is not None
-        and {"curves", "seconds", "diverged"} <= set(past)
-        and _read(model, weights)
-    ):
+    past = load_checkpoint(history) or {}
+    if {"curves", "seconds", "diverged"} <= set(past) and _read(model, weights):
         return Training(**past)
     resumed, started = checkpoint.is_file(), time.process_time()
     fitted = fit(checkpoint)

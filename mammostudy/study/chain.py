@@ -19,9 +19,8 @@ from mammostudy.data.descriptors import describe
 from mammostudy.figures.detection import MARKS, Mark, boxed
 from mammostudy.imaging.framing import Box, crop_and_resize, paste_back
 from mammostudy.imaging.overlays import agreement_overlay
-from mammostudy.runs.chain_spec import ChainSpec
-from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.detection_rows import EDGES
+from mammostudy.runs.kinds import ChainSpec, DetectSpec
 from mammostudy.runs.record import Record, find_record, manifest_hash
 from mammostudy.study import shape_recipes
 from mammostudy.study.comparing import BESIDE, Runs, compare, summarise

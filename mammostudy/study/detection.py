@@ -33,8 +33,8 @@ from mammostudy.evaluation.froc_curves import (
 )
 from mammostudy.evaluation.statistics import bootstrap_ci, paired_test
 from mammostudy.imaging.framing import jitter_box
-from mammostudy.runs.detect_spec import SSDS, DetectSpec
 from mammostudy.runs.detection_rows import COCO, ERRORS, HEADLINE, matches_of
+from mammostudy.runs.kinds import SSDS, DetectSpec
 from mammostudy.runs.record import Record
 from mammostudy.study.comparing import Runs, judge
 from mammostudy.study.recipes import (

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mammostudy.data.descriptors import describe
 from mammostudy.errors import SpecError
-from mammostudy.runs.detect_spec import PRIOR, PYRAMIDS, SSDS, DetectSpec
+from mammostudy.runs.kinds import PRIOR, PYRAMIDS, SSDS, DetectSpec
 from mammostudy.runs.spec import BASELINES, Model, Optimiser, RunSpec
 
 

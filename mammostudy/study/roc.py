@@ -31,7 +31,7 @@ from mammostudy.evaluation.classification import (
     reliability_table,
 )
 from mammostudy.evaluation.statistics import Values, bootstrap_ci, smallest_detectable
-from mammostudy.runs.shape_spec import ShapeSpec
+from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.study import published
 from mammostudy.study.comparing import Runs, judge, unsettled
 from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, rows_of

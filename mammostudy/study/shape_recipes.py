@@ -8,7 +8,7 @@ from mammostudy.data.descriptors import describe
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import SHAPES
 from mammostudy.errors import MissingDataError
-from mammostudy.runs.shape_spec import NETWORKS, SOURCES, TOOLS, ShapeSpec
+from mammostudy.runs.kinds import NETWORKS, SOURCES, TOOLS, ShapeSpec
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import recipes
 from mammostudy.study.comparing import TRAINED_BY_PAGES

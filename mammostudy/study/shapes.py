@@ -21,9 +21,9 @@ from mammostudy.evaluation.confusions import (
     patient_confusions,
 )
 from mammostudy.evaluation.statistics import paired_test
+from mammostudy.runs.kinds import SOURCES, TOOLS, ShapeSpec
 from mammostudy.runs.masks import mask_set
 from mammostudy.runs.record import Record
-from mammostudy.runs.shape_spec import SOURCES, TOOLS, ShapeSpec
 from mammostudy.study import published
 from mammostudy.study.comparing import Runs, judge, unsettled
 from mammostudy.study.recipes import is_phantom

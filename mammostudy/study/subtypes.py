@@ -36,7 +36,7 @@ from mammostudy.evaluation.association import (
     v_of_tables,
 )
 from mammostudy.evaluation.statistics import Values, limits, wilson_interval
-from mammostudy.runs.shape_spec import ShapeSpec
+from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.study import published
 from mammostudy.study.comparing import Runs, judge
 from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, classes_of, rows_of

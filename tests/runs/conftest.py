@@ -19,9 +19,8 @@ from mammostudy.data.cohort import Cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import write_manifest
 from mammostudy.runs.execute import ensure
+from mammostudy.runs.kinds import SOURCES, ShapeSpec
 from mammostudy.runs.masks import native_masks
-from mammostudy.runs.kinds import (SOURCES)
-from mammostudy.runs.kinds import (ShapeSpec)
 from mammostudy.runs.spec import RunSpec
 
 SIDE = 64

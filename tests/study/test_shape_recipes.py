@@ -7,7 +7,7 @@ from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import SHAPES
 from mammostudy.data.splits import split_cases
 from mammostudy.errors import DataError, MissingDataError, SpecError
-from mammostudy.runs.shape_spec import NETWORKS, SOURCES, TOOLS, ShapeSpec
+from mammostudy.runs.kinds import NETWORKS, SOURCES, TOOLS, ShapeSpec
 from mammostudy.study import recipes
 from mammostudy.study.shape_recipes import (
     EPOCHS,

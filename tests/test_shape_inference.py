@@ -23,8 +23,8 @@ from mammostudy.errors import DataError
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.inference import Prediction, predict, save_prediction
 from mammostudy.runs.execute import execute
-from mammostudy.runs.record import Record, weights_path
 from mammostudy.runs.kinds import ShapeSpec
+from mammostudy.runs.record import Record, weights_path
 from mammostudy.shape_inference import NO_MASK, NO_MODEL, shape_of, shape_record_for, shape_records
 
 if TYPE_CHECKING:

@@ -127,12 +127,3 @@ def score_reliability(matches: Matches, bins: int = 10) -> pd.DataFrame:
     """
     table = binned_shares(matches.scores, matches.outcome != FALSE, bins)
     return table.rename(columns={"cases": "boxes", "mean": "score"})
-
-
-def score_calibration_error(matches: Matches, bins: int = 10) -> float:
-    """Mean gap between score and share of boxes that are a mass, weighted by boxes, in [0, 1].
-
-    It is ruled by the many boxes of low score: read it with the diagram (Kuppers et al. 2020).
-    """
-    table = score_reliability(matches, bins)
-    return float(np.average((table["share"] - table["score"]).abs(), weights=table["boxes"]))

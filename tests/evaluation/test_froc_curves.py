@@ -133,46 +133,10 @@ def test_as_monai_where_masses_do_not_touch(seed, tied):
     assert curve.sensitivity[-1] > 0
 
 
-def test_tied_scores_enter_together():
-    predicted = [[[0, 0, 4, 4], [20, 20, 24, 24], [40, 40, 44, 44]]]
-    curve = froc(predicted, [[0.5, 0.5, 0.5]], [[[0, 0, 4, 4]]])
-    assert curve.sensitivity.tolist() == [0, 1]
-    assert curve.false_positives_per_image.tolist() == [0, 2]
-    assert curve.sensitivity_at(1) == 0
-    assert curve.sensitivity_at(2) == 1
-    assert curve.threshold_at(1) == np.inf
-
-
-def test_control_points_a_prediction_would_find_a_mass_for_free(monkeypatch):
-    def one_by_one(scores, steps):
-        return np.minimum(np.arange(4), len(scores)).astype(float)
-
-    monkeypatch.setattr(froc_curves, "_from_above", one_by_one)
-    predicted = [[[0, 0, 4, 4], [20, 20, 24, 24], [40, 40, 44, 44]]]
-    assert froc(predicted, [[0.5, 0.5, 0.5]], [[[0, 0, 4, 4]]]).sensitivity_at(1) == 1
-
-
 def repeated(case, times):
     """The images of a case, each as often as told."""
     images = np.repeat(np.arange(len(times)), times)
     return [[part[at] for at in images] for part in case]
-
-
-def test_interval_is_the_plain_bootstraps(make_detections):
-    case = make_detections(24)
-    patients = np.arange(24) // 2
-    table = sensitivity_table(froc(*case), patients, draws=2_000)
-    rng = np.random.default_rng(1)
-    plain = []
-    while len(plain) < 400:
-        times = np.bincount(rng.integers(0, 12, 12), minlength=12)[patients]
-        curve = froc(*repeated(case, times))
-        plain.append([*curve.sensitivity_at(RATES), curve.mean_sensitivity()])
-    low, high = np.percentile(plain, [2.5, 97.5], axis=0)
-    assert table["low"].to_numpy() == pytest.approx(low, abs=0.1)
-    assert table["high"].to_numpy() == pytest.approx(high, abs=0.1)
-    assert table["low"].iloc[-1] == pytest.approx(low[-1], abs=0.05)
-    assert (table["low"] < table["sensitivity"]).all()
 
 
 def test_differences_are_paired(make_detections):
@@ -239,20 +203,6 @@ def test_sizes_by_hand(by_hand):
     # control: false positives of the images of one size alone would flatter
     alone = froc(by_hand.predicted[2:], by_hand.scores[2:], by_hand.true[2:], threshold=0.1)
     assert alone.sensitivity_at(0.25) == 1
-
-
-def test_sizes_add_up_to_the_whole(make_detections):
-    case = make_detections(40, noise=3)
-    matches = match_detections(*case)
-    across = np.sqrt(np.prod(matches.true_boxes[:, 2:] - matches.true_boxes[:, :2], axis=1))
-    table = sensitivity_by_size(matches, np.arange(40) // 2, across, draws=100)
-    assert len(table) == 3 * (len(RATES) + 1)
-    assert np.ptp(table.groupby("size")["masses"].first()) <= 2
-    assert table[["low", "high"]].notna().all().all()
-    whole = froc(*case)
-    for rate, group in table.dropna(subset="rate").groupby("rate"):
-        found = np.average(group["sensitivity"], weights=group["masses"])
-        assert found == pytest.approx(whole.sensitivity_at(float(rate)))
 
 
 def test_equal_detectors_do_not_differ_and_p_counts_both_sides(make_detections):

@@ -1,17 +1,15 @@
 """Spread of samples, risk, outliers and occlusion: by hand, by scipy, by enumeration."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation import overlap, uncertainty
+from mammostudy.evaluation import uncertainty
 from mammostudy.evaluation.uncertainty import (
     deviation_map,
     disagreement,
@@ -35,6 +33,9 @@ def test_maps_by_hand():
     """A sure yes and a sure no: one bit. Twice unsure: none. A quarter and three quarters: some."""
     np.testing.assert_allclose(mean_map(PAIR), [[[0.5, 0.5], [0, 0.5]]])
     np.testing.assert_allclose(deviation_map(PAIR), [[[0.5, 0], [0, 0.25]]])
+    apart = [1 - 2 / 4, 1 - 2 / 3, 1 - 0]  # masks of 2, 2 and 1 pixels
+    three = [[[0.9, 0.9], [0, 0]], [[0.9, 0], [0.9, 0]], [[0, 0.9], [0, 0]]]
+    assert disagreement(np.array(three)[:, None]) == pytest.approx([np.mean(apart)])
     quarter = -(0.25 * math.log2(0.25) + 0.75 * math.log2(0.75))
     np.testing.assert_allclose(information_map(PAIR), [[[1, 0], [0, 1 - quarter]]], atol=1e-7)
 
@@ -50,16 +51,6 @@ def test_the_score_is_the_mean_where_any_sample_marks_mass():
     assert spread_score(deviation_map(faint), faint) == pytest.approx([0.2 / 4])
 
 
-def test_disagreement_is_the_expected_error_where_the_truth_is_one_more_sample():
-    rng = np.random.default_rng(0)
-    level = rng.random((1, 12, 12))
-    drawn = (rng.random((40, 1, 12, 12)) < level).astype(np.float32)
-    truth = rng.random((400, 12, 12)) < level
-    errors = [1 - overlap.dice(np.repeat(d >= 0.5, 400, 0), truth).mean() for d in drawn]
-    assert disagreement(drawn)[0] == pytest.approx(np.mean(errors), abs=0.01)
-    assert disagreement(np.zeros((3, 1, 4, 4), np.float32)).tolist() == [0]
-
-
 def test_risks_by_hand():
     """Kept in the order of the scores: errors 0, .4, .2, .6."""
     found = risk_coverage([0.1, 0.3, 0.2, 0.9], [0.0, 0.2, 0.4, 0.6])
@@ -73,18 +64,8 @@ def test_risks_by_hand():
     assert risk_coverage(errors, errors).gain == pytest.approx(1)
     assert risk_coverage(-errors, errors).gain < 0
     assert risk_coverage(errors, np.full(30, 0.25)).gain == 0
-
-
-@settings(max_examples=25)
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=2, max_size=6))
-def test_ties_are_the_mean_over_their_orders(pairs):
-    scores, errors = np.array(pairs, float).T
-    curves = [
-        errors[list(order)].cumsum() / np.arange(1, len(errors) + 1)
-        for order in itertools.permutations(range(len(errors)))
-        if (np.diff(scores[list(order)]) >= 0).all()
-    ]
-    np.testing.assert_allclose(risk_coverage(scores, errors).risk, np.mean(curves, axis=0))
+    tied = risk_coverage([1, 1, 2], [0.0, 0.6, 0.9])  # the mean over both orders
+    np.testing.assert_allclose(tied.risk, [0.3, 0.3, 0.5])
 
 
 @pytest.mark.parametrize(
@@ -111,23 +92,10 @@ def test_intervals_are_scipys_where_every_patient_has_one_case():
     found = rank_correlation(scores, errors, range(40), draws=1500)
     assert found.rho == pytest.approx(stats.spearmanr(scores, errors).statistic)
     assert (found.low, found.high) == pytest.approx(tuple(rho.confidence_interval), abs=0.04)
+    with pytest.raises(DataError):
+        rank_correlation([0.1, 0.2], [0.1, math.nan], ["a", "b"])
     limits = gain_interval(scores, errors, range(40), draws=1500)
     assert limits == pytest.approx(tuple(gain.confidence_interval), abs=0.05)
-
-
-def test_copies_of_a_case_add_no_certainty():
-    scores, errors = RNG.random((2, 30))
-    once = rank_correlation(scores, errors, range(30), draws=1000)
-    three = [np.repeat(each, 3) for each in (scores, errors, np.arange(30))]
-    tripled = rank_correlation(*three, draws=1000)
-    assert (tripled.low, tripled.high) == pytest.approx((once.low, once.high))
-    naive = rank_correlation(*three[:2], range(90), draws=1000)  # control
-    assert naive.high - naive.low < 0.7 * (once.high - once.low)
-    low, high = gain_interval(scores, errors, range(30))
-    assert gain_interval(*three) == pytest.approx((low, high), abs=0.02)  # a finer curve
-    for bad, names in (([0.1, math.nan], "ab"), ([0.1, 0.2], ["a", None])):
-        with pytest.raises(DataError):
-            rank_correlation([0.1, 0.2], bad, list(names), draws=9)
 
 
 SPREAD = np.linspace(0.6, 0.9, 19)
@@ -141,7 +109,6 @@ SPREAD = np.linspace(0.6, 0.9, 19)
         ([-1.0, 2, 3, 4, 5], []),  # the limit itself is not below
         ([0.5, 0.5, 0.5, 0.5, 0.4], [4]),  # no spread: whatever is lower
         ([9, 1, 1, 1, 1], []),  # a high one is no low one
-        ([0.3], []),
     ],
 )
 def test_low_outliers_by_hand(values, found):
@@ -194,9 +161,3 @@ def test_area_has_the_analytic_answer_patch_by_patch():
     np.testing.assert_allclose(found, np.kron(expected, np.ones((4, 4))), atol=1e-15)
     other = occlusion_map(shifted, 1, area, 4, 4)
     np.testing.assert_array_equal(found, -other)
-
-
-def test_golden_numbers_of_occlusion():
-    found = occlusion_map(SQUARE, 0, area, patch=5, stride=3)
-    golden = [-0.048828125, -0.0419921875, -14.0078125]
-    assert [found[4, 4], found[11, 9], found.sum()] == pytest.approx(golden)

@@ -16,7 +16,6 @@ import pytest
 from mammostudy import data_commands
 from mammostudy.data import building, cache
 from mammostudy.data.building import QUARANTINE, build, load_or_build, place
-from mammostudy.data.dicom import remarks_on
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import read_manifest
 from mammostudy.data.row_files import MIRRORED
@@ -94,13 +93,6 @@ def test_strict_refuses_any_fault_and_writes_nothing(
     assert len(build(*args, strict=True).quarantine) == 1  # control
 
 
-def test_a_cohort_of_which_nothing_is_left(reads: list[pd.DataFrame], tmp_path: Path) -> None:
-    for path in (tmp_path / "inbreast" / "images").iterdir():
-        path.unlink()
-    with pytest.raises(DataError, match="14 unreadable"):
-        load_cohort("inbreast", tmp_path)
-
-
 @pytest.mark.parametrize("what", ["folder", "version", "build.json"])
 def test_it_is_built_again_where_what_it_is_made_of_changes(
     what: str, reads: list[pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -117,24 +109,6 @@ def test_it_is_built_again_where_what_it_is_made_of_changes(
         place("inbreast", "build.json").write_text("{")
     load_cohort("inbreast", root)
     assert len(reads) == 3
-
-
-def test_a_quarantine_of_an_earlier_build_does_not_stay(
-    reads: list[pd.DataFrame], tmp_path: Path
-) -> None:
-    path = tmp_path / "inbreast" / "masks" / "P1_CC.png"
-    whole = path.read_bytes()
-    emptied(tmp_path / "inbreast")
-    args = ("inbreast", tmp_path / "inbreast", "inbreast")
-    assert len(build(*args).quarantine) == 1
-    path.write_bytes(whole)
-    assert build(*args).quarantine.empty
-    assert not place("inbreast", "quarantine.csv").exists()
-
-
-def test_a_reader_that_is_missing_is_named() -> None:
-    with pytest.raises(DataError, match=r"sources\.moon: this installation has no such reader"):
-        build("moon", Path(), "moon")
 
 
 Writer = Callable[..., Path]
@@ -186,9 +160,3 @@ def test_notes_are_counted_and_kept(
     content = json.loads(place("clinic", "build.json").read_text())
     assert content["notes"] == load_or_build("clinic", clinic, "folder").notes
     assert content["notes"][BURNED_IN] == 1
-
-
-def test_a_header_without_a_remark(clinic: Path) -> None:
-    assert remarks_on(clinic / "0.dcm") == (BURNED_IN,)
-    assert remarks_on(clinic / "2.dcm") == ()
-    assert remarks_on(clinic / "0.png") == ()

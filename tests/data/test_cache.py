@@ -93,19 +93,3 @@ def test_a_killed_write_leaves_nothing(tmp_path: Path, error: type[BaseException
     with pytest.raises(error):
         half(path)
     assert path.read_bytes() == b"half"  # control: in place it would be half-written
-
-
-def test_a_failing_maker_leaves_nothing(own_store: Path) -> None:
-    def fails() -> dict[str, np.ndarray]:
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        cached_arrays("room", CONTENT, fails)
-    assert files(own_store) == []
-
-
-def test_written_files_are_readable_as_the_umask_says(tmp_path: Path) -> None:
-    plain = tmp_path / "plain"
-    plain.touch()
-    write_atomically(tmp_path / "a", lambda partial: partial.write_text("x"))
-    assert (tmp_path / "a").stat().st_mode == plain.stat().st_mode

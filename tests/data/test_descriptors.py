@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections import Counter
@@ -36,24 +35,6 @@ def counted(values: Iterable[object]) -> dict[object, int]:
     return dict(Counter(values))
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_descriptor_is_complete(path: Path) -> None:
-    content = described(path.stem)
-    assert set(content) >= NEEDED
-    assert all(source["text"] for source in content["citation"])
-
-
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_descriptor_reads_as_it_stands(path: Path) -> None:
-    read, content = read_descriptor(path.stem), described(path.stem)
-    assert (read.title, read.get, read.expected) == (
-        content["title"],
-        content["get"],
-        content["expected"],
-    )
-    assert list(read.known_faults) == content["known_faults"]
-
-
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -71,16 +52,6 @@ def test_a_faulty_descriptor_is_named(
         (tmp_path / "moon.yaml").write_text(text)
     with pytest.raises(DataError, match=rf"moon\.yaml: .*{named}"):
         read_descriptor("moon")
-
-
-def test_a_count_that_is_no_number_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    content = described("cmmd") | {"expected": {"breasts": "many"}}
-    (tmp_path / "cmmd.yaml").write_text(yaml.safe_dump(content))
-    monkeypatch.setattr(descriptors, "folder", lambda: tmp_path)
-    with pytest.raises(DataError, match=r"cmmd\.yaml: expected\.breasts"):
-        read_descriptor("cmmd")
 
 
 PHANTOM_SPLIT = {"folds": 5, "train_site": "north"}
@@ -176,17 +147,6 @@ def test_expected_counts_of_cmmd(real_data: Path) -> None:
     assert counted(table["subtype"].dropna().map(words)) == expected["subtypes"]
     assert counted(table["classification"].str.lower()) == expected["pathology"]
     assert counted(table["abnormality"]) == expected["abnormality"]
-
-
-def test_expected_outlines_of_the_archive(real_data: Path) -> None:
-    content = described("cdd-cesm-archive")
-    lines = (real_data / "cdd-cesm" / "contours.jsonl").read_text().splitlines()
-    drawn = [json.loads(line) for line in lines]
-    assert len(drawn) == content["expected"]["outlines_of_mass_images"]
-    tools = counted(row["geometry"]["name"] for row in drawn)
-    assert tools == content["expected"]["tools_of_mass_images"]
-    without = sum(row["mass_shape"] is None for row in drawn)
-    assert content["label_mapping"]["dropped"].startswith(f"{without} of 1,517 ")
 
 
 def test_expected_counts_of_the_phantom_crops() -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
-from mammostudy.data import frames, row_files
-from mammostudy.data.cohort import Cohort, Sample
+from mammostudy.data import row_files
+from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import (
     Frame,
     Preprocessing,
@@ -108,16 +107,6 @@ def test_jittered_boxes_are_the_same_every_time_and_differ_by_case(tiny: Cohort)
         assert box[2] <= 64
 
 
-def test_control_a_global_random_state_would_not_do(
-    tiny: Cohort, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shared = np.random.default_rng(0)
-    monkeypatch.setattr(frames.np.random, "default_rng", lambda seed: shared)
-    sample = tiny.sample("P0_CC_1")
-    frame = Frame(box="jittered")
-    assert given_box(sample, frame) != given_box(sample, frame)
-
-
 def test_take_keeps_the_order_asked_for(tiny: Cohort) -> None:
     framed = frame_cohort(tiny, Frame(size=16), PLAIN)
     cases = ["P3_MLO_1", "P0_CC_2", "P5_CC_1"]
@@ -166,17 +155,3 @@ def test_a_cohort_without_masses_is_refused(tiny: Cohort) -> None:
     free = tiny.manifest[tiny.manifest["x_min"].isna()]
     with pytest.raises(DataError, match="no row with a box"):
         frame_cohort(Cohort("tiny", tiny.root, free), Frame(size=32), PLAIN)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{"strategy": "wide"}, {"scale": 0.5}, {"aspect": "oval"}, {"truth": "none"}, {"size": 8},
-     {"box": "random"}, {"zoom": 2}],
-)  # fmt: skip
-def test_unknown_fields_and_values_are_refused(fields: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match=next(iter(fields))):
-        Frame(**fields)
-
-
-def test_samples_are_what_the_functions_take(tiny: Cohort) -> None:
-    assert isinstance(tiny.sample("P0_CC_1"), Sample)

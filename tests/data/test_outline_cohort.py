@@ -64,12 +64,6 @@ def test_ellipses_have_their_area(drawn: Geometry) -> None:
     assert drawn.mask().sum() == pytest.approx(np.pi * (width + 0.5) * (height + 0.5), rel=0.01)
 
 
-def test_a_mask_does_not_depend_on_where_it_lies() -> None:
-    away = Geometry("polygon", tuple((x - 500, y + 3000) for x, y in STAR.points))
-    np.testing.assert_array_equal(away.mask(), STAR.mask())
-    assert away.box == (-500, 3000, -409, 3101)
-
-
 @pytest.mark.parametrize(
     ("drawn", "degenerate"),
     [
@@ -85,15 +79,6 @@ def test_a_mask_does_not_depend_on_where_it_lies() -> None:
 )
 def test_what_encloses_nothing(drawn: Geometry, degenerate: bool) -> None:
     assert drawn.degenerate is degenerate
-
-
-def test_masses_and_masks_by_case(cohort: OutlineCohort) -> None:
-    assert len(cohort) == len(cohort.masses) == 12
-    row = cohort.row("P1_L_DM_CC_0")
-    assert row["tool"] == "circle"
-    np.testing.assert_array_equal(cohort.mask("P1_L_DM_CC_0"), DISC.mask())
-    with pytest.raises(DataError, match="outlines: no case 'nobody'"):
-        cohort.mask("nobody")
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from mammostudy.data import row_files
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.load import load_cohort
-from mammostudy.data.manifest import read_manifest
 from mammostudy.data.row_files import (
     EmptyMaskError,
     SizeError,
     content_of,
     inside,
-    jpeg_size,
     read_mask,
 )
 from mammostudy.errors import DataError
@@ -108,16 +106,6 @@ def test_a_link_in_a_cohort_is_one_error_and_the_guard_is_what_stops_it(
     cohort.sample("P1_CC_1")  # control: without the guard the secret is read
 
 
-@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd"])
-def test_a_manifest_with_traversal_is_one_error(
-    name: str, tmp_path: Path, write_cohort: Callable[..., Path]
-) -> None:
-    path = write_cohort(tmp_path) / "manifest.csv"
-    path.write_text(path.read_text().replace("images/P1_CC.png", name))
-    with pytest.raises(DataError, match="must be a path inside the cohort folder"):
-        read_manifest(path)
-
-
 def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(tmp_path / "pipe")  # opening it would wait for ever
     for name in ("pipe", "away", "."):
@@ -198,24 +186,11 @@ def test_dicom_masks(tmp_path: Path) -> None:
         read_mask(tmp_path, row(mask="cut.dcm"))
 
 
-@pytest.mark.parametrize("progressive", [0, 1])
-def test_the_size_is_that_of_the_pixels(progressive: int, tmp_path: Path) -> None:
+def test_the_size_of_a_jpeg_is_read_from_its_header(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
-    flags = [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
-    cv2.imwrite(str(path), np.zeros((37, 91), np.uint8), flags)
-    assert jpeg_size(path) == (37, 91)
-    content = path.read_bytes()
-    path.write_bytes(content[:2] + b"\xff\xff" + content[3:])  # a fill byte before a marker
-    assert jpeg_size(path) == (37, 91)
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff\xd8", b"\x89PNG", b"\xff\xd8\xff\xc0\x00\x11\x08"])
-def test_what_is_no_jpeg_is_one_error(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.jpg: no readable JPEG"):
-        jpeg_size(tmp_path / "a.jpg")
-
-
-def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no readable JPEG"):
-        jpeg_size(tmp_path / "away.jpg")
+    cv2.imwrite(str(path), np.zeros((37, 91), np.uint8))
+    assert row_files.jpeg_size(path) == (37, 91)
+    for content in (b"", b"\xff\xd8", b"\x89PNG", path.read_bytes()[:40]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"a\.jpg: no readable JPEG"):
+            row_files.jpeg_size(path)

@@ -12,7 +12,6 @@ import pytest
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.load import load_cohort
-from mammostudy.data.manifest import COLUMNS
 from mammostudy.data.outline_cohort import Geometry, OutlineCohort
 from mammostudy.data.tasks import TASKS, lacking, needed, require, tasks_of
 from mammostudy.errors import DataError
@@ -28,11 +27,6 @@ def tiny(tmp_path: Path, write_cohort: Callable[..., Path]) -> Cohort:
 
 def without(cohort: Cohort, **cells: object) -> Cohort:
     return Cohort(cohort.name, cohort.root, cohort.manifest.assign(**cells))
-
-
-def test_tasks_name_columns_of_the_manifest() -> None:
-    named = {column for columns in TASKS.values() for name in columns for column in name.split("|")}
-    assert named <= set(COLUMNS)
 
 
 def test_a_cohort_with_shapes_and_without_subtypes(tiny: Cohort) -> None:

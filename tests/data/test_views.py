@@ -135,16 +135,6 @@ def test_views_are_never_split_by_image(cohort: Cohort) -> None:
         split_views(cohort, **(FIELDS | {"unit": "image"}))
 
 
-def test_a_cohort_without_mass_free_views(
-    tmp_path: Path, own_store: Path, write_views: Callable[..., Path]
-) -> None:
-    write_views(tmp_path, "full", free=0)
-    cohort = load_cohort("full", tmp_path)
-    rows = cohort.manifest[cohort.manifest["x_min"].notna()].reset_index(drop=True)
-    split = split_views(replace(cohort, manifest=rows), **FIELDS)
-    assert all(split.parts().values())
-
-
 def test_a_patient_in_two_parts_is_refused(cohort: Cohort) -> None:
     """Control: the same patients in one part pass."""
     split = Split(("P0_CC_1", "P8_CC_1"), ("P2_CC_1",), ("P3_CC_1", "P8_MLO_1"))

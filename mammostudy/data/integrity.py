@@ -6,7 +6,6 @@ or, where asked to be strict, refuses the cohort.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,10 @@ import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydicom import dcmread
 from tqdm.auto import tqdm
 
 from mammostudy.data import likeness, manifest, row_files
 from mammostudy.data.cohort import Cohort, box_of_row
-from mammostudy.data.dicom import is_dicom
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 
@@ -38,9 +35,10 @@ CHECKS: Final = {
     "duplicate": "an image file that another row has under another name",
     "near-duplicate": "an image that looks like another one (perceptual hash and correlation)",
 }
+MIRRORED: Final = "the image is mirrored against the usual hanging; boxes and masks are in its grid"
 SPECK: Final = 0.01  # share of the largest part from which on another part counts
 TOLERANCE: Final = 0.02  # share of its longer side by which a box may miss its mask, 1 px at least
-MODALITIES: Final = ("MG", "CR", "DX", "OT", "")  # films digitised anew often say CR, DX or OT
+FITTING: Final = ("MG", "CR", "DX", "OT", "unknown")  # films digitised anew say CR, DX or OT
 LEVELS: Final = 16  # grey levels below which a picture is a mask or a drawing
 COLOURED: Final = 4.0  # of 255, mean difference of the brightest and the darkest channel
 
@@ -114,43 +112,35 @@ def _of_image(
     """Return an image's faults as check and reason, and how it looks; add to the notes."""
     shown = root / str(row["image"])
     try:
-        pixels, said = row_files.read_pixels(root, row)
+        pixels, read = row_files.read_pixels(root, row)
     except DataError as error:
         return [_fault_of(error)], None
-    if said:
+    if said := (*read.notes, *((MIRRORED,) if read.flipped else ())):
         notes[str(row["image"])] = said
     faults = []
     try:
         row_files.check_size(shown, row, pixels.shape)
     except DataError as error:
         faults.append(_fault_of(error))
-    if why := why_no_mammogram(row_files.inside(root, str(row["image"])), pixels):
+    path = row_files.inside(root, str(row["image"]))
+    if why := why_no_mammogram(path, pixels, read.modality):
         faults.append(("not a mammogram", f"{shown}: {why}"))
     return faults, likeness.look(pixels)
 
 
-def why_no_mammogram(path: Path, pixels: NDArray[np.uint16]) -> str | None:
+def why_no_mammogram(path: Path, pixels: NDArray[np.uint16], modality: str) -> str | None:
     """Return why a file, decoded to uint16 ``(h, w)``, cannot be a mammogram; None if it may."""
     levels = int(np.count_nonzero(np.bincount(pixels.ravel())))
     if levels < LEVELS:
         return f"holds {levels} grey level(s); a mammogram holds many: is it a mask?"
-    if is_dicom(path):
-        modality = _modality(path)
-        known = modality in MODALITIES
-        return None if known else f"field Modality is {modality!r}; a mammogram's is MG"
+    if modality not in FITTING:
+        return f"field Modality is {modality!r}; a mammogram's is MG"
     small = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_REDUCED_COLOR_4)
-    if small is not None:
+    if small is not None:  # a picture, no DICOM
         spread = small.max(axis=2).astype(np.float32) - small.min(axis=2)
         if float(spread.mean()) > COLOURED:
             return "is a picture in colour; a mammogram is grey"
     return None
-
-
-def _modality(path: Path) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a warning would quote raw values of the file
-        header = dcmread(path, force=True, specific_tags=["Modality"], stop_before_pixels=True)
-    return str(header.get("Modality") or "").strip().upper()[:16]
 
 
 def _of_mask(root: Path, row: pd.Series) -> Iterator[tuple[str, str]]:

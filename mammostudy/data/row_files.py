@@ -11,20 +11,16 @@ import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
-from mammostudy.data.dicom import is_dicom, read_dicom, read_image
+from mammostudy.data.dicom import Mammogram, is_dicom, read_image, read_mammogram
+from mammostudy.data.images import MAX_PIXELS, bytes_of
 from mammostudy.data.private import hiding, real_name
+from mammostudy.data.sources.ddsm_files import is_raw, read_raw
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import fill_outline
 
 SAME_ASPECT: Final = 0.01
 """Largest relative difference of two aspects up to which a mask is its image's."""
-MAXIMUM_BYTES: Final = 400_000_000
-"""Largest file that is read: a mammogram of 16 bits takes some 30 MB, its mask half of that."""
-MAXIMUM_PIXELS: Final = 150_000_000
-"""Largest image that a row may claim: a mammogram has 26 million pixels at most."""
-MIRRORED: Final = "the image is mirrored against the usual hanging; boxes and masks are in its grid"
 
 
 class SizeError(DataError):
@@ -67,54 +63,15 @@ def inside(root: Path, name: str, what: str = "path") -> Path:
     raise PathError(msg)
 
 
-def content_of(path: Path, what: str) -> bytes:
-    """Return the bytes of a plain file of at most :data:`MAXIMUM_BYTES`."""
-    fault = "is missing"
-    try:
-        if path.is_file():
-            if path.stat().st_size <= MAXIMUM_BYTES:
-                return path.read_bytes()
-            fault = f"is larger than {MAXIMUM_BYTES // 1_000_000} MB"
-    except OSError as error:
-        fault = f"cannot be read ({error.strerror})"
-    msg = f"{path}: {what} {fault}; restore it or drop the row"
-    raise DataError(msg)
-
-
-def jpeg_size(path: Path) -> tuple[int, int]:
-    """Return height and width of a JPEG in pixels, from its header alone."""
-    try:
-        with Image.open(path, formats=["JPEG"]) as picture:
-            return picture.height, picture.width
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        msg = f"{path}: no readable JPEG, or cut before its size; copy the file anew"
-        raise DataError(msg) from None
-
-
-def read_pixels(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], tuple[str, ...]]:
-    """Decode the image of a row: uint16 ``(h, w)`` of the full range, and notes.
-
-    Notes are what a reader should know of a DICOM file: fixed sentences, with :data:`MIRRORED`.
-    """
+def read_pixels(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], Mammogram]:
+    """Decode the image of a row: uint16 ``(h, w)`` of the full range, and what its file says."""
     with hiding(root, str(row["image"])):
-        what = f"image of case {row['case']}"
-        path = inside(root, str(row["image"]), what)
-        if hashlib.sha256(content_of(path, what)).hexdigest() != row["image_sha256"]:
+        path = inside(root, str(row["image"]), f"image of case {row['case']}")
+        if hashlib.sha256(bytes_of(path)).hexdigest() != row["image_sha256"]:
             msg = f"{path}: the file changed since the manifest was written; build it again"
             raise DataError(msg)
-        image, notes = _decoded(path)
-        return np.round(image * 65535).astype(np.uint16), notes
-
-
-def _decoded(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    from mammostudy.data.sources.ddsm_files import is_raw, read_raw
-
-    if is_raw(path):
-        return read_raw(path), ()
-    if not is_dicom(path):
-        return read_image(path), ()
-    read = read_dicom(path)
-    return read.image, (*read.notes, *((MIRRORED,) if read.flipped else ()))
+        read = Mammogram(read_raw(path)) if is_raw(path) else read_mammogram(path)
+        return np.round(read.image * 65535).astype(np.uint16), read
 
 
 def check_size(path: Path, row: pd.Series, shape: tuple[int, ...]) -> None:
@@ -134,7 +91,7 @@ def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
     within :data:`SAME_ASPECT`) is resized to it, nearest neighbour.
     """
     shape = (int(row["height"]), int(row["width"]))
-    if shape[0] * shape[1] > MAXIMUM_PIXELS:
+    if shape[0] * shape[1] > MAX_PIXELS:
         msg = (
             f"{root}: case {row['case']}: height and width say {shape[1]}x{shape[0]} pixels, which "
             "no mammogram has; correct them"
@@ -172,7 +129,7 @@ def _drawn(root: Path, row: pd.Series, shape: tuple[int, int]) -> NDArray[np.boo
 
 def _mask_pixels(path: Path, row: pd.Series) -> NDArray[Any]:
     """Return the values of a mask file ``(h, w)``; of DICOM 0 and 1, without labels."""
-    content = content_of(path, f"mask of case {row['case']}")
+    content = bytes_of(path)
     if is_dicom(path):
         if not pd.isna(row["mask_label"]):
             msg = (

@@ -16,9 +16,9 @@ import pytest
 from mammostudy import data_commands
 from mammostudy.data import building, cache
 from mammostudy.data.building import QUARANTINE, build, load_or_build, place
+from mammostudy.data.integrity import MIRRORED
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import read_manifest
-from mammostudy.data.row_files import MIRRORED
 from mammostudy.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("own_store")

@@ -61,8 +61,10 @@ def test_nothing_is_read_before_it_is_asked_for(
     tiny: Cohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[Path] = []
-    original = row_files.read_image
-    monkeypatch.setattr(row_files, "read_image", lambda path: reads.append(path) or original(path))
+    original = row_files.read_mammogram
+    monkeypatch.setattr(
+        row_files, "read_mammogram", lambda path: reads.append(path) or original(path)
+    )
     samples = iter(tiny)
     assert (len(tiny), reads) == (13, [])
     next(samples)
@@ -93,10 +95,10 @@ def test_an_alpha_channel_is_no_mask(tiny: Cohort) -> None:
 
 
 @pytest.mark.parametrize(("cells", "file", "content", "words"), [
-    ({}, "images/P1_CC.png", None, ("image of case P1_CC_1", "missing")),
+    ({}, "images/P1_CC.png", None, ("no such image file",)),
     ({}, "images/P1_CC.png", b"another", ("changed since the manifest",)),
     ({"height": 50}, None, None, ("is 64x48", "64x50")),
-    ({}, "masks/P1_CC.png", None, ("mask of case P1_CC_1", "missing")),
+    ({}, "masks/P1_CC.png", None, ("no such image file",)),
     ({}, "masks/P1_CC.png", b"", ("mask of case P1_CC_1", "unreadable")),
     ({}, "masks/P1_CC.png", b"no picture", ("unreadable",)),
     ({}, "masks/P1_CC.png", np.ones((30, 30), np.uint8), ("30x30", "64x48", "one grid")),

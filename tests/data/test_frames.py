@@ -123,8 +123,10 @@ def test_take_keeps_the_order_asked_for(tiny: Cohort) -> None:
 
 def test_the_second_call_reads_no_image(tiny: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[object] = []
-    original = row_files.read_image
-    monkeypatch.setattr(row_files, "read_image", lambda path: reads.append(path) or original(path))
+    original = row_files.read_mammogram
+    monkeypatch.setattr(
+        row_files, "read_mammogram", lambda path: reads.append(path) or original(path)
+    )
     first = frame_cohort(tiny, Frame(size=32), PLAIN)
     assert len(reads) == 12  # an image a view, once, though one of them shows two masses
     monkeypatch.setattr(Cohort, "sample", lambda *_: pytest.fail("sampled again"))

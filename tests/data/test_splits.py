@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mammostudy.data import likeness, splits, views
+from mammostudy.data import likeness, splits
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.descriptors import cohort_names, describe
 from mammostudy.data.load import load_cohort
@@ -283,8 +283,8 @@ def test_patients_without_a_mass_stand_where_the_owners_say(
     cohort = load_cohort("views", tmp_path)
     rows = cohort.manifest.set_index("case", drop=False)
     parts = rows["patient"].isin(("P0", "P9")).map({True: "test", False: "train"})
-    monkeypatch.setattr(views, "official_parts", lambda _: parts)
-    monkeypatch.setattr(views, "parted", lambda _, rows, __: rows.assign(part=parts[rows.index]))
+    monkeypatch.setattr(splits, "official_parts", lambda _: parts)
+    monkeypatch.setattr(splits, "parted", lambda _, rows, __: rows.assign(part=parts[rows.index]))
     split = split_views(
         cohort, folds=5, fold=0, seed=0, train_site=None, validation_folds=2, rule="official"
     )

@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mammostudy.study.real_mammogram import pictures
 
 from mammostudy.data import manifest, row_files
 from mammostudy.data.cohort import Cohort, box_of_row

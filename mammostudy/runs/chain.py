@@ -1,10 +1,26 @@
-"""A chain run from spec to record: boxes, masks and shapes of patients new to every stage."""
+"""A chain run from spec to record: boxes, masks and shapes of patients new to every stage.
+
+A row is a ``view``, a ``mass`` or a ``box`` (column ``row``); all have part (``test``), view,
+patient and site:
+
+- view: masses (how many), pixels (of the view), boxes (detected at the operating threshold),
+  false_boxes and repeats among them;
+- mass: a row a case and ``source`` of its mask: ``truth`` (the owners' mask itself), ``oracle``
+  (segmented from the known box), ``jittered`` (from that box shaken) and ``detected``; found
+  (whether there is a box to start from), score and iou (of the detected box; its IoU with the known
+  one), dice (in the image's grid, 0 if missed; pixels of other masses alone are not held against
+  the mask), truth_pixels, predicted_pixels, label (shape, where known), predicted (shape told from
+  the mask; ``none`` where there is no mask; empty where no classifier may tell) and probability (of
+  that shape, calibrated);
+- box: one that finds nothing new: kind (``false`` or ``repeat``), score, predicted_pixels and
+  painted (those of them outside every mass).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -13,21 +29,24 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort
-from mammostudy.data.frames import FramedSet
+from mammostudy.data.cohort import Cohort, box_of_row
+from mammostudy.data.frames import FramedSet, frame_cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.splits import Split
 from mammostudy.errors import SpecError
+from mammostudy.evaluation import overlap
+from mammostudy.evaluation.boxes import pairwise_iou
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.evaluation.froc_curves import froc_of
+from mammostudy.imaging.framing import Box, crop_and_resize, frame_box
 from mammostudy.imaging.postprocessing import PUBLISHED, postprocess
-from mammostudy.runs.chain_rows import ChainRows
-from mammostudy.runs.detection_rows import matches_of, whole_numbers
+from mammostudy.imaging.preprocessing import preprocess
+from mammostudy.runs.detection_rows import EDGES, NOTHING, matches_of, whole_numbers
 from mammostudy.runs.kinds import ChainSpec, DetectSpec, ShapeSpec
 from mammostudy.runs.masks import Mask, labelled, placed_mask
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.record import Record, record_of
-from mammostudy.runs.segmentation import baseline_masks, chosen_steps, predict_framed
+from mammostudy.runs.segmentation import baseline_masks, chosen_steps, pasted, predict_framed
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.trained import trained_model
 from mammostudy.training.loop import device
@@ -35,19 +54,195 @@ from mammostudy.training.shapes import predict_logits
 
 NO_SHAPE: Final = "none"
 Shares = NDArray[np.float64]
+_SOURCES: Final = ("truth", "oracle", "jittered", "detected")
+Framed = tuple[Mask, NDArray[np.int64]]  # a mask in its frame, and the frame's box in the image
+
+
+def whole_box(edges: Sequence[float], shape: tuple[int, int]) -> Box:
+    """Round a detected box to whole pixels inside an image, at least one pixel a side."""
+
+    def whole(low: float, high: float, limit: int) -> tuple[int, int]:
+        start = min(max(round(low), 0), limit - 1)
+        return start, min(max(round(high), start + 1), limit)
+
+    (x_min, x_max), (y_min, y_max) = (
+        whole(edges[at], edges[at + 2], shape[1 - at]) for at in (0, 1)
+    )
+    return x_min, y_min, x_max, y_max
+
+
+def frame_boxes(image: NDArray[np.float32], boxes: Sequence[Box], run: RunSpec) -> FramedSet:
+    """Frame boxes in an image as a segmentation run frames them; there is no truth."""
+    size, n = run.frame.size, len(boxes)
+    fields = run.frame.model_dump(include={"strategy", "scale", "aspect"})
+    frames = [frame_box(box, (image.shape[0], image.shape[1]), **fields) for box in boxes]
+    asked = run.preprocessing.model_dump()
+    shown = [preprocess(crop_and_resize(image, frame, size), **asked) for frame in frames]
+    windows = np.array(frames, np.int64).reshape(-1, 4)
+    corners = np.tile(windows[:, :2], 2).astype(np.float32)
+    sides = np.tile(windows[:, 2:] - windows[:, :2], 2).astype(np.float32)
+    return FramedSet(
+        tuple(str(at) for at in range(n)),
+        np.array(shown, np.float32).reshape(-1, size, size),
+        np.zeros((n, size, size), np.bool_),
+        windows,
+        (np.array(boxes, np.float32).reshape(-1, 4) - corners) * size / sides,
+        np.zeros(n, np.int64),
+    )
+
+
+class ChainRows:
+    """The test views on their way through the chain."""
+
+    def __init__(
+        self, run: RunSpec, cohort: Cohort, rows: pd.DataFrame, rule: str, segmenter: Any
+    ) -> None:
+        """Frame and segment the boxes of a detector's rows; ``rule`` says which find a mass."""
+        self.run, self.cohort, self.segmenter = run, cohort, segmenter
+        self.views = rows[rows["row"] == "view"].set_index("view", drop=False)
+        self.masses = rows[rows["row"] == "mass"].reset_index(drop=True)
+        self.boxes = rows[rows["row"] == "box"].reset_index(drop=True)
+        self.rule = self.boxes[rule].to_numpy(np.int64)
+        self._last: tuple[str, dict[str, Mask]] = ("", {})
+        self.windows, self.marked = self._segmented()
+        case_of = self.masses.set_index(["view", "mass"])["case"].astype(str)
+        hits = np.flatnonzero(self.rule > NOTHING).tolist()
+        self.hits = {case_of[self.boxes["view"][at], int(self.rule[at])]: at for at in hits}
+
+    def _segmented(self) -> tuple[NDArray[np.int64], Mask]:
+        """Frame every box, the images read one after the other, and mark what is in it."""
+        images = self.cohort.manifest.set_index("case", drop=False)
+        framed = [frame_boxes(np.zeros((1, 1), np.float32), [], self.run)]
+        for view, part in self.boxes.groupby("view", sort=False):  # a view's boxes stand together
+            image = self.cohort.image(images.loc[[str(view)]].iloc[0])
+            shape = (image.shape[0], image.shape[1])
+            boxes = [whole_box(edges, shape) for edges in part[list(EDGES)].to_numpy().tolist()]
+            framed.append(frame_boxes(image, boxes, self.run))
+        stacked = {
+            name: np.concatenate([getattr(each, name) for each in framed])
+            for name in ("images", "masks", "boxes", "given", "company")
+        }
+        names = tuple(str(at) for at in range(len(self.boxes)))
+        whole = replace(framed[0], cases=names, **stacked)
+        return whole.boxes, self.segmenter.masks(whole)
+
+    def _shape(self, view: str) -> tuple[int, int]:
+        height, width = self.views.loc[[view], ["height", "width"]].to_numpy(np.int64)[0].tolist()
+        return height, width
+
+    def _truths(self, view: str) -> dict[str, Mask]:
+        """Return the masks of the masses of a view, by case; the last view's are kept."""
+        if self._last[0] != view:
+            cases = self.masses.loc[self.masses["view"] == view, "case"].astype(str)
+            self._last = view, {case: self.cohort.mask(case) for case in cases}
+        return dict(self._last[1])
+
+    def view_rows(self) -> pd.DataFrame:
+        """Return a row a view."""
+        kinds = {"boxes": 1, "false_boxes": self.rule == NOTHING, "repeats": self.rule < NOTHING}
+        counts = pd.DataFrame({"view": self.boxes["view"], **kinds}).groupby("view").sum()
+        counts = counts.reindex(self.views.index, fill_value=0)
+        table = self.views[["view", "patient", "site", "masses"]].join(counts)
+        pixels = self.views["height"] * self.views["width"]
+        return table.assign(row="view", pixels=pixels.astype(np.int64)).reset_index(drop=True)
+
+    def mass_rows(self, shapes: Any) -> list[pd.DataFrame]:
+        """Return the rows of the masses, a table a source; ``shapes`` tell what they are."""
+        labels = self.masses["case"].astype(str).map(shapes.labels).astype(object)
+        base = self.masses[["row", "view", "patient", "site", "case"]].assign(label=labels)
+        return [self._source(base, source, shapes) for source in _SOURCES]
+
+    def _source(self, base: pd.DataFrame, source: str, shapes: Any) -> pd.DataFrame:
+        """Measure the masks of one source and tell their shapes."""
+        cases, views = (base[name].astype(str).tolist() for name in ("case", "view"))
+        found = self._masks(source, cases)
+        whole = [self._whole(mask, view) for mask, view in zip(found, views, strict=True)]
+        measured = [self._measure(*each) for each in zip(cases, views, whole, strict=True)]
+        dice, truth, predicted = zip(*measured, strict=True)
+        told, shares = shapes.tell(whole, base["patient"].astype(str).tolist())
+        boxes = [self._box_of(case) if source == "detected" else (np.nan, np.nan) for case in cases]
+        return base.assign(
+            source=source,
+            found=[mask is not None for mask in found],
+            score=[score for score, _ in boxes],
+            iou=[iou for _, iou in boxes],
+            dice=dice,
+            truth_pixels=truth,
+            predicted_pixels=predicted,
+            predicted=pd.Series(told, dtype=object),
+            probability=shares,
+        )
+
+    def _masks(self, source: str, cases: Sequence[str]) -> Sequence[Framed | Mask | None]:
+        """Return the mask of each case: in its frame, or (truth) whole; None where missed."""
+        if source == "truth":
+            return [self.cohort.mask(case) for case in cases]
+        if source == "detected":
+            return [self.kept().get(case) for case in cases]
+        run, owner = self.run, self.cohort
+        if run.cohort != owner.name:
+            owner = load_cohort(run.cohort, owner.root.parent)
+        frame = run.frame.model_copy(update={"box": source})
+        framed = frame_cohort(owner, frame, run.preprocessing).take(cases)
+        known = self.segmenter.known if source == "oracle" else self.segmenter.masks
+        return list(zip(known(framed), framed.boxes, strict=True))
+
+    def _whole(self, found: Framed | Mask | None, view: str) -> Mask:
+        """Return a mask in the image's grid; a missed one is empty."""
+        if found is None:
+            return np.zeros(self._shape(view), np.bool_)
+        return pasted(*found, self._shape(view)) if isinstance(found, tuple) else found
+
+    def _measure(self, case: str, view: str, mask: Mask) -> tuple[float, int, int]:
+        """Return Dice, and the pixels of truth and mask."""
+        truths = self._truths(view)
+        own = truths.pop(case)
+        spared = mask.copy()
+        for other in truths.values():
+            spared &= own | ~other
+        return float(overlap.dice(spared[None], own[None])[0]), int(own.sum()), int(mask.sum())
+
+    def _box_of(self, case: str) -> tuple[float, float]:
+        """Return score of the box that finds a mass, and its IoU with the known box."""
+        if case not in self.hits:
+            return np.nan, np.nan
+        box = self.boxes.loc[self.hits[case]]
+        known = np.array([box_of_row(self.cohort.row(case))], np.float64)
+        iou = pairwise_iou(box[list(EDGES)].to_numpy(np.float64)[None], known)[0, 0]
+        return float(box["score"]), round(float(iou), 3)  # type: ignore[arg-type]
+
+    def box_rows(self) -> pd.DataFrame:
+        """Return a row a box that finds nothing new."""
+        out = []
+        for at in np.flatnonzero(self.rule <= NOTHING).tolist():
+            view = str(self.boxes.loc[at, "view"])
+            mask = self._whole((self.marked[at], self.windows[at]), view)
+            painted = mask.copy()
+            for truth in self._truths(view).values():
+                painted &= ~truth
+            out.append(
+                {
+                    "row": "box",
+                    **self.views.loc[view, ["view", "patient", "site"]],
+                    "kind": "false" if self.rule[at] == NOTHING else "repeat",
+                    "score": self.boxes.loc[at, "score"],
+                    "predicted_pixels": int(mask.sum()),
+                    "painted": int(painted.sum()),
+                }
+            )
+        return pd.DataFrame(out)
+
+    def kept(self) -> dict[str, Framed]:
+        """Return the masks of found masses and their frames, by case."""
+        return {case: (self.marked[at], self.windows[at]) for case, at in sorted(self.hits.items())}
 
 
 def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Send the test views through the chain.
 
-    Rows: see :mod:`mammostudy.runs.chain_rows`. ``record.json`` adds ``threshold`` (None where no
-    box counts), ``postprocessing`` (the steps) and ``stages`` (key, status and convergence of each
-    run in the chain). The predictions are the masks of found masses in the frames of their
-    detected boxes, and those frames.
-
-    Raises:
-        DataError: a stage has no record or no weights, or a file of the cohort cannot be used.
-        SpecError: detector and segmenter have not learnt from the same patients.
+    ``record.json`` adds ``threshold`` (None where no box counts), ``postprocessing`` (the steps)
+    and ``stages`` (key, status and convergence of each run in the chain). The predictions are the
+    masks of found masses in the frames of their detected boxes, and those frames.
     """
     detector, segmenter = record_of(spec.detector), record_of(spec.segmenter)
     shapes = [record_of(run) for run in spec.shapes]
@@ -81,11 +276,7 @@ def _told(record: Record) -> dict[str, Any]:
 def check_patients(
     cohort: Cohort, detector: Record[DetectSpec], segmenter: Record[RunSpec]
 ) -> None:
-    """Raise where a patient with masses stands in other parts for the detector and the segmenter.
-
-    Raises:
-        SpecError: naming a patient, or a mass that only the segmenter knows.
-    """
+    """Raise where a patient with masses stands in other parts for detector and segmenter."""
     of_case = cohort.manifest.set_index("case")["patient"].astype(str)
     with_mass = set(cohort.masses["patient"].astype(str))
     for part in ("train", "validation", "test"):
@@ -128,17 +319,11 @@ class Segmenter:
 
 @dataclass(frozen=True)
 class Shapes:
-    """The classifiers of a chain, and which of them may judge whom.
-
-    Attributes:
-        records: their runs; none tells nothing.
-        labels: shape of the masses whose shape is known, by case.
-        judges: number of the classifier by patient; None where all have learnt from the patient.
-    """
+    """The classifiers of a chain, and which of them may judge whom."""
 
     records: Sequence[Record[ShapeSpec]]
-    labels: dict[str, str] = field(default_factory=dict)
-    judges: dict[str, int | None] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)  # shape by case, where it is known
+    judges: dict[str, int | None] = field(default_factory=dict)  # by patient; None: all know it
 
     @classmethod
     def of(cls, records: Sequence[Record[ShapeSpec]], cohort: Cohort) -> Shapes:
@@ -161,12 +346,10 @@ class Shapes:
     def tell(
         self, masks: Sequence[Mask], patients: Sequence[str]
     ) -> tuple[list[str | None], Shares]:
-        """Tell the shapes of masks, each of its own size; an empty one has no shape.
+        """Tell the shapes of masks, each of its own size, and their calibrated probability.
 
-        Returns:
-            The class of each (``none`` without a mask, or where the classifier diverged; None
-            where every classifier at hand has learnt from the patient), and the calibrated
-            probability of that class (NaN without one).
+        A shape is ``none`` without a mask, or where the classifier diverged; it is None where every
+        classifier at hand has learnt from the patient.
         """
         names: list[str | None] = [None] * len(masks)
         shares = np.full(len(masks), np.nan)

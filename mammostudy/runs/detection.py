@@ -40,10 +40,6 @@ def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
     Rows: see :mod:`mammostudy.runs.detection_rows`. ``record.json`` adds ``box_sides``, the
     quantiles of the training masses' sides that anchors were made from. A detector that diverged
     finds nothing.
-
-    Raises:
-        DataError: the cohort's files cannot be used, no view for training has a mass, or a patient
-            or a near-duplicate image stands in two parts.
     """
     split, every = split_views(cohort, **spec.split.model_dump()), views_of(cohort)
     train = every.take(split.train)

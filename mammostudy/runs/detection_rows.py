@@ -26,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.views import ViewSet
-from mammostudy.errors import DataError, SpecError
+from mammostudy.errors import DataError
 from mammostudy.evaluation import boxes as judging
 from mammostudy.evaluation.boxes import FALSE, HIT, REPEAT, Matches
 
@@ -58,11 +58,7 @@ def rounded(boxes: Sequence[Values], scores: Sequence[Values]) -> tuple[list[Val
 def judged_rows(
     part: str, views: ViewSet, boxes: Sequence[Values], scores: Sequence[Values]
 ) -> pd.DataFrame:
-    """Judge the boxes of one part, ``(k, 4)`` and scores ``(k,)`` a view, by every rule.
-
-    Raises:
-        DataError: a box without an area, or numbers that are not finite.
-    """
+    """Judge the boxes of one part, ``(k, 4)`` and scores ``(k,)`` a view, by every rule."""
     boxes, scores = rounded(boxes, scores)
     rows = pd.concat([_views(views), _masses(views), _boxes(views, boxes, scores)])
     rows = rows.sort_values(["view_number", "order"], kind="stable", ignore_index=True)
@@ -146,20 +142,9 @@ def matches_of(rows: pd.DataFrame, rule: str = HEADLINE, repeats: str = "ignore"
     """Rebuild the matches of some views from their rows.
 
     Views count in the order in which they first appear, masses by their number within. Their boxes
-    stand at the origin and are square, with the diameter of the real ones.
-
-    Args:
-        rows: of one part, or of several records whose views differ.
-        rule: a column of :data:`RULES`.
-        repeats: ``ignore`` or ``false_positive``.
-
-    Raises:
-        DataError: a view stands in the rows twice, as where the records of two folds with the same
-            test views are put together.
-        SpecError: the rule is unknown.
+    stand at the origin and are square, with the diameter of the real ones. A view that stands in
+    the rows twice, as of two folds with the same test views, is a DataError.
     """
-    if rule not in RULES:
-        raise SpecError(f"rule {rule!r} is unknown: use one of {', '.join(RULES)}")
     rows = rows.reset_index(drop=True)
     views = rows.loc[rows["row"] == "view", "view"]
     if (again := views.duplicated()).any():

@@ -19,10 +19,9 @@ from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.errors import DataError
 from mammostudy.imaging import contours, shape_features
 from mammostudy.imaging.shape_masks import largest_part, place_mask
-from mammostudy.runs.evaluate import pasted
 from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.runs.record import record_of
-from mammostudy.runs.segmentation import baseline_masks, finished_masks, predict_framed
+from mammostudy.runs.segmentation import baseline_masks, finished_masks, pasted, predict_framed
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.trained import trained_model
 from mammostudy.runs.versions import versions_of
@@ -61,11 +60,7 @@ class MaskSet:
 
 
 def labelled(cohort: Cohort, spec: ShapeSpec) -> pd.DataFrame:
-    """Return the masses whose label is one of the spec's classes, with a column ``label``.
-
-    Raises:
-        DataError: the cohort has no such mass.
-    """
+    """Return the masses whose label is one of the spec's classes, with a column ``label``."""
     masses = cohort.masses
     labels = masses.get(spec.target, pd.Series(None, masses.index, object))
     rows = masses[labels.isin(spec.classes)]
@@ -76,27 +71,14 @@ def labelled(cohort: Cohort, spec: ShapeSpec) -> pd.DataFrame:
 
 
 def pixels_of(cohort: Cohort) -> Cohort:
-    """Return the cohort that holds the images of a cohort of outlines; any other holds its own.
-
-    Raises:
-        MissingDataError: its folder is not at hand.
-    """
+    """Return the cohort that holds the images of a cohort of outlines; any other holds its own."""
     if not isinstance(cohort, OutlineCohort):
         return cohort
     return load_cohort(_PIXELS_OF[cohort.name], cohort.root.parent)
 
 
 def mask_set(spec: ShapeSpec, source: str, cohort: Cohort | None = None) -> MaskSet:
-    """Return the labelled masks of a source, placed as the spec's input says.
-
-    Args:
-        spec: of the run.
-        source: ``truth``, ``active-contour`` or ``segmenter``.
-        cohort: the spec's, where it is loaded already.
-
-    Raises:
-        DataError: the cohort is not at hand, or a file behind it cannot be used.
-    """
+    """Return the labelled masks of a source, placed as the spec's input says."""
     cohort = cohort or load_cohort(spec.cohort)
     rows = labelled(cohort, spec)
     native = native_masks(cohort, source, spec.segmenter)
@@ -144,14 +126,8 @@ def feature_table(
 def native_masks(cohort: Cohort, source: str, segmenter: Sequence[RunSpec] = ()) -> dict[str, Mask]:
     """Return the masks of a source at the image's own scale, cut to their largest part.
 
-    Args:
-        cohort: whose masses.
-        source: ``truth``, ``active-contour`` or ``segmenter``.
-        segmenter: the runs behind the source ``segmenter``.
-
-    Returns:
-        bool arrays of their own sizes by case; ``(1, 1)`` and empty where the source found
-        nothing. Cases that the source does not know are absent.
+    They are bool arrays of their own sizes by case; ``(1, 1)`` and empty where the source found
+    nothing. Cases that the source does not know are absent.
     """
     makers: dict[str, Callable[[], Found]] = {
         "truth": lambda: ((case, cohort.mask(case)) for case in cohort.masses.index),

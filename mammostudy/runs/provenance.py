@@ -32,23 +32,14 @@ _PACKAGES: Final = (
 
 @dataclass(frozen=True)
 class Result:
-    """What a run leaves for its record.
-
-    Attributes:
-        split: cases of the three parts.
-        rows: what ``cases.csv`` holds.
-        training: of the weights; None where nothing was trained.
-        predictions: masks by case, or masks and frames; None for kinds of run without.
-        arrays: what ``arrays.npz`` holds; none leaves it out.
-        content: what ``record.json`` says of this kind of run alone.
-    """
+    """What a run leaves for its record."""
 
     split: Split
-    rows: pd.DataFrame
-    training: Training | None = None
-    predictions: Mapping[str, Any] | None = None
-    arrays: Mapping[str, Any] = field(default_factory=dict)
-    content: Mapping[str, Any] = field(default_factory=dict)
+    rows: pd.DataFrame  # of ``cases.csv``
+    training: Training | None = None  # of the weights, where there are any
+    predictions: Mapping[str, Any] | None = None  # by case a mask, or a mask and its frame
+    arrays: Mapping[str, Any] = field(default_factory=dict)  # of ``arrays.npz``
+    content: Mapping[str, Any] = field(default_factory=dict)  # of this kind of run alone
 
 
 def has_converged(curves: list[dict[str, float]], metric: str = "validation_dice") -> bool:

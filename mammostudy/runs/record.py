@@ -93,11 +93,7 @@ class Record(Generic[S]):
 
     @cached_property
     def cases(self) -> pd.DataFrame:
-        """The rows: what they tell of is said where each kind of run is made.
-
-        Raises:
-            DataError: ``cases.csv`` is missing or damaged.
-        """
+        """The rows: what they tell of is said where each kind of run is made."""
         path = self.folder / "cases.csv"
         try:
             return pd.read_csv(path, dtype=_TEXT, keep_default_na=False, na_values=[""])
@@ -117,9 +113,6 @@ class Record(Generic[S]):
 
         Of a segmentation they are bool ``(s, s)``, in oracle frames before post-processing. A chain
         gives such a mask, post-processed, and its frame in the image, int64 ``(4,)``.
-
-        Raises:
-            DataError: ``predictions.npz`` is missing or damaged.
         """
         stored = self._archive("predictions.npz", "bits", "cases", "side")
         side, cases = int(stored["side"]), stored["cases"].tolist()
@@ -130,11 +123,7 @@ class Record(Generic[S]):
         return dict(zip(cases, found, strict=True))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what an explaining shape run kept (see :mod:`mammostudy.runs.shapes`).
-
-        Raises:
-            DataError: ``arrays.npz`` is damaged, or the run was not asked to explain.
-        """
+        """Return what an explaining shape run kept (see :mod:`mammostudy.runs.shapes`)."""
         return self._archive("arrays.npz")
 
     def _archive(self, name: str, *needed: str) -> dict[str, NDArray[Any]]:
@@ -193,14 +182,9 @@ def write_record(
     arrays: Mapping[str, NDArray[Any]] | None = None,
     root: Path | None = None,
 ) -> Record:
-    """Write the folder of a run in one move and return its record.
+    """Write the folder of a run in one move, by default to the local store; return its record.
 
-    Args:
-        content: what ``record.json`` holds.
-        cases: the rows.
-        predictions: by case a mask, or a mask and its frame; all masks of one side.
-        arrays: what ``arrays.npz`` holds; none leaves it out.
-        root: folder of records; default the local store.
+    ``predictions`` are by case a mask, or a mask and its frame; all masks are of one side.
     """
     folder = (root or local_records()) / content["spec"]["cohort"] / content["key"]
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -240,8 +224,7 @@ _LISTED: dict[Path, tuple[int, dict[str, Path]]] = {}  # folders by recipe, by t
 def read_record(folder: Path) -> Record:
     """Read a record's folder; each ``record.json`` is parsed once a process.
 
-    Raises:
-        DataError: ``record.json`` is missing, damaged or of another format.
+    A missing, damaged or foreign one is a DataError.
     """
     path = folder / "record.json"
     try:
@@ -289,13 +272,8 @@ def _by_recipe(place: Path) -> dict[str, Path]:
 def find_record(spec: S, manifest_hash: str | None) -> Record[S] | None:
     """Find the record of a spec, a committed one first.
 
-    Args:
-        spec: what was run.
-        manifest_hash: of the cohort; None where the data are not at hand: then a record of the
-            same recipe is taken, whatever data it saw.
-
-    Raises:
-        DataError: a record that was looked into is damaged.
+    Where the data are not at hand (``manifest_hash`` None), a record of the same recipe is taken,
+    whatever data it saw. A damaged record is a DataError.
     """
     for place in (results_root() / spec.cohort, local_records() / spec.cohort):
         if manifest_hash is None:
@@ -308,11 +286,7 @@ def find_record(spec: S, manifest_hash: str | None) -> Record[S] | None:
 
 
 def manifest_hash(cohort: str) -> str | None:
-    """Return the manifest hash of a cohort, or None where its folder is not at hand.
-
-    Raises:
-        DataError: the folder is there and its manifest has faults: that is not passed over.
-    """
+    """Return the manifest hash of a cohort, or None where its folder is not at hand."""
     try:
         return load_cohort(cohort).manifest_hash
     except MissingDataError:
@@ -329,15 +303,7 @@ def record_of(spec: S) -> Record[S]:
 
 
 def keep(records: Iterable[Record], root: Path | None = None) -> list[Path]:
-    """Copy records from the local store to ``results`` (no weights, no images).
-
-    Args:
-        records: what to keep; those already there are left as they are.
-        root: folder of kept records; default the project's ``results``.
-
-    Returns:
-        The folders written.
-    """
+    """Copy new records from the local store to ``results`` (no weights); return their folders."""
     written = []
     for record in records:
         target = (root or results_root()) / record.content["spec"]["cohort"] / record.key

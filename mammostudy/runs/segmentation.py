@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort
+from mammostudy.data.cohort import Cohort, box_of_row
 from mammostudy.data.frames import FramedSet, frame_cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.splits import Split, check_leakage, parted, split_cases
 from mammostudy.data.tasks import require
-from mammostudy.errors import DataError, SpecError
+from mammostudy.errors import DataError
 from mammostudy.evaluation import overlap, uncertainty
 from mammostudy.imaging.contours import chan_vese_mask, inscribed_ellipse, otsu_mask
-from mammostudy.imaging.postprocessing import postprocess
+from mammostudy.imaging.framing import Box, frame_box, paste_back
+from mammostudy.imaging.postprocessing import PUBLISHED, orderings, postprocess
 from mammostudy.models.registry import SEGMENTERS, build_segmenter
-from mammostudy.runs.evaluate import COLUMNS, Masks, Prediction, evaluate
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.record import Record
-from mammostudy.runs.spec import BASELINES, Model, RunSpec, SplitSpec
+from mammostudy.runs.spec import Model, RunSpec, SplitSpec
 from mammostudy.runs.trained import Training, train_or_read
 
 if TYPE_CHECKING:
@@ -34,21 +34,125 @@ if TYPE_CHECKING:
     from mammostudy.training.loop import Fitted
     from mammostudy.training.segmentation import Supervised
 
+Masks = NDArray[np.bool_]
+COLUMNS: Final = (
+    "part", "case", "patient", "site", "box", "postprocessing", "dice", "iou", "precision",
+    "recall", "hd95", "assd", "dice_image", "iou_image", "truth_pixels", "predicted_pixels",
+    "company_pixels", "diagonal",
+)  # fmt: skip
 THRESHOLD: Final = 0.5  # of the probability; the paper does not report its own
 Maps = NDArray[np.float32]
 _DRAWS = 1_000  # seeds of the draws of one run
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """Masks of framed cases, bool ``(n, s, s)``, and their uncertainty where it was sampled."""
+
+    masks: Masks
+    scores: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+class Window(NamedTuple):
+    """Where framings are compared: the oracle loose frame at scale 2, cut to the image.
+
+    ``truth``, of the box's size, is of every mass, or of the target alone.
+    """
+
+    box: Box
+    image: tuple[int, int]
+    truth: Masks
+
+
+def window_of(cohort: Cohort, case: str, truth: str) -> Window:
+    """Cut the window of a case from its image's truth, ``all`` or ``target``."""
+    row = cohort.row(case)
+    height, width = int(row["height"]), int(row["width"])
+    frame = frame_box(box_of_row(row), (height, width), strategy="loose", scale=2.0)
+    x_min, y_min, x_max, y_max = frame
+    box = max(x_min, 0), max(y_min, 0), min(x_max, width), min(y_max, height)
+    whole = cohort.truth(str(row["image"])) if truth == "all" else cohort.mask(case)
+    return Window(box, (height, width), whole[box[1] : box[3], box[0] : box[2]])
+
+
+def pasted(mask: Masks, frame: NDArray[np.int64], shape: tuple[int, int]) -> Masks:
+    """Paste a frame's mask into the image's grid."""
+    x_min, y_min, x_max, y_max = (int(edge) for edge in frame)
+    back: Masks = paste_back(mask, (x_min, y_min, x_max, y_max), shape)
+    return back
+
+
+def _in_image(mask: Masks, frame: NDArray[np.int64], window: Window) -> tuple[float, float]:
+    """Paste a frame's mask back and return Dice and IoU within the window."""
+    x_min, y_min, x_max, y_max = window.box
+    cut = pasted(mask, frame, window.image)[None, y_min:y_max, x_min:x_max]
+    truth = window.truth[None]
+    return float(overlap.dice(cut, truth)[0]), float(overlap.iou(cut, truth)[0])
+
+
+def measure(masks: Masks, framed: FramedSet, windows: Sequence[Window]) -> pd.DataFrame:
+    """Measure masks ``(n, s, s)`` in the frame's grid and, pasted back, in the image's.
+
+    A row a case: metrics (distances in pixels of the frame), sizes, the frame's diagonal.
+    """
+    truth = framed.masks
+    whole = [_in_image(*each) for each in zip(masks, framed.boxes, windows, strict=True)]
+    return pd.DataFrame(
+        {
+            "case": framed.cases,
+            "dice": overlap.dice(masks, truth),
+            "iou": overlap.iou(masks, truth),
+            "precision": overlap.precision(masks, truth),
+            "recall": overlap.recall(masks, truth),
+            "hd95": overlap.hd95(masks, truth),
+            "assd": overlap.assd(masks, truth),
+            "dice_image": [dice for dice, _ in whole],
+            "iou_image": [iou for _, iou in whole],
+            "truth_pixels": truth.sum(axis=(1, 2)),
+            "predicted_pixels": masks.sum(axis=(1, 2)),
+            "company_pixels": framed.company,
+            "diagonal": float(np.hypot(*truth.shape[1:])),
+        }
+    )
+
+
+def evaluate(
+    spec: RunSpec, cohort: Cohort, cases: Sequence[str], predict: Callable[[FramedSet], Prediction]
+) -> tuple[pd.DataFrame, dict[str, Masks]]:
+    """Predict and measure the cases of one part.
+
+    The rows have :data:`COLUMNS` but ``part``, then ``boundary_iou`` and the scores of sampled
+    predictions where the spec asks for them, which tell of masks before post-processing. Those
+    masks of the first kind of box go with them, by case.
+    """
+    asked = spec.evaluation
+    windows = [window_of(cohort, case, spec.frame.truth) for case in cases]
+    orders = orderings(PUBLISHED) if asked.postprocessing == "every" else [(), PUBLISHED]
+    tables: list[pd.DataFrame] = []
+    kept: dict[str, Masks] = {}
+    for box in asked.boxes:
+        frame = spec.frame.model_copy(update={"box": box})
+        framed = frame_cohort(cohort, frame, spec.preprocessing).take(cases)
+        found = predict(framed)
+        kept = kept or dict(zip(cases, found.masks, strict=True))
+        beside = dict(found.scores)
+        if asked.boundary:
+            beside = {"boundary_iou": overlap.boundary_iou(found.masks, framed.masks)} | beside
+        for steps in orders:
+            table = measure(postprocess(found.masks, steps), framed, windows)
+            name = "+".join(steps) or "none"
+            tables.append(table.assign(box=box, postprocessing=name, **({} if steps else beside)))
+    rows = pd.concat(tables, ignore_index=True)
+    for column in ("patient", "site"):
+        rows[column] = rows["case"].map(cohort.masses[column])
+    return rows, kept
+
+
 def baseline_masks(name: str, framed: FramedSet) -> Masks:
     """Return the masks of a baseline that needs no training, bool ``(n, s, s)``.
 
-    Args:
-        name: ``all-mass``, ``ellipse`` (inscribed in the given box), ``otsu``, or ``chan-vese``
-            (started from an ellipse of the given box's size in the middle of the frame).
-        framed: the frames.
-
-    Raises:
-        SpecError: there is no baseline of that name; the message lists them.
+    The ellipse is inscribed in the given box; Chan-Vese starts from one of the given box's size in
+    the middle of the frame.
     """
     side = framed.images.shape[1]
     if name == "all-mass":
@@ -57,8 +161,6 @@ def baseline_masks(name: str, framed: FramedSet) -> Masks:
         return np.stack([_ellipse(given, side) for given in framed.given])
     if name == "otsu":
         return np.stack([otsu_mask(image) for image in framed.images])
-    if name != "chan-vese":
-        raise SpecError(f"baseline {name!r} is unknown; use one of {', '.join(BASELINES)}")
     shares = np.clip((framed.given[:, 2:] - framed.given[:, :2]).mean(axis=1) / side, 0.05, 1.0)
     started = zip(framed.images, shares.tolist(), strict=True)
     return np.stack([chan_vese_mask(image, box_fraction=share) for image, share in started])
@@ -181,22 +283,14 @@ def finished_masks(masks: Masks, record: Record[RunSpec]) -> Masks:
 
 
 def checked_split(cohort: Cohort, masses: pd.DataFrame, split: SplitSpec) -> Split:
-    """Split masses of a cohort, and check for leaks.
-
-    Raises:
-        DataError: a patient (unless a split by image is asked for) or a near-duplicate image
-            stands in two parts.
-    """
+    """Split masses of a cohort, and check for leaks (of patients, unless it is by image)."""
     found = split_cases(parted(cohort, masses, split.rule), **split.model_dump())
     check_leakage(cohort, found, unit=split.unit)
     return found
 
 
 def run(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
-    """Train a segmenter, or take a baseline, and measure its masks of validation and test.
-
-    Rows: see :mod:`mammostudy.runs.evaluate`. Predictions: those of the first kind of box.
-    """
+    """Train a segmenter, or take a baseline, and measure its masks of validation and test."""
     split = checked_split(cohort, cohort.masses, spec.split)
     tested, cases = tested_on(spec, cohort, split)
     training: Training | None = None
@@ -208,7 +302,6 @@ def run(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
     else:
         model, training = _trained(spec, cohort, split, progress)
         predictor = partial(predict_framed, model, spec=spec)
-
     validation, kept = evaluate(spec, cohort, split.validation, predictor)
     test, found = evaluate(spec, tested, cases, predictor)
     rows = pd.concat([validation.assign(part="validation"), test.assign(part="test")])
@@ -222,10 +315,6 @@ def tested_on(spec: RunSpec, cohort: Cohort, split: Split) -> tuple[Cohort, tupl
 
     Of another cohort all masses are taken whose patients the run has not met: two cohorts may
     hold the same patients (two kinds of image of one examination).
-
-    Raises:
-        DataError: the other cohort is not at hand or lacks what the task needs, or every patient of
-            it has been met.
     """
     if not spec.evaluation.test_cohort:
         return cohort, split.test

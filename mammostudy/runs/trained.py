@@ -23,31 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Training:
-    """What a training left beside its weights.
+    """What a training left beside its weights."""
 
-    Attributes:
-        curves: a row an iteration logged.
-        seconds: by the clock, those before a kill included.
-        diverged: the parts of the loss where it was not finite.
-        cpu_seconds: of all its threads; None where it is unknown, as of a training that resumed.
-    """
-
-    curves: list[dict[str, float]]
-    seconds: float
-    diverged: dict[str, float] | None
-    cpu_seconds: float | None = None
+    curves: list[dict[str, float]]  # a row an iteration logged
+    seconds: float  # by the clock, those before a kill included
+    diverged: dict[str, float] | None  # the parts of the loss where it was not finite
+    cpu_seconds: float | None = None  # of all its threads; unknown of a training that resumed
 
 
 def train_or_read(key: str, model: nn.Module, fit: Callable[[Path], Fitted]) -> Training:
-    """Train a model, or read the weights where they were trained before.
+    """Train a model in place, or read the weights where they were trained before.
 
-    Args:
-        key: of the training.
-        model: with fresh weights; it holds the trained ones afterwards.
-        fit: trains it, and keeps its state at the path of a checkpoint.
-
-    Raises:
-        DataError: the stored weights, or the checkpoint, are of another network.
+    ``fit`` trains it, and keeps its state at the path of a checkpoint. Stored weights of another
+    network are a DataError.
     """
     from safetensors.torch import save_model
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import pairwise_iou
 from mammostudy.imaging.framing import Box
-from mammostudy.runs.chain import (whole_box)
+from mammostudy.runs.chain import whole_box
 from mammostudy.runs.detection_rows import HEADLINE, Values, matches_of, rounded
 from mammostudy.runs.kinds import DetectSpec
 from mammostudy.runs.record import Record

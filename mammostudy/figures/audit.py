@@ -21,11 +21,7 @@ _MARKERS = {"private": "o", "INbreast": "D"}
 def overlap_bound(pairs: pd.DataFrame) -> Figure:
     """Printed Dice against printed IoU, and how far each pair is from the convexity bound.
 
-    Args:
-        pairs: :func:`mammostudy.study.arithmetic.overlap_pairs`.
-
-    Returns:
-        Two panels; rings mark the pairs that break the bound.
+    Two panels; rings mark the pairs that break the bound.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 3.6))
     curve = pairs.sort_values("dice")
@@ -79,14 +75,7 @@ def _name_the_proposed(axes: Axes, broken: pd.DataFrame) -> None:
 def confusion(matrix: pd.DataFrame, shares: pd.DataFrame, accuracy: float, macro: float) -> Figure:
     """The published confusion matrix, in counts and by row.
 
-    Args:
-        matrix: counts; rows truth, columns predicted.
-        shares: the same, each row divided by its total.
-        accuracy: right masses of all, %.
-        macro: mean of the class recalls, %.
-
-    Returns:
-        Two heat maps, the first named by the accuracy, the second by the mean recall.
+    Two heat maps, the first named by the accuracy, the second by the mean recall.
     """
     figure, axes = plt.subplots(1, 2, figsize=(style.WIDTH, 3.4))
     options: dict[str, Any] = {
@@ -111,12 +100,7 @@ def confusion(matrix: pd.DataFrame, shares: pd.DataFrame, accuracy: float, macro
 def box_plots(plots: pd.DataFrame, means: pd.DataFrame) -> Figure:
     """The published box plots redrawn from their quartiles, with the printed mean of each run.
 
-    Args:
-        plots: the Dice rows of :func:`mammostudy.study.published.box_plots`.
-        means: :func:`mammostudy.study.arithmetic.box_plot_means`.
-
-    Returns:
-        One row a model; whiskers are left out, they were not read.
+    One row a model; whiskers are left out, they were not read.
     """
     figure, axes = plt.subplots(figsize=(style.WIDTH, 3.6))
     boxes = [
@@ -172,11 +156,7 @@ def box_plots(plots: pd.DataFrame, means: pd.DataFrame) -> Figure:
 def class_weights(weights: pd.DataFrame) -> Figure:
     """Masses a class, the published weights beside balancing ones, and the pull that results.
 
-    Args:
-        weights: :func:`mammostudy.study.arithmetic.class_weights`.
-
-    Returns:
-        Three panels of bars.
+    Three panels of bars.
     """
     figure, axes = plt.subplots(1, 3, figsize=style.WIDE)
     sns.barplot(weights, x="shape", y="masses", color=style.GREY, ax=axes[0])
@@ -204,11 +184,7 @@ def class_weights(weights: pd.DataFrame) -> Figure:
 def uniform_costs(costs: pd.DataFrame) -> Figure:
     """What the Dice loss charges for one grey value everywhere, on either range.
 
-    Args:
-        costs: :func:`mammostudy.study.arithmetic.uniform_costs`.
-
-    Returns:
-        One panel, cost against output, cut at 10.
+    One panel, cost against output, cut at 10.
     """
     figure, axes = plt.subplots(figsize=style.WIDE)
     for (name, part), colour in zip(costs.groupby("range"), (style.RED, style.BLUE), strict=True):
@@ -223,11 +199,7 @@ def uniform_costs(costs: pd.DataFrame) -> Figure:
 def same_mask(masks: Mapping[tuple[str, str], NDArray[np.bool_]]) -> Figure:
     """A round and an oval mass, before and after their frames become 64 x 64 squares.
 
-    Args:
-        masks: :func:`mammostudy.study.arithmetic.stretched_masks`.
-
-    Returns:
-        Two rows (round, oval) of three pictures.
+    Two rows (round, oval) of three pictures.
     """
     titles = {
         "image": "in the mammogram",

@@ -17,11 +17,7 @@ from mammostudy.figures import primitives as look
 
 
 def counts(table: pd.DataFrame) -> Figure:
-    """Masses and patients by each column of the manifest.
-
-    Args:
-        table: :func:`mammostudy.study.data.counts_table`.
-    """
+    """Masses and patients by each column of the manifest."""
     groups = list(table.groupby("by", sort=False))
     rows = -(-len(groups) // 3)
     figure, grid = plt.subplots(rows, 3, figsize=(look.WIDTH, 1.9 * rows + 0.3), squeeze=False)
@@ -50,11 +46,7 @@ def sizes(content: Mapping[str, Any]) -> Figure:
 
 
 def splits(table: pd.DataFrame) -> Figure:
-    """What the parts of each fold are made of: shares of masses by stratum.
-
-    Args:
-        table: :func:`mammostudy.study.data.split_table`.
-    """
+    """What the parts of each fold are made of: shares of masses by stratum."""
     strata = [str(name) for name in table.columns if str(name).endswith(", %")]
     folds = list(table.groupby("fold"))
     size = (look.WIDTH, 2.6)
@@ -77,12 +69,7 @@ def splits(table: pd.DataFrame) -> Figure:
 
 
 def steps(pictures: Mapping[str, NDArray[Any]], greys: pd.DataFrame) -> Figure:
-    """Each pre-processing step on the typical mass, above the mean grey-value histogram after it.
-
-    Args:
-        pictures: :func:`mammostudy.study.data.steps_of`; empty draws the histograms alone.
-        greys: :func:`mammostudy.study.data.grey_table`.
-    """
+    """Each pre-processing step on the typical mass, above the mean grey-value histogram after it."""
     names = list(greys["step"].unique())
     rows = 2 if pictures else 1
     size = (look.WIDTH, 1.8 * rows + 0.4)
@@ -99,11 +86,7 @@ def steps(pictures: Mapping[str, NDArray[Any]], greys: pd.DataFrame) -> Figure:
 
 
 def shapes(table: pd.DataFrame) -> Figure:
-    """Shares of the four shapes by data set; pale bars are counts that were not confirmed here.
-
-    Args:
-        table: :func:`mammostudy.study.cohorts.shapes_table`.
-    """
+    """Shares of the four shapes by data set; pale bars are counts that were not confirmed here."""
     names = list(table["data set"].unique())
     figure, axes = plt.subplots(figsize=(look.WIDTH, 0.45 * len(names) + 1.2))
     for at, name in enumerate(names):
@@ -130,12 +113,7 @@ def shapes(table: pd.DataFrame) -> Figure:
 
 
 def power(curves: pd.DataFrame, patients: int) -> Figure:
-    """The difference seen with 80 % power, in margins of each claim, by number of patients.
-
-    Args:
-        curves: :func:`mammostudy.study.cohorts.power_curves`.
-        patients: of the page's cohort, the dotted line.
-    """
+    """The difference seen with 80 % power, in margins of each claim, by number of patients."""
     figure, axes = plt.subplots(figsize=(look.WIDTH, 4.4))
     look.lines(axes, curves, "patients", "visible", by="claim")
     axes.axhline(1, color="black", lw=1)

@@ -171,11 +171,7 @@ def _meaning(axes: Axes, found: Matches) -> None:
 
 
 def cost(trainings: pd.DataFrame) -> Figure | None:
-    """What a training cost and what it reached on test, the budgets of a detector joined.
-
-    Args:
-        trainings: :func:`mammostudy.study.detection.trainings`.
-    """
+    """What a training cost and what it reached on test, the budgets of a detector joined."""
     if trainings.empty:
         return None
     figure, axes = plt.subplots(figsize=look.WIDE)
@@ -188,11 +184,7 @@ def cost(trainings: pd.DataFrame) -> Figure | None:
 
 
 def error_parts(panels: Mapping[str, pd.DataFrame]) -> Figure:
-    """Where the error of every chain comes from, stacked, a panel a measure; diamond: the sum.
-
-    Args:
-        panels: measure -> :func:`mammostudy.study.chain.budget`.
-    """
+    """Where the error of every chain comes from, stacked, a panel a measure; diamond: the sum."""
     figure, grid = plt.subplots(len(panels), 1, figsize=look.SINGLE, squeeze=False)
     for axes, (measure, table) in zip(grid[:, 0], panels.items(), strict=True):
         if len(table):
@@ -211,12 +203,8 @@ def error_parts(panels: Mapping[str, pd.DataFrame]) -> Figure:
 def box_quality(table: pd.DataFrame) -> Figure:
     """What an imperfect box costs the mask of a found mass.
 
-    Args:
-        table: :func:`mammostudy.study.chain.box_quality`.
-
-    Returns:
-        Left: Dice from the detected box against Dice from the known one. Right: their difference
-        against the IoU of the box.
+    Left: Dice from the detected box against Dice from the known one. Right: their difference
+    against the IoU of the box.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=look.WIDE)
     left.plot([0, 1], [0, 1], color="black", lw=0.8, ls="--")
@@ -231,13 +219,7 @@ def box_quality(table: pd.DataFrame) -> Figure:
 def boxed(
     image: NDArray[np.float32], marks: Iterable[Mark], square: bool = False
 ) -> NDArray[np.uint8]:
-    """Shrink a mammogram in [0, 1] and draw boxes on it, uint8 ``(h, w, 3)``.
-
-    Args:
-        image: ``(h, w)``.
-        marks: the boxes, the last one on top.
-        square: pad it to a square.
-    """
+    """Shrink a mammogram in [0, 1] and draw boxes on it, uint8 ``(h, w, 3)``."""
     scale = min(1.0, LONGEST / max(image.shape))
     height, width = (max(1, round(side * scale)) for side in image.shape)
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
@@ -258,8 +240,7 @@ def boxed(
 def chosen(one: Searched) -> dict[str, tuple[int, int, int]]:
     """Choose views by rule among the boxes from the threshold on; what nothing fits is left out.
 
-    Returns:
-        Rule -> number of the view, of the box and of the mass; -1 where the rule chose none.
+    Rule -> number of the view, of the box and of the mass; -1 where the rule chose none.
     """
     found = one.matches(laid=True)
     free = one.free[found.image]

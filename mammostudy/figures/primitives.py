@@ -84,12 +84,7 @@ def say(text: str) -> Any:
 def page_table(table: pd.DataFrame, precision: int = 1) -> Styler:
     """Make a table ready for a page: no index, whole texts, fixed decimals, gaps named.
 
-    Args:
-        table: what to show; numbers are rounded for the eye only.
-        precision: decimals of the numbers that are not whole.
-
-    Returns:
-        A styler, which a notebook shows as HTML.
+    A styler, which a notebook shows as HTML.
     """
     name = f"{zlib.crc32(','.join(map(str, table.columns)).encode()):08x}"
     styler = table.style.hide(axis="index").set_uuid(name)
@@ -106,17 +101,7 @@ def interval(
     key: str = "mean",
     **look: Any,
 ) -> None:
-    """Draw a value with its interval at a height of the axes.
-
-    Args:
-        axes: to draw on.
-        y: height.
-        row: with ``key``, ``low`` and ``high``; ends that are not finite are left out, a row whose
-            ``converged`` is ``no`` gets a ring.
-        colour: of point and interval.
-        key: name of the value.
-        look: of :meth:`matplotlib.axes.Axes.errorbar`.
-    """
+    """Draw a value with its interval at a height of the axes."""
     value, low, high = (float(row[name]) for name in (key, "low", "high"))
     if not np.isfinite([low, high]).all():
         low = high = value
@@ -142,14 +127,7 @@ def forest(
 ) -> Figure | None:
     """Comparisons with their intervals, a row a comparison; the band is the margin.
 
-    Args:
-        tests: of :func:`mammostudy.study.comparing.compare` or ``judge``.
-        label: of the axis.
-        gaps: of :func:`mammostudy.study.comparing.gaps`: a small dot a pair of trainings.
-        names: of the rows, where ``a less b`` is not wanted.
-
-    Returns:
-        The figure; None without comparisons.
+    The figure; None without comparisons.
     """
     if tests.empty:
         return None
@@ -186,16 +164,7 @@ def dots(
 ) -> Figure | None:
     """Means with their intervals, a row a group, a panel a metric; rings had not converged.
 
-    Args:
-        summary: of :func:`mammostudy.study.comparing.summarise`.
-        metrics: metric -> label of its panel.
-        by: column that names the rows.
-        hue: column that tells points of one row apart, by colour.
-        colours: of the rows, or of the values of ``hue``; those without one are grey.
-        limits: of the axes.
-
-    Returns:
-        The figure; None for an empty summary.
+    The figure; None for an empty summary.
     """
     if summary.empty:
         return None
@@ -231,18 +200,7 @@ def lines(
     band: bool = False,
     **look: Any,
 ) -> None:
-    """Draw a line a group on axes, with the band of ``low`` and ``high`` where asked for.
-
-    Args:
-        axes: to draw on.
-        table: long, a row a point.
-        x: column of the abscissa.
-        y: column of the ordinate.
-        by: column that names a line.
-        colours: by name; the palette in order where none are given.
-        band: draw the intervals.
-        look: of :meth:`matplotlib.axes.Axes.plot`.
-    """
+    """Draw a line a group on axes, with the band of ``low`` and ``high`` where asked for."""
     for at, (name, part) in enumerate(table.groupby(by, sort=False)):
         colour = (colours or {}).get(name, PALETTE[at % len(PALETTE)] if not colours else GREY)
         ordered = part.sort_values(x, kind="stable")
@@ -256,15 +214,7 @@ def lines(
 def heat(
     table: pd.DataFrame, label: str, axes: Axes | None = None, form: str = ".0f", **look: Any
 ) -> Axes:
-    """Draw a table of counts or shares as coloured cells with their numbers.
-
-    Args:
-        table: rows and columns as shown.
-        label: of the colour bar.
-        axes: to draw on; a figure of its own otherwise.
-        form: format of the numbers.
-        look: of :func:`seaborn.heatmap`.
-    """
+    """Draw a table of counts or shares as coloured cells with their numbers."""
     if axes is None:
         _, axes = plt.subplots(figsize=(WIDTH * 0.6, WIDTH * 0.45))
     options = {"annot": True, "fmt": form, "cmap": SEQUENTIAL, "linewidths": 0.5} | look
@@ -281,13 +231,7 @@ def montage(
 ) -> Figure | None:
     """Show pictures in a grid, in order, each with its title.
 
-    Args:
-        pictures: grey ``(h, w)`` in [0, 1] or RGB uint8 ``(h, w, 3)``, by title.
-        columns: pictures in a row.
-        key: explain the colours of an agreement overlay.
-
-    Returns:
-        The figure; None without pictures (the images are not at hand).
+    The figure; None without pictures (the images are not at hand).
     """
     each = list(pictures.items()) if isinstance(pictures, Mapping) else list(pictures)
     if not each:

@@ -42,12 +42,8 @@ def _quantity(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
 def loss_curves(curves: pd.DataFrame) -> Figure:
     """The generator's loss with Dice and with L1, and validation Dice of every row.
 
-    Args:
-        curves: :func:`mammostudy.study.losses.curves`.
-
-    Returns:
-        Two panels: losses on a logarithmic axis as in the paper, in units of their own; and
-        validation Dice, one scale for all.
+    Two panels: losses on a logarithmic axis as in the paper, in units of their own; and validation
+    Dice, one scale for all.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(look.WIDTH, 3.6))
     descended = _quantity(curves, "generator")
@@ -69,11 +65,7 @@ def loss_curves(curves: pd.DataFrame) -> Figure:
 def adversaries(curves: pd.DataFrame) -> Figure:
     """The released overlap loss, and the three adversarial losses of the paper's model.
 
-    Args:
-        curves: :func:`mammostudy.study.losses.curves`.
-
-    Returns:
-        Two panels; the left scale is logarithmic beyond 1 in both directions.
+    Two panels; the left scale is logarithmic beyond 1 in both directions.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(look.WIDTH, 3.2))
     released = curves[curves["row"] == "cGAN, as released"]
@@ -98,11 +90,7 @@ def adversaries(curves: pd.DataFrame) -> Figure:
 
 
 def mean_masks(masks: Mapping[str, NDArray[np.float64]]) -> Figure | None:
-    """How often each pixel of a loose frame was painted, a picture a row on one scale.
-
-    Args:
-        masks: :func:`mammostudy.study.losses.mean_masks`.
-    """
+    """How often each pixel of a loose frame was painted, a picture a row on one scale."""
     if not masks:
         return None
     columns, rows = 3, -(-len(masks) // 3)
@@ -121,14 +109,8 @@ def mean_masks(masks: Mapping[str, NDArray[np.float64]]) -> Figure | None:
 def boxes(rows: pd.DataFrame, published: pd.DataFrame, metric: str = "dice") -> Figure | None:
     """Box plots of a metric of every row, with the paper's quartiles where they are known.
 
-    Args:
-        rows: test rows with ``row``, ``replicate`` and the metric; the first trainings count.
-        published: :func:`mammostudy.study.published.box_plots`.
-        metric: ``dice`` or ``iou``.
-
-    Returns:
-        Whiskers reach 1.5 interquartile ranges; black lines below a box are the paper's quartiles
-        and median (other data). None without rows.
+    Whiskers reach 1.5 interquartile ranges; black lines below a box are the paper's quartiles and
+    median (other data). None without rows.
     """
     first = rows[rows["replicate"] == 0]
     if first.empty:
@@ -159,11 +141,7 @@ def boxes(rows: pd.DataFrame, published: pd.DataFrame, metric: str = "dice") -> 
 def scales(summary: pd.DataFrame) -> Figure | None:
     """Dice against the scale of the frame, a line a row, in the frame's grid and the image's.
 
-    Args:
-        summary: by row, scale and box, of ``dice`` and ``dice_image``.
-
-    Returns:
-        Full lines are known boxes, dashed ones jittered boxes; the band is the model's interval.
+    Full lines are known boxes, dashed ones jittered boxes; the band is the model's interval.
     """
     if summary.empty:
         return None
@@ -189,13 +167,7 @@ def scales(summary: pd.DataFrame) -> Figure | None:
 
 
 def failure_sizes(rows: pd.DataFrame, good: float, label: str) -> Figure | None:
-    """Dice of every test mass against its size, by kind of failure.
-
-    Args:
-        rows: :func:`mammostudy.study.failures.tested_rows`.
-        good: Dice from which on a case is no failure.
-        label: of the size.
-    """
+    """Dice of every test mass against its size, by kind of failure."""
     if rows.empty:
         return None
     figure, axes = plt.subplots(figsize=look.SINGLE)
@@ -212,12 +184,7 @@ def failure_sizes(rows: pd.DataFrame, good: float, label: str) -> Figure | None:
 
 
 def score_scatter(scored: pd.DataFrame, scores: Sequence[str]) -> Figure | None:
-    """Every mass: its error against each score of uncertainty, a panel a score.
-
-    Args:
-        scored: :func:`mammostudy.study.uncertainty.scored`.
-        scores: columns of it, higher for the less certain.
-    """
+    """Every mass: its error against each score of uncertainty, a panel a score."""
     if scored.empty:
         return None
     figure, panels = plt.subplots(1, len(scores), figsize=look.WIDE, sharey=True)
@@ -229,11 +196,7 @@ def score_scatter(scored: pd.DataFrame, scores: Sequence[str]) -> Figure | None:
 
 
 def risk(curves: pd.DataFrame) -> Figure | None:
-    """Mean error of the most certain masses against the share of masses kept.
-
-    Args:
-        curves: :func:`mammostudy.study.uncertainty.curves`.
-    """
+    """Mean error of the most certain masses against the share of masses kept."""
     if curves.empty:
         return None
     figure, axes = plt.subplots(figsize=look.SINGLE)

@@ -21,11 +21,7 @@ WALK = ("round", "oval", "lobular", "irregular")
 
 
 def confusions(matrices: Mapping[str, pd.DataFrame]) -> Figure | None:
-    """Confusion matrices in counts and by row, a row of two heat maps a classifier.
-
-    Args:
-        matrices: counts by classifier, truth by prediction.
-    """
+    """Confusion matrices in counts and by row, a row of two heat maps a classifier."""
     if not matrices:
         return None
     figure, grid = plt.subplots(
@@ -49,11 +45,7 @@ def confusions(matrices: Mapping[str, pd.DataFrame]) -> Figure | None:
 
 
 def crossed(table: pd.DataFrame) -> Figure | None:
-    """Accuracy and macro recall in %, by what was learnt from (rows) and tested on (columns).
-
-    Args:
-        table: summary by trained and tested, of :func:`mammostudy.study.shapes.crossed`.
-    """
+    """Accuracy and macro recall in %, by what was learnt from (rows) and tested on (columns)."""
     if table.empty:
         return None
     figure, panels = plt.subplots(1, 2, figsize=style.WIDE)
@@ -71,11 +63,7 @@ def crossed(table: pd.DataFrame) -> Figure | None:
 def walk(kept: Mapping[str, Any]) -> Figure | None:
     """Class probabilities from round to irregular, with the masks below the axis.
 
-    Args:
-        kept: of :func:`mammostudy.study.shapes.explained`.
-
-    Returns:
-        Lines are means over several irregular outlines, bands hold the middle 80 % of them.
+    Lines are means over several irregular outlines, bands hold the middle 80 % of them.
     """
     if not kept:
         return None
@@ -109,13 +97,8 @@ def _thumbnail(axes: Axes, mask: NDArray[np.bool_], at: float) -> None:
 def occlusions(kept: Mapping[str, Any], columns: int = 4) -> Figure | None:
     """What each part of a mask is worth to the probability of its true class.
 
-    Args:
-        kept: of :func:`mammostudy.study.shapes.explained`.
-        columns: pictures in a row.
-
-    Returns:
-        Maps on one scale with the outline of the mask: red where a changed patch costs
-        probability, blue where it gains some. None without the images.
+    Maps on one scale with the outline of the mask: red where a changed patch costs probability,
+    blue where it gains some. None without the images.
     """
     if not kept or not kept["shown"]:
         return None
@@ -141,13 +124,7 @@ DASHES: dict[str, Any] = {"lobular": (0, (6, 1.5)), "oval": (0, (3, 1.5)), "roun
 
 
 def roc_curves(points: pd.DataFrame, published: pd.DataFrame, rows: Sequence[str]) -> Figure:
-    """The ROC curves of some classifiers, a square panel each.
-
-    Args:
-        points: of :func:`mammostudy.study.roc.curves`.
-        published: points by curve; crosses in the first panel, if it has the same classes.
-        rows: the classifiers.
-    """
+    """The ROC curves of some classifiers, a square panel each."""
     size = (style.WIDTH, 4.3)
     figure, panels = plt.subplots(1, len(rows), figsize=size, sharey=True, squeeze=False)
     for axes, row in zip(panels[0], rows, strict=True):
@@ -178,12 +155,7 @@ def _roc_plane(axes: Axes, title: str) -> None:
 
 
 def roc_folds(each: pd.DataFrame, means: pd.DataFrame) -> Figure | None:
-    """Every curve of a classifier, a panel each: its folds, their mean and standard deviation.
-
-    Args:
-        each: of :func:`mammostudy.study.roc.curves` by fold.
-        means: of :func:`mammostudy.study.roc.mean_curves`.
-    """
+    """Every curve of a classifier, a panel each: its folds, their mean and standard deviation."""
     names = list(dict.fromkeys(means["curve"]))
     if not names:
         return None
@@ -207,11 +179,7 @@ def roc_folds(each: pd.DataFrame, means: pd.DataFrame) -> Figure | None:
 def reliability(table: pd.DataFrame) -> Figure | None:
     """Confidence against accuracy before and after temperature scaling, and the masks behind it.
 
-    Args:
-        table: of :func:`mammostudy.study.roc.reliability`.
-
-    Returns:
-        A square panel a classifier, with the number of masks by confidence below it.
+    A square panel a classifier, with the number of masks by confidence below it.
     """
     names = list(dict.fromkeys(table["row"]))
     if not names:
@@ -260,11 +228,7 @@ def _panels(count: int, height: float, **shared: Any) -> tuple[Figure, list[Axes
 
 
 def mosaics(tables: Mapping[str, pd.DataFrame]) -> Figure | None:
-    """Shares of the shapes in each subtype, bars as wide as the subtype is common.
-
-    Args:
-        tables: title -> counts, subtype by shape.
-    """
+    """Shares of the shapes in each subtype, bars as wide as the subtype is common."""
     if not tables:
         return None
     figure, panels = _panels(len(tables), 4.0, sharey=True)
@@ -294,11 +258,7 @@ def mosaics(tables: Mapping[str, pd.DataFrame]) -> Figure | None:
 
 
 def residuals(tables: Mapping[str, pd.DataFrame]) -> Figure | None:
-    """Adjusted residuals: how far each cell is from what the margins alone would give.
-
-    Args:
-        tables: title -> of :func:`mammostudy.study.subtypes.residuals`.
-    """
+    """Adjusted residuals: how far each cell is from what the margins alone would give."""
     if not tables:
         return None
     figure, panels = _panels(len(tables), 3.3)
@@ -312,13 +272,7 @@ def residuals(tables: Mapping[str, pd.DataFrame]) -> Figure | None:
 
 
 def power(curves: pd.DataFrame, found: pd.DataFrame, wanted: float = 0.8) -> Figure:
-    """Power of the chi-square test over Cramer's V at the size of each table.
-
-    Args:
-        curves: table, v, power.
-        found: of :func:`mammostudy.study.subtypes.associations`.
-        wanted: power at which the smallest V is read: dotted lines.
-    """
+    """Power of the chi-square test over Cramer's V at the size of each table."""
     figure, axes = plt.subplots(figsize=style.WIDE)
     style.lines(axes, curves, "v", "power", "table")
     for smallest, colour in zip(found["smallest V"], style.PALETTE, strict=False):

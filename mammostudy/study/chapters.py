@@ -32,11 +32,7 @@ CHAPTER_TASKS: Final[dict[str, tuple[tuple[str, ...], str]]] = {
 
 
 def unfit(chapter: str, cohort: str) -> str | None:
-    """Say why a cohort cannot serve a chapter, by the task and the columns; None where it can.
-
-    Raises:
-        MissingDataError: the cohort is not at hand.
-    """
+    """Say why a cohort cannot serve a chapter, by the task and the columns; None where it can."""
     tasks, companion = CHAPTER_TASKS.get(chapter, ((), "name"))
     for task in tasks:
         try:
@@ -49,15 +45,7 @@ def unfit(chapter: str, cohort: str) -> str | None:
 
 
 def fit_chapters(asked: Sequence[str], cohort: str) -> tuple[list[str], dict[str, str]]:
-    """Return the chapters that a cohort can serve, and why it cannot serve the others.
-
-    Args:
-        asked: chapters; none means all, of which some may be left out.
-        cohort: the page's cohort.
-
-    Raises:
-        DataError: the cohort cannot serve a chapter that was asked for, or none of all.
-    """
+    """Return the chapters that a cohort can serve, and why it cannot serve the others."""
     chapters = list(asked or CHAPTERS)
     faults = {name: why for name in chapters if (why := unfit(name, cohort)) is not None}
     fit = [name for name in chapters if name not in faults]

@@ -97,12 +97,7 @@ COMPARED: Final = {
 
 
 def read_claims(path: Path | None = None) -> dict[str, Claim]:
-    """Read the claims of ``study.yaml``.
-
-    Raises:
-        SpecError: a claim has an unknown or ill-typed field, an unknown row, or neither rows nor
-            a reason why it cannot be tested.
-    """
+    """Read the claims of ``study.yaml``."""
     path = path or project_root() / "study.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     known, claims = set(arms("phantom", "smoke")), {}
@@ -163,9 +158,8 @@ def judged_cohort(cohort: str, preset: str) -> bool:
 def judgements(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> pd.DataFrame:
     """Measure and judge the claims on a cohort.
 
-    Returns:
-        A row a claim: name, claim, source, cohort, target, the columns of
-        :data:`mammostudy.study.comparing.COMPARISON` (those of the comparison), verdict, reason.
+    A row a claim: name, claim, source, cohort, target, the columns of
+    :data:`mammostudy.study.comparing.COMPARISON` (those of the comparison), verdict, reason.
     """
     claims = read_claims() if claims is None else claims
     lines: list[Line] = []

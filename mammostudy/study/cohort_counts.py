@@ -179,16 +179,8 @@ COUNTED: Final[
 def count(name: str) -> dict[str, Any]:
     """Count a cohort on what lies at hand.
 
-    Args:
-        name: of a descriptor in :data:`COUNTED`.
-
-    Returns:
-        What is committed: version, descriptor, made_of (file -> SHA-256), counts (by the names of
-        the descriptor's ``expected``), further (counts by value that no descriptor expects).
-
-    Raises:
-        MissingDataError: the data folder is not set, or lacks the cohort's files.
-        DataError: a file cannot be read.
+    What is committed: version, descriptor, made_of (file -> SHA-256), counts (by the names of the
+    descriptor's ``expected``), further (counts by value that no descriptor expects).
     """
     place, files, measure = COUNTED[name]
     folder = _folder(name, place)
@@ -225,11 +217,7 @@ def committed(name: str) -> Path:
 
 
 def read_counts(name: str) -> dict[str, Any] | None:
-    """Read the committed counts of a descriptor; None where nothing was counted here.
-
-    Raises:
-        DataError: the file is damaged.
-    """
+    """Read the committed counts of a descriptor; None where nothing was counted here."""
     path = committed(name)
     if not path.is_file():
         return None
@@ -250,8 +238,7 @@ def _write(text: str, path: Path) -> None:
 def write_counts() -> dict[str, str]:
     """Count every cohort that lies at hand and write the files to commit.
 
-    Returns:
-        By descriptor: the file written, or why none was.
+    By descriptor: the file written, or why none was.
     """
     said = {}
     for name in COUNTED:

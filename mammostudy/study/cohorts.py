@@ -66,8 +66,7 @@ def page_inputs() -> dict[str, str]:
 def counts_table(name: str) -> pd.DataFrame:
     """Set the expected counts of a descriptor beside what was counted here.
 
-    Returns:
-        count, expected, counted here, verdict.
+    count, expected, counted here, verdict.
     """
     found = (cohort_counts.read_counts(name) or {}).get("counts", {})
     lines = []
@@ -283,13 +282,7 @@ def _z(level: float) -> float:
 def patients_needed(sd: float, difference: float, level: float = LEVEL) -> float:
     """Return how many patients a paired t test needs to find a difference with 80 % power.
 
-    Args:
-        sd: standard deviation of a patient's mean difference.
-        difference: true mean difference, in the same unit, above 0.
-        level: of the two-sided test.
-
-    Returns:
-        A whole number, at least 2; infinity beyond :data:`MOST`.
+    A whole number, at least 2; infinity beyond :data:`MOST`.
     """
     from statsmodels.stats.power import TTestPower
 
@@ -310,10 +303,9 @@ def needed(patients: int) -> pd.DataFrame:
 
     The spread of patients' differences is that behind the claims judged on :data:`SOURCE`.
 
-    Returns:
-        name, claim, metric, margin, sd (of a patient's mean difference), alone (patients for the
-        claim by itself), together (if it were the last to pass Holm's correction), visible (the
-        difference that ``patients`` find with 80 % power), enough.
+    name, claim, metric, margin, sd (of a patient's mean difference), alone (patients for the claim
+    by itself), together (if it were the last to pass Holm's correction), visible (the difference
+    that ``patients`` find with 80 % power), enough.
     """
     judged = claims.judgements(*SOURCE)
     seen = judged["smallest_detectable"].astype(float)
@@ -332,11 +324,7 @@ def needed(patients: int) -> pd.DataFrame:
 
 
 def power_curves(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the difference that can be seen by the number of patients, in margins of the claim.
-
-    Args:
-        table: of :func:`needed`.
-    """
+    """Return the difference that can be seen by the number of patients, in margins of the claim."""
     counts = np.unique(np.geomspace(10, 5_000, 60).round().astype(int))
     parts = [
         pd.DataFrame(

@@ -3,7 +3,7 @@
 A page names its runs (:class:`Runs`), summarises their rows by group (:func:`summarise`) and sets
 groups against each other (:func:`compare`). A comparison that is not a mean of cases (a FROC, an
 AUC) hands its numbers to :func:`judge`. Every comparison of the book therefore has one schema, one
-verdict rule, one layout and one sentence (:mod:`mammostudy.study.showing`).
+verdict rule, one layout and one sentence (:mod:`mammostudy.figures.tables`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from mammostudy.evaluation.statistics import bootstrap_ci, effect_size, holm, paired_test
+from mammostudy.figures.tables import NOT_RUN
+from mammostudy.runs.evaluate import COLUMNS
 from mammostudy.runs.record import find_record
-from mammostudy.runs.segmentation import COLUMNS
 from mammostudy.study.recipes import is_phantom
 
 TRAINED_BY_PAGES: Final = ("smoke", "quick")
-NOT_RUN: Final = "not run"
 MARGIN: Final = 0.01
 """The smallest difference that matters where a page names no other."""
 BESIDE: Final = ("cohort", "fold", "seed", "replicate", "status", "converged", "judged")

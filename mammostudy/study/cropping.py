@@ -95,11 +95,7 @@ def specs(cohort: str, preset: str) -> list[RunSpec]:
 def beside_published(summary: pd.DataFrame) -> pd.DataFrame:
     """Set the paper's cGAN cells beside ours, in %: other data, so shown and not compared.
 
-    Args:
-        summary: by framing, row and box.
-
-    Returns:
-        A row a framing: Dice and IoU here (known boxes, frame's grid) and in the paper.
+    A row a framing: Dice and IoU here (known boxes, frame's grid) and in the paper.
     """
     paper = published.segmentation_table().query("model == 'proposed cGAN'")
     wide = paper.pivot(index="framing", columns="dataset", values=["dice", "iou"])
@@ -115,12 +111,7 @@ def beside_published(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def framing_tests(rows: pd.DataFrame, box: str = "oracle") -> pd.DataFrame:
-    """Set loose frames against the others, and the model against the ellipse, in the image's grid.
-
-    Args:
-        rows: test rows of :func:`named`, all boxes, before post-processing.
-        box: ``oracle`` or ``jittered``.
-    """
+    """Set loose frames against the others, and the model against the ellipse, in the image's grid."""
     part = rows[rows["box"] == box]
     return compare(
         part.assign(cell=part["framing"] + ", " + part["row"]), _PAIRS, "dice_image", "cell"
@@ -141,9 +132,8 @@ def jitter_tests(rows: pd.DataFrame, metric: str = "dice_image") -> pd.DataFrame
 def frames(cohort: str, size: int = 256) -> list[tuple[str, NDArray[Any]]]:
     """Cut the three frames of the mass of median box area, around its known and a jittered box.
 
-    Returns:
-        Pictures uint8 ``(size, size, 3)`` with the mass outlined, titled by box and framing; on the
-        full mammogram its loose and its tight frame are drawn. Empty without the images.
+    Pictures uint8 ``(size, size, 3)`` with the mass outlined, titled by box and framing; on the
+    full mammogram its loose and its tight frame are drawn. Empty without the images.
     """
     loaded = at_hand(cohort)
     return [] if loaded is None else list(_cut(loaded.sample(typical_case(loaded.masses)), size))

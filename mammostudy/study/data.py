@@ -172,8 +172,8 @@ def steps_of(cohort: str, size: int = 256) -> dict[str, NDArray[np.float32]]:
 def examples(cohort: str) -> dict[str, NDArray[np.uint8]]:
     """Return a mammogram of each site and view, then a mass of each shape, outlined, by title.
 
-    The mass of median box stands for its group. uint8 ``(h, w, 3)``; at most four mammograms;
-    empty without the images.
+    The mass of median box stands for its group. uint8 ``(h, w, 3)``; at most four mammograms; empty
+    without the images.
     """
     loaded = at_hand(cohort)
     if loaded is None:

@@ -37,9 +37,9 @@ def specs(cohort: str, preset: str) -> list[RunSpec]:
 def tested_rows(runs: Runs, cohort: str) -> pd.DataFrame:
     """Return the test rows on known boxes before post-processing, worst Dice first.
 
-    Further columns: ``company`` (whether another mass shows in the frame), ``kind`` of failure,
-    and ``size``, the longer side of the box in % of the image's longer side; without the images
-    it is the share of the frame that is mass, %.
+    Further columns: ``company`` (whether another mass shows in the frame), ``kind`` of failure, and
+    ``size``, the longer side of the box in % of the image's longer side; without the images it is
+    the share of the frame that is mass, %.
     """
     rows = runs.test()
     side = rows["diagonal"].astype(float) / np.sqrt(2)
@@ -140,9 +140,8 @@ def overlays(cohort: str, runs: Runs, cases: pd.DataFrame) -> list[tuple[str, ND
 def second_masses(cohort: str, runs: Runs, cases: pd.DataFrame) -> pd.DataFrame:
     """Say what became of the second mass of picked cases; empty without the images.
 
-    Returns:
-        case, Dice, whether the frame cuts the second mass, its share of the frame (%), the share
-        of it that was painted (%), and that of the centre mass (%).
+    case, Dice, whether the frame cuts the second mass, its share of the frame (%), the share of it
+    that was painted (%), and that of the centre mass (%).
     """
     lines = []
     for row, _, truth, mask, second in _looked_at(cohort, runs, cases):

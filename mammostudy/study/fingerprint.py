@@ -51,11 +51,7 @@ def committed(cohort: str) -> Path:
 
 
 def read_committed(cohort: str) -> dict[str, Any]:
-    """Read the committed fingerprint of a cohort; no data are needed.
-
-    Raises:
-        DataError: it is missing, damaged, or of another version.
-    """
+    """Read the committed fingerprint of a cohort; no data are needed."""
     path = committed(cohort)
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -68,11 +64,7 @@ def read_committed(cohort: str) -> dict[str, Any]:
 
 
 def fingerprint(cohort: str) -> dict[str, Any]:
-    """Return the fingerprint of a cohort: from its data, else the committed one.
-
-    Raises:
-        DataError: neither the data nor a committed fingerprint is at hand.
-    """
+    """Return the fingerprint of a cohort: from its data, else the committed one."""
     if (loaded := at_hand(cohort)) is not None:
         return measure(loaded)
     if committed(cohort).is_file():
@@ -81,11 +73,7 @@ def fingerprint(cohort: str) -> dict[str, Any]:
 
 
 def write_fingerprint(cohort: str) -> Path:
-    """Measure a cohort and write the file to commit, whole or not at all.
-
-    Raises:
-        DataError: the cohort is unknown or its data are missing.
-    """
+    """Measure a cohort and write the file to commit, whole or not at all."""
     text = json.dumps(measure(load_cohort(cohort)), indent=1, sort_keys=True) + "\n"
     path = committed(cohort)
     write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
@@ -96,11 +84,8 @@ def write_fingerprint(cohort: str) -> Path:
 def measure(cohort: Cohort) -> dict[str, Any]:
     """Measure a cohort: counts of images, masses and patients, sizes, splits, grey values.
 
-    Diameters are those of the disc of equal area: as a share of the image's longer side, in
-    pixels, and in millimetres where the spacing is known.
-
-    Raises:
-        DataError: the cohort has outlines only, or a file behind it cannot be used.
+    Diameters are those of the disc of equal area: as a share of the image's longer side, in pixels,
+    and in millimetres where the spacing is known.
     """
     if isinstance(cohort, OutlineCohort):
         msg = f"{cohort.name}: has outlines only; `mammostudy data describe` counts them"

@@ -145,8 +145,7 @@ def _averaged(rows: pd.DataFrame) -> pd.DataFrame:
 def gains(rows: pd.DataFrame) -> pd.DataFrame:
     """Set folds by image against folds by patient on the same cases, by row and subset.
 
-    Returns:
-        The columns of :data:`mammostudy.study.comparing.COMPARISON` and ``row``, ``subset``.
+    The columns of :data:`mammostudy.study.comparing.COMPARISON` and ``row``, ``subset``.
     """
     lines = []
     for row, part in _averaged(rows).groupby("row", sort=False):

@@ -158,12 +158,8 @@ def published_scores() -> pd.DataFrame:
 def elsewhere(summary: pd.DataFrame) -> pd.DataFrame:
     """Set the adversary's gain here beside the paper's table and an independent reproduction's.
 
-    Args:
-        summary: of :func:`weights`, all trainings averaged.
-
-    Returns:
-        Columns where, masses, with an adversary, without, difference (Dice), source. Elsewhere the
-        row without an adversary is a U-Net, another network.
+    Columns where, masses, with an adversary, without, difference (Dice), source. Elsewhere the row
+    without an adversary is a U-Net, another network.
     """
     cells = published.segmentation_table().query("framing == 'loose'")
     wide = cells.pivot(index=["dataset", "images"], columns="model", values="dice") / 100
@@ -230,10 +226,8 @@ def mean_masks(runs: Runs) -> dict[str, NDArray[np.float64]]:
 def variances(rows: pd.DataFrame) -> pd.DataFrame:
     """Take trainings and patients apart, of every row of :func:`weights` and of every gain.
 
-    Returns:
-        Columns row, mean, SD between trainings, SD between patients, SD of the rest, p that
-        trainings are alike, standard error as run, patients, trainings; rows of one training are
-        left out.
+    Columns row, mean, SD between trainings, SD between patients, SD of the rest, p that trainings
+    are alike, standard error as run, patients, trainings; rows of one training are left out.
     """
     parts = [(str(name), part, part["dice"]) for name, part in rows.groupby("row", sort=False)]
     for name, alone in WEIGHT_PAIRS:
@@ -266,12 +260,11 @@ def scores_of_d(runs: Runs) -> pd.DataFrame:
     """Return the discriminator's scores over iterations of every training with an adversary.
 
     The records hold mean cross-entropies over the patches of a batch. ``exp(-loss)`` on true masks
-    is the geometric mean of D's score, so D's mean score there is at least as high;
-    ``1 - exp(-loss)`` on predictions is at least as high as D's mean score there.
+    is the geometric mean of D's score, so D's mean score there is at least as high; ``1 -
+    exp(-loss)`` on predictions is at least as high as D's mean score there.
 
-    Returns:
-        Columns row, seed, iteration, true masks, predictions, and the two terms of the generator's
-        loss as weighted: adversarial, overlap.
+    Columns row, seed, iteration, true masks, predictions, and the two terms of the generator's loss
+    as weighted: adversarial, overlap.
     """
     parts = []
     for name in LAMBDAS:

@@ -32,13 +32,7 @@ def at_hand(cohort: str) -> Cohort | None:
 def picked(rows: pd.DataFrame, metric: str = "dice", seed: int = 0) -> dict[str, str]:
     """Pick the best, median and worst case of some test rows, and one drawn by seed.
 
-    Args:
-        rows: of one model; the first training of the first fold counts.
-        metric: a column of them.
-        seed: of the draw.
-
-    Returns:
-        Case by rule; empty with fewer than four cases.
+    Case by rule; empty with fewer than four cases.
     """
     first = rows[(rows["replicate"] == 0) & (rows["fold"] == rows["fold"].min())]
     ordered = first.sort_values([metric, "case"], ignore_index=True)

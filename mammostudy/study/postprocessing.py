@@ -54,11 +54,7 @@ def orders(runs: Runs, part: str) -> pd.DataFrame:
 
 
 def decide(validation: pd.DataFrame, metric: str = "dice") -> str:
-    """Return the order with the highest mean on validation; a tie goes to fewer steps.
-
-    Raises:
-        ValueError: a row of another part is among them, or there are none.
-    """
+    """Return the order with the highest mean on validation; a tie goes to fewer steps."""
     if set(validation["part"]) != {"validation"}:
         msg = "post-processing is decided on validation rows alone"
         raise ValueError(msg)
@@ -80,9 +76,8 @@ def _length(order: str) -> int:
 def ranked(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """Return every order's paired gain over none on test, with its mean on validation.
 
-    Returns:
-        The columns of :func:`mammostudy.study.comparing.compare`, and ``validation``; the first row
-        is what validation decided fold by fold, the others follow by their validation.
+    The columns of :func:`mammostudy.study.comparing.compare`, and ``validation``; the first row is
+    what validation decided fold by fold, the others follow by their validation.
     """
     if validation.empty or test.empty:
         return pd.DataFrame()
@@ -98,8 +93,7 @@ def ranked(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
 def cases(test: pd.DataFrame) -> pd.DataFrame:
     """Pick cases by rule: where the published order gains most, loses most, and changes least.
 
-    Returns:
-        rule, case, before, after, gain (Dice).
+    rule, case, before, after, gain (Dice).
     """
     columns = ["rule", "case", "before", "after", "gain"]
     first = test[(test["replicate"] == 0) & test["row"].isin(["none", STEPS])]
@@ -120,8 +114,7 @@ def before_and_after(
 ) -> list[tuple[str, NDArray[np.uint8]]]:
     """Return overlays of picked cases before, then after the published order, titled.
 
-    Returns:
-        uint8 ``(s, s, 3)`` in the colours of the paper; empty without the images.
+    uint8 ``(s, s, 3)`` in the colours of the paper; empty without the images.
     """
     loaded = at_hand(cohort)
     out: dict[str, list[Any]] = {"before": [], "after": []}

@@ -176,12 +176,7 @@ def leads() -> pd.DataFrame:
 def beside_paper(summary: pd.DataFrame, framing: str) -> pd.DataFrame:
     """Set our Dice and IoU on a framing beside the paper's, in %, private / INbreast.
 
-    Args:
-        summary: of the rows, by framing and row.
-        framing: ``loose``, ``full`` or ``tight``.
-
-    Returns:
-        A row a model of the paper: model, Dice, IoU (NaN where not run), the paper's cells.
+    A row a model of the paper: model, Dice, IoU (NaN where not run), the paper's cells.
     """
     cells = published.segmentation_table().query("framing == @framing")
     mine = summary[summary["framing"] == framing].pivot(
@@ -302,8 +297,8 @@ def parameters(model: Model) -> int:
 def models(runs: Runs) -> pd.DataFrame:
     """Return what each model on loose frames is and cost, in the order of the page.
 
-    Processor seconds are those of the first training alone; missing where its record does not
-    tell. A discriminator's parameters are not counted.
+    Processor seconds are those of the first training alone; missing where its record does not tell.
+    A discriminator's parameters are not counted.
     """
     paper = published.segmentation_table().drop_duplicates("model").set_index("model")["pretrained"]
     lines = []

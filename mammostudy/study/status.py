@@ -29,8 +29,7 @@ def specs(cohort: str, preset: str) -> list[Any]:
 def counts(cohort: str, preset: str) -> pd.DataFrame:
     """Count the runs of each chapter by how they ended.
 
-    Returns:
-        chapter, runs, on record, not converged, diverged, hours (of the whole runs, by the clock).
+    chapter, runs, on record, not converged, diverged, hours (of the whole runs, by the clock).
     """
     runs = Runs.load(by_chapter(cohort, preset), preset, "chapter")
     lines = [_ended(name, runs.asked[name,], runs.of(name)) for (name,) in runs.asked]
@@ -53,8 +52,7 @@ def _ended(chapter: str, asked: Iterable[Any], found: list[Any]) -> dict[str, ob
 def origins(cohort: str, preset: str) -> pd.DataFrame:
     """Count the records of all cohorts behind a page's by the code and machine that made them.
 
-    Returns:
-        cohort, commit, python, torch, cores, records, last finished.
+    cohort, commit, python, torch, cores, records, last finished.
     """
     named = {cohort, describe(cohort).views, describe(cohort).shapes}
     named |= {spec.cohort for spec in specs(cohort, preset)}

@@ -41,7 +41,7 @@ from mammostudy.study import published
 from mammostudy.study.comparing import Runs, judge
 from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, classes_of, rows_of
 from mammostudy.study.shapes import confusion, tested
-from mammostudy.study.showing import cell, p_value
+from mammostudy.figures.tables import cell, p_value
 
 LUMINAL: Final = ("Luminal-A", "Luminal-B")
 TYPICAL: Final = ("irregular", "lobular")

@@ -47,13 +47,8 @@ def specs(cohort: str, preset: str) -> list[RunSpec]:
 def scored(rows: pd.DataFrame, box: str = "oracle") -> pd.DataFrame:
     """Return the masses of sampled runs with their error and their scores.
 
-    Args:
-        rows: test rows before post-processing, all boxes.
-        box: that the frames were laid around.
-
-    Returns:
-        case, patient, fold, dice, error (1 - Dice of the mean mask), :data:`SCORES`; all scores
-        are higher for the less certain.
+    case, patient, fold, dice, error (1 - Dice of the mean mask), :data:`SCORES`; all scores are
+    higher for the less certain.
     """
     names = ["case", "patient", "fold", "dice"]
     part = rows[(rows["row"] == MEAN) & (rows["box"] == box)]
@@ -65,10 +60,9 @@ def scored(rows: pd.DataFrame, box: str = "oracle") -> pd.DataFrame:
 def correlations(rows: pd.DataFrame) -> pd.DataFrame:
     """Correlate every score with the error by rank, over the masses of all folds.
 
-    Returns:
-        A row a box and score: box, score, difference (Spearman's rho, so named that
-        :func:`mammostudy.study.showing.cell` prints it), low, high (95 % bootstrap interval over
-        patients), lowest and highest (of single folds), masses, patients.
+    A row a box and score: box, score, difference (Spearman's rho, so named that
+    :func:`mammostudy.figures.tables.cell` prints it), low, high (95 % bootstrap interval over
+    patients), lowest and highest (of single folds), masses, patients.
     """
     lines: list[dict[str, Any]] = []
     for box in BOXES:
@@ -88,9 +82,8 @@ def correlations(rows: pd.DataFrame) -> pd.DataFrame:
 def curves(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the mean error of the most certain masses, known boxes, for every score.
 
-    Returns:
-        score (:data:`SCORES`, ``oracle`` for the order by the error itself, ``random`` for the
-        mean of all orders), coverage, risk.
+    score (:data:`SCORES`, ``oracle`` for the order by the error itself, ``random`` for the mean of
+    all orders), coverage, risk.
     """
     table, parts = scored(rows), []
     for score in SCORES if len(table) > 1 else ():
@@ -107,11 +100,10 @@ def curves(rows: pd.DataFrame) -> pd.DataFrame:
 def areas(rows: pd.DataFrame) -> pd.DataFrame:
     """Sum the curves up, known boxes.
 
-    Returns:
-        A row a score: area (mean error over all coverages), oracle_area, random_area, mean (gain:
-        share of the way from a random order to the oracle), low and high (95 % bootstrap interval
-        over patients), lowest and highest (of single folds), kept (mean Dice of the most certain
-        :data:`KEPT` of the masses), whole (of all).
+    A row a score: area (mean error over all coverages), oracle_area, random_area, mean (gain: share
+    of the way from a random order to the oracle), low and high (95 % bootstrap interval over
+    patients), lowest and highest (of single folds), kept (mean Dice of the most certain
+    :data:`KEPT` of the masses), whole (of all).
     """
     table, lines = scored(rows), []
     for score in SCORES if len(table) > 1 else ():
@@ -150,9 +142,8 @@ def gains(rows: pd.DataFrame) -> pd.DataFrame:
 def agreement(rows: pd.DataFrame) -> pd.DataFrame:
     """Set how far draws differ from each other beside how far they are from the truth.
 
-    Returns:
-        A row a box: box, mean 1 - Dice of two draws, mean 1 - Dice of one draw and the truth, on
-        the masses of both runs, masses.
+    A row a box: box, mean 1 - Dice of two draws, mean 1 - Dice of one draw and the truth, on the
+    masses of both runs, masses.
     """
     lines = []
     for box in BOXES:

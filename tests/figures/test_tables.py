@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
+from mammostudy.figures.tables import cell, conclude, p_value, show
 from mammostudy.study.comparing import judge
-from mammostudy.study.showing import cell, conclude, p_value, show
 
 TESTS = judge(
     [

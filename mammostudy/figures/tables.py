@@ -1,6 +1,6 @@
 """How pages print: a number with its interval, a table, a sentence a comparison.
 
-The layout of what :mod:`mammostudy.study.comparing` computes, the same on every page.
+The layout of what ``mammostudy.study.comparing`` computes, the same on every page.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from mammostudy.figures import primitives
-from mammostudy.study.comparing import NOT_RUN
 
 MISSING: Final = "–"
+NOT_RUN: Final = "not run"
 
 
 def number(value: float, digits: int = 3, sign: str = "") -> str:
@@ -49,15 +49,7 @@ def show(
 ) -> Styler | None:
     """Lay out a table for a page: summaries and comparisons the same way everywhere.
 
-    Args:
-        table: of :func:`summarise`, :func:`compare`, :func:`judge`, or any other.
-        headings: metric or column -> heading.
-        expected: groups promised, printed ``not run`` where there is none.
-        digits: decimals of a metric of a summary where they are not 3.
-        precision: decimals of the numbers of any other table.
-
-    Returns:
-        What a notebook shows; None for a table without rows.
+    What a notebook shows; None for a table without rows.
     """
     if table.empty:
         out = table
@@ -128,12 +120,7 @@ def _summaries(
 
 
 def conclude(tests: pd.DataFrame, unit: str = "Dice") -> str:
-    """Say what each comparison found, one sentence a comparison, as a Markdown list.
-
-    Args:
-        tests: of :func:`compare` or :func:`judge`.
-        unit: what the difference is counted in.
-    """
+    """Say what each comparison found, one sentence a comparison, as a Markdown list."""
     sentences = []
     for _, line in tests.iterrows():
         sentence = f"- {line['a']} less {line['b']}: {cell(line, sign='+')} {unit}"

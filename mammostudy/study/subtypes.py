@@ -36,12 +36,12 @@ from mammostudy.evaluation.association import (
     v_of_tables,
 )
 from mammostudy.evaluation.statistics import Values, limits, wilson_interval
+from mammostudy.figures.tables import cell, p_value
 from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.study import published
 from mammostudy.study.comparing import Runs, judge
 from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, classes_of, rows_of
 from mammostudy.study.shapes import confusion, tested
-from mammostudy.figures.tables import cell, p_value
 
 LUMINAL: Final = ("Luminal-A", "Luminal-B")
 TYPICAL: Final = ("irregular", "lobular")

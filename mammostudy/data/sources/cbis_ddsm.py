@@ -17,7 +17,6 @@ Nothing is said of the pixel spacing in the archive's files, so it stays unknown
 from __future__ import annotations
 
 import re
-from collections import Counter
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,14 +29,7 @@ from numpy.typing import NDArray
 from mammostudy.data.dicom import read_stored_values
 from mammostudy.data.manifest import BOX
 from mammostudy.data.row_files import SAME_ASPECT
-from mammostudy.data.sources.files import (
-    Row,
-    count_rejected,
-    identify,
-    index_files,
-    look,
-    table_of,
-)
+from mammostudy.data.sources.files import Gathered, RejectedError, Row, identify, index_files, look
 from mammostudy.data.tables import check, find_table, read_table
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
@@ -58,6 +50,10 @@ SHAPES: Final = {
 PATHOLOGIES: Final = {
     "MALIGNANT": "malignant", "BENIGN": "benign", "BENIGN_WITHOUT_CALLBACK": "benign",
 }  # fmt: skip
+ASIDE: Final = (
+    "mass of a patient who is kept in the other part",
+    "calcification of a patient whose masses are in the other part (calcifications are not read)",
+)
 _SHAPE: Final = f"(?:{'|'.join(SHAPES)})"
 _WORDS: Final = {
     "patient_id": r"P_\d{5}", "breast_density": "[0-4]?", "left_or_right_breast": "LEFT|RIGHT",
@@ -75,10 +71,6 @@ class CbisTables(NamedTuple):
 
     masses: pd.DataFrame
     calcifications: pd.DataFrame
-
-
-class _RejectedError(Exception):
-    """A mass whose files cannot be used: file, reason and message."""
 
 
 def read_tables(folder: Path) -> CbisTables:
@@ -172,29 +164,14 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     """Read the masses; shapes left empty and rows beside the split are counted as well."""
     tables = read_tables(folder)
     files = _Files(folder)
-    rows: list[Row] = []
-    rejected: list[tuple[str, ...]] = []
+    found = Gathered(folder, store)
     for case, mass in tables.masses.iterrows():
-        try:
-            rows.append(_row(mass, files) | {"case": case})
-        except _RejectedError as fault:
-            rejected.append((str(case), *fault.args))
-    dropped = Counter(count_rejected(store, rejected))
-    if not rows:
-        msg = (
-            f"{folder / rejected[0][1]}: no mass can be used ({dict(dropped)}); {rejected[0][3]}; "
-            "download the DICOM files of the masses (copies as JPEG are not read)"
-        )
-        raise DataError(msg)
-    kept = tables.masses.loc[[row["case"] for row in rows], "shape_words"]
-    dropped.update(reason for _, reason in map(shape_of, kept) if reason)
-    aside = moved(tables)
-    dropped["official split: mass of a patient who is kept in the other part"] = aside["mass"]
-    dropped[
-        "official split: calcification of a patient whose masses are in the other part "
-        "(calcifications are not read)"
-    ] = aside["calcification"]
-    return table_of(rows), {reason: count for reason, count in dropped.items() if count}
+        found.take(_rows, str(case), mass, files)
+    kept = tables.masses.loc[[row["case"] for row in found.rows], "shape_words"]
+    found.dropped.update(reason for _, reason in map(shape_of, kept) if reason)
+    for kind, what in zip(KINDS, ASIDE, strict=True):
+        found.dropped[f"official split: {what}"] += moved(tables)[kind]
+    return found.result()
 
 
 class _Files:
@@ -226,31 +203,33 @@ class _Files:
         return path.relative_to(self.folder).as_posix()
 
 
-def _row(mass: pd.Series, files: _Files) -> Row:
-    """Return a manifest's row without its case."""
+def _rows(case: str, mass: pd.Series, files: _Files) -> list[Row]:
+    """Return the row of a mass."""
     images = files.of(mass["image"])
     if len(images) != 1:
         reason = "several files for one image" if images else "image not found"
-        raise _RejectedError(mass["image"], reason, "")
+        raise RejectedError(reason, case, mass["image"])
     try:
         image = files.look(images[0])
     except DataError as error:
-        raise _RejectedError(files.name(images[0]), "image damaged", str(error)) from None
+        raise RejectedError("image damaged", case, files.name(images[0]), str(error)) from None
     found = [path for key in ("mask", "crop") for path in files.of(mass[key])]
     candidates = [path for path in dict.fromkeys(found) if path != images[0]]
     if not candidates:
-        raise _RejectedError(mass["mask"], "mask not found", "")
-    mask, pixels = _find_mask(candidates, (image["height"], image["width"]), files)
-    row: Row = {"site": "cbis-ddsm", "modality": "SFM", "mask": files.name(mask)}
+        raise RejectedError("mask not found", case, mass["mask"])
+    mask, pixels, reason, message = _find_mask(candidates, (image["height"], image["width"]))
+    if mask is None or pixels is None:
+        raise RejectedError(reason, case, files.name(candidates[0]), message)
+    row: Row = {"case": case, "site": "cbis-ddsm", "modality": "SFM", "mask": files.name(mask)}
     row |= {name: mass[name] for name in ("patient", "view", "side", "pathology")}
     row["shape"] = shape_of(mass["shape_words"])[0]
-    return image | row | dict(zip(BOX, box_of(pixels), strict=True))
+    return [image | row | dict(zip(BOX, box_of(pixels), strict=True))]
 
 
 def _find_mask(
-    candidates: list[Path], shape: tuple[int, int], files: _Files
-) -> tuple[Path, NDArray[np.bool_]]:
-    """Find the mask among the files of a mass, and return it in the grid of its image.
+    candidates: list[Path], shape: tuple[int, int]
+) -> tuple[Path | None, NDArray[np.bool_] | None, str, str]:
+    """Find the mask among the files of a mass, in the grid of its image; or say why there is none.
 
     Crop and mask of a mass share a series, or stand in two, and the tables swap their paths in
     places; neither the file's name nor its place tells one from the other. The mask holds two
@@ -276,7 +255,7 @@ def _find_mask(
             mask = (pixels == high).astype(np.uint8)
             if mask.shape != shape:  # resized as mammostudy.data.row_files.read_mask does
                 mask = cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-            return path, np.asarray(mask > 0)
+            return path, np.asarray(mask > 0), "", ""
     missing = "no file of two values beside the crop: the mask is missing"
     reason = next(reversed(problems), missing)
-    raise _RejectedError(files.name(candidates[0]), reason, problems.get(reason, ""))
+    return None, None, reason, problems.get(reason, "")

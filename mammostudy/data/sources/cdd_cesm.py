@@ -8,7 +8,6 @@ subtracted (CM) images are two cohorts and never meet in one number.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.manifest import BOX
-from mammostudy.data.sources.files import Row, look, read_text, table_of
+from mammostudy.data.manifest import BOX, COLUMNS
+from mammostudy.data.sources.files import Gathered, Row, look, read_text
 from mammostudy.data.tables import read_table
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of, fill_outline
@@ -67,13 +66,12 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
     """Pick the masses of one modality, ``DM`` (low energy) or ``CM`` (subtracted), by the rule."""
     images, regions = _tables(folder, modality)
     outlines = _outlines(folder / "outlines.jsonl")
-    dropped: Counter[str] = Counter()
-    rows: list[Row] = []
+    found = Gathered(folder)
     for _, image in images.iterrows():
         taken, masks = [], []
         for _, region in regions[regions["image"] == image["image"]].iterrows():
             if (reason := _reason(region)) is not None:
-                dropped[reason] += 1
+                found.dropped[reason] += 1
                 continue
             key = image["image"], region["region_id"]
             if key not in outlines:
@@ -83,22 +81,19 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
             masks.append(fill_outline(outlines[key], (SIZE, SIZE)))
         for region, mask, inner in zip(taken, masks, nested(masks), strict=True):
             if inner:
-                dropped[INSIDE] += 1
+                found.dropped[INSIDE] += 1
                 continue
             number, shape = region["region_id"], region["mass_shape"]
             sure = region["only_mass_findings"] == "True" and shape in SHAPES
-            rows.append(
+            found.rows.append(
                 _row(folder, image, number)
                 | dict(zip(BOX, box_of(mask), strict=True))
                 | {"outline": json.dumps(outlines[image["image"], number])}
                 | {"shape": shape if sure else None}
             )
     together = int((images["mask_kind"] == "binary").sum())
-    dropped["regions not told apart (counted in images)"] = together
-    if not rows:
-        msg = f"{folder / 'regions.csv'}: no mass of modality {modality}; copy the files anew"
-        raise DataError(msg)
-    return table_of(rows), dict(dropped)
+    found.dropped["regions not told apart (counted in images)"] = together
+    return found.result()
 
 
 def build_views(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -118,7 +113,7 @@ def build_views(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str, in
     taken = set(masses["image"]) | {row["image"] for row in rows}
     lost = sum(f"images/{name}.jpg" not in taken for name in images["image"])
     dropped["images whose masses were all dropped"] = lost
-    both = [masses.astype(object), table_of(rows).astype(object)]
+    both = [masses.astype(object), pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)]
     return pd.concat(both, ignore_index=True), dropped
 
 

@@ -22,7 +22,15 @@ import pandas as pd
 from mammostudy.data.manifest import VIEWS
 from mammostudy.data.sources import cdd_cesm
 from mammostudy.data.sources.cdd_cesm_contours import IMAGE_NAME, RegionError, outline_points
-from mammostudy.data.sources.files import Points, Row, enclosed_area, look, place, table_of
+from mammostudy.data.sources.files import (
+    Gathered,
+    Points,
+    RejectedError,
+    Row,
+    enclosed_area,
+    look,
+    place,
+)
 from mammostudy.data.tables import check, find_table, read_sheets, read_table
 from mammostudy.errors import DataError
 
@@ -54,28 +62,27 @@ def build_manifest(
     Every other image that the tables describe and that holds no mass is a row without a box.
     """
     images, findings = _images(folder), read_findings(folder)
-    dropped: Counter[str] = Counter()
+    found = Gathered(folder)
     contours: dict[str, list[tuple[str, Points]]] = {}
     for image, region, points, reason in _contours(folder):
         named = IMAGE_NAME.fullmatch(image)
         if named is not None and named[3] != modality:
-            dropped["contours of the other modality (never mixed)"] += 1
+            reason = "contours of the other modality (never mixed)"
         elif image not in images:
-            dropped["contours of images that are not there"] += 1
+            reason = "contours of images that are not there"
         elif image not in findings or not findings[image].mass:
-            dropped["contours of images without a mass in the tables"] += 1
-        elif points is None:
-            dropped[reason] += 1
-        else:
+            reason = "contours of images without a mass in the tables"
+        elif points is not None:
             contours.setdefault(image, []).append((region, points))
-    rows: list[Row] = []
+        found.dropped[reason] += reason != ""
     for image, path in sorted(images.items()):
         if image in findings and IMAGE_NAME.findall(image)[0][2] == modality:
-            rows += _rows(folder, path, findings[image], contours.get(image, []), dropped)
-    if not any("outline" in row for row in rows):
+            drawn = contours.get(image, [])
+            found.take(_rows, folder, path, findings[image], drawn, found.dropped)
+    if not found.faults and not any("outline" in row for row in found.rows):
         msg = f"{folder}: no mass of modality {modality} is left; copy the images and tables anew"
         raise DataError(msg)
-    return table_of(rows), dict(dropped)
+    return found.result()
 
 
 def _images(folder: Path) -> dict[str, Path]:
@@ -144,8 +151,7 @@ def _rows(
         dropped[cdd_cesm.INSIDE] += sum(inner)
     rows = [row for row, inside in zip(rows, inner, strict=True) if not inside]
     if not rows and found.mass:
-        dropped["views whose masses were all dropped"] += 1
-        return []
+        raise RejectedError("views whose masses were all dropped")
     return rows or [image]
 
 

@@ -22,14 +22,7 @@ from typing import Final
 
 import pandas as pd
 
-from mammostudy.data.sources.files import (
-    Row,
-    count_rejected,
-    identify,
-    index_files,
-    look,
-    table_of,
-)
+from mammostudy.data.sources.files import Gathered, RejectedError, Row, identify, index_files, look
 from mammostudy.data.tables import check, find_table, read_table
 from mammostudy.errors import DataError
 
@@ -75,42 +68,34 @@ def read_breasts(folder: Path) -> pd.DataFrame:
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the mammograms whose breast the table lists; the set has no boxes, masks or shapes."""
     breasts = read_breasts(folder)
-    rows: list[Row] = []
-    rejected: list[tuple[str, ...]] = []
+    found = Gathered(folder, store)
     names: Counter[str] = Counter()
     for path in index_files(folder).get("", []):
-        row, breast, reason, message = _row(path, folder, breasts)
-        if reason:
-            rejected.append((breast, path.relative_to(folder).as_posix(), reason, message))
-            continue
-        case = f"{breast}_{row['view']}"
-        names[case] += 1
-        rows.append(row | {"case": case if names[case] == 1 else f"{case}_{names[case]}"})
-    if not rows:
-        counts = dict(Counter(one[2] for one in rejected)) or "it holds no .dcm file"
-        msg = f"{folder}: no image can be used ({counts}); download the DICOM files into it"
-        raise DataError(msg)
-    absent = set(breasts.index) - {f"{row['patient']}_{row['side']}" for row in rows}
-    rejected += [(breast, "", "breast without an image", "") for breast in sorted(absent)]
-    return table_of(rows), count_rejected(store, rejected)
+        found.take(_rows, path, folder, breasts, names)
+    absent = set(breasts.index) - {f"{row['patient']}_{row['side']}" for row in found.rows}
+    for breast in sorted(absent):
+        found.reject(RejectedError("breast without an image", breast))
+    return found.result()
 
 
-def _row(path: Path, folder: Path, breasts: pd.DataFrame) -> tuple[Row, str, str, str]:
-    """Return a file's row without its case, and its breast; or why it is left out."""
-    parts = path.relative_to(folder).parts
-    named = (part for part in parts if re.fullmatch(_PATIENT, part, re.ASCII))
+def _rows(path: Path, folder: Path, breasts: pd.DataFrame, names: Counter[str]) -> list[Row]:
+    """Return the row of a file."""
+    file = path.relative_to(folder).as_posix()
+    named = (part for part in file.split("/") if re.fullmatch(_PATIENT, part, re.ASCII))
     patient = next(named, None) or identify(path)[0].strip()
     if patient not in breasts["patient"].array:
-        return {}, "", "file of no patient of the table", ""
+        raise RejectedError("file of no patient of the table", "", file)
     try:
         image = look(folder, path)
     except DataError as error:
-        return {}, "", "image damaged", str(error)
+        raise RejectedError("image damaged", "", file, str(error)) from None
     if image["side"] == "unknown":
-        return {}, "", "image whose side is unknown", ""
+        raise RejectedError("image whose side is unknown", "", file)
     breast = f"{patient}_{image['side']}"
     if breast not in breasts.index:
-        return {}, breast, "image of a breast that the table does not list", ""
-    said = breasts.loc[breast]
-    row = {"patient": patient, "site": "cmmd", "modality": "DM", "pathology": said["pathology"]}
-    return image | row | {"subtype": said["subtype"]}, breast, "", ""
+        raise RejectedError("image of a breast that the table does not list", breast, file)
+    case = f"{breast}_{image['view']}"
+    names[case] += 1
+    image["case"] = case if names[case] == 1 else f"{case}_{names[case]}"
+    said = {name: breasts[name][breast] for name in ("pathology", "subtype")}
+    return [image | said | {"patient": patient, "site": "cmmd", "modality": "DM"}]

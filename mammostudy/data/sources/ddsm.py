@@ -27,7 +27,7 @@ from mammostudy.data.sources.ddsm_files import (
     read_ics,
     read_overlay,
 )
-from mammostudy.data.sources.files import Row, look, one_error, place, relative, table_of
+from mammostudy.data.sources.files import Gathered, RejectedError, Row, look, place, relative
 from mammostudy.errors import DataError
 
 SHAPES: Final = {
@@ -53,34 +53,26 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
 
     Reasons that end on "(mass kept without a shape)" count labels, not rows.
     """
-    dropped: Counter[str] = Counter()
-    rows: list[Row] = []
-    faults: list[DataError] = []
+    found = Gathered(folder)
     studies: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.[iI][cC][sS]")):
-        try:
-            relative(folder, path)
-            study = read_ics(path)
-            if study.stem in studies:
-                msg = f"{path}: the study stands in {studies[study.stem].parent} too; keep one"
-                raise DataError(msg)
-        except DataError as fault:
-            faults.append(fault)
-            continue
-        studies[study.stem] = path
-        if study.named != path.stem:
-            dropped["study whose field filename is not the name of its .ics file"] += 1
-            continue
-        for film in _films(path.parent, study, dropped):
-            try:
-                rows += _rows(folder, film, dropped)
-            except DataError as fault:
-                faults.append(fault)
-    one_error(faults)
-    if not rows:
-        msg = f"{folder}: no film of {len(studies)} studies (.ics) can be used ({dict(dropped)})"
+        found.take(_study, path, studies, found)
+    return found.result()
+
+
+def _study(path: Path, studies: dict[str, Path], found: Gathered) -> list[Row]:
+    """Take the films of one study, each with its own fault."""
+    relative(found.folder, path)  # before it is read
+    study = read_ics(path)
+    if study.stem in studies:
+        msg = f"{path}: the study stands in {studies[study.stem].parent} too; keep one"
         raise DataError(msg)
-    return table_of(rows), {reason: count for reason, count in dropped.items() if count}
+    studies[study.stem] = path
+    if study.named != path.stem:
+        raise RejectedError("study whose field filename is not the name of its .ics file")
+    for film in _films(path.parent, study, found.dropped):
+        found.take(_rows, found.folder, film, found.dropped)
+    return []
 
 
 def _films(folder: Path, study: Study, dropped: Counter[str]) -> Iterator[_Film]:
@@ -116,8 +108,7 @@ def _rows(folder: Path, film: _Film, dropped: Counter[str]) -> list[Row]:
         look_raw(folder, film.picture, view) if is_raw(film.picture) else look(folder, film.picture)
     )
     if abs((image["width"] / image["height"]) / (view.columns / view.rows) - 1) > SAME_ASPECT:
-        dropped["film whose picture has another aspect than its .ics file says"] += 1
-        return []
+        raise RejectedError("film whose picture has another aspect than its .ics file says")
     side, projection = view.name.split("_")
     image |= {
         "case": f"{film.study.stem}.{view.name}", "patient": film.study.patient,
@@ -134,8 +125,7 @@ def _rows(folder: Path, film: _Film, dropped: Counter[str]) -> list[Row]:
             lost |= found.mass and len(kept) < max(1, len(found.boundaries))
             masses += kept
     if not masses and lost:
-        dropped["film whose masses were all dropped"] += 1
-        return []
+        raise RejectedError("film whose masses were all dropped")
     return masses or [image]
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -140,22 +140,54 @@ def place(points: Points, image: Row, where: str) -> tuple[Row | None, str]:
     return dict(zip(BOX, box_of(mask), strict=True)) | {"outline": json.dumps(corners)}, ""
 
 
-def table_of(rows: Sequence[Row]) -> pd.DataFrame:
-    """Return rows as a manifest's table; columns that a row lacks are empty."""
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+class RejectedError(Exception):
+    """A film, file or breast that is left out, and why."""
+
+    def __init__(self, reason: str, case: str = "", file: str = "", message: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.case, self.file, self.message = reason, case, file, message
 
 
-def count_rejected(store: Path | None, rejected: Sequence[Sequence[str]]) -> dict[str, int]:
-    """Count case, file, reason and message of what was left out by reason, and write them down."""
-    table = pd.DataFrame(rejected, columns=["case", "file", "reason", "message"])
-    if store is not None:
-        store.mkdir(parents=True, exist_ok=True)
-        table.to_csv(store / "dropped.csv", index=False)
-    return {str(reason): int(count) for reason, count in table["reason"].value_counts().items()}
+class Gathered:
+    """The rows of a manifest as a reader finds them, and what it leaves out."""
 
+    def __init__(self, folder: Path, store: Path | None = None) -> None:
+        self.folder, self.store = folder, store
+        self.rows: list[Row] = []
+        self.dropped: Counter[str] = Counter()
+        self.faults: list[str] = []
+        self._listed: list[tuple[str, str, str, str]] = []
 
-def one_error(faults: Sequence[DataError]) -> None:
-    """Raise one error for several damaged files: the first ones, and how many there are."""
-    if faults:
-        count = f"; {len(faults)} files have faults" if len(faults) > 1 else ""
-        raise DataError("; ".join(str(fault) for fault in faults[:4]) + count)
+    def take(self, read: Callable[..., list[Row]], *args: Any) -> None:
+        """Add the rows that a function returns, or what it rejects, or the fault of a file."""
+        try:
+            self.rows += read(*args)
+        except RejectedError as error:
+            self.reject(error)
+        except DataError as error:
+            self.faults.append(str(error))
+
+    def reject(self, error: RejectedError) -> None:
+        """Leave something out, and list it in ``dropped.csv``."""
+        self.dropped[error.reason] += 1
+        self._listed.append((error.case, error.file, error.reason, error.message))
+
+    def result(self) -> tuple[pd.DataFrame, dict[str, int]]:
+        """Return the table, its missing columns empty, and what was left out by reason.
+
+        Raises:
+            DataError: files are damaged (all are counted, the first ones named), or no row is left.
+        """
+        dropped = {reason: count for reason, count in self.dropped.items() if count}
+        if self.faults:
+            count = f"; {len(self.faults)} files have faults" if len(self.faults) > 1 else ""
+            raise DataError("; ".join(self.faults[:4]) + count)
+        if not self.rows:
+            hint = next((message for *_, message in self._listed if message), "copy the files anew")
+            msg = f"{self.folder}: nothing in it can be used ({dropped or 'no file'}); {hint}"
+            raise DataError(msg)
+        if self.store is not None and self._listed:
+            self.store.mkdir(parents=True, exist_ok=True)
+            table = pd.DataFrame(self._listed, columns=["case", "file", "reason", "message"])
+            table.to_csv(self.store / "dropped.csv", index=False)
+        return pd.DataFrame(self.rows, columns=list(COLUMNS)), dropped

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import pandas as pd
 
-from mammostudy.data import row_files
+from mammostudy.data import manifest, row_files
 from mammostudy.data.cache import write_atomically
 from mammostudy.data.manifest import BOX, SHAPES, SUBTYPES, VIEWS
 from mammostudy.data.private import PRIVATE_TABLE, SUFFIXES, hidden_name, pseudonym, without
-from mammostudy.data.sources.files import Row, look, table_of
+from mammostudy.data.sources.files import Row, look
 from mammostudy.data.tables import read_table
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
@@ -82,7 +82,7 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
         stem = f"{row['patient']}_{row['side']}_{row['view']}"
         count[stem] += 1
         row["case"] = f"{stem}_{count[stem]}"
-    return table_of(rows), {}
+    return pd.DataFrame(rows, columns=list(manifest.COLUMNS)), {}
 
 
 def _row(folder: Path, cells: pd.Series, images: dict[str, Any]) -> tuple[Row, list[str]]:

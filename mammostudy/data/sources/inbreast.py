@@ -18,7 +18,15 @@ from xml.parsers.expat import ExpatError
 import numpy as np
 import pandas as pd
 
-from mammostudy.data.sources.files import Points, Row, look, one_error, place, relative, table_of
+from mammostudy.data.sources.files import (
+    Gathered,
+    Points,
+    RejectedError,
+    Row,
+    look,
+    place,
+    relative,
+)
 from mammostudy.data.tables import check, read_table
 from mammostudy.errors import DataError
 
@@ -43,34 +51,24 @@ _FAILURES: Final = (
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the folder ``INbreast Release 1.0``, or the folder that holds it."""
-    found = [path for path in (folder / "AllDICOMs", *folder.glob("*/AllDICOMs")) if path.is_dir()]
-    if len(found) != 1:
+    homes = [path for path in (folder / "AllDICOMs", *folder.glob("*/AllDICOMs")) if path.is_dir()]
+    if len(homes) != 1:
         msg = f"{folder}: not one folder AllDICOMs; name the folder `INbreast Release 1.0`"
         raise DataError(msg)
-    listed = _listed(found[0].parent / TABLE)
-    rows: list[Row] = []
-    faults: list[DataError] = []
-    dropped: Counter[str] = Counter()
+    listed = _listed(homes[0].parent / TABLE)
+    found = Gathered(folder)
     seen: set[str] = set()
-    for path in sorted(found[0].glob("*.[dD][cC][mM]")):
+    for path in sorted(homes[0].glob("*.[dD][cC][mM]")):
         named = _NAME.fullmatch(path.name)
         if named is None:
-            dropped[NOT_INBREAST] += 1
+            found.dropped[NOT_INBREAST] += 1
             continue
-        try:
-            if named[1] in seen:
-                msg = f"{path}: another image has the number {named[1]} too; keep one of them"
-                raise DataError(msg)
-            rows += _rows(folder, path, listed.get(named[1]), dropped)
-        except DataError as fault:
-            faults.append(fault)
+        if named[1] in seen:
+            found.faults.append(f"{path}: another image has its number too; keep one of them")
         seen.add(named[1])
-    dropped[f"row of {TABLE} without its image"] = len(listed.keys() - seen)
-    one_error(faults)
-    if not rows:
-        msg = f"{folder}: no image can be used ({dict(dropped)}); copy the folder anew"
-        raise DataError(msg)
-    return table_of(rows), {reason: count for reason, count in dropped.items() if count}
+        found.take(_rows, folder, path, listed.get(named[1]), found.dropped)
+    found.dropped[f"row of {TABLE} without its image"] = len(listed.keys() - seen)
+    return found.result()
 
 
 def official_part(manifest: pd.DataFrame) -> pd.Series:
@@ -94,16 +92,12 @@ def _rows(
     number, patient, side, view = _NAME.findall(path.name)[0]
     annotation = path.parent.parent / "AllXML" / f"{number}.xml"
     annotated = annotation.exists() or annotation.is_symlink()
-    reason = ""
     if said is None:
-        reason = f"image that {TABLE} does not list"
-    elif said[:2] != (side, _VIEWS[view]):
-        reason = f"image whose file name and {TABLE} disagree about side or view"
-    elif not annotated and said[2] != "1":
-        reason = "image with findings (BI-RADS above 1) but no annotation file"
-    if reason or said is None:
-        dropped[reason] += 1
-        return []
+        raise RejectedError(f"image that {TABLE} does not list")
+    if said[:2] != (side, _VIEWS[view]):
+        raise RejectedError(f"image whose file name and {TABLE} disagree about side or view")
+    if not annotated and said[2] != "1":
+        raise RejectedError("image with findings (BI-RADS above 1) but no annotation file")
     image = look(folder, path) | {"case": number, "patient": patient, "site": "inbreast"}
     image |= {"view": _VIEWS[view], "side": side, "modality": "DM", "pathology": "unknown"}
     if annotated:
@@ -118,8 +112,7 @@ def _rows(
         else:
             masses.append(mass | {"case": f"{number}_{place_}"})
     if not masses and lost:
-        dropped["image whose masses were all dropped"] += 1
-        return []
+        raise RejectedError("image whose masses were all dropped")
     pathology = {"pathology": PATHOLOGY.get(said[2], "unknown")}
     return [image | pathology | mass for mass in masses] or [image]
 

@@ -212,19 +212,10 @@ def smallest_detectable_v(shape: tuple[int, int], cases: int, power: float = 0.8
 def null_redraws(
     columns: ArrayLike, margin: ArrayLike, draws: int = 1_000, seed: int = 0
 ) -> pd.DataFrame:
-    """Draw the rows of a table's cases anew without regard to their column, and test each table.
+    """Draw the rows of a table's cases anew without regard to their column: ``v`` and its ``p``.
 
-    Rows and columns that a redraw leaves empty are left out of its test; where too little is left,
-    p is 1.
-
-    Args:
-        columns: number of cases of each column, ``(c,)``; they stay as they are.
-        margin: shares of the rows, ``(r,)``; they are divided by their sum.
-        draws: number of redraws.
-        seed: of the redraws.
-
-    Returns:
-        A row a redraw: ``v`` (Cramer's V), ``p`` of the chi-square test.
+    The number of cases of each column ``(c,)`` stays; the rows are drawn by their shares ``(r,)``.
+    Lines that a redraw leaves empty are left out of its test; where too little is left, p is 1.
     """
     cases, weights = np.asarray(columns, dtype=np.int64), np.asarray(margin, dtype=np.float64)
     rng = np.random.default_rng(seed)
@@ -242,10 +233,8 @@ def share_difference(
 ) -> dict[str, float]:
     """Compare a share between two groups of independent cases, (hits, cases) each.
 
-    Returns:
-        difference; low and high by a bootstrap over all cases; p, the chance of all ways of
-        dealing the hits among the cases whose difference is at least as large; and
-        smallest_detectable, by the normal approximation at the pooled share.
+    The interval is of a bootstrap over all cases; p is the chance of all ways of dealing the hits
+    among the cases whose difference is at least as large.
     """
     (a, n), (b, m) = first, second
     total, pooled = n + m, (a + b) / (n + m)

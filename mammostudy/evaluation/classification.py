@@ -114,11 +114,9 @@ def expected_calibration_error(
 def calibration_errors_by_chance(
     probabilities: Values, bins: int = 15, draws: int = 300, seed: int = 0
 ) -> Values:
-    """Calibration errors of labels drawn from probabilities ``(n, k)`` themselves, ``(draws,)``.
+    """What a perfectly calibrated forecast of so many independent cases scores by chance.
 
-    It is what a perfectly calibrated forecast of so many independent cases scores by chance.
-
-    Source: consistency resampling, Broecker and Smith 2007.
+    Labels are drawn from the probabilities ``(n, k)`` themselves (Broecker and Smith 2007).
     """
     rng = np.random.default_rng(seed)
     edges = np.cumsum(probabilities, axis=1)

@@ -20,17 +20,9 @@ _DRAWS: Final = 5_000
 
 
 def patient_confusions(rows: pd.DataFrame, classes: Sequence[str]) -> Values:
-    """Count truth against prediction in each patient, ordered by name.
+    """Count truth against prediction in each patient, ordered by name: ``(patients, k, k + 1)``.
 
-    Args:
-        rows: a row a mask: patient, label, predicted (a class, or ``none`` where missed).
-        classes: names, k of them.
-
-    Returns:
-        float64 ``(patients, k, k + 1)``, the last column missed.
-
-    Raises:
-        DataError: a label or prediction is no class.
+    Rows are masks: patient, label, predicted (a class, or ``none`` where missed: last column).
     """
     names = (*classes, MISSED)
     if unknown := (set(rows["label"]) - set(classes)) | (set(rows["predicted"]) - set(names)):
@@ -44,16 +36,11 @@ def patient_confusions(rows: pd.DataFrame, classes: Sequence[str]) -> Values:
 
 
 def confusion_intervals(counts: Values, seed: int = 0) -> dict[str, tuple[float, float, float]]:
-    """Score confusion matrices of patients, with 95 % percentile intervals over patients.
+    """Score confusion matrices of patients: (value, low, high), 95 % intervals over patients.
 
-    Args:
-        counts: of :func:`patient_confusions`.
-        seed: of the resampling.
-
-    Returns:
-        accuracy, macro recall, macro F1 and kappa, then ``recall k`` of each class by its number:
-        (value, low, high). Missing: the recall of a class without a mask, and the ends where a
-        single patient stands behind a score.
+    Accuracy, macro recall, macro F1 and kappa, then ``recall k`` of each class by its number.
+    Missing: the recall of a class without a mask, and the ends where a single patient stands
+    behind a score.
     """
     value, drawn = _scores(counts.sum(axis=0)[None]), _scores(_resampled(counts, seed))
     behind = dict.fromkeys(value, len(counts))
@@ -64,15 +51,7 @@ def confusion_intervals(counts: Values, seed: int = 0) -> dict[str, tuple[float,
 def macro_recall_test(a: Values, b: Values, seed: int = 0) -> dict[str, float]:
     """Compare the macro recalls of two classifiers of the same masks, ``a`` minus ``b``.
 
-    Args:
-        a: of :func:`patient_confusions`.
-        b: of the other classifier, the same patients in the same order.
-        seed: of the resampling and of the permutation.
-
-    Returns:
-        difference, low and high (the same patients are drawn for both), p (two-sided: each
-        patient's predictions are swapped between the two at random) and smallest_detectable (by a
-        test at 5 %, with 80 % power).
+    The same patients are drawn for both; p is of swapping whole patients' predictions at random.
     """
     gap = _macro(a.sum(axis=0)[None]) - _macro(b.sum(axis=0)[None])
     drawn = _macro(_resampled(a, seed)) - _macro(_resampled(b, seed))
@@ -122,12 +101,9 @@ def _scores(matrices: Values) -> dict[str, Values]:
     kappa = np.divide(
         accuracy - chance, 1 - chance, out=np.full_like(chance, np.nan), where=chance < 1
     )
-    found = {
-        "accuracy": accuracy,
-        "macro recall": np.nanmean(recalls, axis=1),
-        "macro F1": np.nanmean(f1, axis=1),
-        "kappa": kappa,
-    }
+    macro = np.nanmean(recalls, axis=1), np.nanmean(f1, axis=1)
+    found = dict(zip(("macro recall", "macro F1"), macro, strict=True))
+    found = {"accuracy": accuracy, **found, "kappa": kappa}
     found |= {f"recall {at}": recalls[:, at] for at in range(k)}
     return {name: np.asarray(values, dtype=np.float64) for name, values in found.items()}
 

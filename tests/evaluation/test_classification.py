@@ -172,8 +172,7 @@ def test_a_class_of_one_patient_has_no_interval_and_of_few_is_drawn_again():
     assert low <= metrics.roc_auc_score(labels, scores) <= high
 
 
-def test_bad_input_is_named_and_confusions_are_the_papers():
-    assert top_confusions(confusion_matrix()) == [(1, 0, 33), (0, 1, 30), (2, 3, 4)]
+def test_bad_input_is_named():
     for rows in ([[0.25, 0.25]], [[1.5, -0.5]], [[np.nan, 0.5]], [[1.0]]):
         with pytest.raises(DataError, match="probabilities"):
             expected_calibration_error(rows, [0])

@@ -172,7 +172,7 @@ def roc_folds(each: pd.DataFrame, means: pd.DataFrame) -> Figure | None:
         _curve(axes, mean, name, lw=2)
         row = mean.iloc[0]
         area = f"AUC {row['auc']:.3f} ± {row['auc_sd']:.3f}"
-        _roc_plane(axes, f"{name}, {row['folds']} folds\n{area}")
+        _roc_plane(axes, f"{name}, {row['curves']} folds\n{area}")
     return figure
 
 

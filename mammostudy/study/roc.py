@@ -35,6 +35,7 @@ from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.study import published
 from mammostudy.study.comparing import Runs, judge, unsettled
 from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, rows_of
+from mammostudy.study.shapes import shared
 
 MACRO: Final = "macro"
 MICRO: Final = "micro"
@@ -83,18 +84,14 @@ def rocs(rows: pd.DataFrame, classes: Classes) -> dict[str, Curve]:
     return found | {MICRO: micro_roc(labels, scores)}
 
 
-def curves(rows: pd.DataFrame, classes: Classes, by: Sequence[str] = ("row",)) -> pd.DataFrame:
-    """Return the points of the curves of some groups: the group, curve and both rates."""
-    parts = []
-    for group, part in rows.groupby(list(by), sort=False):
-        named: dict[str, Any] = dict(zip(by, group, strict=True))
-        parts += [_points(c).assign(curve=n, **named) for n, c in rocs(part, classes).items()]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*by, "curve"])
-
-
-def _points(curve: Curve) -> pd.DataFrame:
-    rates = {"false_positive": curve.false_positive, "true_positive": curve.true_positive}
-    return pd.DataFrame(rates)
+def curves(rows: pd.DataFrame, classes: Classes, by: str = "row") -> pd.DataFrame:
+    """Return the points of the curves of some groups: the group, curve, rates and area."""
+    parts = [pd.DataFrame(columns=[by, "curve"])]
+    for group, part in rows.groupby(by, sort=False):
+        named: dict[str, Any] = {by: group}
+        found = rocs(part, classes).items()
+        parts += [pd.DataFrame(vars(each)).assign(curve=name, **named) for name, each in found]
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def mean_curves(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
@@ -103,16 +100,15 @@ def mean_curves(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
     A fold without a case of a class is left out of that class's mean and of the macro mean.
 
     Returns:
-        Columns curve, both rates, low and high (one standard deviation), auc, auc_sd, folds.
+        Columns curve, both rates, low and high (one standard deviation), auc, auc_sd, and how many
+        curves there were.
     """
     by_fold = [rocs(part, classes) for _, part in rows.groupby("fold")]
-    parts = []
+    parts = [pd.DataFrame(columns=["curve"])]
     for name in (*classes, MACRO, MICRO):
         if single := [found[name] for found in by_fold if name in found]:
-            mean = mean_roc(single)
-            said = {"auc": mean.auc, "auc_sd": mean.auc_sd, "folds": mean.curves}
-            parts.append(_points(mean).assign(curve=name, low=mean.low, high=mean.high, **said))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["curve"])
+            parts.append(pd.DataFrame(vars(mean_roc(single))).assign(curve=name))
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def fold_areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
@@ -139,6 +135,7 @@ def areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
     """
     lines = []
     for row, part in rows.groupby("row", sort=False):
+        loose = bool(unsettled(part, "row"))
         for name, curve in rocs(part, classes).items():
             own = part[part["label"] == name] if name in classes else part
             truth, scores = _separated(part, classes, name)
@@ -146,17 +143,17 @@ def areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
             ends = {"over patients": _ends(auc_bootstrap_ci, truth, scores, patients)}
             if name in classes:
                 ends["DeLong"] = _ends(auc_ci, truth, scores)
-            lines += [
-                {
-                    **{"row": row, "curve": name, "metric": metric, "mean": curve.auc},
-                    **{"low": low, "high": high, "seed_sd": np.nan, "masses": len(own)},
-                    "patients": own["patient"].nunique(),
-                    "trainings": part["fold"].nunique(),
-                    "converged": "no" if (part["converged"] == False).any() else "yes",  # noqa: E712
-                }
-                for metric, (low, high) in ends.items()
-            ]
-    return pd.DataFrame(lines, columns=None if lines else ["row", "curve", "metric", "mean"])
+            counts = len(own), own["patient"].nunique(), part["fold"].nunique()
+            for metric, (low, high) in ends.items():
+                said = (row, name, metric, curve.auc, low, high, np.nan, *counts)
+                lines.append((*said, "no" if loose else "yes"))
+    return pd.DataFrame(lines, columns=list(_AREAS))
+
+
+_AREAS: Final = (
+    "row", "curve", "metric", "mean", "low", "high", "seed_sd", "masses", "patients", "trainings",
+    "converged",
+)  # fmt: skip
 
 
 def _separated(rows: pd.DataFrame, classes: Classes, curve: str) -> tuple[Any, Values]:
@@ -188,16 +185,13 @@ def compare_areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
     """
     families: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
     for other in rows["row"].unique():
-        both = rows[rows["row"].isin([PAPER, other])]
-        shared = both[both.groupby("case")["row"].transform("nunique") == 2].sort_values("case")
-        a, b = (shared[shared["row"] == row] for row in (other, PAPER))
-        for curve in (*classes, MACRO) if len(shared) else ():
+        a, b = shared(rows, other, PAPER)
+        for curve in (*classes, MACRO) if len(a) else ():
             try:
                 line = _area_line(a, b, classes, curve)
             except DataError:
                 continue
-            named = {"a": f"{curve}: {other}", "b": PAPER}
-            families[curve == MACRO].append(named | line)
+            families[curve == MACRO].append({"a": f"{curve}: {other}", "b": PAPER} | line)
     judged = bool(rows["judged"].all())
     tables = [judge(lines, MARGIN, judged=judged) for lines in families.values() if lines]
     return pd.concat(tables, ignore_index=True) if tables else judge([])
@@ -250,7 +244,11 @@ def calibration(rows: pd.DataFrame, runs: Runs, classes: Classes) -> pd.DataFram
     """
     every = list(_forecasts(rows, classes))
     for named, (part, labels, _) in every[:1]:
-        shares = training_shares(part, runs, named["row"], classes)
+        trained = {
+            record.spec.split.fold: [record.content["classes_trained"].get(n, 0) for n in classes]
+            for record in runs.of("classifier", named["row"])
+        }
+        shares = np.array([np.divide(trained[fold], sum(trained[fold])) for fold in part["fold"]])
         every.append(({"row": SHARES, "scaling": "none"}, (part, labels, shares)))
     lines = []
     for named, (part, labels, scores) in every:
@@ -265,15 +263,6 @@ def calibration(rows: pd.DataFrame, runs: Runs, classes: Classes) -> pd.DataFram
             | {"by chance": chance.mean(), "by chance, 95 %": np.percentile(chance, 95)}
         )
     return pd.DataFrame(lines)
-
-
-def training_shares(rows: pd.DataFrame, runs: Runs, row: str, classes: Classes) -> Values:
-    """Return, for each mask, the class shares of what its fold was trained on, ``(n, k)``."""
-    shares = {}
-    for record in runs.of("classifier", row):
-        counts = np.array([record.content["classes_trained"].get(name, 0) for name in classes])
-        shares[record.spec.split.fold] = counts / counts.sum()
-    return np.stack([shares[fold] for fold in rows["fold"]])
 
 
 def reliability(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:

@@ -174,18 +174,22 @@ def compare_recalls(
     return pd.concat(tables, ignore_index=True) if tables else judge([])
 
 
+def shared(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of two classifiers on the masks that both were tested on, in one order."""
+    chosen = rows[rows["row"].isin([a, b])].sort_values("case")
+    chosen = chosen[chosen.groupby("case")["row"].transform("nunique") == 2]
+    return chosen[chosen["row"] == a], chosen[chosen["row"] == b]
+
+
 def _recall_line(rows: pd.DataFrame, classes: Sequence[str], a: str, b: str) -> dict[str, Any]:
-    chosen = rows[rows["row"].isin([a, b])]
-    shared = chosen[chosen.groupby("case")["row"].transform("nunique") == 2]
-    if shared.empty:
+    mine, other = shared(rows, a, b)
+    if mine.empty:
         return {}
-    one, other = (patient_confusions(shared[shared["row"] == row], classes) for row in (a, b))
+    counts = [patient_confusions(each, classes) for each in (mine, other)]
     return {
-        **{"a": a, "b": b, "metric": "macro recall", **macro_recall_test(one, other)},
-        "masses": shared["case"].nunique(),
-        "patients": len(one),
-        "trainings": shared["fold"].nunique(),
-        "unsettled": ", ".join(unsettled(chosen, "row")),
+        **{"a": a, "b": b, "metric": "macro recall", **macro_recall_test(*counts)},
+        **{"masses": len(mine), "patients": len(counts[0]), "trainings": mine["fold"].nunique()},
+        "unsettled": ", ".join(unsettled(pd.concat([mine, other]), "row")),
     }
 
 

@@ -2,13 +2,13 @@
 
 The second is second-hand: its shapes were read off file names of a repository that sorted
 TOMPEI-CMMD masses into folders, and joined with CMMD's clinical table by patient and side: a lead,
-not ground truth. Only counts are committed (``results/cmmd-shape-second-hand/table.json``).
+not ground truth. Only counts of breasts, each once, are committed
+(``results/cmmd-shape-second-hand/table.json``); a test counts them again from the file.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -22,38 +22,7 @@ from mammostudy.study import published, subtypes
 PUBLISHED: Final = "published"
 CMMD: Final = "CMMD, second-hand"
 THREE: Final = ", three classes"
-SUBTYPES: Final = {
-    "Luminal A": "Luminal-A",
-    "Luminal B": "Luminal-B",
-    "HER2-enriched": "HER-2",
-    "triple negative": "triple negative",
-}
-SHAPES: Final = {
-    "irregular": "irregular",
-    "lobular": "lobular",
-    "polygonal": "polygonal",
-    "round_oval": "round or oval",
-}
 _MERGED: Final = {"oval": "round or oval", "round": "round or oval"}
-
-
-def cmmd_table(path: Path) -> pd.DataFrame:
-    """Count the breasts of the data set's CSV by subtype (rows) and shape (columns), each once.
-
-    Args:
-        path: a row a lesion with ``ID1`` (patient), ``LeftRight``, ``mass_shape`` and ``subtype``.
-            Breasts without a subtype, or with two subtypes or shapes, are left out.
-    """
-    lesions = pd.read_csv(path, dtype=str, keep_default_na=False)
-    by_breast = lesions.groupby(["ID1", "LeftRight"])[["subtype", "mass_shape"]]
-    breasts = by_breast.agg(_distinct)
-    table = pd.crosstab(breasts["subtype"].map(SUBTYPES), breasts["mass_shape"].map(SHAPES))
-    table = table.reindex(index=list(SUBTYPES.values()), columns=list(SHAPES.values()))
-    return table.fillna(0).astype(int).rename_axis(index="subtype", columns="shape")
-
-
-def _distinct(values: pd.Series) -> str:
-    return "|".join(sorted(set(values) - {""}))
 
 
 def committed() -> dict[str, Any]:

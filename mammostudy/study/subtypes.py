@@ -38,9 +38,9 @@ from mammostudy.evaluation.association import (
 from mammostudy.evaluation.statistics import Values, limits, wilson_interval
 from mammostudy.figures.tables import cell, p_value
 from mammostudy.runs.kinds import ShapeSpec
-from mammostudy.study import published
+from mammostudy.study import published, roc
 from mammostudy.study.comparing import Runs, judge
-from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, classes_of, rows_of
+from mammostudy.study.shape_recipes import PAPER, classes_of, rows_of
 from mammostudy.study.shapes import confusion, tested
 
 LUMINAL: Final = ("Luminal-A", "Luminal-B")
@@ -70,10 +70,7 @@ def subtypes_of(cohort: str) -> pd.Series:
 
 def grid(cohort: str, preset: str) -> dict[tuple[str, str], list[ShapeSpec]]:
     """Return the runs of the page by group and row; none for a cohort without subtypes."""
-    if subtypes_of(cohort).empty:
-        return {}
-    named = rows_of(cohort, preset, "classifier")
-    return {("classifier", row): named[row] for row in (PAPER, STUDY, FOREST) if row in named}
+    return {} if subtypes_of(cohort).empty else roc.grid(cohort, preset)
 
 
 def specs(cohort: str, preset: str) -> list[ShapeSpec]:
@@ -193,53 +190,46 @@ def associations(named: Tables) -> pd.DataFrame:
     """Measure and test the association in each table that has one.
 
     Returns:
-        A row a table: cases, shape, chi-square, degrees, p, p of Fisher's test by random tables,
-        the share of cells with an expected count below 5, V and Bergsma's corrected V (``v``,
-        ``v_low`` ...), V by chance alone, and the smallest V found with 80 % power.
+        A row a table: the columns :data:`PAGE` as printed, with p of the chi-square test and of
+        Fisher's by random tables, the share of cells with an expected count below 5, V by chance
+        alone and the smallest V found with 80 % power; and the numbers behind them: shape, V and
+        Bergsma's corrected V with their ends (``v``, ``v_low`` ... ``corrected_high``).
     """
     lines = []
     for name, table in trimmed(named).items():
         found, (rows, columns) = chi_square(table), individuals(table)
-        line = {"table": name, "cases": len(rows), "shape": table.shape}
-        line |= {"chi-square": found.statistic, "degrees": found.degrees, "p": found.p}
-        line |= {"p, Fisher": fisher_monte_carlo(table), "expected below 5": found.sparse}
-        for kind, corrected in (("v", False), ("corrected", True)):
+        line: dict[str, Any] = {"table": name, "cases": len(rows), "shape": table.shape}
+        line |= {"chi-square": found.statistic, "degrees": found.degrees, "p": p_value(found.p)}
+        line |= {"p, Fisher": p_value(fisher_monte_carlo(table)), "sparse": found.sparse}
+        for kind, title in VS.items():
+            corrected = kind == "corrected"
             low, high = cramers_v_ci(rows, columns, corrected=corrected)
-            line |= {kind: cramers_v(table, corrected), f"{kind}_low": low, f"{kind}_high": high}
+            ends = {"mean": cramers_v(table, corrected), "low": low, "high": high}
+            line |= {kind: ends["mean"], f"{kind}_low": low, f"{kind}_high": high}
+            line[title] = cell(ends)
         chance = math.sqrt(found.degrees / (len(rows) * (min(table.shape) - 1)))
-        line |= {"by chance": min(1.0, chance)}
+        line["by chance"] = min(1.0, chance)
         lines.append(line | {"smallest V": smallest_detectable_v(table.shape, len(rows))})
-    return pd.DataFrame(lines, columns=None if lines else ["table"])
+    return pd.DataFrame(lines, columns=None if lines else list(PAGE))
 
 
-def association_page(found: pd.DataFrame) -> pd.DataFrame:
-    """Lay :func:`associations` out for the page, each V in one cell with its interval."""
-    v, table = strengths(found), found.drop(columns="shape").copy()
-    for name in ("p", "p, Fisher"):
-        table[name] = table[name].map(p_value)
-    for title in ("Cramer's V", "bias corrected"):
-        table[title] = [cell(row) for _, row in v[v["kind"] == title].iterrows()]
-    return table[["table", "cases", *_ASSOCIATION]]
-
-
-_ASSOCIATION: Final = (
-    "chi-square", "degrees", "p", "p, Fisher", "expected below 5", "Cramer's V", "bias corrected",
+VS: Final = {"v": "Cramer's V", "corrected": "bias corrected"}
+PAGE: Final = (
+    "table", "cases", "chi-square", "degrees", "p", "p, Fisher", "sparse", *VS.values(),
     "by chance", "smallest V",
 )  # fmt: skip
+_STRENGTH: Final = ("table", "kind", "metric", "mean", "low", "high")
 
 
 def strengths(found: pd.DataFrame) -> pd.DataFrame:
     """Return V for a figure, a row a table and kind: table, kind, metric, mean, low, high."""
-    kinds = {"Cramer's V": "v", "bias corrected": "corrected", "by chance alone": "by chance"}
+    kinds = VS | {"by chance": "by chance alone"}
     lines = [
         (row["table"], kind, "v", *(row.get(f"{v}{end}", np.nan) for end in ("", "_low", "_high")))
         for row in found.to_dict("records")
-        for kind, v in kinds.items()
+        for v, kind in kinds.items()
     ]
     return pd.DataFrame(lines, columns=list(_STRENGTH))
-
-
-_STRENGTH: Final = ("table", "kind", "metric", "mean", "low", "high")
 
 
 def blurred(found: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> pd.DataFrame:
@@ -275,19 +265,15 @@ def errors_cost(persons: Mapping[str, People], cohort: str) -> pd.DataFrame:
         Of :func:`blurred`; first, for phantoms, V of cohorts of this size that are drawn from the
         generator's table.
     """
-    classes, lines = classes_of(cohort), []
-    found = {
-        row: (
-            counts(each.seen, "truth", classes),
-            confusion(each.seen.rename(columns={"truth": "label"}), classes),
-        )
-        for row, each in persons.items()
-    }
+    classes, found, parts = classes_of(cohort), {}, []
+    for row, each in persons.items():
+        matrix = confusion(each.seen.rename(columns={"truth": "label"}), classes)
+        found[row] = counts(each.seen, "truth", classes), matrix
     for each in list(persons.values())[:1] if describe(cohort).phantom else ():
         drawn = planted_draws(len(each.table))
-        lines = [(PLANTED, "before the errors", "v", drawn.mean(), *limits(drawn))]
-    planted = pd.DataFrame(lines, columns=list(_STRENGTH))
-    return pd.concat([planted, blurred(found)], ignore_index=True) if lines else blurred(found)
+        line = (PLANTED, "before the errors", "v", drawn.mean(), *limits(drawn))
+        parts.append(pd.DataFrame([line], columns=list(_STRENGTH)))
+    return pd.concat([*parts, blurred(found)], ignore_index=True)
 
 
 def planted_draws(cases: int, draws: int = 2_000, seed: int = 0) -> Values:

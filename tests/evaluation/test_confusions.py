@@ -68,7 +68,7 @@ def test_missed_masks_are_wrong_and_unknown_classes_refused():
     rows = rows_of(30)
     gone = rows.assign(predicted=["none", *rows["label"][1:]])
     assert confusion_intervals(patient_confusions(gone, CLASSES))["accuracy"][0] == 29 / 30
-    with pytest.raises(DataError, match="blob"):
+    with pytest.raises(DataError, match="none of irregular"):
         patient_confusions(rows.assign(label="blob"), CLASSES)
 
 

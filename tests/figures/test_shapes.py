@@ -76,7 +76,7 @@ def test_roc_curves():
     fewer = every[every["curve"] != "round"]
     (panel,) = drawn(figures.roc_curves(fewer, published, ["net"]))
     assert not panel.collections  # the paper's crosses are of other classes
-    mean = points.assign(curve="oval", low=0.0, high=1.0, auc=0.8, auc_sd=0.1, folds=2)
+    mean = points.assign(curve="oval", low=0.0, high=1.0, auc=0.8, auc_sd=0.1, curves=2)
     each = pd.concat([points.assign(curve="oval", fold=fold) for fold in (0, 1)])
     axes = drawn(figures.roc_folds(each, mean))
     assert "0.800 ± 0.100" in axes[0].get_title()

@@ -96,7 +96,7 @@ def test_a_fold_without_a_class_is_left_out_of_its_mean():
     assert areas.loc["round", ["mean", "folds"]].tolist() == [1, 1]
     assert areas.loc[roc.MACRO, ["mean", "folds"]].tolist() == [1, 1]
     assert areas.loc["oval", "folds"] == 2
-    means = roc.mean_curves(rows, CLASSES).groupby("curve")[["auc", "folds"]].first()
+    means = roc.mean_curves(rows, CLASSES).groupby("curve")[["auc", "curves"]].first()
     assert means.loc["round"].tolist() == [1, 1]
     assert means.loc["oval", "auc"] == pytest.approx(areas.loc["oval", "mean"])
 

@@ -6,8 +6,8 @@ import pytest
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import SHAPES
 from mammostudy.data.splits import split_cases
-from mammostudy.errors import DataError, MissingDataError, SpecError
-from mammostudy.runs.kinds import NETWORKS, SOURCES, TOOLS, ShapeSpec
+from mammostudy.errors import SpecError
+from mammostudy.runs.kinds import NETWORKS, SOURCES, TOOLS
 from mammostudy.study import recipes
 from mammostudy.study.shape_recipes import (
     EPOCHS,
@@ -50,9 +50,7 @@ def test_classes_of_known_cohorts_need_no_data(monkeypatch):
 @pytest.mark.parametrize(
     ("patients", "shapes", "classes"),
     [
-        (10, {}, ("irregular", "round")),
         (9, {}, ()),  # four round patients: too few for five folds, and one class is none
-        (12, {"P0": "lobular"}, ("irregular", "round")),
         (20, {f"P{k}": "oval" for k in (0, 2, 4, 6, 8)}, ("irregular", "oval", "round")),
         (20, {f"P{k}": "oval" for k in (0, 2, 4, 6)}, ("irregular", "round")),
         (12, {f"P{k}": None for k in range(12)}, ()),
@@ -63,14 +61,6 @@ def test_classes_of_an_own_cohort_have_a_patient_a_fold(own, patients, shapes, c
     assert classes_of("tiny") == classes
     asked = [rows_of("tiny", "quick", group) for group in GROUPS]
     assert any(any(named.values()) for named in asked) == bool(classes)
-
-
-def test_a_faulty_manifest_is_not_taken_for_missing_data(own):
-    path = own()
-    path.write_text(path.read_text().replace("round", "blob", 1))
-    with pytest.raises(DataError, match="blob") as caught:
-        classes_of("tiny")
-    assert not isinstance(caught.value, MissingDataError)
 
 
 @pytest.mark.parametrize("cohort", ["phantom", "cdd-cesm"])
@@ -93,6 +83,14 @@ def test_presets_say_how_much_is_trained(cohort, preset):
     assert explained == [PAPER if preset == "quick" else STUDY]
 
 
+def test_a_changed_row_differs_in_one_field():
+    paper = shape_recipe("cdd-cesm", "reference")
+    for row, specs in rows_of("cdd-cesm", "reference", "changed").items():
+        variant, fields = ROWS["changed", row]
+        assert specs[0] == paper.changed(variant=variant, **fields)
+        assert len(fields) == 1
+
+
 def test_in_quick_no_network_is_trained_beyond_the_papers_and_its_segmenter_is_the_loose_cgan():
     named = rows_of("phantom", "quick", "classifier")
     trained = [row for row, specs in named.items() if specs[0].classifier in NETWORKS]
@@ -100,17 +98,6 @@ def test_in_quick_no_network_is_trained_beyond_the_papers_and_its_segmenter_is_t
     (segmenter,) = {run for specs in named.values() for spec in specs for run in spec.segmenter}
     assert segmenter == recipes.headline("phantom", "quick")[0]
     assert segmenter.variant == "paper"
-
-
-@pytest.mark.parametrize("group", ["classifier", "changed"])
-def test_a_changed_row_differs_in_its_fields_alone(group):
-    paper = shape_recipe("cdd-cesm", "reference")
-    for row, specs in rows_of("cdd-cesm", "reference", group).items():
-        variant, fields = ROWS[group, row]
-        made = paper.changed(variant=variant, **fields)
-        first = specs[0].changed(evaluation__explain=False)
-        assert first == (shape_recipe("cdd-cesm", "reference", "study") if row == STUDY else made)
-        assert group != "changed" or len(fields) == 1
 
 
 def test_masks_come_from_whom_a_cohort_has():
@@ -170,9 +157,3 @@ def test_the_folds_share_no_patient_and_test_each_once(own):
 def test_what_is_unknown_is_refused(ask):
     with pytest.raises(SpecError):
         ask()
-
-
-def test_what_is_kept_can_be_read_back():
-    for group in GROUPS:
-        for specs in rows_of("phantom", "reference", group).values():
-            assert ShapeSpec.parse(specs[0].model_dump(mode="json")) == specs[0]

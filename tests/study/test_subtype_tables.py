@@ -14,33 +14,21 @@ from mammostudy.study.subtype_tables import CMMD, PUBLISHED, THREE
 
 TABLES = subtype_tables.tables()
 FOUND = subtypes.associations(subtype_tables.with_common(TABLES)).set_index("table")
-LESIONS = (
-    ("p1", "L", "irregular", "Luminal A"),
-    ("p1", "L", "irregular", "Luminal A"),
-    ("p1", "R", "round_oval", "triple negative"),
-    ("p2", "L", "polygonal", "HER2-enriched"),
-    ("p3", "L", "lobular", ""),
-    ("p6", "L", "lobular", "Luminal B"),
-    ("p6", "L", "irregular", "Luminal B"),
-    ("p7", "R", "lobular", "Luminal A"),
-    ("p7", "R", "lobular", "Luminal B"),
-)
-
-
-def test_each_breast_counts_once(tmp_path):
-    columns = ["ID1", "LeftRight", "mass_shape", "subtype"]
-    pd.DataFrame(LESIONS, columns=columns).to_csv(tmp_path / "t.csv", index=False)
-    table = subtype_tables.cmmd_table(tmp_path / "t.csv")
-    assert table.to_numpy().sum() == 3
-    assert table.loc["Luminal-A", "irregular"] == 1
-    assert table.loc["triple negative", "round or oval"] == 1
 
 
 def test_committed_counts_are_those_of_the_data(real_data):
+    """Each breast counts once; those without a subtype, or with two of either, are left out."""
     path = real_data / "cmmd-shape-second-hand" / subtype_tables.committed()["file"]
     if not path.is_file():
         pytest.skip(f"no {path.name} in MAMMOSTUDY_DATA")
-    pd.testing.assert_frame_equal(subtype_tables.cmmd_table(path), TABLES[CMMD])
+    lesions = pd.read_csv(path, dtype=str, keep_default_na=False)
+    by_breast = lesions.groupby(["ID1", "LeftRight"])[["subtype", "mass_shape"]]
+    breasts = by_breast.agg(lambda values: "|".join(sorted(set(values) - {""})))
+    kinds = {"Luminal A": "Luminal-A", "Luminal B": "Luminal-B", "HER2-enriched": "HER-2"}
+    rows = breasts["subtype"].replace(kinds)
+    columns = breasts["mass_shape"].replace({"round_oval": "round or oval"})
+    counted = pd.crosstab(rows, columns).reindex_like(TABLES[CMMD])
+    assert counted.to_numpy().tolist() == TABLES[CMMD].to_numpy().tolist()
 
 
 def test_committed_counts_add_up_and_hold_no_row(tmp_path, monkeypatch):
@@ -71,12 +59,11 @@ def test_numbers_of_the_two_tables():
     assert FOUND.loc[PUBLISHED, "chi-square"] == pytest.approx(51.947, abs=1e-3)
     assert FOUND["v"].tolist() == pytest.approx([0.2402, 0.1121, 0.2863, 0.1414], abs=1e-4)
     assert FOUND.loc[PUBLISHED, "v_high"] == pytest.approx(0.317034, abs=1e-6)
-    assert FOUND.loc[PUBLISHED, "p, Fisher"] < 0.001 < 0.05 < FOUND.loc[CMMD, "p, Fisher"]
+    assert FOUND.loc[PUBLISHED, "p, Fisher"] == "< 0.001"
     assert subtype_tables.power_for_published(FOUND.reset_index()) == pytest.approx(
         0.9452, abs=1e-4
     )
-    page = subtypes.association_page(FOUND.reset_index()).set_index("table")
-    assert page.loc[PUBLISHED, "Cramer's V"] == "0.240 [0.198, 0.317]"
+    assert FOUND.loc[PUBLISHED, "Cramer's V"] == "0.240 [0.198, 0.317]"
 
 
 def test_fishers_test_agrees_with_a_permutation_test():
@@ -88,7 +75,7 @@ def test_fishers_test_agrees_with_a_permutation_test():
         permutation_type="pairings", n_resamples=300, alternative="greater",
         rng=np.random.default_rng(0),
     )  # fmt: skip
-    assert FOUND.loc[CMMD, "p, Fisher"] == pytest.approx(permuted.pvalue, abs=0.1)
+    assert float(FOUND.loc[CMMD, "p, Fisher"]) == pytest.approx(permuted.pvalue, abs=0.1)
 
 
 def test_shared_classes():

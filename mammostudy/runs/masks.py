@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort
+from mammostudy.data.descriptors import describe
 from mammostudy.data.frames import Frame, FramedSet, Preprocessing, frame_cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.outline_cohort import OutlineCohort
@@ -28,7 +29,6 @@ from mammostudy.runs.versions import versions_of
 
 SIDE: Final = 64
 CONTOUR_FRAME: Final = Frame(aspect="square", size=128, truth="target")
-_PIXELS_OF: Final = {"cdd-cesm-contours": "cdd-cesm", "cdd-cesm-contours-cm": "cdd-cesm-cm"}
 _OF_OUTLINES: Final = ("runs.mask_sets", "imaging.contours", "imaging.shape_masks")
 _OF_FRAMES: Final = ("data.dicom", "imaging.framing", "imaging.preprocessing", "runs.segmenters")
 Mask = NDArray[np.bool_]
@@ -74,7 +74,7 @@ def pixels_of(cohort: Cohort) -> Cohort:
     """Return the cohort that holds the images of a cohort of outlines; any other holds its own."""
     if not isinstance(cohort, OutlineCohort):
         return cohort
-    return load_cohort(_PIXELS_OF[cohort.name], cohort.root.parent)
+    return load_cohort(str(describe(cohort.name).pixels), cohort.root.parent)
 
 
 def mask_set(spec: ShapeSpec, source: str, cohort: Cohort | None = None) -> MaskSet:

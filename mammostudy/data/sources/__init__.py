@@ -11,16 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from mammostudy.errors import DataError
 
-
-def reader_module(source: str) -> Any:
+def reader_module(name: str) -> Any:
     """Import a module of this folder by its name."""
-    module = f"mammostudy.data.sources.{source}"
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        msg = f"{module}: this installation has no such reader; install mammostudy anew"
-        raise DataError(msg) from None
+    return import_module(f"{__name__}.{name}")

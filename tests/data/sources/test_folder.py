@@ -129,7 +129,7 @@ def test_the_header_of_a_dicom_file_fills_what_is_empty(
     ({"image": "cohort.csv"}, "row 2, image: .*not an image"),
     ({"image": ""}, "row 2, image: .*is no path"),
     ({"mask": "../secret.png"}, "row 2, mask: .*leads out"),
-    ({"mask": "masks/away.png"}, "row 2, mask: .*missing"),
+    ({"mask": "masks/away.png"}, "row 2, mask: .*no such image file"),
     ({"mask_label": "9"}, "row 2, mask: .*is empty"),
     ({"mask_label": "-1"}, "row 2, mask_label: '-1' is no grey value"),
     ({"mask_label": "²"}, "row 2, mask_label: .* is no grey value"),

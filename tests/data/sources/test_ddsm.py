@@ -19,11 +19,8 @@ from mammostudy.data.manifest import validate
 from mammostudy.data.sources.ddsm import build_manifest, corners
 from mammostudy.data.sources.ddsm_files import (
     STEPS,
-    View,
     decode_chain,
     is_raw,
-    read_ics,
-    read_overlay,
     read_raw,
 )
 from mammostudy.errors import DataError
@@ -151,19 +148,6 @@ def test_masks_are_what_the_chain_encloses(cases: Path) -> None:
     assert sample.truth_all.sum() == 12 * 9 + 15 * 10
 
 
-def test_files_of_the_owners_are_read_field_by_field(cases: Path) -> None:
-    study = read_ics(cases / STUDY / "B-3030-1.ics")
-    assert (study.stem, study.patient, study.site, study.scanner) == (
-        "B_3030_1", "B_3030", "WFU", "LUMISYS"
-    )  # fmt: skip
-    assert study.views["RIGHT_MLO"] == View("RIGHT_MLO", ROWS, COLUMNS, 12, 0.05, True)
-    assert study.views["LEFT_CC"].overlay is False
-    first, second, third = read_overlay(cases / STUDY / f"{FILM}.OVERLAY")
-    assert (first.mass, second.mass, third.mass) == (True, False, True)
-    assert third.shapes == {"LOBULATED"}
-    assert (third.outlines, len(third.boundaries), third.cores) == (2, 1, 1)
-
-
 @pytest.mark.parametrize(
     ("shape", "expected", "reason"),
     [
@@ -194,13 +178,6 @@ def test_words_become_shapes_and_the_rest_is_counted(
     assert row["shape"] == expected if expected else pd.isna(row["shape"])
     assert dropped == ({reason: 1} if reason else {})
     assert row["x_min"] == 10  # kept for segmentation
-
-
-def test_two_lesion_types_that_differ_are_a_compound(cases: Path) -> None:
-    both = [IRREGULAR, "MASS SHAPE ROUND MARGINS OBSCURED"]
-    drawn = overlay(abnormality(1, both, [box_chain(10, 20, 12, 9)]))
-    (cases / STUDY / f"{FILM}.OVERLAY").write_bytes(drawn)
-    assert build_manifest(cases)[1] == {COMPOUND: 1}
 
 
 def test_several_boundaries_are_rows_of_their_own(cases: Path) -> None:
@@ -337,19 +314,6 @@ def test_a_study_named_otherwise_is_left_out(cases: Path) -> None:
     table, dropped = build_manifest(cases)
     assert len(table) == 3
     assert dropped == DROPPED | {"study whose field filename is not the name of its .ics file": 1}
-
-
-def test_an_outline_may_reach_over_the_edge_a_little(cases: Path) -> None:
-    mass(box_chain(50, 20, 11, 9))(cases)  # its last column is 60, one beyond
-    row = validate(build_manifest(cases)[0]).iloc[1]
-    assert row[["x_min", "x_max"]].tolist() == [50, 60]
-
-
-def test_a_film_of_calcifications_is_a_view_without_mass(cases: Path) -> None:
-    drawn(overlay(abnormality(1, [CALCIFICATION], [box_chain(2, 2, 5, 5)])))(cases)
-    table, dropped = build_manifest(cases)
-    assert table["case"].tolist() == ["B_3030_1.LEFT_CC", FILM]
-    assert dropped == {"abnormality that is no mass": 1}
 
 
 def test_a_study_that_stands_twice(cases: Path) -> None:

@@ -201,12 +201,3 @@ def test_a_template_lists_the_images_and_pairs_the_masks(clinic: Path) -> None:
     ]
     with pytest.raises(DataError, match=r"cohort\.csv: exists already"):
         write_template(clinic)
-
-
-def test_a_template_in_an_empty_place(tmp_path: Path) -> None:
-    path, images = write_template(tmp_path / "new")
-    assert (images, path.read_text()) == (0, ",".join(COLUMNS) + "\n")
-
-
-def test_the_guide_names_every_column() -> None:
-    assert all(f"| `{name}` |" in guide() for name in COLUMNS)

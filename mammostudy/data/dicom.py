@@ -41,7 +41,6 @@ from mammostudy.data.dicom_header import (
 from mammostudy.errors import DataError
 
 Value = TypeVar("Value", bound=np.generic)
-VERSION: Final = 1  # part of record keys; caches have a version of their own
 _FUNCTIONS: Final = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 _STRIP: Final = 256  # rows looked up at a time: temporary arrays stay small
 

@@ -106,8 +106,8 @@ def open_picture(path: Path, content: bytes) -> Image.Image:
         too_large = True
     except Exception:  # whatever Pillow meets in a header
         msg = (
-            f"{path}: not an image that is read here, or cut off before its size; give a DICOM, PNG, "
-            "JPEG (of 8 bits) or TIFF file"
+            f"{path}: not an image that is read here, or cut off before its size; give a DICOM, "
+            "PNG, JPEG (of 8 bits) or TIFF file"
         )
         raise DataError(msg) from None
     if too_large:

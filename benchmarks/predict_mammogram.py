@@ -36,10 +36,9 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from mammostudy import detect_inference as detect
+from mammostudy import inference as detect
 from mammostudy import inference
-from mammostudy.prediction_files import save_prediction
-from mammostudy.predictions import Findings
+from mammostudy.predictions import Findings, save_prediction
 from mammostudy.runs.record import Record
 
 HEIGHT, WIDTH = 4600, 2800
@@ -94,18 +93,19 @@ def timed(times: Times, name: str, task: Callable[[], Any]) -> Any:
 def stages(path: Path) -> tuple[Times, Findings]:
     """Time each stage as :func:`mammostudy.predict` runs it."""
     times: Times = {}
-    pixels, spacing = timed(times, "read", lambda: inference._pixels(path))
-    detector: Record = timed(times, "records", detect.detection_record_for)
-    record: Record = inference.newest_study_record(detector)
+    read = timed(times, "read", lambda: inference._read(path))
+    pixels = read.image
+    detector: Record = timed(times, "records", lambda: detect.model_for("detection"))
+    record: Record = inference.model_for("segmentation")
     point = timed(times, "threshold", lambda: detect.operating_point(detector))
     model = timed(times, "weights", lambda: detect.trained_model(detector))
     boxes, scores = timed(times, "detect", lambda: detect.boxes_in(pixels, model, detector.spec))
     found = detect.found_boxes(boxes, scores, point.threshold, pixels.shape)
-    masses = timed(
-        times, "masses", lambda: inference._outlined(pixels, spacing, found, record, None)
-    )
+    masses = timed(times, "masses", lambda: inference._outlined(read, found, record, None))
     steps = inference.chosen_steps(record)
-    findings = Findings(tuple(masses), pixels, spacing, detector, point, None, record, steps)
+    findings = Findings(
+        tuple(masses), pixels, read.spacing_mm, detector, point, None, record, steps
+    )
     with tempfile.TemporaryDirectory() as folder:
         timed(times, "write", lambda: save_prediction(findings, Path(folder), path))
     return times, findings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from mammostudy._lazy import attach
@@ -11,9 +10,6 @@ if TYPE_CHECKING:
     from mammostudy.data.load import load_cohort
     from mammostudy.inference import predict
 
-# Read once by OpenCV: no header of a picture can claim memory for more (a mammogram has 26 M).
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "150000000")
-
 __version__ = "0.1.0"
 __all__ = ["__version__", "load_cohort", "predict"]
-__getattr__, __dir__ = attach(__name__, {"load_cohort": ".data.cohort", "predict": ".inference"})
+__getattr__, __dir__ = attach(__name__, {"load_cohort": ".data.load", "predict": ".inference"})

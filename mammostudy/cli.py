@@ -1,27 +1,37 @@
-"""The command line: each command is a call to a function that Python users can call too."""
+"""The command line: what each command does and prints; each is a function of Python, too."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mammostudy.errors import StudyError
+from mammostudy.errors import SpecError, StudyError
+from mammostudy.paths import project_root, results_root, store_root, use_data_root
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads must not spin: two cores
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our message about a file is the one line
+
+from mammostudy import data_commands
+
+if TYPE_CHECKING:
+    from mammostudy.predictions import Findings, Prediction
+    from mammostudy.runs.kinds import Spec
 
 app = typer.Typer(
     help="A reproducible study of breast-mass segmentation and shape in mammograms.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # what a user types may hold brackets
 )
-data_app = typer.Typer(help="Look at cohorts.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
-
-Root = Annotated[Path | None, typer.Option(help="Folder that holds a folder per cohort.")]
-CohortName = Annotated[str, typer.Argument(help="phantom, cdd-cesm, ... or a folder's name.")]
+app.add_typer(data_commands.app, name="data")
 
 
 @app.callback()
@@ -43,7 +53,6 @@ def book(
     strict: Annotated[bool, typer.Option(help="Treat every warning as an error.")] = False,
 ) -> None:
     """Build the book: train what is missing, run what is stale, render the pages."""
-    from mammostudy.paths import project_root
     from mammostudy.publishing import build_book
 
     build_book(project_root(), preset, cohort, data, strict)
@@ -54,16 +63,81 @@ def run(
     chapters: Annotated[list[str] | None, typer.Argument(help="Chapters; default all.")] = None,
     cohort: Annotated[str, typer.Option(help="The cohort.")] = "phantom",
     preset: Annotated[str, typer.Option(help="smoke, quick, reference or paper.")] = "quick",
-    root: Root = None,
+    root: data_commands.Root = None,
     workers: Annotated[int | None, typer.Option(help="Runs at once.", min=1)] = None,
     fresh: Annotated[bool, typer.Option(help="Train again what has a record.")] = False,
     keep: Annotated[bool, typer.Option(help="Copy the records to results/.")] = False,
 ) -> None:
     """Train what chapters need; a killed run resumes, and what has a record is not run again."""
-    from mammostudy.commands import run_chapters
+    from mammostudy.runs import record as records
+    from mammostudy.runs.execute import cannot_run, ensure, missing
 
-    _set_data(root)
-    run_chapters(chapters or [], cohort, preset, workers=workers, fresh=fresh, kept=keep)
+    use_data_root(root)
+    specs = _specs(chapters or [], cohort, preset)
+    if fresh:
+        _drop([spec for spec in specs if not spec.cannot_run], keep)
+    print(f"{cohort}, {preset}: {len(specs)} runs, {len(missing(specs))} of them to do")
+    unmade = cannot_run(specs)
+    _say("not run", unmade.values())
+    if fresh:
+        _say("left as on record", (s.cannot_run for s in specs if s.cannot_run and s not in unmade))
+    made = ensure(specs, workers=workers, progress=True)
+    for record in made:
+        if record.status == "diverged":
+            print(f"  {record.key}: diverged, {record.content['diverged_with']}")
+    if keep:
+        kept = records.keep(made)
+        folders = sorted({path.parent.name or cohort for path in kept}) or [cohort]
+        print(f"{len(kept)} new records under results/{', results/'.join(folders)}")
+
+
+def _specs(chapters: Sequence[str], cohort: str, preset: str) -> list[Spec]:
+    """Return the runs of chapters, each once; say which chapters a cohort cannot serve."""
+    from importlib import import_module
+
+    from mammostudy.data.load import load_cohort
+    from mammostudy.study.chapters import CHAPTERS, fit_chapters
+    from mammostudy.study.recipes import preset as known_preset
+
+    if unknown := sorted(set(chapters) - set(CHAPTERS)):
+        raise SpecError(f"chapter {unknown[0]!r} is unknown; use {', '.join(CHAPTERS)}")
+    known_preset(preset)  # an unknown one is refused before a phantom is made
+    load_cohort(cohort)
+    fit, left_out = fit_chapters(chapters, cohort)
+    for chapter, reason in left_out.items():
+        print(f"{chapter}: left out: {reason}")
+    listed = (import_module(f"mammostudy.study.{name}").specs(cohort, preset) for name in fit)
+    return list(dict.fromkeys(spec for specs in listed for spec in specs))
+
+
+def _say(what: str, reasons: Iterable[str]) -> None:
+    """Print each reason once, with the number of runs that it holds back."""
+    for reason, count in Counter(reasons).items():
+        print(f"  {what} ({count}): {reason}")
+
+
+def _drop(specs: Sequence[Spec], kept: bool) -> None:
+    """Drop what the local store holds of runs, and their committed records where ``kept``."""
+    from mammostudy.data.load import load_cohort
+    from mammostudy.runs.record import local_records, weights_path
+
+    hashes = {name: load_cohort(name).manifest_hash for name in {spec.cohort for spec in specs}}
+    keys = {spec: spec.key(hashes[spec.cohort]) for spec in specs}
+    there = [spec for spec, key in keys.items() if (results_root() / spec.cohort / key).is_dir()]
+    if there and not kept:
+        folders = ", ".join(sorted({f"results/{spec.cohort}" for spec in there}))
+        raise SpecError(
+            f"--fresh: {len(there)} of these runs have committed records under {folders}; "
+            "add --keep to replace them"
+        )
+    for spec, key in keys.items():
+        for root in (results_root(), local_records()):
+            shutil.rmtree(root / spec.cohort / key, ignore_errors=True)
+        training = spec.training_key(hashes[spec.cohort])
+        weights = weights_path(training)
+        checkpoint = store_root() / "checkpoints" / f"{training}.pt"
+        for path in (weights, weights.with_suffix(".history"), checkpoint):
+            path.unlink(missing_ok=True)
 
 
 @app.command()
@@ -75,94 +149,67 @@ def predict(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for mask, overlay and JSON.")] = Path("out"),
     detector: Annotated[
-        str | None, typer.Option(help="Key of a detection run; default the newest `study` one.")
+        str | None, typer.Option(help="Key of a detection run; default the best `study` one.")
     ] = None,
 ) -> None:
     """Find the masses of a mammogram, or take the one in a box; outline them, tell their shapes."""
-    from mammostudy.predict_command import predict_image
+    from mammostudy import inference
+    from mammostudy.predictions import Findings, save_prediction
+    from mammostudy.runs.choice import detector_of_key
 
-    predict_image(image, box, out, detector)
+    if box is not None and detector is not None:
+        raise SpecError("--box and --detector: give one of them")
+    given = None if box is None else inference.parse_box(box)
+    named = None if detector is None else detector_of_key(detector)
+    found = inference.predict(image, given, detection_record=named)
+    for path in save_prediction(found, out, image):
+        print(path)
+    if isinstance(found, Findings):
+        for number, one in enumerate(found.masses, start=1):
+            shape = f", shape {_shapes(one)}" if one.shape else ""
+            print(f"mass {number}: score {one.score:.2f}, box {_edges(one)}{shape}")
+        if not found.masses:
+            print(found.none_found())
+    elif found.shape:
+        print(f"shape: {_shapes(found)}")
+    for line in _warnings(found, found.masses if isinstance(found, Findings) else (found,)):
+        print(line, file=sys.stderr)
+
+
+def _edges(one: Prediction) -> str:
+    return ",".join(map(str, one.box))
+
+
+def _shapes(one: Prediction) -> str:
+    ranked = sorted((one.shape_probabilities or {}).items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{name} {share:.2f}" for name, share in ranked)
+
+
+def _warnings(found: Prediction | Findings, masses: Sequence[Prediction]) -> Iterable[str]:
+    """Return what a reader must know of a prediction, once each."""
+    told = [f"shape not told: {one.shape_note}" for one in masses if one.shape is None]
+    told += [f"segmented by torch: {one.segmented_note}" for one in masses if one.segmented_note]
+    told += [f"note: {note}" for note in found.notes]
+    if found.doubtful:
+        told.append("doubtful: is this a mammogram, and shown the right way? see the notes")
+    return dict.fromkeys(told)
 
 
 @app.command()
 def doctor() -> None:
     """Say what is installed and found, what is missing, and the command that mends it."""
-    from mammostudy.commands import print_findings
     from mammostudy.doctor import examine
 
-    print_findings(examine())
-
-
-@data_app.command("list")
-def data_list(root: Root = None) -> None:
-    """List the cohorts and where they are found."""
-    from mammostudy.data_commands import list_all
-
-    list_all(root)
-
-
-@data_app.command("build")
-def data_build(
-    cohort: CohortName,
-    root: Root = None,
-    strict: Annotated[bool, typer.Option(help="Refuse the cohort at any fault.")] = False,
-) -> None:
-    """Read a cohort's published layout, write its manifest, say what was dropped and why."""
-    from mammostudy.data_commands import build
-
-    build(cohort, root, strict=strict)
-
-
-@data_app.command("fetch")
-def data_fetch(
-    cohort: CohortName,
-    root: Root = None,
-    patients: Annotated[
-        int | None, typer.Option(help="Images of so many patients only.", min=1)
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it starts.")] = False,
-) -> None:
-    """Fetch a public set from its archive, or say how to get it; what is there is kept."""
-    from mammostudy.data.fetch import fetch
-
-    fetch(cohort, root, patients=patients, yes=yes)
-
-
-@data_app.command("check")
-def data_check(cohort: CohortName, root: Root = None) -> None:
-    """Read every image and mask of a cohort and check its splits for leaks."""
-    from mammostudy.data_commands import check
-
-    check(cohort, root)
-
-
-@data_app.command("describe")
-def data_describe(cohort: CohortName, root: Root = None) -> None:
-    """Print a cohort's fingerprint as JSON."""
-    from mammostudy.data_commands import describe
-
-    describe(cohort, root)
-
-
-@data_app.command("template")
-def data_template(
-    folder: Annotated[Path, typer.Argument(help="Folder of your own mammograms.")],
-) -> None:
-    """Write the table of a cohort of your own, a row for each image found, and its guide."""
-    from mammostudy.data_commands import template
-
-    template(folder)
-
-
-def _set_data(root: Path | None) -> None:
-    if root is not None:
-        os.environ["MAMMOSTUDY_DATA"] = str(root.expanduser().resolve())
+    ill = 0
+    for finding in examine():
+        ill += not finding.well
+        mend = "" if finding.well else f"; to mend: {finding.mend}"
+        print(f"{'ok' if finding.well else '--'}  {finding.subject:28} {finding.found}{mend}")
+    print(f"{ill} finding(s) to mend" if ill else "all is well")
 
 
 def main() -> None:
     """Run the command line; an error the user can mend is one message and exit code 2."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads must not spin: two cores
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our message about a file is the one line
     try:
         app()
     except StudyError as error:

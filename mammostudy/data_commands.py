@@ -1,154 +1,108 @@
-"""What the commands ``mammostudy data ...`` do and print."""
+"""The commands ``mammostudy data ...``: what they do and print; each is a function, too."""
 
 from __future__ import annotations
 
 import json
-import os
+import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Any, Final
 
 import pandas as pd
+import typer
+from tqdm.auto import tqdm
 
-from mammostudy import commands
-from mammostudy.data import building, descriptors, integrity
+from mammostudy.data import building, integrity
 from mammostudy.data.cache import write_atomically
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.descriptors import TASKS, cohort_names
-from mammostudy.data.integrity import Fault
+from mammostudy.data.descriptors import describe as facts_of
 from mammostudy.data.load import find_folder, load_cohort, module_of, phantom_folder
-from mammostudy.data.manifest import FILENAME
+from mammostudy.data.manifest import FILENAME, write_manifest
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.data.private import PRIVATE_TABLE
 from mammostudy.data.sources.folder import GUIDE_FILE, write_template
 from mammostudy.data.splits import check_patients, split_cases
 from mammostudy.data.tasks import lacking
 from mammostudy.errors import DataError, SpecError, StudyError
+from mammostudy.paths import data_root, use_data_root
 
-SHOWN = 20  # faults that are printed; the quarantine file holds all
+SHOWN: Final = 20  # faults that are printed; the quarantine file holds all
+Root = Annotated[Path | None, typer.Option(help="Folder that holds a folder per cohort.")]
+CohortName = Annotated[str, typer.Argument(help="phantom, cdd-cesm, ... or a folder's name.")]
+app = typer.Typer(help="Look at cohorts.", no_args_is_help=True, rich_markup_mode=None)
 
 
-def build(name: str, root: Path | None = None, *, strict: bool = False) -> None:
-    """Write a cohort's manifest and fingerprint to the local store; say what is not in it.
+@app.command("list")
+def list_all(root: Root = None) -> None:
+    """List the cohorts and where they are found."""
+    use_data_root(root)
+    for name in [*cohort_names(), *_private_names()]:
+        print(f"{name}: {_found(name)}")
 
-    Rows that fail a check (:data:`mammostudy.data.integrity.CHECKS`) go to a quarantine file
-    beside the manifest, with the reason.
 
-    Args:
-        name: the cohort.
-        root: the folder that holds the cohort's folder, or that folder itself where its files
-            tell it; default ``MAMMOSTUDY_DATA``.
-        strict: refuse the cohort where any row fails a check.
-
-    Raises:
-        DataError: the cohort cannot be read, no row is left, or ``strict`` meets a fault.
-    """
-    _set_root(name, root)
-    source = None if descriptors.describe(name).phantom else module_of(name, find_folder(name))
+@app.command()
+def build(
+    cohort: CohortName,
+    root: Root = None,
+    strict: Annotated[bool, typer.Option(help="Refuse the cohort at any fault.")] = False,
+) -> None:
+    """Read a cohort's published layout, write its manifest, say what was dropped and why."""
+    _find(cohort, root)
+    source = _reader_of(cohort)
     if source is None:
-        commands.build_cohort(name)
-        faults = _examined(load_cohort(name), strict)
-        if faults:
-            print("  (this cohort is read as it stands: take the rows out of its own manifest)")
+        _build_as_it_stands(cohort, strict)
     else:
-        built = building.build(name, find_folder(name), source, strict=strict, progress=True)
-        _tell(name, built.manifest, built.dropped)
-        _tell_quarantine(name, built.quarantine)
+        built = building.build(cohort, find_folder(cohort), source, strict=strict, progress=True)
+        _tell(cohort, built.manifest, built.dropped)
+        _tell_quarantine(cohort, built.quarantine)
         _tell_notes(built.notes)
-        print(building.place(name, "csv"))
-    _write_fingerprint(name)
-    _tell_tasks(load_cohort(name))
+        print(building.place(cohort, "csv"))
+    _write_fingerprint(cohort)
+    _tell_tasks(load_cohort(cohort))
 
 
-def check(name: str, root: Path | None = None) -> None:
-    """Verify a cohort in full: every file, every check, and that no split leaks.
-
-    Raises:
-        DataError: with every fault found.
-    """
-    _set_root(name, root)
+def _build_as_it_stands(name: str, strict: bool) -> None:
+    """Copy the manifest of a cohort that has one; its faulty rows are told and stay."""
     cohort = load_cohort(name)
     if isinstance(cohort, OutlineCohort):
-        commands.check_cohort(name)
-    else:
-        faults, notes = integrity.examine(cohort, progress=True)
+        msg = f"{name}: has outlines only, and a manifest lists images; nothing to write"
+        raise DataError(msg)
+    path = building.place(name, "csv")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_manifest(cohort.manifest, path)
+    _tell(name, cohort.manifest, cohort.dropped)
+    print(path)
+    faults, notes = integrity.examine(cohort, progress=True)
+    _tell_notes(building.counted(notes))
+    if strict:
         building.refuse(name, faults)
-        print(f"{name}: {len(cohort.manifest)} rows read, {len(cohort)} masses; no fault")
-        print(f"  no image is there twice; {_split_checked(cohort)}")
-        _tell_notes(building.counted(notes))
-    if module_of(name, cohort.root) is not None:
-        _tell_quarantine(name, building.read_quarantine(name))
-    _tell_tasks(cohort)
+    rows = building.quarantined(cohort.manifest, faults)
+    building.write_quarantine(name, rows)
+    _tell_quarantine(name, rows)
+    if faults:
+        print("  (this cohort is read as it stands: take the rows out of its own manifest)")
 
 
-def describe(name: str, root: Path | None = None) -> None:
-    """Print a cohort's fingerprint as JSON.
-
-    Raises:
-        DataError: neither the cohort nor a committed fingerprint of it is at hand.
-    """
-    _set_root(name, root)
-    if not descriptors.describe(name).images:
-        commands.describe_cohort(name)
+@app.command()
+def check(cohort: CohortName, root: Root = None) -> None:
+    """Read every image and mask of a cohort and check its splits for leaks."""
+    _find(cohort, root)
+    loaded = load_cohort(cohort)
+    if isinstance(loaded, OutlineCohort):
+        for case in tqdm(loaded.masses.index, "reading", disable=None):
+            loaded.mask(case)
+        print(f"{cohort}: {len(loaded)} outlines drawn, no images; {_split_checked(loaded)}")
     else:
-        print(json.dumps(_fingerprint(name), indent=1))
-
-
-def template(folder: Path) -> None:
-    """Write the table of a private cohort and its guide, a row for each image found there.
-
-    Raises:
-        DataError: the table exists already, or the folder cannot be written.
-    """
-    table, images = write_template(folder.expanduser())
-    print(f"{table}: {images} image(s) listed; fill in patient, mask and what is known")
-    print(f"{table.with_name(GUIDE_FILE)}: what each column holds")
-    print(f"then: mammostudy data build {folder.resolve().name} --root {folder.resolve().parent}")
-
-
-def list_all(root: Path | None = None) -> None:
-    """Print each cohort's name, and what is found of it without reading whole cohorts anew."""
-    if root is not None:
-        os.environ["MAMMOSTUDY_DATA"] = str(root.expanduser().resolve())
-    for name in [*cohort_names(), *_private_names()]:
-        if descriptors.describe(name).phantom and not (phantom_folder(name) / FILENAME).is_file():
-            print(f"{name}: made on first use")
-            continue
-        try:
-            source = (
-                None if descriptors.describe(name).phantom else module_of(name, find_folder(name))
-            )
-            if source is not None and not building.place(name, "build.json").is_file():
-                print(f"{name}: found, not built; run `mammostudy data build {name}`")
-                continue
-            cohort = load_cohort(name)
-        except DataError as error:
-            print(f"{name}: {error}")
-            continue
-        masses, patients = len(cohort), cohort.manifest["patient"].nunique()
-        print(f"{name}: {masses} masses, {patients} patients")
-
-
-def _private_names() -> list[str]:
-    """Return the folders of the data folder that hold a cohort of the user's own."""
-    base = os.environ.get("MAMMOSTUDY_DATA")
-    if not base or not Path(base).expanduser().is_dir():
-        return []
-    own = (PRIVATE_TABLE, "manifest.csv")
-    folders = sorted(path for path in Path(base).expanduser().iterdir() if path.is_dir())
-    return [
-        path.name
-        for path in folders
-        if path.name not in cohort_names() and any((path / name).is_file() for name in own)
-    ]
-
-
-def _set_root(name: str, root: Path | None) -> None:
-    """Let everything that loads the cohort by name find it."""
-    if root is not None:
-        os.environ["MAMMOSTUDY_DATA"] = str(root.expanduser().resolve())
-    if not descriptors.describe(name).phantom:
-        find_folder(name)  # says what is missing before anything is read
+        faults, notes = integrity.examine(loaded, progress=True)
+        building.refuse(cohort, faults)
+        print(f"{cohort}: {len(loaded.manifest)} rows read, {len(loaded)} masses; no fault")
+        print(f"  no image is there twice; {_split_checked(loaded)}")
+        _tell_notes(building.counted(notes))
+    if module_of(cohort, loaded.root) is not None:
+        _tell_quarantine(cohort, building.read_quarantine(cohort))
+    _tell_tasks(loaded)
 
 
 def _split_checked(cohort: Cohort) -> str:
@@ -162,17 +116,122 @@ def _split_checked(cohort: Cohort) -> str:
     return "no patient crosses a split"
 
 
-def _examined(cohort: Cohort, strict: bool) -> list[Fault]:
-    if isinstance(cohort, OutlineCohort):
+@app.command()
+def describe(cohort: CohortName, root: Root = None) -> None:
+    """Print a cohort's fingerprint as JSON."""
+    _find(cohort, root)
+    print(json.dumps(_fingerprint(cohort), indent=1))
+
+
+def _fingerprint(name: str) -> dict[str, Any]:
+    """Return the fingerprint; of outlines, or of a cohort too small for one, its counts."""
+    from mammostudy.study import fingerprint
+
+    facts = facts_of(name)
+    unbuilt = facts.built and not building.place(name, "build.json").is_file()
+    cohort = None if unbuilt and facts.images else fingerprint.at_hand(name)
+    if cohort is None or (facts.images and cohort.masses["patient"].nunique() >= 5):
+        return fingerprint.fingerprint(name)
+    counted: dict[str, Any] = {"cohort": name, "manifest_hash": cohort.manifest_hash}
+    rows = cohort.manifest
+    if facts.images:
+        counted["images"] = int(rows["image"].nunique())
+        columns = ("site", "view", "side", "shape", "pathology", "subtype", "modality")
+        counts: dict[str, Any] = {
+            column: {str(k): int(n) for k, n in rows[column].value_counts().items()}
+            for column in columns
+        }
+    else:
+        rows = cohort.masses
+        counts = {
+            str(shape): {
+                "masses": len(those),
+                "patients": int(those["patient"].nunique()),
+                "tools": {str(tool): int(n) for tool, n in those["tool"].value_counts().items()},
+            }
+            for shape, those in rows.groupby("shape")
+        }
+    counted |= {"masses": len(cohort), "patients": int(rows["patient"].nunique())}
+    counted |= {"counts" if facts.images else "shapes": counts, "dropped": dict(cohort.dropped)}
+    return counted
+
+
+def _write_fingerprint(name: str) -> None:
+    path = building.place(name, "fingerprint.json")
+    try:
+        text = json.dumps(_fingerprint(name), indent=1) + "\n"
+    except StudyError as error:
+        print(f"  fingerprint not written: {error}")
+        return
+    write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+    print(path)
+
+
+@app.command()
+def template(
+    folder: Annotated[Path, typer.Argument(help="Folder of your own mammograms.")],
+) -> None:
+    """Write the table of a cohort of your own, a row for each image found, and its guide."""
+    table, images = write_template(folder.expanduser())
+    print(f"{table}: {images} image(s) listed; fill in patient, mask and what is known")
+    print(f"{table.with_name(GUIDE_FILE)}: what each column holds")
+    place = folder.expanduser().resolve()
+    words = ["mammostudy", "data", "build", place.name, "--root", str(place.parent)]
+    print(f"then: {shlex.join(words)}")
+
+
+@app.command()
+def fetch(
+    cohort: CohortName,
+    root: Root = None,
+    patients: Annotated[
+        int | None, typer.Option(help="Images of so many patients only.", min=1)
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it starts.")] = False,
+) -> None:
+    """Fetch a public set from its archive, or say how to get it; what is there is kept."""
+    from mammostudy.data import fetch as archive
+
+    archive.fetch(cohort, root, patients=patients, yes=yes)
+
+
+def _found(name: str) -> str:
+    """Say in one line what is found of a cohort."""
+    if facts_of(name).phantom and not (phantom_folder(name) / FILENAME).is_file():
+        return "made on first use"
+    try:
+        if _reader_of(name) and not building.place(name, "build.json").is_file():
+            return f"found, not built; run `mammostudy data build {shlex.quote(name)}`"
+        cohort = load_cohort(name)
+    except DataError as error:
+        first = str(error).splitlines()[0].removeprefix(f"cohort {name!r}: ")
+        return first.split(" (known cohorts")[0]
+    return f"{len(cohort)} masses, {cohort.manifest['patient'].nunique()} patients"
+
+
+def _private_names() -> list[str]:
+    """Return the folders of the data folder that hold a cohort of the user's own."""
+    base = data_root()
+    if base is None or not base.is_dir():
         return []
-    faults, notes = integrity.examine(cohort, progress=True)
-    _tell_notes(building.counted(notes))
-    if strict:
-        building.refuse(cohort.name, faults)
-    rows = building.quarantined(cohort.manifest, faults)
-    building.write_quarantine(cohort.name, rows)
-    _tell_quarantine(cohort.name, rows)
-    return faults
+    return [
+        path.name
+        for path in sorted(base.iterdir())
+        if path.name not in cohort_names()
+        and any((path / name).is_file() for name in (PRIVATE_TABLE, FILENAME))
+    ]
+
+
+def _find(name: str, root: Path | None) -> None:
+    """Let everything that loads the cohort by name find it; say what is missing at once."""
+    use_data_root(root)
+    if not facts_of(name).phantom:
+        find_folder(name)
+
+
+def _reader_of(name: str) -> str | None:
+    """Return the module that reads a cohort's own layout; None where it brings a manifest."""
+    return None if facts_of(name).phantom else module_of(name, find_folder(name))
 
 
 def _tell(name: str, table: pd.DataFrame, dropped: Mapping[str, int]) -> None:
@@ -189,9 +248,8 @@ def _tell_quarantine(name: str, rows: pd.DataFrame) -> None:
         return
     for check_name, count in Counter(rows["check"]).items():
         print(f"  quarantined {count}: {check_name} ({integrity.CHECKS[str(check_name)]})")
-    listed: Sequence[dict[str, str]] = rows.head(SHOWN).to_dict("records")  # type: ignore[assignment]
-    for row in listed:
-        print(f"    {row['case']}: {row['reason']}")
+    for case, reason in zip(rows["case"][:SHOWN], rows["reason"][:SHOWN], strict=True):
+        print(f"    {case}: {reason}")
     more = f", {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
     print(f"  all reasons{more}: {building.place(name, 'quarantine.csv')}")
 
@@ -205,41 +263,3 @@ def _tell_tasks(cohort: Cohort) -> None:
     for task in TASKS:
         lacks = lacking(cohort, task)
         print(f"  {task}: {'lacks ' + '; '.join(lacks) if lacks else 'yes'}")
-
-
-def _fingerprint(name: str) -> dict[str, object]:
-    """Return the fingerprint; of a cohort without masses or with too few patients its counts."""
-    from mammostudy.study import fingerprint
-
-    if descriptors.describe(name).built and not building.place(name, "build.json").is_file():
-        return fingerprint.fingerprint(name)
-    cohort = fingerprint.at_hand(name)
-    if cohort is None or cohort.masses["patient"].nunique() >= 5:
-        return fingerprint.fingerprint(name)
-    rows = cohort.manifest
-    columns = ("site", "view", "side", "shape", "pathology", "subtype", "modality")
-    return {
-        "cohort": name,
-        "manifest_hash": cohort.manifest_hash,
-        "images": int(rows["image"].nunique()),
-        "masses": len(cohort),
-        "patients": int(rows["patient"].nunique()),
-        "counts": {
-            column: {str(k): int(n) for k, n in rows[column].value_counts().items()}
-            for column in columns
-        },
-        "dropped": dict(cohort.dropped),
-    }
-
-
-def _write_fingerprint(name: str) -> None:
-    if not descriptors.describe(name).images:
-        return
-    path = building.place(name, "fingerprint.json")
-    try:
-        text = json.dumps(_fingerprint(name), indent=1) + "\n"
-    except StudyError as error:
-        print(f"  fingerprint not written: {error}")
-        return
-    write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-    print(path)

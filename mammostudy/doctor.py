@@ -7,28 +7,21 @@ import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.util import find_spec
 from typing import Final
 
-from mammostudy.errors import DataError, StudyError
+from mammostudy.errors import DataError, MissingDataError, StudyError
 from mammostudy.paths import data_root, project_root, results_root
 
+CORE: Final = (
+    "torch", "torchvision", "opencv-python-headless", "scikit-image", "pydicom", "pandas",
+)  # fmt: skip
 EXTRAS: Final = {
     "book": ("jupyter-book", "papermill", "ipykernel"),
     "dicom": ("python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg"),
-    "detr": ("transformers",),
     "download": ("idc-index-data", "duckdb", "requests"),
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "test": ("pytest", "mypy", "ruff", "monai", "torchmetrics", "hypothesis"),
 }
-CORE: Final = (
-    "torch",
-    "torchvision",
-    "opencv-python-headless",
-    "scikit-image",
-    "pydicom",
-    "pandas",
-)
 
 
 @dataclass(frozen=True)
@@ -49,82 +42,76 @@ def examine() -> Iterator[Finding]:
     """
     yield Finding("Python", True, f"{platform.python_version()}, {os.cpu_count()} cores")
     for package in CORE:
-        yield _package(package, "pip install -e .")
+        yield _packages(package, (package,), "pip install -e .")
     for extra, packages in EXTRAS.items():
-        for package in packages:
-            yield _package(package, f"pip install -e '.[{extra}]'")
+        yield _packages(f"extra {extra}", packages, f"pip install -e '.[{extra}]'")
     yield _device()
-    yield _project()
+    there = (project_root() / "study.yaml").is_file()
+    found = "study.yaml found" if there else "no study.yaml above the working folder"
+    yield Finding("project", there, found, "run from the project's folder")
     yield from _cohorts()
     yield from _records()
+    yield from _models()
 
 
-def _package(name: str, mend: str) -> Finding:
-    try:
-        return Finding(name, True, metadata.version(name))
-    except metadata.PackageNotFoundError:
-        return Finding(name, False, "not installed", mend)
+def _packages(subject: str, names: tuple[str, ...], mend: str) -> Finding:
+    """Say the versions of packages, or which of them are missing."""
+    found, absent = [], []
+    for name in names:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            absent.append(name)
+    said = f"not installed: {', '.join(absent)}" if absent else ", ".join(found)
+    return Finding(subject, not absent, said, mend)
 
 
 def _device() -> Finding:
-    if find_spec("torch") is None:
+    try:
+        from mammostudy.training.loop import device
+
+        return Finding("device", True, str(device()))
+    except ImportError:
         return Finding("device", False, "torch is not installed", "pip install -e .")
-    from mammostudy.training.loop import device
-
-    return Finding("device", True, str(device()))
-
-
-def _project() -> Finding:
-    root = project_root()
-    if (root / "study.yaml").is_file():
-        return Finding("project", True, "study.yaml found")
-    return Finding(
-        "project", False, "no study.yaml above the working folder", "run from the project's folder"
-    )
 
 
 def _cohorts() -> Iterator[Finding]:
-    from mammostudy.data.descriptors import cohort_names, describe
-    from mammostudy.data.load import load_cohort, phantom_folder
+    from mammostudy.data.descriptors import cohort_names
 
-    root = data_root()
+    root, mend = data_root(), "export MAMMOSTUDY_DATA=FOLDER"
     if root is None:
-        yield Finding("data folder", False, "not set", "export MAMMOSTUDY_DATA=FOLDER or DATA=")
-    elif not root.is_dir():
-        yield Finding("data folder", False, f"{root}: no such folder", "set MAMMOSTUDY_DATA anew")
+        yield Finding("data folder", True, f"not set: phantoms only ({mend} names one)")
     else:
-        yield Finding("data folder", True, str(root))
+        found = str(root) if root.is_dir() else f"{root}: no such folder"
+        yield Finding("data folder", root.is_dir(), found, mend)
     for name in cohort_names():
-        if describe(name).phantom:
-            made = phantom_folder(name).is_dir()
-            found = "made" if made else "not yet made (made on first use, in seconds)"
-            yield Finding(f"cohort {name}", True, found)
-            continue
-        if describe(name).built:
-            yield Finding(f"cohort {name}", True, _published(name))
-            continue
         try:
-            cohort = load_cohort(name)
-            patients = cohort.masses["patient"].nunique()
-            yield Finding(f"cohort {name}", True, f"{len(cohort)} masses, {patients} patients")
+            yield Finding(f"cohort {name}", True, _cohort(name))
         except DataError as error:
-            yield Finding(
-                f"cohort {name}", False, str(error), "export MAMMOSTUDY_DATA=FOLDER or DATA="
-            )
+            first = str(error).splitlines()[0]
+            yield Finding(f"cohort {name}", False, first, f"mammostudy data check {name}")
 
 
-def _published(name: str) -> str:
-    """Say whether a set in its owners' layout is there and built; nothing asks for it by itself."""
+def _cohort(name: str) -> str:
+    """Say whether a cohort is there and built; what is not there is no fault."""
     from mammostudy.data.building import place
-    from mammostudy.data.load import find_folder
+    from mammostudy.data.descriptors import describe
+    from mammostudy.data.load import find_folder, load_cohort, phantom_folder
 
+    facts = describe(name)
+    if facts.phantom:
+        made = phantom_folder(name).is_dir()
+        return "made" if made else "not yet made (made on first use, in seconds)"
     try:
         find_folder(name)
-    except DataError:
-        return f"not found; `mammostudy data fetch {name}` gets it or tells how"
-    if place(name, "build.json").is_file():
-        return "built"
-    return f"found, not built; run `mammostudy data build {name}`"
+        if facts.built:
+            built = place(name, "build.json").is_file()
+            return "built" if built else f"found, not built; run `mammostudy data build {name}`"
+        cohort = load_cohort(name)
+    except MissingDataError:
+        gets = f"; `mammostudy data fetch {name}` gets it or tells how" if facts.built else ""
+        return f"not found{gets}"
+    return f"{len(cohort)} masses, {cohort.masses['patient'].nunique()} patients"
 
 
 def _records() -> Iterator[Finding]:
@@ -137,36 +124,23 @@ def _records() -> Iterator[Finding]:
             try:
                 _ = read_record(path.parent).spec
             except StudyError as error:
-                yield Finding(name, False, str(error), f"rm -r {path.parent}")
-    yield from _models()
+                yield Finding(name, False, str(error).splitlines()[0], f"rm -r {path.parent}")
 
 
 def _models() -> Iterator[Finding]:
-    """Look for the models of ``mammostudy predict``."""
-    from mammostudy.detect_inference import detection_records
-    from mammostudy.inference import study_records
-    from mammostudy.shape_inference import shape_records
-
-    for subject, found, chapter in (
-        ("model for predict", study_records(), "losses"),
-        ("detector for predict", detection_records(), "detection"),
-        ("shape model for predict", shape_records(), "shapes"),
-    ):
-        newest = next(found, None)
-        if newest is None:
-            yield Finding(subject, False, "none", f"mammostudy run {chapter} --preset quick")
-        else:
-            yield Finding(subject, True, f"{newest.key}, trained on {newest.spec.cohort}")
-    yield _segmenting()
-
-
-def _segmenting() -> Finding:
-    """Say what the segmenter of ``mammostudy predict`` runs on."""
+    """Look for the models of ``mammostudy predict``, and say what its segmenter runs on."""
     from mammostudy.exported import EAGER, EXPORTED, MEND, why_eager
-    from mammostudy.inference import study_records
+    from mammostudy.runs.choice import CHAPTERS, models, spent
 
-    newest = next(study_records(), None)
-    note = why_eager(None if newest is None else newest.spec)
-    mend = MEND if MEND in note else ""
+    subjects = {"segmentation": "model", "detection": "detector", "shape": "shape model"}
+    for kind, subject in subjects.items():
+        found = "none (models of smoke runs do not count)"
+        if best := models(kind)[:1]:
+            unit = "epochs" if kind == "shape" else "iterations"
+            found = f"{best[0].key}, trained on {best[0].spec.cohort} for {spent(best[0])} {unit}"
+        mend = f"mammostudy run {CHAPTERS[kind]} --preset quick"
+        yield Finding(f"{subject} for predict", bool(best), found, mend)
+    segmenter = models("segmentation")[:1]
+    note = why_eager(segmenter[0].spec if segmenter else None)
     found = f"{EAGER}: {note}" if note else f"{EXPORTED} (exported on first use)"
-    return Finding("segmenter of predict runs on", not mend, found, mend)
+    yield Finding("segmenter of predict runs on", MEND not in note, found, MEND)

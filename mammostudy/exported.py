@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -36,13 +36,7 @@ EAGER: Final = "torch"
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A trained segmenter, ready to predict.
-
-    Attributes:
-        model: of ``(n, c, s, s)`` to a tanh output.
-        path: :data:`EXPORTED` or :data:`EAGER`.
-        note: why it is torch; empty for an export.
-    """
+    """A trained segmenter ``(n, c, s, s)`` to tanh output, what it runs on, and why it is torch."""
 
     model: nn.Module
     path: str
@@ -53,8 +47,7 @@ def why_eager(spec: RunSpec | None = None) -> str:
     """Say why predictions go by torch on this machine, or for a spec; empty where they need not."""
     from mammostudy.training.loop import device
 
-    absent = [name for name in PACKAGES if find_spec(name) is None]
-    if absent:
+    if absent := [name for name in PACKAGES if find_spec(name) is None]:
         return f"the exported path needs {', '.join(absent)}: {MEND}"
     if device().type != "cpu":
         return f"the exported path is for processors, predictions run on {device()}"
@@ -75,7 +68,8 @@ def segmenter_of(record: Record) -> Segmenter:
     weights = weights_path(str(record.content["training_key"]))
     if not _is_sound(path, weights):
         model = trained_model(record).eval()
-        if note := _export(model, record, path, weights):
+        if note := _export(model, record.spec, path, weights):
+            path.unlink(missing_ok=True)
             return Segmenter(model, EAGER, note)
     return Segmenter(_session(path), EXPORTED)
 
@@ -85,28 +79,25 @@ def export_path(record: Record) -> Path:
     return store_root() / "exported" / f"{record.content['training_key']}.onnx"
 
 
-def _checksums(path: Path, weights: Path) -> dict[str, Any]:
-    def of(file: Path) -> str:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-
-    return {"format": FORMAT, "export": of(path), "weights": of(weights)}
+def _checksums(path: Path, weights: Path) -> dict[str, int | str]:
+    sums = {name: hashlib.sha256(file.read_bytes()).hexdigest()
+            for name, file in (("export", path), ("weights", weights))}  # fmt: skip
+    return {"format": FORMAT, **sums}
 
 
 def _is_sound(path: Path, weights: Path) -> bool:
     """Whether an export and the weights behind it are what was checked."""
     try:
-        kept = json.loads(path.with_suffix(".json").read_text())
+        kept = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         return bool(kept == _checksums(path, weights))
     except (OSError, ValueError):
         return False
 
 
-def _export(model: nn.Module, record: Record, path: Path, weights: Path) -> str:
+def _export(model: nn.Module, spec: RunSpec, path: Path, weights: Path) -> str:
     """Export a model and check it; return why it cannot be used, or nothing."""
     import torch
 
-    spec = record.spec
     side = spec.frame.size
     generator = torch.Generator().manual_seed(0)
     probe = torch.rand(2, spec.model.channels, side, side, generator=generator)
@@ -114,15 +105,15 @@ def _export(model: nn.Module, record: Record, path: Path, weights: Path) -> str:
         write_atomically(path, lambda partial: _write(model, probe[:1], partial))
         given = _session(path)(probe)
     except Exception as error:  # the exporter raises what it meets inside a model
-        path.unlink(missing_ok=True)
         return f"the model cannot be exported ({type(error).__name__})"
     with torch.inference_mode():
         worst = float((given - model(probe)).abs().max()) / 2
     if not worst <= TOLERANCE:  # also where it is not a number
-        path.unlink(missing_ok=True)
         return f"the exported model differs by {worst:.1e} from torch"
     text = json.dumps(_checksums(path, weights), indent=1) + "\n"
-    write_atomically(path.with_suffix(".json"), lambda partial: partial.write_text(text))
+    write_atomically(
+        path.with_suffix(".json"), lambda partial: partial.write_text(text, encoding="utf-8")
+    )
     return ""
 
 
@@ -140,15 +131,9 @@ def _write(model: nn.Module, probe: Tensor, path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                model,
-                (probe,),
-                str(path),
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-                input_names=["images"],
-                output_names=["t"],
-            )
+                model, (probe,), str(path), dynamo=True, external_data=False, verbose=False,
+                input_names=["images"], output_names=["t"],
+            )  # fmt: skip
     finally:
         logger.setLevel(before)
 
@@ -175,8 +160,7 @@ def _session(path: Path) -> nn.Module:
 
     class Exported(torch.nn.Module):
         def forward(self, images: Tensor) -> Tensor:
-            planes = images.numpy()
-            outputs = [session.run(["t"], {"images": one[None]})[0] for one in planes]
+            outputs = [session.run(["t"], {"images": one[None]})[0] for one in images.numpy()]
             return torch.from_numpy(np.concatenate(outputs))
 
     return Exported()

@@ -1,4 +1,4 @@
-"""One mammogram in, its masses outlined and their shapes told: the newest ``study`` models at work.
+"""One mammogram in, its masses boxed, outlined and their shapes told: ``study`` models at work.
 
 With a box the mass in it is outlined. Without one a detector searches the whole image, and every
 mass that it finds is framed, outlined and classified.
@@ -6,93 +6,52 @@ mass that it finds is framed, outlined and classified.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mammostudy.data import dicom
 from mammostudy.data.descriptors import describe
-from mammostudy.detect_inference import (
-    FoundBox,
-    boxes_in,
-    detection_record_for,
-    found_boxes,
-    operating_point,
-)
+from mammostudy.data.dicom import Mammogram, read_mammogram
 from mammostudy.errors import DataError
-from mammostudy.exported import Segmenter, segmenter_of
-from mammostudy.imaging.framing import Box, check_box, crop_and_resize, frame_box, paste_back
+from mammostudy.evaluation.boxes import pairwise_iou
+from mammostudy.exported import segmenter_of
+from mammostudy.imaging.contours import box_of
+from mammostudy.imaging.framing import Box, check_box, paste_back
 from mammostudy.imaging.postprocessing import postprocess
-from mammostudy.imaging.preprocessing import preprocess
-from mammostudy.prediction_files import OUTPUTS, save_prediction
-from mammostudy.predictions import NOT_CLINICAL, Findings, Prediction
+from mammostudy.predictions import Findings, OperatingPoint, Prediction, Shape
+from mammostudy.runs.chain import frame_boxes, whole_box
+from mammostudy.runs.choice import model_for, models
+from mammostudy.runs.detect_spec import DetectSpec
+from mammostudy.runs.detection_rows import Values, matches_of, rounded
+from mammostudy.runs.masks import SIDE
 from mammostudy.runs.record import Record
-from mammostudy.runs.segmentation import chosen_steps
+from mammostudy.runs.segmentation import THRESHOLD, chosen_steps, one_draw
 from mammostudy.runs.trained import trained_model
-from mammostudy.shape_inference import NO_MASK, NO_MODEL, shape_record_for, shapes_of
-from mammostudy.usable_records import usable_records
 
-__all__ = [
-    "NOT_CLINICAL",
-    "OUTPUTS",
-    "Findings",
-    "Prediction",
-    "newest_study_record",
-    "parse_box",
-    "predict",
-    "save_prediction",
-    "study_records",
-]
+if TYPE_CHECKING:
+    from mammostudy.models.detectors.common import Detector
+
+RATE: Final = 1.0
+"""False positives a view on validation at which a detector works."""
+SAME_MASS: Final = 0.25
+"""A box whose IoU with a better one is above this shows the same mass, and is dropped."""
+NO_SHAPE_MODEL: Final = (
+    "no trained shape model in the local store; `mammostudy run shapes --preset quick` makes one"
+)
+NO_MASK: Final = "the mask is empty: it has no shape"
 
 
-def study_records() -> Iterator[Record]:
-    """Yield completed ``study`` records whose weights are in the local store, newest first."""
-    return usable_records("segmentation", lambda record: record.spec.variant == "study")
+class FoundBox(NamedTuple):
+    """A box in pixels of the image, half-open, and the detector's score in [0, 1]."""
+
+    box: Box
+    score: float
 
 
-def newest_study_record(beside: Record | None = None) -> Record:
-    """Return the newest completed ``study`` record with weights.
-
-    Args:
-        beside: a detection run: a segmenter of the same cohort comes before newer ones of others.
-
-    Raises:
-        DataError: there is none; the message says how to make one.
-    """
-    found = list(study_records())
-    if beside is not None:
-        found.sort(key=lambda one: describe(one.spec.cohort).views != beside.spec.cohort)
-    if not found:
-        msg = (
-            "no completed `study` run with weights in the local store; make one with "
-            "`mammostudy run losses --preset quick` (phantom) or "
-            "`mammostudy run losses --preset quick --cohort cdd-cesm`"
-        )
-        raise DataError(msg)
-    return found[0]
-
-
-@overload
-def predict(
-    image: str | Path | NDArray[Any],
-    box: tuple[int, int, int, int],
-    *,
-    record: Record | None = None,
-    shape_record: Record | None = None,
-) -> Prediction: ...
-@overload
-def predict(
-    image: str | Path | NDArray[Any],
-    box: None = None,
-    *,
-    record: Record | None = None,
-    shape_record: Record | None = None,
-    detection_record: Record | None = None,
-) -> Findings: ...
 def predict(
     image: str | Path | NDArray[Any],
     box: tuple[int, int, int, int] | None = None,
@@ -107,14 +66,13 @@ def predict(
         image: path of a DICOM, PNG, JPEG or TIFF mammogram, or float ``(h, w)`` in [0, 1].
         box: around the mass, half-open pixels ``(x_min, y_min, x_max, y_max)``. Without it a
             detector searches the image for masses.
-        record: the run whose segmenter is used; default the newest completed ``study`` record
-            (beside a detector: of its cohort, where there is one).
-        shape_record: the run whose shape model is used; default the newest completed ``study``
-            one, of the same cohort where there is one. Without any, the shape is left out, and
-            the note says so.
-        detection_record: the run whose detector searches; default the newest completed ``study``
-            one. Boxes count from the score on that gave at most one false positive a view on its
-            validation views; of boxes that overlap (IoU above 0.25) the best counts.
+        record: the run whose segmenter is used; default the best of :func:`models` (beside a
+            detector: of its cohort, where there is one).
+        shape_record: the run whose shape model is used; default the best, of the same cohort where
+            there is one. Without any, the shape is left out, and the note says so.
+        detection_record: the run whose detector searches; default the best one. Boxes count from
+            the score on that gave at most one false positive a view on its validation views; of
+            boxes that overlap (IoU above 0.25) the best counts.
 
     Returns:
         With a box, the mask in the image's own grid, with box, area, model and shape. Without
@@ -125,140 +83,193 @@ def predict(
         DataError: the image cannot be read, the box is outside the image, a box comes with a
             detector, or no trained model is at hand.
     """
-    pixels, spacing = _pixels(image)
+    read = _read(image)
     if box is None:
-        return _search(pixels, spacing, detection_record, record, shape_record)
+        return _search(read, detection_record, record, shape_record)
     if detection_record is not None:
         msg = "a box and a detector: give the box, or let the detector find it"
         raise DataError(msg)
-    known = check_box(_four_whole(box), (pixels.shape[0], pixels.shape[1]))
-    record = record or newest_study_record()
-    (found,) = _outlined(pixels, spacing, [FoundBox(known, 1.0)], record, shape_record)
+    known = check_box(_four_whole(box), (read.image.shape[0], read.image.shape[1]))
+    record = record or model_for("segmentation")
+    (found,) = _outlined(read, [FoundBox(known, 1.0)], record, shape_record)
     return replace(found, score=None)
 
 
 def _search(
-    pixels: NDArray[np.float32],
-    spacing: float | None,
+    read: Mammogram,
     detection_record: Record | None,
     record: Record | None,
     shape_record: Record | None,
 ) -> Findings:
     """Find the masses of a mammogram, and outline each."""
-    detector = detection_record or detection_record_for()
-    record = record or newest_study_record(detector)
+    try:
+        detector = detection_record or model_for("detection")
+    except DataError as error:
+        msg = f"no box given (--box x_min,y_min,x_max,y_max, pixels, half-open), and {error}"
+        raise DataError(msg) from None
+    if record is None:
+        views = detector.spec.cohort
+        kindred = {r.spec.cohort for r in models("segmentation")}
+        record = model_for("segmentation", [c for c in kindred if describe(c).views == views])
     point = operating_point(detector)
-    boxes, scores = boxes_in(pixels, trained_model(detector), detector.spec)
-    found = found_boxes(boxes, scores, point.threshold, (pixels.shape[0], pixels.shape[1]))
+    boxes, scores = boxes_in(read.image, trained_model(detector), detector.spec)
+    shape = (read.image.shape[0], read.image.shape[1])
+    found = found_boxes(boxes, scores, point.threshold, shape)
     return Findings(
-        tuple(_outlined(pixels, spacing, found, record, shape_record)),
-        pixels,
-        spacing,
+        tuple(_outlined(read, found, record, shape_record)),
+        read.image,
+        read.spacing_mm,
         detector,
         point,
         float(scores.max()) if len(scores) else None,
         record,
         chosen_steps(record),
+        read.notes,
+        read.doubtful,
     )
 
 
+def operating_point(record: Record) -> OperatingPoint:
+    """Choose a detector's threshold on its validation views, at :data:`RATE` false positives each.
+
+    Raises:
+        DataError: the record's rows are damaged, or its validation views show no mass.
+    """
+    from mammostudy.evaluation.froc_curves import froc_of
+
+    froc = froc_of(matches_of(record.part("validation")))
+    return OperatingPoint(froc.threshold_at(RATE), RATE, froc.sensitivity_at(RATE))
+
+
+def boxes_in(
+    image: NDArray[np.float32], model: Detector, spec: DetectSpec
+) -> tuple[Values, Values]:
+    """Find boxes in a mammogram, as the views of the detector's record were searched.
+
+    Args:
+        image: float32 ``(h, w)`` in [0, 1].
+        model: the trained detector.
+        spec: of its run.
+
+    Returns:
+        (boxes, scores): ``(k, 4)`` in pixels of the image and ``(k,)``, best first.
+    """
+    import torch
+
+    from mammostudy.models.detectors.common import place
+    from mammostudy.runs.detection import boxes_on_views
+
+    plane = torch.from_numpy(np.ascontiguousarray(image))[None]
+    square, where = place(plane, spec.detector.size, spec.detector.aspect)
+    kept = ((square * 65535).round() / 65535).clamp(0, 1)  # as the squares of runs are kept
+    (boxes,), (scores,) = rounded(*boxes_on_views(model, kept[None], [where]))
+    return boxes, scores
+
+
+def found_boxes(
+    boxes: Values, scores: Values, threshold: float, image_shape: tuple[int, int]
+) -> list[FoundBox]:
+    """Return the boxes of at least a score inside the image, best first, each mass once."""
+    best: list[int] = []
+    for at in np.argsort(-scores, kind="stable"):
+        if scores[at] < threshold:
+            break
+        if not best or pairwise_iou(boxes[[at]], boxes[best]).max() <= SAME_MASS:
+            best.append(int(at))
+    return [FoundBox(whole_box(boxes[at], image_shape), float(scores[at])) for at in best]
+
+
 def _outlined(
-    pixels: NDArray[np.float32],
-    spacing: float | None,
-    boxes: Sequence[FoundBox],
-    record: Record,
-    shape_record: Record | None,
+    read: Mammogram, boxes: Sequence[FoundBox], record: Record, shape_record: Record | None
 ) -> list[Prediction]:
     """Segment the mass in each box and tell its shape; each model is read once."""
     if not boxes:
         return []
-    steps = chosen_steps(record)
-    segmenter = segmenter_of(record)
-    masks = [_segment(pixels, one.box, record, segmenter, steps) for one in boxes]
-    kindred = (record.spec.cohort, describe(record.spec.cohort).shapes)
-    shape_record = shape_record or shape_record_for(kindred)
+    steps, segmenter = chosen_steps(record), segmenter_of(record)
+    masks = [_segment(read.image, one.box, record, segmenter.model, steps) for one in boxes]
+    cohort = record.spec.cohort
+    shape_record = shape_record or next(
+        iter(models("shape", (cohort, describe(cohort).shapes))), None
+    )
     whole = [mask for mask in masks if mask.any()]
-    told = iter(shapes_of(whole, shape_record) if shape_record else [])
+    told = iter(shapes_of(whole, shape_record) if shape_record and whole else [])
     predictions = []
     for (box, score), mask in zip(boxes, masks, strict=True):
         shape = next(told) if shape_record and mask.any() else None
-        note = "" if shape else NO_MASK if shape_record else NO_MODEL
+        note = "" if shape else NO_MASK if shape_record else NO_SHAPE_MODEL
+        one = Prediction(box, mask, read.image, record, steps, read.spacing_mm, shape, note, score)
         predictions.append(
-            Prediction(
-                box,
-                mask,
-                pixels,
-                record,
-                steps,
-                spacing,
-                shape,
-                note,
-                score,
-                segmenter.path,
-                segmenter.note,
+            replace(
+                one,
+                segmented_by=segmenter.path,
+                segmented_note=segmenter.note,
+                notes=read.notes,
+                doubtful=read.doubtful,
             )
         )
     return predictions
 
 
 def _segment(
-    image: NDArray[np.float32],
-    box: Box,
-    record: Record,
-    segmenter: Segmenter,
-    steps: tuple[str, ...],
+    image: NDArray[np.float32], box: Box, record: Record, model: Any, steps: tuple[str, ...]
 ) -> NDArray[np.bool_]:
-    from mammostudy.runs.segmentation import THRESHOLD, as_tensor
-    from mammostudy.training.segmentation import predict_probabilities
-
-    spec = record.spec
-    shape = (image.shape[0], image.shape[1])
-    frame = spec.frame
-    framed = frame_box(box, shape, strategy=frame.strategy, scale=frame.scale, aspect=frame.aspect)
-    shown = preprocess(
-        crop_and_resize(image, framed, frame.size), **spec.preprocessing.model_dump()
-    )
-    tensor = as_tensor(shown[None], spec.model.channels)
-    mask = predict_probabilities(segmenter.model, tensor, seed=spec.seed)[0] >= THRESHOLD
-    pasted: NDArray[np.bool_] = paste_back(postprocess(mask, steps), framed, shape)
-    return pasted
+    """Outline the mass in a box as the record's run did, bool ``(h, w)``."""
+    framed = frame_boxes([image], [box], record.spec)
+    mask = one_draw(model, framed, record.spec)[0] >= THRESHOLD
+    x_min, y_min, x_max, y_max = framed.boxes[0].tolist()
+    window, shape = (x_min, y_min, x_max, y_max), (image.shape[0], image.shape[1])
+    return np.asarray(paste_back(postprocess(mask, steps), window, shape), dtype=np.bool_)
 
 
-def _pixels(image: str | Path | NDArray[Any]) -> tuple[NDArray[np.float32], float | None]:
-    if not isinstance(image, (str, Path)):
-        try:
-            array = np.asarray(image, dtype=np.float32)
-        except (TypeError, ValueError):
-            array = np.empty(0, np.float32)
-        if array.ndim != 2 or not array.size or not ((array >= 0) & (array <= 1)).all():
-            msg = "image: an array must be (h, w) with finite values in [0, 1]"
-            raise DataError(msg)
-        return array, None
-    path = Path(image)
-    if not path.is_file():
-        msg = f"{path}: no such image; check the path"
+def shapes_of(masks: Sequence[NDArray[np.bool_]], record: Record) -> list[Shape]:
+    """Tell the shapes of masks; the model is read once.
+
+    Args:
+        masks: bool ``(h, w)`` each, in their image's own grid, none empty; the largest part counts.
+        record: the run whose model is used.
+
+    Raises:
+        DataError: the model's weights are missing or damaged.
+    """
+    import torch
+
+    from mammostudy.evaluation.calibration import apply_temperature
+    from mammostudy.imaging.shape_masks import place_mask
+    from mammostudy.training.loop import device
+    from mammostudy.training.shapes import predict_logits
+
+    spec, placed = record.spec, []
+    for mask in masks:
+        x_min, y_min, x_max, y_max = box_of(mask)  # the parts of a whole mammogram take long
+        placed.append(place_mask(mask[y_min:y_max, x_min:x_max], SIDE, spec.input.placement))
+    tensor = torch.from_numpy(np.stack(placed).astype(np.float32))[:, None].to(device())
+    shares = apply_temperature(predict_logits(trained_model(record), tensor), record.temperature)
+    return [Shape(dict(zip(spec.classes, row, strict=True)), record) for row in shares.tolist()]
+
+
+def _read(image: str | Path | NDArray[Any]) -> Mammogram:
+    if isinstance(image, (str, Path)):
+        return read_mammogram(image)
+    try:
+        array = np.asarray(image, dtype=np.float32)
+    except (TypeError, ValueError):
+        array = np.empty(0, np.float32)
+    if array.ndim != 2 or not array.size or not ((array >= 0) & (array <= 1)).all():
+        msg = "image: an array must be (h, w) with finite values in [0, 1]"
         raise DataError(msg)
-    if dicom.is_dicom(path):
-        read = dicom.read_dicom(path)
-        return read.image, read.spacing_mm
-    return dicom.read_image(path), None
+    return Mammogram(array)
 
 
 def _four_whole(box: Any) -> Box:
-    """Return a box as four ints.
-
-    Raises:
-        DataError: it is not four whole numbers.
-    """
+    """Return a box as four ints; refuse one that is not four whole numbers."""
     try:
         x_min, y_min, x_max, y_max = (int(edge) for edge in box)
-        whole = [float(edge) for edge in box] == [x_min, y_min, x_max, y_max]
+        if [float(edge) for edge in box] == [x_min, y_min, x_max, y_max]:
+            return x_min, y_min, x_max, y_max
     except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole:
-        msg = f"box {box!r}: give four whole numbers, x_min,y_min,x_max,y_max (pixels)"
-        raise DataError(msg)
-    return x_min, y_min, x_max, y_max
+        pass
+    msg = f"box {box!r}: give four whole numbers, x_min,y_min,x_max,y_max (pixels)"
+    raise DataError(msg)
 
 
 def parse_box(text: str) -> Box:
@@ -268,8 +279,7 @@ def parse_box(text: str) -> Box:
         DataError: the text is not four whole numbers.
     """
     try:
-        x_min, y_min, x_max, y_max = (int(word) for word in text.split(","))
-    except ValueError:
+        return _four_whole([int(word) for word in text.split(",")])
+    except (ValueError, DataError):
         msg = f"--box {text!r}: give four whole numbers, x_min,y_min,x_max,y_max"
         raise DataError(msg) from None
-    return x_min, y_min, x_max, y_max

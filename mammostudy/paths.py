@@ -36,3 +36,9 @@ def data_root() -> Path | None:
     """Return the folder of cohorts that ``MAMMOSTUDY_DATA`` names, or None where it is not set."""
     named = os.environ.get("MAMMOSTUDY_DATA")
     return Path(named).expanduser() if named else None
+
+
+def use_data_root(root: Path | None) -> None:
+    """Make a folder, where one is given, the data folder of this process and its children."""
+    if root is not None:
+        os.environ["MAMMOSTUDY_DATA"] = str(root.expanduser().resolve())

@@ -1,22 +1,80 @@
-"""What a prediction holds: one mass in a given box, or the masses that a detector found."""
+"""What a prediction holds, one mass in a box or the masses that a detector found; and its files."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mammostudy.detect_inference import OperatingPoint
+from mammostudy.errors import DataError
 from mammostudy.imaging.framing import Box
+from mammostudy.imaging.overlays import findings_overlay
+from mammostudy.runs.detection_rows import HEADLINE
 from mammostudy.runs.record import Record
-from mammostudy.shape_inference import Shape
 
 NOT_CLINICAL: Final = "research only; not a medical device"
+OUTPUTS: Final = ("mask.png", "overlay.png", "prediction.json")
 FIRST_VALUE, STEP = 255, 12
 """Grey value of the best mass in ``mask.png``, and by how much it falls from mass to mass: twenty
 boxes are the most that a detector keeps."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a shape model says of a mask.
+
+    Attributes:
+        probabilities: of each class, calibrated on the model's validation masks.
+        record: the run whose model it is.
+    """
+
+    probabilities: dict[str, float]
+    record: Record
+
+    def summary(self) -> dict[str, Any]:
+        """Return what ``prediction.json`` holds of it."""
+        spec = self.record.spec
+        return {
+            "probabilities": {name: round(p, 4) for name, p in self.probabilities.items()},
+            "model": self.record.key,
+            "trained_on": spec.cohort,
+            "trained_on_masks": spec.input.source,
+            "trained_epochs": spec.training.epochs,
+            "temperature": self.record.temperature,
+        }
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """From which score on a detector's boxes count, and what that was worth on validation.
+
+    Attributes:
+        threshold: boxes of this score and above count; infinity where none ever does.
+        false_positives: a view, at most, on the validation views.
+        sensitivity: share of the validation masses found.
+        rule: by which a box finds a mass (:mod:`mammostudy.runs.detection_rows`).
+    """
+
+    threshold: float
+    false_positives: float
+    sensitivity: float
+    rule: str = HEADLINE
+
+    def summary(self) -> dict[str, Any]:
+        """Return what ``prediction.json`` holds of it; a threshold of infinity is null."""
+        return {
+            "threshold": self.threshold if np.isfinite(self.threshold) else None,
+            "false_positives_a_view": self.false_positives,
+            "validation_sensitivity": round(self.sensitivity, 4),
+            "rule": self.rule,
+        }
 
 
 @dataclass(frozen=True)
@@ -30,11 +88,13 @@ class Prediction:
         record: the run whose model made it.
         postprocessing: steps applied, chosen on the record's validation part.
         spacing_mm: of the image's pixels, or None where unknown.
-        shape: what the newest shape model says of the mask, or None.
+        shape: what the shape model says of the mask, or None.
         shape_note: why there is none.
         score: of the detector that found the box, in [0, 1]; None for a given box.
         segmented_by: what the segmenter ran on, ``torch`` or ``ONNX Runtime``.
         segmented_note: why it was torch.
+        notes: what a reader of the image should know (:mod:`mammostudy.data.dicom`).
+        doubtful: whether a note doubts that it is a mammogram, or that it is shown rightly.
     """
 
     box: Box
@@ -48,6 +108,8 @@ class Prediction:
     score: float | None = None
     segmented_by: str = "torch"
     segmented_note: str = ""
+    notes: tuple[str, ...] = ()
+    doubtful: bool = False
 
     @property
     def shape_probabilities(self) -> dict[str, float] | None:
@@ -68,33 +130,24 @@ class Prediction:
         """Return what ``prediction.json`` holds; nothing of it names a person or a file."""
         return {
             **self._of_mass(),
-            "image_height": self.mask.shape[0],
-            "image_width": self.mask.shape[1],
-            **segmenter_summary(self.record, self.postprocessing),
-            "segmented_by": self.segmented_by,
+            **_of_image(self),
+            **_of_segmenter(self.record, self.postprocessing),
             "box_from": "user" if self.score is None else "detector",
-            "shape": None if self.shape is None else self.shape.summary(),
-            "shape_note": self.shape_note,
-            "note": NOT_CLINICAL,
         }
 
     def mass_summary(self, value: int) -> dict[str, Any]:
-        """Return what ``prediction.json`` holds of one found mass among others.
+        """Return what ``prediction.json`` holds of one found mass, of that value in the mask."""
+        return {"score": self.score, **self._of_mass(), "mask_value": value}
 
-        Args:
-            value: of the mass's pixels in ``mask.png``.
-        """
+    def _of_mass(self) -> dict[str, Any]:
         return {
-            "score": self.score,
-            **self._of_mass(),
-            "mask_value": value,
+            "box": list(self.box),
+            "area_px": self.area_px,
+            "area_mm2": self.area_mm2,
             "segmented_by": self.segmented_by,
             "shape": None if self.shape is None else self.shape.summary(),
             "shape_note": self.shape_note,
         }
-
-    def _of_mass(self) -> dict[str, Any]:
-        return {"box": list(self.box), "area_px": self.area_px, "area_mm2": self.area_mm2}
 
 
 @dataclass(frozen=True)
@@ -110,6 +163,8 @@ class Findings:
         best_score: of any box; below the threshold where nothing was found. None without a box.
         segmenter: the run whose model drew the masks.
         postprocessing: steps applied to them.
+        notes: as of :class:`Prediction`.
+        doubtful: likewise.
     """
 
     masses: tuple[Prediction, ...]
@@ -120,6 +175,8 @@ class Findings:
     best_score: float | None
     segmenter: Record
     postprocessing: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    doubtful: bool = False
 
     def __len__(self) -> int:
         return len(self.masses)
@@ -147,8 +204,7 @@ class Findings:
             "masses": [one.mass_summary(mask_value(at)) for at, one in enumerate(self.masses)],
             **self.operating_point.summary(),
             "best_score": self.best_score,
-            "image_height": self.image.shape[0],
-            "image_width": self.image.shape[1],
+            **_of_image(self),
             "box_from": "detector",
             "detector": {
                 "model": self.detector.key,
@@ -158,8 +214,7 @@ class Findings:
                 "trained_iterations": spec.training.iterations,
                 "converged": self.detector.converged,
             },
-            "segmenter": segmenter_summary(self.segmenter, self.postprocessing),
-            "note": NOT_CLINICAL,
+            "segmenter": _of_segmenter(self.segmenter, self.postprocessing),
         }
 
     def none_found(self) -> str:
@@ -177,8 +232,17 @@ class Findings:
         )
 
 
-def segmenter_summary(record: Record, steps: tuple[str, ...]) -> dict[str, Any]:
-    """Return what ``prediction.json`` holds of the model that drew the masks."""
+def _of_image(found: Prediction | Findings) -> dict[str, Any]:
+    return {
+        "image_height": found.image.shape[0],
+        "image_width": found.image.shape[1],
+        "image_notes": list(found.notes),
+        "doubtful": found.doubtful,
+        "note": NOT_CLINICAL,
+    }
+
+
+def _of_segmenter(record: Record, steps: tuple[str, ...]) -> dict[str, Any]:
     spec = record.spec
     return {
         "model": record.key,
@@ -192,3 +256,58 @@ def segmenter_summary(record: Record, steps: tuple[str, ...]) -> dict[str, Any]:
 def mask_value(at: int) -> int:
     """Return the grey value in ``mask.png`` of a mass, counted from 0 for the best."""
     return max(FIRST_VALUE - STEP * at, 1)
+
+
+def save_prediction(
+    prediction: Prediction | Findings, folder: Path, source: Path | None = None
+) -> list[Path]:
+    """Write ``mask.png`` (the image's grid), ``overlay.png`` and ``prediction.json``: all or none.
+
+    Pixels of a mass are 255 in the mask; of several found masses the best has 255, the others the
+    ``mask_value`` that the JSON gives. File names and content carry nothing of the source's name;
+    its content is named by hash.
+
+    Args:
+        prediction: of one box, or of a whole mammogram.
+        folder: made where it is missing.
+        source: the image's file.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    several = isinstance(prediction, Findings)
+    masses = prediction.masses if isinstance(prediction, Findings) else (prediction,)
+    mask = (
+        prediction.values if isinstance(prediction, Findings) else prediction.mask * np.uint8(255)
+    )
+    labels = [f"{at}: {one.score:.2f}" if several else "" for at, one in enumerate(masses, 1)]
+    drawn = findings_overlay(
+        prediction.image, [one.box for one in masses], [one.mask for one in masses], labels
+    )
+    overlay = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR, dst=drawn)
+    summary = prediction.summary()
+    if source is not None:
+        summary["image_sha256"] = hashlib.sha256(source.read_bytes()).hexdigest()
+    pictures = [cv2.imencode(".png", plane)[1].tobytes() for plane in (mask, overlay)]
+    contents = [*pictures, (json.dumps(summary, indent=1) + "\n").encode()]
+    try:
+        return _write_all(folder, dict(zip(OUTPUTS, contents, strict=True)))
+    except OSError as error:
+        msg = f"{folder}: cannot be written ({error.strerror}); choose another --out"
+        raise DataError(msg) from None
+
+
+def _write_all(folder: Path, contents: dict[str, bytes]) -> list[Path]:
+    """Write files into a folder, all of them or none; a folder made for them goes as well."""
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    partials = {name: folder / f".partial-{os.getpid()}-{name}" for name in contents}
+    try:
+        for name, content in contents.items():
+            partials[name].write_bytes(content)
+        return [partials[name].replace(folder / name) for name in contents]
+    finally:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
+        if new and not any(folder.iterdir()):
+            folder.rmdir()

@@ -152,7 +152,10 @@ def _trained(tmp_path_factory: pytest.TempPathFactory, write_cohort: CohortWrite
 
 @pytest.fixture
 def trained(_trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Trained:
-    """A store with one trained ``study`` model (two iterations on 32-pixel frames)."""
+    """A store with one trained ``study`` model (two iterations on 32-pixel frames), put to work."""
+    from mammostudy.runs import choice
+
+    monkeypatch.setattr(choice, "LEAST", dict.fromkeys(choice.LEAST, 0))
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(_trained.store))
     monkeypatch.setenv("MAMMOSTUDY_DATA", str(_trained.data))
     return _trained

@@ -128,7 +128,7 @@ def test_from_a_template_to_a_private_cohort(
     data_commands.template(folder)
     out = capsys.readouterr().out
     assert "cohort.csv: 13 image(s) listed" in out
-    assert f"mammostudy data build clinic --root {tmp_path}" in out
+    assert f"then: mammostudy data build clinic --root {tmp_path}" in out
     data_commands.list_all(tmp_path)
     assert "clinic: found, not built; run `mammostudy data build clinic`" in capsys.readouterr().out
     with pytest.raises(DataError, match=r"row 14, patient: empty"):
@@ -164,3 +164,30 @@ def test_list_tells_what_is_missing(tmp_path: Path, capsys: Output) -> None:
 def test_a_folder_that_is_missing(command: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder for cohort 'ddsm'"):
         getattr(data_commands, command)("ddsm", tmp_path)
+
+
+def outline(patient: int, shape: str = "round", **fields: object) -> str:
+    drawn = {"name": "circle", "cx": 80, "cy": 90, "r": 12}
+    row = {"image": f"P{patient}_L_DM_CC", "patient": patient, "type": "DM", "view": "CC",
+           "region": 0, "mass_shape": shape, "pathology": "Benign", "only_mass_findings": True,
+           "geometry": drawn}  # fmt: skip
+    return json.dumps(row | fields) + "\n"
+
+
+def test_outlines_without_images(tmp_path: Path, capsys: Output) -> None:
+    path = tmp_path / "cdd-cesm" / "contours.jsonl"
+    path.parent.mkdir()
+    lines = [outline(k, ("round", "oval")[k % 2]) for k in range(16)]
+    path.write_text("".join([*lines, outline(16, only_mass_findings=False)]))
+    data_commands.check("cdd-cesm-contours", tmp_path)
+    assert "16 outlines drawn, no images; no patient crosses" in capsys.readouterr().out
+    data_commands.describe("cdd-cesm-contours", tmp_path)
+    content = json.loads(capsys.readouterr().out)
+    assert content["shapes"]["oval"] == {"masses": 8, "patients": 8, "tools": {"circle": 8}}
+    assert sum(content["dropped"].values()) == 1
+    with pytest.raises(DataError, match="cdd-cesm-contours: has outlines only"):
+        data_commands.build("cdd-cesm-contours", tmp_path)
+    path.write_text(outline(1) + outline(2, pathology="odd"))
+    for command in (data_commands.check, data_commands.describe, data_commands.build):
+        with pytest.raises(DataError, match=r"contours\.jsonl: line 2, pathology"):
+            command("cdd-cesm-contours", tmp_path)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mammostudy import doctor, exported, inference
+from mammostudy import cli, doctor, exported, inference
 from mammostudy.exported import EAGER, EXPORTED, MEND, export_path, segmenter_of, why_eager
 from mammostudy.runs.record import weights_path
 from mammostudy.runs.trained import trained_model
@@ -101,18 +101,15 @@ def test_a_model_that_cannot_be_exported(trained: Trained, monkeypatch: pytest.M
 
 
 def test_without_the_extra_torch_predicts_and_says_so(
-    trained: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exported, "find_spec", lambda name: None if name == "onnx" else True)
     image = np.random.default_rng(0).random((40, 40), dtype=np.float32)
     found = inference.predict(image, (8, 8, 30, 30), record=trained.record)
     assert found.segmented_by == found.summary()["segmented_by"] == EAGER
     assert found.segmented_note == f"the exported path needs onnx: {MEND}"
-    from mammostudy.predict_command import _say_eager
-
-    _say_eager([found])
-    assert found.segmented_note in capsys.readouterr().err
-    told = doctor._segmenting()
+    assert f"segmented by torch: {found.segmented_note}" in cli._warnings(found, (found,))
+    told = list(doctor._models())[-1]
     assert (told.well, told.mend) == (False, MEND)
     assert "onnx" in told.found
 
@@ -122,4 +119,4 @@ def test_dropout_at_prediction_keeps_to_torch(trained: Trained) -> None:
     spec = trained.record.spec
     assert why_eager(spec) == ""
     assert "dropout" in why_eager(spec.changed(model__dropout_at_prediction=True))
-    assert doctor._segmenting().found.startswith(EXPORTED)
+    assert list(doctor._models())[-1].found.startswith(EXPORTED)

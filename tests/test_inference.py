@@ -1,16 +1,18 @@
-"""Prediction: every format gives one mask, outputs are whole, and nothing in them names anyone."""
+"""Prediction: one mask whatever the format, each mass once, the best model, and nobody named."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
+import torch
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     DigitalMammographyXRayImageStorageForPresentation,
@@ -21,50 +23,116 @@ from pydicom.uid import (
 import mammostudy
 from mammostudy import inference
 from mammostudy.data.load import load_cohort
+from mammostudy.data.views import views_of
 from mammostudy.errors import DataError
+from mammostudy.evaluation.boxes import pairwise_iou
+from mammostudy.evaluation.calibration import apply_temperature
+from mammostudy.exported import segmenter_of
 from mammostudy.imaging import framing
+from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.inference import (
-    OUTPUTS,
-    Prediction,
-    chosen_steps,
-    newest_study_record,
+    NO_MASK,
+    NO_SHAPE_MODEL,
+    SAME_MASS,
+    boxes_in,
+    found_boxes,
+    operating_point,
     parse_box,
     predict,
-    save_prediction,
-    study_records,
+    shapes_of,
 )
+from mammostudy.predictions import OUTPUTS, Findings, OperatingPoint, mask_value, save_prediction
+from mammostudy.runs import choice
+from mammostudy.runs.choice import detector_of_key, model_for, models
+from mammostudy.runs.execute import execute
+from mammostudy.runs.record import Record, weights_path
+from mammostudy.runs.segmentation import chosen_steps
+from mammostudy.runs.shape_spec import ShapeSpec
+from mammostudy.runs.trained import trained_model
+from mammostudy.study.detect_recipes import detect_recipe
 
 if TYPE_CHECKING:
     from tests.conftest import Trained
 
 BOX = (16, 14, 29, 25)
-SECRET = "Doe^Jane"
+SHAPE = (48, 64)
+CLASSES = ("irregular", "round")
 NAME = "doe_jane_19500101"
 
 
+@dataclass(frozen=True)
+class Models:
+    """A store with a segmenter, a detector and a shape model of a few steps, and their records."""
+
+    data: Path
+    store: Path
+    segmentation: Record
+    detection: Record
+    shape: Record
+
+
+@pytest.fixture(scope="module")
+def _models(tmp_path_factory: pytest.TempPathFactory, write_cohort: Callable[..., Path]) -> Path:
+    data, store = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("models")
+    write_cohort(data, patients=9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAMMOSTUDY_STORE", str(store))
+        patch.setenv("MAMMOSTUDY_DATA", str(data))
+        execute(detect_recipe("tiny", "smoke"), progress=False)
+        shape = {
+            "cohort": "tiny", "variant": "study", "classes": CLASSES,
+            "split": {"folds": 3, "validation_folds": 3}, "input": {"placement": "square"},
+            "training": {"epochs": 2, "batch": 8},
+        }  # fmt: skip
+        execute(ShapeSpec.parse(shape), progress=False)
+    return store.rename(data / "store")
+
+
 @pytest.fixture
-def pixels() -> np.ndarray:
-    noise = cv2.GaussianBlur(np.random.default_rng(5).standard_normal((48, 64)), (0, 0), 3)
-    image = 90 + 300 * noise
-    cv2.ellipse(image, (22, 19), (6, 5), 0, 0, 360, 200, -1)
-    return np.clip(image, 0, 255).astype(np.uint8)
+def all_models(
+    _models: Path, trained: Trained, own_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> Models:
+    monkeypatch.setenv("MAMMOSTUDY_STORE", str(trained.store))
+    segmenter_of(trained.record)  # exported once, not in each test
+    for store in (_models, trained.store):
+        for room in ("records", "weights", "exported"):
+            if (store / room).is_dir():
+                shutil.copytree(store / room, own_store / room, dirs_exist_ok=True)
+    monkeypatch.setenv("MAMMOSTUDY_STORE", str(own_store))
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(_models.parent))
+    found = [model_for(kind) for kind in ("segmentation", "detection", "shape")]
+    return Models(_models.parent, own_store, *found)
 
 
-def write_dicom(path: Path, pixels: np.ndarray, **fields: object) -> Path:
+@pytest.fixture
+def image() -> np.ndarray:
+    noise = cv2.GaussianBlur(np.random.default_rng(5).standard_normal(SHAPE), (0, 0), 3)
+    pixels = 0.35 + 1.2 * noise
+    cv2.ellipse(pixels, (22, 19), (6, 5), 0, 0, 360, 0.8, -1)
+    return (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
+
+
+def works_at(monkeypatch: pytest.MonkeyPatch, threshold: float) -> None:
+    """Let the detector work at a threshold: one of a few steps has none of its own to speak of."""
+    point = OperatingPoint(threshold, 1.0, 0.5)
+    monkeypatch.setattr(inference, "operating_point", lambda _: point)
+
+
+def write(path: Path, pixels: np.ndarray, **fields: object) -> Path:
+    if path.suffix != ".dcm":
+        assert cv2.imwrite(str(path), pixels)
+        return path
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
-    ds.SOPInstanceUID = generate_uid()
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    ds.PatientName, ds.PatientID, ds.PatientBirthDate = SECRET, "ID-4711", "19500101"
-    ds.InstitutionName, ds.AccessionNumber = "Hospital-of-Secrets", "ACC-0815"
+    ds.PatientName, ds.PatientID, ds.PatientBirthDate = "Doe^Jane", "ID-4711", "19500101"
     ds.Modality, ds.PhotometricInterpretation, ds.SamplesPerPixel = "MG", "MONOCHROME2", 1
     ds.Rows, ds.Columns = pixels.shape
-    ds.BitsAllocated = ds.BitsStored = 8
-    ds.HighBit, ds.PixelRepresentation = 7, 0
-    ds.WindowCenter, ds.WindowWidth = 128, 256
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
+    ds.WindowCenter, ds.WindowWidth, ds.ImagerPixelSpacing = 128, 256, [0.5, 0.5]
     for name, value in fields.items():
         setattr(ds, name, value)
     ds.PixelData = pixels.tobytes()
@@ -73,40 +141,53 @@ def write_dicom(path: Path, pixels: np.ndarray, **fields: object) -> Path:
     return path
 
 
-def write(path: Path, pixels: np.ndarray) -> Path:
-    if path.suffix == ".dcm":
-        return write_dicom(path, pixels, ImagerPixelSpacing=[0.5, 0.5])
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 100] if path.suffix == ".jpg" else []
-    assert cv2.imwrite(str(path), pixels, quality)
-    return path
-
-
-def test_an_array_is_segmented_in_its_own_grid(trained: Trained, pixels: np.ndarray) -> None:
-    found = mammostudy.predict(pixels / 255, BOX)
-    assert (found.mask.shape, found.mask.dtype) == ((48, 64), np.bool_)
-    assert found.box == BOX
-    assert found.record.key == trained.record.key
-    assert found.area_px == found.mask.sum()
-    assert found.area_mm2 is None
-    frame = framing.frame_box(BOX, (48, 64))
-    outside = np.ones((48, 64), bool)
-    outside[max(frame[1], 0) : frame[3], max(frame[0], 0) : frame[2]] = False
-    assert not found.mask[outside].any()
-
-
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".dcm", ".jpg"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".dcm"])
 def test_every_format_gives_the_mask_of_the_array(
-    trained: Trained, pixels: np.ndarray, suffix: str, tmp_path: Path
+    trained: Trained, image: np.ndarray, suffix: str, tmp_path: Path
 ) -> None:
-    expected = predict(pixels / 255, BOX)
-    found = predict(write(tmp_path / f"image{suffix}", pixels), BOX)
-    if suffix == ".jpg":  # lossy
-        assert (found.mask == expected.mask).mean() > 0.9
-    else:
-        np.testing.assert_array_equal(found.mask, expected.mask)
+    expected = mammostudy.predict(image / 255, BOX)
+    assert (expected.mask.shape, expected.mask.dtype, expected.area_mm2) == (SHAPE, np.bool_, None)
+    assert (expected.box, expected.record.key) == (BOX, trained.record.key)
+    frame = framing.frame_box(BOX, SHAPE)
+    outside = np.ones(SHAPE, bool)
+    outside[max(frame[1], 0) : frame[3], max(frame[0], 0) : frame[2]] = False
+    assert not expected.mask[outside].any()
+    found = predict(write(tmp_path / f"image{suffix}", image), BOX)
+    np.testing.assert_array_equal(found.mask, expected.mask)
     if suffix == ".dcm":
-        assert found.spacing_mm == 0.5
         assert found.area_mm2 == pytest.approx(found.area_px * 0.25)
+
+
+def test_a_magnification_view_has_smaller_masses(
+    trained: Trained, image: np.ndarray, tmp_path: Path
+) -> None:
+    factor = {"EstimatedRadiographicMagnificationFactor": 1.8}
+    plain = predict(write(tmp_path / "a.dcm", image), BOX)
+    magnified = predict(write(tmp_path / "b.dcm", image, **factor), BOX)
+    assert plain.area_mm2 == pytest.approx(3.24 * magnified.area_mm2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "negative", "part"),
+    [
+        ({}, False, None),
+        ({"Modality": "CR"}, False, "Modality is CR"),
+        ({}, True, "background is bright"),
+    ],
+)
+def test_doubts_of_the_image_reach_the_prediction(
+    trained: Trained,
+    tmp_path: Path,
+    fields: dict[str, object],
+    negative: bool,
+    part: str | None,
+) -> None:
+    film = np.zeros(SHAPE, np.uint8)
+    cv2.circle(film, (0, 24), 20, 180, -1)
+    path = write(tmp_path / "a.dcm", 255 - film if negative else film, **fields)
+    content = predict(path, BOX).summary()
+    assert content["doubtful"] == (part is not None)
+    assert any(part in note for note in content["image_notes"]) if part else True
 
 
 def test_the_mask_is_the_one_the_record_was_measured_on(trained: Trained) -> None:
@@ -118,24 +199,126 @@ def test_the_mask_is_the_one_the_record_was_measured_on(trained: Trained) -> Non
         found = predict(sample.image, sample.box, record=trained.record)
         frame = framing.frame_box(sample.box, sample.image.shape)
         steps = chosen_steps(trained.record)
-        expected = framing.paste_back(inference.postprocess(framed, steps), frame, (48, 64))
+        expected = framing.paste_back(postprocess(framed, steps), frame, SHAPE)
         np.testing.assert_array_equal(found.mask, expected, err_msg=case)
 
 
-def test_prediction_leaves_the_random_state_alone(trained: Trained, pixels: np.ndarray) -> None:
-    import torch
+def test_the_boxes_are_those_of_the_records_rows(all_models: Models) -> None:
+    """A test view searched again gives the boxes that its rows of the record hold."""
+    cohort, record = load_cohort("tiny"), all_models.detection
+    rows = record.part("test").query("row == 'box'")
+    model = trained_model(record)
+    names = [name for name in views_of(cohort).names if name in set(rows["view"])]
+    assert len(names) > 1
+    for name in names:
+        of = rows[rows["view"] == name]
+        pixels = cohort.image(cohort.manifest.set_index("case", drop=False).loc[name])
+        boxes, scores = boxes_in(pixels, model, record.spec)
+        np.testing.assert_allclose(scores, of["score"], rtol=2e-4)
+        edges = of[["x_min", "y_min", "x_max", "y_max"]].to_numpy(float)
+        np.testing.assert_allclose(boxes, edges, atol=0.11)
 
-    torch.manual_seed(7)
-    expected = torch.rand(3)
-    torch.manual_seed(7)
-    first = predict(pixels / 255, BOX)
-    assert torch.equal(torch.rand(3), expected)
-    np.testing.assert_array_equal(predict(pixels / 255, BOX).mask, first.mask)
+
+def test_the_probabilities_of_shapes_are_those_of_the_records_rows(all_models: Models) -> None:
+    cohort, record = load_cohort("tiny"), all_models.shape
+    test = record.cases.query("part == 'test'")
+    expected = apply_temperature(record.logits(test), record.temperature)
+    found = shapes_of([cohort.mask(case) for case in test["case"]], record)
+    shares = [list(each.probabilities.values()) for each in found]
+    np.testing.assert_allclose(shares, expected, atol=2e-3)
+    assert tuple(found[0].probabilities) == CLASSES
+    mask = cohort.mask(test["case"].iloc[0])
+    surest = []
+    for temperature in (0.5, 1.0, 5.0):
+        told = replace(record, content={**record.content, "temperature": temperature})
+        surest.append(max(shapes_of([mask], told)[0].probabilities.values()))
+    assert surest == sorted(surest, reverse=True)
+    assert surest[0] > surest[2] > 0.5
+    moved = np.pad(mask, ((30, 0), (0, 50)))
+    moved[:2, :2] = True  # a crumb
+    assert shapes_of([moved], record)[0].probabilities == pytest.approx(found[0].probabilities)
 
 
-def test_outputs(trained: Trained, pixels: np.ndarray, tmp_path: Path) -> None:
-    path = write(tmp_path / "a.dcm", pixels)
+def test_the_operating_point_is_the_validation_views(all_models: Models) -> None:
+    point = operating_point(all_models.detection)
+    rows = all_models.detection.part("validation")
+    counted = rows[(rows["row"] == "box") & (rows["score"] >= point.threshold)]
+    assert (counted["iou25"] == -1).sum() <= (rows["row"] == "view").sum()
+    masses = (rows["row"] == "mass").sum()
+    assert point.sensitivity == pytest.approx((counted["iou25"] >= 0).sum() / masses)
+    assert (point.false_positives, point.rule) == (1.0, "iou25")
+
+
+@pytest.mark.parametrize(
+    ("boxes", "scores", "threshold", "expected"),
+    [
+        ([], [], 0.0, []),
+        ([(10, 10, 20, 20)], [0.4], 0.5, []),
+        ([(10, 10, 20, 20)], [0.5], 0.5, [((10, 10, 20, 20), 0.5)]),
+        ([(10, 10, 20, 20)], [0.5], np.inf, []),
+        # IoU 1/3 of the best: the same mass, whatever the order in which they come
+        ([(15, 10, 25, 20), (10, 10, 20, 20)], [0.6, 0.9], 0.5, [((10, 10, 20, 20), 0.9)]),
+        # IoU 1/4 exactly is another mass
+        ([(10, 10, 20, 20), (16, 10, 26, 20)], [0.9, 0.6], 0.5,
+         [((10, 10, 20, 20), 0.9), ((16, 10, 26, 20), 0.6)]),
+        # the third overlaps only the second, which is dropped itself: it stays
+        ([(10, 10, 20, 20), (14, 10, 24, 20), (18, 10, 28, 20)], [0.9, 0.8, 0.7], 0.5,
+         [((10, 10, 20, 20), 0.9), ((18, 10, 28, 20), 0.7)]),
+        # edges are rounded, and stay inside
+        ([(9.6, 10.4, 63.9, 48.0)], [0.9], 0.5, [((10, 10, 64, 48), 0.9)]),
+        ([(62.8, 47.6, 64.0, 48.0)], [0.9], 0.5, [((63, 47, 64, 48), 0.9)]),
+    ],
+)  # fmt: skip
+def test_each_mass_once(
+    boxes: list[tuple[float, ...]], scores: list[float], threshold: float, expected: list[object]
+) -> None:
+    array = np.array(boxes, float).reshape(-1, 4)
+    assert found_boxes(array, np.array(scores), threshold, SHAPE) == expected
+
+
+def test_every_mass_is_outlined_as_in_a_box_given_by_hand(
+    all_models: Models, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works_at(monkeypatch, 0.0)
+    found = mammostudy.predict(image / 255)
+    assert isinstance(found, Findings)
+    assert len(found) == len(found.masses) >= 2
+    assert found.detector.key == all_models.detection.key
+    scores = [one.score for one in found.masses]
+    assert scores == sorted(scores, reverse=True)  # type: ignore[type-var]
+    assert found.best_score == scores[0]
+    for one in found.masses:
+        by_hand = predict(image / 255, one.box)
+        np.testing.assert_array_equal(one.mask, by_hand.mask)
+        assert by_hand.score is None
+        assert by_hand.summary() == one.summary() | {"box_from": "user"}
+    boxes = np.array([one.box for one in found.masses])
+    overlap = pairwise_iou(boxes, boxes) - np.eye(len(boxes))
+    assert overlap.max() <= SAME_MASS + 0.1  # of the rounded boxes of 48 x 64 pixels
+    monkeypatch.setattr(inference, "SAME_MASS", 1.0)
+    assert len(predict(image / 255)) > len(found)  # control: without it a mass is found twice
+
+
+@pytest.mark.parametrize(("threshold", "told"), [(0.999999, "best box"), (np.inf, "train it")])
+def test_none_found_is_no_error(
+    all_models: Models, image: np.ndarray, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, threshold: float, told: str,
+) -> None:  # fmt: skip
+    works_at(monkeypatch, threshold)
+    found = predict(image / 255)
+    assert (found.masses, found.mask.any()) == ((), False)
+    assert told in found.none_found()
+    paths = save_prediction(found, tmp_path / "out")
+    content = json.loads(paths[2].read_text())
+    assert content["masses"] == []
+    assert content["threshold"] == (None if np.isinf(threshold) else threshold)
+    assert not cv2.imread(str(paths[0]), cv2.IMREAD_UNCHANGED).any()
+
+
+def test_outputs_of_a_box(all_models: Models, image: np.ndarray, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dcm", image)
     found = predict(path, BOX)
+    assert found.mask.any(), "the segmenter of the fixture finds nothing: give another image"
     paths = save_prediction(found, tmp_path / "new" / "out", path)
     assert [p.name for p in paths] == list(OUTPUTS)
     assert sorted(p.name for p in (tmp_path / "new" / "out").iterdir()) == sorted(OUTPUTS)
@@ -144,39 +327,91 @@ def test_outputs(trained: Trained, pixels: np.ndarray, tmp_path: Path) -> None:
     assert cv2.imread(str(paths[1])).shape == (48, 64, 3)
     content = json.loads(paths[2].read_text())
     assert content["box"] == list(BOX)
-    assert content["area_px"] == found.area_px
-    assert content["area_mm2"] == found.area_mm2
-    assert content["model"] == trained.record.key
-    assert content["trained_on"] == "tiny"
-    assert content["variant"] == "study"
+    assert (content["area_px"], content["area_mm2"]) == (found.area_px, found.area_mm2)
+    assert content["model"] == all_models.segmentation.key
+    assert (content["trained_on"], content["variant"], content["box_from"]) == (
+        "tiny", "study", "user",
+    )  # fmt: skip
     assert (content["image_height"], content["image_width"]) == (48, 64)
     assert "not a medical device" in content["note"]
+    told = content["shape"]
+    assert sum(told["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert told["model"] == all_models.shape.key
+    assert (told["trained_on"], told["trained_on_masks"], told["trained_epochs"]) == (
+        "tiny", "truth", 2,
+    )  # fmt: skip
 
 
+def test_outputs_of_several_masses(
+    all_models: Models, image: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works_at(monkeypatch, 0.0)
+    found = predict(image / 255)
+    paths = save_prediction(found, tmp_path / "out")
+    mask = cv2.imread(str(paths[0]), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(mask > 0, np.any([one.mask for one in found.masses], axis=0))
+    content = json.loads(paths[2].read_text())
+    seen = np.zeros(SHAPE, bool)
+    for one, said in zip(found.masses, content["masses"], strict=True):
+        np.testing.assert_array_equal(mask == said["mask_value"], one.mask & ~seen)
+        seen |= one.mask
+        assert said["box"] == list(one.box)
+        assert (said["score"], said["area_px"]) == (one.score, int(one.mask.sum()))
+        assert said["shape_note"] == ("" if said["shape"] else NO_MASK)
+    detector = content["detector"]
+    assert (detector["model"], detector["trained_on"]) == (all_models.detection.key, "tiny")
+    assert (detector["trained_iterations"], detector["name"]) == (4, "ssd-light")
+    assert content["segmenter"]["model"] == found.segmenter.key
+    assert (content["threshold"], content["rule"]) == (0.0, "iou25")
+    values = [mask_value(at) for at in range(20)]
+    assert values == sorted(set(values), reverse=True)
+    assert (values[0], values[-1] > 0) == (255, True)
+
+
+@pytest.mark.parametrize("box", [BOX, None])
 @pytest.mark.parametrize("suffix", [".png", ".dcm"])
 def test_outputs_name_no_person_and_no_file(
-    trained: Trained, pixels: np.ndarray, suffix: str, tmp_path: Path
-) -> None:
-    path = write(tmp_path / f"{NAME}{suffix}", pixels)
-    paths = save_prediction(predict(path, BOX), tmp_path / "out", path)
-    planted = [NAME, "Doe", "Jane", "doe", "19500101", "ID-4711", "Hospital-of", "ACC-0815"]
-    planted.append(str(tmp_path))
-    for output in paths:
-        content = output.read_bytes()
+    all_models: Models, image: np.ndarray, suffix: str, box: tuple[int, ...] | None,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    works_at(monkeypatch, 0.0)
+    path = write(tmp_path / f"{NAME}{suffix}", image)
+    planted = [NAME, "Doe", "Jane", "doe", "19500101", "ID-4711", str(tmp_path)]
+    for output in save_prediction(predict(path, box), tmp_path / "out", path):  # type: ignore[arg-type]
         for word in planted:
-            assert word.encode() not in content, (output.name, word)
+            assert word.encode() not in output.read_bytes(), (output.name, word)
             assert word not in output.name
     if suffix == ".dcm":  # control: they were there to be copied
         assert all(word.encode() in path.read_bytes() for word in ("Doe^Jane", "ID-4711"))
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 90), (300, 7)])
+@pytest.mark.parametrize("grey", [0.0, 1.0])
+def test_images_without_anything_in_them(
+    all_models: Models, shape: tuple[int, int], grey: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works_at(monkeypatch, 0.0)
+    for one in predict(np.full(shape, grey, np.float32)).masses:
+        x_min, y_min, x_max, y_max = one.box
+        assert 0 <= x_min < x_max <= shape[1]
+        assert 0 <= y_min < y_max <= shape[0]
+
+
+def test_the_random_state_is_left_alone(all_models: Models, image: np.ndarray) -> None:
+    for box in (BOX, None):
+        torch.manual_seed(7)
+        expected = torch.rand(3)
+        torch.manual_seed(7)
+        first = predict(image / 255, box)
+        assert torch.equal(torch.rand(3), expected)
+        np.testing.assert_array_equal(predict(image / 255, box).mask, first.mask)
+
+
 @pytest.mark.parametrize(
     ("box", "words"),
     [
-        (None, ("no box given", "--box")),
         ((16, 14, 65, 25), ("not inside the image", "64 x 48")),
         ((-1, 14, 29, 25), ("not inside the image",)),
-        ((16, 14, 16, 25), ("empty",)),
         ((29, 14, 16, 25), ("empty",)),
         ((16, 14, 29), ("four whole numbers",)),
         ((16.5, 14, 29, 25), ("four whole numbers",)),
@@ -186,140 +421,133 @@ def test_outputs_name_no_person_and_no_file(
     ],
 )
 def test_boxes_that_cannot_be(
-    trained: Trained, pixels: np.ndarray, box: object, words: tuple[str, ...]
+    trained: Trained, image: np.ndarray, box: object, words: tuple[str, ...]
 ) -> None:
     with pytest.raises(DataError) as caught:
-        predict(pixels / 255, box)  # type: ignore[arg-type]
-    assert "\n" not in str(caught.value)
+        predict(image / 255, box)  # type: ignore[arg-type]
     assert all(word in str(caught.value) for word in words)
 
 
-def test_control_of_the_box_outside_the_image(
-    trained: Trained, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in (inference, framing):
-        monkeypatch.setattr(module, "check_box", lambda box, shape: box)
-    assert isinstance(predict(pixels / 255, (16, 14, 70, 25)), Prediction)
-
-
-def test_whole_floats_and_numpy_numbers_are_boxes(trained: Trained, pixels: np.ndarray) -> None:
-    assert predict(pixels / 255, tuple(np.array(BOX, float))).box == BOX
-    assert predict(pixels / 255, tuple(np.array(BOX))).box == BOX
+@pytest.mark.parametrize("text", ["1,2,3", "1,2,3,4,5", "a,b,c,d", "1.5,2,3,4", "", "1 2 3 4"])
+def test_box_texts(text: str) -> None:
+    with pytest.raises(DataError, match="four whole numbers"):
+        parse_box(text)
+    assert parse_box("1, 2,30,40") == (1, 2, 30, 40)
 
 
 @pytest.mark.parametrize(
     "array",
-    [np.zeros((4, 4, 3)), np.zeros((0, 4)), np.full((4, 4), 2.0), np.full((4, 4), -0.1),
-     np.full((4, 4), np.nan), [["a"]], [[1], [1, 2]]],
-)  # fmt: skip
-def test_arrays_that_are_no_images(array: object) -> None:
-    with pytest.raises(DataError, match=r"\(h, w\) with finite values in \[0, 1\]"):
+    [np.zeros((4, 4, 3)), np.full((4, 4), 2.0), np.full((4, 4), np.nan), np.zeros((0, 4)), "a", 7],
+)
+def test_what_is_no_image(array: object) -> None:
+    with pytest.raises(DataError):
         predict(array, (0, 0, 2, 2))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"text"])
-def test_files_that_are_no_images(content: bytes | None, tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.png"):
-        predict(path, BOX)
+def test_a_box_and_a_detector(all_models: Models, image: np.ndarray) -> None:
+    with pytest.raises(DataError, match="a box and a detector"):
+        predict(image / 255, BOX, detection_record=all_models.detection)
 
 
-@pytest.mark.parametrize("text", ["1,2,3", "1,2,3,4,5", "a,b,c,d", "1.5,2,3,4", "", "1 2 3 4"])
-def test_box_texts_that_are_refused(text: str) -> None:
-    with pytest.raises(DataError, match="four whole numbers"):
-        parse_box(text)
+def test_an_empty_mask_or_no_model_has_no_shape(
+    all_models: Models, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(inference, "_segment", lambda *_: np.zeros(SHAPE, bool))
+        found = predict(image / 255, BOX)
+    assert (found.shape_probabilities, found.shape_note) == (None, NO_MASK)
+    shutil.rmtree(all_models.shape.folder)
+    found = predict(image / 255, BOX)
+    assert (found.shape_probabilities, found.shape_note) == (None, NO_SHAPE_MODEL)
 
 
-def test_box_text() -> None:
-    assert parse_box("1, 2,30,40") == (1, 2, 30, 40)
+@pytest.mark.parametrize("kind", ["segmentation", "detection", "shape"])
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_damaged_weights_are_one_clear_error(all_models: Models, kind: str, damage: str) -> None:
+    record = getattr(all_models, kind)
+    path = weights_path(str(record.content["training_key"]))
+    whole = path.read_bytes()
+    path.unlink()
+    if damage == "truncated":
+        path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=f"safetensors: the weights of {kind} run") as caught:
+        trained_model(record)
+    assert "\n" not in str(caught.value)
+
+
+def copied(record: Record, key: str, **changes: object) -> None:
+    """Copy a record under another key; ``spec`` fields and others changed."""
+    folder = record.folder.with_name(key)
+    shutil.copytree(record.folder, folder)
+    content = json.loads((folder / "record.json").read_text())
+    content["provenance"]["finished"] = changes.pop("finished", "2019-01-01T00:00:00Z")
+    for name, value in dict(changes.pop("spec", {})).items():  # type: ignore[call-overload]
+        part = content["spec"].get(name)
+        content["spec"][name] = part | value if isinstance(part, dict) else value
+    (folder / "record.json").write_text(json.dumps(content | changes | {"key": key}))
+
+
+SPENT = {"segmentation": ("optimiser", "iterations"), "detection": ("training", "iterations"),
+         "shape": ("training", "epochs")}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SPENT)
+def test_the_best_trained_study_model_is_used(
+    all_models: Models, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = getattr(all_models, kind)
+    part, field = SPENT[kind]
+    spent = choice.spent(record)
+    copied(record, "old", finished="2018-01-01T00:00:00Z", converged=False)
+    copied(record, "new", finished="2030-01-01T00:00:00Z", converged=False)
+    copied(record, "long", spec={part: {field: spent + 1}}, converged=False)
+    copied(record, "settled", finished="2020-01-01T00:00:00Z", converged=True)
+    copied(record, "elsewhere", spec={"cohort": "other"}, converged=True)
+    copied(record, "diverged", status="diverged")
+    copied(record, "paper", spec={"variant": "paper"})
+    copied(record, "leaky", spec={"split": {"unit": "image"}})
+    copied(record, "untrained", training_key="nothing")
+    copied(record, "odd", spec={"kind": "odd"})
+    copied(record, "broken")
+    (record.folder.with_name("broken") / "record.json").write_text("{")
+    shutil.rmtree(record.folder)
+    keys = [each.key for each in models(kind)]
+    assert keys == ["settled", "elsewhere", "long", "new", "old"]
+    assert model_for(kind, ("other",)).key == "elsewhere"
+    monkeypatch.setitem(choice.LEAST, kind, spent + 1)  # now but one is of a smoke run
+    assert [each.key for each in models(kind)] == ["long"]
+    shutil.rmtree(record.folder.with_name("long"))
+    assert models(kind) == []
+    with pytest.raises(DataError, match=r"4 of smoke runs are too little trained.*mammostudy run"):
+        model_for(kind)
+
+
+def test_other_classifiers_and_ablated_detectors(all_models: Models) -> None:
+    copied(all_models.shape, "forest", spec={"classifier": "random-forest"})
+    copied(all_models.shape, "tool", spec={"target": "tool", "classes": ["circle", "polygon"]})
+    assert [each.key for each in models("shape")] == [all_models.shape.key]
+    copied(all_models.detection, "ablation", converged=True, spec={"training": {"augment": False}})
+    assert [each.key for each in models("detection")] == [all_models.detection.key, "ablation"]
+
+
+def test_a_named_detector(all_models: Models, image: np.ndarray) -> None:
+    copied(all_models.detection, "other-run", spec={"variant": "alternative"})
+    named = detector_of_key("other")
+    assert predict(image / 255, detection_record=named).detector.key == "other-run"
+    for wrong in ("nobody", ""):
+        with pytest.raises(DataError, match=f"detector '{wrong}'.*other-run"):
+            detector_of_key(wrong)
 
 
 def test_without_a_model_the_message_says_how_to_make_one(
-    own_store: Path, pixels: np.ndarray
+    own_store: Path, image: np.ndarray
 ) -> None:
     with pytest.raises(DataError, match="mammostudy run losses --preset quick"):
-        predict(pixels / 255, BOX)
+        predict(image / 255, BOX)
+    with pytest.raises(DataError, match=r"no box given .*mammostudy run detection") as caught:
+        predict(image / 255)
+    assert "\n" not in str(caught.value)
     assert not own_store.exists()
-
-
-def copied(trained: Trained, store: Path, key: str, **changes: object) -> Path:
-    import shutil
-
-    folder = store / "records" / "tiny" / key
-    shutil.copytree(trained.record.folder, folder)
-    content = json.loads((folder / "record.json").read_text())
-    content["provenance"]["finished"] = changes.pop("finished", "2030-01-01T00:00:00Z")
-    if "unit" in changes:
-        content["spec"]["split"]["unit"] = changes.pop("unit")
-    if "variant" in changes:
-        content["spec"]["variant"] = changes.pop("variant")
-    content |= changes | {"key": key}
-    (folder / "record.json").write_text(json.dumps(content))
-    source = trained.store / "weights" / f"{trained.record.content['training_key']}.safetensors"
-    target = store / "weights" / source.name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source, target)
-    return folder
-
-
-def test_the_newest_completed_study_record_is_used(
-    trained: Trained, own_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MAMMOSTUDY_STORE", str(own_store))
-    copied(trained, own_store, "old", finished="2020-01-01T00:00:00Z")
-    copied(trained, own_store, "new", finished="2025-01-01T00:00:00Z")
-    copied(trained, own_store, "diverged", status="diverged")
-    copied(trained, own_store, "paper", variant="paper")
-    copied(trained, own_store, "leaky", unit="image")
-    copied(trained, own_store, "untrained", training_key="nothing")
-    broken = copied(trained, own_store, "broken") / "record.json"
-    broken.write_text("{")
-    other = copied(trained, own_store, "otherformat") / "record.json"
-    other.write_text('{"format": 99}')
-    assert [record.key for record in study_records()] == ["new", "old"]
-    assert newest_study_record().key == "new"
-
-
-def test_damaged_weights(
-    trained: Trained, own_store: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MAMMOSTUDY_STORE", str(own_store))
-    copied(trained, own_store, "one")
-    (weights,) = (own_store / "weights").iterdir()
-    weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(DataError, match=r"safetensors: the weights .* damaged; delete the file"):
-        predict(pixels / 255, BOX)
-
-
-@pytest.mark.parametrize(
-    ("dice", "expected"),
-    [
-        ({"none": 0.8, "close3+erode2+dilate3": 0.9}, ("close3", "erode2", "dilate3")),
-        ({"none": 0.9, "close3": 0.8}, ()),
-        ({"none": 0.8, "close3": 0.8}, ()),
-    ],
-)
-def test_postprocessing_is_chosen_on_validation(
-    dice: dict[str, float], expected: tuple[str, ...]
-) -> None:
-    rows = [
-        {"part": part, "box": box, "postprocessing": steps, "dice": value if ours else 1 - value}
-        for part, box, ours in (("validation", "oracle", True), ("test", "oracle", False),
-                                ("validation", "jittered", False))
-        for steps, value in dice.items()
-    ]  # fmt: skip
-
-    class Measured:
-        cases = pd.DataFrame(rows)
-
-    assert chosen_steps(Measured()) == expected  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def prediction(trained: Trained, pixels: np.ndarray) -> Prediction:
-    return predict(pixels / 255, BOX)
 
 
 def fails_on(name: str) -> Callable[[Path, bytes], int]:
@@ -335,34 +563,21 @@ def fails_on(name: str) -> Callable[[Path, bytes], int]:
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_a_failed_write_leaves_nothing(
-    prediction: Prediction, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_write_leaves_what_was_there(
+    trained: Trained, image: np.ndarray, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    prediction = predict(image / 255, BOX)
+    before = {path: path.read_bytes() for path in save_prediction(prediction, tmp_path / "kept")}
     monkeypatch.setattr(Path, "write_bytes", fails_on(name))
-    with pytest.raises(DataError, match=r"No space left on device.*--out"):
-        save_prediction(prediction, tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
+    for folder in ("new", "kept"):
+        with pytest.raises(DataError, match=r"No space left on device.*--out"):
+            save_prediction(prediction, tmp_path / folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert {path: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == before
     monkeypatch.setattr(Path, "unlink", lambda self, missing_ok=False: None)
     with pytest.raises(DataError):
-        save_prediction(prediction, tmp_path / "out")
-    assert list((tmp_path / "out").iterdir())  # control: without the clearing up, halves stay
-
-
-def test_a_failed_write_keeps_what_was_there(
-    prediction: Prediction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paths = save_prediction(prediction, tmp_path)
-    (tmp_path / "notes.txt").write_text("mine")
-    before = {path: path.read_bytes() for path in paths}
-    monkeypatch.setattr(Path, "write_bytes", fails_on("prediction.json"))
-    with pytest.raises(DataError):
-        save_prediction(prediction, tmp_path)
-    assert {path: path.read_bytes() for path in paths} == before
-    assert len(list(tmp_path.iterdir())) == 4
-
-
-def test_an_output_folder_that_is_a_file(prediction: Prediction, tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("mine")
+        save_prediction(prediction, tmp_path / "new")
+    assert list((tmp_path / "new").iterdir())  # control: without the clearing up, halves stay
+    (tmp_path / "file").write_text("mine")
     with pytest.raises(DataError, match=r"cannot be written.*--out"):
-        save_prediction(prediction, tmp_path / "out")
-    assert (tmp_path / "out").read_text() == "mine"
+        save_prediction(prediction, tmp_path / "file")

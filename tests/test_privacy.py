@@ -27,6 +27,7 @@ from mammostudy.data.sources import folder as private
 from mammostudy.paths import project_root
 from mammostudy.publishing.execute import execute_page
 from mammostudy.publishing.pages import Page
+from mammostudy.runs import choice
 from mammostudy.runs.execute import execute
 from mammostudy.study.recipes import recipe
 
@@ -138,6 +139,7 @@ def project(tmp_path: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "project" / "study.yaml").write_text(page)
     monkeypatch.chdir(tmp_path / "project")
     monkeypatch.setenv("MAMMOSTUDY_DATA", str(tmp_path / "data"))
+    monkeypatch.setitem(choice.LEAST, "segmentation", 0)  # two iterations are enough here
     return tmp_path / "project"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mammostudy.commands import run_chapters
+from mammostudy.cli import run as run_chapters
 from mammostudy.data.tasks import TASKS
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.study import chapters

@@ -1,0 +1,110 @@
+"""Which trained models are put to work: the best trained of the ``study`` runs in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from mammostudy.errors import DataError, StudyError
+from mammostudy.paths import results_root
+from mammostudy.runs.record import Record, local_records, read_record, weights_path
+
+LEAST: Final = {"segmentation": 50, "detection": 50, "shape": 5}
+"""Iterations (of shapes: epochs) from which on a model is put to work: ``smoke`` has fewer."""
+CHAPTERS: Final = {"segmentation": "losses", "detection": "detection", "shape": "shapes"}
+
+
+def usable_records(kind: str) -> Iterator[Record]:
+    """Yield completed records of one kind of run that have weights, newest first.
+
+    Committed records count where their weights are in the local store. Records that cannot be
+    read are passed over; ``mammostudy doctor`` counts them. So are models of a split by image,
+    which was made to measure a leak.
+    """
+    found: dict[str, tuple[str, Record]] = {}
+    for root in (results_root(), local_records()):
+        for path in root.glob("*/[!.]*/record.json"):
+            try:
+                record = read_record(path.parent)
+                if record.kind != kind or record.status != "completed" or record.leaky:
+                    continue
+                there = weights_path(str(record.content["training_key"])).is_file()
+                if there and record.spec:
+                    entry = (str(record.provenance["finished"]), record)
+                    found.setdefault(str(path.parent.relative_to(root)), entry)
+            except (StudyError, KeyError):
+                continue
+    return (record for _, record in sorted(found.values(), key=lambda one: one[0], reverse=True))
+
+
+def models(kind: str, cohorts: Sequence[str] = ()) -> list[Record]:
+    """Return the ``study`` records whose models can be put to work, the best one first.
+
+    Those of some cohorts come first; then those without an ablation, those that converged, those
+    trained longest, and the newest. Models of a smoke run are never among them.
+
+    Args:
+        kind: segmentation, detection or shape.
+        cohorts: on one of which a model had best been trained.
+    """
+
+    def rank(record: Record) -> tuple[bool, bool, bool, int]:
+        foreign = bool(cohorts) and record.spec.cohort not in cohorts
+        return foreign, _is_ablated(record), not record.converged, -spent(record)
+
+    found = [each for each in usable_records(kind) if _is_study(each)]
+    return sorted((each for each in found if spent(each) >= LEAST[kind]), key=rank)
+
+
+def spent(record: Record) -> int:
+    """Return the iterations that a model was trained for; of a shape model the epochs."""
+    spec = record.spec
+    if record.kind == "segmentation":
+        return int(spec.optimiser.iterations)
+    return int(spec.training.epochs if record.kind == "shape" else spec.training.iterations)
+
+
+def _is_study(record: Record) -> bool:
+    spec = record.spec
+    other = record.kind == "shape" and (spec.classifier, spec.target) != ("cnn", "shape")
+    return spec.variant == "study" and not other
+
+
+def _is_ablated(record: Record) -> bool:
+    """Whether a detector was trained without something that the study recommends."""
+    if record.kind != "detection":
+        return False
+    detector, training = record.spec.detector, record.spec.training
+    whole = detector.negatives_on_empty and training.mass_free and training.augment
+    return detector.anchors == "default" or detector.aspect != "letterbox" or not whole
+
+
+def model_for(kind: str, cohorts: Sequence[str] = ()) -> Record:
+    """Return the first of :func:`models`.
+
+    Raises:
+        DataError: there is none; the message says how to make one.
+    """
+    if found := models(kind, cohorts):
+        return found[0]
+    smoke, chapter = sum(_is_study(each) for each in usable_records(kind)), CHAPTERS[kind]
+    more = f" ({smoke} of smoke runs are too little trained)" if smoke else ""
+    raise DataError(
+        f"no trained `study` {kind} model in the local store{more}; make one with "
+        f"`mammostudy run {chapter} --preset quick` (phantom) or "
+        f"`mammostudy run {chapter} --preset quick --cohort cdd-cesm`"
+    )
+
+
+def detector_of_key(key: str) -> Record:
+    """Return a completed detection run of any variant by the first characters of its key.
+
+    Raises:
+        DataError: there is none with weights in the local store; the message lists those known.
+    """
+    known = list(usable_records("detection"))
+    found = next((each for each in known if key and each.key.startswith(key)), None)
+    if found is None:
+        listed = ", ".join(each.key for each in known) or "none: `mammostudy run detection` makes"
+        raise DataError(f"detector {key!r}: no completed run of that key with weights ({listed})")
+    return found

@@ -18,6 +18,7 @@ from mammostudy.data.cache import write_atomically
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.descriptors import TASKS, cohort_names
 from mammostudy.data.descriptors import describe as facts_of
+from mammostudy.data.fetch import fetch as fetch_set
 from mammostudy.data.load import find_folder, load_cohort, module_of, phantom_folder
 from mammostudy.data.manifest import FILENAME, write_manifest
 from mammostudy.data.outline_cohort import OutlineCohort
@@ -126,10 +127,11 @@ def describe(cohort: CohortName, root: Root = None) -> None:
 def _fingerprint(name: str) -> dict[str, Any]:
     """Return the fingerprint; of outlines, or of a cohort too small for one, its counts."""
     from mammostudy.study import fingerprint
+    from mammostudy.study.pictures import at_hand
 
     facts = facts_of(name)
     unbuilt = facts.built and not building.place(name, "build.json").is_file()
-    cohort = None if unbuilt and facts.images else fingerprint.at_hand(name)
+    cohort = None if unbuilt and facts.images else at_hand(name)
     if cohort is None or (facts.images and cohort.masses["patient"].nunique() >= 5):
         return fingerprint.fingerprint(name)
     counted: dict[str, Any] = {"cohort": name, "manifest_hash": cohort.manifest_hash}
@@ -190,9 +192,7 @@ def fetch(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it starts.")] = False,
 ) -> None:
     """Fetch a public set from its archive, or say how to get it; what is there is kept."""
-    from mammostudy.data import fetch as archive
-
-    archive.fetch(cohort, root, patients=patients, yes=yes)
+    fetch_set(cohort, root, patients=patients, yes=yes)
 
 
 def _found(name: str) -> str:

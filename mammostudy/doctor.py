@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Final
 
 from mammostudy.errors import DataError, MissingDataError, StudyError
 from mammostudy.paths import data_root, project_root, results_root
-
-CORE: Final = (
-    "torch", "torchvision", "opencv-python-headless", "scikit-image", "pydicom", "pandas",
-)  # fmt: skip
-EXTRAS: Final = {
-    "book": ("jupyter-book", "papermill", "ipykernel"),
-    "dicom": ("python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg"),
-    "download": ("idc-index-data", "duckdb", "requests"),
-    "export": ("onnx", "onnxscript", "onnxruntime"),
-    "test": ("pytest", "mypy", "ruff", "monai", "torchmetrics", "hypothesis"),
-}
+from mammostudy.training.loop import device
 
 
 @dataclass(frozen=True)
@@ -35,17 +25,10 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at packages, folders, cohorts, records and models.
-
-    Yields:
-        A finding each; nothing is changed, and nothing is trained or downloaded.
-    """
+    """Look at packages, folders, cohorts, records and models; nothing is changed or made."""
     yield Finding("Python", True, f"{platform.python_version()}, {os.cpu_count()} cores")
-    for package in CORE:
-        yield _packages(package, (package,), "pip install -e .")
-    for extra, packages in EXTRAS.items():
-        yield _packages(f"extra {extra}", packages, f"pip install -e '.[{extra}]'")
-    yield _device()
+    yield from _packages()
+    yield Finding("device", True, str(device()))
     there = (project_root() / "study.yaml").is_file()
     found = "study.yaml found" if there else "no study.yaml above the working folder"
     yield Finding("project", there, found, "run from the project's folder")
@@ -54,25 +37,28 @@ def examine() -> Iterator[Finding]:
     yield from _models()
 
 
-def _packages(subject: str, names: tuple[str, ...], mend: str) -> Finding:
-    """Say the versions of packages, or which of them are missing."""
-    found, absent = [], []
-    for name in names:
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            absent.append(name)
-    said = f"not installed: {', '.join(absent)}" if absent else ", ".join(found)
-    return Finding(subject, not absent, said, mend)
+def _packages() -> Iterator[Finding]:
+    """Say which packages are missing, of those needed and of each extra, which may be."""
+    needed: dict[str, list[str]] = {"": []}
+    for line in metadata.requires("mammostudy") or ():
+        extra = re.search(r"extra == .(\w+)", line)
+        name = re.split(r"[^\w.-]", line)[0]
+        needed.setdefault(extra[1] if extra else "", []).append(name)
+    for extra, names in needed.items():
+        absent = [name for name in names if not _is_installed(name)]
+        mend = f"pip install -e '.[{extra}]'" if extra else "pip install -e ."
+        found = f"not installed: {', '.join(absent)}" if absent else "installed"
+        if extra and absent:
+            found += f" ({mend} adds them)"
+        subject = f"extra {extra}" if extra else "packages"
+        yield Finding(subject, bool(extra) or not absent, found, mend)
 
 
-def _device() -> Finding:
+def _is_installed(name: str) -> bool:
     try:
-        from mammostudy.training.loop import device
-
-        return Finding("device", True, str(device()))
-    except ImportError:
-        return Finding("device", False, "torch is not installed", "pip install -e .")
+        return bool(metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return False
 
 
 def _cohorts() -> Iterator[Finding]:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from mammostudy.data.cache import write_atomically
-from mammostudy.errors import DataError
 from mammostudy.paths import store_root
 from mammostudy.runs.record import Record, weights_path
 from mammostudy.runs.spec import RunSpec
@@ -80,9 +79,8 @@ def export_path(record: Record) -> Path:
 
 
 def _checksums(path: Path, weights: Path) -> dict[str, int | str]:
-    sums = {name: hashlib.sha256(file.read_bytes()).hexdigest()
-            for name, file in (("export", path), ("weights", weights))}  # fmt: skip
-    return {"format": FORMAT, **sums}
+    export, behind = (hashlib.sha256(file.read_bytes()).hexdigest() for file in (path, weights))
+    return {"format": FORMAT, "export": export, "weights": behind}
 
 
 def _is_sound(path: Path, weights: Path) -> bool:
@@ -124,39 +122,24 @@ def _write(model: nn.Module, probe: Tensor, path: Path) -> None:
 
     import torch
 
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                model, (probe,), str(path), dynamo=True, external_data=False, verbose=False,
-                input_names=["images"], output_names=["t"],
-            )  # fmt: skip
-    finally:
-        logger.setLevel(before)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model, (probe,), str(path), dynamo=True, external_data=False, verbose=False,
+            input_names=["images"], output_names=["t"],
+        )  # fmt: skip
 
 
 def _session(path: Path) -> nn.Module:
-    """Return an export as a module; images go one by one, as a frame is predicted.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
+    """Return an export as a module; images go one by one, as a frame is predicted."""
     import onnxruntime
     import torch
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # ONNX Runtime's errors share no base of their own
-        msg = f"{path}: cannot be read ({type(error).__name__}); delete it, it is made again"
-        raise DataError(msg) from None
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     class Exported(torch.nn.Module):
         def forward(self, images: Tensor) -> Tensor:

@@ -25,8 +25,8 @@ from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.predictions import Findings, OperatingPoint, Prediction, Shape
 from mammostudy.runs.chain import frame_boxes, whole_box
 from mammostudy.runs.choice import model_for, models
-from mammostudy.runs.detect_spec import DetectSpec
 from mammostudy.runs.detection_rows import Values, matches_of, rounded
+from mammostudy.runs.kinds import DetectSpec
 from mammostudy.runs.masks import SIDE
 from mammostudy.runs.record import Record
 from mammostudy.runs.segmentation import THRESHOLD, chosen_steps, one_draw
@@ -113,8 +113,7 @@ def _search(
         record = model_for("segmentation", [c for c in kindred if describe(c).views == views])
     point = operating_point(detector)
     boxes, scores = boxes_in(read.image, trained_model(detector), detector.spec)
-    shape = (read.image.shape[0], read.image.shape[1])
-    found = found_boxes(boxes, scores, point.threshold, shape)
+    found = found_boxes(boxes, scores, point.threshold, read.image.shape)
     return Findings(
         tuple(_outlined(read, found, record, shape_record)),
         read.image,
@@ -130,11 +129,7 @@ def _search(
 
 
 def operating_point(record: Record) -> OperatingPoint:
-    """Choose a detector's threshold on its validation views, at :data:`RATE` false positives each.
-
-    Raises:
-        DataError: the record's rows are damaged, or its validation views show no mass.
-    """
+    """Choose a detector's threshold on its validation views, at :data:`RATE` false positives."""
     from mammostudy.evaluation.froc_curves import froc_of
 
     froc = froc_of(matches_of(record.part("validation")))
@@ -144,16 +139,7 @@ def operating_point(record: Record) -> OperatingPoint:
 def boxes_in(
     image: NDArray[np.float32], model: Detector, spec: DetectSpec
 ) -> tuple[Values, Values]:
-    """Find boxes in a mammogram, as the views of the detector's record were searched.
-
-    Args:
-        image: float32 ``(h, w)`` in [0, 1].
-        model: the trained detector.
-        spec: of its run.
-
-    Returns:
-        (boxes, scores): ``(k, 4)`` in pixels of the image and ``(k,)``, best first.
-    """
+    """Find boxes ``(k, 4)`` in pixels and their scores, as the record's views were searched."""
     import torch
 
     from mammostudy.models.detectors.common import place
@@ -167,7 +153,7 @@ def boxes_in(
 
 
 def found_boxes(
-    boxes: Values, scores: Values, threshold: float, image_shape: tuple[int, int]
+    boxes: Values, scores: Values, threshold: float, image_shape: tuple[int, ...]
 ) -> list[FoundBox]:
     """Return the boxes of at least a score inside the image, best first, each mass once."""
     best: list[int] = []
@@ -176,7 +162,10 @@ def found_boxes(
             break
         if not best or pairwise_iou(boxes[[at]], boxes[best]).max() <= SAME_MASS:
             best.append(int(at))
-    return [FoundBox(whole_box(boxes[at], image_shape), float(scores[at])) for at in best]
+    return [
+        FoundBox(whole_box(boxes[at], (image_shape[0], image_shape[1])), float(scores[at]))
+        for at in best
+    ]
 
 
 def _outlined(
@@ -193,20 +182,15 @@ def _outlined(
     )
     whole = [mask for mask in masks if mask.any()]
     told = iter(shapes_of(whole, shape_record) if shape_record and whole else [])
+    shared: dict[str, Any] = {"image": read.image, "record": record, "postprocessing": steps}
+    shared |= {"spacing_mm": read.spacing_mm, "notes": read.notes, "doubtful": read.doubtful}
+    shared |= {"segmented_by": segmenter.path, "segmented_note": segmenter.note}
     predictions = []
     for (box, score), mask in zip(boxes, masks, strict=True):
         shape = next(told) if shape_record and mask.any() else None
         note = "" if shape else NO_MASK if shape_record else NO_SHAPE_MODEL
-        one = Prediction(box, mask, read.image, record, steps, read.spacing_mm, shape, note, score)
-        predictions.append(
-            replace(
-                one,
-                segmented_by=segmenter.path,
-                segmented_note=segmenter.note,
-                notes=read.notes,
-                doubtful=read.doubtful,
-            )
-        )
+        one = Prediction(box, mask, shape=shape, shape_note=note, score=score, **shared)
+        predictions.append(one)
     return predictions
 
 
@@ -214,7 +198,7 @@ def _segment(
     image: NDArray[np.float32], box: Box, record: Record, model: Any, steps: tuple[str, ...]
 ) -> NDArray[np.bool_]:
     """Outline the mass in a box as the record's run did, bool ``(h, w)``."""
-    framed = frame_boxes([image], [box], record.spec)
+    framed = frame_boxes(image, [box], record.spec)
     mask = one_draw(model, framed, record.spec)[0] >= THRESHOLD
     x_min, y_min, x_max, y_max = framed.boxes[0].tolist()
     window, shape = (x_min, y_min, x_max, y_max), (image.shape[0], image.shape[1])
@@ -222,18 +206,14 @@ def _segment(
 
 
 def shapes_of(masks: Sequence[NDArray[np.bool_]], record: Record) -> list[Shape]:
-    """Tell the shapes of masks; the model is read once.
-
-    Args:
-        masks: bool ``(h, w)`` each, in their image's own grid, none empty; the largest part counts.
-        record: the run whose model is used.
+    """Tell the shapes of masks, none of them empty; the largest part of each counts.
 
     Raises:
         DataError: the model's weights are missing or damaged.
     """
     import torch
 
-    from mammostudy.evaluation.calibration import apply_temperature
+    from mammostudy.evaluation.classification import apply_temperature
     from mammostudy.imaging.shape_masks import place_mask
     from mammostudy.training.loop import device
     from mammostudy.training.shapes import predict_logits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,14 +26,14 @@ FIRST_VALUE, STEP = 255, 12
 boxes are the most that a detector keeps."""
 
 
+def mask_value(at: int) -> int:
+    """Return the grey value in ``mask.png`` of a mass, counted from 0 for the best."""
+    return max(FIRST_VALUE - STEP * at, 1)
+
+
 @dataclass(frozen=True)
 class Shape:
-    """What a shape model says of a mask.
-
-    Attributes:
-        probabilities: of each class, calibrated on the model's validation masks.
-        record: the run whose model it is.
-    """
+    """Probability of each shape of a mask, calibrated on validation masks, and the model's run."""
 
     probabilities: dict[str, float]
     record: Record
@@ -53,13 +53,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """From which score on a detector's boxes count, and what that was worth on validation.
+    """From which score on a detector's boxes count (infinity: none does), judged on validation.
 
-    Attributes:
-        threshold: boxes of this score and above count; infinity where none ever does.
-        false_positives: a view, at most, on the validation views.
-        sensitivity: share of the validation masses found.
-        rule: by which a box finds a mass (:mod:`mammostudy.runs.detection_rows`).
+    There it gave at most so many false positives a view, and found that share of the masses, by
+    that rule (:mod:`mammostudy.runs.detection_rows`).
     """
 
     threshold: float
@@ -84,9 +81,8 @@ class Prediction:
     Attributes:
         box: the given or found box, half-open pixels.
         mask: bool ``(h, w)``, in the image's own grid.
-        image: float32 ``(h, w)`` in [0, 1], as the model was shown it before framing.
-        record: the run whose model made it.
-        postprocessing: steps applied, chosen on the record's validation part.
+        image: float32 ``(h, w)`` in [0, 1], before framing.
+        record: the run whose model made it, with the ``postprocessing`` chosen on its validation.
         spacing_mm: of the image's pixels, or None where unknown.
         shape: what the shape model says of the mask, or None.
         shape_note: why there is none.
@@ -113,7 +109,7 @@ class Prediction:
 
     @property
     def shape_probabilities(self) -> dict[str, float] | None:
-        """Calibrated probability of each shape, or None (then :attr:`shape_note` says why)."""
+        """Calibrated probability of each shape, or None."""
         return None if self.shape is None else self.shape.probabilities
 
     @property
@@ -129,17 +125,14 @@ class Prediction:
     def summary(self) -> dict[str, Any]:
         """Return what ``prediction.json`` holds; nothing of it names a person or a file."""
         return {
-            **self._of_mass(),
+            **self.of_mass(),
             **_of_image(self),
             **_of_segmenter(self.record, self.postprocessing),
             "box_from": "user" if self.score is None else "detector",
         }
 
-    def mass_summary(self, value: int) -> dict[str, Any]:
-        """Return what ``prediction.json`` holds of one found mass, of that value in the mask."""
-        return {"score": self.score, **self._of_mass(), "mask_value": value}
-
-    def _of_mass(self) -> dict[str, Any]:
+    def of_mass(self) -> dict[str, Any]:
+        """Return what ``prediction.json`` holds of this mass alone."""
         return {
             "box": list(self.box),
             "area_px": self.area_px,
@@ -156,15 +149,12 @@ class Findings:
 
     Attributes:
         masses: best score first; none where no box reached the threshold.
-        image: float32 ``(h, w)`` in [0, 1].
-        spacing_mm: of the image's pixels, or None where unknown.
+        image, spacing_mm, notes, doubtful: as of :class:`Prediction`.
         detector: the run whose detector searched.
         operating_point: from which score on a box counts.
         best_score: of any box; below the threshold where nothing was found. None without a box.
         segmenter: the run whose model drew the masks.
         postprocessing: steps applied to them.
-        notes: as of :class:`Prediction`.
-        doubtful: likewise.
     """
 
     masses: tuple[Prediction, ...]
@@ -201,7 +191,10 @@ class Findings:
         """Return what ``prediction.json`` holds; nothing of it names a person or a file."""
         spec = self.detector.spec
         return {
-            "masses": [one.mass_summary(mask_value(at)) for at, one in enumerate(self.masses)],
+            "masses": [
+                {"score": one.score, "mask_value": mask_value(at), **one.of_mass()}
+                for at, one in enumerate(self.masses)
+            ],
             **self.operating_point.summary(),
             "best_score": self.best_score,
             **_of_image(self),
@@ -219,16 +212,13 @@ class Findings:
 
     def none_found(self) -> str:
         """Say in one sentence why :attr:`masses` is empty."""
-        point = self.operating_point
+        point, best = self.operating_point, self.best_score
         if not np.isfinite(point.threshold):
-            return (
-                f"no mass found: detector {self.detector.key} finds none of its validation masses "
-                f"at {point.false_positives:g} false positive(s) a view either; train it longer"
-            )
-        best = "it drew no box" if self.best_score is None else f"best box {self.best_score:.3g}"
+            return f"no mass found: detector {self.detector.key} is no good yet; train it longer"
+        drawn = "it drew no box" if best is None else f"best box {best:.3g}"
         return (
             f"no mass found: no box reached the score {point.threshold:.3g}, which gave "
-            f"{point.false_positives:g} false positive(s) a view on validation ({best})"
+            f"{point.false_positives:g} false positive(s) a view on validation ({drawn})"
         )
 
 
@@ -253,27 +243,17 @@ def _of_segmenter(record: Record, steps: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def mask_value(at: int) -> int:
-    """Return the grey value in ``mask.png`` of a mass, counted from 0 for the best."""
-    return max(FIRST_VALUE - STEP * at, 1)
-
-
 def save_prediction(
     prediction: Prediction | Findings, folder: Path, source: Path | None = None
 ) -> list[Path]:
     """Write ``mask.png`` (the image's grid), ``overlay.png`` and ``prediction.json``: all or none.
 
     Pixels of a mass are 255 in the mask; of several found masses the best has 255, the others the
-    ``mask_value`` that the JSON gives. File names and content carry nothing of the source's name;
-    its content is named by hash.
-
-    Args:
-        prediction: of one box, or of a whole mammogram.
-        folder: made where it is missing.
-        source: the image's file.
+    ``mask_value`` that the JSON gives. The source's name stands nowhere; its content is told by
+    hash.
 
     Raises:
-        DataError: the folder cannot be written.
+        DataError: the folder, which is made where it is missing, cannot be written.
     """
     several = isinstance(prediction, Findings)
     masses = prediction.masses if isinstance(prediction, Findings) else (prediction,)
@@ -301,13 +281,11 @@ def _write_all(folder: Path, contents: dict[str, bytes]) -> list[Path]:
     """Write files into a folder, all of them or none; a folder made for them goes as well."""
     new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    partials = {name: folder / f".partial-{os.getpid()}-{name}" for name in contents}
     try:
-        for name, content in contents.items():
-            partials[name].write_bytes(content)
-        return [partials[name].replace(folder / name) for name in contents]
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as place:
+            for name, content in contents.items():
+                Path(place, name).write_bytes(content)
+            return [Path(place, name).replace(folder / name) for name in contents]
     finally:
-        for partial in partials.values():
-            partial.unlink(missing_ok=True)
         if new and not any(folder.iterdir()):
             folder.rmdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,10 @@ from typer.testing import CliRunner
 
 from mammostudy import cli, doctor
 from mammostudy.data.load import phantom_folder
-from mammostudy.doctor import CORE, EXTRAS, Finding, examine
+from mammostudy.doctor import Finding, examine
 
 if TYPE_CHECKING:
     from tests.conftest import Trained
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +35,7 @@ def test_a_machine_without_data_and_models(own_store: Path) -> None:
     for subject, chapter in models.items():
         assert findings[f"{subject} for predict"].mend == f"mammostudy run {chapter} --preset quick"
     may_lack = [f"{subject} for predict" for subject in models]
-    may_lack += [*(f"extra {name}" for name in EXTRAS), "segmenter of predict runs on"]
+    may_lack.append("segmenter of predict runs on")
     assert {name for name, finding in findings.items() if not finding.well} <= set(may_lack)
     assert findings["cohort phantom-shapes"].found.startswith("not yet made")
     assert "`mammostudy data fetch inbreast`" in findings["cohort inbreast"].found
@@ -46,18 +43,15 @@ def test_a_machine_without_data_and_models(own_store: Path) -> None:
     assert report("cohort phantom-shapes").found == "made"
 
 
-def test_packages_are_those_of_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for name in CORE:
-        assert any(line.startswith(name) for line in project["dependencies"]), name
-    for extra, names in EXTRAS.items():
-        listed = project["optional-dependencies"][extra]
-        for name in names:
-            assert any(line.startswith(name) for line in listed), (extra, name)
-    monkeypatch.setattr(doctor, "EXTRAS", {"book": ("pydicom", "no-such-package")})
-    missing = report("extra book")
+def test_packages_and_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert report("packages") == Finding("packages", True, "installed", "pip install -e .")
+    assert report("extra book").well
+    needed = ["pydicom>=3", "no-such-package<2", 'no-such-thing>=1; extra == "book"']
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: needed)
+    missing, extra = report("packages"), report("extra book")
     assert (missing.well, missing.found) == (False, "not installed: no-such-package")
-    assert missing.mend == "pip install -e '.[book]'"
+    assert extra.well  # nobody has to have it
+    assert extra.found == "not installed: no-such-thing (pip install -e '.[book]' adds them)"
 
 
 def test_the_data_folder(tmp_path: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,8 +36,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from mammostudy import inference as detect
 from mammostudy import inference
+from mammostudy import inference as detect
 from mammostudy.predictions import Findings, save_prediction
 from mammostudy.runs.record import Record
 

@@ -117,9 +117,7 @@ def detail(one: Searched) -> Figure:
     _meaning(meaning, one.matches())
     masses = one.rows[one.rows["row"] == "mass"]
     table = sensitivity_by_size(one.matches(), one.patients, masses["share"].to_numpy(float))
-    colours = dict(
-        zip(("small", "medium", "large"), (look.ORANGE, look.GREY, look.BLUE), strict=True)
-    )
+    colours = {"small": look.ORANGE, "medium": look.GREY, "large": look.BLUE}
     known = table.dropna(subset=["rate", "sensitivity"])
     look.lines(sizes, known, "rate", "sensitivity", "size", colours, band=True, marker="o", ms=4)
     sizes.set(ylim=(-0.02, 1.02))
@@ -138,14 +136,8 @@ def _scores(axes: Axes, found: Matches, free: NDArray[np.bool_]) -> None:
         ("false, mass-free view", (found.outcome == FALSE) & on_free, look.GREEN),
     ):
         values, label = found.scores[chosen], f"{name} ({chosen.sum():,})"
-        axes.hist(
-            values,
-            np.linspace(0, 1, 21).tolist(),
-            histtype="step",
-            lw=1.6,
-            color=colour,
-            label=label,
-        )
+        options: dict[str, Any] = {"histtype": "step", "lw": 1.6, "color": colour, "label": label}
+        axes.hist(values, np.linspace(0, 1, 21).tolist(), **options)
     axes.set(xlabel="score", ylabel="boxes", xlim=(0, 1))
     if len(found.scores):
         axes.set_yscale("log")
@@ -216,24 +208,22 @@ def box_quality(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def boxed(
-    image: NDArray[np.float32], marks: Iterable[Mark], square: bool = False
-) -> NDArray[np.uint8]:
-    """Shrink a mammogram in [0, 1] and draw boxes on it, uint8 ``(h, w, 3)``."""
-    scale = min(1.0, LONGEST / max(image.shape))
+def boxed(image: NDArray[np.float32], marks: Iterable[Mark]) -> NDArray[np.uint8]:
+    """Draw boxes, the last one on top, on a mammogram in [0, 1], shrunk and padded to a square."""
+    scale = LONGEST / max(image.shape)
     height, width = (max(1, round(side * scale)) for side in image.shape)
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    canvas = np.repeat((255 * np.clip(small, 0, 1)).astype(np.uint8)[..., None], 3, axis=2)
+    canvas = np.zeros((LONGEST, LONGEST, 3), np.uint8)
+    top, left = (LONGEST - height) // 2, (LONGEST - width) // 2
+    grey = (255 * np.clip(small, 0, 1)).astype(np.uint8)
+    canvas[top : top + height, left : left + width] = grey[..., None]
     for colour, edges, thick, label in marks:
-        x_min, y_min, x_max, y_max = (round(float(edge) * scale) for edge in edges)
+        x_min, y_min, x_max, y_max = (round(edge * scale) for edge in edges)
         rgb = tuple(round(255 * part) for part in to_rgb(colour))
-        cv2.rectangle(canvas, (x_min, y_min), (x_max, y_max), rgb, 5 if thick else 2)
-        place = (max(x_min, 0), max(y_min - 4, 16))
+        start, end = (left + x_min, top + y_min), (left + x_max, top + y_max)
+        cv2.rectangle(canvas, start, end, rgb, 5 if thick else 2)
+        place = (start[0], max(start[1] - 4, 16))
         cv2.putText(canvas, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, rgb, 2)
-    if square:
-        rest = [(LONGEST - side) // 2 for side in (height, width)]
-        ends = (rest[0], LONGEST - height - rest[0], rest[1], LONGEST - width - rest[1])
-        return np.asarray(cv2.copyMakeBorder(canvas, *ends, cv2.BORDER_CONSTANT), np.uint8)
     return canvas
 
 
@@ -266,16 +256,13 @@ def chosen(one: Searched) -> dict[str, tuple[int, int, int]]:
 
 def examples(cohort: Cohort | None, one: Searched) -> dict[str, NDArray[np.uint8]]:
     """Show the chosen views with their masses and boxes; none without these images."""
-    names, picks = one.views["view"].tolist(), chosen(one)
-    views = views_of(cohort) if cohort else None
-    if (
-        cohort is None
-        or views is None
-        or not {names[at] for at, *_ in picks.values()} <= set(views.names)
-    ):
-        return {}
-    found, out = one.matches(laid=True), {}
-    for rule, (view, box, mass) in picks.items():
+    out: dict[str, NDArray[np.uint8]] = {}
+    if cohort is None:
+        return out
+    views, found, names = views_of(cohort), one.matches(laid=True), one.views["view"].tolist()
+    for rule, (view, box, mass) in chosen(one).items():
+        if names[view] not in views.names:  # a cohort of another size
+            continue
         at = views.names.index(names[view])
         first = int(np.searchsorted(found.true_image, view))
         marks: list[Mark] = [

@@ -24,11 +24,11 @@ from mammostudy.runs.kinds import ChainSpec, DetectSpec
 from mammostudy.runs.record import Record, find_record, manifest_hash
 from mammostudy.study import shape_recipes
 from mammostudy.study.comparing import BESIDE, Runs, compare, summarise
+from mammostudy.study.detection import OPERATING
 from mammostudy.study.recipes import LIGHT, PRIOR_ROW, baselines, detect_folds, recipe
 
 PAPER, STUDY, ELLIPSE = "paper's chain", "study's chain", "ellipse in the box"
 ARMS: Final = (PAPER, STUDY, PRIOR_ROW, ELLIPSE)
-OPERATING: Final = 1.0  # false positives a view on validation
 SOURCES: Final = {
     "truth": "true mask",
     "oracle": "known box",
@@ -44,9 +44,9 @@ _COLUMNS: Final = ("source", "found", "iou", "label", "told", "right", "truth_pi
 SIDE: Final = 256  # of a frame as shown, pixels
 
 
-def chain(cohort: str, preset: str, arm: str, detector: DetectSpec) -> ChainSpec:
+def _chain(cohort: str, preset: str, arm: str, detector: DetectSpec) -> ChainSpec:
     """Return the chain of an arm behind a detector; the stages share its fold."""
-    variant, fold = "paper" if arm == PAPER else "study", detector.split.fold
+    variant, fold = "paper" if arm == PAPER or preset == "quick" else "study", detector.split.fold
     segmenter = recipe(cohort, preset, variant, split__fold=fold, seed=fold)
     if arm == PAPER:  # a headline run of the other chapters
         segmenter = segmenter.changed(evaluation__postprocessing="every")
@@ -77,7 +77,7 @@ def grid(cohort: str, preset: str) -> dict[str, list[ChainSpec]]:
     out = {}
     for arm in (PAPER, ELLIPSE) if preset == "quick" else ARMS:
         detectors = detect_folds(cohort, preset, PRIOR_ROW if arm == PRIOR_ROW else LIGHT)
-        out[arm] = [chain(cohort, preset, arm, detector) for detector in detectors]
+        out[arm] = [_chain(cohort, preset, arm, detector) for detector in detectors]
     return out
 
 
@@ -243,7 +243,7 @@ def examples(cohort: Cohort | None, runs: Runs, arm: str) -> list[tuple[str, NDA
     for row in picked(rows(runs, "mass"), arm).to_dict("records"):
         record, sample = records[row["fold"]], cohort.sample(row["case"])
         image = sample.image
-        shown.append((row["rule"], boxed(image, _marks(record, row, box_of_row(sample.row)), True)))
+        shown.append((row["rule"], boxed(image, _marks(record, row, box_of_row(sample.row)))))
         if row["found"]:
             kept, edges = record.predictions()[row["case"]]
             x_min, y_min, x_max, y_max = edges.tolist()

@@ -60,7 +60,8 @@ LEAST: Final = 0.05  # mean sensitivity on validation: one mass in twenty
 RATES: Final = ("at 1/8", "at 1/4", "at 1/2", "at 1", "at 2", "at 4", "at 8", "mean")
 AT_ONE, MEAN, AP50, FOUND, FALSE = "at 1", "mean", "AP50", "masses found", "false boxes a view"
 FREE, LESS = "false boxes, mass-free views", "less those of the first row"
-SCORES: Final = (AT_ONE, MEAN, AP50, "mAP", FOUND, FALSE)
+MEASURES: Final = (AT_ONE, MEAN, AP50)
+SCORES: Final = (*MEASURES, "mAP", FOUND, FALSE)
 MASS_FREE: Final = (FREE, LESS, "false boxes, views with a mass", "mass-free views without any")
 SIDES: Final = ["width_log_ratio", "height_log_ratio"]
 RULES: Final = {"iou10": "IoU 0.10", "iou25": "IoU 0.25", "iou50": "IoU 0.50", "centre": "centre"}
@@ -136,9 +137,7 @@ class Detector:
         counts = {"masses": masses, "patients": patients, "trainings": trained}
         return counts | {"converged": self.converged}
 
-    def matches(
-        self, rule: str = HEADLINE, repeats: str = "ignore", *, laid: bool = False
-    ) -> Matches:
+    def matches(self, rule: str = HEADLINE, repeats: str = "ignore", laid: bool = False) -> Matches:
         """Return the matches of all test views; ``laid``: of boxes from the threshold on."""
         kept = self.rows[(self.rows["row"] != "box") | self.rows["laid"]] if laid else self.rows
         return matches_of(kept, rule, repeats)
@@ -246,9 +245,7 @@ def mass_free(group: Group) -> pd.DataFrame:
     return table
 
 
-def differences(
-    group: Group, base: str, metrics: Sequence[str] = (AT_ONE, MEAN, AP50)
-) -> pd.DataFrame:
+def differences(group: Group, base: str, metrics: Sequence[str] = MEASURES) -> pd.DataFrame:
     """Set the detectors of a group against one of them, on the same resamples of patients.
 
     Each metric is a family of its own. Against the prior box convergence does not count: the
@@ -272,9 +269,7 @@ def _difference(group: Group, a: str, b: str, metric: str) -> dict[str, Any]:
         test = paired_test(laid.found_by >= 0, other_laid.found_by >= 0, patients)
         return line | vars(test) | {"p": test.p_permutation}
     if metric == AP50:
-        first, second = (
-            precision_of([each.matches(COCO[0], "false_positive")]) for each in (one, other)
-        )
+        first, second = (precision_of([x.matches(COCO[0], "false_positive")]) for x in (one, other))
         table = average_precision_difference(first, second, one.patients)
     else:
         curve, other_curve = froc_of(one.matches()), froc_of(other.matches())
@@ -351,9 +346,8 @@ def claim_line(cohort: str, preset: str) -> dict[str, Any] | None:
     """
     group = detectors(Runs.load(grid(cohort, preset), preset, "budget row"))[LONG]
     rows = [row for row in group if row != PRIOR_ROW]
-    kinds = [
-        [row for row in rows if (DETECTORS[row]["name"] in SSDS) is ssd] for ssd in (True, False)
-    ]
+    ssds = [row for row in rows if DETECTORS[row]["name"] in SSDS]
+    kinds = (ssds, [row for row in rows if row not in ssds])
     if not all(kinds):
         return None
     a, b = (max(kind, key=lambda row: validated(group[row].records[0])) for kind in kinds)

@@ -86,7 +86,7 @@ def _curve(axes: Axes, one: Searched, name: str, band: bool) -> None:
         ends = froc_band(curve, one.patients)
         ends = ends[ends["rate"] >= false[min(1, len(false) - 1)]]
         axes.fill_between(ends["rate"], ends["low"], ends["high"], color=colour, alpha=0.15, lw=0)
-    point = (np.mean(laid.outcome == FALSE) * len(laid.scores) / laid.images, np.mean(laid.found()))
+    point = (np.sum(laid.outcome == FALSE) / laid.images, np.mean(laid.found()))
     if len(curve.thresholds) == 2:
         axes.plot(false[-1], found[-1], "o", mfc="white", color=colour, ms=6, label=name, zorder=4)
     else:

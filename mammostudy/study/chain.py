@@ -119,7 +119,7 @@ def rows(runs: Runs, kind: str) -> pd.DataFrame:
     repeats the detected ones that were found.
     """
     if runs.rows.empty:
-        return pd.DataFrame(columns=[*runs.rows.columns, *_COLUMNS])
+        return pd.DataFrame(columns=list(dict.fromkeys([*runs.rows.columns, *_COLUMNS])))
     table = runs.rows[runs.rows["row"] == kind]
     settled = {
         (arm, record.spec.split.fold): not unsettled(record)

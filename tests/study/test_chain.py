@@ -153,6 +153,7 @@ def test_without_a_record_every_table_is_empty():
     none = Runs({(STUDY,): []}, ("arm",), "reference", {(STUDY,): []})
     masses = chain.rows(none, "mass")
     tables = [make(masses) for make in (chain.scores, chain.budget, chain.tests)]
+    assert chain.box_quality(masses, STUDY)["iou"].empty
     assert all(table.empty for table in [*tables, chain.stages(none), chain.false_boxes(none)])
 
 

@@ -52,7 +52,7 @@ def _chain(cohort: str, preset: str, arm: str, detector: DetectSpec) -> ChainSpe
         segmenter = segmenter.changed(evaluation__postprocessing="every")
     if arm == ELLIPSE:
         segmenter = next(each for each in baselines(segmenter) if each.model.name == "ellipse")
-    row = shape_recipes.PAPER if arm == PAPER else shape_recipes.STUDY
+    row = shape_recipes.PAPER if variant == "paper" else shape_recipes.STUDY
     shapes = shape_recipes.rows_of(cohort, preset, "classifier").get(row, [])
     if describe(cohort).phantom:  # their outlines are of other patients: one classifier is enough
         shapes = shapes[:1]

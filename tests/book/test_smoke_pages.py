@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mammostudy.publishing.banner import PHANTOM
+from mammostudy.publishing.banners import PHANTOM
 from mammostudy.publishing.pages import EXECUTED, read_pages
 from mammostudy.study.recipes import is_phantom
 

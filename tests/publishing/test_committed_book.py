@@ -11,7 +11,7 @@ import jupyter_book
 import pytest
 import yaml
 
-from mammostudy.publishing.execute import check_parameters, fill_in, read_template
+from mammostudy.publishing.execute import check_parameters
 from mammostudy.publishing.pages import read_pages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,14 +84,14 @@ def test_toc_lists_every_page_once_and_nothing_that_is_not_there():
 
 
 @pytest.mark.parametrize("page", read_pages(ROOT, {}), ids=lambda page: page.name)
-def test_pages_take_their_parameters_and_know_their_placeholders(page):
-    values = check_parameters(ROOT, page) | {"page": page.name, "cohort_title": "Title"}
-    fill_in(read_template(ROOT, page), values, page.name)
+def test_pages_take_their_parameters(page):
+    check_parameters(ROOT, page)
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_notebooks_are_clean(path):
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert set(re.findall(r"\{\{ (\w+) \}\}", json.dumps(content))) <= {"page"}
     assert content["metadata"]["kernelspec"]["name"] == "python3"
     code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
     for cell in code:

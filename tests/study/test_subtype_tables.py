@@ -66,18 +66,6 @@ def test_numbers_of_the_two_tables():
     assert FOUND.loc[PUBLISHED, "Cramer's V"] == "0.240 [0.198, 0.317]"
 
 
-def test_fishers_test_agrees_with_a_permutation_test():
-    from mammostudy.evaluation.association import individuals
-
-    permuted = stats.permutation_test(
-        individuals(TABLES[CMMD]),
-        lambda a, b: stats.contingency.association(stats.contingency.crosstab(a, b).count),
-        permutation_type="pairings", n_resamples=300, alternative="greater",
-        rng=np.random.default_rng(0),
-    )  # fmt: skip
-    assert float(FOUND.loc[CMMD, "p, Fisher"]) == pytest.approx(permuted.pvalue, abs=0.1)
-
-
 def test_shared_classes():
     assert subtype_tables.common(TABLES[PUBLISHED])["round or oval"].tolist() == [27, 25, 23, 22]
     assert (FOUND.loc[f"{CMMD}{THREE}", "cases"], FOUND.loc[f"{CMMD}{THREE}", "shape"]) == (

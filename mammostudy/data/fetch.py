@@ -111,11 +111,8 @@ def _library(name: str) -> Any:
 def select(index: pd.DataFrame, images: dict[str, str], patients: int | None) -> pd.DataFrame:
     """Return the original series of a collection in the index of the Imaging Data Commons.
 
-    Args:
-        index: a row a series.
-        images: ``collection``; ``patient``, a pattern of the patient in the column PatientID; and
-            ``starts``, what that column starts with, where a part of the collection is read.
-        patients: the first ones by name; None for all.
+    ``images`` has the ``collection``; ``patient``, a pattern of it in the column PatientID;
+    and ``starts``, what that column starts with, where a part of the collection is read.
     """
     here = (index["collection_id"] == images["collection"]) & index["analysis_result_id"].isna()
     rows = index[here & index["PatientID"].str.startswith(images.get("starts", ""))]

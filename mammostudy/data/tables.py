@@ -37,13 +37,8 @@ def find_table(folder: Path, *patterns: str) -> Path:
 def read_table(path: Path, needed: Iterable[str] = (), separators: str = ",") -> pd.DataFrame:
     """Read a CSV table in UTF-8, or the first sheet of a workbook (``.xlsx``).
 
-    Args:
-        path: the table.
-        needed: columns that must be there, named as by :func:`column_name`.
-        separators: what may part the cells; the first one that the header holds does.
-
-    Raises:
-        DataError: the file is missing or no table, or a row is torn; naming column or row.
+    Cells are parted by the first of the separators that the header holds; the columns needed are
+    named as by :func:`column_name`.
     """
     if path.suffix.lower() == ".xlsx":
         table = next(iter(read_sheets(path).values()))
@@ -113,14 +108,7 @@ def check(
 ) -> None:
     """Refuse a table with a cell that the pattern of its column does not match as a whole.
 
-    Args:
-        path: of the table, for the message.
-        table: as :func:`read_table` gives it.
-        words: a regular expression by column.
-        faults: what else is wrong (column first), and for each row whether it is.
-
-    Raises:
-        DataError: naming columns and rows.
+    ``faults`` are what else is wrong (column first), and for each row whether it is.
     """
     wrong = {
         f"{name}: not a word of this column": ~table[name].str.fullmatch(pattern, flags=re.ASCII)

@@ -20,17 +20,8 @@ import numpy as np
 import pandas as pd
 
 from mammostudy.data.manifest import VIEWS
-from mammostudy.data.sources import cdd_cesm
+from mammostudy.data.sources import cdd_cesm, files
 from mammostudy.data.sources.cdd_cesm_contours import IMAGE_NAME, RegionError, outline_points
-from mammostudy.data.sources.files import (
-    Gathered,
-    Points,
-    RejectedError,
-    Row,
-    enclosed_area,
-    look,
-    place,
-)
 from mammostudy.data.tables import check, find_table, read_sheets, read_table
 from mammostudy.errors import DataError
 
@@ -62,8 +53,8 @@ def build_manifest(
     Every other image that the tables describe and that holds no mass is a row without a box.
     """
     images, findings = _images(folder), read_findings(folder)
-    found = Gathered(folder)
-    contours: dict[str, list[tuple[str, Points]]] = {}
+    found = files.Gathered(folder)
+    contours: dict[str, list[tuple[str, files.Points]]] = {}
     for image, region, points, reason in _contours(folder):
         named = IMAGE_NAME.fullmatch(image)
         if named is not None and named[3] != modality:
@@ -102,7 +93,7 @@ def _image(cell: str) -> str:
     return re.sub(r"\s*\.jpe?g$", "", cell, flags=re.IGNORECASE).strip()
 
 
-def _contours(folder: Path) -> list[tuple[str, str, Points | None, str]]:
+def _contours(folder: Path) -> list[tuple[str, str, files.Points | None, str]]:
     """Return image, region, outline and, where that is None, why, of every contour."""
     path = find_table(folder, *CONTOURS)
     table = read_table(path, ("#filename", "region_id", "region_shape_attributes"))
@@ -121,13 +112,13 @@ def _rows(
     folder: Path,
     path: Path,
     found: Findings,
-    contours: list[tuple[str, Points]],
+    contours: list[tuple[str, files.Points]],
     dropped: Counter[str],
-) -> list[Row]:
+) -> list[files.Row]:
     """Return the rows of an image: its masses by the rule, or one without; none if it lost all."""
     name = path.stem.strip()
     patient, side, modality, view = IMAGE_NAME.findall(name)[0]
-    image = look(folder, path) | {
+    image = files.look(folder, path) | {
         "case": f"{name}_view", "patient": f"P{int(patient)}", "site": "cdd-cesm", "side": side,
         "view": view if view in VIEWS else "other", "modality": modality,
         "pathology": found.pathology,
@@ -136,9 +127,9 @@ def _rows(
     scale = cdd_cesm.SIZE / max(size)  # outlines of one image are compared on a smaller grid
     rows, filled = [], []
     for region, points in contours:
-        mass, reason = place(points, image, f"{path}: contour {region}")
+        mass, reason = files.place(points, image, f"{path}: contour {region}")
         if mass is not None:
-            reason = _reason(enclosed_area(points), mass, scale)
+            reason = _reason(files.enclosed_area(points), mass, scale)
         if mass is None or reason:
             dropped[reason] += 1
             continue
@@ -151,11 +142,11 @@ def _rows(
         dropped[cdd_cesm.INSIDE] += sum(inner)
     rows = [row for row, inside in zip(rows, inner, strict=True) if not inside]
     if not rows and found.mass:
-        raise RejectedError("views whose masses were all dropped")
+        raise files.RejectedError("views whose masses were all dropped")
     return rows or [image]
 
 
-def _reason(area: float, mass: Row, scale: float) -> str:
+def _reason(area: float, mass: files.Row, scale: float) -> str:
     """Return why a region is not taken as a mass, empty where it is."""
     if area * scale**2 < cdd_cesm.MINIMUM_AREA:
         return f"smaller than {cdd_cesm.MINIMUM_AREA} px of a 512-px grid"

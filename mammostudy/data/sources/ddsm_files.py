@@ -159,14 +159,9 @@ def read_overlay(path: Path) -> list[Abnormality]:
 
 
 def decode_chain(code: str) -> NDArray[np.int64]:
-    """Turn a chain code into the pixels that it steps on.
+    """Return the pixels of a chain code (column, row, directions), int64 ``(k, 2)`` of x and y.
 
-    Args:
-        code: column and row of the first pixel, then one direction of 0 to 7 a step.
-
-    Returns:
-        int64 ``(k, 2)`` of x and y, k = steps + 1. A chain that comes back to its first pixel has
-        it at both ends.
+    A chain that comes back to its first pixel has it at both ends.
     """
     numbers = np.array(code.split(), np.int64)
     steps = np.array(STEPS, np.int64)[numbers[2:]]
@@ -189,18 +184,11 @@ def look_raw(folder: Path, path: Path, view: View) -> Row:
 
 
 def read_raw(path: Path) -> NDArray[np.float32]:
-    """Read an unpacked film.
-
-    Args:
-        path: ``<film>.LJPEG.1``; the study's ``.ics`` file stands beside it.
+    """Read an unpacked film, ``<film>.LJPEG.1``; the study's ``.ics`` file stands beside it.
 
     Returns:
         float32 ``(h, w)`` in [0, 1]: optical density from :data:`HIGHEST` (0, black film) to
         :data:`LOWEST` (1), so dense tissue is bright.
-
-    Raises:
-        DataError: the file is not as long as the ``.ics`` file says, holds values of more bits, or
-            its scanner has no published calibration.
     """
     named = _RAW.fullmatch(path.name)
     study = read_ics(path.with_name(f"{path.name[:8].replace('_', '-')}.ics"))

@@ -112,15 +112,7 @@ def place(points: Points, image: Row, where: str) -> tuple[Row | None, str]:
     """Box an outline and write it as a manifest has it.
 
     What lies outside the image by at most :data:`OVERHANG` is cut off, as annotators drew over
-    the edge.
-
-    Args:
-        points: float ``(k, 2)`` of x and y in pixels, any k.
-        image: a row with its height and width.
-        where: file and field that hold the outline, for the message.
-
-    Returns:
-        The manifest's columns x_min to y_max and outline; or None, and why there are none.
+    the edge. The columns are x_min to y_max and outline; or None, and why there are none.
     """
     shape = image["height"], image["width"]
     beyond = max(2.0, OVERHANG * max(shape))
@@ -173,11 +165,7 @@ class Gathered:
         self._listed.append((error.case, error.file, error.reason, error.message))
 
     def result(self) -> tuple[pd.DataFrame, dict[str, int]]:
-        """Return the table, its missing columns empty, and what was left out by reason.
-
-        Raises:
-            DataError: files are damaged (all are counted, the first ones named), or no row is left.
-        """
+        """Return the table, its missing columns empty, and what was left out by reason."""
         dropped = {reason: count for reason, count in self.dropped.items() if count}
         if self.faults:
             count = f"; {len(self.faults)} files have faults" if len(self.faults) > 1 else ""

@@ -177,14 +177,8 @@ def write_template(folder: Path) -> tuple[Path, int]:
     A picture in a folder whose name starts with ``mask`` is a mask; it is put beside the image
     of the same name. Patients, views and labels are left to fill in.
 
-    Args:
-        folder: of the cohort; made where it is missing.
-
     Returns:
-        The table and how many images are listed in it.
-
-    Raises:
-        DataError: the table exists already, or the folder cannot be written.
+        The table's path and how many images are listed in it.
     """
     path = folder / PRIVATE_TABLE
     if path.exists():

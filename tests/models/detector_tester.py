@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_iou
 
 from mammostudy.errors import DataError, SpecError
-from mammostudy.models import build_detector, detector_names, detector_version
+from mammostudy.models import build_detector
 from mammostudy.models.detectors.common import Detector
 
 Target = dict[str, Tensor]
@@ -90,10 +90,6 @@ class DetectorTester:
         """What the taught detector finds on the pair; it is in prediction from then on."""
         found: list[Target] = taught.model.eval()(pair()[0])
         return found
-
-    def test_it_is_registered(self) -> None:
-        assert self.name in detector_names()
-        assert detector_version(self.name) >= 1
 
     def test_parameter_count(self) -> None:
         whole = build_detector(self.name)
@@ -182,7 +178,6 @@ class DetectorTester:
                 scale = (2 / weights[0].numel()) ** 0.5 if weights.ndim > 1 else 0.3
                 weights.copy_((scale * values + 0.5 * (weights.ndim == 1)).reshape(weights.shape))
         total = sum(float(loss.detach()) for loss in self.losses_of(model).values())
-        assert detector_version(self.name) == 1
         assert total == pytest.approx(self.golden, rel=2e-3), "losses moved: raise VERSION"
 
     @pytest.mark.parametrize("aspect", ["stretch", "letterbox"])
@@ -198,7 +193,7 @@ class DetectorTester:
         spoilt[1][0, 3, 4] = float("nan")
         with pytest.raises(DataError, match="image 1 has values from nan to nan"):
             model(spoilt, targets)
-        with pytest.raises(DataError, match=r"image 0 is \(3, 60, 80\): a detector takes grey"):
+        with pytest.raises(DataError, match=r"image 0 is \(3, 60, 80\)"):
             model([images[0].expand(3, -1, -1), images[1]], targets)
         with pytest.raises(DataError, match=r"box \(10.0, 10.0, 10.0, 20.0\) of image 1"):
             model(images, [targets[0], target((10, 10, 10, 20))])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any, ClassVar
 from urllib.error import URLError
 
@@ -14,8 +12,7 @@ from torch import Tensor
 from torchvision.models.detection.ssd import SSD
 
 from mammostudy.errors import DataError, SpecError
-from mammostudy.models import build_detector, detector_names, detector_version
-from mammostudy.models.detectors import registry
+from mammostudy.models import build_detector, detector_names
 from mammostudy.models.detectors.common import Detector
 
 SIDES = (0.05, 0.09, 0.2)
@@ -79,7 +76,7 @@ class TestSsdLight(SsdTester):
 
     def test_a_batch_too_small_for_batch_norm(self) -> None:
         images, targets = pair()
-        with pytest.raises(SpecError, match="a batch of 1 at size 64 leaves batch norm"):
+        with pytest.raises(SpecError, match="a batch of 1 at size 64"):
             self.build(size=64).train()(images[:1], targets[:1])
         self.build(size=96).train()(images[:1], targets[:1])  # control
 
@@ -129,10 +126,6 @@ class TestSsd300(SsdTester):
     def test_batch_norm_is_a_field(self) -> None:
         names = [name for name, _ in self.build(batch_norm=True).named_buffers()]
         assert any("running_mean" in name for name in names)
-
-    def test_another_size(self) -> None:
-        model = self.build(size=320)
-        assert all(torch.isfinite(loss) for loss in self.losses_of(model).values())
 
 
 class PyramidTester(DetectorTester):
@@ -188,56 +181,12 @@ class TestFcos(PyramidTester):
             self.build(anchors="cohort")
 
 
-class TestRtDetr(DetectorTester):
-    name = "rt-detr"
-    fields: ClassVar = {"size": 64, "width": 32, "queries": 20, "decoder_layers": 2}
-    parameters = 20_083_028
-    golden = 157.03
-    losses: ClassVar = {"classification", "bbox_l1", "bbox_giou"}
-    idle = ("bbox_embed", "enc_bbox_head")  # their last layers start at zero
-    rate = 1e-3
-    steps = 130
-    largest_gradient = 0.1
-
-    @pytest.fixture(autouse=True, scope="class")
-    def library(self) -> None:
-        pytest.importorskip("transformers", reason="rt-detr needs the extra 'detr'")
-
-    def test_sizes_and_queries_that_do_not_fit(self) -> None:
-        with pytest.raises(SpecError, match="size = 80: detector 'rt-detr' needs a multiple of 32"):
-            self.build(size=80)
-        with pytest.raises(SpecError, match="queries = 100: size 64 has only 84 places"):
-            self.build(queries=100)
-
-    def test_the_library_is_optional(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from mammostudy.models.detectors import rt_detr
-
-        monkeypatch.setattr(rt_detr, "find_spec", lambda _: None)
-        with pytest.raises(SpecError, match=r"pip install 'mammostudy\[detr\]'"):
-            self.build()
-
-
 def test_every_registered_detector_has_a_tester() -> None:
     def leaves(tester: type[DetectorTester]) -> set[type[DetectorTester]]:
         below = tester.__subclasses__()
         return set().union(*(leaves(each) for each in below)) if below else {tester}
 
     assert {tester.name for tester in leaves(DetectorTester)} == set(detector_names())
-
-
-@pytest.mark.parametrize("use", [build_detector, detector_version])
-def test_unknown_names_are_refused_with_the_known_ones(use: Any) -> None:
-    with pytest.raises(SpecError, match="'ssd' is unknown: use one of faster-rcnn, fcos, "):
-        use("ssd")
-
-
-def test_the_names_cost_no_heavy_import() -> None:
-    code = (
-        "import sys; from mammostudy.models import detector_names;"
-        "detector_names(); print({'torch', 'torchvision', 'transformers'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
 
 
 NETS = (
@@ -285,10 +234,6 @@ def test_the_hardest_negatives_are_the_ones_mined() -> None:
     expected = sum(float(torch.nn.functional.softplus(torch.tensor(v))) for v in (4.0, 2.0, 0.0))
     assert float(_hardest(logits, 3)) == pytest.approx(expected)
     assert _hardest(logits, 99).isfinite()  # no more than there are
-
-
-def test_the_registry_hands_out_one_function_a_name() -> None:
-    assert len(set(registry._BUILDERS.values())) == len(registry._BUILDERS)
 
 
 def test_grey_reaches_all_three_channels() -> None:

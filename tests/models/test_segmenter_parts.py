@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from types import ModuleType
 
+import numpy as np
 import pytest
 import segmentation_models_pytorch
 import torch
@@ -12,8 +14,9 @@ from torch import nn
 from torch.nn import functional
 
 from mammostudy.errors import DataError
-from mammostudy.models import build_segmenter
-from mammostudy.models.segmenters import encoder_unets, trunks
+from mammostudy.models import build_segmenter, encoders
+from mammostudy.models.segmenters import crfcnn, library_unets
+from mammostudy.models.segmenters.crfcnn import MeanField
 from mammostudy.models.segmenters.slsdeep import PyramidPooling
 
 
@@ -92,7 +95,7 @@ def test_a_colour_layer_takes_grey_as_three_equal_channels() -> None:
     grey = torch.rand(2, 1, 8, 8)
     with torch.no_grad():
         expected = first(grey.expand(-1, 3, -1, -1))
-        torch.testing.assert_close(trunks._takes(first, 1)(grey), expected, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(encoders._takes(first, 1)(grey), expected, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["fcn", "segnet", "slsdeep", "unet-vgg16", "cgan-resnet101"])
@@ -123,7 +126,7 @@ def test_packaged_weights_stand_in_the_encoder_in_order(monkeypatch: pytest.Monk
     stored = {f"_{i}": torch.full_like(each, 1 + i % 5) for i, each in enumerate(own.values())}
     stored["_0"] = torch.ones(32, 3, 3, 3)
     extra = {"_conv_head.weight": torch.zeros(1), "_bn1.bias": torch.zeros(1)}
-    monkeypatch.setattr(encoder_unets, "packaged_weights", lambda: stored | extra)
+    monkeypatch.setattr(library_unets, "packaged_weights", lambda: stored | extra)
     filled = build_segmenter("unet-lite0").network.encoder.model.state_dict()  # type: ignore[union-attr]
     first, *rest = filled.values()
     assert first.unique().tolist() == [3.0]  # the sum over three colours
@@ -137,10 +140,91 @@ def test_packaged_weights_stand_in_the_encoder_in_order(monkeypatch: pytest.Monk
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, encoder_unets.PACKAGE, None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, library_unets.PACKAGE, None)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"mammostudy\[pretrained\]"):
         build_segmenter("unet-lite0")
-    broken = ModuleType(encoder_unets.PACKAGE)
-    monkeypatch.setitem(sys.modules, encoder_unets.PACKAGE, broken)
+    broken = ModuleType(library_unets.PACKAGE)
+    monkeypatch.setitem(sys.modules, library_unets.PACKAGE, broken)
     with pytest.raises(DataError, match="install it anew"):
         build_segmenter("unet-lite0")
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels that matter on a few pixels."""
+    for name, value in (("SMOOTH", 1.5), ("NEAR", 2.0), ("ALIKE", 0.3)):
+        monkeypatch.setattr(crfcnn, name, value)
+
+
+def brute_force(logits: np.ndarray, image: np.ndarray, field: MeanField) -> np.ndarray:
+    """All pixels with all others, both labels kept apart, as Krahenbuhl and Koltun write it."""
+    height, width = image.shape
+    spots = [(y, x) for y in range(height) for x in range(width)]
+    kernels = np.zeros((2, len(spots), len(spots)))
+    for i, (y, x) in enumerate(spots):
+        for j, (v, u) in enumerate(spots):
+            if i == j:
+                continue
+            far = (y - v) ** 2 + (x - u) ** 2
+            grey = (image[y, x] - image[v, u]) ** 2
+            kernels[0, i, j] = math.exp(-far / (2 * crfcnn.SMOOTH**2))
+            kernels[1, i, j] = math.exp(-far / (2 * crfcnn.NEAR**2) - grey / (2 * crfcnn.ALIKE**2))
+    kernels /= kernels.sum(axis=2, keepdims=True)
+    weights = field.weights.detach().numpy()
+    unary = np.stack([np.zeros(len(spots)), logits.ravel()])  # background, mass
+    shares = np.exp(unary) / np.exp(unary).sum(axis=0)
+    for _ in range(field.rounds):
+        messages = sum(w * shares @ kernel.T for w, kernel in zip(weights, kernels, strict=True))
+        penalties = float(field.penalty.detach()) * messages[::-1]  # unlike labels cost
+        scores = unary - penalties
+        shares = np.exp(scores) / np.exp(scores).sum(axis=0)
+    return (scores[1] - scores[0]).reshape(height, width)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 5])
+def test_mean_field_is_what_the_sum_over_all_pixels_says(rounds: int, narrow: None) -> None:
+    rng = np.random.default_rng(rounds)
+    logits, image = rng.normal(size=(3, 3)) * 2, rng.random((3, 3))
+    field = MeanField(rounds, window=5)
+    with torch.no_grad():
+        field.weights.copy_(torch.tensor([0.7, 1.3]))
+        field.penalty.fill_(0.9)
+        got = field(
+            torch.tensor(logits, dtype=torch.float32)[None, None],
+            torch.tensor(image, dtype=torch.float32)[None, None],
+        )
+    np.testing.assert_allclose(got[0, 0].numpy(), brute_force(logits, image, field), atol=1e-5)
+
+
+def test_a_window_that_is_too_small_is_another_sum(narrow: None) -> None:
+    """Control: where the window cuts neighbours off, the brute force disagrees."""
+    rng = np.random.default_rng(0)
+    logits, image = rng.normal(size=(3, 3)) * 2, rng.random((3, 3))
+    field = MeanField(2, window=3)
+    planes = (torch.tensor(a, dtype=torch.float32)[None, None] for a in (logits, image))
+    with torch.no_grad():
+        got = field(*planes)[0, 0].numpy()
+    assert np.abs(got - brute_force(logits, image, field)).max() > 1e-3
+
+
+def test_a_lone_pixel_gives_in_to_its_neighbours() -> None:
+    logits = -torch.ones(1, 1, 9, 9)
+    logits[..., 4, 4] = 0.5
+    with torch.no_grad():
+        assert MeanField(5, 11)(logits, torch.zeros_like(logits))[..., 4, 4].item() < 0
+
+
+def test_an_edge_in_the_image_keeps_labels_apart() -> None:
+    """The appearance kernel asks pixels of the same grey; far greys hardly count."""
+    image = torch.zeros(1, 1, 8, 8)
+    image[..., 4:] = 1
+    _, alike = MeanField(1, 3).kernels(image)
+    middle_row = alike[0, :, 4, 3].reshape(3, 3)
+    assert middle_row[:, 2].sum() < 1e-6
+    assert alike.sum(dim=1).min() == pytest.approx(1, abs=1e-5)
+
+
+def test_weights_and_penalty_are_learnt() -> None:
+    field = MeanField(2, window=3)
+    field(torch.randn(1, 1, 6, 6), torch.rand(1, 1, 6, 6)).sum().backward()
+    assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in field.parameters())

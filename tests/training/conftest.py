@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -13,8 +14,8 @@ from mammostudy.models import Discriminator, Generator
 from mammostudy.training.segmentation import Adversarial, Supervised
 
 SIDE = 32
-Trainer = Callable[..., Adversarial]
 adam = partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.999))
+SETTINGS: dict[str, Any] = {"overlap": "dice", "overlap_weight": 150.0, "optimiser": adam}
 
 
 def _generator(seed: int) -> Generator:
@@ -31,27 +32,17 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def adversarial() -> Trainer:
+def adversarial() -> Callable[..., Adversarial]:
     """Make a small cGAN trainer; fields of ``Adversarial`` can be given."""
-
-    def make(seed: int = 0, **fields: object) -> Adversarial:
-        settings: dict[str, object] = {"overlap": "dice", "overlap_weight": 150.0, **fields}
-        generator = _generator(seed)
-        return Adversarial(generator, Discriminator(width=2), optimiser=adam, **settings)  # type: ignore[arg-type]
-
-    return make
+    return lambda seed=0, **fields: Adversarial(
+        _generator(seed), Discriminator(width=2), **(SETTINGS | fields)
+    )
 
 
 @pytest.fixture
 def supervised() -> Callable[..., Supervised]:
     """Make a small trainer without adversary."""
-
-    def make(seed: int = 0, overlap: str = "dice", overlap_weight: float = 150.0) -> Supervised:
-        return Supervised(
-            _generator(seed), overlap=overlap, overlap_weight=overlap_weight, optimiser=adam
-        )
-
-    return make
+    return lambda seed=0, **fields: Supervised(_generator(seed), **(SETTINGS | fields))
 
 
 @pytest.fixture

@@ -1,0 +1,219 @@
+"""How an image gets into a detector and boxes out of it: by hand, and there and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from detector_tester import target
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torchvision.models.detection.image_list import ImageList
+from torchvision.ops import box_iou
+
+from mammostudy.errors import DataError, SpecError
+from mammostudy.models import build_detector
+from mammostudy.models.detectors import common
+from mammostudy.models.detectors.common import (
+    LARGEST,
+    Anchors,
+    box_side_quantiles,
+    check_fields,
+    level_sides,
+    place,
+)
+from mammostudy.models.detectors.pyramids import pyramid_sizes
+
+
+def test_letterbox_by_hand() -> None:
+    square, where = place(torch.ones(1, 50, 100), 64, "letterbox")
+    assert square.shape == (1, 64, 64)
+    assert torch.equal(
+        square[0].any(dim=1), torch.tensor([False] * 16 + [True] * 32 + [False] * 16)
+    )
+    boxes = torch.tensor([[0.0, 0, 100, 50], [50, 25, 100, 50]])
+    assert where.to_square(boxes).tolist() == [[0, 16, 64, 48], [32, 32, 64, 48]]
+
+
+def test_stretch_by_hand() -> None:
+    square, where = place(torch.ones(1, 50, 100), 64, "stretch")
+    torch.testing.assert_close(square, torch.ones(1, 64, 64))
+    boxes = torch.tensor([[50.0, 25, 100, 50]])
+    assert where.to_square(boxes).tolist() == [[32, 32, 64, 64]]
+
+
+def test_boxes_in_the_padding_are_clipped_away() -> None:
+    _, where = place(torch.ones(1, 50, 100), 64, "letterbox")
+    box = where.to_image(torch.tensor([[0.0, 0, 20, 10]]))[0]
+    assert box[1] == box[3] == 0
+    found = {"boxes": torch.tensor([[0.0, 0, 20, 10], [0, 16, 32, 48]]), "scores": torch.ones(2)}
+    kept = common._on_image(found, where)
+    assert kept["boxes"].tolist() == [[0, 0, 50, 50]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 300),
+    width=st.integers(1, 300),
+    size=st.integers(64, 320),
+    aspect=st.sampled_from(["stretch", "letterbox"]),
+    shares=st.tuples(*[st.floats(0, 1)] * 4),
+)
+def test_there_and_back(
+    height: int, width: int, size: int, aspect: common.Aspect, shares: tuple[float, ...]
+) -> None:
+    (x_min, x_max), (y_min, y_max) = sorted(shares[:2]), sorted(shares[2:])
+    box = torch.tensor([[x_min * width, y_min * height, x_max * width, y_max * height]])
+    square, where = place(torch.zeros(1, height, width), size, aspect)
+    assert square.shape == (1, size, size)
+    inside = where.to_square(box)
+    assert inside.min() >= -1e-3
+    assert inside.max() <= size + 1e-3
+    torch.testing.assert_close(where.to_image(inside), box, atol=2e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("aspect", ["stretch", "letterbox"])
+@pytest.mark.parametrize("size", [64, 200])
+def test_pixels_go_where_boxes_go(aspect: common.Aspect, size: int) -> None:
+    image = torch.zeros(1, 90, 130)
+    image[:, 30:60, 50:90] = 1
+    square, where = place(image, size, aspect)
+    ys, xs = torch.nonzero(square[0] > 0.5, as_tuple=True)
+    seen = torch.stack([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+    expected = where.to_square(torch.tensor([[50.0, 30, 90, 60]]))[0]
+    assert (seen - expected).abs().max() <= 0.51
+
+
+IMAGES = (
+    (torch.rand(2, 8, 8), r"image 1 is \(2, 8, 8\)"),
+    (torch.rand(8, 8), r"image 1 is \(8, 8\)"),
+    (torch.rand(1, 0, 8), r"image 1 is \(1, 0, 8\)"),
+    (torch.rand(1, 8, 8, dtype=torch.float64), "image 1 is .* torch.float64"),
+    (torch.full((1, 8, 8), 255.0), "image 1 has values from 255 to 255"),
+    (torch.full((1, 8, 8), -1.0), "image 1 has values from -1"),
+    (torch.full((1, 8, 8), float("inf")), "image 1 has values from inf"),
+    (torch.full((1, 8, 8), float("nan")), "image 1 has values from nan"),
+)
+
+
+@pytest.mark.parametrize(("image", "message"), IMAGES)
+def test_images_are_refused_by_index(image: Tensor, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        common._check_images([torch.rand(1, 8, 8), image])
+    with pytest.raises(DataError, match="needs one image or more"):
+        common._check_images([])
+    common._check_images([torch.rand(1, 8, 8)] * 2)  # control
+
+
+TARGETS = (
+    (target((5, 5, 5, 9)), r"box \(5.0, 5.0, 5.0, 9.0\) of image 1 has no area"),
+    (target((6, 5, 5, 9)), "of image 1 has no area"),
+    (target((0, 0, 9, 8.5)), "outside"),
+    (target((-1, 0, 4, 4)), "of image 1 has no area, or lies outside"),
+    (target((0, 0, 4, 4), (0, 0, float("nan"), 4)), r"box \(0.0, 0.0, nan, 4.0\) of image 1"),
+    (target((0, 0, 4, 4)) | {"labels": torch.zeros(1, dtype=torch.int64)}, "labels of image 1"),
+    (target((0, 0, 4, 4)) | {"labels": torch.ones(1)}, "labels of image 1"),
+    (target((0, 0, 4, 4)) | {"labels": torch.ones(2).long()}, "for each of its 1 boxes"),
+    (target() | {"boxes": torch.zeros(0)}, r"boxes of image 1: \(0,\)"),
+    (target((0, 0, 4, 4)) | {"boxes": torch.zeros(1, 4).long()}, "boxes of image 1"),
+)
+
+
+@pytest.mark.parametrize(("faulty", "message"), TARGETS)
+def test_targets_are_refused_by_index(faulty: dict[str, Tensor], message: str) -> None:
+    images = [torch.rand(1, 8, 9)] * 2
+    with pytest.raises(DataError, match=message):
+        common._checked(images, [target((0, 0, 9, 8)), faulty])
+    assert len(common._checked(images, [target((0, 0, 9, 8)), target()])) == 2  # control
+
+
+@pytest.mark.parametrize(("targets", "said"), [(None, "none"), ([target()], "1")])
+def test_a_target_an_image(targets: list[dict[str, Tensor]] | None, said: str) -> None:
+    with pytest.raises(DataError, match=f"2 images, targets: {said}"):
+        common._checked([torch.rand(1, 8, 9)] * 2, targets)
+
+
+SIDES = (0.04, 0.09, 0.2)
+
+
+def test_sides_by_hand() -> None:
+    boxes = [(0, 0, 10, 40), (5, 5, 25, 25)]  # both 20 pixels by area
+    sizes = [(100, 100), (100, 400)]
+    assert box_side_quantiles(boxes, sizes) == (0.105, 0.125, 0.15, 0.175, 0.195)
+    assert box_side_quantiles(boxes, sizes, "letterbox")[0] == pytest.approx(0.0575)
+    assert box_side_quantiles(boxes[1:], sizes[:1]) == (0.2,) * 5
+
+
+def test_levels_by_hand() -> None:
+    strides = [8 / 300, 16 / 300, 32 / 300, 64 / 300, 1 / 3, 1]
+    sides = level_sides(SIDES, strides)
+    # The three maps whose stride is below 20 %, the first two raised to 1.8 strides.
+    assert sides[:3] == pytest.approx([1.8 * 8 / 300, 1.8 * 16 / 300, 0.2])
+    ratio = (LARGEST / 0.2) ** (1 / 4)
+    assert sides[3:] == pytest.approx([0.2 * ratio**n for n in (1, 2, 3, 4)])
+    assert max(level_sides((0.2, 1.0), (0.3, 0.7, 1.0))[:-1]) == 1.0  # none beyond the image
+
+
+@pytest.mark.parametrize(("sides", "fitted"), [((0.06, 0.09), 2), ((0.3, 0.95), 4), (SIDES, 3)])
+def test_levels_rise_and_cover_the_sides(sides: tuple[float, ...], fitted: int) -> None:
+    found = level_sides(sides, (0.02, 0.05, 0.1, 0.5))
+    assert len(found) == 5
+    assert found == sorted(found)
+    assert found[0] == pytest.approx(sides[0])
+    assert found[fitted - 1] == pytest.approx(sides[-1])
+    assert found[-1] == pytest.approx(LARGEST)
+
+
+def test_pyramid_sizes_by_hand() -> None:
+    one = pyramid_sizes((0.05, 0.2), (4, 8, 16, 32, 64), 320, 1)
+    assert one == ((16,), (23,), (32,), (58,), (115,))  # the last two 1.8 strides
+    three = pyramid_sizes((0.05, 0.2), (8, 16, 32, 64, 128), 320, 3)
+    assert three[0] == (16, 19, 24)  # thirds of the way to the next level's 29
+    assert [len(level) for level in three] == [3] * 5
+    flat = [size for level in three for size in level]
+    assert flat == sorted(flat)
+
+
+@pytest.mark.parametrize(
+    ("anchors", "sides", "message"),
+    [
+        ("default", SIDES, "belong to anchors = 'cohort'"),
+        ("cohort", (0.1,), "needs box_sides"),
+        ("cohort", (0.2, 0.1), "must rise"),
+        ("cohort", (0.0, 0.1), "must rise"),
+        ("cohort", (0.1, 1.2), "must rise"),
+    ],
+)
+def test_sides_are_refused_by_name(
+    anchors: Anchors, sides: tuple[float, ...], message: str
+) -> None:
+    with pytest.raises(SpecError, match=message):
+        check_fields(anchors, sides, 64, 64)
+    check_fields("cohort", SIDES, 64, 64)  # control
+
+
+def best_overlaps(generator: object, maps: list[int], size: int) -> np.ndarray:
+    """The IoU of the best default box, over 300 masses of the cohort's sizes anywhere."""
+    rng = np.random.default_rng(0)
+    sides = size * np.exp(rng.uniform(np.log(SIDES[0]), np.log(SIDES[-1]), 300))
+    ratios = np.exp(rng.uniform(-0.4, 0.4, 300))
+    half = np.stack([sides * np.sqrt(ratios), sides / np.sqrt(ratios)], axis=1) / 2
+    centres = rng.uniform(half, size - half)
+    masses = torch.tensor(np.hstack([centres - half, centres + half]), dtype=torch.float32)
+    images = ImageList(torch.zeros(1, 3, size, size), [(size, size)])
+    boxes = generator(images, [torch.zeros(1, 1, side, side) for side in maps])[0]  # type: ignore[operator]
+    return box_iou(masses, boxes).max(dim=1).values.numpy()
+
+
+@pytest.mark.parametrize(
+    ("name", "maps"),
+    [("ssd-light", [40, 20, 10, 5]), ("ssdlite-mobilenetv3", [20, 10, 5, 3, 2, 1])],
+)  # the second has no map finer than 16 pixels, and misses a third even so
+def test_fitted_boxes_meet_masses_that_torchvisions_miss(name: str, maps: list[int]) -> None:
+    shares = {}
+    for anchors, sides in (("default", ()), ("cohort", SIDES)):
+        model = build_detector(name, anchors=anchors, box_sides=sides)
+        overlaps = best_overlaps(model.network.anchor_generator, maps, 320)
+        shares[anchors] = float((overlaps >= 0.5).mean())
+    assert shares["cohort"] > shares["default"] + 0.2

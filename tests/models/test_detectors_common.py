@@ -36,13 +36,6 @@ def test_letterbox_by_hand() -> None:
     assert where.to_square(boxes).tolist() == [[0, 16, 64, 48], [32, 32, 64, 48]]
 
 
-def test_stretch_by_hand() -> None:
-    square, where = place(torch.ones(1, 50, 100), 64, "stretch")
-    torch.testing.assert_close(square, torch.ones(1, 64, 64))
-    boxes = torch.tensor([[50.0, 25, 100, 50]])
-    assert where.to_square(boxes).tolist() == [[32, 32, 64, 64]]
-
-
 def test_boxes_in_the_padding_are_clipped_away() -> None:
     _, where = place(torch.ones(1, 50, 100), 64, "letterbox")
     box = where.to_image(torch.tensor([[0.0, 0, 20, 10]]))[0]
@@ -153,16 +146,6 @@ def test_levels_by_hand() -> None:
     ratio = (LARGEST / 0.2) ** (1 / 4)
     assert sides[3:] == pytest.approx([0.2 * ratio**n for n in (1, 2, 3, 4)])
     assert max(level_sides((0.2, 1.0), (0.3, 0.7, 1.0))[:-1]) == 1.0  # none beyond the image
-
-
-@pytest.mark.parametrize(("sides", "fitted"), [((0.06, 0.09), 2), ((0.3, 0.95), 4), (SIDES, 3)])
-def test_levels_rise_and_cover_the_sides(sides: tuple[float, ...], fitted: int) -> None:
-    found = level_sides(sides, (0.02, 0.05, 0.1, 0.5))
-    assert len(found) == 5
-    assert found == sorted(found)
-    assert found[0] == pytest.approx(sides[0])
-    assert found[fitted - 1] == pytest.approx(sides[-1])
-    assert found[-1] == pytest.approx(LARGEST)
 
 
 def test_pyramid_sizes_by_hand() -> None:

@@ -101,8 +101,7 @@ class TestCrfCnn(SegmenterTester):
     rate = 2e-4
     steps = 150
 
-    def test_channels(self) -> None:
-        """Its field knows mass and background alone; three channels in are fine."""
+    def test_its_field_knows_mass_and_background_alone(self) -> None:
         out = self.build(in_channels=3)(self.images(channels=3))
         assert out.shape == (2, 1, self.size, self.size)
         with pytest.raises(SpecError, match="out_channels: "):
@@ -140,3 +139,14 @@ class TestCganResnet101(SegmenterTester):
 
 def test_every_registered_segmenter_has_a_tester() -> None:
     assert {tester.name for tester in SegmenterTester.__subclasses__()} == set(segmenter_names())
+
+
+@pytest.mark.parametrize("name", ["cgan", "unet", "unet-plain"])
+def test_channels_and_fields(name: str) -> None:
+    module = build_segmenter(name, in_channels=3, out_channels=2)
+    side = 256 if name == "cgan" else 64
+    assert module(torch.rand(2, 3, side, side)).shape == (2, 2, side, side)
+    with pytest.raises(SpecError, match=f"'{name}' has no field wdith: it has "):
+        build_segmenter(name, wdith=3)
+    with pytest.raises(SpecError, match="in_channels: Input should be a valid integer"):
+        build_segmenter(name, in_channels="one")

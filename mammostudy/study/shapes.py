@@ -178,10 +178,10 @@ def _recall_line(rows: pd.DataFrame, classes: Sequence[str], a: str, b: str) -> 
     mine, other = shared(rows, a, b)
     if mine.empty:
         return {}
-    counts = [patient_confusions(each, classes) for each in (mine, other)]
+    counts, theirs = (patient_confusions(each, classes) for each in (mine, other))
     return {
-        **{"a": a, "b": b, "metric": "macro recall", **macro_recall_test(*counts)},
-        **{"masses": len(mine), "patients": len(counts[0]), "trainings": mine["fold"].nunique()},
+        **{"a": a, "b": b, "metric": "macro recall", **macro_recall_test(counts, theirs)},
+        **{"masses": len(mine), "patients": len(counts), "trainings": mine["fold"].nunique()},
         "unsettled": ", ".join(unsettled(pd.concat([mine, other]), "row")),
     }
 

@@ -217,7 +217,7 @@ def test_what_a_user_must_be_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_the_command_line_hands_everything_on(monkeypatch: pytest.MonkeyPatch) -> None:
     told: dict[str, object] = {}
     monkeypatch.setattr(
-        "mammostudy.data.fetch.fetch",
+        "mammostudy.data_commands.fetch_set",
         lambda name, root, **more: told.update(more, name=name, root=root),
     )
     words = "data fetch cmmd --root /d --patients 3 --yes"

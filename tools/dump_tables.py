@@ -32,7 +32,7 @@ def dump_page(root: Path, page: Any, out: Path) -> None:
     folder = out / page.name
     folder.mkdir(parents=True, exist_ok=True)
     shown: list[pd.DataFrame] = []
-    for name in ("mammostudy.figures.primitives", "mammostudy.figures.primitives"):
+    for name in ("mammostudy.figures.primitives",):
         try:
             module = importlib.import_module(name)
         except ModuleNotFoundError:

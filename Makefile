@@ -1,5 +1,5 @@
 # make book [PRESET=quick] [COHORT=phantom] [DATA=/folder/of/cohorts]
-# make test | make slow | make check | make reference DATA=/folder/of/cohorts
+# make test | make trials | make check | make reference DATA=/folder/of/cohorts
 # Every target makes .venv first, once; PYTHON names the interpreter it is made with.
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ ifdef DATA
 export MAMMOSTUDY_DATA := $(abspath $(DATA))
 endif
 
-.PHONY: book test slow check reference
+.PHONY: book test trials check reference
 .DEFAULT_GOAL := book
 
 book: $(INSTALLED)
@@ -19,7 +19,7 @@ book: $(INSTALLED)
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not book and not slow'
 
-slow: $(INSTALLED)
+trials: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow
 
 check: $(INSTALLED)

@@ -43,12 +43,18 @@ def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
     """
     split, every = split_views(cohort, **spec.split.model_dump()), views_of(cohort)
     train = every.take(split.train)
+    with_mass = [name for name, each in zip(train.names, train.boxes, strict=True) if len(each)]
+    if not with_mass:
+        raise DataError(
+            f"cohort {cohort.name!r}, fold {spec.split.fold}: no training view has a mass"
+        )
     parts = {"validation": every.take(split.validation), "test": every.take(split.test)}
     sides: tuple[float, ...] = ()
     training: Training | None = None
     if not spec.is_baseline:
         sides = _box_sides(spec, train)
-        model, training = _trained(spec, cohort, train, parts["validation"], sides, progress)
+        shown = train if spec.training.mass_free else train.take(tuple(with_mass))
+        model, training = _trained(spec, cohort, shown, parts["validation"], sides, progress)
 
     def found(views: ViewSet) -> Found:
         if training is None:
@@ -145,16 +151,12 @@ def _trained(
         return {"validation_sensitivity": froc_of(matches_of(rows)).mean_sensitivity()}
 
     def fitted(checkpoint: Path) -> Fitted:
-        with_mass = [n for n, each in zip(train.names, train.boxes, strict=True) if len(each)]
-        if not with_mass:
-            raise DataError(f"cohort {cohort.name!r}, {run}: no training view has a mass")
-        shown = train if asked.mass_free else train.take(tuple(with_mass))
-        squares, places = squares_of(spec, cohort, shown)
+        squares, places = squares_of(spec, cohort, train)
         model.to(device())
         return fit_detector(
             model,
             squares,
-            [_target(*each) for each in zip(shown.boxes, places, strict=True)],
+            [_target(*each) for each in zip(train.boxes, places, strict=True)],
             DetectorBudget(**asked.model_dump(exclude={"augment", "mass_free"})),
             seed=spec.seed,
             validate=validate,

@@ -150,7 +150,8 @@ def matches_of(rows: pd.DataFrame, rule: str = HEADLINE, repeats: str = "ignore"
     if (again := views.duplicated()).any():
         raise DataError(f"view {views[again].iloc[0]!r} stands in the rows twice: judge each once")
     number = rows["view"].map({name: i for i, name in enumerate(views)})
-    masses = rows[rows["row"] == "mass"].assign(image=number)
+    of_mass = rows["row"] == "mass"
+    masses = rows[of_mass].assign(image=number[of_mass])
     masses = masses.sort_values(["image", "mass"], kind="stable")
     boxes = rows[rows["row"] == "box"]
     image, found = number[boxes.index].to_numpy(np.int64), boxes[rule].to_numpy(np.int64)

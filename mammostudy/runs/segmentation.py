@@ -292,7 +292,7 @@ def checked_split(cohort: Cohort, masses: pd.DataFrame, split: SplitSpec) -> Spl
 def run(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train a segmenter, or take a baseline, and measure its masks of validation and test."""
     split = checked_split(cohort, cohort.masses, spec.split)
-    tested, cases = tested_on(spec, cohort, split)
+    tested, cases = held_out(spec, cohort, split)
     training: Training | None = None
     if spec.is_baseline:
 
@@ -310,7 +310,7 @@ def run(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
     return Result(replace(split, test=cases), rows, training, kept | found, content=said)
 
 
-def tested_on(spec: RunSpec, cohort: Cohort, split: Split) -> tuple[Cohort, tuple[str, ...]]:
+def held_out(spec: RunSpec, cohort: Cohort, split: Split) -> tuple[Cohort, tuple[str, ...]]:
     """Return the cohort and the cases that a run is tested on.
 
     Of another cohort all masses are taken whose patients the run has not met: two cohorts may

@@ -1,0 +1,221 @@
+"""Chain runs on a tiny cohort with boxes laid by hand: nothing is trained."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.frames import frame_cohort
+from mammostudy.data.splits import Split
+from mammostudy.data.views import split_views, views_of
+from mammostudy.errors import DataError, SpecError
+from mammostudy.runs import chain as module
+from mammostudy.runs.chain import Shapes, check_patients, frame_boxes, whole_box
+from mammostudy.runs.detection_rows import judged_rows
+from mammostudy.runs.execute import ensure, execute
+from mammostudy.runs.kinds import ChainSpec, ShapeSpec
+from mammostudy.runs.provenance import Result, record_content
+from mammostudy.runs.record import Record, find_record, write_record
+
+SPLIT = {"folds": 4, "validation_folds": 3}
+ELLIPSE = {"cohort": "tiny", "variant": "baseline", "split": SPLIT, "frame": {"size": 32},
+           "model": {"name": "ellipse"}, "optimiser": {"iterations": 0}}  # fmt: skip
+SPEC = ChainSpec.parse(
+    {"cohort": "tiny", "detector": {"cohort": "tiny", "split": SPLIT}, "segmenter": ELLIPSE}
+)
+FALSE = [26.0, 24.0, 34.0, 32.0]  # between the masses of every image
+
+
+def detect(cohort: Cohort, lay: Any, spec: ChainSpec = SPEC) -> None:
+    """Write the record of a detector whose boxes ``lay(true boxes)`` gives, with scores."""
+    split = split_views(cohort, **spec.split.model_dump())
+    tables = []
+    for part in ("validation", "test"):
+        chosen = views_of(cohort).take(getattr(split, part))
+        found = [lay(each.astype(np.float64)) for each in chosen.boxes]
+        boxes, scores = ([np.asarray(each[k], np.float64) for each in found] for k in (0, 1))
+        tables.append(judged_rows(part, chosen, boxes, scores))
+    result = Result(Split(**split.parts()), pd.concat(tables, ignore_index=True))
+    write_record(record_content(spec.detector, cohort, result, 0.0), result.rows)
+
+
+def run(spec: ChainSpec = SPEC) -> Record:
+    """Run a chain, and its segmenter before it."""
+    return ensure([spec], workers=1, progress=False)[0]
+
+
+def exact(true: np.ndarray) -> tuple[Any, Any]:
+    return true, np.full(len(true), 0.9)
+
+
+def first_and_false(true: np.ndarray) -> tuple[Any, Any]:
+    """The first mass, found twice, and one box on nothing."""
+    again = true[0] + [1, 0, 1, 0]
+    return np.stack([true[0], again, FALSE]), np.array([0.9, 0.8, 0.7])
+
+
+def masses(record: Record, source: str) -> pd.DataFrame:
+    rows = record.rows("mass")
+    return rows[rows["source"] == source].set_index("case")
+
+
+def test_exact_boxes_cost_nothing(tiny: Cohort) -> None:
+    detect(tiny, exact)
+    record = run()
+    oracle, detected = masses(record, "oracle"), masses(record, "detected")
+    assert detected["found"].all()
+    assert (detected["iou"] == 1).all()
+    np.testing.assert_allclose(detected["dice"], oracle["dice"], atol=0.02)
+    assert (masses(record, "truth")["dice"] == 1).all()
+    assert 0.8 < oracle["dice"].mean() < 0.95  # an ellipse in a square: pi / 4
+    assert masses(record, "jittered")["dice"].mean() < oracle["dice"].mean()
+    views = record.rows("view")
+    assert (views["boxes"] == 2).all()
+    assert not views[["false_boxes", "repeats"]].any(axis=None)
+    assert record.rows("box").empty
+    assert (record.threshold, record.converged) == (0.9, None)
+    assert set(record.stages) == {"detector", "segmenter", "shapes"}
+    assert detected[["label", "predicted"]].isna().all(axis=None)
+    kept = record.predictions()
+    assert set(kept) == set(detected.index)
+    case, (mask, frame) = next(iter(kept.items()))
+    assert (mask.shape, mask.dtype, frame.shape) == ((32, 32), bool, (4,))
+    row = tiny.row(case)
+    assert frame[2] - frame[0] == 2 * (row["x_max"] - row["x_min"])
+
+
+def test_missed_masses_count_zero_and_false_boxes_are_painted(tiny: Cohort) -> None:
+    detect(tiny, first_and_false)
+    record = run()
+    detected = masses(record, "detected")
+    first = detected.index.str.endswith("-1")
+    assert detected["found"].tolist() == first.tolist()
+    assert (detected.loc[~first, ["dice", "predicted_pixels"]] == 0).all(axis=None)
+    assert (detected.loc[first, "dice"] > 0.5).all()
+    assert detected.loc[~first, ["score", "iou"]].isna().all(axis=None)
+    assert (record.rows("view")[["boxes", "false_boxes", "repeats"]] == (3, 1, 1)).all(axis=None)
+    boxes = record.rows("box").set_index("kind")
+    area = np.pi / 4 * 8 * 8
+    assert boxes.loc["false", "predicted_pixels"].between(0.7 * area, 1.3 * area).all()
+    repeat = boxes.loc["repeat"]
+    assert (repeat["painted"] < repeat["predicted_pixels"] / 2).all()
+
+
+def test_a_detector_without_boxes_misses_everything(tiny: Cohort) -> None:
+    detect(tiny, lambda true: (np.zeros((0, 4)), np.zeros(0)))
+    record = run()
+    assert (record.threshold, record.content["threshold"]) == (np.inf, None)
+    detected = masses(record, "detected")
+    assert not detected["found"].any()
+    assert (detected["dice"] == 0).all()
+    assert (masses(record, "oracle")["dice"] > 0.8).all()
+    assert record.predictions() == {}
+    assert record.rows("box").empty
+
+
+def test_the_threshold_is_set_on_validation_by_the_rate(tiny: Cohort) -> None:
+    """Two false boxes a view: at 1 false positive a view the lower one and what is below go."""
+
+    def lay(true: np.ndarray) -> tuple[Any, Any]:
+        return np.stack([FALSE, true[0], [0, 0, 5, 5], true[1]]), np.array([0.9, 0.8, 0.5, 0.3])
+
+    detect(tiny, lay)
+    for rate, threshold, found in ((1.0, 0.8, 0.5), (2.0, 0.3, 1.0)):
+        record = run(SPEC.changed(operating=rate))
+        assert record.threshold == threshold
+        assert masses(record, "detected")["found"].mean() == found
+
+
+def test_pixels_of_other_masses_are_not_held_against_a_mass(tiny: Cohort) -> None:
+    """Everything in a frame is painted: what lies on the second mass alone does not count."""
+    spec = SPEC.changed(segmenter__model__name="all-mass", segmenter__frame__scale=8.0)
+    detect(tiny, exact, spec)
+    row = masses(run(spec), "oracle").iloc[0]
+    own = tiny.mask(str(row.name))
+    other = tiny.truth(str(tiny.row(str(row.name))["image"])) & ~own
+    painted = row["predicted_pixels"]
+    assert other.any()
+    spared = 2 * own.sum() / (painted - other.sum() + own.sum())
+    assert row["dice"] == pytest.approx(spared, rel=0.02)
+    assert row["dice"] > 2 * own.sum() / (painted + own.sum()) * 1.02  # without the rule
+
+
+def test_stages_that_learnt_from_other_patients_are_refused(
+    tiny: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detect(tiny, exact)
+    with pytest.raises(DataError, match="a segmentation run that this run works on has no record"):
+        execute(SPEC)
+    segmenter = ensure([SPEC.segmenter], workers=1, progress=False)[0]
+    detector = find_record(SPEC.detector, tiny.manifest_hash)
+    assert detector is not None
+    told = replace(segmenter, content=deepcopy(segmenter.content))
+    split = told.content["split"]
+    split["train"], split["test"] = split["test"], split["train"]
+    with pytest.raises(SpecError, match="stands in the train part of only one"):
+        check_patients(tiny, detector, told)
+    split["train"] = ["elsewhere-1"]
+    with pytest.raises(SpecError, match="the segmenter's mass elsewhere-1 is not in it"):
+        check_patients(tiny, detector, told)
+    monkeypatch.setattr(module, "check_patients", lambda *_: pytest.fail("asked"))
+    with pytest.raises(pytest.fail.Exception, match="asked"):
+        execute(SPEC)
+
+
+@pytest.mark.parametrize(
+    ("edges", "box"),
+    [
+        ((1.4, 2.6, 10.2, 12.5), (1, 3, 10, 12)),
+        ((-5, -5, 4, 4), (0, 0, 4, 4)),
+        ((60, 30, 90, 90), (60, 30, 64, 40)),
+        ((5.2, 5.2, 5.4, 5.4), (5, 5, 6, 6)),
+        ((70, 50, 80, 60), (63, 39, 64, 40)),
+    ],
+)
+def test_boxes_become_whole_inside_the_image(edges: Any, box: Any) -> None:
+    assert whole_box(edges, (40, 64)) == box
+
+
+def test_frames_are_those_of_the_segmenter(tiny: Cohort) -> None:
+    """The known boxes framed by hand give what the segmenter's own framing gives."""
+    asked = SPEC.segmenter
+    whole = frame_cohort(tiny, asked.frame, asked.preprocessing)
+    samples = [tiny.sample(case) for case in whole.cases[:2]]  # of one image
+    mine = frame_boxes(samples[0].image, [each.box for each in samples], asked)
+    np.testing.assert_array_equal(mine.images, whole.images[:2])
+    np.testing.assert_array_equal(mine.boxes, whole.boxes[:2])
+    np.testing.assert_allclose(mine.given, whole.given[:2], rtol=1e-6)
+
+
+def test_a_classifier_judges_only_patients_new_to_it(
+    tiny: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = {n: [f"p{n}-1", f"p{n}-2"] for n in range(8)}
+    splits = [
+        {"test": cases[0], "train": cases[1] + cases[2], "validation": []},
+        {"test": cases[1], "train": cases[0], "validation": cases[2]},
+    ]
+    spec = ShapeSpec(cohort="tiny").model_dump(mode="json")
+    records = [Record(Path(str(n)), {"spec": spec, "split": s}) for n, s in enumerate(splits)]
+    labels = tiny.masses.assign(label="round")
+    monkeypatch.setattr(module, "labelled", lambda *_: labels)
+    asked: dict[str, int] = {}
+
+    def told(record: Record, masks: list[Any]) -> list[tuple[str, float]]:
+        asked[record.folder.name] = len(masks)
+        return [(f"by {record.folder.name}", 0.5)] * len(masks)
+
+    monkeypatch.setattr(module, "_told_by", told)
+    shapes = Shapes.of(records, tiny)
+    names, shares = shapes.tell([np.ones((3, 3), bool)] * 4, ["p0", "p1", "p2", "p7"])
+    assert names == ["by 0", "by 1", None, "by 0"]  # p2 is new to none, p7 to both
+    assert np.isnan(shares[2])
+    assert asked == {"0": 2, "1": 1}
+    assert set(shapes.labels.values()) == {"round"}

@@ -1,0 +1,209 @@
+"""Masks for shapes: whose they are, how they are placed, and that no run marks what it learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.load import load_cohort
+from mammostudy.data.outline_cohort import OutlineCohort
+from mammostudy.errors import DataError, MissingDataError
+from mammostudy.imaging.contours import box_of
+from mammostudy.imaging.framing import frame_box, paste_back
+from mammostudy.imaging.shape_features import shape_features
+from mammostudy.runs import masks as module
+from mammostudy.runs.kinds import ShapeSpec
+from mammostudy.runs.masks import (
+    SIDE,
+    feature_table,
+    labelled,
+    mask_set,
+    native_masks,
+    pixels_of,
+    placed_mask,
+)
+from mammostudy.runs.record import find_record
+from mammostudy.runs.segmentation import finished_masks
+
+if TYPE_CHECKING:
+    from tests.runs.conftest import Shaped
+
+Mask = NDArray[np.bool_]
+
+
+def block(size: int, height: int, width: int) -> Mask:
+    mask = np.zeros((size, size), bool)
+    mask[2 : 2 + height, 2 : 2 + width] = True
+    return mask
+
+
+def spread(mask: Mask) -> tuple[int, int]:
+    x_min, y_min, x_max, y_max = box_of(mask)
+    return y_max - y_min, x_max - x_min
+
+
+@pytest.mark.parametrize(
+    ("mask", "placement", "window", "seen"),
+    [
+        (block(100, 40, 10), "stretch", None, (32, 32)),
+        (block(100, 40, 20), "square", None, (32, 16)),
+        (block(68, 64, 64), "stretch", 96, (64 / 1.5, 64 / 1.5)),
+        (block(36, 32, 32), "square", 96, (32 / 1.5, 32 / 1.5)),  # half the size is half the size
+        (block(304, 300, 300), "stretch", 30, (SIDE, SIDE)),  # too long for the window: it fills
+    ],
+)
+def test_masks_are_placed(
+    mask: Mask, placement: str, window: int | None, seen: tuple[float, float]
+) -> None:
+    placed = placed_mask(mask, placement, window)
+    assert placed.shape == (SIDE, SIDE)
+    assert spread(placed) == pytest.approx(seen, abs=1.1)
+
+
+def test_a_mask_that_is_empty_or_vanishes_is_missed() -> None:
+    for mask in (np.zeros((1, 1), bool), block(600, 1, 590)):
+        assert not placed_mask(mask, "square").any()
+    assert not placed_mask(block(5, 1, 1), "stretch", 900).any()
+    crumbs = block(60, 40, 40)
+    crumbs[50:53, 50:53] = True
+    assert np.array_equal(placed_mask(crumbs, "square"), placed_mask(block(60, 40, 40), "square"))
+
+
+def test_a_mask_is_cut_to_its_largest_part_and_a_margin() -> None:
+    mask = block(50, 10, 12)
+    mask[30:33, 40:43] = True  # a crumb
+    cut = module._cut(mask)
+    assert (cut.shape, cut.sum()) == ((14, 16), 120)
+    assert cut[2:-2, 2:-2].all()
+    assert module._cut(np.zeros((40, 50), bool)).shape == (1, 1)
+
+
+def test_labels_are_the_classes_asked_for(shaped: Shaped, tiny: Cohort) -> None:
+    assert len(labelled(shaped.cohort, shaped.spec)) == 37
+    other = shaped.spec.changed(classes=("oval", "round"))
+    assert set(labelled(shaped.cohort, other)["label"]) == {"round"}
+    tools = shaped.spec.changed(target="tool", classes=("circle", "polygon"))
+    for cohort, spec in ((shaped.cohort, tools), (tiny, shaped.spec)):
+        with pytest.raises(DataError, match=f"no mass has a {spec.target} among"):
+            labelled(cohort, spec)
+
+
+def test_true_masks_are_those_of_the_cohort_made_once(
+    shaped: Shaped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = native_masks(shaped.cohort, "truth")
+    assert list(found) == list(shaped.cohort.masses.index)
+    for case, mask in found.items():
+        truth = shaped.cohort.mask(case)
+        x_min, y_min, x_max, y_max = box_of(truth)
+        assert np.array_equal(mask[2:-2, 2:-2], truth[y_min:y_max, x_min:x_max])
+    contoured = native_masks(shaped.cohort, "active-contour")
+    assert set(contoured) == set(found)
+    assert all(0.5 < mask.sum() / found[case].sum() < 3 for case, mask in contoured.items())
+    monkeypatch.setattr(module, "_cut", lambda _: pytest.fail("made again"))
+    again = native_masks(shaped.cohort, "truth")
+    assert all(np.array_equal(again[case], mask) for case, mask in found.items())
+    others = replace(shaped.cohort, manifest=shaped.cohort.manifest[:9])
+    with pytest.raises(pytest.fail.Exception, match="made again"):  # control: those of other data
+        native_masks(others, "truth")
+
+
+def test_masks_depend_on_the_steps_before_them(
+    shaped: Shaped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = ("truth", "active-contour", "segmenter")
+    before = {s: module._content(shaped.cohort, s, shaped.runs) for s in sources}
+    monkeypatch.setitem(module.versions_of.__globals__["VERSIONS"], "imaging.framing", 99)
+    after = {s: module._content(shaped.cohort, s, shaped.runs) for s in sources}
+    assert [before[s] == after[s] for s in sources] == [True, False, False]
+    fewer = module._content(shaped.cohort, "segmenter", shaped.runs[:1])
+    assert fewer != after["segmenter"]
+
+
+def test_a_segmenter_marks_no_mass_that_it_was_trained_on(
+    shaped: Shaped,
+) -> None:
+    for run in shaped.runs:
+        record = find_record(run, shaped.cohort.manifest_hash)
+        assert record is not None
+        split, stored = record.content["split"], record.predictions()
+        found = native_masks(shaped.cohort, "segmenter", (run,))
+        assert set(found) == set(split["test"])
+        assert not set(found) & {*split["train"], *split["validation"]}
+        for case, mask in found.items():  # those that the segmenter was measured on
+            sample = shaped.cohort.sample(case)
+            shape = sample.image.shape
+            finished = finished_masks(stored[case][None], record)[0]
+            whole = paste_back(finished, frame_box(sample.box, shape), shape)
+            assert np.array_equal(module._cut(whole), mask)
+        wide = {**split, "test": [*split["test"], *split["validation"]]}
+        told = replace(record, content={**record.content, "split": wide})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "record_of", lambda _, told=told: told)
+            control = {case for case, _ in module._segmented(shaped.cohort, (run,))}
+        assert control & set(split["validation"])  # a record that takes them for unseen
+    every = native_masks(shaped.cohort, "segmenter", shaped.runs)
+    assert set(every) == set(shaped.cohort.masses.index)
+
+
+def test_a_segmenter_of_other_patients_marks_every_mass(
+    shaped: Shaped, tmp_path: Path, write_cohort: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    other = tmp_path / "data"
+    write_cohort(other, "fresh", patients=4)
+    (other / "tiny").symlink_to(shaped.cohort.root)
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(other))
+    fresh = load_cohort("fresh")
+    assert set(native_masks(fresh, "segmenter", shaped.runs[:1])) == set(fresh.masses.index)
+    with pytest.raises(DataError, match="a segmentation run that this run works on has no record"):
+        native_masks(fresh, "segmenter", (shaped.runs[0].changed(seed=9),))
+
+
+def test_features_are_those_of_the_whole_masks_that_are_there(
+    shaped: Shaped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    native = native_masks(shaped.cohort, "truth")
+    gone = list(native)[3]
+    holed = {**native, gone: np.zeros((1, 1), bool)}
+    monkeypatch.setattr(module, "native_masks", lambda *_: holed)
+    cases, table = feature_table(shaped.spec, "truth", shaped.cohort)
+    assert set(cases) == set(native) - {gone}
+    for case, row in zip(cases, table, strict=True):
+        np.testing.assert_array_equal(row, shape_features(native[case]))
+    placed = mask_set(shaped.spec, "truth", shaped.cohort)
+    assert [c for c, m in zip(placed.cases, placed.missed, strict=True) if m] == [gone]
+    assert placed.at(["x", gone]) == [3]
+    assert placed.seen() == set(cases)
+
+
+def test_outlines_are_placed_without_images(
+    shaped: Shaped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cohort of outlines alone: its images, of another cohort, are not at hand."""
+    table = shaped.cohort.manifest.assign(tool="circle")
+    outlines = OutlineCohort("cdd-cesm-contours", tmp_path / "cdd-cesm", table, outlines={})
+    monkeypatch.setattr(OutlineCohort, "mask", lambda _, case: shaped.cohort.mask(case))
+    found = mask_set(ShapeSpec(cohort="c", classes=("irregular", "round")), "truth", outlines)
+    assert (len(found.cases), found.missed.any()) == (37, False)
+    with pytest.raises(MissingDataError, match="cdd-cesm"):
+        native_masks(outlines, "active-contour")
+    assert pixels_of(shaped.cohort) is shaped.cohort  # control
+
+
+def test_scale_is_that_of_the_longest_mass(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = {"a": block(68, 64, 64), "b": block(36, 32, 32)}
+    edges = {"x_min": 0, "y_min": 0, "x_max": [64, 32], "y_max": [64, 32]}
+    rows = pd.DataFrame({"case": list(drawn), "patient": list(drawn), "shape": "round", **edges})
+    monkeypatch.setattr(module, "native_masks", lambda *_: drawn)
+    spec = ShapeSpec.parse({"cohort": "made", "input": {"keep_scale": True}})
+    found = mask_set(spec, "truth", Cohort("made", Path("nowhere"), rows))
+    assert spread(found.masks[0])[0] == pytest.approx(2 * spread(found.masks[1])[0], abs=2.1)

@@ -1,0 +1,278 @@
+"""Records on disk: whole or absent, found by key, committed before local, parsed once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from mammostudy.data.cohort import Cohort
+from mammostudy.errors import DataError
+from mammostudy.paths import results_root, store_root
+from mammostudy.runs import record as module
+from mammostudy.runs.execute import ensure, execute
+from mammostudy.runs.kinds import ShapeSpec
+from mammostudy.runs.record import (
+    Record,
+    find_record,
+    keep,
+    local_records,
+    manifest_hash,
+    read_record,
+    records,
+    weights_path,
+    write_record,
+)
+from mammostudy.runs.spec import RunSpec
+
+MANIFEST = "0123456789abcdef"
+SPEC = RunSpec(cohort="c")
+SHAPE = ShapeSpec(cohort="c", classes=("irregular", "round"))
+CASES = pd.DataFrame(
+    {
+        "part": "test", "case": ["001", "b", "NA"], "patient": ["7", "08", "null"], "site": "one",
+        "missed": [False, False, True], "dice": [0.25, 1 / 3, 1.0], "hd95": [1.5, np.nan, 0.0],
+        "truth_pixels": [3, 4, 12345], "logit_irregular": [0.25, 1 / 3, -0.5],
+        "logit_round": [1.5, 2.0, -1.25],
+    }
+)  # fmt: skip
+ARRAYS = {"embedding": np.arange(6, dtype=np.float16).reshape(3, 2), "names": np.array(["a", "ü"])}
+
+
+@pytest.fixture(autouse=True)
+def _own(request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue("own_folders")
+
+
+def content(spec: Any = SPEC, manifest: str = MANIFEST, **changes: Any) -> dict[str, Any]:
+    return {
+        "spec": spec.model_dump(mode="json"),
+        "key": spec.key(manifest),
+        "recipe_key": spec.recipe_key(),
+        "manifest_hash": manifest,
+        "status": "completed",
+        "converged": True,
+        "curves": [{"iteration": 1.0, "overlap": 0.5}, {"iteration": 2.0, "validation_dice": 0.7}],
+        "provenance": {"commit": "abc"},
+        **changes,
+    }
+
+
+def masks(side: int = 5) -> dict[str, NDArray[np.bool_]]:
+    rng = np.random.default_rng(0)
+    return {name: rng.random((side, side)) > 0.5 for name in ("001", "b", "NA")}
+
+
+def written(root: Path | None = None, **changes: Any) -> Record:
+    return write_record(content(**changes), CASES, masks(), root=root)
+
+
+def test_round_trip() -> None:
+    record = written()
+    assert record.folder == local_records() / "c" / SPEC.key(MANIFEST)
+    assert (record.spec, record.key, record.manifest_hash) == (SPEC, SPEC.key(MANIFEST), MANIFEST)
+    assert (record.kind, record.status, record.converged) == ("segmentation", "completed", True)
+    assert record.provenance == {"commit": "abc"}
+    assert record.curves["validation_dice"].isna().tolist() == [True, False]
+    pd.testing.assert_frame_equal(record.cases, CASES, rtol=1e-4)  # five digits are kept
+    assert record.part("validation").empty
+    assert not weights_path("k").is_relative_to(results_root())
+
+
+@pytest.mark.parametrize("side", [5, 8, 33])
+def test_predictions_are_kept_to_the_bit(side: int) -> None:
+    frame = np.array([1, 2, 30, 40])
+    framed = {case: (mask, frame) for case, mask in masks(side).items()}
+    plain, found = (
+        write_record(content(), CASES, each).predictions() for each in (masks(side), framed)
+    )
+    assert list(plain) == list(found) == ["001", "b", "NA"]
+    for case, mask in masks(side).items():
+        assert plain[case].dtype == bool
+        assert np.array_equal(plain[case], mask)
+        assert np.array_equal(found[case][0], mask)
+        assert found[case][1].tolist() == frame.tolist()
+    assert write_record(content(), CASES, {}).predictions() == {}
+
+
+def test_shape_records_come_back_as_they_were() -> None:
+    record = write_record(content(SHAPE, temperature=1.25), CASES, arrays=ARRAYS)
+    assert (record.kind, record.spec, record.temperature) == ("shape", SHAPE, 1.25)
+    assert record.cases["missed"].dtype == bool
+    wanted = CASES[["logit_irregular", "logit_round"]].to_numpy()
+    np.testing.assert_allclose(record.logits(), wanted, rtol=1e-4)
+    np.testing.assert_allclose(record.logits(record.cases.iloc[1:]), wanted[1:], rtol=1e-4)
+    for name, array in record.arrays().items():
+        assert array.dtype == ARRAYS[name].dtype
+        assert np.array_equal(array, ARRAYS[name])
+    turned = SHAPE.changed(classes=("round", "irregular"))
+    assert write_record(content(turned), CASES).logits()[0].tolist() == [1.5, 0.25]
+    files = sorted(path.name for path in write_record(content(SHAPE), CASES).folder.iterdir())
+    assert files == ["cases.csv", "record.json"]
+
+
+def test_a_half_written_folder_is_never_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*args: object, **fields: object) -> None:
+        assert not list(records("c"))
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez_compressed", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        written()
+    assert not list((local_records() / "c").iterdir())
+    assert find_record(SPEC, MANIFEST) is None
+
+
+def test_what_a_killed_write_leaves_is_not_a_record_and_writing_again_replaces() -> None:
+    partial = local_records() / "c" / ".partial-x"
+    partial.mkdir(parents=True)
+    (partial / "record.json").write_text("{", encoding="utf-8")
+    assert not list(records("c"))
+    written()
+    assert written(status="diverged").status == "diverged"
+    assert len(list(records("c"))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "{", "[]", "null", '{"format": 1}', *(json.dumps(
+        content() | {"format": 1, "spec": SPEC.model_dump(mode="json") | {"kind": kind}}
+    ) for kind in ("subtype", None, []))],
+)  # fmt: skip
+def test_a_damaged_record_is_one_clear_error(text: str | None) -> None:
+    record = written()
+    path = record.folder / "record.json"
+    path.unlink() if text is None else path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"record\.json: not a readable record.*delete the folder"):
+        read_record(record.folder)
+    if text is not None:
+        for manifest in (MANIFEST, None):
+            with pytest.raises(DataError):
+                find_record(SPEC, manifest)
+
+
+def test_a_record_of_another_format_is_refused() -> None:
+    record = written()
+    told = json.dumps({**record.content, "format": 99})
+    (record.folder / "record.json").write_text(told, encoding="utf-8")
+    with pytest.raises(DataError, match="record format 1"):
+        read_record(record.folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("cases.csv", lambda r: r.cases),
+        ("predictions.npz", lambda r: r.predictions()),
+        ("arrays.npz", lambda r: r.arrays()),
+    ],
+)
+@pytest.mark.parametrize("damage", ["missing", b"", b"PK", 60])
+def test_damaged_tables_are_one_clear_error(
+    name: str, read: Callable[[Record], object], damage: str | bytes | int
+) -> None:
+    record = write_record(content(), CASES, masks(), ARRAYS)
+    path = record.folder / name
+    if name == "cases.csv" and damage not in ("missing", b""):
+        return  # a table cut at a cell is still a table
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:damage] if isinstance(damage, int) else damage)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=f"{name}: not a readable record"):
+        read(record)
+
+
+@pytest.mark.parametrize("manifest", [MANIFEST, None])
+def test_committed_comes_before_local(manifest: str | None) -> None:
+    assert find_record(SPEC, manifest) is None
+    written()
+    written(results_root(), provenance={"commit": "committed"})
+    found = find_record(SPEC, manifest)
+    assert found is not None
+    assert found.provenance["commit"] == "committed"
+    assert [r.provenance["commit"] for r in records("c")] == ["committed", "abc"]
+    shutil.rmtree(results_root())
+    found = find_record(SPEC, manifest)
+    assert found is not None
+    assert found.provenance["commit"] == "abc"
+
+
+def test_without_data_a_record_of_the_recipe_is_taken() -> None:
+    written(results_root())
+    write_record(content(SHAPE), CASES)
+    assert find_record(SPEC, "other-data") is None
+    for spec in (SPEC, SHAPE):
+        found = find_record(spec, None)
+        assert found is not None
+        assert (found.spec, found.manifest_hash) == (spec, MANIFEST)
+    assert find_record(SPEC.changed(seed=1), None) is None
+    assert find_record(SPEC.changed(cohort="d"), None) is None
+    write_record(content(SPEC.changed(seed=1)), CASES)
+    assert find_record(SPEC.changed(seed=1), None) is not None  # one came since
+
+
+def test_each_record_is_parsed_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    specs = [SPEC.changed(seed=seed) for seed in range(5)]
+    for spec in specs:
+        write_record(content(spec), CASES)
+    usual, parsed = json.loads, []
+    monkeypatch.setattr(module, "_PARSED", {})
+    monkeypatch.setattr(module.json, "loads", lambda text: parsed.append(1) or usual(text))
+    for manifest in (None, MANIFEST, None):
+        assert all(find_record(spec, manifest) for spec in specs)
+    assert len(list(records("c"))) == len(parsed) == 5
+    write_record(content(specs[0], status="diverged"), CASES)  # one that changed is read anew
+    found = find_record(specs[0], MANIFEST)
+    assert found is not None
+    assert (found.status, len(parsed)) == ("diverged", 6)
+
+
+def test_a_faulty_manifest_is_not_taken_for_missing_data(tiny: Cohort) -> None:
+    assert manifest_hash("elsewhere") is None
+    assert manifest_hash("tiny") == tiny.manifest_hash
+    path = tiny.root / "manifest.csv"
+    text = path.read_text(encoding="utf-8").replace(",CC,", ",sideways,", 1)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match="sideways"):
+        manifest_hash("tiny")
+
+
+def test_what_is_kept_has_no_weights_and_serves_without_store_and_data(
+    tiny: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = execute(tiny_spec, progress=False)
+    assert list(store_root().rglob("*.safetensors"))
+    assert keep([record]) == [results_root() / "tiny" / record.key]
+    files = sorted(path.name for path in results_root().rglob("*") if path.is_file())
+    assert files == ["cases.csv", "predictions.npz", "record.json"]
+    assert keep([record]) == []
+    rows = record.cases
+    shutil.rmtree(store_root())
+    monkeypatch.delenv("MAMMOSTUDY_DATA")
+    (found,) = ensure([tiny_spec], workers=1, progress=False)
+    assert found.cases.equals(rows)
+
+
+def test_an_interrupted_copy_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    record, usual = written(), shutil.copytree
+
+    def cut(*args: Any, **fields: Any) -> None:
+        usual(*args, **fields)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copytree", cut)
+    with pytest.raises(KeyboardInterrupt):
+        keep([record])
+    target = results_root() / "c" / record.key
+    assert not target.exists()
+    monkeypatch.setattr(shutil, "copytree", usual)
+    assert keep([record]) == [target]
+    assert list(target.parent.iterdir()) == [target]

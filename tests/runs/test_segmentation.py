@@ -1,0 +1,408 @@
+"""What a spec becomes: baselines, trainer, predictions, rows by hand; whom a run is tested on."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mammostudy.data import manifest
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.frames import Frame, FramedSet, Preprocessing, frame_cohort
+from mammostudy.data.load import load_cohort
+from mammostudy.data.manifest import write_manifest
+from mammostudy.errors import DataError, MissingDataError
+from mammostudy.evaluation import boundary_iou
+from mammostudy.imaging.framing import Box
+from mammostudy.imaging.postprocessing import postprocess
+from mammostudy.runs import segmentation as module
+from mammostudy.runs.execute import ensure
+from mammostudy.runs.record import Record
+from mammostudy.runs.segmentation import (
+    COLUMNS,
+    Prediction,
+    as_tensor,
+    baseline_masks,
+    build_model,
+    build_trainer,
+    checked_split,
+    chosen_steps,
+    evaluate,
+    finished_masks,
+    flip_averaged,
+    held_out,
+    measure,
+    one_draw,
+    predict_framed,
+    sampled_probabilities,
+    window_of,
+)
+from mammostudy.runs.spec import RunSpec
+from mammostudy.runs.trained import trained_model
+from mammostudy.training.segmentation import Adversarial, Supervised
+
+SIDE = 32
+STEPS = "close3+erode2+dilate3"
+PLAIN = Preprocessing(denoise_sigma=0, equalise=False)
+
+
+def small(**changes: Any) -> RunSpec:
+    fields = {"cohort": "c", "frame": {"size": SIDE}, "model": {"width": 2, "levels": 5}}
+    return RunSpec.parse(fields).changed(**changes)
+
+
+def one(spec: RunSpec) -> Record:
+    (record,) = ensure([spec], workers=1, progress=False)
+    return record
+
+
+@pytest.fixture
+def framed() -> FramedSet:
+    """Two frames with a bright ellipse in the middle, on a slope, with a ripple in one of them."""
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+    axes = ((8, 8), (6, 9))
+    masks = np.stack([((x - 15.5) / a) ** 2 + ((y - 15.5) / b) ** 2 < 1 for a, b in axes])
+    ripple = np.stack([0 * x, 0.2 * np.sin(1.7 * x + 0.9 * y)])
+    images = (0.3 + 0.1 * y / SIDE + 0.3 * masks + ripple).astype(np.float32)
+    given = np.array([[8, 8, 24, 24], [10, 7, 22, 25]], np.float32)
+    boxes = np.array([[0, 0, SIDE, SIDE]] * 2)
+    return FramedSet(("a", "b"), images, masks, boxes, given, np.zeros(2, np.int64))
+
+
+@pytest.mark.parametrize(
+    ("name", "golden"),
+    [
+        ("all-mass", [1024, 1024, 1047552]),
+        ("ellipse", [208, 172, 194370]),
+        ("otsu", [208, 353, 292369]),
+        ("chan-vese", [208, 168, 192766]),
+    ],
+)
+def test_baselines(name: str, golden: list[int], framed: FramedSet) -> None:
+    masks = baseline_masks(name, framed)
+    place = np.arange(SIDE * SIDE).reshape(SIDE, SIDE)
+    found = [*masks.sum(axis=(1, 2)).tolist(), int((masks * place).sum())]
+    assert found == golden, "a baseline moved: raise runs.segmenters in runs/versions.py"
+    if name == "ellipse":
+        area = np.pi / 4 * np.array([16 * 16, 12 * 18])
+        assert masks.sum(axis=(1, 2)) == pytest.approx(area, rel=0.04)
+    framed.given[0] = (10.2, 10.2, 10.4, 10.4)  # thinner than a pixel
+    assert baseline_masks(name, framed)[0].any()
+
+
+def test_the_trainer_follows_the_spec() -> None:
+    cgan = build_trainer(small())
+    assert isinstance(cgan, Adversarial)
+    assert (cgan.overlap_weight, cgan.adversarial_weight, cgan.signed_masks) == (150, 1, False)
+    for optimiser in (cgan.generator_optimiser, cgan.discriminator_optimiser):
+        (group,) = optimiser.param_groups
+        assert isinstance(optimiser, torch.optim.Adam)
+        assert (group["lr"], group["betas"], group["weight_decay"]) == (2e-4, (0.5, 0.999), 0)
+    assert type(build_trainer(small(loss__adversarial_weight=0.0))) is Supervised
+    signed = build_trainer(small(loss__signed_masks=True, loss__overlap="released_dice"))
+    assert isinstance(signed, Adversarial)
+    assert signed.signed_masks
+    model: Any = build_model(small(model__channels=3, model__dropout_at_prediction=False))
+    assert (model.in_channels, model.dropout_at_prediction) == (3, False)
+
+
+def test_weights_come_from_torchs_random_state() -> None:
+    drawn = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        drawn.append(torch.cat([p.flatten() for p in build_model(small()).parameters()]))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_wide_and_plain_training_give_equal_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the same weights; dropout is off, since it draws in the order of memory."""
+    monkeypatch.setattr(functional, "dropout", lambda values, *_, **__: values)
+    wide = small(model__width=32)
+    images = torch.rand(3, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    found = []
+    for is_quick in (True, False):
+        monkeypatch.setattr(RunSpec, "trains_channels_last", is_quick)
+        torch.manual_seed(0)
+        trainer: Any = build_trainer(wide)
+        laid = trainer.generator.down["Cn2"].weight.is_contiguous(memory_format=torch.channels_last)
+        assert laid == is_quick
+        found.append([trainer.step(images, (images > 0.6).float()) for _ in range(3)])
+    for quick, plain in zip(*found, strict=True):
+        assert quick == pytest.approx(plain, rel=1e-3)
+
+
+def test_planes_become_tensors() -> None:
+    planes = np.random.default_rng(0).random((2, 4, 4)) > 0.5
+    tensor = as_tensor(planes, 3)
+    assert (tensor.shape, tensor.dtype) == ((2, 3, 4, 4), torch.float32)
+    assert all(np.array_equal(tensor[:, c].numpy(), planes) for c in range(3))
+
+
+class LeftHalf(nn.Module):
+    """Marks what is bright in the left half: not symmetric, so that flips show."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        half = torch.zeros_like(images)
+        half[..., : images.shape[-1] // 2] = 1
+        return 2 * images * half - 1
+
+
+def test_mirror_images_are_turned_back_before_their_mean(framed: FramedSet) -> None:
+    model = LeftHalf()
+    assert not one_draw(model, framed, small())[..., -1].any()  # the control
+    found = flip_averaged(model, framed, small())
+    np.testing.assert_allclose(found, framed.images / 2, atol=1e-6)
+    flipped = predict_framed(model, framed, small(evaluation__flips=True))
+    assert np.array_equal(flipped.masks, found >= 0.5)
+    plain = predict_framed(model, framed, small())
+    assert np.array_equal(plain.masks, one_draw(model, framed, small()) >= 0.5)
+    assert plain.scores == {}
+
+
+def test_draws_differ_and_repeat_and_the_first_is_the_runs_own(framed: FramedSet) -> None:
+    spec = small(evaluation__samples=3)
+    torch.manual_seed(0)
+    model = build_model(spec)
+    samples = sampled_probabilities(model, framed, spec)
+    assert np.array_equal(samples, sampled_probabilities(model, framed, spec))
+    assert np.array_equal(samples[0], one_draw(model, framed, spec))
+    assert not np.array_equal(samples[0], samples[1])
+    assert not np.array_equal(samples[1], samples[2])
+    found = predict_framed(model, framed, spec)
+    assert np.array_equal(found.masks, samples.mean(axis=0) >= 0.5)
+    spread = samples.std(axis=0, dtype=np.float64)
+    marked = (samples >= 0.5).any(axis=0)
+    expected = [s[m].mean() if m.any() else s.mean() for s, m in zip(spread, marked, strict=True)]
+    assert found.scores["spread"] == pytest.approx(expected)
+
+
+def rows(**dice: float) -> pd.DataFrame:
+    """Two validation cases a post-processing, and decoys that would turn the choice round."""
+    table = []
+    for steps, value in dice.items():
+        name = STEPS if steps == "published" else steps
+        for part, box, score in (
+            ("validation", "oracle", value - 0.1), ("validation", "oracle", value + 0.1),
+            ("validation", "jittered", 1 - value), ("test", "oracle", 1 - value),
+        ):  # fmt: skip
+            table.append({"part": part, "box": box, "postprocessing": name, "dice": score})
+    return pd.DataFrame(table)
+
+
+@pytest.mark.parametrize(
+    ("dice", "chosen"),
+    [
+        ({"none": 0.8, "published": 0.81}, ("close3", "erode2", "dilate3")),
+        ({"none": 0.81, "published": 0.8}, ()),
+        ({"published": 0.8, "none": 0.8}, ()),  # the simpler of equals, whatever their order
+        ({"none": 0.7, "close3": 0.9, "published": 0.8}, ("close3",)),
+    ],
+)
+def test_postprocessing_is_that_of_the_best_validation_dice(
+    dice: dict[str, float], chosen: tuple[str, ...]
+) -> None:
+    told: Record[RunSpec] = Record(Path(), {})
+    told.__dict__["cases"] = rows(**dice)  # what the cached property would read
+    assert chosen_steps(told) == chosen
+    masks = np.random.default_rng(0).random((3, 32, 32)) > 0.5
+    assert np.array_equal(finished_masks(masks, told), postprocess(masks, chosen))
+
+
+def squares(root: Path, boxes: dict[str, Box], shape: tuple[int, int] = (100, 100)) -> Cohort:
+    """One image with a square mass a box."""
+    labels = np.zeros(shape, np.uint8)
+    table = []
+    for label, (case, box) in enumerate(boxes.items(), start=1):
+        labels[box[1] : box[3], box[0] : box[2]] = label
+        table.append(
+            {
+                "case": case, "patient": "p", "site": "one", "image": "image.png",
+                "height": shape[0], "width": shape[1], "view": "CC", "side": "L",
+                "modality": "DM", **dict(zip(manifest.BOX, box, strict=True)),
+                "mask": "masks.png", "mask_label": label, "outline": None, "spacing_mm": None,
+                "shape": None, "pathology": "unknown", "subtype": None,
+            }
+        )  # fmt: skip
+    cv2.imwrite(str(root / "masks.png"), labels)
+    cv2.imwrite(str(root / "image.png"), 100 * (labels > 0).astype(np.uint8) + 50)
+    digest = hashlib.sha256((root / "image.png").read_bytes()).hexdigest()
+    frame = pd.DataFrame(table).assign(image_sha256=digest)
+    return Cohort("squares", root, manifest.validate(frame))
+
+
+ALONE: dict[str, Box] = {"a1": (40, 40, 60, 60)}
+PAIR: dict[str, Box] = {"a1": (40, 40, 60, 60), "a2": (62, 62, 70, 70)}
+
+
+def test_the_window_is_the_loose_frame_within_the_image(tmp_path: Path) -> None:
+    cohort = squares(tmp_path, PAIR)
+    window = window_of(cohort, "a1", "all")
+    assert (window.box, window.image, window.truth.shape) == (
+        (30, 30, 70, 70),
+        (100, 100),
+        (40, 40),
+    )
+    assert window.truth.sum() == 400 + 64
+    assert window_of(cohort, "a1", "target").truth.sum() == 400
+    corner = window_of(squares(tmp_path, {"a1": (0, 2, 10, 12)}, (50, 80)), "a1", "all")
+    assert corner.box == (0, 0, 15, 17)  # of (-5, -3, 15, 17)
+    assert corner.truth.sum() == 100
+
+
+def test_a_frames_mask_is_pasted_back_into_the_window(tmp_path: Path) -> None:
+    cohort = squares(tmp_path, PAIR)
+    alone, both = window_of(cohort, "a1", "target"), window_of(cohort, "a1", "all")
+    whole, tight = np.ones((20, 20), bool), np.array([40, 40, 60, 60])
+    left = whole.copy()
+    left[:, 10:] = False
+    assert module._in_image(whole, tight, alone) == (1.0, 1.0)
+    assert module._in_image(left, tight, alone) == pytest.approx((2 / 3, 1 / 2))
+    # The tight frame cannot reach the second mass: it costs in the window.
+    assert module._in_image(whole, tight, both) == pytest.approx((800 / 864, 400 / 464))
+    assert module._in_image(whole, np.array([60, 40, 80, 60]), alone) == (0.0, 0.0)
+    middle = np.zeros((80, 80), bool)
+    middle[20:60, 20:60] = True  # the loose frame at twice its size
+    assert module._in_image(middle, np.array([30, 30, 70, 70]), alone) == (1.0, 1.0)
+
+
+def test_a_missed_mass_gets_the_worst_values(tmp_path: Path) -> None:
+    cohort = squares(tmp_path, PAIR)
+    frames = frame_cohort(cohort, Frame(size=40), PLAIN).take(["a1"])
+    windows = [window_of(cohort, "a1", "all")]
+    (row,) = measure(np.zeros((1, 40, 40), bool), frames, windows).to_dict("records")
+    worst = ["dice", "iou", "precision", "recall", "dice_image", "iou_image", "predicted_pixels"]
+    assert [row[name] for name in worst] == [0] * 7
+    assert row["hd95"] == row["assd"] == row["diagonal"] == pytest.approx(math.hypot(40, 40))
+    assert (row["truth_pixels"], row["company_pixels"]) == (464, 64)
+    table = measure(np.random.default_rng(0).random((1, 40, 40)) > 0.5, frames, windows)
+    assert table["dice_image"].tolist() == table["dice"].tolist()  # the frame is not resized
+    assert table["iou_image"].tolist() == table["iou"].tolist()
+
+
+def test_rows_and_masks_of_an_evaluation(tmp_path: Path) -> None:
+    cohort = squares(tmp_path, PAIR)
+
+    def ones(frames: FramedSet) -> Prediction:
+        return Prediction(np.ones(frames.masks.shape, bool), {"spread": np.array([0.1, 0.2])})
+
+    spec = small(evaluation__boundary=True)
+    table, kept = evaluate(spec, cohort, ("a2", "a1"), ones)
+    assert set(table) == {*COLUMNS, "boundary_iou", "spread"} - {"part"}
+    assert len(table) == 2 * 2 * 2
+    assert not table.duplicated(["case", "box", "postprocessing"]).any()
+    assert (set(table["postprocessing"]), set(table["patient"])) == ({"none", STEPS}, {"p"})
+    assert list(kept) == ["a2", "a1"]
+    assert all(mask.all() for mask in kept.values())
+    finished = table["postprocessing"] != "none"
+    assert table.loc[finished, ["boundary_iou", "spread"]].isna().all(axis=None)
+    assert table.loc[~finished, "spread"].tolist() == [0.1, 0.2] * 2
+    sizes = table.loc[~finished & (table["case"] == "a1")].set_index("box")["truth_pixels"]
+    assert sizes["oracle"] != sizes["jittered"]
+    every = spec.changed(evaluation__postprocessing="every", evaluation__boxes=("oracle",))
+    assert len(evaluate(every, cohort, ("a2", "a1"), ones)[0]) == 2 * 16
+
+
+GOLDEN = {
+    "dice": [0.7261146, 0.4814159],
+    "iou": [0.57, 0.3170163],
+    "precision": [0.9243243, 0.477193],
+    "recall": [0.5979021, 0.4857143],
+    "hd95": [12.06634, 12.08305],
+    "assd": [3.091897, 5.111131],
+    "dice_image": [0.7302905, 0.4827586],
+    "iou_image": [0.5751634, 0.3181818],
+    "truth_pixels": [286.0, 280.0],
+    "predicted_pixels": [185.0, 285.0],
+    "company_pixels": [30.0, 24.0],
+    "diagonal": [45.25483, 45.25483],
+}
+
+
+def test_golden_rows(tmp_path: Path) -> None:
+    cohort = squares(tmp_path, {"a1": (40, 35, 60, 61), "a2": (62, 62, 70, 70)})
+    frames = frame_cohort(cohort, Frame(size=32), PLAIN)
+    y, x = np.mgrid[:32, :32]
+    masks = np.stack([(x - 14) ** 2 + (y - 17) ** 2 < 60, (x - 20) ** 2 + (y - 10) ** 2 < 90])
+    windows = [window_of(cohort, case, "all") for case in ("a1", "a2")]
+    table = measure(masks, frames, windows).drop(columns="case")
+    assert set(table) == set(GOLDEN)
+    for name, values in GOLDEN.items():
+        assert table[name].tolist() == pytest.approx(values, abs=1e-5), f"{name}: raise its version"
+
+
+def write_other(folder: Path, patients: list[str]) -> Cohort:
+    """Write the masses of some patients of the cohort ``tiny`` again, as the cohort ``other``."""
+    tiny, other = folder / "data" / "tiny", folder / "data" / "other"
+    table = pd.read_csv(tiny / "manifest.csv")
+    names = table["patient"].unique()[: len(patients)]
+    kept = table[table["patient"].isin(names)].copy()
+    kept["patient"] = kept["patient"].map(dict(zip(names, patients, strict=True)))
+    for room in ("images", "masks"):
+        (other / room).mkdir(parents=True)
+        for path in (tiny / room).iterdir():
+            (other / room / path.name).write_bytes(path.read_bytes())
+    write_manifest(kept, other / "manifest.csv")
+    return load_cohort("other")
+
+
+def test_another_cohort_lends_only_patients_that_are_new(
+    own_folders: Path, tiny: Cohort, tiny_spec: RunSpec
+) -> None:
+    split = checked_split(tiny, tiny.masses, tiny_spec.split)
+    assert held_out(tiny_spec, tiny, split) == (tiny, split.test)
+    patients = tiny.masses["patient"]
+    met, new = patients[split.train[0]], patients[split.test[0]]
+    other = write_other(own_folders, [met, new, "stranger"])
+    spec = tiny_spec.changed(evaluation__test_cohort="other")
+    found, cases = held_out(spec, tiny, split)
+    assert found.name == "other"
+    assert set(other.masses.loc[list(cases), "patient"]) == {new, "stranger"}
+    record = one(spec)
+    assert set(record.part("test")["case"]) == set(cases)
+    assert set(record.part("validation")["case"]) == set(split.validation)
+    assert record.content["split"]["test"] == list(cases)
+    assert record.content["test_manifest_hash"] == other.manifest_hash
+    assert record.content["training_key"] == tiny_spec.training_key(tiny.manifest_hash)
+
+
+def test_a_cohort_that_cannot_be_tested_on_stops_before_training(
+    own_folders: Path, tiny: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_trained", lambda *_: pytest.fail("trained"))
+    split = checked_split(tiny, tiny.masses, tiny_spec.split)
+    write_other(own_folders, [tiny.masses["patient"][split.train[0]]])
+    with pytest.raises(DataError, match="test_cohort other: the run has met every patient"):
+        one(tiny_spec.changed(evaluation__test_cohort="other"))
+    with pytest.raises(MissingDataError, match="nowhere"):
+        one(tiny_spec.changed(evaluation__test_cohort="nowhere"))
+    gone = dict.fromkeys((*manifest.BOX, "mask", "mask_label", "outline"))
+    lacking = replace(tiny, name="other", manifest=tiny.manifest.assign(**gone))
+    monkeypatch.setattr(module, "load_cohort", lambda _: lacking)
+    with pytest.raises(DataError, match="other: cannot be used for segmentation: no mass has"):
+        one(tiny_spec.changed(evaluation__test_cohort="other"))
+
+
+def test_what_is_measured_beside_the_rows_is_of_the_kept_masks(
+    tiny: Cohort, tiny_spec: RunSpec
+) -> None:
+    spec = tiny_spec.changed(evaluation__boundary=True, evaluation__samples=2)
+    record = one(spec)
+    raw = record.cases.query("box == 'oracle' and postprocessing == 'none'").set_index("case")
+    kept = record.predictions()
+    frames = frame_cohort(tiny, spec.frame, spec.preprocessing).take(list(kept))
+    expected = boundary_iou(np.stack(list(kept.values())), frames.masks)
+    assert raw["boundary_iou"][list(kept)].to_numpy() == pytest.approx(expected, abs=1e-4)
+    assert (raw[["spread", "information", "disagreement"]] >= 0).all(axis=None)
+    found = predict_framed(trained_model(record), frames, spec).masks
+    assert np.array_equal(found, np.stack(list(kept.values())))  # the kept weights give them

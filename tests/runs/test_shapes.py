@@ -1,0 +1,237 @@
+"""A shape run from spec to record: rows, what is missed, temperature, explanations."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.special import softmax
+
+from mammostudy.data.cohort import Cohort
+from mammostudy.errors import DataError, SpecError
+from mammostudy.evaluation.classification import fit_temperature
+from mammostudy.imaging.shape_masks import place_mask, shape_between
+from mammostudy.runs import shapes as module
+from mammostudy.runs.execute import ensure
+from mammostudy.runs.kinds import ON_FEATURES, SOURCES, ShapeSpec
+from mammostudy.runs.masks import SIDE, MaskSet, mask_set
+from mammostudy.runs.record import Record, local_records, weights_path
+from mammostudy.runs.trained import trained_model
+from mammostudy.training.shapes import predict_logits
+
+if TYPE_CHECKING:
+    from tests.runs.conftest import Shaped
+
+CLASSES = ("irregular", "round")
+COLUMNS = [
+    "part", "case", "patient", "site", "source", "tool", "missed", "label", "predicted",
+    "logit_irregular", "logit_round",
+]  # fmt: skip
+
+
+def one(spec: ShapeSpec) -> Record:
+    (record,) = ensure([spec], workers=1, progress=False)
+    return record
+
+
+def plain(spec: ShapeSpec, **changes: object) -> ShapeSpec:
+    """The same run on true masks alone."""
+    return spec.changed(evaluation__sources=("truth",), segmenter=(), **changes)
+
+
+def shares_of(record: Record) -> np.ndarray:
+    counts = record.content["classes_trained"]
+    return np.array([counts[name] for name in CLASSES]) / sum(counts.values())
+
+
+def miss(monkeypatch: pytest.MonkeyPatch, source: str, cases: set[str]) -> None:
+    """Let a source leave no mask of some cases."""
+
+    def holed(spec: ShapeSpec, asked: str, cohort: Cohort | None = None) -> MaskSet:
+        found = mask_set(spec, asked, cohort)
+        gone = np.array([case in cases and asked == source for case in found.cases])
+        return replace(found, masks=found.masks & ~gone[:, None, None], missed=found.missed | gone)
+
+    monkeypatch.setattr(module, "mask_set", holed)
+
+
+def test_a_record_is_complete(shaped: Shaped) -> None:
+    record = one(shaped.spec)
+    assert (record.spec, record.status, record.converged) == (shaped.spec, "completed", False)
+    assert record.curves["epoch"].tolist() == [1, 2]
+    assert record.curves["validation_macro_recall"].between(0, 1).all()
+    split, rows, masses = record.content["split"], record.cases, shaped.cohort.masses
+    labels = masses.loc[split["train"], "shape"].value_counts()
+    assert record.content["classes_trained"] == {name: int(labels[name]) for name in CLASSES}
+    assert {path.name for path in record.folder.iterdir()} == {"record.json", "cases.csv"}
+    assert rows.columns.tolist() == COLUMNS
+    for source in SOURCES:
+        for part in ("validation", "test"):
+            mine = rows[(rows["source"] == source) & (rows["part"] == part)]
+            assert mine["case"].tolist() == split[part]
+    for column, named in (("patient", "patient"), ("site", "site"), ("label", "shape")):
+        assert rows[column].tolist() == masses.loc[rows["case"], named].tolist()
+    seen = rows[~rows["missed"]]
+    called = np.array(CLASSES)[record.logits(seen).argmax(axis=1)]
+    assert seen["predicted"].tolist() == called.tolist()
+    model = trained_model(record)
+    for source in SOURCES:  # the logits are those of the kept weights
+        masks = mask_set(shaped.spec, source)
+        mine = seen[seen["source"] == source]
+        shown = masks.masks[masks.at(mine["case"].tolist())].astype(np.float32)
+        logits = predict_logits(model, torch.from_numpy(shown)[:, None])
+        np.testing.assert_allclose(record.logits(mine), logits, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("classifier", [*ON_FEATURES, "majority", "chance", "resnet", "grey-cnn"])
+def test_every_classifier_gives_the_same_kind_of_rows(classifier: str, shaped: Shaped) -> None:
+    asked = {"classifier": classifier, "evaluation__sources": ("truth", "segmenter")}
+    record = one(shaped.spec.changed(training__epochs=1, **asked))
+    rows = record.cases
+    assert rows.columns.tolist() == COLUMNS
+    assert len(rows) == 2 * sum(len(record.content["split"][p]) for p in ("validation", "test"))
+    assert np.isfinite(record.logits()).all()
+    assert 0.01 <= record.temperature <= 100
+    assert weights_path(str(record.content["training_key"])).is_file() == record.spec.is_network
+    if record.spec.is_network:
+        return
+    assert (record.converged, record.curves.empty) == (None, True)
+    assert np.exp(record.logits(rows[~rows["missed"]])).sum(axis=1) == pytest.approx(1, abs=1e-3)
+    if classifier in ("majority", "chance"):
+        wanted = [shares_of(record)] * len(rows)
+        np.testing.assert_allclose(np.exp(record.logits()), wanted, rtol=1e-4)
+        called = set(rows.loc[~rows["missed"], "predicted"])
+        assert called == (
+            {CLASSES[shares_of(record).argmax()]} if classifier == "majority" else set(CLASSES)
+        )
+    if classifier == "random-forest":
+        test = record.cases.query("part == 'test' and source == 'truth'")
+        assert (test["label"] == test["predicted"]).all()  # these shapes are easily told
+
+
+def test_a_missed_mask_is_none_with_the_training_shares(
+    shaped: Shaped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = shaped.spec.changed(evaluation__sources=("truth", "active-contour"))
+    split = module.task_of(spec, shaped.cohort).split
+    gone = {split.test[0], split.validation[0]}
+    miss(monkeypatch, "active-contour", gone)
+    record = one(spec)
+    rows = record.cases
+    lost = rows[rows["missed"]]
+    assert set(lost["case"]) == gone
+    assert (set(lost["source"]), set(lost["predicted"])) == ({"active-contour"}, {"none"})
+    np.testing.assert_allclose(record.logits(lost), [np.log(shares_of(record))] * 2, rtol=1e-4)
+    assert set(rows.loc[~rows["missed"], "predicted"]) <= set(CLASSES)
+
+
+def test_missed_masks_neither_train_nor_give_the_temperature(
+    shaped: Shaped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = module.task_of(shaped.spec, shaped.cohort).split
+    gone = {*split.train[:3], split.validation[0]}
+    miss(monkeypatch, "truth", gone)
+    fitted: list[int] = []
+    monkeypatch.setattr(module, "fit_temperature", lambda x, _: fitted.append(len(x)) or 3.0)
+    record = one(plain(shaped.spec))
+    assert sum(record.content["classes_trained"].values()) == len(split.train) - 3
+    assert (record.temperature, fitted) == (3.0, [len(split.validation) - 1])
+    miss(monkeypatch, "truth", set(split.validation))
+    record = one(plain(shaped.spec, seed=1))
+    assert record.temperature == 1.0  # nothing to fit it on
+    assert "validation_accuracy" not in record.curves
+
+
+@pytest.mark.parametrize("classifier", ["cnn", "random-forest", "majority"])
+def test_a_class_without_a_training_mask_is_one_clear_error(
+    classifier: str, shaped: Shaped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masses = shaped.cohort.masses
+    miss(monkeypatch, "truth", set(masses.index[masses["shape"] == "round"]))
+    spec = plain(shaped.spec, classifier=classifier, split__fold=2)
+    with pytest.raises(DataError, match=r"cohort 'tiny', fold 2: no training mask .* class round;"):
+        one(spec)
+    assert not list((local_records() / "tiny").glob(spec.key(shaped.cohort.manifest_hash)))
+
+
+def test_a_leak_is_refused_before_training(shaped: Shaped, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ran(*_: object) -> None:
+        raise KeyError("trained")
+
+    usual = module.checked_split.__globals__["split_cases"]
+
+    def leaky(masses: pd.DataFrame, **fields: Any) -> Any:
+        split = usual(masses, **fields)
+        return replace(split, test=(*split.test, split.train[0]))
+
+    monkeypatch.setattr("mammostudy.runs.segmentation.split_cases", leaky)
+    monkeypatch.setattr(module, "build_classifier", ran)
+    with pytest.raises(DataError, match=r"patient P\d+ stands in train and in test"):
+        one(plain(shaped.spec))
+    monkeypatch.setattr("mammostudy.runs.segmentation.check_leakage", lambda *_, **__: None)
+    with pytest.raises(KeyError, match="trained"):  # the control: without the check it trains
+        one(plain(shaped.spec))
+
+
+def test_too_few_patients_for_the_folds(shaped: Shaped) -> None:
+    with pytest.raises(SpecError, match="are too few for 40 folds"):
+        one(plain(shaped.spec, split__folds=40))
+
+
+@pytest.mark.parametrize("sources", [("truth", "active-contour"), ("active-contour", "truth")])
+def test_the_temperature_is_that_of_the_first_sources_validation_masks(
+    sources: tuple[str, str], shaped: Shaped
+) -> None:
+    record = one(shaped.spec.changed(evaluation__sources=sources, training__epochs=1))
+    first = record.part("validation").query("source == @sources[0]")
+    numbers = first["label"].map(CLASSES.index).to_numpy()
+    wanted = fit_temperature(record.logits(first), numbers)
+    assert record.temperature == pytest.approx(wanted, rel=2e-2)
+
+
+def test_same_spec_same_rows(shaped: Shaped, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = one(plain(shaped.spec))
+    weights = weights_path(str(first.content["training_key"]))
+    shutil.rmtree(first.folder)
+    weights.unlink()
+    pd.testing.assert_frame_equal(one(plain(shaped.spec)).cases, first.cases)
+    assert not np.allclose(one(plain(shaped.spec, seed=1)).logits(), first.logits())
+    monkeypatch.setattr(module, "fit_shapes", lambda *_, **__: pytest.fail("trained again"))
+    np.testing.assert_allclose(one(plain(shaped.spec, variant="study")).logits(), first.logits())
+
+
+def test_a_network_that_diverged_is_a_record_that_tells_nothing(shaped: Shaped) -> None:
+    asked = {"training__learning_rate": 1e30, "training__epochs": 4, "evaluation__explain": True}
+    record = one(plain(shaped.spec, **asked))
+    assert (record.status, record.converged) == ("diverged", False)
+    assert np.isfinite(record.logits()).all()
+    assert not (record.folder / "arrays.npz").exists()
+
+
+def test_explanations_by_hand(shaped: Shaped) -> None:
+    record = one(plain(shaped.spec, evaluation__explain=True))
+    found, split, rows = record.arrays(), record.content["split"], record.part("test")
+    parts = dict(zip(found["embedding_cases"], found["embedding_parts"], strict=True))
+    assert parts == {case: part for part, cases in split.items() for case in cases}
+    assert found["embedding"].dtype == np.float16
+    masses = shaped.cohort.masses.loc[found["embedding_cases"]]
+    assert found["embedding_labels"].tolist() == masses["shape"].tolist()
+    walk = found["between_probabilities"]
+    assert walk.shape == (len(found["between_seeds"]), len(found["between_positions"]), 2)
+    mask = shape_between(float(found["between_positions"][3]), 256, seed=1)
+    shown = torch.from_numpy(place_mask(mask, SIDE, "stretch").astype(np.float32))[None, None]
+    logits = predict_logits(trained_model(record), shown) / record.temperature
+    np.testing.assert_allclose(walk[1, 3], softmax(logits, axis=1)[0], atol=1e-3)
+    surest = []
+    margin = np.abs(np.diff(record.logits(rows), axis=1))[:, 0]
+    for name in CLASSES:
+        for right in (True, False):
+            mine = (rows["label"] == name) & ((rows["predicted"] == name) == right)
+            surest += [rows["case"][mine].iloc[margin[mine].argmax()]] if mine.any() else []
+    assert found["occlusion_cases"].tolist() == surest
+    assert found["occlusion_maps"].shape == (len(surest), SIDE, SIDE)

@@ -1,0 +1,157 @@
+"""Specs of segmentation runs: what is refused, and what makes a key."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from mammostudy.errors import SpecError
+from mammostudy.runs import spec as module
+from mammostudy.runs import versions
+from mammostudy.runs.spec import BASELINES, RunSpec
+
+MANIFEST = "0123456789abcdef"
+SPEC = RunSpec(cohort="c")
+LEAST = {"name": "ellipse"}
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ({"cohort": None}, "cohort"),
+        ({"colour": 1}, "colour"),
+        ({"frame": {"zoom": 2}}, r"frame\.zoom"),
+        ({"frame": {"strategy": "loos"}}, r"frame\.strategy.*loose"),
+        ({"frame": {"size": 128}}, r"frame\.size must be divisible by 256"),
+        ({"frame": {"box": "jittered"}}, r"frame\.box is oracle"),
+        ({"loss": {"overlap": "focal"}}, r"loss\.overlap.*dice_bce"),
+        ({"optimiser": {"learning_rate": 0}}, r"optimiser\.learning_rate"),
+        ({"optimiser": {"averaging": 1.0}}, r"optimiser\.averaging"),
+        ({"optimiser": {"iterations": 0}}, r"optimiser\.iterations"),
+        ({"model": {"name": "otsu"}}, r"optimiser\.iterations: 0 for a baseline"),
+        ({"split": {"folds": 1}}, r"split\.folds"),
+        ({"split": {"rule": "official", "fold": 1}}, "rule 'official' is one split by patient"),
+        ({"split": {"rule": "official", "unit": "image"}}, "rule 'official'"),
+        ({"seed": -1}, "seed"),
+        ({"evaluation": {"boxes": ["detected"]}}, r"evaluation\.boxes"),
+        ({"evaluation": {"boxes": []}}, r"evaluation\.boxes is empty"),
+        ({"evaluation": {"samples": 1}}, r"evaluation\.samples: give 2 draws"),
+        ({"evaluation": {"samples": 2}, "model": {"name": "unet"}}, "only a cgan with dropout"),
+        ({"evaluation": {"test_cohort": "c"}}, "the run's own cohort"),
+        ({"model": {"name": "fnc"}}, "'fnc' is unknown; use one of .*all-mass.*cgan"),
+        ({"model": {"name": "fcn", "width": 16}}, "width is no field of fcn"),
+        ({"model": {"name": "segnet", "levels": 6}}, "levels is no field of segnet"),
+        ({"model": {"name": "unet-plain", "dense": 8}}, "dense is no field of unet-plain"),
+        ({"model": {"name": "fcn", "weights": "packaged"}}, "weights of fcn: none or imagenet"),
+        ({"model": {"name": "unet-lite0", "weights": "imagenet"}}, "none or packaged"),
+    ],
+)
+def test_a_bad_field_is_refused_by_name(content: dict[str, Any], named: str) -> None:
+    with pytest.raises(SpecError, match=f"^run spec: .*{named}") as caught:
+        RunSpec.parse({"cohort": "c", **content})
+    assert "\n" not in str(caught.value)
+
+
+def test_every_fault_is_in_the_message_and_a_sound_spec_has_none() -> None:
+    with pytest.raises(SpecError, match=r"colour.*seed|seed.*colour"):
+        RunSpec.parse({"cohort": "c", "colour": 1, "seed": "x"})
+    for model in ({"name": "unet", "width": 16, "levels": 5}, {"name": "fcn", "dense": 8}):
+        assert RunSpec.parse({"cohort": "c", "model": model}).model.name == model["name"]
+    assert RunSpec.parse({"cohort": "c", "split": {"rule": "official"}}).split.folds == 5
+
+
+def test_a_spec_is_frozen_hashable_and_changed_in_copies() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        SPEC.seed = 1  # type: ignore[misc]
+    other = SPEC.changed(frame__scale=3.0, seed=2, evaluation__boxes=("oracle",))
+    assert (other.frame.scale, other.seed, other.evaluation.boxes) == (3.0, 2, ("oracle",))
+    assert SPEC.frame.scale == 2.0
+    assert len({SPEC, RunSpec(cohort="c"), other}) == 2
+
+
+@pytest.mark.parametrize("field", ["colour", "frame__zoom", "nothing__scale", "frame__size"])
+def test_changed_refuses_by_name(field: str) -> None:
+    with pytest.raises(SpecError, match=field.partition("__")[0]):
+        SPEC.changed(**{field: 100})
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"seed": 1}, {"split__fold": 1}, {"split__unit": "image"}, {"frame__aspect": "square"},
+    {"model__width": 16}, {"loss__overlap": "l1"}, {"optimiser__augment": True},
+    {"optimiser__averaging": 0.9}, {"preprocessing__equalise": False},
+]  # fmt: skip
+MEASURED: list[dict[str, Any]] = [
+    {"evaluation__postprocessing": "every"}, {"evaluation__boxes": ("oracle",)},
+    {"variant": "study"}, {"evaluation__boundary": True}, {"evaluation__flips": True},
+    {"evaluation__samples": 2}, {"evaluation__test_cohort": "d"},
+]  # fmt: skip
+
+
+def test_the_key_follows_data_and_fields() -> None:
+    others = [SPEC.changed(**change) for change in (*CHANGES, *MEASURED)]
+    assert SPEC.key(MANIFEST) == RunSpec(cohort="c").key(MANIFEST) != SPEC.key("another")
+    assert len({spec.key(MANIFEST) for spec in (SPEC, *others)}) == len(others) + 1
+    assert len({spec.recipe_key() for spec in (SPEC, *others)}) == len(others) + 1
+    trained = [spec.training_key(MANIFEST) for spec in (SPEC, *others)]
+    assert len(set(trained)) == len(CHANGES) + 1
+    assert set(trained[-len(MEASURED) :]) == {SPEC.training_key(MANIFEST)}
+    assert SPEC.training_key(MANIFEST) != SPEC.training_key("another")
+
+
+def test_a_raised_version_changes_the_keys_of_what_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ellipse = SPEC.changed(model=LEAST, optimiser__iterations=0)
+    before = [(spec.key(MANIFEST), spec.training_key(MANIFEST)) for spec in (SPEC, ellipse)]
+    monkeypatch.setitem(versions.VERSIONS, "training.losses", 2)
+    assert SPEC.key(MANIFEST) != before[0][0]
+    assert SPEC.training_key(MANIFEST) != before[0][1]
+    assert ellipse.key(MANIFEST) == before[1][0]  # control
+
+
+def parts(spec: RunSpec) -> set[str]:
+    return {name.removeprefix("mammostudy.") for name in spec.recipe_versions()}
+
+
+def test_versions_are_those_of_the_parts_a_run_uses() -> None:
+    plain = SPEC.changed(loss__adversarial_weight=0.0)
+    ellipse = SPEC.changed(model=LEAST, optimiser__iterations=0)
+    assert {"models.generator", "models.discriminator", "models.channels_last"} <= parts(SPEC)
+    assert "models.discriminator" not in parts(plain)
+    assert "models.channels_last" not in parts(SPEC.changed(model__width=31))
+    assert "models.segmenters.unet" in parts(plain.changed(model__name="unet"))
+    assert not any("training" in name or "models" in name for name in parts(ellipse))
+    assert "evaluation.boundaries" in parts(SPEC.changed(evaluation__boundary=True))
+
+
+def test_a_model_without_a_version_has_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(versions.VERSIONS, "models.generator")
+    with pytest.raises(SpecError, match=r"models\.generator.*runs/versions\.py"):
+        SPEC.key(MANIFEST)
+
+
+def test_packaged_weights_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = {"name": "unet-lite0", "weights": "packaged"}
+    packaged = RunSpec.parse({"cohort": "c", "model": model})
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    assert "mammostudy[pretrained]" in packaged.cannot_run
+    assert packaged.changed(model__weights="none").cannot_run == ""
+    monkeypatch.setattr(module, "find_spec", lambda name: name)
+    assert packaged.cannot_run == ""
+
+
+def test_a_key_needs_no_torch() -> None:
+    code = (
+        "import sys; from mammostudy.runs.kinds import ChainSpec, RunSpec; "
+        "from mammostudy.runs.execute import ensure; "
+        "RunSpec(cohort='c').key('x'); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_baselines_need_no_training() -> None:
+    for name in BASELINES:
+        spec = SPEC.changed(model={"name": name}, optimiser__iterations=0)
+        assert spec.is_baseline
+        assert not spec.trains_channels_last

@@ -187,7 +187,10 @@ def _shapes(one: Prediction) -> str:
 
 def _warnings(found: Prediction | Findings, masses: Sequence[Prediction]) -> Iterable[str]:
     """Return what a reader must know of a prediction, once each."""
-    told = [f"shape not told: {one.shape_note}" for one in masses if one.shape is None]
+    summary = found.summary()
+    by = summary.get("segmenter", summary)
+    told = [f"{summary['note']}; segmenter {by['model']} was trained on {by['trained_on']}"]
+    told += [f"shape not told: {one.shape_note}" for one in masses if one.shape is None]
     told += [f"segmented by torch: {one.segmented_note}" for one in masses if one.segmented_note]
     told += [f"note: {note}" for note in found.notes]
     if found.doubtful:

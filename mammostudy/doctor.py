@@ -41,9 +41,9 @@ def _packages() -> Iterator[Finding]:
     """Say which packages are missing, of those needed and of each extra, which may be."""
     needed: dict[str, list[str]] = {"": []}
     for line in metadata.requires("mammostudy") or ():
-        extra = re.search(r"extra == .(\w+)", line)
+        of_extra = re.search(r"extra == .(\w+)", line)
         name = re.split(r"[^\w.-]", line)[0]
-        needed.setdefault(extra[1] if extra else "", []).append(name)
+        needed.setdefault(of_extra[1] if of_extra else "", []).append(name)
     for extra, names in needed.items():
         absent = [name for name in names if not _is_installed(name)]
         mend = f"pip install -e '.[{extra}]'" if extra else "pip install -e ."

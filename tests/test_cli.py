@@ -144,7 +144,10 @@ def test_predict_writes_its_three_files(
     image, out = picture(tmp_path / "[red].png"), tmp_path / "out"
     outcome = mammostudy("predict", str(image), "--box", "16,14,29,25", "--out", str(out))
     assert outcome.code == 0
-    assert outcome.err.startswith("shape not told: ")
+    said, untold, *_ = outcome.err.splitlines()
+    assert said.startswith("research only; not a medical device; segmenter ")
+    assert said.endswith("was trained on tiny")
+    assert untold.startswith("shape not told: ")
     assert [Path(line).name for line in outcome.out.split()] == list(OUTPUTS)
     assert sorted(path.name for path in out.iterdir()) == sorted(OUTPUTS)
     assert json.loads((out / "prediction.json").read_text())["trained_on"] == "tiny"

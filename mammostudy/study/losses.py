@@ -318,11 +318,13 @@ def fields(before: RunSpec, after: RunSpec) -> str:
 def steps(runs: Runs) -> pd.DataFrame:
     """Set every rung of the ladder against the one before: :func:`comparing.compare`'s columns.
 
-    A further column ``fields`` names what the rung changes.
+    ``a`` names the fields that the rung changes, too.
     """
     names = [name for (name,) in runs.asked]
     tests = compare(runs.test(), [(b, a) for a, b in itertools.pairwise(names)])
     changed = {
         b: fields(runs.asked[a,][0], runs.asked[b,][0]) for a, b in itertools.pairwise(names)
     }
-    return tests.assign(fields=tests["a"].map(changed)) if len(tests) else tests
+    if tests.empty:
+        return tests
+    return tests.assign(a=[f"{name} ({changed[name]})" for name in tests["a"]])

@@ -100,7 +100,8 @@ def test_variance_is_taken_apart_and_rungs_are_compared(write):
     for spec in [runs[0] for runs in ladder.values()][:2]:
         write(spec, 0.3)
     steps = losses.steps(Runs.load(ladder, PRESET))
-    assert steps["fields"].tolist() == ["loss.overlap"]
+    assert steps["a"].tolist() == ["Dice of probabilities and 0/1 masks (loss.overlap)"]
+    assert losses.steps(Runs.load({}, PRESET)).empty
     assert steps["difference"].tolist() == [0]
 
 

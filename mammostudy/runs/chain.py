@@ -60,15 +60,11 @@ Framed = tuple[Mask, NDArray[np.int64]]  # a mask in its frame, and the frame's 
 
 def whole_box(edges: Sequence[float], shape: tuple[int, int]) -> Box:
     """Round a detected box to whole pixels inside an image, at least one pixel a side."""
-
-    def whole(low: float, high: float, limit: int) -> tuple[int, int]:
-        start = min(max(round(low), 0), limit - 1)
-        return start, min(max(round(high), start + 1), limit)
-
-    (x_min, x_max), (y_min, y_max) = (
-        whole(edges[at], edges[at + 2], shape[1 - at]) for at in (0, 1)
-    )
-    return x_min, y_min, x_max, y_max
+    height, width = shape
+    x_min = min(max(round(edges[0]), 0), width - 1)
+    y_min = min(max(round(edges[1]), 0), height - 1)
+    x_max = min(max(round(edges[2]), x_min + 1), width)
+    return x_min, y_min, x_max, min(max(round(edges[3]), y_min + 1), height)
 
 
 def frame_boxes(image: NDArray[np.float32], boxes: Sequence[Box], run: RunSpec) -> FramedSet:
@@ -95,10 +91,18 @@ class ChainRows:
     """The test views on their way through the chain."""
 
     def __init__(
-        self, run: RunSpec, cohort: Cohort, rows: pd.DataFrame, rule: str, segmenter: Any
+        self,
+        record: Record[RunSpec],
+        steps: Sequence[str],
+        cohort: Cohort,
+        rows: pd.DataFrame,
+        rule: str,
     ) -> None:
-        """Frame and segment the boxes of a detector's rows; ``rule`` says which find a mass."""
-        self.run, self.cohort, self.segmenter = run, cohort, segmenter
+        """Mark the boxes of a detector's rows by a segmenter and its post-processing.
+
+        ``rule`` says which boxes find a mass.
+        """
+        self.record, self.run, self.steps, self.cohort = record, record.spec, steps, cohort
         self.views = rows[rows["row"] == "view"].set_index("view", drop=False)
         self.masses = rows[rows["row"] == "mass"].reset_index(drop=True)
         self.boxes = rows[rows["row"] == "box"].reset_index(drop=True)
@@ -124,7 +128,19 @@ class ChainRows:
         }
         names = tuple(str(at) for at in range(len(self.boxes)))
         whole = replace(framed[0], cases=names, **stacked)
-        return whole.boxes, self.segmenter.masks(whole)
+        return whole.boxes, self._mark(whole)
+
+    @cached_property
+    def _model(self) -> Any:
+        return trained_model(self.record)
+
+    def _mark(self, framed: FramedSet) -> Mask:
+        """Mark the mass in frames, bool ``(n, s, s)``, post-processed."""
+        if not framed.cases:
+            return framed.masks
+        if self.run.is_baseline:
+            return postprocess(baseline_masks(self.run.model.name, framed), self.steps)
+        return postprocess(predict_framed(self._model, framed, self.run).masks, self.steps)
 
     def _shape(self, view: str) -> tuple[int, int]:
         height, width = self.views.loc[[view], ["height", "width"]].to_numpy(np.int64)[0].tolist()
@@ -184,8 +200,12 @@ class ChainRows:
             owner = load_cohort(run.cohort, owner.root.parent)
         frame = run.frame.model_copy(update={"box": source})
         framed = frame_cohort(owner, frame, run.preprocessing).take(cases)
-        known = self.segmenter.known if source == "oracle" else self.segmenter.masks
-        return list(zip(known(framed), framed.boxes, strict=True))
+        if source == "oracle":  # as the record keeps them
+            stored = self.record.predictions()
+            found = postprocess(np.stack([stored[case] for case in cases]), self.steps)
+        else:
+            found = self._mark(framed)
+        return list(zip(found, framed.boxes, strict=True))
 
     def _whole(self, found: Framed | Mask | None, view: str) -> Mask:
         """Return a mask in the image's grid; a missed one is empty."""
@@ -252,7 +272,7 @@ def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     steps = tuple(PUBLISHED) if spec.postprocessing == "published" else chosen_steps(segmenter)
     tested = detector.part("test")
     tested = tested[(tested["row"] != "box") | (tested["score"] >= threshold)]
-    work = ChainRows(spec.segmenter, cohort, tested, spec.rule, Segmenter(segmenter, steps))
+    work = ChainRows(segmenter, steps, cohort, tested, spec.rule)
     tables = [work.view_rows(), *work.mass_rows(Shapes.of(shapes, cohort)), work.box_rows()]
     rows = pd.concat([table for table in tables if len(table)], ignore_index=True)
     rows.insert(0, "part", "test")
@@ -289,32 +309,6 @@ def check_patients(
                 f"{cohort.name}: patient {differ[0]} stands in the {part} part of only one of "
                 "detector and segmenter; their cohorts must hold the same masses"
             )
-
-
-@dataclass(frozen=True)
-class Segmenter:
-    """The segmenter of a chain: its run, and the steps of post-processing."""
-
-    record: Record[RunSpec]
-    steps: tuple[str, ...]
-
-    @cached_property
-    def _model(self) -> Any:
-        return trained_model(self.record)
-
-    def masks(self, framed: FramedSet) -> Mask:
-        """Mark the mass in frames, bool ``(n, s, s)``, post-processed."""
-        spec = self.record.spec
-        if not framed.cases:
-            return framed.masks
-        if spec.is_baseline:
-            return postprocess(baseline_masks(spec.model.name, framed), self.steps)
-        return postprocess(predict_framed(self._model, framed, spec).masks, self.steps)
-
-    def known(self, framed: FramedSet) -> Mask:
-        """Return the masks of oracle frames as the record keeps them, post-processed."""
-        stored = self.record.predictions()
-        return postprocess(np.stack([stored[case] for case in framed.cases]), self.steps)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import platform
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from importlib import import_module
 from typing import Final
 
 from filelock import FileLock
@@ -20,7 +19,7 @@ from mammostudy.data.load import load_cohort
 from mammostudy.data.tasks import require
 from mammostudy.paths import store_root
 from mammostudy.runs import record as store
-from mammostudy.runs.kinds import KINDS, kind_of
+from mammostudy.runs.kinds import KINDS, kind_of, module_of
 from mammostudy.runs.provenance import record_content
 from mammostudy.runs.record import Record, S, find_record, write_record
 from mammostudy.runs.spec import KeyedSpec
@@ -29,13 +28,10 @@ _MALLOPT: Final = {-4: 0, -1: 2**31 - 1, -2: 64 * 2**20}  # M_MMAP_MAX, M_TRIM_T
 
 
 def keep_freed_memory() -> bool:
-    """Ask glibc to keep what is freed, instead of giving it back to the system after every layer.
+    """Ask glibc to keep what is freed; False where the C library is another one.
 
     It maps each block above some 32 MiB anew, so that a step of training pays for fresh zeroed
-    pages again and again. No number changes (``benchmarks/cgan_step.py`` measures the time). False
-    where the library is not glibc, and nothing is changed.
-
-    Source: glibc manual, 3.2.3.7, "Malloc Tunable Parameters".
+    pages again and again (glibc manual, 3.2.3.7, "Malloc Tunable Parameters").
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False
@@ -45,10 +41,6 @@ def keep_freed_memory() -> bool:
 
 def execute(spec: S, *, progress: bool | None = None) -> Record[S]:
     """Run one spec and write its record; a second process asking for the same run waits.
-
-    Args:
-        spec: what to run.
-        progress: show a bar; None shows it on a terminal only.
 
     Raises:
         DataError: the cohort is not at hand or lacks what the task needs, a file behind it cannot
@@ -67,8 +59,7 @@ def execute(spec: S, *, progress: bool | None = None) -> Record[S]:
 
 def _execute(spec: S, cohort: Cohort, progress: bool | None) -> Record[S]:
     started = time.monotonic()
-    run = import_module(f"mammostudy.runs.{KINDS[kind_of(spec)].module}").run
-    result = run(spec, cohort, progress)
+    result = module_of(kind_of(spec)).run(spec, cohort, progress)
     content = record_content(spec, cohort, result, time.monotonic() - started)
     return write_record(content, result.rows, result.predictions, result.arrays)
 
@@ -112,10 +103,7 @@ def _depth(spec: KeyedSpec) -> int:
 
 
 def default_workers() -> int:
-    """Return how many runs train at once: one a core, at most four (about 1 GiB each).
-
-    Small networks train faster one a core than one on all cores. A CUDA device takes one.
-    """
+    """Return how many runs train at once: one a core, at most four (about 1 GiB each)."""
     import torch
 
     return 1 if torch.cuda.is_available() else min(4, os.cpu_count() or 1)

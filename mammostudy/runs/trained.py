@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mammostudy.data.cache import write_atomically
 from mammostudy.errors import DataError
 from mammostudy.paths import store_root
-from mammostudy.runs.kinds import KINDS
+from mammostudy.runs.kinds import module_of
 from mammostudy.runs.record import Record, weights_path
 
 if TYPE_CHECKING:
@@ -74,8 +73,7 @@ def _read(model: nn.Module, weights: Path) -> bool:
 def trained_model(record: Record) -> Any:
     """Return the trained network of a record, on the device that runs compute on.
 
-    Raises:
-        DataError: its weights are not in the local store, damaged, or of another network.
+    Weights that are not in the local store, or damaged, are a DataError.
     """
     import torch
 
@@ -83,7 +81,7 @@ def trained_model(record: Record) -> Any:
 
     path = weights_path(str(record.content["training_key"]))
     with torch.random.fork_rng(devices=[]):
-        model = import_module(f"mammostudy.runs.{KINDS[record.kind].module}").network(record)
+        model = module_of(record.kind).network(record)
     if not _read(model, path):
         raise DataError(
             f"{path}: the weights of {record.kind} run {record.key} are missing or damaged; delete "

@@ -12,12 +12,11 @@ import pandas as pd
 import pytest
 
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.frames import frame_cohort
 from mammostudy.data.splits import Split
 from mammostudy.data.views import split_views, views_of
 from mammostudy.errors import DataError, SpecError
 from mammostudy.runs import chain as module
-from mammostudy.runs.chain import Shapes, check_patients, frame_boxes, whole_box
+from mammostudy.runs.chain import Shapes, check_patients, whole_box
 from mammostudy.runs.detection_rows import judged_rows
 from mammostudy.runs.execute import ensure, execute
 from mammostudy.runs.kinds import ChainSpec, ShapeSpec
@@ -181,17 +180,6 @@ def test_stages_that_learnt_from_other_patients_are_refused(
 )
 def test_boxes_become_whole_inside_the_image(edges: Any, box: Any) -> None:
     assert whole_box(edges, (40, 64)) == box
-
-
-def test_frames_are_those_of_the_segmenter(tiny: Cohort) -> None:
-    """The known boxes framed by hand give what the segmenter's own framing gives."""
-    asked = SPEC.segmenter
-    whole = frame_cohort(tiny, asked.frame, asked.preprocessing)
-    samples = [tiny.sample(case) for case in whole.cases[:2]]  # of one image
-    mine = frame_boxes(samples[0].image, [each.box for each in samples], asked)
-    np.testing.assert_array_equal(mine.images, whole.images[:2])
-    np.testing.assert_array_equal(mine.boxes, whole.boxes[:2])
-    np.testing.assert_allclose(mine.given, whole.given[:2], rtol=1e-6)
 
 
 def test_a_classifier_judges_only_patients_new_to_it(

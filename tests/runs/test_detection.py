@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,6 @@ from mammostudy.data.load import load_cohort
 from mammostudy.data.views import split_views, views_of
 from mammostudy.errors import DataError
 from mammostudy.models.detectors import common
-from mammostudy.models.registry import build_detector
 from mammostudy.paths import store_root
 from mammostudy.runs import detection as module
 from mammostudy.runs.detection import squares_of
@@ -29,7 +27,6 @@ from mammostudy.runs.execute import ensure
 from mammostudy.runs.kinds import DetectSpec
 from mammostudy.runs.record import Record, local_records, weights_path
 from mammostudy.training import detection as training
-from mammostudy.training import loop
 
 SPEC = DetectSpec.parse(
     {
@@ -172,31 +169,6 @@ def test_same_spec_same_rows_other_seed_others(
     assert not same_weights(weights, weights_of(one(SPEC.changed(seed=1))))
 
 
-def test_an_interrupted_run_leaves_no_record_and_resumes(
-    cohort: Cohort, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = one(SPEC)
-    weights = weights_of(whole)
-    shutil.rmtree(store_root())
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
-    usual, taken = training._learn, []
-
-    def cut(*given: Any) -> dict[str, float]:
-        taken.append(1)
-        if len(taken) == 3:
-            raise KeyboardInterrupt
-        return usual(*given)
-
-    monkeypatch.setattr(training, "_learn", cut)
-    with pytest.raises(KeyboardInterrupt):
-        one(SPEC)
-    assert not list(local_records().rglob("record.json"))
-    resumed = one(SPEC)
-    assert len(taken) == 3 + 2  # two of four steps were not taken again
-    pd.testing.assert_frame_equal(resumed.cases, whole.cases)
-    assert same_weights(weights, weights_of(resumed))
-
-
 def test_a_detector_that_diverged_is_a_record_that_finds_nothing(cohort: Cohort) -> None:
     record = one(SPEC.changed(training__learning_rate=1e30, training__iterations=8))
     assert (record.status, record.converged) == ("diverged", False)
@@ -233,15 +205,3 @@ def test_no_training_view_with_a_mass_is_one_clear_error(
         with pytest.raises(DataError):
             one(asked)
     assert len(list(local_records().rglob("record.json"))) == 1
-
-
-def test_the_weights_start_from_the_seed_alone() -> None:
-    sides: Any = (0.1, 0.2, 0.3)
-    torch.manual_seed(1)
-    state = torch.get_rng_state()
-    first = module.build(SPEC, sides)
-    assert torch.equal(torch.get_rng_state(), state)
-    torch.manual_seed(SPEC.seed)
-    wanted = build_detector("ssd-light", **SPEC.fields(sides))
-    for ours, theirs in zip(first.parameters(), wanted.parameters(), strict=True):
-        assert torch.equal(ours, theirs)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +13,7 @@ import pytest
 import torch
 
 from mammostudy.data.cohort import Cohort
-from mammostudy.errors import DataError, SpecError
+from mammostudy.errors import DataError
 from mammostudy.paths import store_root
 from mammostudy.runs import execute as module
 from mammostudy.runs import segmentation, trained
@@ -26,7 +23,6 @@ from mammostudy.runs.kinds import ChainSpec, DetectSpec, ShapeSpec
 from mammostudy.runs.record import Record, local_records, weights_path
 from mammostudy.runs.segmentation import COLUMNS, label_of
 from mammostudy.runs.spec import BASELINES, RunSpec
-from mammostudy.training import loop
 from mammostudy.training import segmentation as trainers
 
 GONE = ("x_min", "y_min", "x_max", "y_max", "mask", "mask_label", "outline")
@@ -92,14 +88,6 @@ def test_a_second_call_runs_nothing(
         one(tiny_spec.changed(seed=1))
 
 
-def test_same_spec_same_rows(tiny: Cohort, tiny_spec: RunSpec) -> None:
-    first = one(tiny_spec).cases
-    shutil.rmtree(store_root())
-    pd.testing.assert_frame_equal(one(tiny_spec).cases, first)
-    other = one(tiny_spec.changed(seed=1)).cases
-    assert not other["predicted_pixels"].equals(first["predicted_pixels"])
-
-
 @pytest.mark.parametrize("changes", [{}, {"model__shared_batch_norm": True, "model__channels": 3}])
 def test_an_evaluation_alone_does_not_train_again(
     changes: dict[str, object], tiny: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
@@ -115,15 +103,6 @@ def test_an_evaluation_alone_does_not_train_again(
         assert np.array_equal(other.predictions()[case], mask)
     with pytest.raises(RanError):
         one(tiny_spec.changed(seed=1))
-
-
-@pytest.mark.parametrize("suffix", [".safetensors", ".history"])
-def test_damaged_weights_are_trained_again(suffix: str, tiny: Cohort, tiny_spec: RunSpec) -> None:
-    first = one(tiny_spec)
-    shutil.rmtree(local_records())
-    path = weights_path(tiny_spec.training_key(tiny.manifest_hash)).with_suffix(suffix)
-    path.write_bytes(path.read_bytes()[:50])
-    pd.testing.assert_frame_equal(one(tiny_spec).cases, first.cases)
 
 
 def test_weights_of_another_network_are_one_clear_error(tiny: Cohort, tiny_spec: RunSpec) -> None:
@@ -146,21 +125,6 @@ def test_workers_give_the_rows_of_one_process(tiny: Cohort, tiny_spec: RunSpec) 
     for rows, record in zip(alone, together, strict=True):
         pd.testing.assert_frame_equal(record.cases, rows)
         assert record.provenance["machine"]["threads"] == 1
-
-
-@pytest.mark.slow
-def test_an_error_in_a_worker_stops_the_grid_with_its_message(
-    tiny: Cohort, tiny_spec: RunSpec
-) -> None:
-    specs = [tiny_spec.changed(split__fold=9, seed=seed) for seed in range(12)]
-    with pytest.raises(SpecError, match="fold 9 of 4 does not exist"):
-        ensure(specs, workers=2, progress=False)
-
-
-def test_missing_data_is_one_clear_error(own_folders: Path, tiny_spec: RunSpec) -> None:
-    with pytest.raises(DataError, match="MAMMOSTUDY_DATA"):
-        one(tiny_spec)
-    assert not local_records().exists()
 
 
 @pytest.mark.parametrize(("kind", "gone"), [
@@ -212,16 +176,6 @@ def test_a_run_that_cannot_be_made_holds_up_no_other(
         ensure([lacking], workers=1, progress=False)
 
 
-def test_a_missing_image_is_one_clear_error(
-    tiny: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tiny.root / "images" / "p3.png").unlink()
-    monkeypatch.setattr(trainers, "fit", refuse)
-    with pytest.raises(DataError, match=r"p3\.png"):
-        one(tiny_spec)
-    assert not list(local_records().rglob("*.json"))
-
-
 def test_a_leak_raises_before_training(
     tiny_twins: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,31 +221,6 @@ def test_a_diverged_run_is_a_record(
     assert again.status == "diverged"
 
 
-def test_an_interrupted_run_leaves_no_record_and_resumes(
-    tiny: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec = tiny_spec.changed(optimiser__iterations=4)
-    whole = one(spec).cases
-    shutil.rmtree(store_root())
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
-    usual, taken = loop.batch_of, []
-
-    def cut(n: int, iteration: int, batch: int, seed: int) -> torch.Tensor:
-        taken.append(iteration)
-        if len(taken) == 3:
-            raise KeyboardInterrupt
-        return usual(n, iteration, batch, seed)
-
-    monkeypatch.setattr(loop, "batch_of", cut)
-    with pytest.raises(KeyboardInterrupt):
-        one(spec)
-    assert not list(local_records().rglob("record.json"))
-    record = one(spec)
-    pd.testing.assert_frame_equal(record.cases, whole)
-    assert taken == [0, 1, 2, 2, 3]  # it went on where it was cut
-    assert record.provenance["training_cpu_seconds"] is None  # that of the first try is lost
-
-
 def test_a_second_process_waits_for_the_first(
     tiny: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,31 +242,6 @@ def test_a_second_process_waits_for_the_first(
     monkeypatch.setattr(module, "FileLock", Lock)
     assert execute(tiny_spec, progress=False).spec == tiny_spec
     assert held[0].stem == tiny_spec.training_key(tiny.manifest_hash)
-
-
-FAULTS = """
-import resource, sys
-import numpy as np
-from mammostudy.runs.execute import keep_freed_memory
-if sys.argv[1] == "kept":
-    assert keep_freed_memory()
-np.ones(2**24)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(8):
-    np.ones(2**24)  # 128 MiB, freed at once
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
-def test_freed_memory_is_used_again() -> None:
-    """Pages are asked for once; without the setting they are asked for in every round."""
-
-    def faults(how: str) -> int:
-        done = subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, check=True)
-        return int(done.stdout)
-
-    assert faults("kept") * 10 < faults("given back")
 
 
 def test_trained_models_load_and_leave_the_random_state_alone(

@@ -12,10 +12,7 @@ from mammostudy.runs import versions
 from mammostudy.runs.execute import _depth
 from mammostudy.runs.kinds import (
     KINDS,
-    NETWORKS,
-    ON_FEATURES,
     TOOLS,
-    UNTRAINED,
     ChainSpec,
     DetectSpec,
     ShapeSpec,
@@ -140,17 +137,6 @@ def test_every_detector_has_versions_and_the_fields_it_takes(name: str) -> None:
         assert spec.changed(detector__anchors="default").fields((0.1,))["box_sides"] == ()
 
 
-def test_components_of_classifiers() -> None:
-    spec = ShapeSpec(cohort="c")
-    parts = {n: spec.changed(classifier=n).components() for n in (*NETWORKS, *ON_FEATURES)}
-    guess = [spec.changed(classifier=name).components() for name in UNTRAINED]
-    assert all(set(guess[0]) < found for found in parts.values())
-    assert all("training.shapes" in parts[name] for name in NETWORKS)
-    assert not any("models" in part for name in ON_FEATURES for part in parts[name])
-    assert "models.shape_cnn" in parts["cnn"] - parts["resnet"]
-    assert "data.frames" in parts["grey-cnn"] - parts["cnn"]
-
-
 def test_a_run_comes_after_those_it_works_on_and_holds_their_versions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -163,12 +149,3 @@ def test_a_run_comes_after_those_it_works_on_and_holds_their_versions(
     monkeypatch.setitem(versions.VERSIONS, "models.generator", 2)  # of the chain's segmenter
     assert chain.key(MANIFEST) != before[0]
     assert shape.key(MANIFEST) == before[1]  # control: its segmenter is another
-
-
-def test_tasks_and_costs() -> None:
-    specs = [RunSpec(cohort="c"), *SPECS.values()]
-    assert [each.task for each in specs] == ["segmentation", "detection", "shape", "detection"]
-    assert ShapeSpec(cohort="c", target="tool", classes=TOOLS).task is None
-    slow = RunSpec(cohort="c").changed(model__name="segnet")
-    costs = [KINDS[kind_of(each)].cost(each) for each in (slow, *specs)]
-    assert costs[0] > costs[1] > costs[3] > costs[4] == (0, 0)

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.load import load_cohort
-from mammostudy.data.outline_cohort import OutlineCohort
-from mammostudy.errors import DataError, MissingDataError
+from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.framing import frame_box, paste_back
 from mammostudy.imaging.shape_features import shape_features
@@ -27,7 +26,6 @@ from mammostudy.runs.masks import (
     labelled,
     mask_set,
     native_masks,
-    pixels_of,
     placed_mask,
 )
 from mammostudy.runs.record import find_record
@@ -77,15 +75,6 @@ def test_a_mask_that_is_empty_or_vanishes_is_missed() -> None:
     assert np.array_equal(placed_mask(crumbs, "square"), placed_mask(block(60, 40, 40), "square"))
 
 
-def test_a_mask_is_cut_to_its_largest_part_and_a_margin() -> None:
-    mask = block(50, 10, 12)
-    mask[30:33, 40:43] = True  # a crumb
-    cut = module._cut(mask)
-    assert (cut.shape, cut.sum()) == ((14, 16), 120)
-    assert cut[2:-2, 2:-2].all()
-    assert module._cut(np.zeros((40, 50), bool)).shape == (1, 1)
-
-
 def test_labels_are_the_classes_asked_for(shaped: Shaped, tiny: Cohort) -> None:
     assert len(labelled(shaped.cohort, shaped.spec)) == 37
     other = shaped.spec.changed(classes=("oval", "round"))
@@ -114,18 +103,6 @@ def test_true_masks_are_those_of_the_cohort_made_once(
     others = replace(shaped.cohort, manifest=shaped.cohort.manifest[:9])
     with pytest.raises(pytest.fail.Exception, match="made again"):  # control: those of other data
         native_masks(others, "truth")
-
-
-def test_masks_depend_on_the_steps_before_them(
-    shaped: Shaped, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sources = ("truth", "active-contour", "segmenter")
-    before = {s: module._content(shaped.cohort, s, shaped.runs) for s in sources}
-    monkeypatch.setitem(module.versions_of.__globals__["VERSIONS"], "imaging.framing", 99)
-    after = {s: module._content(shaped.cohort, s, shaped.runs) for s in sources}
-    assert [before[s] == after[s] for s in sources] == [True, False, False]
-    fewer = module._content(shaped.cohort, "segmenter", shaped.runs[:1])
-    assert fewer != after["segmenter"]
 
 
 def test_a_segmenter_marks_no_mass_that_it_was_trained_on(
@@ -183,20 +160,6 @@ def test_features_are_those_of_the_whole_masks_that_are_there(
     assert [c for c, m in zip(placed.cases, placed.missed, strict=True) if m] == [gone]
     assert placed.at(["x", gone]) == [3]
     assert placed.seen() == set(cases)
-
-
-def test_outlines_are_placed_without_images(
-    shaped: Shaped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A cohort of outlines alone: its images, of another cohort, are not at hand."""
-    table = shaped.cohort.manifest.assign(tool="circle")
-    outlines = OutlineCohort("cdd-cesm-contours", tmp_path / "cdd-cesm", table, outlines={})
-    monkeypatch.setattr(OutlineCohort, "mask", lambda _, case: shaped.cohort.mask(case))
-    found = mask_set(ShapeSpec(cohort="c", classes=("irregular", "round")), "truth", outlines)
-    assert (len(found.cases), found.missed.any()) == (37, False)
-    with pytest.raises(MissingDataError, match="cdd-cesm"):
-        native_masks(outlines, "active-contour")
-    assert pixels_of(shaped.cohort) is shaped.cohort  # control
 
 
 def test_scale_is_that_of_the_longest_mass(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mammostudy.runs import provenance as module
-from mammostudy.runs.provenance import commit, has_converged, processor, provenance
+from mammostudy.runs.provenance import commit, has_converged, provenance
 
 RISING = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
@@ -64,12 +64,3 @@ def test_no_name_of_host_user_or_folder_is_kept(monkeypatch: pytest.MonkeyPatch)
     words = [socket.gethostname(), str(Path.home()), str(Path(__file__).parents[2])]
     assert not any(word in text for word in words if len(word) > 2)
     assert f'"{getpass.getuser()}"' not in text
-
-
-def test_the_processor_is_told_by_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = "processor\t: 0\nmodel name\t: Fast 3000\nmodel name\t: Fast 3000\n"
-    monkeypatch.setattr(Path, "is_file", lambda _: True)
-    monkeypatch.setattr(Path, "read_text", lambda *_, **__: lines)
-    assert processor() == "Fast 3000"
-    monkeypatch.setattr(Path, "is_file", lambda _: False)
-    assert processor()

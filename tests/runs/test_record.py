@@ -158,14 +158,6 @@ def test_a_damaged_record_is_one_clear_error(text: str | None) -> None:
                 find_record(SPEC, manifest)
 
 
-def test_a_record_of_another_format_is_refused() -> None:
-    record = written()
-    told = json.dumps({**record.content, "format": 99})
-    (record.folder / "record.json").write_text(told, encoding="utf-8")
-    with pytest.raises(DataError, match="record format 1"):
-        read_record(record.folder)
-
-
 @pytest.mark.parametrize(
     ("name", "read"),
     [
@@ -259,20 +251,3 @@ def test_what_is_kept_has_no_weights_and_serves_without_store_and_data(
     monkeypatch.delenv("MAMMOSTUDY_DATA")
     (found,) = ensure([tiny_spec], workers=1, progress=False)
     assert found.cases.equals(rows)
-
-
-def test_an_interrupted_copy_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
-    record, usual = written(), shutil.copytree
-
-    def cut(*args: Any, **fields: Any) -> None:
-        usual(*args, **fields)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(shutil, "copytree", cut)
-    with pytest.raises(KeyboardInterrupt):
-        keep([record])
-    target = results_root() / "c" / record.key
-    assert not target.exists()
-    monkeypatch.setattr(shutil, "copytree", usual)
-    assert keep([record]) == [target]
-    assert list(target.parent.iterdir()) == [target]

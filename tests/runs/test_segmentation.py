@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mammostudy.data import manifest
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.frames import Frame, FramedSet, Preprocessing, frame_cohort
+from mammostudy.data.frames import FramedSet, Preprocessing, frame_cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import write_manifest
 from mammostudy.errors import DataError, MissingDataError
@@ -31,7 +29,6 @@ from mammostudy.runs.record import Record
 from mammostudy.runs.segmentation import (
     COLUMNS,
     Prediction,
-    as_tensor,
     baseline_masks,
     build_model,
     build_trainer,
@@ -41,10 +38,8 @@ from mammostudy.runs.segmentation import (
     finished_masks,
     flip_averaged,
     held_out,
-    measure,
     one_draw,
     predict_framed,
-    sampled_probabilities,
     window_of,
 )
 from mammostudy.runs.spec import RunSpec
@@ -116,39 +111,6 @@ def test_the_trainer_follows_the_spec() -> None:
     assert (model.in_channels, model.dropout_at_prediction) == (3, False)
 
 
-def test_weights_come_from_torchs_random_state() -> None:
-    drawn = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        drawn.append(torch.cat([p.flatten() for p in build_model(small()).parameters()]))
-    assert torch.equal(drawn[0], drawn[1])
-    assert not torch.equal(drawn[0], drawn[2])
-
-
-def test_wide_and_plain_training_give_equal_losses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the same weights; dropout is off, since it draws in the order of memory."""
-    monkeypatch.setattr(functional, "dropout", lambda values, *_, **__: values)
-    wide = small(model__width=32)
-    images = torch.rand(3, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    found = []
-    for is_quick in (True, False):
-        monkeypatch.setattr(RunSpec, "trains_channels_last", is_quick)
-        torch.manual_seed(0)
-        trainer: Any = build_trainer(wide)
-        laid = trainer.generator.down["Cn2"].weight.is_contiguous(memory_format=torch.channels_last)
-        assert laid == is_quick
-        found.append([trainer.step(images, (images > 0.6).float()) for _ in range(3)])
-    for quick, plain in zip(*found, strict=True):
-        assert quick == pytest.approx(plain, rel=1e-3)
-
-
-def test_planes_become_tensors() -> None:
-    planes = np.random.default_rng(0).random((2, 4, 4)) > 0.5
-    tensor = as_tensor(planes, 3)
-    assert (tensor.shape, tensor.dtype) == ((2, 3, 4, 4), torch.float32)
-    assert all(np.array_equal(tensor[:, c].numpy(), planes) for c in range(3))
-
-
 class LeftHalf(nn.Module):
     """Marks what is bright in the left half: not symmetric, so that flips show."""
 
@@ -168,23 +130,6 @@ def test_mirror_images_are_turned_back_before_their_mean(framed: FramedSet) -> N
     plain = predict_framed(model, framed, small())
     assert np.array_equal(plain.masks, one_draw(model, framed, small()) >= 0.5)
     assert plain.scores == {}
-
-
-def test_draws_differ_and_repeat_and_the_first_is_the_runs_own(framed: FramedSet) -> None:
-    spec = small(evaluation__samples=3)
-    torch.manual_seed(0)
-    model = build_model(spec)
-    samples = sampled_probabilities(model, framed, spec)
-    assert np.array_equal(samples, sampled_probabilities(model, framed, spec))
-    assert np.array_equal(samples[0], one_draw(model, framed, spec))
-    assert not np.array_equal(samples[0], samples[1])
-    assert not np.array_equal(samples[1], samples[2])
-    found = predict_framed(model, framed, spec)
-    assert np.array_equal(found.masks, samples.mean(axis=0) >= 0.5)
-    spread = samples.std(axis=0, dtype=np.float64)
-    marked = (samples >= 0.5).any(axis=0)
-    expected = [s[m].mean() if m.any() else s.mean() for s, m in zip(spread, marked, strict=True)]
-    assert found.scores["spread"] == pytest.approx(expected)
 
 
 def rows(**dice: float) -> pd.DataFrame:
@@ -276,20 +221,6 @@ def test_a_frames_mask_is_pasted_back_into_the_window(tmp_path: Path) -> None:
     assert module._in_image(middle, np.array([30, 30, 70, 70]), alone) == (1.0, 1.0)
 
 
-def test_a_missed_mass_gets_the_worst_values(tmp_path: Path) -> None:
-    cohort = squares(tmp_path, PAIR)
-    frames = frame_cohort(cohort, Frame(size=40), PLAIN).take(["a1"])
-    windows = [window_of(cohort, "a1", "all")]
-    (row,) = measure(np.zeros((1, 40, 40), bool), frames, windows).to_dict("records")
-    worst = ["dice", "iou", "precision", "recall", "dice_image", "iou_image", "predicted_pixels"]
-    assert [row[name] for name in worst] == [0] * 7
-    assert row["hd95"] == row["assd"] == row["diagonal"] == pytest.approx(math.hypot(40, 40))
-    assert (row["truth_pixels"], row["company_pixels"]) == (464, 64)
-    table = measure(np.random.default_rng(0).random((1, 40, 40)) > 0.5, frames, windows)
-    assert table["dice_image"].tolist() == table["dice"].tolist()  # the frame is not resized
-    assert table["iou_image"].tolist() == table["iou"].tolist()
-
-
 def test_rows_and_masks_of_an_evaluation(tmp_path: Path) -> None:
     cohort = squares(tmp_path, PAIR)
 
@@ -311,34 +242,6 @@ def test_rows_and_masks_of_an_evaluation(tmp_path: Path) -> None:
     assert sizes["oracle"] != sizes["jittered"]
     every = spec.changed(evaluation__postprocessing="every", evaluation__boxes=("oracle",))
     assert len(evaluate(every, cohort, ("a2", "a1"), ones)[0]) == 2 * 16
-
-
-GOLDEN = {
-    "dice": [0.7261146, 0.4814159],
-    "iou": [0.57, 0.3170163],
-    "precision": [0.9243243, 0.477193],
-    "recall": [0.5979021, 0.4857143],
-    "hd95": [12.06634, 12.08305],
-    "assd": [3.091897, 5.111131],
-    "dice_image": [0.7302905, 0.4827586],
-    "iou_image": [0.5751634, 0.3181818],
-    "truth_pixels": [286.0, 280.0],
-    "predicted_pixels": [185.0, 285.0],
-    "company_pixels": [30.0, 24.0],
-    "diagonal": [45.25483, 45.25483],
-}
-
-
-def test_golden_rows(tmp_path: Path) -> None:
-    cohort = squares(tmp_path, {"a1": (40, 35, 60, 61), "a2": (62, 62, 70, 70)})
-    frames = frame_cohort(cohort, Frame(size=32), PLAIN)
-    y, x = np.mgrid[:32, :32]
-    masks = np.stack([(x - 14) ** 2 + (y - 17) ** 2 < 60, (x - 20) ** 2 + (y - 10) ** 2 < 90])
-    windows = [window_of(cohort, case, "all") for case in ("a1", "a2")]
-    table = measure(masks, frames, windows).drop(columns="case")
-    assert set(table) == set(GOLDEN)
-    for name, values in GOLDEN.items():
-        assert table[name].tolist() == pytest.approx(values, abs=1e-5), f"{name}: raise its version"
 
 
 def write_other(folder: Path, patients: list[str]) -> Cohort:

@@ -13,8 +13,7 @@ import torch
 from scipy.special import softmax
 
 from mammostudy.data.cohort import Cohort
-from mammostudy.errors import DataError, SpecError
-from mammostudy.evaluation.classification import fit_temperature
+from mammostudy.errors import DataError
 from mammostudy.imaging.shape_masks import place_mask, shape_between
 from mammostudy.runs import shapes as module
 from mammostudy.runs.execute import ensure
@@ -176,22 +175,6 @@ def test_a_leak_is_refused_before_training(shaped: Shaped, monkeypatch: pytest.M
     monkeypatch.setattr("mammostudy.runs.segmentation.check_leakage", lambda *_, **__: None)
     with pytest.raises(KeyError, match="trained"):  # the control: without the check it trains
         one(plain(shaped.spec))
-
-
-def test_too_few_patients_for_the_folds(shaped: Shaped) -> None:
-    with pytest.raises(SpecError, match="are too few for 40 folds"):
-        one(plain(shaped.spec, split__folds=40))
-
-
-@pytest.mark.parametrize("sources", [("truth", "active-contour"), ("active-contour", "truth")])
-def test_the_temperature_is_that_of_the_first_sources_validation_masks(
-    sources: tuple[str, str], shaped: Shaped
-) -> None:
-    record = one(shaped.spec.changed(evaluation__sources=sources, training__epochs=1))
-    first = record.part("validation").query("source == @sources[0]")
-    numbers = first["label"].map(CLASSES.index).to_numpy()
-    wanted = fit_temperature(record.logits(first), numbers)
-    assert record.temperature == pytest.approx(wanted, rel=2e-2)
 
 
 def test_same_spec_same_rows(shaped: Shaped, monkeypatch: pytest.MonkeyPatch) -> None:

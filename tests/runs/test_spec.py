@@ -11,7 +11,7 @@ import pytest
 from mammostudy.errors import SpecError
 from mammostudy.runs import spec as module
 from mammostudy.runs import versions
-from mammostudy.runs.spec import BASELINES, RunSpec
+from mammostudy.runs.spec import RunSpec
 
 MANIFEST = "0123456789abcdef"
 SPEC = RunSpec(cohort="c")
@@ -148,10 +148,3 @@ def test_a_key_needs_no_torch() -> None:
         "RunSpec(cohort='c').key('x'); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_baselines_need_no_training() -> None:
-    for name in BASELINES:
-        spec = SPEC.changed(model={"name": name}, optimiser__iterations=0)
-        assert spec.is_baseline
-        assert not spec.trains_channels_last

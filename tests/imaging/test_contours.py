@@ -86,11 +86,6 @@ def test_the_mass_in_the_middle_is_found_and_the_corner_left(method) -> None:
     assert dice(found, truth) > 0.93
 
 
-def test_only_keeping_the_middle_part_leaves_the_corner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contours, "_nearest_part", lambda mask: mask)
-    assert otsu_mask(scene()[0])[:10, :10].any()
-
-
 @pytest.mark.parametrize("method", [otsu_mask, chan_vese_mask])
 @pytest.mark.parametrize("value", [0.0, 0.5])
 def test_an_image_of_one_value_is_no_crash(method, value: float) -> None:

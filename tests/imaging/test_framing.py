@@ -105,16 +105,6 @@ def test_stretch_makes_a_circle_and_an_oval_one_mask_and_square_does_not() -> No
     assert (x_max - x_min) / (y_max - y_min) == pytest.approx(2, abs=0.05)
 
 
-@pytest.mark.parametrize("size", [16, 32, 64, 128])
-def test_a_resized_ramp_is_the_ramp(size: int) -> None:
-    """Linear both ways: away from the border a ramp keeps its values at pixel centres."""
-    ramp = np.tile((np.arange(64, dtype=np.float32) + 0.5) / 64, (64, 1))
-    cut = crop_and_resize(ramp, (0, 0, 64, 64), size)
-    np.testing.assert_allclose(
-        cut[size // 2, 2:-2], (np.arange(size)[2:-2] + 0.5) / size, atol=1e-5
-    )
-
-
 @settings(max_examples=200)
 @given(boxes(*SHAPE), st.integers(0, 2**32 - 1))
 def test_jitter_stays_within_its_bounds(box: tuple, seed: int) -> None:
@@ -151,12 +141,6 @@ def test_a_box_that_is_empty_or_outside_is_refused(box: tuple) -> None:
 def test_settings_are_refused_by_name(fields: dict, message: str) -> None:
     with pytest.raises(DataError, match=message):
         frame_box((5, 5, 8, 9), SHAPE, **fields)
-
-
-def test_the_guard_is_what_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Control: without the guard a box outside the image would go through unseen."""
-    monkeypatch.setattr(framing, "check_box", lambda box, shape: box)
-    assert frame_box((290, 0, 310, 10), SHAPE, strategy="tight") == (290, 0, 310, 10)
 
 
 def test_one_plane_only() -> None:

@@ -24,13 +24,6 @@ def test_pure_colours_are_the_papers() -> None:
     assert colours[0].tolist() == [[255, 255, 0], [255, 0, 0], [0, 255, 0], [0, 0, 0]]
 
 
-def test_alpha_mixes_with_the_grey_image() -> None:
-    assert agreement_overlay(IMAGE, TRUTH, PREDICTION, alpha=0)[0].tolist() == [[51] * 3] * 4
-    half = agreement_overlay(IMAGE, TRUTH, PREDICTION, alpha=0.5)
-    assert half[0, 1].tolist() == [153, 26, 26]
-    assert half[0, 3].tolist() == [26, 26, 26]
-
-
 def test_outlines_are_drawn_on_the_mask_s_rim_in_their_colours() -> None:
     mask = np.zeros((20, 20), bool)
     mask[5:15, 5:15] = True

@@ -9,7 +9,7 @@ from scipy import ndimage
 from mammostudy.errors import SpecError
 from mammostudy.imaging import postprocessing
 from mammostudy.imaging.contours import box_of
-from mammostudy.imaging.postprocessing import PUBLISHED, orderings, postprocess
+from mammostudy.imaging.postprocessing import postprocess
 
 
 def block(x_min: int, y_min: int, x_max: int, y_max: int, side: int = 20) -> np.ndarray:
@@ -59,23 +59,6 @@ def test_steps_against_scipy(masks: np.ndarray, side: int) -> None:
         np.testing.assert_array_equal(postprocess(mask, (f"erode{side}",)), eroded)
 
 
-@pytest.mark.parametrize("side", range(2, 10))
-def test_opening_and_closing_are_what_they_are(masks: np.ndarray, side: int) -> None:
-    opened, closed = (postprocess(masks, (f"{word}{side}",)) for word in ("open", "close"))
-    assert not (opened & ~masks).any()  # opening only takes away
-    assert not (masks & ~closed).any()  # closing only adds
-    np.testing.assert_array_equal(postprocess(opened, (f"open{side}",)), opened)
-    np.testing.assert_array_equal(postprocess(closed, (f"close{side}",)), closed)
-
-
-def test_closing_closes_a_gap_and_the_border_takes_nothing() -> None:
-    gap = block(5, 0, 12, 20)
-    gap[:, 8] = False
-    np.testing.assert_array_equal(postprocess(gap, ("close3",)), block(5, 0, 12, 20))
-    np.testing.assert_array_equal(postprocess(np.ones((9, 9), bool)), np.ones((9, 9), bool))
-    assert not postprocess(np.zeros((9, 9), bool)).any()
-
-
 def test_a_batch_is_its_masks_one_by_one(masks: np.ndarray) -> None:
     before = masks.copy()
     done = postprocess(masks)
@@ -83,14 +66,6 @@ def test_a_batch_is_its_masks_one_by_one(masks: np.ndarray) -> None:
     np.testing.assert_array_equal(done, np.stack([postprocess(mask) for mask in masks]))
     np.testing.assert_array_equal(masks, before)
     np.testing.assert_array_equal(postprocess(masks, ()), masks)
-
-
-def test_every_subset_in_every_order() -> None:
-    orders = orderings()
-    assert len(orders) == len(set(orders)) == 16
-    assert orders[0] == ()
-    assert PUBLISHED in orders
-    assert sorted(map(len, orders)) == [0] + [1] * 3 + [2] * 6 + [3] * 6
 
 
 @pytest.mark.parametrize("step", ["blur3", "erode", "erode1", "erode10", "erode-2", "Erode2", ""])

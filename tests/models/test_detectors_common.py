@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from detector_tester import target
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -24,6 +23,13 @@ from mammostudy.models.detectors.common import (
     place,
 )
 from mammostudy.models.detectors.pyramids import pyramid_sizes
+
+
+def target(*boxes: tuple[float, float, float, float]) -> dict[str, Tensor]:
+    return {
+        "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        "labels": torch.ones(len(boxes), dtype=torch.int64),
+    }
 
 
 def test_letterbox_by_hand() -> None:
@@ -78,53 +84,39 @@ def test_pixels_go_where_boxes_go(aspect: common.Aspect, size: int) -> None:
     assert (seen - expected).abs().max() <= 0.51
 
 
-IMAGES = (
-    (torch.rand(2, 8, 8), r"image 1 is \(2, 8, 8\)"),
-    (torch.rand(8, 8), r"image 1 is \(8, 8\)"),
-    (torch.rand(1, 0, 8), r"image 1 is \(1, 0, 8\)"),
-    (torch.rand(1, 8, 8, dtype=torch.float64), "image 1 is .* torch.float64"),
-    (torch.full((1, 8, 8), 255.0), "image 1 has values from 255 to 255"),
-    (torch.full((1, 8, 8), -1.0), "image 1 has values from -1"),
-    (torch.full((1, 8, 8), float("inf")), "image 1 has values from inf"),
-    (torch.full((1, 8, 8), float("nan")), "image 1 has values from nan"),
-)
+WRONG_IMAGES = (
+    torch.rand(2, 8, 8), torch.rand(8, 8), torch.rand(1, 0, 8),
+    torch.rand(1, 8, 8, dtype=torch.float64), torch.full((1, 8, 8), 255.0),
+    torch.full((1, 8, 8), -1.0), torch.full((1, 8, 8), float("nan")),
+)  # fmt: skip
+MASS = target((0, 0, 4, 4))
+WRONG_TARGETS = (
+    target((5, 5, 5, 9)), target((6, 5, 5, 9)), target((0, 0, 9, 8.5)), target((-1, 0, 4, 4)),
+    target((0, 0, 4, 4), (0, 0, float("nan"), 4)),
+    MASS | {"labels": torch.zeros(1, dtype=torch.int64)}, MASS | {"labels": torch.ones(1)},
+    MASS | {"labels": torch.ones(2).long()}, target() | {"boxes": torch.zeros(0)},
+    MASS | {"boxes": torch.zeros(1, 4).long()},
+)  # fmt: skip
 
 
-@pytest.mark.parametrize(("image", "message"), IMAGES)
-def test_images_are_refused_by_index(image: Tensor, message: str) -> None:
-    with pytest.raises(DataError, match=message):
+@pytest.mark.parametrize("image", WRONG_IMAGES)
+def test_images_are_refused_by_index(image: Tensor) -> None:
+    with pytest.raises(DataError, match="image 1 "):
         common._check_images([torch.rand(1, 8, 8), image])
     with pytest.raises(DataError, match="needs one image or more"):
         common._check_images([])
     common._check_images([torch.rand(1, 8, 8)] * 2)  # control
 
 
-TARGETS = (
-    (target((5, 5, 5, 9)), r"box \(5.0, 5.0, 5.0, 9.0\) of image 1 has no area"),
-    (target((6, 5, 5, 9)), "of image 1 has no area"),
-    (target((0, 0, 9, 8.5)), "outside"),
-    (target((-1, 0, 4, 4)), "of image 1 has no area, or lies outside"),
-    (target((0, 0, 4, 4), (0, 0, float("nan"), 4)), r"box \(0.0, 0.0, nan, 4.0\) of image 1"),
-    (target((0, 0, 4, 4)) | {"labels": torch.zeros(1, dtype=torch.int64)}, "labels of image 1"),
-    (target((0, 0, 4, 4)) | {"labels": torch.ones(1)}, "labels of image 1"),
-    (target((0, 0, 4, 4)) | {"labels": torch.ones(2).long()}, "for each of its 1 boxes"),
-    (target() | {"boxes": torch.zeros(0)}, r"boxes of image 1: \(0,\)"),
-    (target((0, 0, 4, 4)) | {"boxes": torch.zeros(1, 4).long()}, "boxes of image 1"),
-)
-
-
-@pytest.mark.parametrize(("faulty", "message"), TARGETS)
-def test_targets_are_refused_by_index(faulty: dict[str, Tensor], message: str) -> None:
+@pytest.mark.parametrize("faulty", WRONG_TARGETS)
+def test_targets_are_refused_by_index(faulty: dict[str, Tensor]) -> None:
     images = [torch.rand(1, 8, 9)] * 2
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match="of image 1"):
         common._checked(images, [target((0, 0, 9, 8)), faulty])
     assert len(common._checked(images, [target((0, 0, 9, 8)), target()])) == 2  # control
-
-
-@pytest.mark.parametrize(("targets", "said"), [(None, "none"), ([target()], "1")])
-def test_a_target_an_image(targets: list[dict[str, Tensor]] | None, said: str) -> None:
-    with pytest.raises(DataError, match=f"2 images, targets: {said}"):
-        common._checked([torch.rand(1, 8, 9)] * 2, targets)
+    for few in (None, [target()]):
+        with pytest.raises(DataError, match="2 images, targets: "):
+            common._checked(images, few)
 
 
 SIDES = (0.04, 0.09, 0.2)

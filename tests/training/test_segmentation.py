@@ -61,23 +61,6 @@ def loss_of_step(trainer: Supervised, batch: Batch) -> Tensor:
     return seen[-1]
 
 
-def test_lambda_scales_the_overlap_term(
-    supervised: Callable[..., Supervised], adversarial: Callable[..., Adversarial], batch: Batch
-) -> None:
-    def drawn(make: Callable[..., Any], **fields: float) -> float:
-        trainer = make(**fields)
-        torch.manual_seed(1)  # dropout
-        return float(loss_of_step(trainer, batch).detach())
-
-    one = drawn(supervised, overlap_weight=1.0)
-    assert drawn(supervised, overlap_weight=150.0) == pytest.approx(150 * one)
-    adversary = drawn(adversarial, overlap_weight=1.0) - one
-    both = drawn(adversarial, overlap_weight=150.0)
-    assert both == pytest.approx(150 * one + adversary)
-    third = drawn(adversarial, overlap_weight=1.0, adversarial_weight=3.0)
-    assert third == pytest.approx(one + 3 * adversary)
-
-
 @pytest.mark.parametrize(("signed", "low"), [(False, 0.0), (True, -1.0)])
 def test_signed_masks_change_what_the_discriminator_sees(
     signed: bool, low: float, adversarial: Callable[..., Adversarial], batch: Batch

@@ -20,7 +20,6 @@ from mammostudy.training import shapes as module
 from mammostudy.training.loop import Fitted, load_checkpoint
 from mammostudy.training.shapes import (
     ShapeBudget,
-    embed,
     fit_shapes,
     focal_loss,
     predict_logits,
@@ -75,26 +74,6 @@ def flat(model: nn.Module) -> Tensor:
     return torch.cat([v.flatten().float() for v in model.state_dict().values()])
 
 
-def test_curves(inputs, tmp_path):
-    fitted = run(small(), inputs, tmp_path / "c.pt")
-    assert [row["epoch"] for row in fitted.curves] == [1, 2, 3, 4]
-    assert [row["iteration"] for row in fitted.curves] == [3, 6, 9, 12]
-    assert all(set(r) == {"epoch", "iteration", "loss", "validation_loss"} for r in fitted.curves)
-    assert fitted.diverged is None
-    assert fitted.seconds > 0
-    assert not (tmp_path / "c.pt").exists()  # nothing to keep of a run shorter than half a minute
-
-
-def test_the_loss_is_the_mean_over_cases_with_their_weights(inputs, tmp_path):
-    model, weights = small(), torch.tensor([1.0, 2.0, 3.0, 4.0])
-    model.dropout.p = 0.0
-    surprise = nn.functional.cross_entropy(model(inputs), LABELS, reduction="none")
-    expected = float((surprise * weights[LABELS]).mean().detach())
-    still = replace(BUDGET, epochs=1, learning_rate=0.0)
-    fitted = run(model, inputs, tmp_path / "c.pt", budget=still, weights=weights, rotate=False)
-    assert fitted.curves[0]["loss"] == pytest.approx(expected, rel=1e-6)
-
-
 def test_one_step_is_rmsprop(inputs, tmp_path):
     model, oracle = small(), small()
     model.dropout.p = oracle.dropout.p = 0.0
@@ -105,17 +84,6 @@ def test_one_step_is_rmsprop(inputs, tmp_path):
     once = replace(BUDGET, epochs=1, batch=10, smoothing=0.7)
     run(model, inputs, tmp_path / "c.pt", budget=once, rotate=False)
     torch.testing.assert_close(model.head.weight.detach(), before - step, rtol=1e-4, atol=1e-6)
-
-
-def test_seed_decides_and_the_callers_random_state_stays(inputs, tmp_path):
-    models = [small(), small(), small()]
-    for number, (model, seed) in enumerate(zip(models, (0, 0, 1), strict=True)):
-        torch.manual_seed(number)  # must not matter
-        state = torch.get_rng_state()
-        run(model, inputs, tmp_path / "c.pt", seed=seed)
-        assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(flat(models[0]), flat(models[1]))
-    assert not torch.equal(flat(models[0]), flat(models[2]))
 
 
 class KilledError(BaseException):
@@ -211,17 +179,6 @@ def test_turns_depend_on_seed_epoch_and_row_not_on_the_batch(inputs):
     for other in ({"epoch": 4, "seed": 1}, {"epoch": 3, "seed": 2}):
         again = rotate_batch(inputs, torch.arange(10), total=10, **other)
         assert not torch.equal(again, all_at_once)
-
-
-def test_prediction_has_no_dropout_and_no_batch(inputs):
-    model = small().train()
-    logits = predict_logits(model, inputs)
-    assert logits.dtype == np.float64
-    assert logits.shape == (10, 4)
-    hidden = embed(model.train(), inputs)
-    assert hidden.dtype == np.float32
-    expected = hidden @ model.head.weight.detach().numpy().T + model.head.bias.detach().numpy()
-    np.testing.assert_allclose(expected, logits, atol=1e-5)
 
 
 def test_nothing_to_train(inputs, tmp_path):

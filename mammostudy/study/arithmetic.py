@@ -37,9 +37,8 @@ def least_iou(mean_dice: float) -> float:
 def overlap_pairs() -> pd.DataFrame:
     """The printed Dice/IoU pairs against the convexity bound.
 
-    Returns:
-        :func:`published.segmentation_table` with bound (%), gap (iou - bound, points) and status
-        (broken | equal | possible).
+    :func:`published.segmentation_table` with bound (%), gap (iou - bound, points) and status
+    (broken | equal | possible).
     """
     table = published.segmentation_table()
     table["bound"] = table["dice"].map(least_iou)
@@ -57,15 +56,6 @@ def largest_mean(
     A linear programme over the sorted values: the quartiles (linear interpolation, as the plotting
     libraries draw them) and the lowest values, the outliers, may each be off by ``reading``.
     Outliers that hide behind each other would only lower the mean.
-
-    Args:
-        quartiles: first quartile, median, third quartile.
-        count: number of values.
-        outliers: the values drawn as low outliers.
-        reading: how exactly the figure was read.
-
-    Returns:
-        The largest possible mean.
     """
     order = np.eye(count)[:-1] - np.eye(count)[1:]
     quartile_rows = np.zeros((3, count))
@@ -87,35 +77,30 @@ def largest_mean(
 def box_plot_means() -> pd.DataFrame:
     """Printed mean Dice against the box plot of the same run (INbreast, loose frames).
 
-    Returns:
-        Columns model, median, largest_mean, printed (all in %), above_median, impossible (printed
-        above the largest mean).
+    Columns model, median, largest_mean, printed (all in %), above_median, impossible (printed
+    above the largest mean).
     """
     plots = published.box_plots().query("metric == 'dice'")
     scores = published.segmentation_table().query("dataset == 'INbreast' and framing == 'loose'")
     table = plots.merge(scores[["model", "dice"]], on="model").rename(columns={"dice": "printed"})
-    table["largest_mean"] = [
-        100
-        * largest_mean((r["q1"], r["median"], r["q3"]), r["images"], r["outliers"], r["reading"])
+    largest = [
+        largest_mean((r["q1"], r["median"], r["q3"]), r["images"], r["outliers"], r["reading"])
         for r in table.to_dict("records")
     ]
+    table["largest_mean"] = 100 * np.array(largest)
     table["median"] *= 100
     table["above_median"] = table["printed"] > table["median"]
     table["impossible"] = table["printed"] > table["largest_mean"]
     return table[["model", "median", "largest_mean", "printed", "above_median", "impossible"]]
 
 
-def everything_in_tight_frame(size: int = 256) -> pd.DataFrame:
+def everything_in_tight_frame() -> pd.DataFrame:
     """Scores of calling a whole tight frame mass, for an ellipse that touches its four sides.
 
-    Args:
-        size: side of the rasterised frame in pixels.
-
-    Returns:
-        Columns metric (dice | iou), analytic, rasterised (%).
+    Columns metric (dice | iou), analytic, rasterised (in a frame of 256 x 256 pixels), both in %.
     """
     fill = math.pi / 4
-    truth = inscribed_ellipse((0, 0, size, size), (size, size))[None]
+    truth = inscribed_ellipse((0, 0, 256, 256), (256, 256))[None]
     everything = np.ones_like(truth)
     return pd.DataFrame(
         {
@@ -132,55 +117,46 @@ def soft_dice_loss(truth: NDArray[np.float64], prediction: NDArray[np.float64]) 
     return 1 - overlap / (float(truth.sum()) + float(prediction.sum()) + 1)
 
 
-def dice_loss_costs(share: float = 0.20, size: int = 256) -> pd.DataFrame:
-    """Cost of some predictions by the Dice loss on [0, 1] and on [-1, 1].
+def _costs(truth: NDArray[np.float64], prediction: NDArray[np.float64]) -> tuple[float, float]:
+    """The Dice loss on [0, 1] and on [-1, 1] of masks given in [0, 1]."""
+    signed = soft_dice_loss(2 * truth - 1, 2 * prediction - 1)
+    return soft_dice_loss(truth, prediction), signed
 
-    Args:
-        share: part of the frame that is mass.
-        size: side of the frame in pixels.
 
-    Returns:
-        Columns prediction, paper (range [0, 1]), released (range [-1, 1]).
+def _mass(share: float, pixels: int) -> NDArray[np.float64]:
+    """A mask ``(pixels,)`` of which a share is mass."""
+    return (np.arange(pixels) < round(share * pixels)).astype(np.float64)
+
+
+def dice_loss_costs(share: float = 0.20) -> pd.DataFrame:
+    """Cost of some predictions, where a share of 256 x 256 pixels is mass.
+
+    Columns prediction, paper (Dice loss on [0, 1]), released (on [-1, 1]).
     """
-    truth = np.zeros(size * size)
-    truth[: round(share * truth.size)] = 1
+    truth = _mass(share, 256 * 256)
     pole = 1 - 2 * share
-    predictions = {
-        "perfect": truth,
-        "middle grey (output 0)": np.full_like(truth, 0.5),
-        "everything background": np.zeros_like(truth),
-        "everything mass": np.ones_like(truth),
-        "uniform, just below the pole": np.full_like(truth, (pole - 0.01 + 1) / 2),
-        "uniform, just above the pole": np.full_like(truth, (pole + 0.01 + 1) / 2),
+    uniform = {
+        "middle grey (output 0)": 0.5,
+        "everything background": 0.0,
+        "everything mass": 1.0,
+        "uniform, just below the pole": (pole - 0.01 + 1) / 2,
+        "uniform, just above the pole": (pole + 0.01 + 1) / 2,
     }
-    rows = [
-        {
-            "prediction": name,
-            "paper": soft_dice_loss(truth, p),
-            "released": soft_dice_loss(2 * truth - 1, 2 * p - 1),
-        }
-        for name, p in predictions.items()
-    ]
-    return pd.DataFrame(rows)
+    grey = {name: np.full_like(truth, value) for name, value in uniform.items()}
+    rows = [(name, *_costs(truth, each)) for name, each in ({"perfect": truth} | grey).items()]
+    return pd.DataFrame(rows, columns=["prediction", "paper", "released"])
 
 
-def uniform_costs(share: float = 0.20, steps: int = 401) -> pd.DataFrame:
-    """Dice loss of a uniform output, by the two ranges.
+def uniform_costs(share: float = 0.20) -> pd.DataFrame:
+    """Dice loss of a uniform output, by the two ranges, where a share of the frame is mass.
 
-    Args:
-        share: part of the frame that is mass.
-        steps: outputs between -1 and 1.
-
-    Returns:
-        Columns output (of the tanh, in [-1, 1]), range ([0, 1] | [-1, 1]), cost.
+    Columns output (of the tanh, in [-1, 1]), range ([0, 1] | [-1, 1]), cost.
     """
-    truth = np.zeros(10_000)
-    truth[: round(share * truth.size)] = 1
+    truth = _mass(share, 10_000)
     rows = []
-    for output in np.linspace(-1, 1, steps):
-        prediction = np.full_like(truth, (output + 1) / 2)
-        rows.append((output, "[0, 1]", soft_dice_loss(truth, prediction)))
-        rows.append((output, "[-1, 1]", soft_dice_loss(2 * truth - 1, 2 * prediction - 1)))
+    for output in np.linspace(-1, 1, 401):
+        costs = _costs(truth, np.full_like(truth, (output + 1) / 2))
+        rows += [(output, *each) for each in zip(("[0, 1]", "[-1, 1]"), costs, strict=True)]
     return pd.DataFrame(rows, columns=["output", "range", "cost"])
 
 
@@ -199,22 +175,15 @@ def parameter_count(
 ) -> int:
     """Trainable parameters of a published network, from kernel sizes and widths.
 
-    Args:
-        network: generator, discriminator or shape CNN.
-        in_channels: channels of the input.
-        out_channels: of the last layer; none = as published.
-        shared_norm: all layers of one width share one batch norm.
-        conv_bias: convolutions have a bias; none = as published.
-
-    Returns:
-        The count.
+    ``shared_norm``: all layers of one width share one batch norm. Channels of the last layer and
+    biases of convolutions are as published unless given.
     """
-    layers = published.architecture().query("network == @network").reset_index(drop=True)
+    layers = published.architecture().query("network == @network").to_dict("records")
     channels, total = in_channels, 0
     outputs: dict[str, int] = {}
     norms: list[int] = []
-    for i, layer in enumerate(layers.to_dict("records")):
-        last = i == len(layers) - 1
+    for layer in layers:
+        last = layer is layers[-1]
         filters = int(out_channels if last and out_channels else layer["filters"])
         bias = layer["bias"] if conv_bias is None or layer["kind"] == "dense" else conv_bias
         total += int(layer["kernel"]) ** 2 * channels * filters + filters * bool(bias)
@@ -228,21 +197,20 @@ def parameter_count(
 def parameter_counts() -> pd.DataFrame:
     """Parameter counts of the networks under the readings that are possible.
 
-    Returns:
-        Columns network, reading, parameters, printed (missing = not reported), exact.
+    Columns network, reading, parameters, printed (missing = not reported), exact.
     """
-    three, one = "3 channels in and out", "1 channel in and out"
-    shared, each = "one batch norm for each width", "one batch norm for each layer"
     rows = [
-        ("generator", f"{three}, {shared}", parameter_count("generator", 3, 3, shared_norm=True)),
-        ("generator", f"{three}, {each}", parameter_count("generator", 3, 3)),
-        ("generator", f"{one}, {shared}", parameter_count("generator", 1, 1, shared_norm=True)),
-        ("generator", f"{one}, {each}", parameter_count("generator", 1, 1)),
         ("discriminator", "1 + 1 channels", parameter_count("discriminator", 2)),
         ("shape CNN", "convolutions without bias", parameter_count("shape CNN", 1)),
         ("shape CNN", "convolutions with bias", parameter_count("shape CNN", 1, conv_bias=True)),
     ]
-    table = pd.DataFrame(rows, columns=["network", "reading", "parameters"])
+    norms = {"one batch norm for each width": True, "one batch norm for each layer": False}
+    generators = [
+        ("generator", f"{said}, {norm}", parameter_count("generator", n, n, shared_norm=shared))
+        for said, n in (("3 channels in and out", 3), ("1 channel in and out", 1))
+        for norm, shared in norms.items()
+    ]
+    table = pd.DataFrame(generators + rows, columns=["network", "reading", "parameters"])
     table["printed"] = table["network"].map(published.PARAMETER_COUNTS).astype("Int64")
     table["exact"] = (table["parameters"] == table["printed"]).fillna(False).astype(bool)
     return table
@@ -273,9 +241,8 @@ def accuracy_and_macro_recall() -> tuple[float, float]:
 def class_weights() -> pd.DataFrame:
     """The published loss weights ``1 - n/N`` against those that would balance the classes.
 
-    Returns:
-        Columns shape, masses, weight (published), balanced (``N / (4 n)``), pull (masses x
-        weight as a share of the sum: what the class weighs in the loss).
+    Columns shape, masses, weight (published), balanced (``N / (4 n)``), pull (masses x weight as a
+    share of the sum: what the class weighs in the loss).
     """
     table = published.shape_counts()[["shape", "masses"]]
     total = table["masses"].sum()
@@ -286,17 +253,13 @@ def class_weights() -> pd.DataFrame:
     return table
 
 
-def stretched_masks(size: int = 64) -> dict[tuple[str, str], NDArray[np.bool_]]:
+def stretched_masks() -> dict[tuple[str, str], NDArray[np.bool_]]:
     """A round and an axis-aligned oval mass as the shape CNN would see them.
 
-    Args:
-        size: side of the resized mask in pixels (64 as published).
-
-    Returns:
-        Masks bool ``(size, size)`` by (shape, aspect): shapes round and oval, aspects image (the
-        loose frame of both in one image scale), stretch and square.
+    Masks bool ``(64, 64)``, the published size, by (shape, aspect): shapes round and oval, aspects
+    image (the loose frame of both in one image scale), stretch and square.
     """
-    shape = (480, 480)
+    shape, size = (480, 480), 64
     boxes = {"round": (190, 190, 290, 290), "oval": (160, 200, 320, 280)}
     masks: dict[tuple[str, str], NDArray[np.bool_]] = {}
     for name, box in boxes.items():
@@ -308,11 +271,9 @@ def stretched_masks(size: int = 64) -> dict[tuple[str, str], NDArray[np.bool_]]:
     return masks
 
 
-def stretched_agreement(size: int = 64) -> pd.DataFrame:
+def stretched_agreement() -> pd.DataFrame:
     """Dice between the round and the oval mass of :func:`stretched_masks`: aspect, dice."""
-    masks = stretched_masks(size)
-    rows = [
-        (aspect, float(dice(masks["round", aspect][None], masks["oval", aspect][None])[0]))
-        for aspect in ("stretch", "square")
-    ]
-    return pd.DataFrame(rows, columns=["aspect", "dice"])
+    masks = stretched_masks()
+    aspects = ["stretch", "square"]
+    both = (np.stack([masks[name, aspect] for aspect in aspects]) for name in ("round", "oval"))
+    return pd.DataFrame({"aspect": aspects, "dice": dice(*both)})

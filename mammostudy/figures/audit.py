@@ -9,7 +9,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -28,48 +27,23 @@ def overlap_bound(pairs: pd.DataFrame) -> Figure:
     left.plot(curve["dice"], curve["bound"], color="black", lw=1, label="least IoU, D/(2 - D)")
     right.axhline(0, color="black", lw=1)
     broken = pairs[pairs["status"] == "broken"]
+    points: dict[str, Any] = {"hue": "framing", "style": "dataset", "s": 28}
+    points |= {"markers": _MARKERS, "palette": style.FRAMING_COLOURS}
+    rings: dict[str, Any] = {"s": 110, "facecolors": "none", "edgecolors": style.RED}
     for axes, column in ((left, "iou"), (right, "gap")):
-        sns.scatterplot(
-            pairs,
-            x="dice",
-            y=column,
-            hue="framing",
-            style="dataset",
-            markers=_MARKERS,
-            palette=style.FRAMING_COLOURS,
-            s=28,
-            ax=axes,
-            legend=axes is left,
-        )
-        axes.scatter(
-            broken["dice"],
-            broken[column],
-            s=110,
-            facecolors="none",
-            edgecolors=style.RED,
-            label="breaks the bound",
-        )
+        sns.scatterplot(pairs, x="dice", y=column, ax=axes, legend=axes is left, **points)
+        axes.scatter(broken["dice"], broken[column], label="breaks the bound", **rings)
         axes.set_xlabel("printed Dice, %")
     left.legend(fontsize="x-small")
     left.set_ylabel("printed IoU, %")
     right.set_ylabel("IoU minus the bound, points")
     right.set_yscale("symlog", linthresh=0.5)
     right.set_yticks([-2, -0.5, 0, 0.5, 2, 10], ["-2", "-0.5", "0", "0.5", "2", "10"])
-    _name_the_proposed(right, broken)
-    return figure
-
-
-def _name_the_proposed(axes: Axes, broken: pd.DataFrame) -> None:
+    text: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "fontsize": "x-small"}
     for row in broken[broken["model"] == "proposed cGAN"].to_dict("records"):
-        text = f"proposed, {row['framing']}"
-        axes.annotate(
-            text,
-            (row["dice"], row["gap"]),
-            xytext=(-10, -3),
-            ha="right",
-            textcoords="offset points",
-            fontsize="x-small",
-        )
+        at = row["dice"], row["gap"]
+        right.annotate(f"proposed, {row['framing']}", at, xytext=(-10, -3), **text)
+    return figure
 
 
 def confusion(matrix: pd.DataFrame, shares: pd.DataFrame, accuracy: float, macro: float) -> Figure:
@@ -78,21 +52,13 @@ def confusion(matrix: pd.DataFrame, shares: pd.DataFrame, accuracy: float, macro
     Two heat maps, the first named by the accuracy, the second by the mean recall.
     """
     figure, axes = plt.subplots(1, 2, figsize=(style.WIDTH, 3.4))
-    options: dict[str, Any] = {
-        "annot": True,
-        "cbar": False,
-        "cmap": style.SEQUENTIAL,
-        "square": True,
-        "linewidths": 0.5,
-    }
-    sns.heatmap(matrix, fmt="d", ax=axes[0], **options)
-    sns.heatmap(100 * shares, fmt=".0f", ax=axes[1], vmin=0, vmax=100, **options)
+    style.heat(matrix, "masses", axes[0], "d", cbar=False, square=True)
+    style.heat(100 * shares, "%", axes[1], vmin=0, vmax=100, cbar=False, square=True)
     axes[0].set_title(f"masses: accuracy {accuracy:.1f} %")
     axes[1].set_title(f"% of the row: mean recall {macro:.1f} %")
     for each in axes:
         each.set(xlabel="predicted shape", ylabel="true shape")
         each.tick_params(axis="x", rotation=30)
-        each.tick_params(axis="y", rotation=0)
     axes[1].set_ylabel("")
     return figure
 
@@ -103,51 +69,22 @@ def box_plots(plots: pd.DataFrame, means: pd.DataFrame) -> Figure:
     One row a model; whiskers are left out, they were not read.
     """
     figure, axes = plt.subplots(figsize=(style.WIDTH, 3.6))
-    boxes = [
-        {
-            "label": r["model"],
-            "whislo": 100 * r["q1"],
-            "q1": 100 * r["q1"],
-            "q3": 100 * r["q3"],
-            "med": 100 * r["median"],
-            "whishi": 100 * r["q3"],
-            "fliers": [100 * value for value in r["outliers"]],
-        }
-        for r in plots.to_dict("records")
-    ]
-    axes.bxp(
-        boxes,
-        orientation="horizontal",
-        widths=0.5,
-        showcaps=False,
-        patch_artist=True,
-        boxprops={"facecolor": style.CYAN, "alpha": 0.5},
-        medianprops={"color": style.BLUE, "lw": 2},
-        flierprops={"marker": ".", "markeredgecolor": style.GREY},
-    )
-    rows = np.arange(1, len(means) + 1)
-    axes.scatter(
-        means["largest_mean"],
-        rows,
-        marker="|",
-        s=260,
-        color="black",
-        zorder=4,
-        label="largest mean the box plot allows",
-    )
-    axes.scatter(
-        means["printed"], rows, marker="D", s=34, color=style.RED, zorder=5, label="printed mean"
-    )
-    for y, row in zip(rows, means.to_dict("records"), strict=True):
-        if row["impossible"]:
-            axes.annotate(
-                f"{row['printed']:.2f}",
-                (row["printed"], y),
-                xytext=(4, 13),
-                textcoords="offset points",
-                color=style.RED,
-            )
-    axes.invert_yaxis()
+    for y, row in enumerate(plots.to_dict("records")):
+        q1, median, q3 = (100 * row[name] for name in ("q1", "median", "q3"))
+        axes.barh(y, q3 - q1, left=q1, height=0.5, color=style.CYAN, alpha=0.5, ec="black")
+        axes.plot([median, median], [y - 0.25, y + 0.25], color=style.BLUE, lw=2)
+        outliers = 100 * np.array(row["outliers"])
+        axes.plot(outliers, np.full(len(outliers), y), ".", color=style.GREY)
+    rows = np.arange(len(means))
+    largest: dict[str, Any] = {"marker": "|", "s": 260, "color": "black", "zorder": 4}
+    printed: dict[str, Any] = {"marker": "D", "s": 34, "color": style.RED, "zorder": 5}
+    label = "largest mean the box plot allows"
+    axes.scatter(means["largest_mean"], rows, label=label, **largest)
+    axes.scatter(means["printed"], rows, label="printed mean", **printed)
+    text: dict[str, Any] = {"textcoords": "offset points", "color": style.RED}
+    for y, printed_mean in means.loc[means["impossible"], "printed"].items():
+        axes.annotate(f"{printed_mean:.2f}", (printed_mean, y), xytext=(4, 13), **text)
+    style.name_rows(axes, list(plots["model"]))
     axes.set_xlabel("Dice, % (INbreast, loose frames)")
     axes.legend(loc="upper left", fontsize="small")
     return figure
@@ -159,24 +96,15 @@ def class_weights(weights: pd.DataFrame) -> Figure:
     Three panels of bars.
     """
     figure, axes = plt.subplots(1, 3, figsize=style.WIDE)
-    sns.barplot(weights, x="shape", y="masses", color=style.GREY, ax=axes[0])
-    axes[0].set_title("masses")
-    long = weights.melt("shape", ["weight", "balanced"], "weights", "value")
-    long["weights"] = long["weights"].map({"weight": "published, 1 - n/N", "balanced": "N/(4n)"})
-    sns.barplot(long, x="shape", y="value", hue="weights", ax=axes[1])
-    axes[1].set_title("weight in the loss")
-    axes[1].legend(fontsize="small", title=None)
-    sns.barplot(
-        weights.assign(pull=100 * weights["pull"]),
-        x="shape",
-        y="pull",
-        ax=axes[2],
-        color=style.BLUE,
-    )
+    bars = weights.set_index("shape")
+    names = {"weight": "published, 1 - n/N", "balanced": "N/(4n)"}
+    bars["masses"].plot.bar(ax=axes[0], color=style.GREY, title="masses")
+    bars[list(names)].rename(columns=names).plot.bar(ax=axes[1], title="weight in the loss")
+    (100 * bars["pull"]).plot.bar(ax=axes[2], color=style.BLUE, title="masses x weight, %")
+    axes[1].legend(fontsize="small")
     axes[2].axhline(100 / len(weights), color="black", ls="--", lw=1)
-    axes[2].set_title("masses x weight, %")
     for each in axes:
-        each.set(xlabel="", ylabel="")
+        each.set_xlabel("")
         each.tick_params(axis="x", rotation=40)
     return figure
 

@@ -8,11 +8,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from mammostudy.evaluation.statistics import smallest_detectable
 from mammostudy.figures import primitives as look
 
 
@@ -23,13 +23,11 @@ def counts(table: pd.DataFrame) -> Figure:
     figure, grid = plt.subplots(rows, 3, figsize=(look.WIDTH, 1.9 * rows + 0.3), squeeze=False)
     for axes in grid.flat[len(groups) :]:
         axes.set_visible(False)
-    colours = [look.BLUE, look.ORANGE]
     for axes, (name, part) in zip(grid.flat, groups, strict=False):
-        long = part.melt("value", ["masses", "patients"], "what", "count")
-        first = axes is grid.flat[0]
-        sns.barplot(long, y="value", x="count", hue="what", palette=colours, ax=axes, legend=first)
+        bars = part.set_index("value")[["masses", "patients"]][::-1]
+        bars.plot.barh(ax=axes, color=[look.BLUE, look.ORANGE], width=0.8, legend=False)
         axes.set(title=name, xlabel="number", ylabel="")
-    grid.flat[0].legend(title=None, fontsize="x-small")
+    grid.flat[0].legend(fontsize="x-small")
     return figure
 
 
@@ -69,7 +67,7 @@ def splits(table: pd.DataFrame) -> Figure:
 
 
 def steps(pictures: Mapping[str, NDArray[Any]], greys: pd.DataFrame) -> Figure:
-    """Each pre-processing step on the typical mass, above the mean grey-value histogram after it."""
+    """Each pre-processing step on the typical mass, above the mean grey histogram after it."""
     names = list(greys["step"].unique())
     rows = 2 if pictures else 1
     size = (look.WIDTH, 1.8 * rows + 0.4)
@@ -89,33 +87,33 @@ def shapes(table: pd.DataFrame) -> Figure:
     """Shares of the four shapes by data set; pale bars are counts that were not confirmed here."""
     names = list(table["data set"].unique())
     figure, axes = plt.subplots(figsize=(look.WIDTH, 0.45 * len(names) + 1.2))
-    for at, name in enumerate(names):
-        left = 0.0
-        for row in table[table["data set"] == name].to_dict("records"):
-            colour, alpha = look.SHAPE_COLOURS[row["shape"]], 1.0 if row["confirmed"] else 0.45
-            axes.barh(at, row["share"], left=left, color=colour, alpha=alpha, edgecolor="white")
-            axes.text(
-                left + row["share"] / 2,
-                at,
-                f"{row['masses']:,}",
-                ha="center",
-                va="center",
-                color="white" if row["confirmed"] else "black",
-                fontsize="x-small",
-            )
-            left += row["share"]
+    left = dict.fromkeys(names, 0.0)
+    for shape, colour in look.SHAPE_COLOURS.items():
+        for row in table[table["shape"] == shape].to_dict("records"):
+            name, sure = row["data set"], row["confirmed"]
+            paint: dict[str, Any] = {"color": colour, "alpha": 1.0 if sure else 0.45, "ec": "white"}
+            bar = axes.barh(names.index(name), row["share"], left=left[name], **paint)
+            text: dict[str, Any] = {"color": "white" if sure else "black", "fontsize": "x-small"}
+            axes.bar_label(bar, [f"{row['masses']:,}"], label_type="center", **text)
+            left[name] += row["share"]
     look.name_rows(axes, names)
     axes.set(xlim=(0, 100), xlabel="masses, %")
-    handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in look.SHAPE_COLOURS.values()]
-    named = list(look.SHAPE_COLOURS)
-    figure.legend(handles, named, loc="outside upper center", ncols=4, fontsize="small")
+    handles = [Patch(color=colour, label=name) for name, colour in look.SHAPE_COLOURS.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize="small")
     return figure
 
 
-def power(curves: pd.DataFrame, patients: int) -> Figure:
-    """The difference seen with 80 % power, in margins of each claim, by number of patients."""
+def power(table: pd.DataFrame, patients: int) -> Figure:
+    """The difference seen with 80 % power, in margins of each claim, by number of patients.
+
+    A row a claim: name, sd (of a patient's mean difference), margin.
+    """
+    counts = pd.DataFrame({"patients": np.unique(np.geomspace(10, 5_000, 60).round())})
+    curves = table[["name", "sd", "margin"]].merge(counts, how="cross")
+    curves["seen"] = smallest_detectable(1.0) * curves["sd"] / np.sqrt(curves["patients"])
+    curves["seen"] /= curves["margin"]
     figure, axes = plt.subplots(figsize=(look.WIDTH, 4.4))
-    look.lines(axes, curves, "patients", "visible", by="claim")
+    look.lines(axes, curves, "patients", "seen", by="name")
     axes.axhline(1, color="black", lw=1)
     axes.axvline(patients, color="black", lw=1, ls=":")
     axes.set(xscale="log", yscale="log", xlabel="patients")

@@ -179,12 +179,12 @@ def parameter_count(
     biases of convolutions are as published unless given.
     """
     layers = published.architecture().query("network == @network").to_dict("records")
+    layers[-1]["filters"] = out_channels or layers[-1]["filters"]
     channels, total = in_channels, 0
     outputs: dict[str, int] = {}
     norms: list[int] = []
     for layer in layers:
-        last = layer is layers[-1]
-        filters = int(out_channels if last and out_channels else layer["filters"])
+        filters = int(layer["filters"])
         bias = layer["bias"] if conv_bias is None or layer["kind"] == "dense" else conv_bias
         total += int(layer["kernel"]) ** 2 * channels * filters + filters * bool(bias)
         if layer["norm"]:
@@ -199,21 +199,15 @@ def parameter_counts() -> pd.DataFrame:
 
     Columns network, reading, parameters, printed (missing = not reported), exact.
     """
-    rows = [
-        ("discriminator", "1 + 1 channels", parameter_count("discriminator", 2)),
-        ("shape CNN", "convolutions without bias", parameter_count("shape CNN", 1)),
-        ("shape CNN", "convolutions with bias", parameter_count("shape CNN", 1, conv_bias=True)),
+    table = published.read("readings")
+    layers = table[["network", "in", "out"]].join(table[["shared_norm", "conv_bias"]] == "yes")
+    table["parameters"] = [
+        parameter_count(network, channels, out, shared_norm=shared, conv_bias=bias)
+        for network, channels, out, shared, bias in layers.itertuples(index=False)
     ]
-    norms = {"one batch norm for each width": True, "one batch norm for each layer": False}
-    generators = [
-        ("generator", f"{said}, {norm}", parameter_count("generator", n, n, shared_norm=shared))
-        for said, n in (("3 channels in and out", 3), ("1 channel in and out", 1))
-        for norm, shared in norms.items()
-    ]
-    table = pd.DataFrame(generators + rows, columns=["network", "reading", "parameters"])
     table["printed"] = table["network"].map(published.PARAMETER_COUNTS).astype("Int64")
     table["exact"] = (table["parameters"] == table["printed"]).fillna(False).astype(bool)
-    return table
+    return table[["network", "reading", "parameters", "printed", "exact"]]
 
 
 def row_shares() -> pd.DataFrame:

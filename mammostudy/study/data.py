@@ -17,19 +17,25 @@ from mammostudy.study.fingerprint import GREY_BINS, STEPS
 from mammostudy.study.pictures import at_hand, typical_case
 from mammostudy.study.recipes import cohort_title, headline, preset, recipe
 
-LEVELS: Final = {64: 6, 128: 7, 256: 8}  # by the side of the frame in pixels
 PUBLISHED: Final = "as published"
 CHANGES: Final[dict[str, dict[str, Any]]] = {
     PUBLISHED: {},
     "no denoising": {"preprocessing__denoise_sigma": 0.0},
     "no equalisation": {"preprocessing__equalise": False},
     "neither": {"preprocessing__denoise_sigma": 0.0, "preprocessing__equalise": False},
-    **{
-        f"{size} px": {"frame__size": size, "model__levels": levels}
-        for size, levels in LEVELS.items()
-    },
+    "64 px": {"frame__size": 64, "model__levels": 6},
+    "128 px": {"frame__size": 128, "model__levels": 7},
+    "256 px": {"frame__size": 256, "model__levels": 8},
 }
 PAIRS: Final = tuple((row, PUBLISHED) for row in CHANGES if row != PUBLISHED)
+COUNTS: Final = {
+    "mammograms": "images",
+    "of them without a mass": "images_without_mass",
+    "masses": "masses",
+    "patients": "patients",
+    "of them with a mass": "patients_with_mass",
+    "masses whose pixel spacing is known": "spacing_known",
+}
 SPREADS: Final = {
     "diameter, % of the image's longer side": ("diameter_share", 100, 1),
     "diameter, pixels": ("diameter_px", 1, 1),
@@ -47,60 +53,39 @@ def ablations(cohort: str, preset_name: str) -> dict[str, list[RunSpec]]:
     if preset_name in TRAINED_BY_PAGES:
         return {}
     main = headline(cohort, preset_name)[0]
-    same = f"{main.frame.size} px"
-    return {
-        name: [recipe(cohort, preset_name, **changes) if changes else main]
-        for name, changes in CHANGES.items()
-        if name != same
-    }
+    changed = {name: changes for name, changes in CHANGES.items() if changes}
+    changed.pop(f"{main.frame.size} px", None)
+    runs = {name: [recipe(cohort, preset_name, **changed[name])] for name in changed}
+    return {PUBLISHED: [main]} | runs
 
 
 def specs(cohort: str, preset_name: str) -> list[RunSpec]:
     """Return every run that the chapter shows, each once."""
-    runs = ablations(cohort, preset_name).values()
-    return list(dict.fromkeys(spec for each in runs for spec in each))
+    return [spec for row in ablations(cohort, preset_name).values() for spec in row]
 
 
 def paper_table(content: dict[str, Any]) -> pd.DataFrame:
     """Set the paper's data beside a cohort's: data, masses, role, patients."""
-    names = ("training images", "test images", "INbreast images")
-    masses = [int(published.FACTS[name].value) for name in names]
+    parts = ["training images", "test images", "INbreast images"]
+    here, patients = cohort_title(str(content["cohort"])), str(content["patients_with_mass"])
     return pd.DataFrame(
         {
-            "data": [
-                "private (paper)",
-                "private (paper)",
-                "INbreast (paper)",
-                f"{cohort_title(str(content['cohort']))} (here)",
-            ],
-            "masses": [*masses, content["masses"]],
+            "data": [*["private (paper)"] * 2, "INbreast (paper)", f"{here} (here)"],
+            "masses": [*(int(published.FACTS[name].value) for name in parts), content["masses"]],
             "role": ["training", "test", "test", "both, by patient"],
-            "patients": ["not reported"] * 3 + [str(content["patients_with_mass"])],
+            "patients": [*["not reported"] * 3, patients],
         }
     )
 
 
-def spread(content: dict[str, Any], name: str, scale: float, digits: int) -> str:
-    """Print a median with its quartiles, ``12.1 (9.0 to 15.3)``, or that it is unknown."""
-    values = content[name]
-    if values is None:
-        return "unknown: no pixel spacing"
-    q1, median, q3 = (f"{scale * values[key]:.{digits}f}" for key in ("q1", "median", "q3"))
-    return f"{median} ({q1} to {q3})"
-
-
 def overview(content: dict[str, Any]) -> pd.DataFrame:
     """Return what a cohort holds as a table: what, number; medians with their quartiles."""
-    counts = {
-        "mammograms": "images",
-        "of them without a mass": "images_without_mass",
-        "masses": "masses",
-        "patients": "patients",
-        "of them with a mass": "patients_with_mass",
-        "masses whose pixel spacing is known": "spacing_known",
-    }
-    rows = {what: f"{content[name]:,}" for what, name in counts.items()}
-    rows |= {what: spread(content, *how) for what, how in SPREADS.items()}
+    rows = {what: f"{content[name]:,}" for what, name in COUNTS.items()}
+    for what, (name, scale, digits) in SPREADS.items():
+        rows[what] = "unknown: no pixel spacing"
+        if (values := content[name]) is not None:
+            q1, median, q3 = (f"{scale * values[q]:.{digits}f}" for q in ("q1", "median", "q3"))
+            rows[what] = f"{median} ({q1} to {q3})"
     return pd.DataFrame({"what": list(rows), "number": list(rows.values())})
 
 
@@ -116,11 +101,11 @@ def counts_table(content: dict[str, Any]) -> pd.DataFrame:
 
 
 def sharing_table(content: dict[str, Any]) -> pd.DataFrame:
-    """Return how many masses share an image, and a patient: columns masses, images, patients."""
+    """Return how many masses share an image, and a patient, by the number of masses."""
     images, patients = content["masses_an_image"], content["masses_a_patient"]
-    numbers = sorted({int(n) for n in (*images, *patients)})
-    rows = [(n, images.get(str(n), 0), patients.get(str(n), 0)) for n in numbers]
-    return pd.DataFrame(rows, columns=["masses", "images with so many", "patients with so many"])
+    counts = {"images with so many": images, "patients with so many": patients}
+    table = pd.DataFrame(counts).fillna(0).astype(int)
+    return table.set_axis(table.index.astype(int)).sort_index().reset_index(names="masses")
 
 
 def dropped_table(content: dict[str, Any]) -> pd.DataFrame:
@@ -134,26 +119,19 @@ def split_table(content: dict[str, Any], preset_name: str) -> pd.DataFrame:
 
     Columns: fold, part, patients, masses, and the share of masses of each stratum in %.
     """
-    rows = []
-    for row in content["splits"]:
-        if row["fold"] in preset(preset_name).folds:
-            total = max(row["masses"], 1)
-            plain = {name: row[name] for name in ("fold", "part", "patients", "masses")}
-            rows.append(
-                plain | {f"{name}, %": 100 * n / total for name, n in row["strata"].items()}
-            )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(content["splits"])
+    strata = pd.DataFrame(table.pop("strata").tolist()).add_suffix(", %")
+    shares = (100 * strata).div(table["masses"].clip(lower=1), axis=0)
+    table = table[["fold", "part", "patients", "masses"]].join(shares)
+    return table[table["fold"].isin(preset(preset_name).folds)].reset_index(drop=True)
 
 
 def grey_table(content: dict[str, Any]) -> pd.DataFrame:
     """Return mean grey-value histograms after each step: columns step, value, share (%)."""
-    centres = (np.arange(GREY_BINS) + 0.5) / GREY_BINS
-    shares = content["frame_intensity"]
-    parts = [
-        pd.DataFrame({"step": step, "value": centres, "share": 100 * np.array(shares[step])})
-        for step in STEPS
-    ]
-    return pd.concat(parts, ignore_index=True)
+    shares = pd.DataFrame(content["frame_intensity"])[list(STEPS)]
+    shares.insert(0, "value", (np.arange(GREY_BINS) + 0.5) / GREY_BINS)
+    table = shares.melt("value", var_name="step", value_name="share")
+    return table.assign(share=100 * table["share"])[["step", "value", "share"]]
 
 
 def steps_of(cohort: str, size: int = 256) -> dict[str, NDArray[np.float32]]:
@@ -165,8 +143,7 @@ def steps_of(cohort: str, size: int = 256) -> dict[str, NDArray[np.float32]]:
     if loaded is None:
         return {}
     sample = loaded.sample(typical_case(loaded.masses))
-    frame = Frame(size=size)
-    return {name: frame_sample(sample, frame, step)[0] for name, step in STEPS.items()}
+    return {name: frame_sample(sample, Frame(size=size), step)[0] for name, step in STEPS.items()}
 
 
 def examples(cohort: str) -> dict[str, NDArray[np.uint8]]:

@@ -1,7 +1,8 @@
 """The fingerprint of a cohort: counts and distributions that say what was studied.
 
 It holds counts, quartiles and histograms only: no image, and no row of the data. A committed copy
-(``results/<cohort>/fingerprint.json``) lets the pages tell them where the data are not at hand.
+(``results/<cohort>/fingerprint.json``, printed by ``mammostudy data describe``) lets the pages tell
+them where the data are not at hand.
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mammostudy.data.cache import write_atomically
 from mammostudy.data.cohort import Cohort, box_of_row
 from mammostudy.data.descriptors import describe
 from mammostudy.data.frames import Frame, Preprocessing, frame_sample
@@ -52,14 +51,7 @@ def committed(cohort: str) -> Path:
 
 def read_committed(cohort: str) -> dict[str, Any]:
     """Read the committed fingerprint of a cohort; no data are needed."""
-    path = committed(cohort)
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if content["version"] != VERSION:
-            raise ValueError
-    except (OSError, ValueError, KeyError, TypeError):
-        msg = f"{path}: missing, damaged or old; write it with study.fingerprint.write_fingerprint"
-        raise DataError(msg) from None
+    content: dict[str, Any] = json.loads(committed(cohort).read_text(encoding="utf-8"))
     return content
 
 
@@ -70,15 +62,6 @@ def fingerprint(cohort: str) -> dict[str, Any]:
     if committed(cohort).is_file():
         return read_committed(cohort)
     return measure(load_cohort(cohort))  # says what is missing
-
-
-def write_fingerprint(cohort: str) -> Path:
-    """Measure a cohort and write the file to commit, whole or not at all."""
-    text = json.dumps(measure(load_cohort(cohort)), indent=1, sort_keys=True) + "\n"
-    path = committed(cohort)
-    write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-    path.chmod(0o644)
-    return path
 
 
 def measure(cohort: Cohort) -> dict[str, Any]:
@@ -103,11 +86,11 @@ def measure(cohort: Cohort) -> dict[str, Any]:
         "masses": len(masses),
         "patients": int(manifest["patient"].nunique()),
         "patients_with_mass": int(masses["patient"].nunique()),
-        "counts": {column: _counts(masses, column) for column in COUNTED},
-        "masses_an_image": _counts_of(masses.groupby("image").size()),
-        "masses_a_patient": _counts_of(masses.groupby("patient").size()),
+        "counts": {column: _grouped(masses, column, "masses") for column in COUNTED},
+        "masses_an_image": _counted(masses.groupby("image").size()),
+        "masses_a_patient": _counted(masses.groupby("patient").size()),
         "diameter_share": _quartiles(sizes["share"])
-        | {"edges": [round(float(edge), 5) for edge in edges], "masses": heights.tolist()},
+        | {"edges": _rounded(edges, 5), "masses": heights.tolist()},
         "fill_of_box": _quartiles(sizes["fill"]),
         "area_share": _quartiles(sizes["area_share"], 6),
         "diameter_px": _quartiles(sizes["px"], 1),
@@ -134,23 +117,23 @@ def _size(cohort: Cohort, row: pd.Series) -> dict[str, float]:
     }
 
 
+def _rounded(values: Any, digits: int) -> list[float]:
+    return [round(float(value), digits) for value in values]
+
+
 def _quartiles(values: pd.Series, digits: int = 4) -> dict[str, Any]:
-    found = np.percentile(values, [25, 50, 75])
-    return {
-        name: round(float(q), digits) for name, q in zip(("q1", "median", "q3"), found, strict=True)
-    }
+    found = _rounded(np.percentile(values, [25, 50, 75]), digits)
+    return dict(zip(("q1", "median", "q3"), found, strict=True))
 
 
-def _counts(masses: pd.DataFrame, column: str) -> dict[str, dict[str, int]]:
-    known = masses[column].astype(object).where(masses[column].notna(), "unknown")
-    grouped = masses.assign(value=known).groupby("value")["patient"].agg(["size", "nunique"])
-    return {
-        str(name): {"masses": int(row["size"]), "patients": int(row["nunique"])}
-        for name, row in grouped.iterrows()
-    }
+def _grouped(rows: pd.DataFrame, column: str, what: str) -> dict[str, dict[str, int]]:
+    """Count rows and patients by the values of a column, missing ones as ``unknown``."""
+    known = rows[column].astype(object).where(rows[column].notna(), "unknown")
+    found = rows["patient"].groupby(known).agg(["size", "nunique"])
+    return {str(name): {what: int(n), "patients": int(p)} for name, n, p in found.itertuples()}
 
 
-def _counts_of(sizes: pd.Series) -> dict[str, int]:
+def _counted(sizes: pd.Series) -> dict[str, int]:
     return {str(size): int(n) for size, n in sizes.value_counts().sort_index().items()}
 
 
@@ -162,12 +145,7 @@ def _densities(cohort: Cohort) -> dict[str, dict[str, int]] | None:
 
     images = read_images(cohort.root)
     names = cohort.manifest["image"].str.removeprefix("images/").str.removesuffix(".jpg")
-    rows = images[images["image"].isin(set(names))].fillna({"density": "unknown"})
-    counted = rows.groupby("density")["patient"].agg(["size", "nunique"])
-    return {
-        str(letter): {"images": int(row["size"]), "patients": int(row["nunique"])}
-        for letter, row in counted.iterrows()
-    }
+    return _grouped(images[images["image"].isin(set(names))], "density", "images")
 
 
 def _intensity(cohort: Cohort) -> dict[str, Any]:
@@ -185,11 +163,11 @@ def _intensity(cohort: Cohort) -> dict[str, Any]:
         if breast.size:
             found.append(np.percentile(breast, PERCENTILES))
     means = np.mean(found, axis=0) if found else np.zeros(len(PERCENTILES))
-    percentiles = zip(PERCENTILES, means, strict=True)
+    percentiles = dict(zip(map(str, PERCENTILES), _rounded(means, 4), strict=True))
     return {
         "images": len(chosen),
         "air": round(float(np.mean(air)), 4),
-        "percentiles": {str(p): round(float(value), 4) for p, value in percentiles},
+        "percentiles": percentiles,
     }
 
 
@@ -204,11 +182,10 @@ def _splits(cohort: Cohort) -> list[dict[str, Any]]:
     for fold in range(split.folds if split.rule == "folds" else 1):
         parts = split_cases(masses, **split.model_dump() | {"fold": fold}).parts()
         for part, cases in parts.items():
-            rows = masses.loc[list(cases)]
-            kinds = named.loc[rows.index]
+            kinds = named.loc[list(cases)]
             balance = {str(name): int((kinds == name).sum()) for name in sorted(named.unique())}
-            patients = int(rows["patient"].nunique())
-            counts = {"patients": patients, "masses": len(rows), "strata": balance}
+            patients = int(masses.loc[list(cases), "patient"].nunique())
+            counts = {"patients": patients, "masses": len(kinds), "strata": balance}
             out.append({"fold": fold, "part": part} | counts)
     return out
 
@@ -216,12 +193,10 @@ def _splits(cohort: Cohort) -> list[dict[str, Any]]:
 def _frame_intensities(cohort: Cohort) -> dict[str, list[float]]:
     """Return the mean grey-value histogram of loose frames after each step, shares of pixels."""
     cases = cohort.masses.index[:: max(1, len(cohort) // MEASURED)][:MEASURED]
-    totals: dict[str, NDArray[np.float64]] = {name: np.zeros(GREY_BINS) for name in STEPS}
+    totals = {name: np.zeros(GREY_BINS) for name in STEPS}
     for case in cases:
         sample = cohort.sample(case)
         for name, steps in STEPS.items():
             image = frame_sample(sample, Frame(), steps)[0]
             totals[name] += np.histogram(image, bins=GREY_BINS, range=(0, 1))[0] / image.size
-    return {
-        name: [round(float(v), 5) for v in total / len(cases)] for name, total in totals.items()
-    }
+    return {name: _rounded(total / len(cases), 5) for name, total in totals.items()}

@@ -1,8 +1,8 @@
 """Every number of Singh et al. (2020) that the study uses, each with where it was read.
 
 Nothing is computed here and nothing is added: what the sources do not say is listed by
-:func:`not_reported`. Sources are short tags, spelt out in :data:`SOURCES`; the numbers lie in
-``mammostudy/study/tables``.
+:func:`not_reported`. The numbers lie in ``mammostudy/study/tables``, their sources as short tags,
+which :data:`SOURCES` spells out.
 """
 
 from __future__ import annotations
@@ -12,18 +12,8 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 
-SOURCES: Final = {
-    "P": "read in the preprint (arXiv:1809.01687v3, October 2018)",
-    "F": "measured in a figure of the preprint (box plots to within 0.002)",
-    "C": "read in the first author's released code (2021; the cGAN only)",
-    "J": "a review of the journal version",
-    "D": "derived from the above by arithmetic",
-    "R": "an independent student reproduction on INbreast (92 crops to train, 23 to test)",
-}
 PARAMETER_COUNTS: Final = {"generator": 13_607_043, "shape CNN": 767_684}
 """Trainable parameters as printed [P]; the preprint gives no count for the discriminator."""
-HEADLINE_OUTLIERS: Final = (0.109, 0.128, 0.517, 0.770, 0.783, 0.784)
-"""Dice of the outliers drawn for the proposed cGAN on INbreast, loose frames [F]."""
 
 
 class Fact(NamedTuple):
@@ -44,6 +34,9 @@ def read(name: str, source: str = "P") -> pd.DataFrame:
     table = pd.read_csv(path, encoding="utf-8", keep_default_na=False)
     table.attrs["source"] = source
     return table
+
+
+SOURCES: Final = {str(tag): str(where) for tag, where in read("sources").itertuples(index=False)}
 
 
 def facts() -> pd.DataFrame:
@@ -89,9 +82,9 @@ def box_plots() -> pd.DataFrame:
     empty = not reported), dataset, framing, reading (how exactly the figure was read), source.
     """
     table = read("box_plots", "F")
-    headline = (table["model"] == "proposed cGAN") & (table["metric"] == "dice")
+    drawn = table.pop("outliers")
     table["images"] = int(FACTS["INbreast images"].value)
-    table["outliers"] = [HEADLINE_OUTLIERS if yes else () for yes in headline]
+    table["outliers"] = [tuple(map(float, values.split())) for values in drawn]
     return table.assign(dataset="INbreast", framing="loose", reading=0.002, source="F")
 
 

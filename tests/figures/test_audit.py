@@ -1,22 +1,28 @@
+import warnings
+
 import matplotlib as mpl
+import pandas as pd
 import pytest
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from mammostudy.figures import audit, style
-from mammostudy.study import arithmetic, published
+from mammostudy.figures import audit, data, primitives
+from mammostudy.study import arithmetic, cohorts, fingerprint, published
+from mammostudy.study.data import counts_table, grey_table, split_table
 
 
 @pytest.fixture(autouse=True)
-def clean_style():
-    with mpl.rc_context():
-        style.use_style()
+def strict_style():
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        primitives.use_style()
         yield
     plt.close("all")
 
 
 def texts(figure) -> str:
+    figure.canvas.draw()
     return " ".join(text.get_text() for text in figure.findobj(mpl.text.Text))
 
 
@@ -28,16 +34,6 @@ def test_overlap_bound_rings_six_pairs_and_names_the_two_headline_ones():
     assert "proposed, tight" in texts(figure)
 
 
-def test_confusion_names_accuracy_and_recall():
-    figure = audit.confusion(
-        published.confusion_matrix(),
-        arithmetic.row_shares(),
-        *arithmetic.accuracy_and_macro_recall(),
-    )
-    assert "accuracy 75.7 %" in texts(figure)
-    assert "mean recall 80.0 %" in texts(figure)
-
-
 def test_box_plots_mark_the_impossible_mean_only():
     plots = published.box_plots().query("metric == 'dice'")
     figure = audit.box_plots(plots, arithmetic.box_plot_means())
@@ -45,21 +41,25 @@ def test_box_plots_mark_the_impossible_mean_only():
     assert "88.89" not in texts(figure)
 
 
-def test_class_weights_and_costs_draw_every_row():
+def test_confusion_weights_costs_and_masks_draw_every_row():
+    means = arithmetic.accuracy_and_macro_recall()
+    heat = audit.confusion(published.confusion_matrix(), arithmetic.row_shares(), *means)
+    assert "accuracy 75.7 %" in texts(heat)
     bars = audit.class_weights(arithmetic.class_weights())
-    assert [len(axes.patches) for axes in bars.axes] >= [4, 8, 4]
-    costs = audit.uniform_costs(arithmetic.uniform_costs())
-    assert len(costs.axes[0].get_lines()) == 3
+    assert [len(axes.patches) for axes in bars.axes] == [4, 8, 4]
+    assert len(audit.uniform_costs(arithmetic.uniform_costs()).axes[0].get_lines()) == 3
+    masks = audit.same_mask(arithmetic.stretched_masks())
+    assert sum(len(axes.images) for axes in masks.axes) == 6
 
 
-def test_same_mask_shows_six_pictures():
-    figure = audit.same_mask(arithmetic.stretched_masks())
-    assert sum(len(axes.images) for axes in figure.axes) == 6
-    assert "oval" in texts(figure)
-
-
-def test_page_table_hides_nothing():
-    html = style.page_table(arithmetic.parameter_counts()).to_html()
-    assert "13,607,043" in html
-    assert "not reported" in html
-    assert html == style.page_table(arithmetic.parameter_counts()).to_html()
+def test_figures_of_the_data_draw_from_a_committed_fingerprint():
+    content = fingerprint.read_committed("phantom")
+    assert "Luminal-A" in texts(data.counts(counts_table(content)))
+    assert "median 8.0 %" in texts(data.sizes(content))
+    assert "fold 0" in texts(data.splits(split_table(content, "reference")))
+    assert "equalised" in texts(data.steps({}, grey_table(content)))
+    assert "504" in texts(data.shapes(cohorts.shapes_table()))
+    needs = pd.DataFrame({"name": ["a", "b"], "sd": [0.1, 0.2], "margin": [0.02, 0.02]})
+    (lines,) = [axes.get_lines()[:2] for axes in data.power(needs, 71).axes]
+    assert lines[0].get_ydata()[0] == pytest.approx(2.8016 * 0.1 / 10**0.5 / 0.02, rel=1e-3)
+    assert lines[1].get_ydata() == pytest.approx(2 * lines[0].get_ydata())

@@ -1,5 +1,3 @@
-import re
-
 import pytest
 
 from mammostudy.study import audit, published
@@ -36,11 +34,11 @@ def test_each_check(check, pieces, verdict):
     assert any(all(piece in text for piece in pieces) for text in rows["computed"])
 
 
-def test_table_is_tidy_and_speaks_one_vocabulary():
+def test_table_is_tidy():
     assert CHECKS.columns.tolist() == ["check", "claim", "published", "computed", "verdict"]
     assert sorted(set(CHECKS["check"])) == list(range(1, 12))
-    assert set(CHECKS["verdict"]) == set(audit.VERDICTS)
-    assert not CHECKS["claim"].duplicated().any()
+    assert len(CHECKS) == CHECKS["claim"].nunique() == 17
+    assert not CHECKS.map(str).apply(lambda column: column.str.contains("[{}]")).any(axis=None)
 
 
 @pytest.mark.parametrize(
@@ -55,18 +53,11 @@ def test_control_other_published_numbers_give_other_verdicts(monkeypatch, fact, 
     assert (before, after) == ("does not add up", "consistent")
 
 
-def test_deviations_fill_every_cell():
+def test_deviations_say_what_the_variants_do():
     table = audit.deviations()
     assert table.columns.tolist() == ["topic", "paper", "released", "study"]
-    assert table["topic"].is_unique
     assert table.map(lambda text: bool(text.strip())).all(axis=None)
-    text = " ".join(table["topic"])
-    for topic in ("channels", "range", "Dice", "batch norm", "denoising", "equalisation"):
-        assert re.search(topic, text)
-
-
-def test_deviations_say_what_the_variants_do():
-    told = audit.deviations().set_index("topic")["study"]
+    told = table.set_index("topic")["study"]
     paper, study = (recipe("phantom", "quick", variant) for variant in ("paper", "study"))
     assert (paper.model.dropout_at_prediction, study.model.dropout_at_prediction) == (True, False)
     assert told["dropout when predicting"] == "on in the paper variant, off in the study variant"
@@ -75,4 +66,3 @@ def test_deviations_say_what_the_variants_do():
     assert (paper.loss.overlap_weight, paper.loss.adversarial_weight) == (150, 1)
     assert (study.loss.overlap, study.loss.adversarial_weight) == ("dice_bce", 0)
     assert "no adversary in the study one" in told["loss of the generator"]
-    assert paper.model.channels == study.model.channels == 1

@@ -54,16 +54,6 @@ def test_the_committed_one_stands_in_for_the_data(monkeypatch):
     assert data.dropped_table(content)["dropped"].is_monotonic_decreasing
 
 
-def test_a_damaged_one_is_refused(tmp_path, monkeypatch):
-    from mammostudy.errors import DataError
-
-    monkeypatch.setattr(fingerprint, "results_root", lambda: tmp_path)
-    (tmp_path / "phantom").mkdir()
-    (tmp_path / "phantom" / "fingerprint.json").write_text('{"version": 1}', encoding="utf-8")
-    with pytest.raises(DataError, match="fingerprint"):
-        fingerprint.read_committed("phantom")
-
-
 def test_examples_are_picked_by_rule(tiny):
     examples = data.examples(tiny)
     assert all(picture.dtype == np.uint8 for picture in examples.values())

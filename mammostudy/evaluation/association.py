@@ -1,7 +1,11 @@
 """How two ways of sorting the same cases go together: tables of counts, as subtype by shape.
 
-Every test here takes each case as independent; :func:`cramers_v_ci` can draw patients instead.
+Tests of association take each case as independent; :func:`cramers_v_ci` can draw patients instead.
 A table with an empty row or column has no expected counts: leaving it out is the caller's to say.
+
+Of a classifier the two ways are truth and prediction: its scores have intervals over patients, all
+masks of a patient going together. A patient's matrix has a last column for masks of which nothing
+was left to classify: they count as wrong.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -29,8 +33,9 @@ from mammostudy.evaluation.statistics import (
 )
 
 Table = ArrayLike | pd.DataFrame
-_SHARE = ["rows", "columns", "count", "total", "share", "low", "high"]
-Categories = Sequence[Any] | NDArray[Any] | pd.Series
+MISSED: Final = "none"
+_DRAWS: Final = 5_000
+_SHARE: Final = ("rows", "columns", "count", "total", "share", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,8 @@ def v_of_tables(tables: Values, corrected: bool = False) -> Values:
 
 
 def cramers_v_ci(
-    rows: Categories,
-    columns: Categories,
+    rows: Patients,
+    columns: Patients,
     patients: Patients | None = None,
     *,
     corrected: bool = False,
@@ -145,10 +150,9 @@ def individuals(table: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def row_shares(table: pd.DataFrame) -> pd.DataFrame:
     """Share of each column within its row: row, column, count, total, share, low, high (Wilson)."""
-    cells = [(row, [column]) for row in table.index for column in table.columns]
-    tidy = pd.concat([group_share(table, [row], column) for row, column in cells])
-    tidy = tidy.rename(columns={"rows": "row", "columns": "column"})
-    return tidy.reset_index(drop=True)
+    cells = [group_share(table, [row], [column]) for row in table.index for column in table.columns]
+    tidy = pd.concat(cells, ignore_index=True)
+    return tidy.rename(columns={"rows": "row", "columns": "column"})
 
 
 def group_share(table: pd.DataFrame, rows: Sequence[Any], columns: Sequence[Any]) -> pd.DataFrame:
@@ -158,7 +162,7 @@ def group_share(table: pd.DataFrame, rows: Sequence[Any], columns: Sequence[Any]
     low, high = wilson_interval(count, total)
     names = (" + ".join(map(str, rows)), " + ".join(map(str, columns)))
     found = (*names, count, total, count / total, float(low), float(high))
-    return pd.DataFrame([found], columns=_SHARE)
+    return pd.DataFrame([found], columns=list(_SHARE))
 
 
 @dataclass(frozen=True)
@@ -249,3 +253,96 @@ def share_difference(
     error = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
     ends = {"difference": a / n - b / m, "low": low, "high": high}
     return ends | {"p": p, "smallest_detectable": smallest_detectable(error)}
+
+
+def patient_confusions(rows: pd.DataFrame, classes: Sequence[str]) -> Values:
+    """Count truth against prediction in each patient, ordered by name: ``(patients, k, k + 1)``.
+
+    Rows are masks: patient, label, predicted (a class, or ``none`` where missed: last column).
+    """
+    names = (*classes, MISSED)
+    if unknown := (set(rows["label"]) - set(classes)) | (set(rows["predicted"]) - set(names)):
+        msg = f"class {sorted(map(str, unknown))[0]!r} is none of {', '.join(classes)}"
+        raise DataError(msg)
+    number = {name: at for at, name in enumerate(names)}
+    codes, patients = pd.factorize(rows["patient"], sort=True)
+    counts = np.zeros((len(patients), len(classes), len(names)))
+    np.add.at(counts, (codes, rows["label"].map(number), rows["predicted"].map(number)), 1)
+    return counts
+
+
+def confusion_intervals(counts: Values, seed: int = 0) -> dict[str, tuple[float, float, float]]:
+    """Score confusion matrices of patients: (value, low, high), 95 % intervals over patients.
+
+    Accuracy, macro recall, macro F1 and kappa, then ``recall k`` of each class by its number; macro
+    scores are means over the classes that a resample holds. Missing: the recall of a class without
+    a mask, and the ends where a single patient stands behind a score.
+    """
+    value, drawn = _scores(counts.sum(axis=0)[None]), _scores(_resampled(counts, seed))
+    behind = dict.fromkeys(value, len(counts))
+    behind |= {f"recall {k}": int(n) for k, n in enumerate(counts.any(axis=2).sum(axis=0))}
+    return {name: (float(value[name][0]), *_interval(drawn[name], behind[name])) for name in value}
+
+
+def macro_recall_test(a: Values, b: Values, seed: int = 0) -> dict[str, float]:
+    """Compare the macro recalls of two classifiers of the same masks, ``a`` minus ``b``.
+
+    The same patients are drawn for both; p is of swapping whole patients' predictions at random.
+    """
+    gap = _macro(a.sum(axis=0)[None]) - _macro(b.sum(axis=0)[None])
+    drawn = _macro(_resampled(a, seed)) - _macro(_resampled(b, seed))
+    low, high = _interval(drawn, len(a))
+    swap = np.random.default_rng(seed).integers(0, 2, (_DRAWS, len(a))).astype(np.float64)
+    first = np.tensordot(swap, a, 1) + np.tensordot(1 - swap, b, 1)
+    chance = _macro(first) - _macro((a + b).sum(axis=0) - first)
+    as_large = int((np.abs(chance) >= abs(gap[0]) - 1e-12).sum())
+    ends = {"difference": float(gap[0]), "low": low, "high": high}
+    detectable = smallest_detectable(float(drawn.std()))
+    return ends | {"p": (1 + as_large) / (1 + _DRAWS), "smallest_detectable": detectable}
+
+
+def _resampled(counts: Values, seed: int) -> Values:
+    """The summed counts of resamples of patients, ``(draws, k, k + 1)``."""
+
+    def summed(times: Times) -> Values:
+        return np.tensordot(times.astype(np.float64), counts, axes=1)
+
+    return resample(summed, len(counts), _DRAWS, seed, multinomial=True)
+
+
+def _share(part: Values, whole: Values) -> Values:
+    """``part / whole``, missing where there is no whole."""
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def _recalls(matrices: Values) -> Values:
+    """The recall of each class, ``(m, k)``; missing for a class that is not there."""
+    return _share(np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=2))
+
+
+def _macro(matrices: Values) -> Values:
+    return np.asarray(np.nanmean(_recalls(matrices), axis=1), dtype=np.float64)
+
+
+def _scores(matrices: Values) -> dict[str, Values]:
+    """The scores of confusion matrices ``(m, k, k + 1)``, each ``(m,)``."""
+    k, total = matrices.shape[1], matrices.sum(axis=(1, 2))
+    hits, truth = np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=2)
+    guessed, recalls = matrices.sum(axis=1)[:, :k], _recalls(matrices)
+    f1 = np.where(truth > 0, _share(2 * hits, truth + guessed), np.nan)
+    accuracy, chance = hits.sum(axis=1) / total, (truth * guessed).sum(axis=1) / total**2
+    found = {
+        "accuracy": accuracy,
+        "macro recall": np.nanmean(recalls, axis=1),
+        "macro F1": np.nanmean(f1, axis=1),
+        "kappa": _share(accuracy - chance, 1 - chance),
+    }
+    return found | {f"recall {at}": recalls[:, at] for at in range(k)}
+
+
+def _interval(drawn: Values, patients: int) -> tuple[float, float]:
+    """The ends of the percentile interval; missing where a single patient stands behind."""
+    if patients < 2 or np.isnan(drawn).all():
+        return float("nan"), float("nan")
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return float(low), float(high)

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from mammostudy.errors import MissingDataError
-from mammostudy.evaluation.classification import apply_temperature
-from mammostudy.evaluation.confusions import (
+from mammostudy.evaluation.association import (
     MISSED,
     confusion_intervals,
     macro_recall_test,
     patient_confusions,
 )
+from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.runs.kinds import SOURCES, TOOLS, ShapeSpec
 from mammostudy.runs.masks import mask_set
 from mammostudy.runs.record import Record

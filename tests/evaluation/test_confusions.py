@@ -6,15 +6,16 @@ import pytest
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, recall_score
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.association import null_redraws, share_difference
+from mammostudy.evaluation.association import (
+    confusion_intervals,
+    macro_recall_test,
+    null_redraws,
+    patient_confusions,
+    share_difference,
+)
 from mammostudy.evaluation.classification import (
     calibration_errors_by_chance,
     expected_calibration_error,
-)
-from mammostudy.evaluation.confusions import (
-    confusion_intervals,
-    macro_recall_test,
-    patient_confusions,
 )
 
 CLASSES = ("irregular", "lobular", "oval")

@@ -16,79 +16,42 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.multival import MultiValue
-from pydicom.pixels.processing import apply_modality_lut, apply_windowing
+from pydicom.pixels.processing import apply_windowing
 
 from mammostudy.data import images
 from mammostudy.data.dicom_file import (
     guarded,
     number,
     read_header,
-    silenced,
     starts_as_dicom,
     stored_pixels,
-    syntax_name,
+    syntax_of,
     text,
 )
-from mammostudy.data.dicom_header import (
-    MODALITIES,
-    USUAL_WALL,
-    chest_wall_said,
-    said_by,
-    side_of,
-    spacing_of,
-    view_of,
-)
+from mammostudy.data.dicom_header import USUAL_WALL, facts_of
 from mammostudy.errors import DataError
 
 Value = TypeVar("Value", bound=np.generic)
+_DAMAGED: Final = "the DICOM file is damaged; copy it anew"
 _FUNCTIONS: Final = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
-_STRIP: Final = 256  # rows looked up at a time: temporary arrays stay small
 
 
 @dataclass(frozen=True)
 class Mammogram:
-    """One image ready for use, and what its file says; of a picture most is unknown.
+    """One image ready for use, and what its file says; of a picture most is unknown."""
 
-    Attributes:
-        image: float32 (h, w) in [0, 1]; dense tissue bright, padding 0.
-        notes: what had to be assumed and what a reader should know, a fixed sentence each; nothing
-            of them quotes the file.
-        doubtful: whether a note doubts that it is a mammogram, or that it is shown rightly.
-        spacing_mm: millimetres a pixel in the breast, or None where the file does not say.
-        spacing_from: the field that gave the spacing, or None.
-        view: CC, MLO, ML, LM, other or unknown.
-        side: L, R or unknown.
-        modality: one of :data:`MODALITIES`, ``MG`` for mammography; other or unknown.
-        bits: bits stored, 8 to 16; 0 for a picture.
-        step: the VOI step applied, such as ``window 1 of 2 (LINEAR)``.
-        inverted: whether the grey values were inverted last.
-        transfer_syntax: how the pixels were stored, in the standard's words.
-        chest_wall_said: edge at which the header puts the chest wall: left, right or unknown.
-        chest_wall_seen: edge at which the pixels show it.
-        burned_in: whether the header says that text is part of the pixels: yes, no or unknown.
-    """
-
-    image: NDArray[np.float32]
-    notes: tuple[str, ...] = ()
-    doubtful: bool = False
-    spacing_mm: float | None = None
-    spacing_from: str | None = None
-    view: str = "unknown"
-    side: str = "unknown"
-    modality: str = "unknown"
-    bits: int = 0
-    step: str = ""
-    inverted: bool = False
-    transfer_syntax: str = ""
-    chest_wall_said: str = "unknown"
-    chest_wall_seen: str = "unknown"
-    burned_in: str = "unknown"
-
-    @property
-    def chest_wall(self) -> str:
-        """Edge of the chest wall, left or right: as the pixels show it, else as the header says."""
-        seen = self.chest_wall_seen
-        return self.chest_wall_said if seen == "unknown" else seen
+    image: NDArray[np.float32]  # (h, w) in [0, 1]; dense tissue bright, padding 0
+    notes: tuple[str, ...] = ()  # assumptions and warnings, fixed sentences that quote no file
+    doubtful: bool = False  # a note doubts that it is a mammogram, or that it is shown rightly
+    spacing_mm: float | None = None  # millimetres a pixel in the breast
+    view: str = "unknown"  # CC, MLO, ML, LM, other
+    side: str = "unknown"  # L, R
+    modality: str = "unknown"  # MG for mammography, CR, DX, ..., other
+    bits: int = 0  # stored, 8 to 16; 0 for a picture
+    step: str = ""  # the VOI step applied, such as "window 1 of 2 (LINEAR)"
+    transfer_syntax: str = ""  # how the pixels were stored, in the standard's words
+    chest_wall_said: str = "unknown"  # edge, left or right, at which the header puts it
+    chest_wall_seen: str = "unknown"  # edge at which the pixels show it
 
     @property
     def flipped(self) -> bool | None:
@@ -96,53 +59,40 @@ class Mammogram:
 
         The pixels are never flipped by the reader: boxes and masks are in the file's own grid.
         """
-        usual = USUAL_WALL.get(self.side, "unknown")
-        return None if "unknown" in (usual, self.chest_wall) else usual != self.chest_wall
+        usual, wall = USUAL_WALL.get(self.side, "unknown"), self.chest_wall_seen
+        wall = self.chest_wall_said if wall == "unknown" else wall
+        return None if "unknown" in (usual, wall) else usual != wall
 
 
 @dataclass(frozen=True)
 class Stages:
-    """One frame after each step, for pages that show the way from the file to the image.
+    """One frame after each step, for pages that show the way from the file to the image."""
 
-    Attributes:
-        stored: integers (h, w), as the file holds them; bits above those stored are dropped.
-        modality: float32 (h, w), after the modality LUT or rescale.
-        voi: float32 (h, w) in [0, 1], after the VOI LUT or window.
-        image: float32 (h, w) in [0, 1], after the inversion, padding 0.
-        step: the VOI step applied.
-        inverted: whether the last step inverted.
-    """
-
-    stored: NDArray[np.integer[Any]]
-    modality: NDArray[np.float32]
-    voi: NDArray[np.float32]
-    image: NDArray[np.float32]
-    step: str
-    inverted: bool
+    stored: NDArray[np.integer[Any]]  # as the file holds them; bits above those stored are dropped
+    modality: NDArray[np.float32]  # after the modality LUT or rescale
+    voi: NDArray[np.float32]  # in [0, 1], after the VOI LUT or window
+    image: NDArray[np.float32]  # in [0, 1], after the inversion, padding 0
+    step: str  # the VOI step applied
 
 
 def is_dicom(path: str | Path) -> bool:
-    """Whether a file's content is DICOM, whatever its name.
-
-    Told by its preamble, or by a first element of groups 0002 or 0008 without one.
-
-    Raises:
-        DataError: the file is missing or cannot be read.
-    """
+    """Whether a file's content is DICOM, whatever its name."""
     return starts_as_dicom(images.bytes_of(Path(path), 132))
 
 
 def read_image(path: str | Path) -> NDArray[np.float32]:
-    """Read a mammogram of any supported format, float32 (h, w) in [0, 1].
-
-    Raises:
-        DataError: as :func:`read_mammogram`.
-    """
+    """Read a mammogram as :func:`read_mammogram` does, its image alone."""
     return read_mammogram(path).image
 
 
 def read_mammogram(path: str | Path) -> Mammogram:
     """Read a mammogram of any supported format, told by its content and not by its name.
+
+    Args:
+        path: a DICOM, PNG, JPEG or TIFF file.
+
+    Returns:
+        The image, float32 (h, w) in [0, 1], and what its file says.
 
     Raises:
         DataError: the file is missing, truncated, of several frames, too large or no image.
@@ -160,31 +110,28 @@ def read_dicom(path: str | Path) -> Mammogram:
     Values are scaled to [0, 1] by the first VOI LUT or window where the file has one (a LUT before
     a window), otherwise by the range of the pixels that are not padding.
 
+    Args:
+        path: the file.
+
+    Returns:
+        The image, float32 (h, w) in [0, 1], and what the header says of it.
+
     Raises:
         DataError: naming the file, the field at fault and the mend.
 
     Source:
-        DICOM PS3.3 C.7.6.3, C.8.11.3, C.11.1, C.11.2; pixel arithmetic by pydicom.
+        DICOM PS3.3 C.7.6.3, C.8.11.3, C.11.1, C.11.2; windows by pydicom.
     """
     path = Path(path)
-    with silenced():
+    with guarded(path, _DAMAGED):
         header, codes, steps, notes = _opened(path)
-        spacing, spacing_from, spacing_notes = spacing_of(header)
-        side, side_notes = side_of(header)
+        facts = facts_of(header)
         read = Mammogram(
-            _mapped(codes, steps.image),
-            notes=(*said_by(header), *spacing_notes, *side_notes, *notes),
-            spacing_mm=spacing,
-            spacing_from=spacing_from,
-            view=view_of(header),
-            side=side,
-            modality=text(header, "Modality", MODALITIES),
+            **facts | {"notes": (*facts["notes"], *notes)},
+            image=_mapped(codes, steps.image),
             bits=int(header.BitsStored),
             step=steps.step,
-            inverted=steps.inverted,
-            transfer_syntax=syntax_name(header),
-            chest_wall_said=chest_wall_said(header, side),
-            burned_in={"YES": "yes", "NO": "no"}.get(text(header, "BurnedInAnnotation"), "unknown"),
+            transfer_syntax=syntax_of(header)[1],
         )
     return _judged(read)
 
@@ -194,9 +141,6 @@ def read_stored_values(path: str | Path) -> NDArray[np.integer[Any]]:
 
     Returns:
         uint8, uint16, int8 or int16 (h, w); bits above those stored are dropped.
-
-    Raises:
-        DataError: as :func:`read_dicom`.
     """
     return read_stages(path).stored
 
@@ -204,18 +148,19 @@ def read_stored_values(path: str | Path) -> NDArray[np.integer[Any]]:
 def read_stages(path: str | Path) -> Stages:
     """Read one DICOM mammogram and keep what each step makes of it.
 
+    Args:
+        path: the file.
+
+    Returns:
+        An array (h, w) for each step.
+
     Raises:
         DataError: as :func:`read_dicom`.
     """
-    with silenced():
+    with guarded(Path(path), _DAMAGED):
         _, codes, steps, _ = _opened(Path(path))
-    return replace(
-        steps,
-        stored=_mapped(codes, steps.stored),
-        modality=_mapped(codes, steps.modality),
-        voi=_mapped(codes, steps.voi),
-        image=_mapped(codes, steps.image),
-    )
+    arrays = (steps.stored, steps.modality, steps.voi, steps.image)
+    return Stages(*(_mapped(codes, array) for array in arrays), steps.step)
 
 
 def _opened(
@@ -235,29 +180,23 @@ def _opened(
         numbers[len(numbers) // 2 :] -= len(numbers)
     levels = numbers.astype(pixels.dtype)
     held = np.zeros(len(levels), bool)
-    for start in range(0, len(codes), _STRIP):
-        held[codes[start : start + _STRIP]] = True
+    for row in codes:
+        held[row] = True
     padding = _padding(path, header, levels)
     modality = _modality(path, header, levels)
     voi, step, more = _voi(path, header, modality, held & ~padding)
-    inverted = (
-        text(header, "PhotometricInterpretation") == "MONOCHROME1"
-        or text(header, "PresentationLUTShape") == "INVERSE"
+    photometric, shape = (
+        text(header, name) for name in ("PhotometricInterpretation", "PresentationLUTShape")
     )
+    inverted = photometric == "MONOCHROME1" or shape == "INVERSE"
     image = np.where(padding, 0.0, 1.0 - voi if inverted else voi).astype(np.float32)
-    steps = Stages(
-        levels, modality.astype(np.float32), voi.astype(np.float32), image, step, inverted
-    )
+    steps = Stages(levels, modality.astype(np.float32), voi.astype(np.float32), image, step)
     return header, codes, steps, notes + more
 
 
 def _mapped(codes: NDArray[np.unsignedinteger[Any]], table: NDArray[Value]) -> NDArray[Value]:
-    """Return the image (h, w) of a table with an entry for each number of the stored bits."""
-    image = np.empty(codes.shape, table.dtype)
-    for start in range(0, len(image), _STRIP):
-        rows = slice(start, start + _STRIP)
-        np.take(table, codes[rows], out=image[rows], mode="clip")
-    return image
+    """Look up the image (h, w) in a table, by rows: the indices are eight bytes each."""
+    return np.stack([table[row] for row in codes])
 
 
 def _integers(header: Dataset, name: str) -> list[int]:
@@ -275,11 +214,11 @@ def _padding(path: Path, header: FileDataset, levels: NDArray[Any]) -> NDArray[n
     """Which stored values are padding, whatever sign the padding value was written in."""
     with guarded(path, "field PixelPaddingValue is not a number; correct it or remove it"):
         first = _integers(header, "PixelPaddingValue")[:1]
-        last = _integers(header, "PixelPaddingRangeLimit")[:1]
-        ends = np.array(first + last if first else []).astype(levels.dtype)
-    if not first:
-        return np.zeros(levels.shape, dtype=bool)
-    return np.asarray((levels >= ends.min()) & (levels <= ends.max()))
+        last = _integers(header, "PixelPaddingRangeLimit")[:1] or first
+        if not first:
+            return np.zeros(levels.shape, dtype=bool)
+        low, high = np.sort(np.array(first + last).astype(levels.dtype))
+        return np.asarray((levels >= low) & (levels <= high))
 
 
 def _modality(path: Path, header: FileDataset, levels: NDArray[Any]) -> NDArray[np.float64]:
@@ -287,13 +226,10 @@ def _modality(path: Path, header: FileDataset, levels: NDArray[Any]) -> NDArray[
         if header.get("ModalityLUTSequence"):
             return _looked_up(header.ModalityLUTSequence[0], levels)[0]
     slope = number(path, header, "RescaleSlope", 1.0)
-    header.RescaleIntercept = number(path, header, "RescaleIntercept", 0.0)
-    header.RescaleSlope = slope
-    with guarded(path, "field RescaleSlope cannot be applied; correct it or remove it"):
-        values = np.asarray(apply_modality_lut(levels, header), np.float64)
-        if slope == 0.0 or not np.isfinite(values).all():
-            raise ValueError
-    return values
+    values = levels.astype(np.float64) * slope + number(path, header, "RescaleIntercept", 0.0)
+    if slope == 0.0 or not np.isfinite(values).all():
+        raise DataError(f"{path}: field RescaleSlope cannot be applied; correct it or remove it")
+    return np.asarray(values)
 
 
 def _looked_up(
@@ -318,37 +254,32 @@ def _voi(
     path: Path, header: FileDataset, values: NDArray[np.float64], shown: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], str, list[str]]:
     """Apply a VOI LUT, else a window, else the range of the values shown; scale to [0, 1]."""
-    notes = []
     with guarded(path, "field VOILUTSequence cannot be applied; correct it or remove it"):
         if tables := header.get("VOILUTSequence"):
             looked_up, entries, bits = _looked_up(tables[0], values)
             depth = min(bits, images.depth_of(int(entries.max())))
-            if depth < bits:
-                notes = [f"the VOI LUT says {bits} bits and holds {depth}: scaled by those"]
-            return np.clip(looked_up / (2.0**depth - 1), 0, 1), f"VOI LUT 1 of {len(tables)}", notes
+            note = f"the VOI LUT says {bits} bits and holds {depth}: scaled by those"
+            scaled = np.clip(looked_up / (2.0**depth - 1), 0, 1)
+            return scaled, f"VOI LUT 1 of {len(tables)}", [note] * (depth < bits)
     number(path, header, "WindowCenter", 0.0)
     width = number(path, header, "WindowWidth", 0.0)
     counts = [header[name].VM if name in header else 0 for name in ("WindowCenter", "WindowWidth")]
     if not min(counts):
         kept = values[shown]
         low, high = (kept.min(), kept.max()) if kept.size else (0.0, 1.0)
-        return np.clip((values - low) / ((high - low) or 1.0), 0, 1), "range of the pixels", notes
-    function = text(header, "VOILUTFunction", _FUNCTIONS)
-    function = "LINEAR" if function == "unknown" else function
+        return np.clip((values - low) / ((high - low) or 1.0), 0, 1), "range of the pixels", []
+    function = text(header, "VOILUTFunction") or "LINEAR"
+    if counts[0] != counts[1] or function not in _FUNCTIONS:
+        fault = f"differ in number, or VOILUTFunction is none of {', '.join(_FUNCTIONS)}"
+        raise DataError(f"{path}: fields WindowCenter and WindowWidth {fault}; correct them")
+    notes = []
     if function == "LINEAR" and 0 < width < 1:  # PS3.3 C.11.2.1.2.1 defines none
         function = "LINEAR_EXACT"
         notes = ["WindowWidth is below 1: applied as LINEAR_EXACT, for LINEAR is 1 or more"]
-    if counts[0] != counts[1] or function == "other":
-        msg = (
-            f"{path}: fields WindowCenter and WindowWidth differ in number, or VOILUTFunction is "
-            f"none of {', '.join(_FUNCTIONS)}; correct them"
-        )
-        raise DataError(msg)
     with guarded(path, "field WindowWidth cannot be applied; correct it or remove it"):
         header.VOILUTFunction = function
-        with np.errstate(over="ignore"):
-            low, high = apply_windowing(np.array([-1e12, 1e12]), header)
-            scaled = np.asarray((apply_windowing(values, header) - low) / (high - low))
+        low, high = apply_windowing(np.array([-1e12, 1e12]), header)
+        scaled = np.asarray((apply_windowing(values, header) - low) / (high - low))
         if not np.isfinite(scaled).all():
             raise ValueError
     return np.clip(scaled, 0, 1), f"window 1 of {counts[0]} ({function})", notes
@@ -356,18 +287,20 @@ def _voi(
 
 def _judged(read: Mammogram) -> Mammogram:
     """Set what is read against its pixels, and note what they contradict."""
-    image, doubts, notes = read.image, [], list(read.notes)
+    image = read.image
     bright = images.background_is_bright(image)
     seen = "unknown" if bright else images.chest_wall_seen(image)
-    if bright:
-        doubts.append("the background is bright: the grey values may be inverted")
-    if read.modality not in ("MG", "unknown"):
-        doubts.append(f"Modality is {read.modality}, not MG: it may be no mammogram")
+    flat = not image.any() or (image.min() == image.max() and image.size > 1)
+    doubts = {
+        "the background is bright: the grey values may be inverted": bright,
+        f"Modality is {read.modality}, not MG: it may be no mammogram": (
+            read.modality not in ("MG", "unknown")
+        ),
+        f"every pixel has one grey value after {read.step or 'reading'}": flat,
+    }
+    notes = [doubt for doubt, applies in doubts.items() if applies]
+    doubtful = bool(notes)
+    notes += read.notes
     if "unknown" not in (read.chest_wall_said, seen) and read.chest_wall_said != seen:
-        notes.append(
-            "the breast lies at the other edge than the header says: the image was flipped, or "
-            "the side is wrong"
-        )
-    if not image.any() or (image.min() == image.max() and image.size > 1):
-        doubts.append(f"every pixel has one grey value after {read.step or 'reading'}")
-    return replace(read, notes=(*doubts, *notes), doubtful=bool(doubts), chest_wall_seen=seen)
+        notes.append("the breast lies at the other edge than the header says: flipped, or its side")
+    return replace(read, notes=tuple(notes), doubtful=doubtful, chest_wall_seen=seen)

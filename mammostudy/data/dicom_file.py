@@ -34,6 +34,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from mammostudy.data import gdcm_worker
 from mammostudy.data.images import MAX_PIXELS
 from mammostudy.errors import DataError
 
@@ -49,38 +50,27 @@ FIELDS: Final = [
     "PresentationLUTShape", "PixelData",
 ]  # fmt: skip
 _GROUPS: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
-_COLOURS: Final = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _PLUGINS: Final = ("pylibjpeg", "gdcm", "pyjpegls", "pillow")  # the first installed one decodes
-_WORKER: Final = Path(__file__).with_name("gdcm_worker.py")
-_NOT_SUPPORTED: Final = 3  # its exit status where the decoder does not know the variant
 _MAX_INFLATED: Final = 1 << 27  # bytes that a deflated file holds
 _MAX_VALUE: Final = 1 << 20  # bytes of a field: room for several look-up tables
 _SECONDS: Final = 10.0  # a decoder may take, and one more a million pixels
 
 
 @contextmanager
-def silenced() -> Iterator[None]:
-    """Keep warnings and log lines of the DICOM library back: they would quote the file."""
+def guarded(path: Path, fault: str) -> Iterator[None]:
+    """Turn whatever the library raises, warns of or logs into one message, quoting no file."""
     logger = logging.getLogger("pydicom")
     before, logger.disabled = logger.disabled, True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    finally:
-        logger.disabled = before
-
-
-@contextmanager
-def guarded(path: Path, fault: str) -> Iterator[None]:
-    """Turn whatever the library raises into one message that quotes nothing of the file."""
-    try:
-        yield
     except DataError:
         raise
     except Exception:
-        msg = f"{path}: {fault}"
-        raise DataError(msg) from None
+        raise DataError(f"{path}: {fault}") from None
+    finally:
+        logger.disabled = before
 
 
 def starts_as_dicom(head: bytes) -> bool:
@@ -99,18 +89,19 @@ def read_header(path: Path, content: bytes) -> FileDataset:
         DataError: no DICOM file, damaged, without pixels, or another kind of image than is read.
     """
     if not starts_as_dicom(content):
-        msg = f"{path}: not a DICOM file (no DICM preamble); give a DICOM, PNG, JPEG or TIFF image"
-        raise DataError(msg)
-    file = BytesIO(content)
-    fault = "the DICOM header cannot be read; the file is damaged, copy it anew"
-    with silenced(), guarded(path, fault):
+        raise DataError(f"{path}: no DICOM file (no preamble DICM); give a DICOM or picture file")
+    with guarded(path, "the DICOM header cannot be read; the file is damaged, copy it anew"):
+        file = BytesIO(content)
         _check_inflated(path, file)
         header = dcmread(file, force=True, specific_tags=[*FIELDS, *_GROUPS])
         header.buffer = None  # the library would keep the whole file beside its pixels
+        for name in {*FIELDS, *_GROUPS} - {"PixelData"}:  # converting it would fill the memory
+            value = getattr(header.get_item(name), "value", None)
+            if isinstance(value, bytes) and len(value) > _MAX_VALUE:
+                raise DataError(f"{path}: field {name} is longer than a mammogram's; correct it")
         implicit = header.original_encoding[0]
         plain = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
         header.file_meta.setdefault("TransferSyntaxUID", plain)
-        _check_lengths(path, header)
         _unfold_groups(header)
         _check_image(path, header)
     return header
@@ -124,21 +115,9 @@ def _check_inflated(path: Path, file: BytesIO) -> None:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         inflater.decompress(file.read(), _MAX_INFLATED)
         if not inflater.eof:
-            msg = (
-                f"{path}: the deflated data end early, or inflate to more than "
-                f"{_MAX_INFLATED >> 20} MiB; copy the file anew or export it without compression"
-            )
-            raise DataError(msg)
+            most = f"{_MAX_INFLATED >> 20} MiB"
+            raise DataError(f"{path}: the deflated data end early or inflate to more than {most}")
     file.seek(0)
-
-
-def _check_lengths(path: Path, header: FileDataset) -> None:
-    """Refuse fields so long that converting them alone would fill the memory."""
-    for name in {*FIELDS, *_GROUPS} - {"PixelData"}:
-        value = getattr(header.get_item(name), "value", None)
-        if isinstance(value, bytes) and len(value) > _MAX_VALUE:
-            msg = f"{path}: field {name} is longer than a mammogram's; correct it or remove it"
-            raise DataError(msg)
 
 
 def _unfold_groups(header: FileDataset) -> None:
@@ -154,12 +133,15 @@ def _unfold_groups(header: FileDataset) -> None:
                     header.add(element)
 
 
-def number(path: Path, header: Dataset, field: str, default: float) -> float:
-    """Return the (first) number of a field, or the default where it is absent or empty.
+def first_of(header: Dataset, field: str) -> Any:
+    """Return the (first) value of a field, None where it is absent or empty."""
+    value = header.get(field)
+    several = value is not None and header[field].VM != 1
+    return (value[0] if len(value) else None) if several else value
 
-    Raises:
-        DataError: it is no finite number.
-    """
+
+def number(path: Path, header: Dataset, field: str, default: float) -> float:
+    """Return the (first) number of a field, or the default where it is absent or empty."""
     with guarded(path, f"field {field} is not a number; correct it or remove it"):
         value = first_of(header, field)
         found = float(default if value in (None, "") else value)
@@ -168,20 +150,10 @@ def number(path: Path, header: Dataset, field: str, default: float) -> float:
         return found
 
 
-def first_of(header: Dataset, field: str) -> Any:
-    """Return the (first) value of a field, None where it is absent or empty."""
-    value = header.get(field)
-    several = value is not None and header[field].VM != 1
-    return (value[0] if len(value) else None) if several else value
-
-
 def text(header: Dataset, field: str, words: tuple[str, ...] = ()) -> str:
     """Return the (first) text of a field in capitals; empty where it is absent or no text.
 
-    Args:
-        header: the fields.
-        field: one of them.
-        words: where given, another text is ``other``, none is ``unknown``.
+    Where the words are given, another text is ``other`` and none is ``unknown``.
     """
     try:
         said = str(first_of(header, field) or "").strip().upper()
@@ -191,40 +163,37 @@ def text(header: Dataset, field: str, words: tuple[str, ...] = ()) -> str:
 
 
 def _check_image(path: Path, header: FileDataset) -> None:
-    colour = text(header, "PhotometricInterpretation", ("MONOCHROME1", "MONOCHROME2", *_COLOURS))
+    grey = text(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
     rows, columns, bits, allocated = (
         number(path, header, name, 0) for name in ("Rows", "Columns", "BitsStored", "BitsAllocated")
     )
+    samples, frames, high = (
+        number(path, header, name, usual)
+        for name, usual in (("SamplesPerPixel", 1), ("NumberOfFrames", 1), ("HighBit", bits - 1))
+    )
     faults = {
-        "PixelData is missing; the file is truncated or holds no image": "PixelData" not in header,
-        "NumberOfFrames is more than 1; tomosynthesis and other multi-frame files are not read, "
-        "export one frame": number(path, header, "NumberOfFrames", 1) > 1,
-        f"PhotometricInterpretation is {colour}; a mammogram is MONOCHROME1 or MONOCHROME2, export "
-        "the grey image": not colour.startswith("MONOCHROME"),
-        "SamplesPerPixel is not 1; export the grey image": (
-            number(path, header, "SamplesPerPixel", 1) != 1
-        ),
-        f"Rows and Columns must be at least 1 and their product at most {MAX_PIXELS:,} pixels; "
-        "correct them or export the image smaller": (
+        "PixelData is missing; the file is cut off or holds no image": "PixelData" not in header,
+        "NumberOfFrames is more than 1 (tomosynthesis?); export one frame": frames > 1,
+        "PhotometricInterpretation is not MONOCHROME1 or 2; export the grey image": not grey,
+        "SamplesPerPixel is not 1; export the grey image": samples != 1,
+        f"Rows and Columns must be 1 to {MAX_PIXELS:,} pixels; export the image smaller": (
             min(rows, columns) < 1 or rows * columns > MAX_PIXELS
         ),
         "BitsStored is not 8 to 16, which are read; convert the file": not 8 <= bits <= 16,
-        "BitsAllocated must be 8 or 16 and no less than BitsStored; correct it or convert the "
-        "file": allocated not in (8, 16) or allocated < bits,
-        "HighBit must be BitsStored - 1 (DICOM PS3.5 8.1.1); correct it or convert the file": (
-            number(path, header, "HighBit", bits - 1) != bits - 1
+        "BitsAllocated is not 8 or 16 and no less than BitsStored; convert the file": (
+            allocated not in (8, 16) or allocated < bits
         ),
+        "HighBit is not BitsStored - 1 (PS3.5 8.1.1); convert the file": high != bits - 1,
     }
     for fault, applies in faults.items():
         if applies:
-            msg = f"{path}: field {fault}"
-            raise DataError(msg)
+            raise DataError(f"{path}: field {fault}")
 
 
-def syntax_name(header: FileDataset) -> str:
-    """Name the transfer syntax; what the standard does not know is not repeated."""
+def syntax_of(header: FileDataset) -> tuple[UID, str]:
+    """Return the transfer syntax and its name; what the standard does not know is not repeated."""
     syntax = UID(str(header.file_meta.TransferSyntaxUID))
-    return "not a standard transfer syntax" if syntax.name == syntax else syntax.name
+    return syntax, "not a standard transfer syntax" if syntax.name == syntax else syntax.name
 
 
 def stored_pixels(path: Path, header: FileDataset) -> tuple[NDArray[np.integer[Any]], list[str]]:
@@ -238,64 +207,56 @@ def stored_pixels(path: Path, header: FileDataset) -> tuple[NDArray[np.integer[A
             not decode to the image that the header describes.
     """
     shape, width = (int(header.Rows), int(header.Columns)), int(header.BitsAllocated) // 8
-    syntax = UID(str(header.file_meta.TransferSyntaxUID))
-    plugin = _plugin(path, header, syntax)
-    fault = (
-        f"field PixelData ({syntax_name(header)}) does not decode to the image that Rows, Columns "
-        "and BitsAllocated describe; the file is truncated or damaged, copy it anew"
-    )
-    with guarded(path, fault):
+    syntax, name = syntax_of(header)
+    plugin = _plugin(path, syntax, name)
+    fault = f"field PixelData ({name}) does not decode to Rows x Columns of BitsAllocated"
+    with guarded(path, f"{fault}; the file is truncated or damaged, copy it anew"):
         data = header["PixelData"].value
-        excess = len(data) - shape[0] * shape[1] * width
-        is_longer = excess > 1 and not syntax.is_encapsulated
-        notes = ["PixelData is longer than Rows and Columns say: the rest is left out"]
+        notes = []
+        if not syntax.is_encapsulated and len(data) > shape[0] * shape[1] * width + 1:
+            notes = ["PixelData is longer than Rows and Columns say: the rest is left out"]
         if plugin:
             if b"\xff\xd9" not in data:  # decoders fill in what is cut off
                 raise ValueError
-            pixels = _decoded_apart(path, header, plugin)
+            pixels = _decoded_apart(path, shape, name, plugin)
         else:
             pixels = pixel_array(header, index=0)
         if pixels.shape != shape:
             raise ValueError
         dtype = np.dtype(f"{'i' if number(path, header, 'PixelRepresentation', 0) else 'u'}{width}")
         del header.PixelData
-        return pixels.astype(dtype, copy=False), notes if is_longer else []
+        return pixels.astype(dtype, copy=False), notes
 
 
-def _plugin(path: Path, header: FileDataset, syntax: UID) -> str:
+def _plugin(path: Path, syntax: UID, name: str) -> str:
     """Return the decoder of a compressed frame; empty where pydicom itself decodes it."""
     try:
-        decoder = get_decoder(syntax)
+        available = get_decoder(syntax).available_plugins
     except (NotImplementedError, ValueError):
         fault = "is not one that is read; convert the file to Explicit VR Little Endian"
-    else:
-        if not syntax.is_encapsulated or syntax == RLELossless:
-            return ""
-        for name in _PLUGINS:
-            if name in decoder.available_plugins:
-                return name
-        wheel = "pylibjpeg-openjpeg" if "2000" in syntax.name else "python-gdcm"
-        fault = f"has no decoder installed; install {wheel}: pip install 'mammostudy[dicom]'"
-    msg = f"{path}: field TransferSyntaxUID ({syntax_name(header)}) {fault}"
-    raise DataError(msg)
+        raise DataError(f"{path}: field TransferSyntaxUID ({name}) {fault}") from None
+    if not syntax.is_encapsulated or syntax == RLELossless:
+        return ""
+    for plugin in _PLUGINS:
+        if plugin in available:
+            return plugin
+    fault = "has no decoder installed; run: pip install 'mammostudy[dicom]'"
+    raise DataError(f"{path}: field TransferSyntaxUID ({name}) {fault}")
 
 
-def _decoded_apart(path: Path, header: FileDataset, plugin: str) -> NDArray[Any]:
+def _decoded_apart(path: Path, shape: tuple[int, int], name: str, plugin: str) -> NDArray[Any]:
     """Decode in a process of its own, which damaged data may end, fill or never let end."""
     with tempfile.TemporaryFile() as decoded:  # a pipe would hold the pixels twice
         done = subprocess.run(
-            [sys.executable, "-P", str(_WORKER), str(path), plugin],
+            [sys.executable, "-P", gdcm_worker.__file__, str(path), plugin],
             stdout=decoded,
             stderr=subprocess.PIPE,
             check=False,
-            timeout=_SECONDS + int(header.Rows) * int(header.Columns) / 1e6,
+            timeout=_SECONDS + shape[0] * shape[1] / 1e6,
         )
-        if done.returncode == _NOT_SUPPORTED:
-            msg = (
-                f"{path}: field TransferSyntaxUID ({syntax_name(header)}): {plugin} does not read "
-                "this variant; convert the file to Explicit VR Little Endian"
-            )
-            raise DataError(msg)
+        if done.returncode == gdcm_worker.NOT_SUPPORTED:
+            fault = f"({name}) is a variant that {plugin} does not read; convert the file"
+            raise DataError(f"{path}: field TransferSyntaxUID {fault}")
         if done.returncode or b"Corrupt JPEG data" in done.stderr:
             raise ValueError
         decoded.seek(0)

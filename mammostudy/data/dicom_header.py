@@ -6,7 +6,7 @@ Nothing here repeats a text of the file: what is not in a list of known words be
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -23,7 +23,6 @@ _CODES: Final = {  # SNOMED CT and the older SNOMED RT of ViewCodeSequence (PS3.
     "399260004": "ML", "R-10224": "ML", "399352003": "LM", "R-10228": "LM",
 }  # fmt: skip
 _MAGNIFICATION: Final = "EstimatedRadiographicMagnificationFactor"
-_PLAUSIBLE: Final = (0.001, 10.0)  # millimetres a pixel
 USUAL_WALL: Final = {"L": "left", "R": "right"}
 _SAID: Final = {
     ("BurnedInAnnotation", "YES"): "text in the pixels may name the patient",
@@ -33,28 +32,46 @@ _SAID: Final = {
 }
 
 
-def spacing_of(header: Dataset) -> tuple[float | None, str | None, list[str]]:
-    """Return millimetres a pixel in the breast, the field that says so, and notes.
+def facts_of(header: Dataset) -> dict[str, Any]:
+    """Return view, side, spacing_mm, modality, chest_wall_said and notes, as a Mammogram has them.
+
+    Side is L, R or unknown (ImageLaterality, then Laterality). The chest wall is at the edge that
+    PatientOrientation says, whose rows run from it to the front of the body (A) or back (P), else
+    where a breast usually hangs: of left ones at the left.
+    """
+    laterality = [text(header, name) for name in ("ImageLaterality", "Laterality")]
+    side = next((side for side in laterality if side in USUAL_WALL), "unknown")
+    walls = {"A": "left", "P": "right"}
+    usual = USUAL_WALL.get(side, "unknown")
+    spacing, notes = _spacing(header)
+    return {
+        "view": _view(header),
+        "side": side,
+        "spacing_mm": spacing,
+        "modality": text(header, "Modality", MODALITIES),
+        "chest_wall_said": walls.get(text(header, "PatientOrientation")[:1], usual),
+        "notes": (*_notes(header, set(laterality)), *notes),
+    }
+
+
+def _spacing(header: Dataset) -> tuple[float | None, list[str]]:
+    """Return millimetres a pixel in the breast, and notes (PS3.3 10.7.1.3, C.8.11.7.1).
 
     A calibrated PixelSpacing counts first; then the spacing at the detector, divided by the
     magnification where that is said; then an uncalibrated PixelSpacing, and that of the film's
     scanner. What is no two equal plausible numbers is left out; without any it is unknown.
-
-    Source:
-        DICOM PS3.3 10.7.1.3, C.8.11.7.1.
     """
     found: dict[str, float] = {}
-    notes: list[str] = []
+    notes = []
     for name in SPACINGS:
         try:
             pair = np.atleast_1d(header.get(name) or 0).astype(float)[:2]
         except Exception:
             pair = np.array([np.nan])
-        if not _PLAUSIBLE[0] <= pair[0] <= _PLAUSIBLE[1] or np.ptp(pair) > 0.01 * pair[0]:
-            if pair[0] != 0:  # zeros stand for unknown
-                notes.append(f"{name} is not two equal plausible numbers and is left out")
-            continue
-        found[name] = float(pair[0])
+        if 0.001 <= pair[0] <= 10 and np.ptp(pair) <= 0.01 * pair[0]:
+            found[name] = float(pair[0])
+        elif pair[0] != 0:  # zeros stand for unknown
+            notes.append(f"{name} is not two equal plausible numbers and is left out")
     try:
         magnification = float(first_of(header, _MAGNIFICATION) or 1)
     except Exception:
@@ -63,63 +80,36 @@ def spacing_of(header: Dataset) -> tuple[float | None, str | None, list[str]]:
         notes.append(f"{_MAGNIFICATION} is not plausible and is left out")
     elif SPACINGS[0] in found:
         found[SPACINGS[0]] /= magnification
-    calibration = text(header, "PixelSpacingCalibrationType")
-    if calibration in ("GEOMETRY", "FIDUCIAL") and SPACINGS[1] in found:
+    calibrated = text(header, "PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL")
+    if calibrated and SPACINGS[1] in found:
         found = {SPACINGS[1]: found.pop(SPACINGS[1])} | found  # corrected for where the breast lay
-    if not found:
-        return None, None, notes
-    used, *others = found
-    for name in others:
-        if abs(found[name] - found[used]) > 0.01 * found[used]:
+    used = next(iter(found), None)
+    for name in found:
+        if used and abs(found[name] - found[used]) > 0.01 * found[used]:
             notes.append(f"{used} and {name} differ: {used} is used")
-    return found[used], used, notes
+    return found.get(str(used)), notes
 
 
-def view_of(header: Dataset) -> str:
-    """Return CC, MLO, ML, LM, other or unknown.
-
-    Read from ViewPosition, then from PatientOrientation (where CBIS-DDSM keeps its view), then
-    from ViewCodeSequence.
-    """
-    position = text(header, "ViewPosition", VIEWS)
-    orientation = text(header, "PatientOrientation")
+def _view(header: Dataset) -> str:
+    """Read ViewPosition, else PatientOrientation (so CBIS-DDSM), else ViewCodeSequence."""
+    position, orientation = text(header, "ViewPosition", VIEWS), text(header, "PatientOrientation")
     if position != "unknown" or orientation in VIEWS:
         return position if position != "unknown" else orientation
     try:
-        code = str(header.ViewCodeSequence[0].CodeValue)
+        return _CODES.get(str(header.ViewCodeSequence[0].CodeValue), "other")
     except Exception:
         return "unknown"
-    return _CODES.get(code, "other")
 
 
-def side_of(header: Dataset) -> tuple[str, list[str]]:
-    """Return L, R or unknown (ImageLaterality, then Laterality), and a note where they differ."""
-    said = [text(header, name) for name in ("ImageLaterality", "Laterality")]
-    sides = [side for side in said if side in USUAL_WALL]
-    note = "Laterality contradicts ImageLaterality, which is used"
-    return (sides[0] if sides else "unknown"), [note] * (len(set(sides)) > 1)
-
-
-def chest_wall_said(header: Dataset, side: str) -> str:
-    """Return the edge, left or right, at which the header puts the chest wall; else unknown.
-
-    PatientOrientation says where the rows run: to the front of the body (A) starts at the chest
-    wall. Without it the usual hanging is assumed: left breasts have the chest wall at the left.
-    """
-    direction = text(header, "PatientOrientation")[:1]
-    if direction in ("A", "P"):
-        return "left" if direction == "A" else "right"
-    return USUAL_WALL.get(side, "unknown")
-
-
-def said_by(header: Dataset) -> list[str]:
+def _notes(header: Dataset, laterality: set[str]) -> list[str]:
     """Return what the header says that a reader should know, a fixed sentence each."""
     found = [f"{name} is {v}: {why}" for (name, v), why in _SAID.items() if text(header, name) == v]
-    shape, photometric = (
-        text(header, name) for name in ("PresentationLUTShape", "PhotometricInterpretation")
-    )
-    if {"IDENTITY": "MONOCHROME1", "INVERSE": "MONOCHROME2"}.get(shape) == photometric:
+    if laterality == {"L", "R"}:
+        found.append("Laterality contradicts ImageLaterality, which is used")
+    shape = text(header, "PresentationLUTShape", ("IDENTITY", "INVERSE"))
+    contradicted = {"IDENTITY": "MONOCHROME1", "INVERSE": "MONOCHROME2"}.get(shape)
+    if contradicted == text(header, "PhotometricInterpretation"):
         found.append("PresentationLUTShape contradicts PhotometricInterpretation; inverted once")
-    elif shape not in ("", "IDENTITY", "INVERSE"):
+    elif shape == "other":
         found.append("PresentationLUTShape is not one that is known and is left out")
     return found

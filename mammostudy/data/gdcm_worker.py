@@ -1,7 +1,7 @@
 """Decode the JPEG of any kind in a DICOM file, in a process of its own.
 
 Damaged data can make a decoder end the whole process, or fill the memory: here it ends this one
-alone. Run by :mod:`mammostudy.data.dicom` as a script with the file and the name of pydicom's
+alone. Run by :mod:`mammostudy.data.dicom_file` as a script with the file and the name of pydicom's
 decoder; the pixels leave on the standard output as a ``.npy`` array. Imports nothing of ours.
 """
 
@@ -19,30 +19,21 @@ MEMORY: Final = 1 << 30  # bytes of address space that decoding may take beyond 
 NOT_SUPPORTED: Final = 3  # exit status where the decoder does not know this variant
 
 
-def limit(bytes_more: int) -> None:
+def limit_memory() -> None:
     """Bound the memory of this process, and let it leave no core file; where the system can."""
-    try:
+    with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         pages = Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]
-        used = int(pages) * resource.getpagesize()
-    except (ImportError, OSError, ValueError):
-        return
-    with contextlib.suppress(OSError, ValueError):
+        most = int(pages) * resource.getpagesize() + MEMORY
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_AS, (used + bytes_more, used + bytes_more))
-
-
-def main() -> None:
-    """Decode the first frame of the file that the arguments name."""
-    path, plugin = sys.argv[1:]
-    limit(MEMORY)
-    try:
-        pixels = pixel_array(path, index=0, decoding_plugin=plugin)
-    except RuntimeError as error:  # pydicom wraps what its decoders say
-        sys.exit(NOT_SUPPORTED if "does not support" in str(error) else 1)
-    np.save(sys.stdout.buffer, pixels)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 if __name__ == "__main__":
-    main()
+    limit_memory()
+    try:
+        pixels = pixel_array(sys.argv[1], index=0, decoding_plugin=sys.argv[2])
+    except RuntimeError as error:  # pydicom wraps what its decoders say
+        sys.exit(NOT_SUPPORTED if "does not support" in str(error) else 1)
+    np.save(sys.stdout.buffer, pixels)

@@ -27,45 +27,25 @@ _DARK: Final = 0.05  # grey of the background at most
 
 
 def bytes_of(path: Path, count: int = -1) -> bytes:
-    """Read an image file, or its first bytes.
-
-    Raises:
-        DataError: it is missing, no plain file, unreadable or longer than :data:`MAX_BYTES`.
-    """
+    """Read an image file of at most :data:`MAX_BYTES`, or its first bytes."""
     try:
-        if path.is_dir():
-            fault = "a folder, not an image; give one image file"
-        elif not path.exists():
+        if not path.is_file():  # a pipe would never end
             fault = "no such image file; check the path"
-        elif not path.is_file():
-            fault = "cannot be read, no plain file; give an image file"
         elif path.stat().st_size > MAX_BYTES:
             fault = f"longer than {MAX_BYTES >> 20} MiB, no mammogram is; export one image a file"
         else:
             with path.open("rb") as file:
                 return file.read(count)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a path"
-        fault = f"cannot be read ({reason}); check that it is a readable file"
-    msg = f"{path}: {fault}"
-    raise DataError(msg)
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror}); check that it is a readable file"
+    raise DataError(f"{path}: {fault}")
 
 
 def decode_picture(path: Path, content: bytes) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Decode the bytes of a PNG, JPEG or TIFF file to grey values.
+    """Decode the bytes of a PNG, JPEG or TIFF file to float32 (h, w) in [0, 1], and notes.
 
     Integers are divided by the full range of their depth; 16-bit files that hold fewer bits, as
     converted mammograms do, by that of the smallest of 10, 12, 14 and 16 bits that fits.
-
-    Args:
-        path: the file, for messages.
-        content: its bytes.
-
-    Returns:
-        float32 (h, w) in [0, 1], and what a reader should know of it, a fixed sentence each.
-
-    Raises:
-        DataError: cut or damaged data, several pages, too many pixels, or another kind of file.
     """
     with open_picture(path, content) as picture:
         kind, pages = str(picture.format), getattr(picture, "n_frames", 1)
@@ -74,23 +54,23 @@ def decode_picture(path: Path, content: bytes) -> tuple[NDArray[np.float32], tup
         "PNG": b"IEND\xaeB`\x82" in content,
         "JPEG": content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda"),
     }
-    fault, pixels = "", None
+    pixels = None
     if kind == "TIFF" and pages > 1:
         fault = "the TIFF holds several pages; export one image a file"
     elif not whole.get(kind, True):
         fault = f"truncated: the end of the {kind} is missing; copy the file anew"
-    elif (pixels := _decoded(content)) is None:
+    elif (pixels := decode(content)) is None:
         fault = f"the {kind} data do not decode; copy the file anew or save it as PNG"
     elif not np.isfinite(pixels).all():
-        fault = "the pixels are not finite numbers; export 8- or 16-bit integers"
-    if fault or pixels is None:
-        msg = f"{path}: {fault}"
-        raise DataError(msg)
-    grey = _grey(pixels)
-    image = _unit(grey)
+        fault, pixels = "the pixels are not finite numbers; export 8- or 16-bit integers", None
+    if pixels is None:
+        raise DataError(f"{path}: {fault}")
+    if pixels.ndim == 3:  # blue first; an alpha channel is dropped
+        pixels = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)
+    image = _unit(pixels)
     if not dark_is_high:
         return image, ()
-    if grey.dtype != np.uint8:  # OpenCV inverts those of 8 bits
+    if pixels.dtype != np.uint8:  # OpenCV inverts those of 8 bits
         image = 1 - image
     return image, ("the TIFF is min-is-white: its grey values were inverted",)
 
@@ -105,31 +85,19 @@ def open_picture(path: Path, content: bytes) -> Image.Image:
     except Image.DecompressionBombError:
         too_large = True
     except Exception:  # whatever Pillow meets in a header
-        msg = (
-            f"{path}: not an image that is read here, or cut off before its size; give a DICOM, "
-            "PNG, JPEG (of 8 bits) or TIFF file"
-        )
-        raise DataError(msg) from None
+        fault = "not an image that is read here, or cut off; give a DICOM, PNG, JPEG or TIFF file"
+        raise DataError(f"{path}: {fault}") from None
     if too_large:
-        msg = f"{path}: holds more than {MAX_PIXELS:,} pixels; export the image smaller"
-        raise DataError(msg)
+        raise DataError(f"{path}: holds more than {MAX_PIXELS:,} pixels; export the image smaller")
     return picture
 
 
-def _decoded(content: bytes) -> NDArray[Any] | None:
+def decode(content: bytes) -> NDArray[Any] | None:
+    """Decode a picture as it is, (h, w) or (h, w, channels), blue first; None where it fails."""
     try:
         return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return None
-
-
-def _grey(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Colour (h, w, c), blue first, to grey (h, w); an alpha channel is dropped."""
-    if pixels.ndim == 2:
-        return pixels
-    if pixels.shape[2] < 3:
-        return pixels[..., 0]
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY))
 
 
 def _unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
@@ -151,10 +119,7 @@ def chest_wall_seen(image: NDArray[np.float32]) -> str:
 
     Black margins are left out; then the breast must fill the outer tenth of one side twice as far
     as that of the other. Of the 526 views of CDD-CESM this tells 420 as the file name does, 101
-    not at all and 5 otherwise.
-
-    Args:
-        image: float32 (h, w) in [0, 1], the background dark.
+    not at all and 5 otherwise. The background of ``image``, (h, w) in [0, 1], is dark.
     """
     thin = image[:: max(1, image.shape[0] // 512)]
     body = thin > max(_DARK, 0.2 * float(np.quantile(thin, 0.99)))

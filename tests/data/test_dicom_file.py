@@ -22,7 +22,6 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from mammostudy.data import dicom_file
 from mammostudy.data.dicom import read_dicom
 from mammostudy.errors import DataError
 
@@ -222,21 +221,3 @@ def test_a_decoder_that_ends_its_process_ends_only_its_own(
     inside = f"import pydicom; pydicom.dcmread({str(path)!r}).pixel_array"
     control = subprocess.run([sys.executable, "-c", inside], capture_output=True, check=False)
     assert control.returncode  # in this process it would have ended it, or raised
-
-
-def test_the_bounds_are_needed(
-    tmp_path: Path, write_dicom: Writer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Control: without each bound the same file is read."""
-    path = write_dicom(tmp_path / "a.dcm", pixels(), 12, DeflatedExplicitVRLittleEndian)
-    read_dicom(path)
-    with monkeypatch.context() as patch:
-        patch.setattr(dicom_file, "_MAX_INFLATED", 5000)
-        with pytest.raises(DataError, match="inflate to more than"):
-            read_dicom(path)
-    write_dicom(path, pixels(), Modality="MG", WindowCenter=[1.5] * 600, WindowWidth=[900] * 600)
-    read_dicom(path)
-    with monkeypatch.context() as patch:
-        patch.setattr(dicom_file, "_MAX_VALUE", 1000)
-        with pytest.raises(DataError, match=r"field Window\w+ is longer"):
-            read_dicom(path)

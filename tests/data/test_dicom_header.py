@@ -20,116 +20,88 @@ from mammostudy.data.dicom import read_dicom
 from mammostudy.errors import DataError
 
 Writer = Callable[..., Path]
-SECRETS = ("Planted^Secret", "19491231", "MRN-4711")
+SECRETS = ("Planted^Secret", "19491231")
 DETECTOR, IMAGE, SCANNER = "ImagerPixelSpacing", "PixelSpacing", "NominalScannedPixelSpacing"
 FACTOR, KIND = "EstimatedRadiographicMagnificationFactor", "PixelSpacingCalibrationType"
 
 
-def breast(side: str = "left", background: int = 0) -> np.ndarray:
+def breast(side: str = "left") -> np.ndarray:
     """A bright half disc at one edge: what a view shows of a breast."""
     y, x = np.mgrid[:120, :100]
-    image = np.where(np.hypot((y - 60) / 55, x / 70) < 1, 3000, background).astype(np.uint16)
+    image = np.where(np.hypot((y - 60) / 55, x / 70) < 1, 3000, 0).astype(np.uint16)
     return image if side == "left" else image[:, ::-1]
 
 
-@pytest.mark.parametrize(
-    ("given", "spacing", "source", "noted"),
-    [
-        ({DETECTOR: [0.07, 0.07]}, 0.07, DETECTOR, None),
-        ({DETECTOR: [0.07, 0.07], IMAGE: [0.05, 0.05]}, 0.07, DETECTOR, "differ"),
-        ({DETECTOR: [0.07, 0.07], IMAGE: [0.05, 0.05], KIND: "GEOMETRY"}, 0.05, IMAGE, "differ"),
-        ({DETECTOR: [0.09, 0.09], FACTOR: 1.8}, 0.05, DETECTOR, None),
-        ({DETECTOR: [0.09, 0.09], FACTOR: 1.8, IMAGE: [0.05, 0.05]}, 0.05, DETECTOR, None),
-        ({IMAGE: [0.09, 0.09], FACTOR: 1.8}, 0.09, IMAGE, None),
-        ({DETECTOR: [0.09, 0.09], FACTOR: 0.2}, 0.09, DETECTOR, FACTOR),
-        ({IMAGE: [0.05, 0.05], SCANNER: [0.05, 0.05]}, 0.05, IMAGE, None),
-        ({SCANNER: [0.0435, 0.0435]}, 0.0435, SCANNER, None),
-        ({DETECTOR: [0, 0], IMAGE: [0.05, 0.05]}, 0.05, IMAGE, None),
-        ({DETECTOR: [0.07, 0.14], IMAGE: [0.05, 0.05]}, 0.05, IMAGE, "left out"),
-        ({DETECTOR: [700, 700]}, None, None, "left out"),
-        ({}, None, None, None),
-    ],
-)
+@pytest.mark.parametrize(("given", "spacing", "noted"), [
+    ({DETECTOR: [0.07, 0.07]}, 0.07, None),
+    ({DETECTOR: [0.07, 0.07], IMAGE: [0.05, 0.05]}, 0.07, "differ"),
+    ({DETECTOR: [0.07, 0.07], IMAGE: [0.05, 0.05], KIND: "GEOMETRY"}, 0.05, "differ"),
+    ({DETECTOR: [0.09, 0.09], FACTOR: 1.8, IMAGE: [0.05, 0.05]}, 0.05, None),
+    ({IMAGE: [0.09, 0.09], FACTOR: 1.8}, 0.09, None),
+    ({DETECTOR: [0.09, 0.09], FACTOR: 0.2}, 0.09, FACTOR),
+    ({SCANNER: [0.0435, 0.0435]}, 0.0435, None),
+    ({DETECTOR: [0, 0], IMAGE: [0.05, 0.05]}, 0.05, None),
+    ({DETECTOR: [0.07, 0.14], IMAGE: [0.05, 0.05]}, 0.05, "left out"),
+    ({DETECTOR: [700, 700]}, None, "left out"),
+    ({}, None, None),
+])  # fmt: skip
 def test_precedence_of_spacings(
-    tmp_path: Path,
-    write_dicom: Writer,
-    given: dict[str, object],
-    spacing: float | None,
-    source: str | None,
+    tmp_path: Path, write_dicom: Writer, given: dict[str, object], spacing: float | None,
     noted: str | None,
-) -> None:
+) -> None:  # fmt: skip
     read = read_dicom(write_dicom(tmp_path / "a.dcm", breast(), **given))
     assert read.spacing_mm == (None if spacing is None else pytest.approx(spacing))
-    assert read.spacing_from == source
     assert len(read.notes) == (noted is not None)
     assert noted is None or noted in read.notes[0]
 
 
-@pytest.mark.parametrize("written", [b"0,07\\0,07", b"0.07 mm  ", b"nan\\nan  "])
-@pytest.mark.parametrize("field", [DETECTOR, IMAGE, SCANNER])
+@pytest.mark.parametrize("written", [b"0,07\\0,07", b"nan\\nan  "])
 def test_a_spacing_that_is_no_number_is_unknown(
-    tmp_path: Path, write_dicom: Writer, field: str, written: bytes
+    tmp_path: Path, write_dicom: Writer, written: bytes
 ) -> None:
-    path = write_dicom(tmp_path / "a.dcm", breast(), **{field: [0.07, 0.07]})
+    path = write_dicom(tmp_path / "a.dcm", breast(), **{IMAGE: [0.07, 0.07]})
     path.write_bytes(path.read_bytes().replace(b"0.07\\0.07", written))
     read = read_dicom(path)
-    assert (read.spacing_mm, read.doubtful) == (None, False)
-    assert read.notes == (f"{field} is not two equal plausible numbers and is left out",)
-    np.testing.assert_array_equal(read.image > 0.5, breast() > 0)
+    assert read.spacing_mm is None
+    assert read.notes == (f"{IMAGE} is not two equal plausible numbers and is left out",)
 
 
-@pytest.mark.parametrize(
-    ("given", "shown", "said", "flipped"),
-    [
-        ({"ImageLaterality": "L"}, "left", "left", False),
-        ({"ImageLaterality": "R"}, "right", "right", False),
-        ({"ImageLaterality": "R"}, "left", "right", True),
-        ({"Laterality": "L"}, "right", "left", True),
-        ({"Laterality": "L", "PatientOrientation": ["P", "L"]}, "right", "right", True),
-        ({"Laterality": "R", "PatientOrientation": ["P", "L"]}, "right", "right", False),
-        ({"PatientOrientation": ["A", "R"]}, "left", "left", None),
-        ({}, "right", "unknown", None),
-    ],
-)
+@pytest.mark.parametrize(("given", "shown", "said", "flipped"), [
+    ({"ImageLaterality": "L"}, "left", "left", False),
+    ({"ImageLaterality": "R"}, "left", "right", True),
+    ({"Laterality": "L", "PatientOrientation": ["P", "L"]}, "right", "right", True),
+    ({"PatientOrientation": ["A", "R"]}, "left", "left", None),
+    ({}, "right", "unknown", None),
+])  # fmt: skip
 def test_the_chest_wall_is_checked_against_the_pixels(
-    tmp_path: Path,
-    write_dicom: Writer,
-    given: dict[str, object],
-    shown: str,
-    said: str,
+    tmp_path: Path, write_dicom: Writer, given: dict[str, object], shown: str, said: str,
     flipped: bool | None,
-) -> None:
-    pixels = breast(shown)
-    read = read_dicom(write_dicom(tmp_path / "a.dcm", pixels, **given))
-    assert (read.chest_wall_said, read.chest_wall_seen) == (said, shown)
-    assert (read.chest_wall, read.flipped) == (shown, flipped)
+) -> None:  # fmt: skip
+    read = read_dicom(write_dicom(tmp_path / "a.dcm", breast(shown), **given))
+    assert (read.chest_wall_said, read.chest_wall_seen, read.flipped) == (said, shown, flipped)
     contradicted = any("other edge" in note for note in read.notes)
     assert contradicted == (said not in ("unknown", shown))
-    np.testing.assert_array_equal(read.image > 0.5, pixels > 0)  # recorded, never flipped
+    np.testing.assert_array_equal(read.image > 0.5, breast(shown) > 0)  # recorded, never flipped
 
 
 def test_the_chest_wall_of_crops_and_margins(tmp_path: Path, write_dicom: Writer) -> None:
     noise = np.random.default_rng(0).integers(2000, 4000, (80, 60), dtype=np.uint16)
     window = {"WindowCenter": 2048, "WindowWidth": 4096}
     crop = read_dicom(write_dicom(tmp_path / "a.dcm", noise, ImageLaterality="L", **window))
-    assert (crop.chest_wall_seen, crop.chest_wall, crop.flipped) == ("unknown", "left", False)
+    assert (crop.chest_wall_seen, crop.flipped) == ("unknown", False)
     padded = np.pad(breast("left"), ((0, 0), (60, 20)))
     assert read_dicom(write_dicom(tmp_path / "b.dcm", padded)).chest_wall_seen == "left"
 
 
-@pytest.mark.parametrize(
-    ("given", "view", "side"),
-    [
-        ({"ViewPosition": "MLO", "ImageLaterality": "L", "Laterality": "R"}, "MLO", "L"),
-        ({"ViewPosition": "XCCL", "Laterality": "R"}, "other", "R"),
-        ({"PatientOrientation": "MLO"}, "MLO", "unknown"),
-        ({"PatientOrientation": ["A", "R"]}, "unknown", "unknown"),
-        ({"code": "399162004"}, "CC", "unknown"),
-        ({"code": "R-10226", "ViewPosition": "LM"}, "LM", "unknown"),
-        ({"code": "399099002"}, "other", "unknown"),
-        ({}, "unknown", "unknown"),
-    ],
-)
+@pytest.mark.parametrize(("given", "view", "side"), [
+    ({"ViewPosition": "MLO", "ImageLaterality": "L", "Laterality": "R"}, "MLO", "L"),
+    ({"ViewPosition": "XCCL", "Laterality": "R"}, "other", "R"),
+    ({"PatientOrientation": "MLO"}, "MLO", "unknown"),
+    ({"PatientOrientation": ["A", "R"]}, "unknown", "unknown"),
+    ({"code": "399162004"}, "CC", "unknown"),
+    ({"code": "R-10226", "ViewPosition": "LM"}, "LM", "unknown"),
+    ({"code": "399099002"}, "other", "unknown"),
+])  # fmt: skip
 def test_view_and_side(
     tmp_path: Path, write_dicom: Writer, given: dict[str, object], view: str, side: str
 ) -> None:
@@ -144,43 +116,27 @@ def test_view_and_side(
     assert contradicted == ("ImageLaterality" in given)
 
 
-@pytest.mark.parametrize(
-    ("given", "part", "doubtful"),
-    [
-        ({}, None, False),
-        ({"BurnedInAnnotation": "YES"}, "may name the patient", False),
-        ({"LossyImageCompression": "01"}, "LossyImageCompression", False),
-        ({"PresentationIntentType": "FOR PROCESSING"}, "raw values", False),
-        ({"PresentationLUTShape": "INVERSE"}, "contradicts PhotometricInterpretation", True),
-        ({"PresentationLUTShape": "LIN OD"}, "is left out", False),
-        ({"FieldOfViewHorizontalFlip": "YES"}, "mirrored", False),
-        ({"WindowCenter": 60000, "WindowWidth": 10}, "one grey value", True),
-        ({"Modality": "CR"}, "Modality is CR, not MG", True),
-        ({"Modality": "CT"}, "Modality is CT, not MG", True),
-        ({"Modality": "Doe^Jane"}, "Modality is other, not MG", True),
-        ({"PhotometricInterpretation": "MONOCHROME1"}, "background is bright", True),
-    ],
-)
+@pytest.mark.parametrize(("given", "part", "doubtful"), [
+    ({}, None, False),
+    ({"BurnedInAnnotation": "YES"}, "may name the patient", False),
+    ({"LossyImageCompression": "01"}, "LossyImageCompression", False),
+    ({"PresentationIntentType": "FOR PROCESSING"}, "raw values", False),
+    ({"PresentationLUTShape": "INVERSE"}, "contradicts PhotometricInterpretation", True),
+    ({"PresentationLUTShape": "LIN OD"}, "is left out", False),
+    ({"FieldOfViewHorizontalFlip": "YES"}, "mirrored", False),
+    ({"WindowCenter": 60000, "WindowWidth": 10}, "one grey value", True),
+    ({"Modality": "CT"}, "Modality is CT, not MG", True),
+    ({"Modality": "Doe^Jane"}, "Modality is other, not MG", True),
+    ({"PhotometricInterpretation": "MONOCHROME1"}, "background is bright", True),
+])  # fmt: skip
 def test_notes_and_doubts(
-    tmp_path: Path,
-    write_dicom: Writer,
-    given: dict[str, object],
-    part: str | None,
-    doubtful: bool,
+    tmp_path: Path, write_dicom: Writer, given: dict[str, object], part: str | None, doubtful: bool
 ) -> None:
     read = read_dicom(write_dicom(tmp_path / "a.dcm", breast(), **given))
     assert any(part in note for note in read.notes) if part else read.notes == ()
     assert read.doubtful == doubtful
-    assert read.burned_in == ("yes" if "BurnedInAnnotation" in given else "unknown")
 
 
-def test_a_negative_stored_inverted_is_right(tmp_path: Path, write_dicom: Writer) -> None:
-    path = write_dicom(tmp_path / "b.dcm", 4095 - breast(), ImageLaterality="L",
-                       PhotometricInterpretation="MONOCHROME1")  # fmt: skip
-    assert read_dicom(path).notes == ()
-
-
-KEPT = {"PhotometricInterpretation"}
 # fields of numbers stop the reading: planted each by itself
 NUMERIC = [
     "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth",
@@ -193,10 +149,9 @@ def plant(path: Path, secret: str, kept: set[str]) -> int:
     ds = pydicom.dcmread(path)
     personal = (
         "PatientName", "PatientID", "PatientBirthDate", "PatientAddress", "OtherPatientIDs",
-        "PatientComments", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate",
-        "InstitutionName", "InstitutionAddress", "ReferringPhysicianName", "OperatorsName",
-        "AccessionNumber", "StudyID", "StudyDescription", "SeriesDescription", "StationName",
-        "ImageComments", "ProtocolName", "DeviceSerialNumber", "WindowCenterWidthExplanation",
+        "StudyDate", "InstitutionName", "ReferringPhysicianName", "OperatorsName",
+        "AccessionNumber", "StudyDescription", "StationName", "ImageComments", "ProtocolName",
+        "DeviceSerialNumber", "WindowCenterWidthExplanation",
     )  # fmt: skip
     planted = 0
     for name in (*personal, *dicom_file.FIELDS):
@@ -219,20 +174,16 @@ def said_by_reading(path: Path) -> str:
         read = read_dicom(path)
     except DataError as error:
         return "".join(traceback.format_exception(error)).replace(str(path), "")
-    values = [getattr(read, field.name) for field in fields(read) if field.name != "image"]
-    return repr([*values, read.chest_wall, read.flipped])
+    return repr([getattr(read, field.name) for field in fields(read) if field.name != "image"])
 
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_planted_names_and_dates_never_come_out(
-    tmp_path: Path,
-    write_dicom: Writer,
-    capfd: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-    secret: str,
-) -> None:
+    tmp_path: Path, write_dicom: Writer, capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture, secret: str,
+) -> None:  # fmt: skip
     path = write_dicom(tmp_path / "a.dcm", breast())
-    assert plant(path, secret, KEPT | set(NUMERIC)) > 30
+    assert plant(path, secret, set(NUMERIC)) > 25
     with caplog.at_level(logging.DEBUG):
         whole = said_by_reading(path)
     assert "left" in whole  # it was read
@@ -262,11 +213,3 @@ def test_an_unknown_transfer_syntax_is_not_quoted(tmp_path: Path, write_dicom: W
     with pytest.raises(DataError, match="not a standard transfer syntax") as caught:
         read_dicom(path)
     assert "Planted" not in str(caught.value)
-
-
-def test_only_the_fields_that_are_named_are_kept(tmp_path: Path, write_dicom: Writer) -> None:
-    path = write_dicom(tmp_path / "a.dcm", breast(), PatientName=SECRETS[0], PatientID=SECRETS[2])
-    header = dicom_file.read_header(path, path.read_bytes())
-    kept = set(header.dir())
-    assert not {"PatientName", "PatientID"} & kept
-    assert kept <= {*dicom_file.FIELDS, "SpecificCharacterSet"}

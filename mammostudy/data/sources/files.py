@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 
 from mammostudy.data.dicom import is_dicom
-from mammostudy.data.dicom_file import guarded, read_header, silenced
-from mammostudy.data.dicom_header import side_of, spacing_of, view_of
+from mammostudy.data.dicom_file import guarded, read_header
+from mammostudy.data.dicom_header import facts_of
 from mammostudy.data.images import bytes_of, open_picture
 from mammostudy.data.manifest import BOX, COLUMNS
 from mammostudy.errors import DataError
@@ -72,12 +72,12 @@ def identify(path: Path) -> tuple[str, str]:
 
     For sets whose identifiers are public pseudonyms; nothing else is read and nothing shown.
     """
+    tags = ["PatientID", "SeriesInstanceUID"]
     try:
-        with silenced():
-            tags = ["PatientID", "SeriesInstanceUID"]
+        with guarded(path, "no DICOM file"):
             found = dcmread(path, specific_tags=tags, stop_before_pixels=True)
             return str(found.get("PatientID", "")), str(found.get("SeriesInstanceUID", ""))
-    except Exception:  # as many ways as damages
+    except DataError:
         return "", ""
 
 
@@ -95,11 +95,11 @@ def look(folder: Path, path: Path) -> Row:
     header = read_header(path, content)
     needed = header.Rows * header.Columns * header.BitsAllocated / 8
     if not header.file_meta.TransferSyntaxUID.is_encapsulated and len(header.PixelData) < needed:
-        msg = f"{path}: field PixelData is cut off; copy the file anew"
-        raise DataError(msg)
-    size = {"height": header.Rows, "width": header.Columns}
-    said = {"view": view_of(header), "side": side_of(header)[0]}
-    return row | size | said | {"spacing_mm": spacing_of(header)[0]}
+        raise DataError(f"{path}: field PixelData is cut off; copy the file anew")
+    with guarded(path, "the DICOM file is damaged; copy it anew"):
+        facts = facts_of(header)
+    row |= {"height": header.Rows, "width": header.Columns}
+    return row | {name: facts[name] for name in ("view", "side", "spacing_mm")}
 
 
 def enclosed_area(points: Points) -> float:

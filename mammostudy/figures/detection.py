@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import cv2
@@ -44,7 +44,7 @@ MARKS: Final = {"mass": "#ffff00", "hit": "#35c5ff", "repeat": "#b0b0b0", "false
 RATE_LABELS: Final = ("1/8", "1/4", "1/2", "1", "2", "4", "8")
 LONGEST: Final = 480  # pixels of a picture's longer side
 Searched = Any  # a detector on test views: mammostudy.study.detection.Detector
-Mark = tuple[str, list[float], bool, str]
+Mark = tuple[str, Sequence[float], bool, str]
 """A box: its colour, edges in the image's pixels, whether it is drawn thick, and a label."""
 
 
@@ -162,19 +162,6 @@ def _meaning(axes: Axes, found: Matches) -> None:
         )  # fmt: skip
 
 
-def cost(trainings: pd.DataFrame) -> Figure | None:
-    """What a training cost and what it reached on test, the budgets of a detector joined."""
-    if trainings.empty:
-        return None
-    figure, axes = plt.subplots(figsize=look.WIDE)
-    look.lines(axes, trainings, "core-minutes", "test", colours=COLOURS, marker="o", ms=5)
-    axes.set(xscale="log", ylim=(-0.02, None), ylabel="sensitivity at 1, test")
-    axes.set_xlabel("core-minutes of training")
-    axes.xaxis.set_major_formatter("{x:g}")
-    _legend(figure, [axes])
-    return figure
-
-
 def error_parts(panels: Mapping[str, pd.DataFrame]) -> Figure:
     """Where the error of every chain comes from, stacked, a panel a measure; diamond: the sum."""
     figure, grid = plt.subplots(len(panels), 1, figsize=look.SINGLE, squeeze=False)
@@ -189,22 +176,6 @@ def error_parts(panels: Mapping[str, pd.DataFrame]) -> Figure:
         axes.invert_yaxis()
         axes.set(xlabel=f"mean over masses: {measure}", ylabel="")
     _legend(figure, grid[:, 0][::-1], columns=2)
-    return figure
-
-
-def box_quality(table: pd.DataFrame) -> Figure:
-    """What an imperfect box costs the mask of a found mass.
-
-    Left: Dice from the detected box against Dice from the known one. Right: their difference
-    against the IoU of the box.
-    """
-    figure, (left, right) = plt.subplots(1, 2, figsize=look.WIDE)
-    left.plot([0, 1], [0, 1], color="black", lw=0.8, ls="--")
-    left.scatter(table["known"], table["dice"], color=look.BLUE, s=18, alpha=0.7)
-    left.set(xlim=(0, 1), ylim=(0, 1), xlabel="Dice, known box", ylabel="Dice, detected box")
-    right.axhline(0, color="black", lw=0.8, ls="--")
-    right.scatter(table["iou"], table["loss"], color=look.BLUE, s=18, alpha=0.7)
-    right.set(xlim=(0.2, 1), xlabel="IoU of the detected box", ylabel="Dice lost by the box")
     return figure
 
 

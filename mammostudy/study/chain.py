@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort, box_of_row
 from mammostudy.data.descriptors import describe
-from mammostudy.figures.detection import MARKS, Mark, boxed
-from mammostudy.imaging.framing import Box, crop_and_resize, paste_back
+from mammostudy.figures.detection import MARKS, boxed
+from mammostudy.imaging.framing import crop_and_resize, paste_back
 from mammostudy.imaging.overlays import agreement_overlay
-from mammostudy.runs.detection_rows import EDGES
 from mammostudy.runs.kinds import ChainSpec, DetectSpec
-from mammostudy.runs.record import Record, find_record, manifest_hash
+from mammostudy.runs.record import Record
 from mammostudy.study import shape_recipes
 from mammostudy.study.comparing import BESIDE, Runs, compare, summarise
 from mammostudy.study.detection import OPERATING
@@ -40,7 +39,7 @@ CLASSIFIER: Final = "shape told wrong from the true mask"
 SEGMENTATION, BOX, MISSED = "segmentation from the known box", "imperfect box", "missed"
 DICE, SHAPE = "1 - Dice", "wrong shape"
 COMMONEST: Final = "always the commonest shape"
-_COLUMNS: Final = ("source", "found", "iou", "label", "told", "right", "truth_pixels")
+_COLUMNS: Final = ("source", "found", "label", "told", "right", "truth_pixels")
 SIDE: Final = 256  # of a frame as shown, pixels
 
 
@@ -98,21 +97,18 @@ def unsettled(record: Record) -> str:
 
 def stages(runs: Runs) -> pd.DataFrame:
     """Return what was chosen for each chain on validation, and which stages had not converged."""
-    found = [(arm, record) for (arm,), listed in runs.found.items() for record in listed]
-    return pd.DataFrame(
-        {
-            "chain": arm,
-            "fold": record.spec.split.fold,
-            "score from": record.threshold,
-            "post-processing": "+".join(record.content["postprocessing"]) or "none",
-            "not converged": unsettled(record) or "none",
-        }
-        for arm, record in found
-    )
+    lines = []
+    for (arm,), listed in runs.found.items():
+        for record in listed:
+            steps = "+".join(record.content["postprocessing"]) or "none"
+            chosen = record.spec.split.fold, record.threshold, steps
+            lines.append((arm, *chosen, unsettled(record) or "none"))
+    names = "chain,fold,score from,post-processing,not converged"
+    return pd.DataFrame(lines, columns=names.split(","))
 
 
-def rows(runs: Runs, kind: str) -> pd.DataFrame:
-    """Return the rows of all chains of a kind: ``view``, ``mass`` or ``box``.
+def masses_of(runs: Runs) -> pd.DataFrame:
+    """Return the rows of the masses of all chains, a row a mass and source of its mask.
 
     ``converged`` tells whether every stage had. A mass is ``told`` if its shape is known and a
     classifier may tell it, and ``right`` if the shape told is the known one; ``source`` ``found``
@@ -120,19 +116,15 @@ def rows(runs: Runs, kind: str) -> pd.DataFrame:
     """
     if runs.rows.empty:
         return pd.DataFrame(columns=list(dict.fromkeys([*runs.rows.columns, *_COLUMNS])))
-    table = runs.rows[runs.rows["row"] == kind]
-    settled = {
-        (arm, record.spec.split.fold): not unsettled(record)
-        for (arm,), listed in runs.found.items()
-        for record in listed
-    }
-    keys = zip(table["arm"], table["fold"], strict=True)
-    table = table.assign(converged=[settled[key] for key in keys])
-    if kind != "mass":
-        return table
-    told = table["label"].notna() & table["predicted"].notna()
-    right = (table["label"] == table["predicted"]).astype(float)
-    table = table.assign(found=table["found"].astype(float), told=told, right=right)
+    table = runs.rows[runs.rows["row"] == "mass"]
+    settled = stages(runs).set_index(["chain", "fold"])["not converged"] == "none"
+    keys = pd.MultiIndex.from_frame(table[["arm", "fold"]])
+    table = table.assign(
+        converged=settled.reindex(keys).to_numpy(),
+        found=table["found"].astype(float),
+        told=table["label"].notna() & table["predicted"].notna(),
+        right=(table["label"] == table["predicted"]).astype(float),
+    )
     found = table[(table["source"] == "detected") & (table["found"] == 1)]
     return pd.concat([table, found.assign(source="found")], ignore_index=True)
 
@@ -140,9 +132,8 @@ def rows(runs: Runs, kind: str) -> pd.DataFrame:
 def scores(masses: pd.DataFrame, metric: str = "dice") -> pd.DataFrame:
     """Summarise masks, or shapes (``right``), by chain and by what they were made from.
 
-    Returns:
-        As :func:`mammostudy.study.comparing.summarise`, the source in place of the metric; of
-        masks also the share of masses found, of shapes the rule of naming the commonest one.
+    As :func:`mammostudy.study.comparing.summarise`, the source in place of the metric; of masks
+    also the share of masses found, of shapes the rule of naming the commonest one.
     """
     masses = masses[masses["source"] != "truth" if metric == "dice" else masses["told"] == 1]
     if masses.empty:
@@ -161,18 +152,12 @@ def scores(masses: pd.DataFrame, metric: str = "dice") -> pd.DataFrame:
 
 
 def parts(masses: pd.DataFrame, measure: str = DICE) -> pd.DataFrame:
-    """Split the error of every mass into its parts: a row an arm and mass, a column a part.
-
-    Args:
-        masses: of :func:`rows`.
-        measure: :data:`DICE`, or :data:`SHAPE` (0 right, 1 wrong).
-    """
+    """Split the error of every mass into its parts: a row an arm and mass, a column a part."""
     known = masses if measure == DICE else masses[masses["told"] == 1]
     known = known.assign(wrong=1 - known["dice" if measure == DICE else "right"])
     known = known.set_index(["arm", "case", "patient", *BESIDE])
-    truth, oracle, end = (
-        known[known["source"] == name] for name in ("truth", "oracle", "detected")
-    )
+    of = {name: known[known["source"] == name] for name in ("truth", "oracle", "detected")}
+    truth, oracle, end = of.values()
     step, found = end["wrong"] - oracle["wrong"], end["found"] == 1
     table = pd.DataFrame(
         {
@@ -191,27 +176,6 @@ def budget(masses: pd.DataFrame, measure: str = DICE) -> pd.DataFrame:
     table = parts(masses, measure)
     names = [name for name in (CLASSIFIER, SEGMENTATION, BOX, MISSED, "sum") if name in table]
     return summarise(table, names, ("arm",))
-
-
-def box_quality(masses: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """Return the masses that an arm finds: iou of the box, dice, known (Dice, known box), loss."""
-    mine = masses[masses["arm"] == arm]
-    known = mine[mine["source"] == "oracle"].set_index("case")["dice"]
-    found = mine[mine["source"] == "found"]
-    found = found.assign(known=known.reindex(found["case"]).to_numpy())
-    return found.assign(loss=found["known"] - found["dice"])
-
-
-def false_boxes(runs: Runs) -> pd.DataFrame:
-    """Summarise by chain the boxes of a view that find nothing new, and what is painted there."""
-    views, boxes, by = rows(runs, "view"), rows(runs, "box"), ["arm", "fold", "view"]
-    if views.empty:
-        return summarise(views, (), ("arm",))
-    painted = boxes.groupby(by)["painted"].sum().reindex(pd.MultiIndex.from_frame(views[by]))
-    share = 100 * painted.fillna(0).to_numpy(float) / views["pixels"].to_numpy(float)
-    whole = summarise(views.assign(outside=share), ("false_boxes", "repeats", "outside"), ("arm",))
-    free = summarise(views[views["masses"] == 0], ("false_boxes",), ("arm",))
-    return pd.concat([whole, free.assign(metric="free")], ignore_index=True)
 
 
 def tests(masses: pd.DataFrame) -> pd.DataFrame:
@@ -240,30 +204,21 @@ def examples(cohort: Cohort | None, runs: Runs, arm: str) -> list[tuple[str, NDA
     shown: list[tuple[str, NDArray[Any]]] = []
     if cohort is None or not records:
         return shown
-    for row in picked(rows(runs, "mass"), arm).to_dict("records"):
-        record, sample = records[row["fold"]], cohort.sample(row["case"])
-        image = sample.image
-        shown.append((row["rule"], boxed(image, _marks(record, row, box_of_row(sample.row)))))
-        if row["found"]:
-            kept, edges = record.predictions()[row["case"]]
-            x_min, y_min, x_max, y_max = edges.tolist()
-            window = (x_min, y_min, x_max, y_max)
-            mask = paste_back(kept, window, (image.shape[0], image.shape[1]))
-            cut = crop_and_resize(image, window, SIDE)
-            truth, found = (crop_and_resize(each, window, SIDE) for each in (sample.mask, mask))
-            overlay = agreement_overlay(np.clip(cut, 0, 1), truth, found, alpha=0.45)
-            said = f"Dice {row['dice']:.3f}; told {row['predicted']}, is {row['label']}"
-            shown += [("frame", cut), (said, overlay)]
+    for row in picked(masses_of(runs), arm).to_dict("records"):
+        sample = cohort.sample(row["case"])
+        image, marks = sample.image, [(MARKS["mass"], box_of_row(sample.row), True, "")]
+        if not row["found"]:
+            shown.append((row["rule"], boxed(image, marks)))
+            continue
+        kept, edges = records[row["fold"]].predictions()[row["case"]]
+        x_min, y_min, x_max, y_max = edges.tolist()
+        window = (x_min, y_min, x_max, y_max)
+        mask = paste_back(kept, window, (image.shape[0], image.shape[1]))
+        cut, truth, found = (
+            crop_and_resize(each, window, SIDE) for each in (image, sample.mask, mask)
+        )
+        overlay = agreement_overlay(np.clip(cut, 0, 1), truth, found, alpha=0.45)
+        said = f"Dice {row['dice']:.3f}; told {row['predicted']}, is {row['label']}"
+        picture = boxed(image, [*marks, (MARKS["hit"], window, False, "")])
+        shown += [(row["rule"], picture), ("frame", cut), (said, overlay)]
     return shown
-
-
-def _marks(record: Record, row: dict[Any, Any], known: Box) -> list[Mark]:
-    """Return the known box and those of the detector from the threshold on."""
-    spec, marks = record.spec.detector, [(MARKS["mass"], [float(x) for x in known], True, "")]
-    detector = find_record(spec, manifest_hash(spec.cohort))
-    boxes = detector.part("test") if detector else pd.DataFrame(columns=["row", "view", "score"])
-    boxes = boxes[(boxes["row"] == "box") & (boxes["view"] == row["view"])]
-    for _, box in boxes[boxes["score"] >= record.threshold].iterrows():
-        hit = row["found"] and np.isclose(box["score"], row["score"], rtol=1e-4)
-        marks.append((MARKS["hit" if hit else "repeat"], box[list(EDGES)].tolist(), False, ""))
-    return marks

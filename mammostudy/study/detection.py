@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from inspect import signature
 from typing import Any, Final
 
 import numpy as np
@@ -18,39 +17,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.descriptors import describe
+from mammostudy.evaluation import detection as precisions
+from mammostudy.evaluation import froc_curves as curves
 from mammostudy.evaluation.boxes import Matches
-from mammostudy.evaluation.detection import (
-    average_precision_ci,
-    average_precision_difference,
-    error_summary,
-    precision_of,
-)
-from mammostudy.evaluation.froc_curves import (
-    false_positives_by_image,
-    froc_of,
-    sensitivity_differences,
-    sensitivity_table,
-)
+from mammostudy.evaluation.froc_curves import froc_of
 from mammostudy.evaluation.statistics import bootstrap_ci, paired_test
-from mammostudy.imaging.framing import jitter_box
-from mammostudy.runs.detection_rows import COCO, ERRORS, HEADLINE, matches_of
+from mammostudy.runs.detection_rows import COCO, HEADLINE, matches_of
 from mammostudy.runs.kinds import SSDS, DetectSpec
 from mammostudy.runs.record import Record
+from mammostudy.study import recipes
 from mammostudy.study.comparing import Runs, judge
-from mammostudy.study.recipes import (
-    BUDGETS,
-    DETECTOR_ABLATIONS,
-    DETECTOR_STEPS,
-    DETECTORS,
-    EQUAL,
-    LIGHT,
-    LONG,
-    LONGER,
-    PRIOR_ROW,
-    STRETCHED,
-    detect_folds,
-    detect_recipe,
-)
+from mammostudy.study.recipes import EQUAL, LIGHT, LONG, PRIOR_ROW
 
 HEAD, ABLATED, UNCHANGED = "all folds", "one field changed", "unchanged"
 OPERATING: Final = 1.0  # false positives a view on validation, at which a detector is used
@@ -59,11 +36,10 @@ GAIN: Final = 1.01
 LEAST: Final = 0.05  # mean sensitivity on validation: one mass in twenty
 RATES: Final = ("at 1/8", "at 1/4", "at 1/2", "at 1", "at 2", "at 4", "at 8", "mean")
 AT_ONE, MEAN, AP50, FOUND, FALSE = "at 1", "mean", "AP50", "masses found", "false boxes a view"
-FREE, LESS = "false boxes, mass-free views", "less those of the first row"
+FREE = "false boxes, mass-free views"
 MEASURES: Final = (AT_ONE, MEAN, AP50)
 SCORES: Final = (*MEASURES, "mAP", FOUND, FALSE)
-MASS_FREE: Final = (FREE, LESS, "false boxes, views with a mass", "mass-free views without any")
-SIDES: Final = ["width_log_ratio", "height_log_ratio"]
+MASS_FREE: Final = (FREE, "false boxes, views with a mass", "mass-free views without any")
 RULES: Final = {"iou10": "IoU 0.10", "iou25": "IoU 0.25", "iou50": "IoU 0.50", "centre": "centre"}
 Group = dict[str, "Detector"]
 Score = tuple[float, float, float]
@@ -71,17 +47,17 @@ Score = tuple[float, float, float]
 
 def grid(cohort: str, preset: str) -> dict[tuple[str, str], list[DetectSpec]]:
     """Return the runs of the page by group (all folds, a budget, ablations) and row."""
-    runs = {(HEAD, row): detect_folds(cohort, preset, row) for row in (LIGHT, PRIOR_ROW)}
-    budgets = DETECTOR_STEPS[preset]
-    for budget, steps in budgets.items():
-        runs |= {(budget, row): [detect_recipe(cohort, preset, row, n)] for row, n in steps.items()}
-        if budget != LONGER:
+    runs = {(HEAD, row): recipes.detect_folds(cohort, preset, row) for row in (LIGHT, PRIOR_ROW)}
+    for budget, steps in recipes.DETECTOR_STEPS[preset].items():
+        for row, count in steps.items():
+            runs[budget, row] = [recipes.detect_recipe(cohort, preset, row, count)]
+        if budget != recipes.LONGER:
             runs[budget, PRIOR_ROW] = runs[HEAD, PRIOR_ROW][:1]
-    rows = list(DETECTOR_ABLATIONS)[: {"smoke": 1, "quick": 0}.get(preset)]
+    rows = list(recipes.DETECTOR_ABLATIONS)[: {"smoke": 1, "quick": 0}.get(preset)]
     same = runs.get((EQUAL, LIGHT), runs[LONG, LIGHT])
-    for row in [row for row in rows if row != STRETCHED or not describe(cohort).square]:
+    for row in [row for row in rows if row != recipes.STRETCHED or not describe(cohort).square]:
         runs[ABLATED, UNCHANGED] = same
-        runs[ABLATED, row] = [same[0].changed(**DETECTOR_ABLATIONS[row])]
+        runs[ABLATED, row] = [same[0].changed(**recipes.DETECTOR_ABLATIONS[row])]
     return runs
 
 
@@ -92,12 +68,9 @@ def specs(cohort: str, preset: str) -> list[DetectSpec]:
 
 @dataclass(frozen=True)
 class Detector:
-    """A detector on the test views of its folds.
+    """A detector on the test views of its folds: a record a fold, and whether it is judged.
 
-    Attributes:
-        records: a record a fold.
-        converged: ``yes``, ``no``, ``2 of 3``, ``no training`` or ``diverged``.
-        judged: whether verdicts are given on it.
+    ``converged`` is ``yes``, ``no``, ``2 of 3``, ``no training`` or ``diverged``.
     """
 
     records: Sequence[Record]
@@ -157,8 +130,8 @@ def unfinished(runs: Runs) -> set[str]:
     """
     trained = [r for listed in runs.found.values() for r in listed if not r.spec.is_baseline]
     keys = {record.key for record in trained if validated(record) < LEAST}
-    for row in DETECTORS:
-        series = [record for budget in BUDGETS for record in runs.of(budget, row)]
+    for row in recipes.DETECTORS:
+        series = [record for budget in recipes.BUDGETS for record in runs.of(budget, row)]
         scores = [validated(record) for record in series]
         for at, record in enumerate(series):
             if max(scores[at + 1 :], default=0) > GAIN * scores[at]:
@@ -193,22 +166,22 @@ def _share(values: NDArray[Any], patients: NDArray[np.str_]) -> Score:
 
 def measured(one: Detector, rule: str = HEADLINE) -> dict[str, Score]:
     """Return every score of a detector with its 95 % interval; of other rules, sensitivities."""
-    table = sensitivity_table(froc_of(one.matches(rule)), one.patients)
+    table = curves.sensitivity_table(froc_of(one.matches(rule)), one.patients)
     ends = zip(table["sensitivity"], table["low"], table["high"], strict=True)
     out: dict[str, Score] = dict(zip(RATES, ends, strict=True))
     if rule != HEADLINE:
         return out
     for name, rules in {AP50: COCO[:1], "mAP": COCO}.items():
-        precision = precision_of([one.matches(each, "false_positive") for each in rules])
-        out[name] = precision.value, *average_precision_ci(precision, one.patients)
+        precision = precisions.precision_of([one.matches(each, "false_positive") for each in rules])
+        out[name] = precision.value, *precisions.average_precision_ci(precision, one.patients)
     laid, patients = one.matches(laid=True), one.patients
-    false, free = false_positives_by_image(laid), one.free
+    false, free = curves.false_positives_by_image(laid), one.free
     out[FOUND] = _share(laid.found_by >= 0, patients[laid.true_image])
     out[FALSE] = _share(false, patients)
     if free.any():
         out[FREE] = _share(false[free], patients[free])
-        out[MASS_FREE[2]] = _share(false[~free], patients[~free])
-        out[MASS_FREE[3]] = _share(false[free] == 0, patients[free])
+        out[MASS_FREE[1]] = _share(false[~free], patients[~free])
+        out[MASS_FREE[2]] = _share(false[free] == 0, patients[free])
     return out
 
 
@@ -229,20 +202,6 @@ def by_rule(group: Group) -> pd.DataFrame:
     parts = {name: summary(group, rule) for rule, name in RULES.items()}
     table = pd.concat(parts, names=["rule"]).reset_index("rule")
     return table[table["metric"].isin((AT_ONE, MEAN))]
-
-
-def mass_free(group: Group) -> pd.DataFrame:
-    """Summarise detectors, with their false boxes on mass-free views less those of the first."""
-    table, base = summary(group), None
-    for row, one in group.items():
-        false = false_positives_by_image(one.matches(laid=True))[one.free]
-        base = false if base is None else base
-        if one.free.any():
-            mean, low, high = _share(false - base, one.patients[one.free])
-            line = table[table["row"] == row].head(1)
-            line = line.assign(metric=LESS, mean=mean, low=low, high=high)
-            table = pd.concat([table, line], ignore_index=True)
-    return table
 
 
 def differences(group: Group, base: str, metrics: Sequence[str] = MEASURES) -> pd.DataFrame:
@@ -269,11 +228,13 @@ def _difference(group: Group, a: str, b: str, metric: str) -> dict[str, Any]:
         test = paired_test(laid.found_by >= 0, other_laid.found_by >= 0, patients)
         return line | vars(test) | {"p": test.p_permutation}
     if metric == AP50:
-        first, second = (precision_of([x.matches(COCO[0], "false_positive")]) for x in (one, other))
-        table = average_precision_difference(first, second, one.patients)
+        first, second = (
+            precisions.precision_of([x.matches(COCO[0], "false_positive")]) for x in (one, other)
+        )
+        table = precisions.average_precision_difference(first, second, one.patients)
     else:
         curve, other_curve = froc_of(one.matches()), froc_of(other.matches())
-        table = sensitivity_differences(curve, other_curve, one.patients)
+        table = curves.sensitivity_differences(curve, other_curve, one.patients)
         table = table.iloc[[RATES.index(metric)]]
     return line | {name: float(table[name].iloc[0]) for name in ("difference", "low", "high", "p")}
 
@@ -293,7 +254,7 @@ def trainings(found: Mapping[str, Group]) -> pd.DataFrame:
     ``validation`` is the mean sensitivity there, ``test`` that at 1 false positive a view.
     """
     lines = []
-    for row, budget in [(row, budget) for row in DETECTORS for budget in BUDGETS]:
+    for row, budget in [(row, budget) for row in recipes.DETECTORS for budget in recipes.BUDGETS]:
         if one := found.get(budget, {}).get(row):
             record, curve = one.records[0], froc_of(one.matches())
             detector, spent = record.spec.detector, record.provenance
@@ -306,47 +267,17 @@ def trainings(found: Mapping[str, Group]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=names.split())
 
 
-def searched(group: Group) -> pd.DataFrame:
-    """Count what is searched in each fold: views, masses, views without a mass, patients."""
-    first = [record for one in list(group.values())[:1] for record in one.records]
-    if not first:
-        return pd.DataFrame()
-    views = pd.concat([record.cases.assign(fold=record.spec.split.fold) for record in first])
-    views = views[views["row"] == "view"].assign(free=lambda table: table["masses"] == 0)
-    columns = {"view": "count", "masses": "sum", "free": "sum", "patient": "nunique"}
-    names = ["fold", "part", "views", "masses", "views without a mass", "patients"]
-    return views.groupby(["fold", "part"]).agg(columns).reset_index().set_axis(names, axis=1)
-
-
-def box_errors(one: Detector) -> pd.DataFrame:
-    """Summarise how far off the boxes of found masses are, from the threshold on.
-
-    Errors are kept against the mass that a box overlaps most; the few that find another are out.
-    ``within`` is the share whose error is no larger than that of a jittered box may be.
-    """
-    rows = one.rows.drop(columns="patient").merge(one.views[["view", "patient"]], on="view")
-    own = rows[rows["laid"] & (rows[HEADLINE] >= 0) & (rows[HEADLINE] == rows["nearest"])]
-    if own.empty:
-        return pd.DataFrame()
-    most = {name: part.default for name, part in signature(jitter_box).parameters.items()}
-    off = own[["centre_x_error", "centre_y_error"]].abs() <= most["shift"]
-    off[SIDES] = np.abs(np.expm1(own[SIDES])) <= most["resize"]
-    table = error_summary(own.assign(found=True), own["patient"], ERRORS)
-    return table.assign(within=table["error"].map(off.mean()))
-
-
 def claim_line(cohort: str, preset: str) -> dict[str, Any] | None:
     """Compare the best SSD with the best other detector, as long as affordable, on the first fold.
 
     Each is the one of its kind with the higher mean sensitivity on validation. Compared is whether
     a test mass is found at the threshold chosen on validation, each patient counting once.
 
-    Returns:
-        A line for :func:`mammostudy.study.comparing.judge`; None where a kind was not run.
+    A line for :func:`mammostudy.study.comparing.judge`; None where a kind was not run.
     """
     group = detectors(Runs.load(grid(cohort, preset), preset, "budget row"))[LONG]
     rows = [row for row in group if row != PRIOR_ROW]
-    ssds = [row for row in rows if DETECTORS[row]["name"] in SSDS]
+    ssds = [row for row in rows if recipes.DETECTORS[row]["name"] in SSDS]
     kinds = (ssds, [row for row in rows if row not in ssds])
     if not all(kinds):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
@@ -9,29 +10,20 @@ from pydantic import BaseModel, ConfigDict
 from mammostudy.data.descriptors import describe
 from mammostudy.errors import SpecError
 from mammostudy.runs.kinds import PRIOR, PYRAMIDS, SSDS, DetectSpec
-from mammostudy.runs.spec import BASELINES, Model, Optimiser, RunSpec
+from mammostudy.runs.spec import BASELINES, RunSpec
 
 
 class Preset(BaseModel):
-    """How much a run may cost.
-
-    Attributes:
-        size: side of the resized frame in pixels.
-        width: filters of the generator's first layer.
-        levels: its stride-2 levels.
-        iterations: of training, whatever the cohort's size.
-        folds: folds that the claims are judged on.
-        seeds: seeds of the runs that claims rest on.
-    """
+    """How much a run may cost; ``width`` and ``levels`` are the generator's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: int
+    size: int  # side of the resized frame, pixels
     width: int
     levels: int
     iterations: int
-    folds: tuple[int, ...]
-    seeds: tuple[int, ...]
+    folds: tuple[int, ...]  # that the claims are judged on
+    seeds: tuple[int, ...]  # of the runs that claims rest on
 
 
 PRESETS: Final = {
@@ -61,15 +53,16 @@ _VARIANTS: Final[dict[str, dict[str, Any]]] = {
 
 
 def preset(name: str) -> Preset:
-    """Return a preset by name.
+    """Return a preset by name."""
+    found: Preset = _known(PRESETS, name, "preset")
+    return found
 
-    Raises:
-        SpecError: there is none of that name; the message lists them.
-    """
-    if name not in PRESETS:
-        msg = f"preset {name!r} is unknown; use one of {', '.join(PRESETS)}"
+
+def _known(table: Mapping[str, Any], name: str, kind: str) -> Any:
+    if name not in table:
+        msg = f"{kind} {name!r} is unknown; use one of {', '.join(table)}"
         raise SpecError(msg)
-    return PRESETS[name]
+    return table[name]
 
 
 def cohort_title(cohort: str) -> str:
@@ -83,23 +76,13 @@ def is_phantom(cohort: str) -> bool:
 
 
 def recipe(cohort: str, preset_name: str, variant: str = "paper", **changes: Any) -> RunSpec:
-    """Return the spec of a variant within a preset's budget.
+    """Return the spec of a variant within a preset's budget, with fields changed afterwards.
 
-    Args:
-        cohort: the cohort's name.
-        preset_name: ``smoke``, ``quick``, ``reference`` or ``paper``.
-        variant: ``paper`` (what the paper says), ``released`` (what its released code does) or
-            ``study`` (what this study recommends).
-        changes: fields to change afterwards, ``frame__scale=3.0`` for nested ones.
-
-    Raises:
-        SpecError: an unknown preset, variant or field.
+    A variant is ``paper`` (what the paper says), ``released`` (what its released code does) or
+    ``study`` (what this study recommends); ``frame__scale=3.0`` changes a nested field.
     """
-    spent = preset(preset_name)
-    if variant not in _VARIANTS:
-        msg = f"variant {variant!r} is unknown; use one of {', '.join(_VARIANTS)}"
-        raise SpecError(msg)
-    parts, facts = _VARIANTS[variant], describe(cohort)
+    spent, facts = preset(preset_name), describe(cohort)
+    parts = _known(_VARIANTS, variant, "variant")
     spec = RunSpec.model_validate(
         {
             "cohort": cohort,
@@ -122,17 +105,10 @@ def folds_for(cohort: str, preset_name: str) -> tuple[int, ...]:
 
 def baselines(spec: RunSpec) -> list[RunSpec]:
     """Return the baselines that need no training, on the frames and the split of a spec."""
-    plain = RunSpec(
-        cohort=spec.cohort,
-        variant="baseline",
-        split=spec.split,
-        frame=spec.frame,
-        preprocessing=spec.preprocessing,
-        evaluation=spec.evaluation,
-        model=Model(name="ellipse"),
-        optimiser=Optimiser(iterations=0),
-    )
-    return [plain.changed(model__name=name) for name in BASELINES]
+    shared = {"cohort", "split", "frame", "preprocessing", "evaluation"}
+    plain = spec.model_dump(include=shared) | {"variant": "baseline"}
+    plain["optimiser"] = {"iterations": 0}
+    return [RunSpec.model_validate(plain | {"model": {"name": name}}) for name in BASELINES]
 
 
 def folds_of(
@@ -149,21 +125,14 @@ def replicates(
     cohort: str, preset_name: str, variant: str = "paper", **changes: Any
 ) -> list[RunSpec]:
     """Return :func:`folds_of`, and the first fold again with the preset's further seeds."""
-    spent, folds = preset(preset_name), folds_for(cohort, preset_name)
+    folds = folds_for(cohort, preset_name)
     first = folds[0]
-    again = [
-        recipe(
-            cohort,
-            preset_name,
-            variant,
-            split__fold=first,
-            seed=first + seed * len(folds),
-            **changes,
-        )
-        for seed in spent.seeds
-        if seed > 0
+    seeds = [first + seed * len(folds) for seed in preset(preset_name).seeds if seed > 0]
+    pairs = [(fold, fold) for fold in folds] + [(first, seed) for seed in seeds]
+    return [
+        recipe(cohort, preset_name, variant, split__fold=fold, seed=seed, **changes)
+        for fold, seed in pairs
     ]
-    return folds_of(cohort, preset_name, variant, **changes) + again
 
 
 def headline(cohort: str, preset_name: str) -> list[RunSpec]:
@@ -233,13 +202,6 @@ def detect_recipe(
     The light SSD is this study's own, SSD300 the paper's: stretched, with the library's default
     boxes and loss. The others, and SSD300 with batch norm, are letterboxed, with default boxes of
     the sizes of training masses.
-
-    Args:
-        cohort: the page's cohort.
-        preset_name: ``smoke``, ``quick``, ``reference`` or ``paper``.
-        row: a key of :data:`DETECTORS`, or :data:`PRIOR_ROW`.
-        steps: of training; those of :data:`LONG` by default.
-        changes: fields to change afterwards, ``detector__anchors="default"`` for nested ones.
     """
     split = recipe(cohort, preset_name).split.model_dump()
     spec: dict[str, Any] = {"cohort": describe(cohort).views, "split": split}

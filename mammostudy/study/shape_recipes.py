@@ -27,42 +27,45 @@ _STUDY: Final[dict[str, Any]] = {
 _GREY: Final = "CNN on the grey ROI"
 _QUICK: Final = (PAPER, "SVM on features", FOREST, "gradient boosting on features", "majority")
 _IN_SMOKE: Final = ("aspect kept", *(f"{source}, random forest" for source in SOURCES))
-_BY_SOURCE: Final[dict[str, dict[str, Any]]] = {
-    "random forest": {"classifier": "random-forest"},
-    "CNN": {"classifier": "cnn", **_STUDY},
+_BY_SOURCE: Final = {
+    f"{source}, {kind}": {"input__source": source, "evaluation__sources": SOURCES} | fields
+    for kind, fields in {"random forest": {"classifier": "random-forest"}, "CNN": _STUDY}.items()
+    for source in SOURCES
 }
-ROWS: Final[dict[tuple[str, str], tuple[str, dict[str, Any]]]] = {
-    ("classifier", PAPER): ("paper", {}),
-    ("classifier", STUDY): ("study", {}),
-    ("classifier", "SVM on features"): ("alternative", {"classifier": "svm"}),
-    ("classifier", FOREST): ("alternative", {"classifier": "random-forest"}),
-    ("classifier", _QUICK[3]): ("alternative", {"classifier": "gradient-boosting"}),
-    ("classifier", "small ResNet"): ("alternative", {"classifier": "resnet"}),
-    ("classifier", _GREY): ("alternative", {"classifier": "grey-cnn"}),
-    ("classifier", "majority"): ("alternative", {"classifier": "majority"}),
-    ("classifier", "chance"): ("alternative", {"classifier": "chance"}),
-    ("changed", "no class weights"): ("alternative", {"training__weighting": "none"}),
-    ("changed", "inverse frequency"): ("alternative", {"training__weighting": "inverse"}),
-    ("changed", "effective number"): ("alternative", {"training__weighting": "effective"}),
-    ("changed", "focal, gamma 2"): ("alternative", {"training__focal_gamma": 2.0}),
-    ("changed", "aspect kept"): ("alternative", {"input__placement": "square"}),
-    ("changed", "scale kept"): ("alternative", {"input__keep_scale": True}),
-    ("changed", "rotations"): ("alternative", {"training__rotate": True}),
-    ("changed", "learning rate 3e-4"): ("alternative", {"training__learning_rate": 3e-4}),
-    **{
-        ("source", f"{source}, {kind}"): (
-            "alternative",
-            {"input__source": source, "evaluation__sources": SOURCES, **fields},
-        )
-        for kind, fields in _BY_SOURCE.items()
-        for source in SOURCES
+ROWS: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "classifier": {
+        PAPER: {},
+        STUDY: {},
+        "SVM on features": {"classifier": "svm"},
+        FOREST: {"classifier": "random-forest"},
+        "gradient boosting on features": {"classifier": "gradient-boosting"},
+        "small ResNet": {"classifier": "resnet"},
+        _GREY: {"classifier": "grey-cnn"},
+        "majority": {"classifier": "majority"},
+        "chance": {"classifier": "chance"},
     },
-    ("tool", "all tools"): ("paper", {}),
-    ("tool", "polygon only"): ("paper", {"input__tool": "polygon"}),
-    ("tool", "circle and ellipse only"): ("paper", {"input__tool": "other"}),
-    ("tool", TOOL): ("alternative", {"target": "tool", "classes": TOOLS}),
+    "changed": {
+        "no class weights": {"training__weighting": "none"},
+        "inverse frequency": {"training__weighting": "inverse"},
+        "effective number": {"training__weighting": "effective"},
+        "focal, gamma 2": {"training__focal_gamma": 2.0},
+        "aspect kept": {"input__placement": "square"},
+        "scale kept": {"input__keep_scale": True},
+        "rotations": {"training__rotate": True},
+        "learning rate 3e-4": {"training__learning_rate": 3e-4},
+    },
+    "source": _BY_SOURCE,
+    "tool": {
+        "all tools": {},
+        "polygon only": {"input__tool": "polygon"},
+        "circle and ellipse only": {"input__tool": "other"},
+        TOOL: {"target": "tool", "classes": TOOLS},
+    },
 }
-"""Group and row -> variant, and what is changed of the paper's run."""
+"""Group -> row -> what is changed of the paper's run, or of the study's."""
+_VARIANTS: Final = {STUDY: "study"} | dict.fromkeys(
+    (PAPER, "all tools", "polygon only", "circle and ellipse only"), "paper"
+)
 
 
 def classes_of(cohort: str) -> tuple[str, ...]:
@@ -109,15 +112,9 @@ def segmenters(cohort: str, preset: str) -> tuple[RunSpec, ...]:
 def shape_recipe(cohort: str, preset: str, variant: str = "paper", **changes: Any) -> ShapeSpec:
     """Return the shape run of a variant within a preset's budget, first fold.
 
-    Args:
-        cohort: the page's cohort.
-        preset: ``smoke``, ``quick``, ``reference`` or ``paper``.
-        variant: ``paper`` (what the paper says), ``study`` (what this study recommends: the aspect
-            kept, rotations, inverse class weights, a smaller step) or ``alternative``.
-        changes: fields to change afterwards, ``input__source="truth"`` for nested ones.
-
-    Raises:
-        SpecError: an unknown preset, variant or field.
+    A variant is ``paper``, ``study`` (what this study recommends: the aspect kept, rotations,
+    inverse class weights, a smaller step) or ``alternative``; ``input__source="truth"`` changes a
+    nested field.
     """
     recipes.preset(preset)
     facts, runs = describe(cohort), segmenters(cohort, preset)
@@ -141,18 +138,20 @@ def rows_of(cohort: str, preset: str, group: str) -> dict[str, list[ShapeSpec]]:
 
     The first fold of this study's network (in quick pages: of the paper's) explains itself.
     """
-    named = {row: made for (of, row), made in ROWS.items() if of == group}
-    if not classes_of(cohort) or not _asked(cohort, preset, group):
+    named, outlines = dict(ROWS[group]), outlines_only(cohort)
+    useful = {"tool": outlines, "source": bool(segmenters(cohort, preset))}.get(group, True)
+    if not classes_of(cohort) or not useful or (preset == "quick" and group != "classifier"):
         return {}
-    if outlines_only(cohort):
+    if outlines:
         named.pop(_GREY, None)
     if preset == "quick":
         named = {row: named[row] for row in _QUICK}
     if preset == "smoke" and group in ("changed", "source"):
-        named = {row: made for row, made in named.items() if row in _IN_SMOKE}
+        named = {row: named[row] for row in named if row in _IN_SMOKE}
     most = 1 if describe(cohort).official else 2 if preset == "smoke" else FOLDS
     out = {}
-    for row, (variant, changes) in named.items():
+    for row, changes in named.items():
+        variant = _VARIANTS.get(row, "alternative")
         beside = variant == "alternative" and changes.get("classifier", "cnn") in NETWORKS
         folds = 1 if preset == "smoke" and beside and row != TOOL else most
         out[row] = [
@@ -162,9 +161,3 @@ def rows_of(cohort: str, preset: str, group: str) -> dict[str, list[ShapeSpec]]:
     if explained := out.get(STUDY) or out.get(PAPER):
         explained[0] = explained[0].changed(evaluation__explain=True)
     return out
-
-
-def _asked(cohort: str, preset: str, group: str) -> bool:
-    """Whether a group has a use for the cohort: several sources of masks, drawing tools."""
-    useful = {"source": bool(segmenters(cohort, preset)), "tool": outlines_only(cohort)}
-    return useful.get(group, True) and (preset != "quick" or group == "classifier")

@@ -12,16 +12,10 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mammostudy.errors import MissingDataError
-from mammostudy.evaluation.association import (
-    MISSED,
-    confusion_intervals,
-    macro_recall_test,
-    patient_confusions,
-)
+from mammostudy.evaluation import association
+from mammostudy.evaluation.association import MISSED, patient_confusions
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.runs.kinds import SOURCES, TOOLS, ShapeSpec
-from mammostudy.runs.masks import mask_set
 from mammostudy.runs.record import Record
 from mammostudy.study import published
 from mammostudy.study.comparing import Runs, compare, judge, unsettled
@@ -33,10 +27,7 @@ SCORES: Final = ("accuracy", "macro recall", "macro F1", "kappa")
 MARGIN: Final = 0.05
 """The smallest difference in accuracy or macro recall that matters."""
 SUBSETS: Final = {"every tool": TOOLS, "polygon": TOOLS[2:], "circle and ellipse": TOOLS[:2]}
-_COLUMNS: Final = (
-    "part", "case", "patient", "site", "source", "tool", "missed", "label", "predicted", "fold",
-    "replicate", "converged", "right", "row",
-)  # fmt: skip
+_EMPTY: Final = "case patient source tool missed label predicted fold replicate converged right row"
 
 
 def grid(cohort: str, preset: str) -> dict[tuple[str, str], list[ShapeSpec]]:
@@ -51,17 +42,11 @@ def specs(cohort: str, preset: str) -> list[ShapeSpec]:
 
 
 def pooled(records: Sequence[Record], source: str | None = None) -> pd.DataFrame:
-    """Stack the test rows of the folds of one classifier.
+    """Stack the test rows of the folds of one classifier on masks of a source (its own first one).
 
-    Args:
-        records: a record a fold, of one recipe.
-        source: the masks it was asked about; None takes the first source of each record's spec.
-
-    Returns:
-        The columns of the record's cases and fold, replicate (0), converged, ``p_<class>``
-        (calibrated), ``raw_<class>`` (temperature 1) and right.
+    ``p_<class>`` are calibrated probabilities, ``raw_<class>`` those of temperature 1.
     """
-    stacked = [pd.DataFrame(columns=list(_COLUMNS))]
+    stacked = [pd.DataFrame(columns=_EMPTY.split())]
     for record in records:
         asked, cases = source or record.spec.evaluation.sources[0], record.cases
         rows = cases[(cases["part"] == "test") & (cases["source"] == asked)].reset_index(drop=True)
@@ -102,9 +87,11 @@ def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
 
 def matrices(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Return the confusion matrices of the paper and of both networks that were run."""
-    found = {name: part for name, part in rows.groupby("row", sort=False) if name in NETWORKS}
-    ours = {str(name): confusion(part, classes) for name, part in found.items()}
-    return {"published": published.confusion_matrix()} | ours
+    found = {"published": published.confusion_matrix()}
+    for name in NETWORKS:
+        if len(part := rows[rows["row"] == name]):
+            found[name] = confusion(part, classes)
+    return found
 
 
 def class_counts(rows: pd.DataFrame) -> pd.DataFrame:
@@ -116,30 +103,19 @@ def class_counts(rows: pd.DataFrame) -> pd.DataFrame:
 def summary(
     rows: pd.DataFrame, classes: Sequence[str], by: Sequence[str] = ("row",)
 ) -> pd.DataFrame:
-    """Score classifiers, with 95 % bootstrap intervals over patients.
-
-    Args:
-        rows: of :func:`pooled`, a row a mask in each group.
-        classes: names of the classes.
-        by: columns that name a group.
-
-    Returns:
-        A row a group and metric, of :data:`SCORES` and ``recall <class>``, with the columns of
-        :func:`mammostudy.study.comparing.summarise` but the median.
-    """
+    """Summarise classifiers by :data:`SCORES` and ``recall <class>``, intervals over patients."""
     lines: list[dict[str, Any]] = []
+    names = [*SCORES, *(f"recall {name}" for name in classes)]
     for group, part in rows.groupby(list(by), sort=False):
         flags = part["converged"].dropna()
         settled = "no training" if flags.empty else "yes" if flags.astype(bool).all() else "no"
-        beside = {
+        beside: dict[str, Any] = {
             "seed_sd": np.nan,
             "masses": len(part),
             "patients": part["patient"].nunique(),
-            "trainings": part["fold"].nunique(),
-            "converged": settled,
         }
-        found = confusion_intervals(patient_confusions(part, classes))
-        names = [*SCORES, *(f"recall {name}" for name in classes)]
+        beside |= {"trainings": part["fold"].nunique(), "converged": settled}
+        found = association.confusion_intervals(patient_confusions(part, classes))
         for metric, (mean, low, high) in zip(names, found.values(), strict=True):
             said = {"metric": metric, "mean": mean, "low": low, "high": high}
             lines.append(dict(zip(by, group, strict=True)) | said | beside)
@@ -147,24 +123,19 @@ def summary(
 
 
 def compare_recalls(
-    rows: pd.DataFrame, classes: Sequence[str], *families: Iterable[tuple[str, str]]
+    rows: pd.DataFrame, classes: Sequence[str], pairs: Iterable[tuple[str, str]]
 ) -> pd.DataFrame:
-    """Set the macro recalls of classifiers against each other on the masks they share.
-
-    Args:
-        rows: of :func:`tested`.
-        classes: names of the classes.
-        families: pairs of rows to compare, ``a`` less ``b``, that are corrected together.
-
-    Returns:
-        Of :func:`mammostudy.study.comparing.judge`, one family after the other.
-    """
-    tables = []
-    for pairs in families:
-        lines = [line for a, b in pairs if (line := _recall_line(rows, classes, a, b))]
-        if lines:
-            tables.append(judge(lines, MARGIN, judged=bool(rows["judged"].all())))
-    return pd.concat(tables, ignore_index=True) if tables else judge([])
+    """Set the macro recalls of a family of classifiers against each other on masks they share."""
+    lines = []
+    for a, b in pairs:
+        mine, other = shared(rows, a, b)
+        if len(mine):
+            counts, theirs = (patient_confusions(each, classes) for each in (mine, other))
+            line = {"a": a, "b": b, "metric": "macro recall", "masses": len(mine)}
+            line |= {"patients": len(counts), "trainings": mine["fold"].nunique()}
+            line |= {"unsettled": ", ".join(unsettled(pd.concat([mine, other]), "row"))}
+            lines.append(line | association.macro_recall_test(counts, theirs))
+    return judge(lines, MARGIN, judged=bool(rows["judged"].all()))
 
 
 def shared(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -174,24 +145,8 @@ def shared(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFra
     return chosen[chosen["row"] == a], chosen[chosen["row"] == b]
 
 
-def _recall_line(rows: pd.DataFrame, classes: Sequence[str], a: str, b: str) -> dict[str, Any]:
-    mine, other = shared(rows, a, b)
-    if mine.empty:
-        return {}
-    counts, theirs = (patient_confusions(each, classes) for each in (mine, other))
-    return {
-        **{"a": a, "b": b, "metric": "macro recall", **macro_recall_test(counts, theirs)},
-        **{"masses": len(mine), "patients": len(counts), "trainings": mine["fold"].nunique()},
-        "unsettled": ", ".join(unsettled(pd.concat([mine, other]), "row")),
-    }
-
-
 def crossed(runs: Runs, classes: Sequence[str]) -> pd.DataFrame:
-    """Score classifiers by what they learnt from, and on masks of each source or drawing tool.
-
-    Returns:
-        Of :func:`summary`, by trained and tested.
-    """
+    """Summarise classifiers by ``trained`` and ``tested``: sources of masks, or drawing tools."""
     parts = [pooled([]).assign(trained="", tested="")]
     for (group, row), listed in runs.found.items():
         if group not in ("source", "tool") or row == TOOL or not listed:
@@ -205,16 +160,11 @@ def crossed(runs: Runs, classes: Sequence[str]) -> pd.DataFrame:
 
 
 def tool_rule(rows: pd.DataFrame) -> pd.DataFrame:
-    """Guess the shape from the drawing tool alone.
+    """Guess the shape from the drawing tool alone: the commonest of that tool in the other folds.
 
-    The shape guessed for a tool is the commonest among the masks of that tool in the other folds:
-    patients that the fold does not hold. A tool that they do not know gets their commonest shape.
-
-    Returns:
-        The rows with the rule's predictions; none without tools or with one fold.
+    Those are patients that the fold does not hold. A tool that they do not know gets their
+    commonest shape.
     """
-    if rows.empty or (rows["tool"] == "").all() or rows["fold"].nunique() < 2:
-        return rows.iloc[:0]
     parts = []
     for fold, mine in rows.groupby("fold"):
         others = rows[rows["fold"] != fold]
@@ -227,53 +177,31 @@ def tool_rule(rows: pd.DataFrame) -> pd.DataFrame:
 
 def tool_scores(runs: Runs, classes: Sequence[str]) -> pd.DataFrame:
     """Score how well a mask gives its tool away, and its tool the shape; of :func:`summary`."""
-    rows = pooled(runs.of("tool", "all tools"))
-    parts = [
-        summary(part.assign(row=name), names)
-        for name, part, names in (
-            ("tool from the mask", pooled(runs.of("tool", TOOL)), TOOLS),
-            ("shape from the tool alone", tool_rule(rows), classes),
-            ("shape from the mask", rows, classes),
-        )
-        if len(part)
-    ]
-    return pd.concat(parts or [summary(rows.assign(row=""), classes)], ignore_index=True)
+    rows = pooled(runs.of("tool", "all tools")).assign(row="shape from the mask")
+    if rows["fold"].nunique() < 2:
+        return summary(rows, classes)
+    tools = pooled(runs.of("tool", TOOL)).assign(row="tool from the mask")
+    rule = tool_rule(rows).assign(row="shape from the tool alone")
+    told = summary(pd.concat([rule, rows]), classes)
+    return pd.concat([summary(tools, TOOLS), told], ignore_index=True)
 
 
 def explained(runs: Runs) -> dict[str, Any]:
-    """Return what the run that explains itself kept; empty where there is none.
-
-    Returns:
-        Its arrays, ``classes``, ``placement``, and of the occlusion maps by case ``shown``, masks
-        bool ``(64, 64)`` (none without the data), and ``titles``.
-    """
+    """Return what the run that explains itself kept, ``classes`` and ``placement``; or nothing."""
     listed = [record for records in runs.found.values() for record in records]
-    chosen = [r for r in listed if r.spec.evaluation.explain and r.status == "completed"]
-    if not chosen:
-        return {}
-    record: Record = chosen[0]
-    kept: dict[str, Any] = dict(record.arrays())
-    try:
-        found = mask_set(record.spec, record.spec.evaluation.sources[0])
-        cases = [str(case) for case in kept["occlusion_cases"]]
-        shown = dict(zip(cases, found.masks[found.at(cases)], strict=True))
-    except MissingDataError:
-        shown = {}
-    rows = pooled([record]).set_index("case")
-    told = {case: f"{rows['label'][case]},\ncalled {rows['predicted'][case]}" for case in shown}
-    said = {"classes": record.spec.classes, "placement": record.spec.input.placement}
-    return kept | said | {"shown": shown, "titles": told}
+    for record in listed:
+        if record.spec.evaluation.explain and record.status == "completed":
+            said = {"classes": record.spec.classes, "placement": record.spec.input.placement}
+            return dict(record.arrays()) | said
+    return {}
 
 
 def claim_line(cohort: str, preset: str, target: float, margin: float) -> dict[str, Any]:
     """Set the accuracy of the paper's classifier against a published one, patient by patient.
 
-    ``target`` is the published accuracy in [0, 1], ``margin`` how much less still counts.
-
-    Returns:
-        A line for :func:`mammostudy.study.comparing.judge` with ``classes`` and ``missing`` (folds
-        not run); ``p`` is that of the accuracy against the target less the margin, the least that
-        still counts. Where it cannot be tested ``reason`` alone says why.
+    A line for :func:`mammostudy.study.comparing.judge` with ``classes`` and ``missing`` (folds not
+    run); ``p`` is that against the target less the margin, the least that still counts. Where it
+    cannot be tested ``reason`` alone says why.
     """
     asked = rows_of(cohort, preset, "classifier").get(PAPER, [])
     if not asked:

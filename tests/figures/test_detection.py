@@ -51,9 +51,6 @@ def test_curves_and_details_draw():
     detection.froc({"one": group, "other": group}, band=False).canvas.draw()
     detection.detail(detector()).canvas.draw()
     detection.detail(detector(0, 0)).canvas.draw()
-    lengths = {"row": ["FCOS"] * 2, "core-minutes": [2.0, 10.0], "test": [0.1, 0.2]}
-    detection.cost(pd.DataFrame(lengths)).canvas.draw()
-    assert detection.cost(pd.DataFrame()) is None
 
 
 def test_views_are_chosen_by_rule():
@@ -93,5 +90,3 @@ def test_parts_of_an_error_stand_end_to_end_and_negative_ones_left_of_zero():
     ends = sorted((round(b.get_x(), 9), round(b.get_x() + b.get_width(), 9)) for b in bars)
     ends = sorted(tuple(sorted(end)) for end in ends)
     assert ends == [(-0.1, 0.0), (0.0, 0.1), (0.0, 0.3), (0.1, 0.3), (0.3, 0.5), (0.3, 0.6)]
-    columns = {"known": [0.9], "dice": [0.8], "iou": [0.5], "loss": [0.1]}
-    detection.box_quality(pd.DataFrame(columns)).canvas.draw()

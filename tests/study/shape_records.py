@@ -51,10 +51,6 @@ def shape_arrays(spec, cases):
     test = cases[(cases["part"] == "test") & (cases["source"] == spec.evaluation.sources[0])]
     names, rng = test["case"].to_numpy(str), np.random.default_rng(0)
     return {
-        "embedding": rng.normal(size=(len(names), 128)).astype(np.float16),
-        "embedding_cases": names,
-        "embedding_labels": test["label"].to_numpy(str),
-        "embedding_parts": np.array(["test"] * (len(names) - 1) + ["train"]),
         "between_positions": np.linspace(0, 3, 7),
         "between_seeds": np.arange(3),
         "between_probabilities": rng.dirichlet(np.ones(len(spec.classes)), (3, 7)),

@@ -28,12 +28,8 @@ SHAPES = {  # case: shape, and what is told from truth, known, shaken and detect
 
 
 def cases(gain: float = 0.0) -> pd.DataFrame:
-    """Four masses of three patients on three views, and one view without a mass."""
+    """Four masses of three patients on three views."""
     rows = []
-    for view, n in {"va": 2, "vb": 1, "vc": 1, "vd": 0}.items():
-        counts = {"boxes": 2, "false_boxes": 1, "repeats": 1 if view == "va" else 0}
-        place = {"row": "view", "view": view, "patient": view[1], "masses": n, "pixels": 1000}
-        rows.append(place | counts)
     for case, (known, shaken, detected) in MASSES.items():
         label, *told = SHAPES[case]
         dice = (1.0, known + gain, shaken, 0.0 if detected is None else detected + gain)
@@ -45,8 +41,6 @@ def cases(gain: float = 0.0) -> pd.DataFrame:
                 "source": source, "found": found, "score": 0.8 if found else None, "iou": 0.6,
                 "dice": value, "truth_pixels": 100, "label": label, "predicted": shape,
             })  # fmt: skip
-    for view, painted in {"va": 20, "vd": 60}.items():
-        rows.append({"row": "box", "view": view, "patient": view[1], "painted": painted})
     return pd.DataFrame(rows).assign(part="test")
 
 
@@ -73,7 +67,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def masses(runs):
-    return chain.rows(runs, "mass")
+    return chain.masses_of(runs)
 
 
 def test_stages_of_a_chain_share_their_fold():
@@ -125,13 +119,6 @@ def test_parts_of_an_error_add_up_mass_by_mass(masses):
     assert budget[[MISSED, "sum"]].tolist() == pytest.approx([0.425, 0.6])
 
 
-def test_false_boxes_are_counted_by_view(runs):
-    row = chain.false_boxes(runs).set_index(["arm", "metric"]).loc[STUDY]
-    assert row.loc[["false_boxes", "repeats", "free"], "mean"].tolist() == [1, 0.25, 1]
-    assert row.loc["outside", "mean"] == pytest.approx(2)  # 80 of 4000 pixels, in %
-    assert row.loc["outside", "masses"] == 4  # views
-
-
 def test_a_chain_with_an_open_end_gets_no_verdict(runs, masses):
     tests = chain.tests(masses)
     assert tests["b"].tolist() == [PRIOR_ROW, ELLIPSE]
@@ -144,24 +131,21 @@ def test_a_chain_with_an_open_end_gets_no_verdict(runs, masses):
 def test_examples_are_picked_by_rule_and_need_images(runs, masses):
     picks = chain.picked(masses, STUDY).set_index("rule")["case"].to_dict()
     assert picks == {"best": "b1", "median": "a1", "largest missed": "a2"}
-    quality = chain.box_quality(masses, STUDY).set_index("case")["loss"]
-    assert quality.to_dict() == pytest.approx({"a1": 0.2, "b1": 0.1})
     assert chain.examples(None, runs, STUDY) == []
 
 
 def test_without_a_record_every_table_is_empty():
     none = Runs({(STUDY,): []}, ("arm",), "reference", {(STUDY,): []})
-    masses = chain.rows(none, "mass")
+    masses = chain.masses_of(none)
     tables = [make(masses) for make in (chain.scores, chain.budget, chain.tests)]
-    assert chain.box_quality(masses, STUDY)["iou"].empty
-    assert all(table.empty for table in [*tables, chain.stages(none), chain.false_boxes(none)])
+    assert all(table.empty for table in [*tables, chain.stages(none)])
 
 
 def test_published_numbers():
     """Of the committed records: Dice from the mammogram, and the study's chain less the paper's."""
     runs = Runs.load(chain.grid("cdd-cesm", "reference"), "reference", "arm")
     assert runs.missing == []
-    masses = chain.rows(runs, "mass")
+    masses = chain.masses_of(runs)
     dice = chain.scores(masses).set_index(["arm", "metric"]).loc[(STUDY, "detected box")]
     assert dice[["mean", "low", "high"]].tolist() == pytest.approx(
         [0.276889, 0.231335, 0.331895], abs=1e-6

@@ -19,10 +19,11 @@ from mammostudy.data.load import load_cohort
 from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.errors import DataError
 from mammostudy.imaging import contours, shape_features
+from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.imaging.shape_masks import largest_part, place_mask
 from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.runs.record import record_of
-from mammostudy.runs.segmentation import baseline_masks, finished_masks, pasted, predict_framed
+from mammostudy.runs.segmentation import baseline_masks, chosen_steps, pasted, predict_framed
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.trained import trained_model
 from mammostudy.runs.versions import versions_of
@@ -194,7 +195,7 @@ def _segmented(cohort: Cohort, runs: Sequence[RunSpec]) -> Found:
             masks = np.stack([stored[case] for case in cases])
         else:
             masks = predict_framed(trained_model(record), framed, run).masks
-        yield from _in_images(pixels, framed, finished_masks(masks, record))
+        yield from _in_images(pixels, framed, postprocess(masks, chosen_steps(record)))
 
 
 def _in_images(cohort: Cohort, framed: FramedSet, masks: Mask) -> Found:

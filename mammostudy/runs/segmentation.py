@@ -54,14 +54,11 @@ class Prediction:
 
 
 class Window(NamedTuple):
-    """Where framings are compared: the oracle loose frame at scale 2, cut to the image.
-
-    ``truth``, of the box's size, is of every mass, or of the target alone.
-    """
+    """Where framings are compared: the oracle loose frame at scale 2, cut to the image."""
 
     box: Box
     image: tuple[int, int]
-    truth: Masks
+    truth: Masks  # in the box, of every mass or of the target alone
 
 
 def window_of(cohort: Cohort, case: str, truth: str) -> Window:
@@ -96,23 +93,17 @@ def measure(masks: Masks, framed: FramedSet, windows: Sequence[Window]) -> pd.Da
     A row a case: metrics (distances in pixels of the frame), sizes, the frame's diagonal.
     """
     truth = framed.masks
+    rows = pd.DataFrame({"case": framed.cases})
+    for name in ("dice", "iou", "precision", "recall", "hd95", "assd"):
+        rows[name] = getattr(overlap, name)(masks, truth)
     whole = [_in_image(*each) for each in zip(masks, framed.boxes, windows, strict=True)]
-    return pd.DataFrame(
-        {
-            "case": framed.cases,
-            "dice": overlap.dice(masks, truth),
-            "iou": overlap.iou(masks, truth),
-            "precision": overlap.precision(masks, truth),
-            "recall": overlap.recall(masks, truth),
-            "hd95": overlap.hd95(masks, truth),
-            "assd": overlap.assd(masks, truth),
-            "dice_image": [dice for dice, _ in whole],
-            "iou_image": [iou for _, iou in whole],
-            "truth_pixels": truth.sum(axis=(1, 2)),
-            "predicted_pixels": masks.sum(axis=(1, 2)),
-            "company_pixels": framed.company,
-            "diagonal": float(np.hypot(*truth.shape[1:])),
-        }
+    return rows.assign(
+        dice_image=[dice for dice, _ in whole],
+        iou_image=[iou for _, iou in whole],
+        truth_pixels=truth.sum(axis=(1, 2)),
+        predicted_pixels=masks.sum(axis=(1, 2)),
+        company_pixels=framed.company,
+        diagonal=float(np.hypot(*truth.shape[1:])),
     )
 
 
@@ -260,12 +251,11 @@ def predict_framed(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Predic
         draw = flip_averaged if spec.evaluation.flips else one_draw
         return Prediction(draw(model, framed, spec) >= THRESHOLD)
     samples = sampled_probabilities(model, framed, spec)
-    maps = {
-        "spread": uncertainty.deviation_map(samples),
-        "information": uncertainty.information_map(samples),
+    scores = {
+        "spread": uncertainty.spread_score(uncertainty.deviation_map(samples), samples),
+        "information": uncertainty.spread_score(uncertainty.information_map(samples), samples),
+        "disagreement": uncertainty.disagreement(samples),
     }
-    scores = {name: uncertainty.spread_score(each, samples) for name, each in maps.items()}
-    scores["disagreement"] = uncertainty.disagreement(samples)
     return Prediction(samples.mean(axis=0) >= THRESHOLD, scores)
 
 
@@ -275,11 +265,6 @@ def chosen_steps(record: Record[RunSpec]) -> tuple[str, ...]:
     means = validation.groupby("postprocessing")["dice"].mean()
     best = str(means.idxmax())
     return () if best == "none" or means["none"] >= means[best] else tuple(best.split("+"))
-
-
-def finished_masks(masks: Masks, record: Record[RunSpec]) -> Masks:
-    """Post-process predicted masks as the record's validation part chose."""
-    return postprocess(masks, chosen_steps(record))
 
 
 def checked_split(cohort: Cohort, masses: pd.DataFrame, split: SplitSpec) -> Split:

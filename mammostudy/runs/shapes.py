@@ -298,13 +298,9 @@ def explanations(
 ) -> dict[str, NDArray[Any]]:
     """Explain a trained network on the masks of the first source.
 
-    Returns:
-        ``embedding`` float16 ``(n, d)`` of all masks, ``embedding_cases``, with their
-        ``embedding_labels`` and ``embedding_parts`` (train, validation, test);
-        ``between_probabilities`` float32 ``(seeds, positions, k)`` along ``between_positions`` (see
-        :func:`mammostudy.imaging.shape_masks.shape_between`) for ``between_seeds``; and
-        ``occlusion_maps`` float16 ``(j, 64, 64)`` of ``occlusion_cases``: of each class the
-        surest right and the surest wrong test case.
+    It gives the ``embedding`` ``(n, d)`` of all masks with their cases, labels and parts;
+    ``between_probabilities`` ``(seeds, positions, k)`` on the way between shapes; and
+    ``occlusion_maps`` ``(j, 64, 64)`` of the surest right and wrong test case of each class.
     """
     spec, source = task.spec, task.spec.evaluation.sources[0]
     masks = task.masks(source)

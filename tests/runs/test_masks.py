@@ -17,6 +17,7 @@ from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.framing import frame_box, paste_back
+from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.imaging.shape_features import shape_features
 from mammostudy.runs import masks as module
 from mammostudy.runs.kinds import ShapeSpec
@@ -29,7 +30,7 @@ from mammostudy.runs.masks import (
     placed_mask,
 )
 from mammostudy.runs.record import find_record
-from mammostudy.runs.segmentation import finished_masks
+from mammostudy.runs.segmentation import chosen_steps
 
 if TYPE_CHECKING:
     from tests.runs.conftest import Shaped
@@ -118,7 +119,7 @@ def test_a_segmenter_marks_no_mass_that_it_was_trained_on(
         for case, mask in found.items():  # those that the segmenter was measured on
             sample = shaped.cohort.sample(case)
             shape = sample.image.shape
-            finished = finished_masks(stored[case][None], record)[0]
+            finished = postprocess(stored[case][None], chosen_steps(record))[0]
             whole = paste_back(finished, frame_box(sample.box, shape), shape)
             assert np.array_equal(module._cut(whole), mask)
         wide = {**split, "test": [*split["test"], *split["validation"]]}

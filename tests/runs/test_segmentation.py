@@ -22,7 +22,6 @@ from mammostudy.data.manifest import write_manifest
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.evaluation import boundary_iou
 from mammostudy.imaging.framing import Box
-from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.runs import segmentation as module
 from mammostudy.runs.execute import ensure
 from mammostudy.runs.record import Record
@@ -35,7 +34,6 @@ from mammostudy.runs.segmentation import (
     checked_split,
     chosen_steps,
     evaluate,
-    finished_masks,
     flip_averaged,
     held_out,
     one_draw,
@@ -160,8 +158,6 @@ def test_postprocessing_is_that_of_the_best_validation_dice(
     told: Record[RunSpec] = Record(Path(), {})
     told.__dict__["cases"] = rows(**dice)  # what the cached property would read
     assert chosen_steps(told) == chosen
-    masks = np.random.default_rng(0).random((3, 32, 32)) > 0.5
-    assert np.array_equal(finished_masks(masks, told), postprocess(masks, chosen))
 
 
 def squares(root: Path, boxes: dict[str, Box], shape: tuple[int, int] = (100, 100)) -> Cohort:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,19 +12,27 @@ import pandas as pd
 import typer
 from tqdm.auto import tqdm
 
-from mammostudy.data import building, integrity
+from mammostudy.data import integrity
 from mammostudy.data.cache import write_atomically
-from mammostudy.data.cohort import Cohort
+from mammostudy.data.cohort import Cohort, OutlineCohort, lacking
 from mammostudy.data.descriptors import TASKS, cohort_names
 from mammostudy.data.descriptors import describe as facts_of
 from mammostudy.data.fetch import fetch as fetch_set
-from mammostudy.data.load import find_folder, load_cohort, module_of, phantom_folder
+from mammostudy.data.load import build as build_manifest
+from mammostudy.data.load import (
+    find_folder,
+    load_cohort,
+    module_of,
+    phantom_folder,
+    place,
+    read_rows,
+    refuse,
+    write_rows,
+)
 from mammostudy.data.manifest import FILENAME, write_manifest
-from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.data.private import PRIVATE_TABLE
 from mammostudy.data.sources.folder import GUIDE_FILE, write_template
 from mammostudy.data.splits import check_patients, split_cases
-from mammostudy.data.tasks import lacking
 from mammostudy.errors import DataError, SpecError, StudyError
 from mammostudy.paths import data_root, use_data_root
 
@@ -55,11 +62,11 @@ def build(
     if source is None:
         _build_as_it_stands(cohort, strict)
     else:
-        built = building.build(cohort, find_folder(cohort), source, strict=strict, progress=True)
-        _tell(cohort, built.manifest, built.dropped)
-        _tell_quarantine(cohort, built.quarantine)
-        _tell_notes(built.notes)
-        print(building.place(cohort, "csv"))
+        built = build_manifest(cohort, find_folder(cohort), source, strict=strict, progress=True)
+        _tell(built)
+        _tell_quarantine(cohort)
+        _tell_notes(read_rows(cohort, "notes"))
+        print(place(cohort, "csv"))
     _write_fingerprint(cohort)
     _tell_tasks(load_cohort(cohort))
 
@@ -70,19 +77,16 @@ def _build_as_it_stands(name: str, strict: bool) -> None:
     if isinstance(cohort, OutlineCohort):
         msg = f"{name}: has outlines only, and a manifest lists images; nothing to write"
         raise DataError(msg)
-    path = building.place(name, "csv")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_manifest(cohort.manifest, path)
-    _tell(name, cohort.manifest, cohort.dropped)
-    print(path)
+    write_manifest(cohort.manifest, place(name, "csv"))
+    _tell(cohort)
+    print(place(name, "csv"))
     faults, notes = integrity.examine(cohort, progress=True)
-    _tell_notes(building.counted(notes))
+    _tell_notes(notes)
     if strict:
-        building.refuse(name, faults)
-    rows = building.quarantined(cohort.manifest, faults)
-    building.write_quarantine(name, rows)
-    _tell_quarantine(name, rows)
-    if faults:
+        refuse(name, faults)
+    write_rows(name, "quarantine", faults)
+    _tell_quarantine(name)
+    if not faults.empty:
         print("  (this cohort is read as it stands: take the rows out of its own manifest)")
 
 
@@ -97,12 +101,12 @@ def check(cohort: CohortName, root: Root = None) -> None:
         print(f"{cohort}: {len(loaded)} outlines drawn, no images; {_split_checked(loaded)}")
     else:
         faults, notes = integrity.examine(loaded, progress=True)
-        building.refuse(cohort, faults)
+        refuse(cohort, faults)
         print(f"{cohort}: {len(loaded.manifest)} rows read, {len(loaded)} masses; no fault")
         print(f"  no image is there twice; {_split_checked(loaded)}")
-        _tell_notes(building.counted(notes))
+        _tell_notes(notes)
     if module_of(cohort, loaded.root) is not None:
-        _tell_quarantine(cohort, building.read_quarantine(cohort))
+        _tell_quarantine(cohort)
     _tell_tasks(loaded)
 
 
@@ -130,7 +134,7 @@ def _fingerprint(name: str) -> dict[str, Any]:
     from mammostudy.study.pictures import at_hand
 
     facts = facts_of(name)
-    unbuilt = facts.built and not building.place(name, "build.json").is_file()
+    unbuilt = facts.built and not place(name, "build.json").is_file()
     cohort = None if unbuilt and facts.images else at_hand(name)
     if cohort is None or (facts.images and cohort.masses["patient"].nunique() >= 5):
         return fingerprint.fingerprint(name)
@@ -159,7 +163,7 @@ def _fingerprint(name: str) -> dict[str, Any]:
 
 
 def _write_fingerprint(name: str) -> None:
-    path = building.place(name, "fingerprint.json")
+    path = place(name, "fingerprint.json")
     try:
         text = json.dumps(_fingerprint(name), indent=1) + "\n"
     except StudyError as error:
@@ -177,8 +181,8 @@ def template(
     table, images = write_template(folder.expanduser())
     print(f"{table}: {images} image(s) listed; fill in patient, mask and what is known")
     print(f"{table.with_name(GUIDE_FILE)}: what each column holds")
-    place = folder.expanduser().resolve()
-    words = ["mammostudy", "data", "build", place.name, "--root", str(place.parent)]
+    own = folder.expanduser().resolve()
+    words = ["mammostudy", "data", "build", own.name, "--root", str(own.parent)]
     print(f"then: {shlex.join(words)}")
 
 
@@ -200,7 +204,7 @@ def _found(name: str) -> str:
     if facts_of(name).phantom and not (phantom_folder(name) / FILENAME).is_file():
         return "made on first use"
     try:
-        if _reader_of(name) and not building.place(name, "build.json").is_file():
+        if _reader_of(name) and not place(name, "build.json").is_file():
             return f"found, not built; run `mammostudy data build {shlex.quote(name)}`"
         cohort = load_cohort(name)
     except DataError as error:
@@ -234,16 +238,17 @@ def _reader_of(name: str) -> str | None:
     return None if facts_of(name).phantom else module_of(name, find_folder(name))
 
 
-def _tell(name: str, table: pd.DataFrame, dropped: Mapping[str, int]) -> None:
-    masses = table[table["x_min"].notna()]
-    free = table["image"].nunique() - masses["image"].nunique()
-    print(f"{name}: {len(masses)} masses, {table['patient'].nunique()} patients")
-    print(f"  {table['image'].nunique()} images, {free} of them without a mass")
-    for reason, count in dropped.items():
+def _tell(cohort: Cohort) -> None:
+    table, images = cohort.manifest, cohort.manifest["image"].nunique()
+    free = images - cohort.masses["image"].nunique()
+    print(f"{cohort.name}: {len(cohort)} masses, {table['patient'].nunique()} patients")
+    print(f"  {images} images, {free} of them without a mass")
+    for reason, count in cohort.dropped.items():
         print(f"  dropped {count}: {reason}")
 
 
-def _tell_quarantine(name: str, rows: pd.DataFrame) -> None:
+def _tell_quarantine(name: str) -> None:
+    rows = read_rows(name, "quarantine")
     if rows.empty:
         return
     for check_name, count in Counter(rows["check"]).items():
@@ -251,11 +256,11 @@ def _tell_quarantine(name: str, rows: pd.DataFrame) -> None:
     for case, reason in zip(rows["case"][:SHOWN], rows["reason"][:SHOWN], strict=True):
         print(f"    {case}: {reason}")
     more = f", {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    print(f"  all reasons{more}: {building.place(name, 'quarantine.csv')}")
+    print(f"  all reasons{more}: {place(name, 'quarantine.csv')}")
 
 
-def _tell_notes(notes: Mapping[str, int]) -> None:
-    for note, count in notes.items():
+def _tell_notes(notes: pd.DataFrame) -> None:
+    for note, count in Counter(notes.get("note", ())).items():
         print(f"  noted of {count} image(s): {note}")
 
 

@@ -80,9 +80,8 @@ def _cohorts() -> Iterator[Finding]:
 
 def _cohort(name: str) -> str:
     """Say whether a cohort is there and built; what is not there is no fault."""
-    from mammostudy.data.building import place
     from mammostudy.data.descriptors import describe
-    from mammostudy.data.load import find_folder, load_cohort, phantom_folder
+    from mammostudy.data.load import find_folder, load_cohort, phantom_folder, place
 
     facts = describe(name)
     if facts.phantom:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mammostudy import data_commands
-from mammostudy.data.building import place
+from mammostudy.data.load import place
 from mammostudy.data.manifest import read_manifest
 from mammostudy.data.sources.folder import write_template
 from mammostudy.errors import DataError

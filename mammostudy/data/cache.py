@@ -1,4 +1,4 @@
-"""Arrays that need making only once: a file an array, named by the hash of what it is made of."""
+"""Files of the local store: written whole or not at all, by one process, made only once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from mammostudy.paths import store_root
@@ -26,6 +27,13 @@ def digest(content: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+def locked(name: str) -> FileLock:
+    """Return the store's lock of a name: notebooks and workers may make one thing at once."""
+    path = store_root() / "locks" / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a file beside ``path``, then move it there: whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,18 +46,15 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def cached_arrays(room: str, content: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
-    """Return the arrays of ``make``, from the store's folder ``room`` where they were made before.
+    """Return what ``make`` returns, from the store's folder ``room`` where it was made before.
 
-    ``content`` is everything they depend on beside :data:`VERSION`. A damaged file is made again.
+    ``content`` is everything it depends on beside :data:`VERSION`. A damaged file is made again.
     """
-    name = digest({**content, "version": VERSION})
-    path = store_root() / "cache" / room / f"{name}.npz"
-    if path.is_file():
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                return dict(stored)
-        except Exception:  # damage shows itself in many ways, and all have one remedy
-            path.unlink(missing_ok=True)
-    arrays = make()
+    path = store_root() / "cache" / room / f"{digest({**content, 'version': VERSION})}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+    except Exception:  # missing, or damaged, which shows itself in many ways
+        arrays = make()
     write_atomically(path, lambda partial: np.savez(partial, **arrays))  # type: ignore[arg-type]
     return arrays

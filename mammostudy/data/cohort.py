@@ -1,21 +1,36 @@
-"""A cohort: a validated manifest, and the arrays behind its rows, read when asked for."""
+"""Cohorts: a validated manifest and the arrays behind its rows, or outlines without images.
+
+:func:`require` says whether a cohort has what a task needs.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Final, NoReturn
 
+import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data import manifest, row_files
 from mammostudy.data.cache import cached_arrays
+from mammostudy.data.descriptors import TASKS, describe
 from mammostudy.errors import DataError
+from mammostudy.imaging.contours import inscribed_ellipse
 from mammostudy.imaging.framing import Box
+
+MARGIN: Final = 2  # px round an outline's box in its mask
+OUTLINE_COLUMNS: Final = (
+    "case", "patient", "site", "image", "view", "side", "modality", "x_min", "y_min", "x_max",
+    "y_max", "shape", "pathology", "subtype", "tool",
+)  # fmt: skip
+"""The manifest's columns that can be known without an image, and the drawing tool."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +87,6 @@ class Cohort:
         rows = self.manifest[self.manifest["x_min"].notna()]
         return rows.set_index("case", drop=False)
 
-    @cached_property
-    def _cases_of_image(self) -> dict[str, list[str]]:
-        grouped = self.masses.groupby("image")["case"].apply(list)
-        return {str(image): list(cases) for image, cases in grouped.items()}
-
     def __len__(self) -> int:
         return len(self.masses)
 
@@ -85,18 +95,21 @@ class Cohort:
 
     def row(self, case: str) -> pd.Series:
         """Return the manifest's row of a mass."""
+        if case not in self.masses.index:
+            msg = f"{self.name}: no case {case!r}; the manifest's column `case` lists them"
+            raise DataError(msg)
         return self.masses.loc[[case]].iloc[0]
 
     def image(self, row: pd.Series) -> NDArray[np.float32]:
         """Read a row's mammogram, float32 ``(h, w)`` in [0, 1], from the cache where possible."""
+        path = self.root / str(row["image"])
         row_files.inside(self.root, str(row["image"]), f"image of case {row['case']}")
-        stored = cached_arrays(
+        pixels = cached_arrays(
             "images",
             {"sha256": row["image_sha256"]},
             lambda: {"image": row_files.read_pixels(self.root, row)[0]},
-        )
-        pixels = stored["image"]
-        row_files.check_size(self.root / str(row["image"]), row, pixels.shape)
+        )["image"]
+        row_files.check_size(path, row, pixels.shape)
         return (pixels / np.float32(65535)).astype(np.float32)
 
     def mask(self, case: str) -> NDArray[np.bool_]:
@@ -105,33 +118,150 @@ class Cohort:
 
     def truth(self, image: str) -> NDArray[np.bool_]:
         """Return the union of all masses of an image, bool ``(h, w)``."""
-        masks = [self.mask(case) for case in self._cases_of_image[image]]
-        union: NDArray[np.bool_] = np.logical_or.reduce(masks)
-        return union
+        cases = self.masses.index[self.masses["image"] == image]
+        return np.asarray(np.logical_or.reduce([self.mask(case) for case in cases]))
 
     def sample(self, case: str) -> Sample:
         """Read one mass with its mammogram."""
-        self._check_known(case)
         row, mask = self.row(case), self.mask(case)
-        image = str(row["image"])
-        alone = len(self._cases_of_image[image]) == 1
+        alone = (self.masses["image"] == row["image"]).sum() == 1
         return Sample(
             case=case,
             patient=str(row["patient"]),
             image=self.image(row),
             mask=mask,
-            truth_all=mask if alone else self.truth(image),
+            truth_all=mask if alone else self.truth(str(row["image"])),
             box=box_of_row(row),
             row=row,
         )
-
-    def _check_known(self, case: str) -> None:
-        if case not in self.masses.index:
-            msg = f"{self.name}: no case {case!r}; the manifest's column `case` lists them"
-            raise DataError(msg)
 
 
 def box_of_row(row: pd.Series) -> Box:
     """Return a manifest row's box as four ints."""
     x_min, y_min, x_max, y_max = (int(row[name]) for name in manifest.BOX)
     return x_min, y_min, x_max, y_max
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """An outline as it was drawn, in pixels of the original image."""
+
+    tool: str  # polygon, ellipse or circle
+    points: tuple[tuple[float, float], ...]  # corners (x, y); else the centre and the two radii
+
+    @property
+    def degenerate(self) -> bool:
+        """Whether it encloses nothing: no area, or a radius below one pixel."""
+        if self.tool != "polygon":
+            return min(self.points[1]) < 1
+        x, y = self._corners.T
+        return bool(np.dot(x, np.roll(y, -1)) == np.dot(y, np.roll(x, -1)))
+
+    @property
+    def _corners(self) -> NDArray[np.float64]:
+        """Corners in whole pixels: of the polygon, or the first and the last of the box."""
+        points = np.asarray(self.points, np.float64)
+        if self.tool != "polygon":
+            points = np.stack([points[0] - points[1], points[0] + points[1]])
+        return np.round(points)
+
+    @property
+    def box(self) -> Box:
+        """The smallest box of whole pixels around it, half-open; it may leave the image."""
+        low, high = self._corners.min(axis=0), self._corners.max(axis=0)
+        return int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Fill the outline in its own box with :data:`MARGIN` pixels round it, bool ``(h, w)``.
+
+        Corners of polygons are rounded to whole pixels; those under the line are inside (OpenCV).
+        """
+        x_min, y_min, x_max, y_max = self.box
+        shape = y_max - y_min + 2 * MARGIN, x_max - x_min + 2 * MARGIN
+        if self.tool != "polygon":
+            inner = (MARGIN, MARGIN, shape[1] - MARGIN, shape[0] - MARGIN)
+            return inscribed_ellipse(inner, shape)
+        corners = self._corners - (x_min - MARGIN, y_min - MARGIN)
+        body = np.zeros(shape, np.uint8)
+        cv2.fillPoly(body, [corners.astype(np.int32)], 1)
+        return np.asarray(body > 0, dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class OutlineCohort(Cohort):
+    """Outlines of masses whose images are not at hand: material for classifiers of shape.
+
+    ``manifest`` has the columns :data:`OUTLINE_COLUMNS` and a row an outline; boxes are half-open,
+    in pixels of the original image, whose size is unknown. ``image`` is a name and no path.
+    """
+
+    outlines: Mapping[str, Geometry] = field(default_factory=dict)  # what was drawn, by case
+
+    @cached_property
+    def manifest_hash(self) -> str:
+        """Hash of the table, of every outline, and of the way they are filled."""
+        table = self.manifest.sort_values("case")[list(OUTLINE_COLUMNS)].to_csv(index=False)
+        drawn = [(case, one.tool, one.points) for case, one in sorted(self.outlines.items())]
+        filled = f"1{MARGIN}"  # the 1 is raised when the same outline gives another mask
+        content = f"{filled}{table}{json.dumps(drawn)}"
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @cached_property
+    def truth_hash(self) -> str | None:
+        """None: there are no mask files, and :attr:`manifest_hash` covers the outlines."""
+        return None
+
+    def mask(self, case: str) -> NDArray[np.bool_]:
+        """Return one mass at the original scale, in a grid of its own (:meth:`Geometry.mask`)."""
+        return self.outlines[str(self.row(case)["case"])].mask()
+
+    def _refuse(self, *_: object) -> NoReturn:
+        """Raise DataError: there are no images, and outlines of one image share no grid."""
+        msg = (
+            f"{self.name}: has outlines only, no images; use its `masses` and `mask(case)`, or "
+            f"a cohort with images"
+        )
+        raise DataError(msg)
+
+    image = truth = sample = _refuse  # type: ignore[assignment]
+
+
+def lacking(cohort: Cohort, task: str) -> list[str]:
+    """Return what a cohort lacks for a task of TASKS, in words; nothing where it can be used.
+
+    A row counts only where all columns of the task are filled in it.
+    """
+    columns = describe(cohort.name).needs.get(task, TASKS[task])
+    if isinstance(cohort, OutlineCohort):  # its outlines are no column, and its images no files
+        if "image" in columns:
+            return ["image (it has outlines only)"]
+        columns = tuple(name for name in columns if name != "mask|outline")
+    of_masses = "x_min" in columns or "mask|outline" in columns
+    rows = cohort.masses if of_masses and len(cohort) else cohort.manifest
+    filled = {name: rows.reindex(columns=name.split("|")).notna().any(axis=1) for name in columns}
+    in_words = {name: name.replace("|", " or ") for name in columns}
+    whole = rows[np.logical_and.reduce(list(filled.values()))]
+    lacks = [in_words[name] for name in columns if not filled[name].any()]
+    if not lacks and whole.empty:
+        return [f"a row with {', '.join(in_words.values())}"]
+    return lacks + [
+        f"{name} (one value only; two or more are needed)"
+        for name in columns
+        if name in ("shape", "subtype") and filled[name].any() and whole[name].nunique() < 2
+    ]
+
+
+def tasks_of(cohort: Cohort) -> list[str]:
+    """Return the tasks that a cohort can be used for."""
+    return [task for task in TASKS if not lacking(cohort, task)]
+
+
+def require(cohort: Cohort, task: str) -> None:
+    """Raise DataError, with cohort, task and columns, where a cohort lacks what a task needs."""
+    if lacks := lacking(cohort, task):
+        msg = (
+            f"{cohort.name}: cannot be used for {task}: no mass has {'; '.join(lacks)}; fill the "
+            f"column(s) of its manifest or choose another cohort (this one is fit for: "
+            f"{', '.join(tasks_of(cohort)) or 'no task'})"
+        )
+        raise DataError(msg)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mammostudy.errors import DataError
 from mammostudy.paths import project_root
@@ -52,7 +52,6 @@ class CohortFacts(BaseModel):
     reader: str | None = None  # module in mammostudy.data.sources
     built: bool = False  # its rows are checked and kept as a manifest in the local store
     phantom: bool = False  # drawn by this package
-    association: bool = True  # shape depends on subtype, as far as is known
     images: bool = True  # else outlines alone
     free_views: bool = False  # its manifest lists views without a mass as well
     square: bool = False  # all images have equal sides
@@ -67,7 +66,6 @@ class CohortFacts(BaseModel):
     shapes: str  # the cohort whose masks are classified by shape: by default itself
     pixels: str | None = None  # the cohort that has the images of these outlines
     segmenter: str | None = None  # the cohort that trains the segmenter of its masses
-    without_association: str | None = None  # the same, shapes drawn without regard to subtype
 
     @model_validator(mode="before")
     @classmethod
@@ -113,12 +111,8 @@ def descriptor_names() -> list[str]:
 
 
 def read_descriptor(name: str) -> Descriptor:
-    """Read one descriptor by the name of its file, without the ending.
-
-    Raises:
-        DataError: there is none of that name, it is no YAML, or a field is missing or ill-typed.
-    """
-    return _read(folder() / f"{name}.yaml")
+    """Return one descriptor by the name of its file, without the ending."""
+    return _read_all(folder())[name]
 
 
 def cohort_names() -> list[str]:
@@ -142,33 +136,17 @@ def describe(name: str) -> CohortFacts:
 @lru_cache(maxsize=8)
 def _read_all(place: Path) -> dict[str, Descriptor]:
     """Read the descriptors of a folder, once a process."""
-    read = {path.stem: _read(path) for path in sorted(place.glob("*.yaml"))}
-    return dict(sorted(read.items(), key=lambda item: item[1].order))
+    read = {path.stem: _read(path) for path in place.glob("*.yaml")}
+    return dict(sorted(read.items(), key=lambda item: (item[1].order, item[0])))
 
 
 def _read(path: Path) -> Descriptor:
+    """Read a descriptor; its cohorts know their names and, without one of their own, its title."""
     try:
         content: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-        return Descriptor.model_validate(_with_names(path.stem, content))
-    except FileNotFoundError:
-        known = ", ".join(sorted(other.stem for other in path.parent.glob("*.yaml"))) or "none"
-        fault = f"missing; known descriptors: {known}"
-    except ValidationError as error:
-        faults = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
-        fault = "; ".join(f"{place or 'content'}: {said}" for place, said in faults)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        fault = f"not readable as YAML: {' '.join(str(error).split())}"
-    msg = f"{path}: {fault}"
-    raise DataError(msg)
-
-
-def _with_names(descriptor: str, content: Any) -> Any:
-    """Tell each cohort of a descriptor its name and, where it has none of its own, its title."""
-    if not isinstance(content, dict) or not isinstance(content.get("cohorts"), dict):
-        return content
-    cohorts = {
-        name: {"title": content.get("title"), **said, "name": name, "descriptor": descriptor}
-        for name, said in content["cohorts"].items()
-        if isinstance(said, dict)
-    }
-    return {**content, "cohorts": cohorts}
+        for name, facts in content["cohorts"].items():
+            facts |= {"title": content["title"], "name": name, "descriptor": path.stem} | facts
+        return Descriptor.model_validate(content)
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+        msg = f"{path}: not a descriptor of cohorts: {error}"
+        raise DataError(msg) from error

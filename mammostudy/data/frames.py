@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort, Sample
-from mammostudy.errors import DataError, SpecError
+from mammostudy.errors import DataError
 from mammostudy.imaging import framing, preprocessing
 from mammostudy.imaging.framing import Box
 
@@ -56,21 +56,15 @@ class FramedSet:
     company: NDArray[np.int64]  # (n,), pixels of the frame that belong to other masses alone
 
     def take(self, cases: Sequence[str]) -> FramedSet:
-        """Return some cases, in the order asked for; refuse one that is not in the set."""
+        """Return some cases, in the order asked for."""
         index = {case: i for i, case in enumerate(self.cases)}
-        if missing := [case for case in cases if case not in index]:
-            msg = f"case {missing[0]!r} is not in the framed set"
-            raise SpecError(msg)
         rows = [index[case] for case in cases]
         picked = (getattr(self, name)[rows] for name in _ARRAYS)
         return FramedSet(tuple(cases), *picked)
 
 
 def given_box(sample: Sample, frame: Frame) -> Box:
-    """Return the box that the frame is laid around: the known one, or that one jittered.
-
-    A jittered box is drawn from the case's name: the same in every run.
-    """
+    """Return the known box of a mass, or that one jittered by the case's name: always the same."""
     if frame.box == "oracle":
         return sample.box
     rng = np.random.default_rng(zlib.crc32(sample.case.encode()))
@@ -110,11 +104,7 @@ def _row(sample: Sample, frame: Frame, steps: Preprocessing) -> tuple[NDArray[An
 
 
 def frame_cohort(cohort: Cohort, frame: Frame, steps: Preprocessing) -> FramedSet:
-    """Frame every mass of a cohort; made once, then read from the cache.
-
-    Raises:
-        DataError: the cohort has no mass, or a file behind one cannot be used.
-    """
+    """Frame every mass of a cohort; made once, then read from the cache."""
     if not len(cohort):
         msg = f"{cohort.name}: the manifest has no row with a box; there is nothing to frame"
         raise DataError(msg)

@@ -1,13 +1,14 @@
-"""Whether what a manifest says is true of the files behind it, row by row.
+"""Whether what a manifest says is true of its files, and which images are the same picture.
 
-Every check names the cases that fail it; :mod:`mammostudy.data.building` puts them into quarantine,
-or, where asked to be strict, refuses the cohort.
+Faults are a table, a row each: case, image, check (of :data:`CHECKS`) and reason.
+
+Source:
+    Difference hash: Krawetz, "Kind of like that" (2013); here 16 x 16 gradients of a thumbnail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from mammostudy.data import likeness, manifest, row_files
+from mammostudy.data import manifest, row_files
 from mammostudy.data.cohort import Cohort, box_of_row
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
@@ -35,97 +36,103 @@ CHECKS: Final = {
     "duplicate": "an image file that another row has under another name",
     "near-duplicate": "an image that looks like another one (perceptual hash and correlation)",
 }
+FAULTS: Final = ("case", "image", "check", "reason")
 MIRRORED: Final = "the image is mirrored against the usual hanging; boxes and masks are in its grid"
 SPECK: Final = 0.01  # share of the largest part from which on another part counts
 TOLERANCE: Final = 0.02  # share of its longer side by which a box may miss its mask, 1 px at least
 FITTING: Final = ("MG", "CR", "DX", "OT", "unknown")  # films digitised anew say CR, DX or OT
 LEVELS: Final = 16  # grey levels below which a picture is a mask or a drawing
 COLOURED: Final = 4.0  # of 255, mean difference of the brightest and the darkest channel
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A check that a row fails."""
-
-    case: str  # the row's name
-    check: str  # a name of CHECKS
-    reason: str  # what is wrong with which file or field
+HASH_SIDE: Final = 16
+MAXIMUM_DISTANCE: Final = 26  # of 256 bits: one in ten
+THUMBNAIL: Final = 64  # px
+CORRELATION: Final = 0.995  # of two thumbnails, from which on they count as one image
+_BLOCK: Final = 1024  # images compared at once
+Found = Iterator[tuple[str, str]]
+"""Check and reason of each fault."""
 
 
 class Examined(NamedTuple):
     """What is found in the files of a cohort."""
 
-    faults: list[Fault]  # in the order of the manifest
-    notes: dict[str, tuple[str, ...]]  # no faults, but to be known (burned-in text), by image
+    faults: pd.DataFrame  # columns FAULTS, in the order of the manifest
+    notes: pd.DataFrame  # image and note: no faults, but to be known (burned-in text)
 
 
-def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[Fault]]:
+class Look(NamedTuple):
+    """What is kept of an image to compare it."""
+
+    bits: NDArray[np.bool_]  # (256,), the difference hash
+    thumbnail: NDArray[np.float32]  # (4096,) of zero mean and unit length
+
+
+def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Take the rows with faults of their own out of a manifest that is not yet validated.
 
     Returns the validated manifest of the other rows, and a fault for each row taken out. A column
     at fault as a whole, or no row left, raises DataError under the name.
     """
-    faults: list[Fault] = []
-    while True:
+    faults: list[tuple[str, str, str, str]] = []
+    while not table.empty:
         table = table.reset_index(drop=True)
         found = manifest.find_faults(table)[1]
-        by_row = {row: said[0] for row, said in found.items() if row is not None}
-        if not by_row:
-            return manifest.validate(table, name), faults
-        faults += [
-            Fault(str(table["case"][row]), "vocabulary", reason)
-            for row, reason in sorted(by_row.items())
-        ]
-        table = table.drop(index=list(by_row))
-        if table.empty:
-            listed = "\n  ".join(f"{fault.case}: {fault.reason}" for fault in faults[:20])
-            msg = f"{name}: no row of the manifest can be used; mend these cells:\n  {listed}"
-            raise DataError(msg)
+        rows = sorted(row for row in found if row is not None)
+        if not rows:
+            break
+        for row in rows:
+            case, image = str(table["case"][row]), str(table["image"][row])
+            faults.append((case, image, "vocabulary", found[row][0]))
+        table = table.drop(index=rows)
+    if table.empty:
+        listed = "\n  ".join(f"{case}: {reason}" for case, _, _, reason in faults[:20])
+        msg = f"{name}: no row of the manifest can be used; mend these cells:\n  {listed}"
+        raise DataError(msg)
+    return manifest.validate(table, name), pd.DataFrame(faults, columns=list(FAULTS))
 
 
 def examine(cohort: Cohort, *, progress: bool = False) -> Examined:
     """Read every file of a cohort with images once; its cache is neither used nor filled."""
-    faults: list[Fault] = []
-    notes: dict[str, tuple[str, ...]] = {}
-    seen: list[tuple[pd.Series, likeness.Look]] = []
+    faults: list[tuple[str, str, str, str]] = []
+    notes: list[tuple[str, str]] = []
+    seen: list[tuple[pd.Series, Look]] = []
     groups = cohort.manifest.groupby("image", sort=False)
-    for _, rows in tqdm(groups, "checking", disable=not progress or None):
-        first = rows.iloc[0]
-        found, look = _of_image(cohort.root, first, notes)
-        if look is not None and not found:
-            seen.append((first, look))
+    for image, rows in tqdm(groups, "checking", disable=not progress or None):
+        found: list[tuple[str, str]] = []
+        try:
+            pixels, read = row_files.read_pixels(cohort.root, rows.iloc[0])
+            said = (*read.notes, *((MIRRORED,) if read.flipped else ()))
+            notes += [(str(image), note) for note in said]
+            found += _of_image(cohort.root, rows.iloc[0], pixels, read.modality)
+            if not found:
+                seen.append((rows.iloc[0], look(pixels)))
+        except DataError as error:
+            found.append(_fault_of(error))
         for _, row in rows.iterrows():
             drawn = _of_mask(cohort.root, row) if pd.notna(row["x_min"]) else ()
-            faults += [Fault(str(row["case"]), *fault) for fault in (*found, *drawn)]
-    faults += _duplicates(cohort.manifest, seen)
-    order = {case: number for number, case in enumerate(cohort.manifest["case"])}
-    return Examined(sorted(faults, key=lambda fault: order[fault.case]), notes)
+            faults += [(row["case"], str(image), *fault) for fault in (*found, *drawn)]
+    again = _duplicates(seen)
+    twice = cohort.manifest[cohort.manifest["image"].isin(again)]
+    faults += [(row["case"], row["image"], *again[row["image"]]) for _, row in twice.iterrows()]
+    order = dict(zip(cohort.manifest["case"], range(len(cohort.manifest)), strict=True))
+    table = pd.DataFrame(faults, columns=list(FAULTS))
+    table = table.sort_values("case", key=lambda cases: cases.map(order), kind="stable")
+    return Examined(table.reset_index(drop=True), pd.DataFrame(notes, columns=["image", "note"]))
 
 
 def _fault_of(error: DataError) -> tuple[str, str]:
     return getattr(error, "check", "unreadable"), str(error)
 
 
-def _of_image(
-    root: Path, row: pd.Series, notes: dict[str, tuple[str, ...]]
-) -> tuple[list[tuple[str, str]], likeness.Look | None]:
-    """Return an image's faults as check and reason, and how it looks; add to the notes."""
+def _of_image(root: Path, row: pd.Series, pixels: NDArray[np.uint16], modality: str) -> Found:
+    """Yield what is wrong with an image that can be read."""
     shown = root / str(row["image"])
-    try:
-        pixels, read = row_files.read_pixels(root, row)
-    except DataError as error:
-        return [_fault_of(error)], None
-    if said := (*read.notes, *((MIRRORED,) if read.flipped else ())):
-        notes[str(row["image"])] = said
-    faults = []
     try:
         row_files.check_size(shown, row, pixels.shape)
     except DataError as error:
-        faults.append(_fault_of(error))
+        yield _fault_of(error)
     path = row_files.inside(root, str(row["image"]))
-    if why := why_no_mammogram(path, pixels, read.modality):
-        faults.append(("not a mammogram", f"{shown}: {why}"))
-    return faults, likeness.look(pixels)
+    if why := why_no_mammogram(path, pixels, modality):
+        yield "not a mammogram", f"{shown}: {why}"
 
 
 def why_no_mammogram(path: Path, pixels: NDArray[np.uint16], modality: str) -> str | None:
@@ -143,8 +150,8 @@ def why_no_mammogram(path: Path, pixels: NDArray[np.uint16], modality: str) -> s
     return None
 
 
-def _of_mask(root: Path, row: pd.Series) -> Iterator[tuple[str, str]]:
-    """Yield check and reason of what is wrong with the truth of a mass."""
+def _of_mask(root: Path, row: pd.Series) -> Found:
+    """Yield what is wrong with the truth of a mass."""
     try:
         mask = row_files.read_mask(root, row)
     except DataError as error:
@@ -155,7 +162,9 @@ def _of_mask(root: Path, row: pd.Series) -> Iterator[tuple[str, str]]:
     height, width = mask.shape
     if min(x_min, y_min, width - x_max, height - y_max) <= 0:
         yield "border", f"{place}: the mask touches the border of the {width}x{height} image"
-    parts = _parts(mask[y_min:y_max, x_min:x_max])
+    body = mask[y_min:y_max, x_min:x_max].astype(np.uint8)
+    areas = cv2.connectedComponentsWithStats(body, connectivity=8)[2][1:, cv2.CC_STAT_AREA]
+    parts = int((areas >= SPECK * areas.max()).sum())
     if parts > 1:
         yield "components", f"{place}: the mask has {parts} parts; a row is one mass"
     said = box_of_row(row)
@@ -164,17 +173,8 @@ def _of_mask(root: Path, row: pd.Series) -> Iterator[tuple[str, str]]:
         yield "box", f"{place}: the box {said} of the row is not that of the mask, {drawn}"
 
 
-def _parts(mask: NDArray[np.bool_]) -> int:
-    """Count the connected parts of a mask that are no specks."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    areas = stats[1:count, cv2.CC_STAT_AREA]
-    return int((areas >= SPECK * areas.max()).sum())
-
-
-def _duplicates(
-    table: pd.DataFrame, seen: list[tuple[pd.Series, likeness.Look]]
-) -> Iterator[Fault]:
-    """Yield a fault for each row of an image that an earlier row shows under another name."""
+def _duplicates(seen: list[tuple[pd.Series, Look]]) -> dict[str, tuple[str, str]]:
+    """Return the images that an earlier row shows under another name, each with its fault."""
     again: dict[str, tuple[str, str]] = {}
     first_of: dict[str, pd.Series] = {}
     for row, _ in seen:
@@ -182,18 +182,53 @@ def _duplicates(
         if first is not row:
             reason = f"{row['image']}: the file is {first['image']} again ({_whose(first, row)})"
             again[str(row["image"])] = ("duplicate", reason)
-    for one, other, correlation in likeness.alike([look for _, look in seen]):
+    for one, other, correlation in alike([look for _, look in seen]):
         first, row = seen[one][0], seen[other][0]
         reason = (
             f"{row['image']}: looks like {first['image']} ({_whose(first, row)}; correlation "
             f"{correlation:.4f})"
         )
         again.setdefault(str(row["image"]), ("near-duplicate", reason))
-    for _, row in table[table["image"].isin(again)].iterrows():
-        yield Fault(str(row["case"]), *again[str(row["image"])])
+    return again
 
 
 def _whose(first: pd.Series, row: pd.Series) -> str:
     if first["patient"] == row["patient"]:
         return f"both of patient {row['patient']}"
     return f"across patients {first['patient']} and {row['patient']}"
+
+
+def thumbnail(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a small copy of an image, float32 ``(4096,)`` of zero mean and unit length.
+
+    A dot product of two is their correlation.
+    """
+    small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel()
+    centred = small - small.mean()
+    return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-9), dtype=np.float32)
+
+
+def look(image: NDArray[np.generic]) -> Look:
+    """Return the difference hash and the thumbnail of a grey image ``(h, w)``."""
+    pixels = np.asarray(image, dtype=np.float32)
+    wide = cv2.resize(pixels, (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA)
+    return Look(np.asarray(wide[:, 1:] > wide[:, :-1]).ravel(), thumbnail(pixels))
+
+
+def alike(looks: Sequence[Look]) -> Iterator[tuple[int, int, float]]:
+    """Yield pairs of near-duplicates: first, later one, and their correlation.
+
+    At most :data:`MAXIMUM_DISTANCE` bits of their hashes differ, and their thumbnails correlate
+    above :data:`CORRELATION`.
+    """
+    if not looks:
+        return
+    signs = np.stack([np.where(one.bits, 1, -1) for one in looks]).astype(np.float32)
+    least = signs.shape[1] - 2 * MAXIMUM_DISTANCE  # dot product of two hashes that near
+    for start in range(0, len(looks), _BLOCK):
+        near = signs[start : start + _BLOCK] @ signs.T >= least
+        for row, first in np.argwhere(near):
+            later = row + start
+            correlation = float(looks[first].thumbnail @ looks[later].thumbnail)
+            if first < later and correlation > CORRELATION:
+                yield int(first), int(later), correlation

@@ -1,14 +1,21 @@
-"""A cohort by its name: found, made or built, and loaded."""
+"""A cohort by its name: found, made or built, and loaded.
+
+Beside the manifest of a built cohort, ``manifests/<cohort>.csv`` in the local store, stand
+``<cohort>.quarantine.csv``, the rows that failed a check with the reason, ``<cohort>.notes.csv``,
+what a reader should know of an image (annotation burned in, mirrored), and ``<cohort>.build.json``,
+what it was built of and what was dropped.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
-from filelock import FileLock
+import pandas as pd
 
-from mammostudy.data import cache, manifest
-from mammostudy.data.building import load_or_build
+from mammostudy.data import cache, integrity, manifest
+from mammostudy.data.cache import digest, locked, write_atomically
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.descriptors import cohort_names, describe
 from mammostudy.data.private import PRIVATE_TABLE
@@ -38,8 +45,7 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
         return _phantom(name)
     folder = find_folder(name, root)
     if (reader := module_of(name, folder)) is not None:
-        built = load_or_build(name, folder, reader)
-        return Cohort(name, folder, built.manifest, built.dropped)
+        return _load_or_build(name, folder, reader)
     if facts.reader is None:
         return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
     source = reader_module(facts.reader)  # of the development part of CDD-CESM, as it stands
@@ -79,23 +85,18 @@ def find_folder(name: str, root: str | Path | None = None) -> Path:
     check_name(name)
     facts = describe(name)
     base = Path(root).expanduser() if root is not None else data_root()
-    if base is None:
-        fault = (
-            f"cohort {name!r}: no data folder is set; name the folder that holds "
-            f"`{facts.folder}/` with --root or MAMMOSTUDY_DATA"
-        )
-    else:
-        folder = base / facts.folder
-        if folder.is_dir():
-            return folder
+    fault = f"cohort {name!r}: no data folder is set"
+    if base is not None:
+        if (base / facts.folder).is_dir():
+            return base / facts.folder
         marks = facts.marks or ((PRIVATE_TABLE,) if name == base.resolve().name else ())
         if base.is_dir() and any(next(base.glob(mark), None) for mark in marks):
             return base
-        fault = (
-            f"{folder}: no such folder for cohort {name!r}; set --root or MAMMOSTUDY_DATA to the "
-            f"folder that holds it"
-        )
-    msg = f"{fault} (known cohorts: {', '.join(cohort_names())})"
+        fault = f"{base / facts.folder}: no such folder for cohort {name!r}"
+    msg = (
+        f"{fault}; name the folder that holds `{facts.folder}/` with --root or MAMMOSTUDY_DATA "
+        f"(known cohorts: {', '.join(cohort_names())})"
+    )
     raise MissingDataError(msg)
 
 
@@ -108,9 +109,80 @@ def _phantom(name: str) -> Cohort:
     from mammostudy.data.sources import phantom
 
     folder = phantom_folder(name)
-    lock = store_root() / "locks" / f"{folder.name}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):  # notebooks and workers may ask for it at once
+    with locked(folder.name):
         if not (folder / manifest.FILENAME).is_file():
             phantom.write(name, folder)
     return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
+
+
+def place(name: str, kind: str) -> Path:
+    """Return a file of a built cohort; ``kind`` is csv, quarantine.csv, build.json or the like."""
+    return store_root() / "manifests" / f"{name}.{kind}"
+
+
+def build(
+    name: str, folder: Path, source: str, *, strict: bool = False, progress: bool = False
+) -> Cohort:
+    """Read a layout by a module of ``sources``, check every row and file, write the manifest.
+
+    The cohort is refused where no row is left or, if ``strict``, where any row fails a check.
+    """
+    table, dropped = reader_module(source).build_manifest(folder, store_root() / "cohorts" / name)
+    clean, faults = integrity.clean_table(table, f"{folder} ({name})")
+    found = integrity.examine(Cohort(name, folder, clean), progress=progress)
+    faults = pd.concat([faults, found.faults], ignore_index=True)
+    kept = clean[~clean["case"].isin(faults["case"])].reset_index(drop=True)
+    if strict or kept.empty:
+        refuse(name, faults)
+    built = Cohort(name, folder, kept, {str(why): int(count) for why, count in dropped.items()})
+    place(name, "build.json").unlink(missing_ok=True)  # an interrupted build is built again
+    manifest.write_manifest(kept, place(name, "csv"))
+    write_rows(name, "quarantine", faults)
+    write_rows(name, "notes", found.notes)
+    content = {"made_of": _made_of(folder, source), "dropped": built.dropped}
+    text = json.dumps(content, indent=1) + "\n"
+    write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))
+    return built
+
+
+def _load_or_build(name: str, folder: Path, source: str) -> Cohort:
+    """Return what was built of this folder by this version; build it where there is none."""
+    with locked(f"build-{name}"):
+        try:
+            content = json.loads(place(name, "build.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            content = {}
+        if content.get("made_of") != _made_of(folder, source):
+            return build(name, folder, source, progress=True)
+        table = manifest.read_manifest(place(name, "csv"))
+        return Cohort(name, folder, table, content["dropped"])
+
+
+def _made_of(folder: Path, source: str) -> dict[str, object]:
+    hashed = digest({"folder": str(folder.resolve())})  # its name may be a hospital's
+    return {"folder": hashed, "source": source, "version": cache.VERSION}
+
+
+def read_rows(name: str, kind: str) -> pd.DataFrame:
+    """Return the ``quarantine`` or the ``notes`` of a built cohort, empty where there are none."""
+    path = place(name, f"{kind}.csv")
+    return pd.read_csv(path, dtype=str) if path.is_file() else pd.DataFrame()
+
+
+def write_rows(name: str, kind: str, rows: pd.DataFrame) -> None:
+    """Write the quarantine or the notes beside the manifest; no row removes what stands there."""
+    path = place(name, f"{kind}.csv")
+    if rows.empty:
+        path.unlink(missing_ok=True)
+    else:
+        write_atomically(path, lambda partial: rows.to_csv(partial, index=False))
+
+
+def refuse(name: str, faults: pd.DataFrame) -> None:
+    """Raise DataError where there are faults: a line each, and how many each check found."""
+    if faults.empty:
+        return
+    counts = ", ".join(f"{n} {check}" for check, n in faults["check"].value_counts().items())
+    listed = "\n  ".join(faults["case"] + ", " + faults["check"] + ": " + faults["reason"])
+    msg = f"{name}: {len(faults)} fault(s) ({counts}); mend the files or drop the rows:\n  {listed}"
+    raise DataError(msg)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import reprlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
 
 from mammostudy.data.cache import write_atomically
+from mammostudy.data.images import MAX_PIXELS
 from mammostudy.errors import DataError
 
 SHAPES: Final = ("irregular", "lobular", "oval", "round")
@@ -29,25 +29,15 @@ BOX: Final = ("x_min", "y_min", "x_max", "y_max")
 FILENAME: Final = "manifest.csv"
 Faults = dict[int | None, list[str]]
 """Faults by row (from 0; None: of the table as a whole), each as ``column: what is wrong``."""
-_QUOTE: Final = reprlib.Repr()
-_QUOTE.maxstring = _QUOTE.maxother = 100
 
 
 def _is_polygon(text: object) -> bool:
     """Whether a cell is a JSON list of at least three ``[x, y]`` points."""
     try:
-        points = json.loads(str(text))
-        return len(points) >= 3 and all(
-            isinstance(point, list) and len(point) == 2 and all(math.isfinite(v) for v in point)
-            for point in points
-        )
-    except (TypeError, ValueError, RecursionError):
+        points = np.array(json.loads(str(text)), dtype=float)
+    except (TypeError, ValueError, OverflowError, RecursionError):
         return False
-
-
-def _is_inside(text: object) -> bool:
-    path = Path(str(text))
-    return not path.is_absolute() and ".." not in path.parts
+    return len(points) >= 3 and points.shape[1:] == (2,) and bool(np.isfinite(points).all())
 
 
 def _column(dtype: object, *checks: pa.Check, nullable: bool = False) -> pa.Column:
@@ -61,8 +51,8 @@ def _words(*values: str) -> pa.Check:
 _GIVEN: Final = pa.Check.str_length(min_value=1, error="empty")
 _POSITIVE: Final = pa.Check.gt(0, error="must be above 0")
 _NOT_NEGATIVE: Final = pa.Check.ge(0, error="must not be negative")
-_INSIDE: Final = pa.Check(
-    _is_inside, element_wise=True, error="must be a path inside the cohort folder"
+_INSIDE: Final = pa.Check.str_matches(
+    r"(?!/)(?!(.*/)?\.\.(/|$))", error="must be a path inside the cohort folder"
 )
 _POLYGON: Final = pa.Check(
     _is_polygon, element_wise=True, error="must be a JSON list of three or more [x, y] points"
@@ -98,9 +88,8 @@ COLUMNS: Final = tuple(SCHEMA.columns)
 def find_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, Faults]:
     """Return a manifest with the schema's types, and its faults by row."""
     table = table.reset_index(drop=True).copy()
-    for column in ("mask", "outline", "shape", "subtype"):
-        if column in table:
-            table[column] = table[column].astype(object).where(table[column].notna(), None)
+    for column in {"mask", "outline", "shape", "subtype"} & set(table.columns):
+        table[column] = table[column].astype(object).where(table[column].notna(), None)
     faults: Faults = defaultdict(list)
     try:
         table = SCHEMA.validate(table, lazy=True)
@@ -114,7 +103,7 @@ def find_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, Faults]:
 
 
 def _of_cells(failures: pd.DataFrame) -> Iterator[tuple[int | None, str]]:
-    """Yield pandera's failures, the first one of each cell."""
+    """Yield pandera's failures: the first one of each cell, and columns missing or strange."""
     cells = failures[failures["index"].notna()].drop_duplicates(["column", "index"])
     for case in cells.to_dict("records"):
         said = check = str(case["check"])
@@ -122,24 +111,25 @@ def _of_cells(failures: pd.DataFrame) -> Iterator[tuple[int | None, str]]:
             said = "must not be empty"
         elif check.startswith(("coerce_dtype", "dtype")):
             said = "must be a whole number" if "int" in check.lower() else "must be a number"
-        yield int(case["index"]), f"{case['column']}: {_QUOTE.repr(case['failure_case'])} {said}"
+        yield int(case["index"]), f"{case['column']}: {str(case['failure_case'])[:100]!r} {said}"
+    words = {"column_in_dataframe": "missing", "column_in_schema": "not a column of the manifest"}
     for case in failures[failures["index"].isna()].to_dict("records"):
-        if case["check"] == "column_in_dataframe":
-            yield None, f"{case['failure_case']}: missing"
-        elif case["check"] == "column_in_schema":
-            yield None, f"{case['failure_case']}: not a column of the manifest"
+        if case["check"] in words:
+            yield None, f"{case['failure_case']}: {words[case['check']]}"
         elif case["column"] not in set(cells["column"]):  # else an echo of a cell's fault
             yield None, f"{case['column']}: {case['check']} ({case['failure_case']})"
 
 
 def _of_rows(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
     """Yield faults that need more than one cell; cells that are no numbers are passed over."""
-    numbers = {name: _numbers(table[name]) for name in (*BOX, "height", "width")}
+    numbers = {
+        name: pd.to_numeric(table[name].astype(object), errors="coerce").astype(float)
+        for name in (*BOX, "height", "width")
+    }
     x_min, y_min, x_max, y_max, height, width = numbers.values()
     given, truth = table[list(BOX)].notna(), table[["mask", "mask_label", "outline"]].notna()
     some, whole = given.any(axis=1), given.all(axis=1)
-    box = "the box {x_min},{y_min},{x_max},{y_max}"
-    size = "the image of {width}x{height} pixels"
+    box, size = "the box {x_min},{y_min},{x_max},{y_max}", "the image of {width}x{height} pixels"
     rules = {
         "case: {case!r} stands twice; give every mass its own": table["case"].dropna().duplicated(),
         "x_min: a mask or outline without a box": ~some & truth.any(axis=1),
@@ -148,6 +138,7 @@ def _of_rows(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
         & (truth["mask"] == truth["outline"]),
         f"x_max: {box} is empty": (x_min >= x_max) | (y_min >= y_max),
         f"x_max: {box} lies outside {size}": (x_max > width) | (y_max > height),
+        f"height: {size} is larger than any mammogram": height * width > MAX_PIXELS,
     }
     for column in ("patient", "height", "width", "image_sha256"):
         cells = numbers.get(column, table[column])
@@ -159,19 +150,11 @@ def _of_rows(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
             yield int(row), fault.format_map(table.loc[row])
 
 
-def _numbers(cells: pd.Series) -> pd.Series:
-    """Return cells as floats, NaN where one is empty or no finite number."""
-    plain = cells.astype(object).where(cells.notna(), None)
-    numbers = pd.to_numeric(plain, errors="coerce").astype(float)
-    return numbers.where(numbers.abs() < math.inf)
-
-
 def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
     """Return a manifest with the columns of :data:`COLUMNS`, their types and a plain index.
 
-    Raises:
-        DataError: with every fault of the table, each with its row (2 is the first, as a
-            spreadsheet counts) and column, under the name (a path or a cohort).
+    DataError lists every fault of the table under the name (a path or a cohort), each with its
+    row (2 is the first, as a spreadsheet counts) and column.
     """
     table, faults = find_faults(table)
     if faults:
@@ -192,11 +175,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
     text = dict.fromkeys(names, str)
     try:
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        msg = f"{path}: missing; a cohort's folder needs this table, a row a mass"
-        raise DataError(msg) from None
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        msg = f"{path}: not a readable CSV table ({error}); save it as comma-separated UTF-8"
+        msg = f"{path}: missing or not a readable CSV table in UTF-8, a row a mass ({error})"
         raise DataError(msg) from error
     return validate(table, str(path))
 
@@ -204,11 +184,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
 def write_manifest(table: pd.DataFrame, path: Path) -> None:
     """Validate a manifest and write it in one move, so that no half of it is ever seen."""
     checked = validate(table, str(path))
-    try:
-        write_atomically(path, lambda partial: checked.to_csv(partial, index=False))
-    except OSError as error:
-        msg = f"{path}: cannot be written ({error.strerror}); check the folder and the disk"
-        raise DataError(msg) from error
+    write_atomically(path, lambda partial: checked.to_csv(partial, index=False))
 
 
 def content_hash(table: pd.DataFrame) -> str:

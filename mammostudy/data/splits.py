@@ -12,24 +12,22 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from mammostudy.data import likeness
+from mammostudy.data import integrity
 from mammostudy.data.cache import cached_arrays
-from mammostudy.data.cohort import Cohort
+from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.descriptors import cohort_names, describe
-from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.data.sources import reader_module
 from mammostudy.errors import DataError, SpecError
 
 Unit = Literal["patient", "image"]
 Rule = Literal["folds", "official"]
-PART: Final = "part"
 
 
 @dataclass(frozen=True)
@@ -55,23 +53,12 @@ def strata(masses: pd.DataFrame) -> NDArray[np.str_]:
 
 def _part(masses: pd.DataFrame, folds: int, fold: int, seed: int, unit: Unit) -> NDArray[np.bool_]:
     """Mark the cases of one fold (``StratifiedGroupKFold`` over units, shuffled by seed)."""
-    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    chosen = np.zeros(len(masses), dtype=bool)
     with warnings.catch_warnings():  # a stratum smaller than the folds is a fact, not a fault
         warnings.simplefilter("ignore", UserWarning)
-        try:
-            splits = list(splitter.split(masses, strata(masses), masses[unit]))
-        except ValueError:
-            raise _too_few(masses, folds, unit) from None
-    chosen = np.zeros(len(masses), dtype=bool)
-    chosen[splits[fold][1]] = True
+        splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+        chosen[list(splitter.split(masses, strata(masses), masses[unit]))[fold][1]] = True
     return chosen
-
-
-def _too_few(masses: pd.DataFrame, folds: int, unit: Unit) -> SpecError:
-    return SpecError(
-        f"split: {len(masses)} masses of {masses[unit].nunique()} {unit}s are too few for "
-        f"{folds} folds; lower split.folds or add {unit}s"
-    )
 
 
 def split_cases(
@@ -101,11 +88,36 @@ def split_cases(
             and folds do not count.
 
     Raises:
-        SpecError: the fold does not exist, the site is unknown, or patients are too few; or the
-            split has no column, or nobody to train on.
+        SpecError: the fold does not exist, the site is unknown, or patients are too few; or there
+            is nobody to train on.
     """
-    if rule == "official":
-        return _official(masses, seed, validation_folds)
+    few = SpecError(
+        f"split: {len(masses)} masses of {masses[unit].nunique()} {unit}s are too few for "
+        f"{folds} folds; lower split.folds or add {unit}s"
+    )
+    try:
+        if rule == "official":
+            rest, test = (masses[masses["part"] == name] for name in ("train", "test"))
+            _demand_training(rest, test)
+        else:
+            _check_choice(masses, folds, fold, train_site)
+            at_home = (masses["site"] == train_site) | (train_site is None)
+            home = masses[at_home]
+            if home[unit].nunique() < max(folds, 3):
+                raise few
+            held_out = _part(home, folds, fold, seed, unit)
+            rest, test = home[~held_out], pd.concat([home[held_out], masses[~at_home]])
+        few_folds = min(validation_folds, rest[unit].nunique())
+        validation = _part(rest, few_folds, 0, seed, unit)
+    except ValueError:  # of scikit-learn: not as many units as folds
+        raise few from None
+    split = Split(tuple(rest.index[~validation]), tuple(rest.index[validation]), tuple(test.index))
+    if not all(split.parts().values()):
+        raise few
+    return split
+
+
+def _check_choice(masses: pd.DataFrame, folds: int, fold: int, train_site: str | None) -> None:
     if not 0 <= fold < folds:
         msg = f"split: fold {fold} of {folds} does not exist; fold counts from 0 to {folds - 1}"
         raise SpecError(msg)
@@ -113,42 +125,15 @@ def split_cases(
     if train_site is not None and train_site not in known:
         msg = f"split: train_site {train_site!r} is unknown; the cohort's sites are {known}"
         raise SpecError(msg)
-    home = masses if train_site is None else masses[masses["site"] == train_site]
-    if home[unit].nunique() < max(folds, 3):
-        raise _too_few(home, folds, unit)
-    held_out = _part(home, folds, fold, seed, unit)
-    rest = home[~held_out]
-    if rest[unit].nunique() < 2:
-        raise _too_few(home, folds, unit)
-    validation = _part(rest, min(validation_folds, rest[unit].nunique()), 0, seed, unit)
-    away = masses[~masses.index.isin(home.index)]
-    split = Split(
-        train=tuple(rest.index[~validation]),
-        validation=tuple(rest.index[validation]),
-        test=tuple(home.index[held_out]) + tuple(away.index),
-    )
-    if not all(split.parts().values()):
-        raise _too_few(home, folds, unit)
-    return split
 
 
-def _official(masses: pd.DataFrame, seed: int, validation_folds: int) -> Split:
-    """Split by the column ``part``, and the training part into training and validation."""
-    if PART not in masses:
-        msg = "split.rule 'official': the masses come without the part of their owners; use 'folds'"
-        raise SpecError(msg)
-    home, test = (masses[masses[PART] == name] for name in ("train", "test"))
-    patients = home["patient"].nunique()
-    if not patients:
+def _demand_training(train: pd.DataFrame, test: pd.DataFrame) -> None:
+    if train.empty:
         msg = (
             f"split.rule 'official': all {len(test)} masses of this cohort are for testing; train "
             "on another one that names it as evaluation.test_cohort, or use 'folds' and say so"
         )
         raise SpecError(msg)
-    if patients < 2 or test.empty:
-        raise _too_few(masses, validation_folds, "patient")
-    validation = _part(home, min(validation_folds, patients), 0, seed, "patient")
-    return Split(tuple(home.index[~validation]), tuple(home.index[validation]), tuple(test.index))
 
 
 def official_parts(cohort: Cohort) -> pd.Series:
@@ -163,7 +148,7 @@ def official_parts(cohort: Cohort) -> pd.Series:
         raise SpecError(msg)
     rows = cohort.manifest.set_index("case", drop=False)
     parts: pd.Series = reader_module(str(facts.reader)).official_part(rows)
-    return parts.rename(PART)
+    return parts
 
 
 def parted(cohort: Cohort, rows: pd.DataFrame, rule: Rule) -> pd.DataFrame:
@@ -174,15 +159,15 @@ def parted(cohort: Cohort, rows: pd.DataFrame, rule: Rule) -> pd.DataFrame:
     """
     if rule == "folds":
         return rows
-    return rows.assign(**{PART: official_parts(cohort).loc[rows.index]})
+    return rows.assign(part=official_parts(cohort).loc[rows.index])
 
 
 def thumbnails(cohort: Cohort) -> dict[str, NDArray[np.float32]]:
-    """Return a standardised thumbnail of every image, by its path (:func:`likeness.thumbnail`)."""
+    """Return a standardised thumbnail of every image, by its path."""
     rows = cohort.manifest.drop_duplicates("image").set_index("image", drop=False)
 
     def make() -> dict[str, NDArray[np.float32]]:
-        pictures = [likeness.thumbnail(cohort.image(row)) for _, row in rows.iterrows()]
+        pictures = [integrity.thumbnail(cohort.image(row)) for _, row in rows.iterrows()]
         return {"all": np.stack(pictures)}
 
     stacked = cached_arrays("thumbnails", {"manifest": cohort.manifest_hash}, make)["all"]
@@ -206,15 +191,15 @@ def check_patients(
 def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
     """Raise DataError where two parts of images (paths) share one or hold near-duplicates.
 
-    Near-duplicates are images whose thumbnails correlate above :data:`likeness.CORRELATION`.
+    Near-duplicates are images whose thumbnails correlate above :data:`integrity.CORRELATION`.
     """
     pictures = thumbnails(cohort)
     images = {name: sorted(set(paths)) for name, paths in parts.items() if len(paths)}
-    stacks = {name: np.stack([pictures[i] for i in paths]) for name, paths in images.items()}
     for (one, ones), (other, others) in combinations(images.items(), 2):
-        alike = stacks[one] @ stacks[other].T
+        stacks = (np.stack([pictures[image] for image in paths]) for paths in (ones, others))
+        alike = next(stacks) @ next(stacks).T
         row, column = np.unravel_index(int(alike.argmax()), alike.shape)
-        if alike[row, column] > likeness.CORRELATION:
+        if alike[row, column] > integrity.CORRELATION:
             msg = (
                 f"split: {ones[row]} ({one}) and {others[column]} ({other}) are near-duplicates "
                 f"(correlation {alike[row, column]:.4f}); give them one patient or drop one"
@@ -223,14 +208,11 @@ def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
 
 
 def check_leakage(cohort: Cohort, split: Split, *, unit: Unit = "patient") -> None:
-    """Raise where a patient or a near-duplicate image stands in two parts of a split.
+    """Raise DataError where a patient or a near-duplicate image stands in two parts of a split.
 
-    Of an :class:`~mammostudy.data.outline_cohort.OutlineCohort` the patients alone are checked:
-    it has no images to compare, and every image belongs to one patient. The unit ``image`` lets a
-    patient stand in two parts, on purpose and by name; an image, or what looks like it, may not.
-
-    Raises:
-        DataError: naming what leaks, and where.
+    Of an :class:`~mammostudy.data.cohort.OutlineCohort` the patients alone are checked: it has no
+    images to compare, and every image belongs to one patient. The unit ``image`` lets a patient
+    stand in two parts, on purpose and by name; an image, or what looks like it, may not.
     """
     check_patients(cohort.masses, split.parts(), unit)
     if not isinstance(cohort, OutlineCohort):

@@ -14,9 +14,8 @@ from typing import Final
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from mammostudy.data.cohort import Cohort
+from mammostudy.data.cohort import Cohort, require
 from mammostudy.data.load import load_cohort
-from mammostudy.data.tasks import require
 from mammostudy.paths import store_root
 from mammostudy.runs import record as store
 from mammostudy.runs.kinds import KINDS, kind_of, module_of

@@ -12,11 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.cache import Arrays, cached_arrays
-from mammostudy.data.cohort import Cohort
+from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.descriptors import describe
 from mammostudy.data.frames import Frame, FramedSet, Preprocessing, frame_cohort
 from mammostudy.data.load import load_cohort
-from mammostudy.data.outline_cohort import OutlineCohort
 from mammostudy.errors import DataError
 from mammostudy.imaging import contours, shape_features
 from mammostudy.imaging.postprocessing import postprocess

@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort, box_of_row
+from mammostudy.data.cohort import Cohort, box_of_row, require
 from mammostudy.data.frames import FramedSet, frame_cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.splits import Split, check_leakage, parted, split_cases
-from mammostudy.data.tasks import require
 from mammostudy.errors import DataError
 from mammostudy.evaluation import overlap, uncertainty
 from mammostudy.imaging.contours import chan_vese_mask, inscribed_ellipse, otsu_mask

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from mammostudy.data.cohort import require
 from mammostudy.data.descriptors import describe
 from mammostudy.data.load import load_cohort
-from mammostudy.data.tasks import require
 from mammostudy.errors import DataError, MissingDataError
 
 CHAPTERS: Final = (

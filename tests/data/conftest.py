@@ -1,4 +1,4 @@
-"""DICOM files that the tests write, uncompressed or in the syntaxes that the decoders can write."""
+"""A small cohort, and DICOM files in the syntaxes that the decoders can write."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from pydicom.uid import (
     RLELossless,
     generate_uid,
 )
+
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.load import load_cohort
 
 DicomWriter = Callable[..., Path]
 GDCM_NAMES = {"JPEGLosslessProcess14_1", "JPEGLosslessProcess14", "JPEGLSLossless"}
@@ -86,3 +89,10 @@ def write_dicom() -> DicomWriter:
         return path
 
     return write
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, own_store: Path, write_cohort: Callable[..., Path]) -> Cohort:
+    """The cohort of ``write_cohort``: 13 masses of 6 patients."""
+    write_cohort(tmp_path)
+    return load_cohort("tiny", tmp_path)

@@ -1,27 +1,32 @@
-"""Cohorts: lazily read arrays, and one clear error for each thing that can be wrong with a file."""
+"""Cohorts: lazily read arrays, outlines without images, and what each task needs of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
-from mammostudy.data import manifest, row_files
-from mammostudy.data.cohort import Cohort, box_of_row
-from mammostudy.data.load import load_cohort
+from mammostudy.data import cohort as module
+from mammostudy.data import descriptors, manifest, row_files
+from mammostudy.data.cohort import (
+    MARGIN,
+    OUTLINE_COLUMNS,
+    Cohort,
+    Geometry,
+    OutlineCohort,
+    box_of_row,
+    require,
+    tasks_of,
+)
 from mammostudy.errors import DataError
+from mammostudy.imaging.contours import box_of, fill_outline
 
-pytestmark = pytest.mark.usefixtures("own_store")
 OUTSIDE = "[[-9, -9], [-5, -9], [-5, -5]]"
-
-
-@pytest.fixture
-def tiny(tmp_path: Path, write_cohort: Callable[..., Path]) -> Cohort:
-    write_cohort(tmp_path)
-    return load_cohort("tiny", tmp_path)
 
 
 def changed(tiny: Cohort, case: str, **cells: object) -> Cohort:
@@ -31,21 +36,16 @@ def changed(tiny: Cohort, case: str, **cells: object) -> Cohort:
     return Cohort(tiny.name, tiny.root, rows)
 
 
-def test_a_folder_with_a_manifest_is_a_cohort(tiny: Cohort) -> None:
-    assert (len(tiny), len(tiny.manifest), tiny.name) == (13, 14, "tiny")
-    assert tiny.masses["patient"].nunique() == 6
-    sample = next(iter(tiny))
-    assert sample.image.dtype == np.float32
-    assert sample.image.shape == sample.mask.shape == (48, 64)
-    pixels = cv2.imread(str(tiny.root / sample.row["image"]), cv2.IMREAD_UNCHANGED)
-    np.testing.assert_allclose(sample.image, pixels / 255, atol=1e-5)
-
-
-def test_boxes_hold_their_masks_by_label_and_by_outline(tiny: Cohort) -> None:
+def test_samples_hold_what_the_files_hold(tiny: Cohort) -> None:
+    assert (len(tiny), len(tiny.manifest), tiny.masses["patient"].nunique()) == (13, 14, 6)
     for sample in tiny:
-        y, x = np.nonzero(sample.mask)
-        drawn = (x.min(), y.min(), x.max() + 1, y.max() + 1)
-        assert sample.box == box_of_row(sample.row) == drawn, sample.case
+        assert sample.image.dtype == np.float32
+        assert sample.image.shape == sample.mask.shape == (48, 64)
+        pixels = cv2.imread(str(tiny.root / sample.row["image"]), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_allclose(sample.image, pixels / 255, atol=1e-5)
+        assert sample.box == box_of_row(sample.row) == box_of(sample.mask)
+    free = tiny.manifest[tiny.manifest["x_min"].isna()]
+    assert list(Cohort("tiny", tiny.root, manifest.validate(free))) == []
 
 
 def test_truth_all_is_the_union_of_an_image(tiny: Cohort) -> None:
@@ -60,10 +60,8 @@ def test_nothing_is_read_before_it_is_asked_for(
     tiny: Cohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[Path] = []
-    original = row_files.read_mammogram
-    monkeypatch.setattr(
-        row_files, "read_mammogram", lambda path: reads.append(path) or original(path)
-    )
+    read = row_files.read_mammogram
+    monkeypatch.setattr(row_files, "read_mammogram", lambda path: reads.append(path) or read(path))
     samples = iter(tiny)
     assert (len(tiny), reads) == (13, [])
     next(samples)
@@ -71,10 +69,9 @@ def test_nothing_is_read_before_it_is_asked_for(
     assert len(reads) == 1  # the second time it comes from the cache
 
 
-def test_the_hash_of_the_masks_follows_their_content(tiny: Cohort) -> None:
-    before = tiny.truth_hash
+def test_the_hash_follows_the_content_of_the_masks(tiny: Cohort) -> None:
     path = tiny.root / "masks" / "P0_CC.png"
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    before, pixels = tiny.truth_hash, cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     pixels[0, 0] = 9
     cv2.imwrite(str(path), pixels)
     again = Cohort("tiny", tiny.root, tiny.manifest)
@@ -82,15 +79,6 @@ def test_the_hash_of_the_masks_follows_their_content(tiny: Cohort) -> None:
     assert again.manifest_hash != tiny.manifest_hash
     outlined = tiny.manifest[tiny.manifest["mask"].isna()]
     assert Cohort("tiny", tiny.root, outlined).truth_hash is None
-
-
-def test_an_alpha_channel_is_no_mask(tiny: Cohort) -> None:
-    expected = tiny.mask("P1_CC_1")
-    path = tiny.root / "masks" / "P1_CC.png"
-    labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    cv2.imwrite(str(path), np.dstack([labels, labels, labels, np.full_like(labels, 255)]))
-    any_pixel = tiny.manifest.assign(mask_label=None)
-    np.testing.assert_array_equal(Cohort("t", tiny.root, any_pixel).mask("P1_CC_1"), expected)
 
 
 @pytest.mark.parametrize(("cells", "file", "content", "words"), [
@@ -119,19 +107,127 @@ def test_a_file_that_cannot_be_used_is_one_error(
             cv2.imwrite(str(tiny.root / file), content)
         elif content is not None:
             (tiny.root / file).write_bytes(content)
-    bad = changed(tiny, "P1_CC_1", **cells)
-    if file is not None and file.startswith("images"):
-        bad = changed(bad, "P1_CC_1", image_sha256="0" * 64)  # not the one in the cache
+        if file.startswith("images"):
+            cells = {"image_sha256": "0" * 64}  # not the one in the cache
     with pytest.raises(DataError) as caught:
-        bad.sample("P1_CC_1")
+        changed(tiny, "P1_CC_1", **cells).sample("P1_CC_1")
     assert "\n" not in str(caught.value)
     assert all(word in str(caught.value) for word in (*words, str(tiny.root)))
     assert capfd.readouterr().err == ""  # no decoder's chatter beside the message
 
 
-def test_unknown_case_and_a_manifest_without_a_mass(tiny: Cohort) -> None:
+def test_an_unknown_case(tiny: Cohort) -> None:
     with pytest.raises(DataError, match="'nobody'"):
         tiny.sample("nobody")
-    free = tiny.manifest[tiny.manifest["x_min"].isna()]
-    empty = Cohort("tiny", tiny.root, manifest.validate(free))
-    assert (len(empty), list(empty)) == (0, [])
+
+
+STAR = Geometry("polygon", ((0, 0), (40, 30), (90, 0), (60, 50), (90, 100), (45, 70), (0, 100)))
+OVAL = Geometry("ellipse", ((300, 200), (60, 25)))
+DISC = Geometry("circle", ((50, 60), (20, 20)))
+
+
+@pytest.fixture
+def outlined() -> OutlineCohort:
+    """An outline of each of six patients; discs round, stars irregular."""
+    drawn = {f"P{patient}_CC": DISC if patient % 2 else STAR for patient in range(6)}
+    rows = [
+        dict.fromkeys(OUTLINE_COLUMNS)
+        | {"case": case, "patient": case[:2], "image": case, "tool": one.tool, "site": "s"}
+        | dict(zip(manifest.BOX, one.box, strict=True))
+        | {"shape": "round" if one is DISC else "irregular"}
+        for case, one in drawn.items()
+    ]
+    return OutlineCohort("outlines", Path("nowhere"), pd.DataFrame(rows), outlines=drawn)
+
+
+@pytest.mark.parametrize("drawn", [STAR, OVAL, DISC])
+def test_an_outline_fills_its_own_box_but_for_the_margin(drawn: Geometry) -> None:
+    mask = drawn.mask()
+    x_min, y_min, x_max, y_max = drawn.box
+    assert mask.shape == (y_max - y_min + 2 * MARGIN, x_max - x_min + 2 * MARGIN)
+    inner = (MARGIN, MARGIN, mask.shape[1] - MARGIN, mask.shape[0] - MARGIN)
+    assert box_of(mask) == inner
+    if drawn is STAR:  # what scikit-image fills, and the pixels under the line
+        other = fill_outline(np.asarray(drawn.points) + MARGIN, mask.shape)
+        assert not (other & ~mask).any()
+        assert other.sum() / mask.sum() > 0.97
+    else:
+        width, height = drawn.points[1]
+        assert mask.sum() == pytest.approx(np.pi * (width + 0.5) * (height + 0.5), rel=0.01)
+
+
+@pytest.mark.parametrize(("drawn", "degenerate"), [
+    (STAR, False), (OVAL, False),
+    (Geometry("polygon", ((0, 0), (4, 4), (8, 8))), True),
+    (Geometry("polygon", ((3, 3),)), True),
+    (Geometry("polygon", ((0, 0), (4, 4), (8, 8), (8, 0))), False),
+    (Geometry("circle", ((5, 5), (0.9, 0.9))), True),
+    (Geometry("ellipse", ((5, 5), (30, -2))), True),
+])  # fmt: skip
+def test_what_encloses_nothing(drawn: Geometry, degenerate: bool) -> None:
+    assert drawn.degenerate is degenerate
+
+
+@pytest.mark.parametrize("call", [
+    lambda c: c.image(c.row("P1_CC")), lambda c: c.truth("P1_CC"),
+    lambda c: c.sample("P1_CC"), lambda c: list(c),
+])  # fmt: skip
+def test_outlines_have_no_images(
+    outlined: OutlineCohort, call: Callable[[OutlineCohort], object]
+) -> None:
+    with pytest.raises(DataError, match="outlines: has outlines only"):
+        call(outlined)
+
+
+def test_the_hash_follows_table_geometry_and_the_way_of_filling(
+    outlined: OutlineCohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turned = dict(reversed(outlined.outlines.items()))
+    shuffled = replace(outlined, manifest=outlined.manifest.iloc[::-1], outlines=turned)
+    assert shuffled.manifest_hash == outlined.manifest_hash
+    moved = replace(outlined, outlines={**outlined.outlines, "P1_CC": OVAL})
+    label = outlined.manifest.assign(shape=["oval", *outlined.manifest["shape"][1:]])
+    relabelled = replace(outlined, manifest=label)
+    hashes = {c.manifest_hash for c in (outlined, moved, relabelled)}
+    monkeypatch.setattr(module, "MARGIN", 3)
+    assert len(hashes | {replace(outlined).manifest_hash}) == 4
+    assert outlined.truth_hash is None
+
+
+def test_what_a_cohort_can_be_used_for(tiny: Cohort, outlined: OutlineCohort) -> None:
+    assert tasks_of(tiny) == ["detection", "segmentation", "shape"]
+    assert tasks_of(outlined) == ["shape"]
+    with pytest.raises(DataError, match="outlines only"):
+        require(outlined, "segmentation")
+
+
+@pytest.mark.parametrize(("cells", "task", "words"), [
+    ({}, "subtype", "no mass has subtype;"),
+    ({"shape": None}, "shape", "shape"),
+    ({"shape": "round"}, "shape", "one value only"),
+    ({"x_min": None}, "detection", "x_min"),
+    ({"mask": None, "outline": None}, "segmentation", "mask or outline"),
+    ({"shape": "P1", "subtype": "P2"}, "subtype", "a row with shape, subtype"),  # not the same row
+])  # fmt: skip
+def test_a_column_that_is_missing(
+    cells: dict[str, object], task: str, words: str, tiny: Cohort
+) -> None:
+    rows = tiny.manifest.assign(**{
+        name: rows_of(tiny, value) if str(value).startswith("P") else value
+        for name, value in cells.items()
+    })  # fmt: skip
+    with pytest.raises(DataError, match=f"tiny: cannot be used for {task}: .*{words}"):
+        require(Cohort("tiny", tiny.root, rows), task)
+
+
+def rows_of(tiny: Cohort, patient: object) -> pd.Series:
+    return (tiny.manifest["patient"] == patient).map({True: "HER-2", False: None})
+
+
+def test_a_source_may_need_other_columns(tiny: Cohort) -> None:
+    assert descriptors.describe("cmmd").needs == {"subtype": ("image", "subtype")}
+    free = dict.fromkeys(("x_min", "shape", "mask", "outline"))
+    subtype = (tiny.manifest["patient"] == "P2").map({True: "HER-2", False: "Luminal-A"})
+    rows = tiny.manifest.assign(subtype=subtype, **free)
+    assert tasks_of(Cohort("cmmd", tiny.root, rows)) == ["subtype"]
+    assert tasks_of(Cohort("tiny", tiny.root, rows)) == []  # control

@@ -1,18 +1,28 @@
-"""Cohorts by name: where each is looked for, made or built."""
+"""Cohorts by name: where each is looked for, made or built; drop, quarantine, note, refuse."""
 
 from __future__ import annotations
 
+import json
+import sys
+import types
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
+from mammostudy import data_commands
 from mammostudy.data import cache, load
 from mammostudy.data.descriptors import cohort_names, describe
-from mammostudy.data.load import find_folder, load_cohort, module_of, phantom_folder
+from mammostudy.data.integrity import FAULTS, MIRRORED
+from mammostudy.data.load import build, find_folder, load_cohort, module_of, phantom_folder, place
+from mammostudy.data.manifest import read_manifest
 from mammostudy.data.sources import phantom
 from mammostudy.errors import DataError, MissingDataError
 
+pytestmark = pytest.mark.usefixtures("own_store")
 MARKS = {
     "inbreast": "AllDICOMs/a.dcm",
     "cbis-ddsm": "mass_case_description_train_set.csv",
@@ -20,13 +30,11 @@ MARKS = {
     "cmmd": "CMMD_clinicaldata_revision.csv",
     "cdd-cesm-archive": "Radiology_hand_drawn_segmentations_v2.csv",
 }
+SOURCE = "mammostudy.data.sources.inbreast"
+BURNED_IN = "BurnedInAnnotation is YES: text in the pixels may name the patient"
 
 
-def test_every_published_layout_is_told_by_its_files() -> None:
-    assert set(MARKS) == {name for name in cohort_names() if describe(name).built}
-
-
-@pytest.mark.parametrize("name", sorted(MARKS))
+@pytest.mark.parametrize("name", [name for name in cohort_names() if describe(name).built])
 def test_a_cohorts_own_folder_is_told_by_its_files(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,7 +64,7 @@ def test_private_cohorts_are_told_by_their_table(tmp_path: Path) -> None:
     assert module_of("clinic", folder) is None
 
 
-@pytest.mark.parametrize("name", ["tiny", "cdd-cesm", "cdd-cesm-cm", "inbreast"])
+@pytest.mark.parametrize("name", ["tiny", "cdd-cesm", "inbreast"])
 def test_a_missing_data_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)
     with pytest.raises(MissingDataError, match=rf"'{name}'.*--root or MAMMOSTUDY_DATA"):
@@ -71,11 +79,9 @@ def test_names_that_leave_the_data_folder(name: str, tmp_path: Path) -> None:
         load_cohort(name, tmp_path)
 
 
-def quick_view(
-    view: str, side: str, site: str, density: float, masses: tuple[object, ...],
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def quick_view(*words: object) -> tuple[np.ndarray, np.ndarray]:
     """Grey values and masses as good as drawn ones, where a test looks at files alone."""
+    *_, masses, rng = words
     labels = np.zeros((80, 64), np.uint8)
     for label in range(1, len(masses) + 1):
         labels[20 * label : 20 * label + 9, 20:30] = label
@@ -87,20 +93,136 @@ def test_a_phantom_is_made_once_and_whole(
     name: str, own_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(phantom, "draw_view", quick_view)
-    calls: list[tuple[str, bool]] = []
+    calls: list[tuple[int, int, bool]] = []
     draw = phantom.draw_patients
 
     def four(count: int, seed: int, *, association: bool = True) -> list[phantom.Patient]:
-        calls.append(("shapes" if count > 64 else "views", association))
+        calls.append((count, seed, association))
         return draw(4, seed, association=association)
 
     monkeypatch.setattr(phantom, "draw_patients", four)
     first, second = load_cohort(name), load_cohort(name)
-    assert calls == [("shapes" if name == "phantom-shapes" else "views", name != "phantom-null")]
+    shapes = name == "phantom-shapes"
+    assert calls == [(375 if shapes else 64, 2021 if shapes else 2020, name != "phantom-null")]
     assert first.manifest_hash == second.manifest_hash
     assert first.root == phantom_folder(name)
     assert own_store in first.root.parents
-    assert set(first.manifest["modality"]) == {"DM"}
     monkeypatch.setattr(cache, "VERSION", 99)
     load_cohort(name)
     assert len(calls) == 2  # another recipe is made anew
+
+
+@pytest.fixture
+def reads(
+    tmp_path: Path, write_cohort: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> list[pd.DataFrame]:
+    """Let ``inbreast`` be the small cohort; the list holds what its reader gives, and how often."""
+    given = [read_manifest(write_cohort(tmp_path, "inbreast") / "manifest.csv")]
+    module = types.ModuleType(SOURCE)
+
+    def build_manifest(folder: Path, store: Path | None = None) -> object:
+        given.append(given[0])
+        return given[0].copy(), {"region of a single point": 3}
+
+    module.build_manifest = build_manifest  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, SOURCE, module)
+    return given
+
+
+def emptied(folder: Path) -> None:
+    cv2.imwrite(str(folder / "masks" / "P1_CC.png"), np.zeros((48, 64), np.uint8))
+
+
+def test_a_build_is_kept_and_read_again(reads: list[pd.DataFrame], tmp_path: Path) -> None:
+    cohort, again = load_cohort("inbreast", tmp_path), load_cohort("inbreast", tmp_path)
+    assert (len(cohort), len(cohort.manifest)) == (13, 14)
+    assert cohort.dropped == again.dropped == {"region of a single point": 3}
+    assert again.manifest_hash == cohort.manifest_hash
+    assert len(reads) == 2  # read once
+    assert not place("inbreast", "quarantine.csv").exists()
+
+
+def test_rows_with_faults_go_to_quarantine_with_the_reason(
+    reads: list[pd.DataFrame], tmp_path: Path
+) -> None:
+    emptied(tmp_path / "inbreast")
+    reads[0].loc[reads[0]["case"] == "P2_MLO_1", "shape"] = "blob"
+    cohort = load_cohort("inbreast", tmp_path)
+    assert len(list(cohort)) == 11  # every row that is left can be read
+    rows = pd.read_csv(place("inbreast", "quarantine.csv"))
+    assert tuple(rows.columns) == FAULTS
+    found = dict(zip(rows["case"], rows["check"], strict=True))
+    assert found == {"P2_MLO_1": "vocabulary", "P1_CC_1": "empty"}
+    assert not set(found) & set(cohort.manifest["case"])
+    assert rows["image"].tolist() == ["images/P2_MLO.png", "images/P1_CC.png"]
+    assert "P1_CC.png" in rows["reason"][1]
+
+
+def test_strict_refuses_any_fault_and_writes_nothing(
+    reads: list[pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emptied(tmp_path / "inbreast")
+    args = ("inbreast", tmp_path / "inbreast", "inbreast")
+    with pytest.raises(DataError, match=r"1 fault\(s\) \(1 empty\)(.|\n)*P1_CC_1, empty: "):
+        build(*args, strict=True)
+    assert not place("inbreast", "csv").exists()
+    monkeypatch.setattr(load, "refuse", lambda *_: None)
+    assert len(build(*args, strict=True)) == 12  # control
+
+
+@pytest.mark.parametrize("what", ["folder", "version", "build.json"])
+def test_it_is_built_again_where_what_it_is_made_of_changes(
+    what: str, reads: list[pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_cohort("inbreast", tmp_path)
+    root = tmp_path
+    if what == "folder":
+        root = tmp_path / "moved"
+        root.mkdir()
+        (tmp_path / "inbreast").rename(root / "inbreast")
+    elif what == "version":
+        monkeypatch.setattr(cache, "VERSION", 99)
+    else:
+        place("inbreast", "build.json").write_text("{")
+    load_cohort("inbreast", root)
+    assert len(reads) == 3
+
+
+@pytest.fixture
+def clinic(
+    tmp_path: Path, write_dicom: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Three views of a breast at the left edge: with text in the pixels, mirrored, neither."""
+    folder = tmp_path / "clinic"
+    folder.mkdir()
+    y, x = np.mgrid[:96, :80]
+    mask = ((y >= 40) & (y < 56) & (x >= 20) & (x < 36)).astype(np.uint8)
+    lines = ["image,mask,patient"]
+    for number, fields in enumerate((
+        {"BurnedInAnnotation": "YES", "ImageLaterality": "L"},
+        {"BurnedInAnnotation": "NO", "ImageLaterality": "R"},
+        {"ImageLaterality": "L"},
+    )):  # fmt: skip
+        noise = np.random.default_rng(number).normal(0, 1, y.shape)
+        grey = 1800 + 4000 * cv2.GaussianBlur(noise, (0, 0), 3)
+        half_disc = np.where(np.hypot((y - 48) / 44, x / 50) < 1, grey.clip(0, 4095), 0)
+        path = folder / f"{number}.dcm"
+        write_dicom(path, half_disc.astype(np.uint16), ViewPosition="CC", **fields)
+        cv2.imwrite(str(folder / f"{number}.png"), mask)
+        lines.append(f"{number}.dcm,{number}.png,P{number}")
+    (folder / "cohort.csv").write_text("\n".join(lines))
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(tmp_path))
+    return folder
+
+
+@pytest.mark.parametrize("command", [data_commands.build, data_commands.check])
+def test_notes_are_counted_and_kept(
+    command: Callable[[str], None], clinic: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("clinic")
+    said = capsys.readouterr().out
+    kept = place("clinic", "notes.csv").read_text()
+    for note in (BURNED_IN, MIRRORED):
+        assert said.count(f"noted of 1 image(s): {note}") == kept.count(note) == 1
+    assert "quarantined" not in said
+    assert "made_of" in json.loads(place("clinic", "build.json").read_text())

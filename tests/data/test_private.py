@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import pickle
 import re
 import stat
 from collections.abc import Callable
@@ -16,32 +17,22 @@ import numpy as np
 import pytest
 
 from mammostudy.data import private
-from mammostudy.data.building import build, read_quarantine
-from mammostudy.data.cohort import Cohort
-from mammostudy.data.load import load_cohort
+from mammostudy.data.load import build, load_cohort, read_rows
 from mammostudy.data.private import KEY_NAME, hidden_name, hiding, pseudonym, real_name, without
+from mammostudy.data.row_files import FileError
 from mammostudy.errors import DataError
 
 NAME = "Doe^Jane"
+FILE = "Canary_Jane/1967-04-12 left.png"
 
 
-def test_a_pseudonym_is_stable_and_well_formed(own_store: Path) -> None:
-    first = pseudonym(NAME)
-    assert re.fullmatch(r"p[0-9a-f]{12}", first)
-    assert pseudonym(NAME) == first
-    assert pseudonym(f" {NAME} \0") == first
-    assert pseudonym("Doe^John") != first
-    assert (own_store / KEY_NAME).is_file()
-
-
-def test_accents_are_composed_and_case_counts(tmp_path: Path) -> None:
-    assert pseudonym("Zoe\u0308", store=tmp_path) == pseudonym("Zo\u00eb", store=tmp_path)
-    assert pseudonym("a1", store=tmp_path) != pseudonym("A1", store=tmp_path)
-
-
-def test_it_is_the_keyed_hash_of_the_standard_library(tmp_path: Path) -> None:
-    found = pseudonym(NAME, store=tmp_path)
-    key = (tmp_path / KEY_NAME).read_bytes()
+def test_a_pseudonym_is_stable_keyed_and_well_formed(own_store: Path) -> None:
+    found = pseudonym(NAME)
+    assert re.fullmatch(r"p[0-9a-f]{12}", found)
+    assert found == pseudonym(f" {NAME} \0") != pseudonym("Doe^John")
+    assert pseudonym("Zoe\u0308") == pseudonym("Zo\u00eb")
+    assert pseudonym("a1") != pseudonym("A1")
+    key = (own_store / KEY_NAME).read_bytes()
     expected = hashlib.blake2b(NAME.encode(), key=key, person=b"mammostudy").hexdigest()
     assert found == "p" + expected[:12]
     plain = hashlib.blake2b(NAME.encode(), person=b"mammostudy").hexdigest()
@@ -49,47 +40,43 @@ def test_it_is_the_keyed_hash_of_the_standard_library(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX")
-def test_the_key_is_its_owners_alone(tmp_path: Path) -> None:
-    pseudonym(NAME, store=tmp_path)
-    key = tmp_path / KEY_NAME
+def test_the_key_is_its_owners_alone(own_store: Path) -> None:
+    pseudonym(NAME)
+    key = own_store / KEY_NAME
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert len(key.read_bytes()) == 32
-    assert [path.name for path in tmp_path.iterdir()] == [KEY_NAME]
+    assert [path.name for path in own_store.iterdir() if path.is_file()] == [KEY_NAME]
     key.chmod(0o644)
     with pytest.raises(DataError, match="chmod 600"):
-        pseudonym(NAME, store=tmp_path)
+        pseudonym(NAME)
 
 
-def test_several_at_once_share_one_key(tmp_path: Path) -> None:
+def test_several_at_once_share_one_key(own_store: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(lambda _: pseudonym(NAME, store=tmp_path), range(64)))
-    assert len(found) == 1
+        assert len(set(pool.map(lambda _: pseudonym(NAME), range(64)))) == 1
 
 
-def test_a_damaged_key_is_never_replaced(tmp_path: Path) -> None:
-    pseudonym(NAME, store=tmp_path)
-    key = tmp_path / KEY_NAME
+def test_a_damaged_key_is_never_replaced(own_store: Path) -> None:
+    pseudonym(NAME)
+    key = own_store / KEY_NAME
     key.write_bytes(key.read_bytes()[:20])
     with pytest.raises(DataError, match="damaged") as caught:
-        pseudonym(NAME, store=tmp_path)
+        pseudonym(NAME)
     assert NAME not in str(caught.value)
     assert len(key.read_bytes()) == 20
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\0"])
-def test_an_empty_identifier_is_refused(tmp_path: Path, text: str) -> None:
+def test_an_empty_identifier_is_refused(own_store: Path, text: str) -> None:
     with pytest.raises(DataError, match="empty"):
-        pseudonym(text, store=tmp_path)
-    assert not (tmp_path / KEY_NAME).exists()
+        pseudonym(text)
+    assert not (own_store / KEY_NAME).exists()
 
 
-def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+def test_a_store_that_cannot_be_written(own_store: Path) -> None:
+    own_store.write_text("")
     with pytest.raises(DataError, match="MAMMOSTUDY_STORE"):
-        pseudonym(NAME, store=tmp_path / "file")
-
-
-NAME = "Canary_Jane/1967-04-12 left.png"
+        pseudonym(NAME)
 
 
 @pytest.fixture
@@ -97,7 +84,7 @@ def clinic(tmp_path: Path, own_store: Path) -> Path:
     """A cohort of three patients whose files are named after them."""
     folder = tmp_path / "clinic"
     rows = []
-    for number, name in enumerate((NAME, "Roe/2.png", "Poe/3.png")):
+    for number, name in enumerate((FILE, "Roe/2.png", "Poe/3.png")):
         mask = np.zeros((48, 64), np.uint8)
         mask[10 + number : 20, 30:45] = 1
         noise = cv2.GaussianBlur(np.random.default_rng(number).normal(0, 1, mask.shape), (0, 0), 3)
@@ -113,64 +100,46 @@ def clinic(tmp_path: Path, own_store: Path) -> Path:
     return folder
 
 
-def test_a_hidden_name_keeps_a_usual_suffix_and_nothing_else(own_store: Path) -> None:
-    assert private._HIDDEN.fullmatch(hidden_name(NAME))
-    assert hidden_name(NAME).endswith(".png")
-    assert hidden_name("1.2.Jane") == hidden_name("1.2.Jane").split(".")[0]
+def test_the_owners_table_tells_which_file_a_hidden_name_is(clinic: Path) -> None:
+    assert re.fullmatch(r"file-p[0-9a-f]{12}\.png", hidden_name(FILE))
+    assert "." not in hidden_name("1.2.Jane")
     assert len({hidden_name(name) for name in ("a.png", "b.png", "x/a.png")}) == 3
-
-
-def test_the_table_tells_which_file_it_is(clinic: Path) -> None:
-    assert real_name(clinic, hidden_name(NAME)) == NAME
+    assert real_name(clinic, hidden_name(FILE)) == FILE
     for plain in ("images/a.png", hidden_name("not listed.png")):
         assert real_name(clinic, plain) == plain
     table = clinic / "cohort.csv"
-    table.write_text(table.read_text().replace(NAME, "away.png"))
-    assert real_name(clinic, hidden_name(NAME)) == hidden_name(NAME)  # read anew
+    table.write_text(table.read_text().replace(FILE, "away.png"))
+    assert real_name(clinic, hidden_name(FILE)) == hidden_name(FILE)  # read anew
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    (f"/data/{NAME}: cut", "/data/X: cut"),
+    (f"/data/{FILE}: cut", "/data/X: cut"),
     ("'1967-04-12 left.png' is cut", "'X' is cut"),
     ("a1967-04-12 left.png", "a1967-04-12 left.png"),
-    ("nothing of it", "nothing of it"),
 ])  # fmt: skip
 def test_a_message_without_the_name(text: str, said: str) -> None:
-    assert without(text, NAME, "X") == said
+    assert without(text, FILE, "X") == said
 
 
 def test_an_error_keeps_its_type_and_names_the_row(clinic: Path) -> None:
-    class OtherError(DataError):
-        pass
-
-    with pytest.raises(OtherError) as caught, hiding(clinic, hidden_name(NAME)):
-        raise OtherError(f"{clinic / NAME}: cut")
-    assert str(caught.value) == f"{clinic}/{hidden_name(NAME)} (row 2 of cohort.csv): cut"
+    with pytest.raises(FileError) as caught, hiding(clinic, hidden_name(FILE)):
+        raise FileError(f"{clinic / FILE}: cut", "size") from OSError(FILE)
+    assert str(caught.value) == f"{clinic}/{hidden_name(FILE)} (row 2 of cohort.csv): cut"
+    assert caught.value.check == pickle.loads(pickle.dumps(caught.value)).check == "size"
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
-    with pytest.raises(OtherError, match="Jane"), hiding(clinic, "Jane.png"):
-        raise OtherError("Jane.png: cut")  # no hidden name: of another cohort
+    with pytest.raises(FileError, match="Jane"), hiding(clinic, "Jane.png"):
+        raise FileError("Jane.png: cut")  # no hidden name: of another cohort
 
 
-def leave_out(cohort: Cohort, path: Path) -> None:
-    path.unlink()
-
-
-def cut(cohort: Cohort, path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:100])
-
-
-@pytest.mark.parametrize("damage", [leave_out, cut])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"\x89PNG cut")])
 @pytest.mark.parametrize("kind", ["image", "mask"])
 def test_no_error_of_a_file_says_its_name(
-    kind: str,
-    damage: Callable[[Cohort, Path], None],
-    clinic: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    kind: str, damage: Callable[[Path], object], clinic: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort = load_cohort("clinic", clinic.parent)
     row = cohort.masses.iloc[0]
-    damage(cohort, clinic / real_name(clinic, str(row[kind])))
+    damage(clinic / real_name(clinic, str(row[kind])))
     with pytest.raises(DataError, match=r"row 2 of cohort\.csv") as caught:
         cohort.sample(str(row["case"]))
     assert "Jane" not in str(caught.value)
@@ -179,11 +148,11 @@ def test_no_error_of_a_file_says_its_name(
         load_cohort("clinic", clinic.parent).sample(str(row["case"]))
 
 
-def test_the_quarantine_names_the_row(clinic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = clinic / NAME
+def test_the_quarantine_names_the_row(clinic: Path) -> None:
+    path = clinic / FILE
     cv2.imwrite(str(path), np.full((48, 64, 3), (0, 90, 255), np.uint8))
     build("clinic", clinic, "folder")
-    quarantine = read_quarantine("clinic")
+    quarantine = read_rows("clinic", "quarantine")
     assert set(quarantine["check"]) == {"not a mammogram"}
     assert "Jane" not in quarantine.to_csv()
     assert hashlib.sha256(path.read_bytes()).hexdigest() not in quarantine.to_csv()

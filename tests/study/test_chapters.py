@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mammostudy.cli import run as run_chapters
-from mammostudy.data.tasks import TASKS
+from mammostudy.data.cohort import TASKS
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.study import chapters
 from mammostudy.study.chapters import CHAPTER_TASKS, CHAPTERS, fit_chapters

@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from mammostudy.data.cohort import OUTLINE_COLUMNS, Geometry, OutlineCohort
 from mammostudy.data.manifest import BOX
-from mammostudy.data.outline_cohort import COLUMNS, Geometry, OutlineCohort
 from mammostudy.data.sources.cdd_cesm import SHAPES
 from mammostudy.data.sources.files import Points, read_text
 from mammostudy.errors import DataError
@@ -110,7 +110,7 @@ def read_contours(name: str, folder: Path, modality: str) -> OutlineCohort:
     if not rows:
         msg = f"{folder / FILENAME}: no contour of type {modality} is left; copy the file anew"
         raise DataError(msg)
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(OUTLINE_COLUMNS))
     return OutlineCohort(name, folder, table, dict(dropped), outlines)
 
 

@@ -1,7 +1,7 @@
 """A private cohort: a folder of mammograms, masks and one table, ``cohort.csv``.
 
 :func:`write_template` writes an empty table and the guide to it. Patients stand in the manifest by
-pseudonym only, and so do the names of files (:mod:`mammostudy.data.private_files`); cases are named
+pseudonym only, and so do the names of files (:mod:`mammostudy.data.private`); cases are named
 after the patient's.
 """
 

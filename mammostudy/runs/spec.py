@@ -43,7 +43,7 @@ class KeyedSpec(Frozen, ABC):
 
     @property
     def task(self) -> str | None:
-        """What the cohort must be fit for, a name of :data:`mammostudy.data.tasks.TASKS`."""
+        """What the cohort must be fit for, a name of :data:`mammostudy.data.descriptors.TASKS`."""
         return self.needs
 
     @property

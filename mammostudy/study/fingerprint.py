@@ -14,11 +14,10 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mammostudy.data.cohort import Cohort, box_of_row
+from mammostudy.data.cohort import Cohort, OutlineCohort, box_of_row
 from mammostudy.data.descriptors import describe
 from mammostudy.data.frames import Frame, Preprocessing, frame_sample
 from mammostudy.data.load import load_cohort
-from mammostudy.data.cohort import OutlineCohort
 from mammostudy.data.splits import parted, split_cases, strata
 from mammostudy.errors import DataError
 from mammostudy.paths import results_root

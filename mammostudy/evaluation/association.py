@@ -17,16 +17,15 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from mammostudy.errors import DataError
 from mammostudy.evaluation.statistics import (
-    Patients,
     Times,
     Values,
     limits,
-    patient_codes,
+    quotients,
     resample,
     smallest_detectable,
     wilson_interval,
@@ -117,35 +116,21 @@ def v_of_tables(tables: Values, corrected: bool = False) -> Values:
 
 
 def cramers_v_ci(
-    rows: Patients,
-    columns: Patients,
-    patients: Patients | None = None,
-    *,
-    corrected: bool = False,
-    draws: int = 2_000,
-    seed: int = 0,
+    table: Table, *, corrected: bool = False, draws: int = 2_000, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % bootstrap interval of Cramer's V over patients, or over cases ``(n,)`` without them.
+    """95 % bootstrap interval of Cramer's V over the cases of a table of whole counts.
 
     V cannot be negative and resampling adds chance association: the interval never reaches 0 and
     sits high for small n. It says how large V may be; whether there is any is the test's answer.
     """
-    names = range(len(rows)) if patients is None else patients
-    codes = [patient_codes(each, len(rows)) for each in (names, rows, columns)]
-    by_patient = np.zeros([int(code.max()) + 1 for code in codes])
-    np.add.at(by_patient, tuple(codes), 1.0)
+    counts = np.asarray(table, dtype=np.int64)
+    cell = np.arange(counts.size).repeat(counts.ravel())
+    cases = np.eye(counts.size)[cell].reshape(-1, *counts.shape)
 
     def v(times: Times) -> Values:
-        return v_of_tables(np.tensordot(times.astype(np.float64), by_patient, axes=1), corrected)
+        return v_of_tables(np.tensordot(times.astype(np.float64), cases, axes=1), corrected)
 
-    return limits(resample(v, len(by_patient), draws, seed, multinomial=True))
-
-
-def individuals(table: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Turn whole counts back into cases: the row and column number of each, ``(n,)``."""
-    counts = np.asarray(table, dtype=np.int64)
-    rows, columns = (axis.ravel().repeat(counts.ravel()) for axis in np.indices(counts.shape))
-    return rows.astype(np.int64), columns.astype(np.int64)
+    return limits(resample(v, len(cases), draws, seed, multinomial=True))
 
 
 def row_shares(table: pd.DataFrame) -> pd.DataFrame:
@@ -165,38 +150,30 @@ def group_share(table: pd.DataFrame, rows: Sequence[Any], columns: Sequence[Any]
     return pd.DataFrame([found], columns=list(_SHARE))
 
 
-@dataclass(frozen=True)
-class Misclassified:
-    """An association seen through a classifier that errs: Cramer's V before and after."""
-
-    table: Values  # expected counts of row against predicted column, (r, c)
-    before: float  # V of the true table
-    after: float  # V of the expected table: what remains with no chance in it
-    expected: float  # mean V of simulated classifications of these cases; chance adds to V
-    low: float  # ends of the middle 95 % of the simulated V
-    high: float
-
-
 def misclassified(
     table: Table, confusion: ArrayLike, draws: int = 2_000, seed: int = 0
-) -> Misclassified:
-    """Pass the true columns of a table through a classifier's confusion matrix.
+) -> dict[str, float]:
+    """Pass the true columns of a table through a classifier's confusion matrix: V before and after.
 
     The classifier errs by the true column alone: whether it errs more in one row than in another
     is not in a confusion matrix ``(c, c)``, whose rows sum to 1. Under that assumption V can only
     fall. The cases of the table, whole counts ``(r, c)``, are classified anew in each draw.
+
+    before, after (of the expected table, with no chance in it), expected (mean of the draws; chance
+    adds to V), low and high (the middle 95 % of the draws).
     """
     counts = np.asarray(table, dtype=np.float64)
     errors = np.asarray(confusion, dtype=np.float64)
-    blurred: Values = counts @ errors
     rng = np.random.default_rng(seed)
     simulated = np.zeros((draws, *counts.shape))
     for column, shares in enumerate(errors):
         cases = np.broadcast_to(counts[:, column].astype(np.int64), (draws, len(counts)))
         simulated += rng.multinomial(cases, shares / shares.sum())
     drawn = v_of_tables(simulated)
-    before, after = v_of_tables(np.stack([counts, blurred]))
-    return Misclassified(blurred, float(before), float(after), float(drawn.mean()), *limits(drawn))
+    before, after = v_of_tables(np.stack([counts, counts @ errors])).tolist()
+    low, high = limits(drawn)
+    ends = {"expected": float(drawn.mean()), "low": low, "high": high}
+    return {"before": before, "after": after} | ends
 
 
 def chi_square_power(v: float, shape: tuple[int, int], cases: int, alpha: float = 0.05) -> float:
@@ -310,14 +287,9 @@ def _resampled(counts: Values, seed: int) -> Values:
     return resample(summed, len(counts), _DRAWS, seed, multinomial=True)
 
 
-def _share(part: Values, whole: Values) -> Values:
-    """``part / whole``, missing where there is no whole."""
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-
-
 def _recalls(matrices: Values) -> Values:
     """The recall of each class, ``(m, k)``; missing for a class that is not there."""
-    return _share(np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=2))
+    return quotients(np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=2))
 
 
 def _macro(matrices: Values) -> Values:
@@ -329,13 +301,13 @@ def _scores(matrices: Values) -> dict[str, Values]:
     k, total = matrices.shape[1], matrices.sum(axis=(1, 2))
     hits, truth = np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=2)
     guessed, recalls = matrices.sum(axis=1)[:, :k], _recalls(matrices)
-    f1 = np.where(truth > 0, _share(2 * hits, truth + guessed), np.nan)
+    f1 = np.where(truth > 0, quotients(2 * hits, truth + guessed), np.nan)
     accuracy, chance = hits.sum(axis=1) / total, (truth * guessed).sum(axis=1) / total**2
     found = {
         "accuracy": accuracy,
         "macro recall": np.nanmean(recalls, axis=1),
         "macro F1": np.nanmean(f1, axis=1),
-        "kappa": _share(accuracy - chance, 1 - chance),
+        "kappa": quotients(accuracy - chance, 1 - chance),
     }
     return found | {f"recall {at}": recalls[:, at] for at in range(k)}
 

@@ -89,15 +89,6 @@ class Matches:
     repeats: str  # ignore or false_positive
 
     @property
-    def found_score(self) -> Values:
-        """The score at which each mass is found, minus infinity if missed, ``(m,)``."""
-        return np.append(self.scores, -np.inf)[self.found_by]
-
-    def found(self, score: float = -np.inf) -> Flags:
-        """Which masses are found by a prediction of this score or above, ``(m,)``."""
-        return (self.found_by >= 0) & (self.found_score >= score)
-
-    @property
     def is_false_positive(self) -> Flags:
         """Which predictions are false positives, repeats included where so chosen, ``(n,)``."""
         counted = [FALSE, REPEAT] if self.repeats == "false_positive" else [FALSE]
@@ -197,33 +188,14 @@ def _judge(
     return claimed, np.where(claimed >= 0, HIT, missed).astype(np.int64)
 
 
-@dataclass(frozen=True)
-class FixedPrior:
-    """The detector that looks at no pixel: one box for every image of a group, relative to it."""
-
-    boxes: dict[str, Values]  # group -> box as shares of the image's width and height
-    masses: dict[str, int]  # group -> number of training masses that the box is the mean of
-
-    def predict(
-        self, image_shapes: Sequence[tuple[int, int]], groups: Sequence[str] | None = None
-    ) -> tuple[list[Values], list[Values]]:
-        """The prior's box, and a score of 0.5, for each image of (height, width) and group."""
-        names = ["all"] * len(image_shapes) if groups is None else groups
-        scale = np.asarray(image_shapes, dtype=np.float64)[:, [1, 0, 1, 0]]
-        boxes = [(self.boxes[n] * s)[None] for n, s in zip(names, scale, strict=True)]
-        return boxes, [np.full(1, 0.5) for _ in names]
-
-
 def fixed_prior(
-    true_boxes: Sequence[ArrayLike],
-    image_shapes: Sequence[tuple[int, int]],
-    groups: Sequence[str] | None = None,
-) -> FixedPrior:
-    """The mean training box, relative to its image: the baseline that a detector must beat.
+    true_boxes: Sequence[ArrayLike], image_shapes: Sequence[tuple[int, int]], groups: Sequence[str]
+) -> dict[str, Values]:
+    """The mean training box of each group, as shares of the image's width and height.
 
-    Every mass weighs the same. Left and right breasts face opposite ways: without groups the mean
-    lies between them, so give the side as the group unless all images face one way. Shapes are
-    (height, width) in pixels.
+    It is the detector that looks at no pixel. Every mass weighs the same. Left and right breasts
+    face opposite ways: the mean over both lies between them, so give the side as the group unless
+    all images face one way. Shapes are (height, width) in pixels.
     """
     boxes = _boxes_of_images(true_boxes, "true_boxes")
     counts = [len(one) for one in boxes]
@@ -232,9 +204,14 @@ def fixed_prior(
         raise DataError(msg)
     shapes = np.asarray(image_shapes, dtype=np.float64)
     relative = np.concatenate(boxes) / np.repeat(shapes[:, [1, 0, 1, 0]], counts, axis=0)
-    group = np.repeat(np.asarray(["all"] * len(boxes) if groups is None else groups), counts)
-    found = [str(name) for name in np.unique(group)]
-    return FixedPrior(
-        boxes={name: relative[group == name].mean(axis=0) for name in found},
-        masses={name: int((group == name).sum()) for name in found},
-    )
+    group = np.repeat(np.asarray(groups), counts)
+    return {str(name): relative[group == name].mean(axis=0) for name in np.unique(group)}
+
+
+def prior_boxes(
+    prior: dict[str, Values], image_shapes: Sequence[tuple[int, int]], groups: Sequence[str]
+) -> tuple[list[Values], list[Values]]:
+    """The box of its group, and a score of 0.5, for each image of (height, width)."""
+    scale = np.asarray(image_shapes, dtype=np.float64)[:, [1, 0, 1, 0]]
+    boxes = [(prior[name] * size)[None] for name, size in zip(groups, scale, strict=True)]
+    return boxes, [np.full(1, 0.5) for _ in boxes]

@@ -28,6 +28,7 @@ from mammostudy.evaluation.statistics import (
     finite,
     limits,
     patient_codes,
+    quotients,
     resample,
     wilson_interval,
 )
@@ -81,8 +82,8 @@ def reliability_table(probabilities: ArrayLike, labels: ArrayLike, bins: int = 1
     """
     table, truth = class_probabilities(probabilities, labels)
     found = binned_shares(table.max(axis=1), table.argmax(axis=1) == truth, bins)
-    names = {str(name): str(name).replace("share", "accuracy") for name in found}
-    return found.rename(columns=names | {"mean": "confidence"})
+    found.columns = found.columns.str.replace("share", "accuracy")
+    return found.rename(columns={"mean": "confidence"})
 
 
 def expected_calibration_error(
@@ -178,7 +179,6 @@ class MeanRoc:
     high: Values  # mean and one standard deviation, not above 1
     auc: float  # area under the mean, equal to the mean of the areas
     auc_sd: float  # standard deviation of the areas (n - 1); 0 for a single curve
-    curves: int  # how many were averaged
 
 
 def binary_roc(positive: Flags, scores: Values) -> Roc:
@@ -214,7 +214,6 @@ def mean_roc(curves: Sequence[Roc | MeanRoc]) -> MeanRoc:
         high=np.clip(mean + spread, 0, 1),
         auc=float(np.trapezoid(mean, np.repeat(rates, 2))),
         auc_sd=float(areas.std(ddof=1)) if several else 0.0,
-        curves=len(curves),
     )
 
 
@@ -296,13 +295,6 @@ def auc_ci(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
     return max(auc - reach, 0.0), min(auc + reach, 1.0)
 
 
-def auc_bootstrap_ci(
-    labels: ArrayLike, scores: ArrayLike, patients: Patients, draws: int = 2_000, seed: int = 0
-) -> tuple[float, float]:
-    """95 % bootstrap interval of an AUC over patients; the rest as :func:`auc_difference_ci`."""
-    return auc_difference_ci(labels, scores, None, patients, draws, seed)[1:]
-
-
 def auc_difference_ci(
     labels: ArrayLike,
     scores_a: ArrayLike,
@@ -350,6 +342,5 @@ def _weighted_aucs(hits: Flags, columns: Values, times: Times) -> Values:
         above = np.add.reduceat(weights * positive[order], starts, axis=1)
         below = np.add.reduceat(weights * ~positive[order], starts, axis=1)
         won = (above * (np.cumsum(below, axis=1) - below / 2)).sum(axis=1)
-        pairs = above.sum(axis=1) * below.sum(axis=1)
-        total += np.divide(won, pairs, out=np.full(len(times), np.nan), where=pairs > 0)
+        total += quotients(won, above.sum(axis=1) * below.sum(axis=1))
     return np.asarray(total / columns.shape[1])

@@ -1,9 +1,16 @@
-"""FROC: the share of masses found against false positives an image, over all score thresholds.
+"""What a detector did: FROC curves, average precision, errors of boxes, what scores mean.
+
+FROC is the share of masses found against false positives an image, over all score thresholds.
 
 Intervals are of resamples of patients, all of whose images enter together. Sensitivity changes
 only where a mass is found. It is therefore enough to know, for each score that finds a mass, how
 many masses and false positives each patient has from that score on (its *ladder*): a resample of
 patients is then one row times a matrix.
+
+Average precision is counted as COCO does (Lin et al. 2014): a second box on a found mass is a false
+positive, and precision is made falling before it is sampled at 101 recalls. One thing is otherwise:
+boxes of equal score enter together, where COCO takes them in the order given, so that a detector
+with few scores gets nothing by luck of order. Without ties the numbers are COCO's.
 """
 
 from __future__ import annotations
@@ -11,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import overload
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,14 +30,18 @@ from mammostudy.evaluation.statistics import (
     Patients,
     Times,
     Values,
+    bootstrap_ci,
+    limits,
     patient_codes,
     percentiles,
+    quotients,
     resample,
 )
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False positives an image at which sensitivity is told: LUNA16's seven."""
 BAND_RATES = tuple(float(rate) for rate in np.geomspace(1 / 32, 8, 129))  # 16 a doubling
+RECALLS = np.linspace(0.0, 1.0, 101)
 SLACK = 1e-9  # false positives by which a rate may be passed: 0.29 * 100 is a hair below 29
 
 
@@ -46,11 +57,7 @@ class Froc:
     thresholds: Values  # from which predictions count, descending, first infinity, (p,)
     matches: Matches  # what the curve was made of
 
-    @overload
-    def sensitivity_at(self, rate: float) -> float: ...
-    @overload
-    def sensitivity_at(self, rate: Sequence[float] | NDArray[np.float64]) -> Values: ...
-    def sensitivity_at(self, rate: float | Sequence[float] | NDArray[np.float64]) -> float | Values:
+    def sensitivity_at(self, rate: ArrayLike) -> Any:
         """Sensitivity at the lowest threshold with at most ``rate`` false positives an image.
 
         The curve is a staircase: nothing is interpolated between thresholds that exist (LUNA16
@@ -137,10 +144,10 @@ def _from_above(scores: Values, steps: Values) -> Values:
     return np.concatenate([[0], reached]).astype(np.float64)
 
 
-def false_positives_by_image(matches: Matches, score: float = -np.inf) -> NDArray[np.int64]:
-    """False positives of each image from a score on, ``(images,)``; no mass is needed."""
-    counted = matches.is_false_positive & (matches.scores >= score)
-    return np.bincount(matches.image[counted], minlength=matches.images).astype(np.int64)
+def false_positives_by_image(matches: Matches) -> NDArray[np.int64]:
+    """False positives of each image, ``(images,)``; no mass is needed."""
+    images = matches.image[matches.is_false_positive]
+    return np.bincount(images, minlength=matches.images).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -182,11 +189,6 @@ def ladder_sensitivities(ladder: Ladder, times: Times, rates: Values) -> Values:
     places = np.stack([(false <= limit[:, None]).sum(axis=1) for limit in allowed.T], axis=1)
     found = np.take_along_axis(hits, places, axis=1)
     return quotients(found, (weights @ ladder.masses)[:, None])
-
-
-def quotients(part: Values, whole: Values) -> Values:
-    """``part / whole``, NaN where there is no whole."""
-    return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0))
 
 
 def resample_ladders(
@@ -289,25 +291,91 @@ def sensitivity_by_size(
 
     A false positive belongs to no mass and counts for every size; a hit on a mass of another size
     counts as nothing. The sizes are the thirds of the masses' diameters ``(m,)``, in any unit.
-    Columns size, masses, above, up_to, and those of :func:`sensitivity_table`. A size without a
-    mass has one row of NaN; one whose masses come from a single patient has no interval.
+    Columns size and those of :func:`sensitivity_table`. A size whose masses come from a single
+    patient has no interval; one without a mass is left out.
     """
-    low, high = np.quantile(np.asarray(diameters), [1 / 3, 2 / 3])
-    sizes = np.searchsorted([low, high], np.asarray(diameters), side="left")
+    thirds = np.quantile(np.asarray(diameters), [1 / 3, 2 / 3])
+    sizes = np.searchsorted(thirds, np.asarray(diameters), side="left")
     codes = patient_codes(patients, matches.images)
-    parts = []
-    for number, ends in enumerate([(0.0, low), (low, high), (high, np.inf)]):
+    parts = {}
+    for number, size in enumerate(("small", "medium", "large")):
         part = matches.only(sizes == number)
         holders = len(np.unique(codes[part.true_image]))
         if holders > 1:
-            table = sensitivity_table(froc_of(part), patients, draws, seed)
+            parts[size] = sensitivity_table(froc_of(part), patients, draws, seed)
         elif holders:
-            table = _at_rates(froc_of(part), np.nan, np.nan)
-        else:
-            nothing = dict.fromkeys(("sensitivity", "low", "high"), np.nan)
-            table = pd.DataFrame([{"rate": np.nan, "reached": False, **nothing}])
-        about = (("small", "medium", "large")[number], len(part.true_boxes), *ends)
-        for at, name in enumerate(("size", "masses", "above", "up_to")):
-            table.insert(at, name, about[at])
-        parts.append(table)
-    return pd.concat(parts, ignore_index=True)
+            parts[size] = _at_rates(froc_of(part), np.nan, np.nan)
+    return pd.concat(parts, names=["size"]).reset_index("size").reset_index(drop=True)
+
+
+def precision_recall(matches: Matches) -> pd.DataFrame:
+    """Columns thresholds (descending), precision and recall, a row a distinct score."""
+    curve = froc_of(matches)
+    hits = curve.sensitivity[1:] * len(matches.true_boxes)
+    counted = hits + curve.false_positives_per_image[1:] * matches.images
+    columns = {"thresholds": curve.thresholds[1:], "precision": hits / counted}
+    return pd.DataFrame(columns | {"recall": curve.sensitivity[1:]})
+
+
+def average_precision(matches: Sequence[Matches]) -> float:
+    """Average precision, the mean over matches by IoU with repeats as false positives."""
+    if not all(one.rule == "iou" and one.repeats == "false_positive" for one in matches):
+        msg = "average precision needs matches by iou with repeats='false_positive'"
+        raise DataError(msg)
+    once = np.ones((1, 1), dtype=np.int64)
+    ladders = [ladder_of(one, np.zeros(one.images, np.intp)) for one in matches]
+    return float(np.mean([ladder_precisions(ladder, once)[0] for ladder in ladders]))
+
+
+def ladder_precisions(ladder: Ladder, times: Times) -> Values:
+    """Average precision of resamples ``(draws, patients)``; NaN where a draw has no mass."""
+    weights = times.astype(np.float64)
+    hits, masses = weights @ ladder.hits, weights @ ladder.masses
+    if not hits.shape[1]:
+        return np.where(masses > 0, 0.0, np.nan)
+    total = hits + weights @ ladder.false
+    precision = np.divide(hits, total, out=np.zeros_like(hits), where=total > 0)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    recall = np.nan_to_num(quotients(hits, masses[:, None]))
+    sampled = np.searchsorted(RECALLS, recall, side="right")
+    weight = np.diff(sampled, axis=1, prepend=0)
+    return np.where(masses > 0, (envelope * weight).sum(axis=1) / len(RECALLS), np.nan)
+
+
+def average_precision_ci(
+    matches: Sequence[Matches], patients: Patients, draws: int = 2_000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % bootstrap interval of an average precision over the patients of the images."""
+    return limits(resample_ladders([matches], patients, ladder_precisions, draws, seed)[0])
+
+
+def average_precision_difference(
+    a: Sequence[Matches], b: Sequence[Matches], patients: Patients, draws: int = 2_000
+) -> pd.DataFrame:
+    """Average precision of a less b on the same resamples: difference, low, high, p (two-sided)."""
+    first, second = resample_ladders([a, b], patients, ladder_precisions, draws, seed=0)
+    low, high = limits(first - second)
+    p, gap = two_sided_p((first - second)[:, None]), average_precision(a) - average_precision(b)
+    return pd.DataFrame({"difference": [gap], "low": low, "high": high, "p": p})
+
+
+def error_summary(
+    found: pd.DataFrame,
+    patients: Patients,
+    errors: Sequence[str],
+    draws: int = 2_000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Mean errors of the boxes of found masses, with 95 % intervals over patients.
+
+    Missed masses do not enter: two detectors that find different masses are not compared by this
+    table. The mean of a signed error is its bias; ``mean_absolute`` its size.
+    """
+    rows = []
+    for error in errors:
+        values = found[error].to_numpy(dtype=np.float64)
+        low, high = bootstrap_ci(values, patients, draws=draws, seed=seed)
+        middle, size = float(np.median(values)), float(np.abs(values).mean())
+        rows.append((error, len(values), float(values.mean()), low, high, middle, size))
+    columns = ["error", "masses", "mean", "low", "high", "median", "mean_absolute"]
+    return pd.DataFrame(rows, columns=columns)

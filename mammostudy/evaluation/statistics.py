@@ -82,16 +82,20 @@ def of_cases(codes: Codes, function: Callable[[Codes], float]) -> Callable[[Time
     return lambda times: np.array([float(function(np.repeat(numbers, n[codes]))) for n in times])
 
 
-def percentiles(found: Values, level: float = LEVEL) -> tuple[Values, Values]:
-    """The percentiles of resamples ``(draws, ...)`` that leave the same share on either side."""
-    low, high = np.percentile(found, [50 * (1 - level), 50 * (1 + level)], axis=0)
-    return low, high
+def percentiles(found: Values, level: float = LEVEL) -> Values:
+    """The two percentiles of resamples ``(draws, ...)`` with equal shares outside: ``(2, ...)``."""
+    return np.percentile(found, [50 * (1 - level), 50 * (1 + level)], axis=0)
 
 
 def limits(found: Values, level: float = LEVEL) -> tuple[float, float]:
     """The percentiles of resamples ``(draws,)`` as two floats."""
     low, high = percentiles(found, level)
     return float(low), float(high)
+
+
+def quotients(part: Values, whole: Values) -> Values:
+    """``part / whole``, NaN where there is no whole."""
+    return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0))
 
 
 def finite(raw: ArrayLike, field: str) -> Values:
@@ -268,20 +272,16 @@ def wilson_interval(successes: ArrayLike, totals: ArrayLike) -> tuple[Values, Va
     return np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
 
 
-@dataclass(frozen=True)
-class EffectSize:
-    """How large a difference is between patients; those without one have no rank (Kerby 2014)."""
+def effect_size(a: ArrayLike, b: ArrayLike, patients: Patients) -> float:
+    """Rank-biserial correlation of ``a - b`` of paired cases ``(n,)`` over patients (Kerby 2014).
 
-    rank_biserial: float  # ranks of those whom a serves better less the others', over their sum
-
-
-def effect_size(a: ArrayLike, b: ArrayLike, patients: Patients) -> EffectSize:
-    """Effect size of ``a - b`` of paired cases ``(n,)`` over their patients."""
+    The ranks of those whom a serves better less the others', over their sum; patients without a
+    difference have no rank.
+    """
     differences = patient_differences(a, b, patients)
     changed = differences[differences != 0]
     ranks = stats.rankdata(np.abs(changed))
-    biserial = (np.sign(changed) * ranks).sum() / ranks.sum() if len(changed) else 0.0
-    return EffectSize(float(biserial))
+    return float((np.sign(changed) * ranks).sum() / ranks.sum()) if len(changed) else 0.0
 
 
 @dataclass(frozen=True)
@@ -311,31 +311,24 @@ def variance_parts(values: ArrayLike, patients: Patients, seeds: Patients) -> Va
     """
     cells = _cells(values, patients, seeds)
     count, trained = cells.shape
-    mean = cells.mean()
+    mean = float(cells.mean())
     by_patient, by_seed = cells.mean(axis=1), cells.mean(axis=0)
     left = cells - by_patient[:, None] - by_seed[None] + mean
-    square_patient = trained * by_patient.var(ddof=1)
-    square_seed = count * by_seed.var(ddof=1)
+    square_patient = float(trained * by_patient.var(ddof=1))
+    square_seed = float(count * by_seed.var(ddof=1))
     free = (count - 1) * (trained - 1)
     rest = float((left**2).sum() / free)
     p = 0.0 if square_seed > 0 else 1.0
     if rest > 0:
         p = float(stats.f.sf(square_seed / rest, trained - 1, free))
-    return VarianceParts(
-        mean=float(mean),
-        seed_sd=math.sqrt(max(0.0, float(square_seed - rest) / count)),
-        patient_sd=math.sqrt(max(0.0, float(square_patient - rest) / trained)),
-        rest_sd=math.sqrt(rest),
-        p_seed=p,
-        patients=count,
-        seeds=trained,
-    )
+    seed_sd = math.sqrt(max(0.0, (square_seed - rest) / count))
+    patient_sd = math.sqrt(max(0.0, (square_patient - rest) / trained))
+    return VarianceParts(mean, seed_sd, patient_sd, math.sqrt(rest), p, count, trained)
 
 
 def _cells(values: ArrayLike, patients: Patients, seeds: Patients) -> Values:
     """The mean of each patient under each seed, ``(patients, seeds)``."""
-    scores = np.asarray(values, dtype=np.float64)
-    clusters(scores, patients)  # refuses what is no number or nobody's
+    scores = finite(values, "values")
     rows, columns = patient_codes(patients, len(scores)), patient_codes(seeds, len(scores))
     shape = int(rows.max()) + 1, int(columns.max()) + 1
     place = np.ravel_multi_index((rows, columns), shape)

@@ -159,7 +159,6 @@ def gain_interval(
     """95 % bootstrap interval over patients of :attr:`RiskCoverage.gain`."""
     score, error = (np.asarray(each, dtype=np.float64) for each in (scores, errors))
     codes = patient_codes(patients, len(score))
-
     gain = of_cases(codes, lambda rows: risk_coverage(score[rows], error[rows]).gain)
     return limits(resample(gain, int(codes.max()) + 1, draws, seed))
 
@@ -190,12 +189,11 @@ def fewer_outliers(
     if count == 1:
         return PairedTest(difference, -math.inf, math.inf, math.nan, 1.0, 1, math.inf)
     rng = np.random.default_rng(seed)
-    found = resample(
-        lambda times: _shares(second, times[:, codes]) - _shares(first, times[:, codes]),
-        count,
-        draws,
-        rng,
-    )
+
+    def gaps(times: Times) -> Values:
+        return _shares(second, times[:, codes]) - _shares(first, times[:, codes])
+
+    found = resample(gaps, count, draws, rng)
     p = _p_value(first, second, codes, difference, draws, rng)
     detectable = smallest_detectable(float(found.std(ddof=1)))
     return PairedTest(difference, *limits(found), math.nan, p, count, detectable)
@@ -247,14 +245,8 @@ def occlusion_map(
     falls the one of larger size counts, with its sign (of two equal ones, the removal's). Patches
     wholly inside or outside count 0: a hole or a second object is no change of the outline, and no
     classifier of masses has seen one. So does a removal that leaves no mass. A pixel has the mean
-    over all patches that cover it: above 0 where the outline speaks for the class.
-
-    Args:
-        mask: bool ``(s, s)`` with mass.
-        label: column of the score that is explained, from 0.
-        score: of masks bool ``(n, s, s)`` to ``(n, k)``; called once, the unchanged mask first.
-        patch: side of the patch in pixels, at most s.
-        stride: step between patches, at most the patch; the last patch ends at the edge.
+    over all patches that cover it: above 0 where the outline speaks for the class, a column of the
+    score. Masks bool ``(n, s, s)`` are scored ``(n, k)`` at once, the unchanged one first.
 
     Source: Zeiler and Fergus 2014, section 4.2 (grey patches over an image), here for masks.
     """

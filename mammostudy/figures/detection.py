@@ -18,8 +18,14 @@ from numpy.typing import NDArray
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.views import views_of
 from mammostudy.evaluation.boxes import FALSE, HIT, OUTCOMES, REPEAT, Matches
-from mammostudy.evaluation.detection import precision_recall, score_reliability
-from mammostudy.evaluation.froc_curves import RATES, froc_band, froc_of, sensitivity_by_size
+from mammostudy.evaluation.classification import binned_shares
+from mammostudy.evaluation.froc_curves import (
+    RATES,
+    froc_band,
+    froc_of,
+    precision_recall,
+    sensitivity_by_size,
+)
 from mammostudy.figures import primitives as look
 
 COLOURS: Final = {
@@ -86,7 +92,7 @@ def _curve(axes: Axes, one: Searched, name: str, band: bool) -> None:
         ends = froc_band(curve, one.patients)
         ends = ends[ends["rate"] >= false[min(1, len(false) - 1)]]
         axes.fill_between(ends["rate"], ends["low"], ends["high"], color=colour, alpha=0.15, lw=0)
-    point = (np.sum(laid.outcome == FALSE) / laid.images, np.mean(laid.found()))
+    point = (np.sum(laid.outcome == FALSE) / laid.images, np.mean(laid.found_by >= 0))
     if len(curve.thresholds) == 2:
         axes.plot(false[-1], found[-1], "o", mfc="white", color=colour, ms=6, label=name, zorder=4)
     else:
@@ -150,14 +156,14 @@ def _meaning(axes: Axes, found: Matches) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1.12), xlabel="score", ylabel="share that lie on a mass")
     if not len(found.scores):
         return
-    table = score_reliability(found)
+    table = binned_shares(found.scores, found.outcome != FALSE, 10)
     share = table["share"]
     reach = np.array([share - table["share_low"], table["share_high"] - share]).clip(min=0)
-    axes.errorbar(table["score"], share, yerr=reach, fmt="o-", color=look.BLUE, ms=4, lw=1)
+    axes.errorbar(table["mean"], share, yerr=reach, fmt="o-", color=look.BLUE, ms=4, lw=1)
     for row in table.to_dict("records"):
-        place = (row["score"], row["share_high"])
+        place = (row["mean"], row["share_high"])
         axes.annotate(
-            f"{row['boxes']:.0f}", place, (0, 3), textcoords="offset points", ha="center",
+            f"{row['cases']:.0f}", place, (0, 3), textcoords="offset points", ha="center",
             fontsize="x-small",
         )  # fmt: skip
 
@@ -210,7 +216,7 @@ def chosen(one: Searched) -> dict[str, tuple[int, int, int]]:
     rules = {
         "hit of the highest score": (hit, found.scores),
         "hit of the lowest score": (hit, -found.scores),
-        "largest mass missed": (~found.found(), share),
+        "largest mass missed": (found.found_by < 0, share),
         "surest false positive beside a mass": (false & ~free, found.scores),
         "surest false positive, mass-free view": (false & free, found.scores),
     }

@@ -17,7 +17,7 @@ from mammostudy.data.cohort import Cohort
 from mammostudy.data.splits import Split
 from mammostudy.data.views import ViewSet, split_views, views_of
 from mammostudy.errors import DataError
-from mammostudy.evaluation.boxes import FixedPrior, fixed_prior
+from mammostudy.evaluation.boxes import fixed_prior, prior_boxes
 from mammostudy.evaluation.froc_curves import froc_of
 from mammostudy.models.detectors.common import Detector, Placement, box_side_quantiles, place
 from mammostudy.models.registry import build_detector
@@ -70,11 +70,10 @@ def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
 
 def _prior_boxes(train: ViewSet, views: ViewSet) -> Found:
     """Lay the mean training box of its side on every view, the mean of all where it has none."""
-    by_side = fixed_prior(train.boxes, train.shapes, train.table["side"].astype(str).tolist())
-    of_all = fixed_prior(train.boxes, train.shapes)
-    prior = FixedPrior(of_all.boxes | by_side.boxes, of_all.masses | by_side.masses)
+    prior = fixed_prior(train.boxes, train.shapes, ["all"] * len(train.boxes))
+    prior |= fixed_prior(train.boxes, train.shapes, train.table["side"].astype(str).tolist())
     sides = views.table["side"].astype(str)
-    return prior.predict(views.shapes, sides.where(sides.isin(by_side.boxes), "all").tolist())
+    return prior_boxes(prior, views.shapes, sides.where(sides.isin(prior), "all").tolist())
 
 
 def _box_sides(spec: DetectSpec, train: ViewSet) -> tuple[float, ...]:

@@ -329,7 +329,7 @@ def compare(
                 "lowest": each.min(),
                 "highest": each.max(),
                 "smallest_detectable": test.smallest_detectable,
-                "effect": effect_size(*scores).rank_biserial,
+                "effect": effect_size(*scores),
                 "unsettled": ", ".join(unsettled(pair, by)),
             }
         )

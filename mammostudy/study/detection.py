@@ -17,7 +17,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.descriptors import describe
-from mammostudy.evaluation import detection as precisions
 from mammostudy.evaluation import froc_curves as curves
 from mammostudy.evaluation.boxes import Matches
 from mammostudy.evaluation.froc_curves import froc_of
@@ -172,8 +171,9 @@ def measured(one: Detector, rule: str = HEADLINE) -> dict[str, Score]:
     if rule != HEADLINE:
         return out
     for name, rules in {AP50: COCO[:1], "mAP": COCO}.items():
-        precision = precisions.precision_of([one.matches(each, "false_positive") for each in rules])
-        out[name] = precision.value, *precisions.average_precision_ci(precision, one.patients)
+        found = [one.matches(each, "false_positive") for each in rules]
+        ends = curves.average_precision_ci(found, one.patients)
+        out[name] = curves.average_precision(found), *ends
     laid, patients = one.matches(laid=True), one.patients
     false, free = curves.false_positives_by_image(laid), one.free
     out[FOUND] = _share(laid.found_by >= 0, patients[laid.true_image])
@@ -228,10 +228,8 @@ def _difference(group: Group, a: str, b: str, metric: str) -> dict[str, Any]:
         test = paired_test(laid.found_by >= 0, other_laid.found_by >= 0, patients)
         return line | vars(test) | {"p": test.p_permutation}
     if metric == AP50:
-        first, second = (
-            precisions.precision_of([x.matches(COCO[0], "false_positive")]) for x in (one, other)
-        )
-        table = precisions.average_precision_difference(first, second, one.patients)
+        first, second = ([x.matches(COCO[0], "false_positive")] for x in (one, other))
+        table = curves.average_precision_difference(first, second, one.patients)
     else:
         curve, other_curve = froc_of(one.matches()), froc_of(other.matches())
         table = curves.sensitivity_differences(curve, other_curve, one.patients)

@@ -105,7 +105,7 @@ def areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
             own = part[part["label"] == name] if name in classes else part
             truth, scores = _separated(part, classes, name)
             patients = np.repeat(part["patient"].to_numpy(), len(truth) // len(part))
-            ends = {"over patients": _ends(scored.auc_bootstrap_ci, truth, scores, patients)}
+            ends = {"over patients": _ends(scored.auc_difference_ci, truth, scores, None, patients)}
             if name in classes:
                 ends["DeLong"] = _ends(scored.auc_ci, truth, scores)
             counts = len(own), own["patient"].nunique(), part["fold"].nunique()
@@ -127,12 +127,13 @@ def _separated(rows: pd.DataFrame, classes: Classes, curve: str) -> tuple[Any, V
     return labels == number, scores[:, number]
 
 
-def _ends(interval: Callable[..., tuple[float, float]], *given: Any) -> tuple[float, float]:
+def _ends(interval: Callable[..., tuple[float, ...]], *given: Any) -> tuple[float, float]:
     """Return the ends of an interval; none where a class comes from one patient or mask."""
     try:
-        return interval(*given)
+        low, high = interval(*given)[-2:]
     except DataError:
         return float("nan"), float("nan")
+    return low, high
 
 
 def compare_areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:

@@ -134,17 +134,17 @@ def associations(named: Tables) -> pd.DataFrame:
     """
     lines = []
     for name, table in trimmed(named).items():
-        found, (rows, columns) = tests.chi_square(table), tests.individuals(table)
-        line: dict[str, Any] = {"table": name, "cases": len(rows), "shape": table.shape}
+        found, cases = tests.chi_square(table), int(table.to_numpy().sum())
+        line: dict[str, Any] = {"table": name, "cases": cases, "shape": table.shape}
         line |= {"chi-square": found.statistic, "degrees": found.degrees, "p": p_value(found.p)}
         line |= {"p, Fisher": p_value(tests.fisher_monte_carlo(table)), "sparse": found.sparse}
         for kind, title in VS.items():
             corrected = kind == "corrected"
-            low, high = tests.cramers_v_ci(rows, columns, corrected=corrected)
+            low, high = tests.cramers_v_ci(table, corrected=corrected)
             line[kind] = tests.cramers_v(table, corrected)
             line[title] = cell({"mean": line[kind], "low": low, "high": high})
-        line["by chance"] = min(1, math.sqrt(found.degrees / (len(rows) * (min(table.shape) - 1))))
-        lines.append(line | {"smallest V": tests.smallest_detectable_v(table.shape, len(rows))})
+        line["by chance"] = min(1, math.sqrt(found.degrees / (cases * (min(table.shape) - 1))))
+        lines.append(line | {"smallest V": tests.smallest_detectable_v(table.shape, cases)})
     return pd.DataFrame(lines)
 
 

@@ -3,9 +3,11 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from scipy.stats.contingency import association as scipy_association
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, recall_score
 from statsmodels.stats.power import GofChisquarePower
 
 from mammostudy.errors import DataError
@@ -13,13 +15,17 @@ from mammostudy.evaluation.association import (
     adjusted_residuals,
     chi_square,
     chi_square_power,
+    confusion_intervals,
     cramers_v,
     cramers_v_ci,
     fisher_monte_carlo,
     group_share,
-    individuals,
+    macro_recall_test,
     misclassified,
+    null_redraws,
+    patient_confusions,
     row_shares,
+    share_difference,
     smallest_detectable_v,
     v_of_tables,
 )
@@ -96,15 +102,13 @@ def test_fisher_of_three_to_five_cases_is_a_number(table):
     assert 0 < p <= 1
 
 
-def test_patients_are_drawn_whole():
-    rows, columns = individuals([[12, 5, 3], [4, 10, 6]])
-    once = cramers_v_ci(rows, columns, np.arange(40))
-    three = rows.repeat(3), columns.repeat(3)
-    assert cramers_v_ci(*three, np.arange(40).repeat(3)) == pytest.approx(once)
-    naive = cramers_v_ci(*three)
-    assert naive[1] - naive[0] < 0.75 * (once[1] - once[0])
-    with pytest.raises(DataError):
-        cramers_v_ci(["a", None], ["x", "y"])
+def test_interval_of_v_is_that_of_drawn_cases():
+    table = np.array([[12, 5, 3], [4, 10, 6]])
+    rng = np.random.default_rng(5)
+    drawn = rng.multinomial(40, table.ravel() / 40, 4000).reshape(-1, 2, 3).astype(float)
+    for corrected in (False, True):
+        slow = np.percentile(v_of_tables(drawn, corrected), [2.5, 97.5])
+        assert cramers_v_ci(table, corrected=corrected) == pytest.approx(slow, abs=0.03)
 
 
 @pytest.mark.parametrize(("v", "cases"), [(0.1, 300), (0.2, 80), (0.3, 186)])
@@ -117,14 +121,16 @@ def test_power_agrees_with_statsmodels(v, cases):
 
 def test_perfect_blind_and_published_classifiers():
     perfect = misclassified(PUBLISHED, np.eye(4), draws=50)
-    assert perfect.before == perfect.after == pytest.approx(perfect.expected)
+    assert perfect["before"] == perfect["after"] == pytest.approx(perfect["expected"])
     blind = misclassified(PUBLISHED, np.full((4, 4), 0.25))
-    assert blind.after == pytest.approx(0, abs=1e-7)
-    assert blind.expected == pytest.approx(math.sqrt(9 / 900), abs=0.015)
+    assert blind["after"] == pytest.approx(0, abs=1e-7)
+    assert blind["expected"] == pytest.approx(math.sqrt(9 / 900), abs=0.015)
     found = misclassified(PUBLISHED, CONFUSION)
-    assert found.table == pytest.approx(PUBLISHED.to_numpy() @ CONFUSION)
-    assert found.after < found.before == pytest.approx(cramers_v(PUBLISHED))
-    assert found.low < found.expected < found.high
+    assert found["after"] < found["before"] == pytest.approx(cramers_v(PUBLISHED))
+    assert found["low"] < found["expected"] < found["high"]
+    # columns confused with 10 %: the difference of shares shrinks from 0.6 to 0.48
+    known = misclassified([[80, 20], [20, 80]], [[0.9, 0.1], [0.1, 0.9]], draws=10)
+    assert (known["before"], known["after"]) == pytest.approx((0.6, 0.48))
 
 
 def test_what_is_no_table_is_refused():
@@ -141,7 +147,96 @@ def test_published_fractions():
     assert (cell["count"], cell["total"], cell["share"]) == (15, 33, 15 / 33)
 
 
-def test_misclassified_by_hand():
-    # columns confused with 10 %: the difference of shares shrinks from 0.6 to 0.48
-    found = misclassified([[80, 20], [20, 80]], [[0.9, 0.1], [0.1, 0.9]], draws=10)
-    assert (found.before, found.after) == pytest.approx((0.6, 0.48))
+CLASSES = ("irregular", "lobular", "oval")
+
+
+def rows_of(n=90, per_patient=1, strength=0.6, seed=0):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 3, n)
+    guess = np.where(rng.random(n) < strength, truth, rng.integers(0, 3, n))
+    names = np.array(CLASSES)
+    patients = [f"p{i // per_patient:03d}" for i in range(n)]
+    return pd.DataFrame({"patient": patients, "label": names[truth], "predicted": names[guess]})
+
+
+def test_scores_agree_with_scikit_learn():
+    rows = rows_of()
+    found = confusion_intervals(patient_confusions(rows, CLASSES))
+    truth, guess = rows["label"], rows["predicted"]
+    assert found["accuracy"][0] == pytest.approx(accuracy_score(truth, guess))
+    assert found["macro recall"][0] == pytest.approx(recall_score(truth, guess, average="macro"))
+    assert found["macro F1"][0] == pytest.approx(f1_score(truth, guess, average="macro"))
+    assert found["kappa"][0] == pytest.approx(cohen_kappa_score(truth, guess))
+    each = recall_score(truth, guess, average=None)
+    assert [found[f"recall {k}"][0] for k in range(3)] == pytest.approx(each)
+    assert all(low < value < high for value, low, high in found.values())
+
+
+def test_masks_of_a_patient_go_together():
+    """Each mask five times in one patient has the interval of the mask once."""
+    rows = rows_of(60)
+    again = pd.concat([rows] * 5, ignore_index=True)
+    one, five, naive = (
+        confusion_intervals(patient_confusions(each, CLASSES))["accuracy"]
+        for each in (rows, again, again.assign(patient=[f"q{i:03d}" for i in range(300)]))
+    )
+    assert five == pytest.approx(one)
+    assert naive[2] - naive[1] < 0.6 * (one[2] - one[1])
+
+
+def test_one_patient_has_no_interval_and_no_mask_no_recall():
+    found = confusion_intervals(patient_confusions(rows_of(9, 9).iloc[:4], CLASSES))
+    assert np.isnan(found["accuracy"][1:]).all()
+    rows = pd.DataFrame({"patient": list("aab"), "label": ["oval", "oval", "irregular"]})
+    found = confusion_intervals(patient_confusions(rows.assign(predicted="oval"), CLASSES))
+    assert np.isnan(found["recall 1"]).all()
+    assert found["recall 2"][0] == 1
+    assert np.isnan(found["recall 2"][1])  # a single patient
+
+
+def test_missed_masks_are_wrong_and_unknown_classes_refused():
+    rows = rows_of(30)
+    gone = rows.assign(predicted=["none", *rows["label"][1:]])
+    assert confusion_intervals(patient_confusions(gone, CLASSES))["accuracy"][0] == 29 / 30
+    with pytest.raises(DataError, match="none of irregular"):
+        patient_confusions(rows.assign(label="blob"), CLASSES)
+
+
+def test_macro_recalls_are_compared_patient_by_patient():
+    a, b = (patient_confusions(rows_of(240, 2, s), CLASSES) for s in (0.9, 0.4))
+    found = macro_recall_test(a, b)
+    assert found["low"] < found["difference"] < found["high"]
+    assert found["low"] > 0
+    assert found["p"] < 0.001
+    assert found["smallest_detectable"] < found["difference"]
+    same = macro_recall_test(a, a)
+    assert (same["difference"], same["low"], same["high"], same["p"]) == (0, 0, 0, 1)
+
+
+def test_p_of_equal_classifiers_is_spread_evenly():
+    ps = []
+    for seed in range(40):
+        rows, other = rows_of(60, 2, 0.5, seed), rows_of(60, 2, 0.5, seed)
+        other["predicted"] = rows_of(60, 2, 0.5, seed + 100)["predicted"]
+        rows["predicted"] = rows_of(60, 2, 0.5, seed + 200)["predicted"]
+        pair = (patient_confusions(each, CLASSES) for each in (rows, other))
+        ps.append(macro_recall_test(*pair)["p"])
+    assert np.mean(np.array(ps) < 0.25) == pytest.approx(0.25, abs=0.15)
+
+
+def test_redraws_keep_the_columns_and_the_level():
+    redraws = null_redraws([136, 67, 41, 56], [123, 107, 33, 37])
+    assert len(redraws) == 1000
+    assert 0.03 < (redraws["p"] < 0.05).mean() < 0.07
+    assert redraws["v"].mean() == pytest.approx(0.098, abs=0.01)
+
+
+def test_shares_of_two_groups():
+    found = share_difference((178, 230), (25, 70))
+    assert found["difference"] == pytest.approx(178 / 230 - 25 / 70)
+    error = np.sqrt(178 * 52 / 230**3 + 25 * 45 / 70**3)
+    assert found["high"] - found["low"] == pytest.approx(2 * 1.96 * error, rel=0.05)
+    spread = np.sqrt(203 / 300 * 97 / 300 * (1 / 230 + 1 / 70))
+    assert found["smallest_detectable"] == pytest.approx((1.959964 + 0.841621) * spread, rel=1e-5)
+    small = share_difference((6, 8), (3, 9))  # all deals by hand: hypergeometric, both tails
+    assert small["p"] == pytest.approx(0.1534, abs=2e-4)

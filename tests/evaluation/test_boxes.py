@@ -18,6 +18,7 @@ from mammostudy.evaluation.boxes import (
     match_detections,
     pairwise_centre_inside,
     pairwise_iou,
+    prior_boxes,
 )
 
 SPAN = st.sampled_from([(a, b) for a in range(9) for b in range(a + 1, 10)])
@@ -92,20 +93,20 @@ def slow_judge(predicted, scores, true, rule, threshold):
 
 
 @pytest.mark.parametrize(
-    ("rule", "threshold", "expected", "found_score"),
+    ("rule", "threshold", "expected", "found_by"),
     [
-        ("iou", 0.5, "hit repeat false hit false false false", [0.9, 0.6, -np.inf]),
-        ("iou", 0.1, "hit repeat false hit false false hit", [0.9, 0.6, 0.65]),
-        ("iou", 0.25, "hit repeat false hit false false false", [0.9, 0.6, -np.inf]),
-        ("iou", 0.9, "hit false false false false false false", [0.9, -np.inf, -np.inf]),
+        ("iou", 0.5, "hit repeat false hit false false false", [0, 3, -1]),
+        ("iou", 0.1, "hit repeat false hit false false hit", [0, 3, 6]),
+        ("iou", 0.25, "hit repeat false hit false false false", [0, 3, -1]),
+        ("iou", 0.9, "hit false false false false false false", [0, -1, -1]),
         # the centre (8, 8) of the last box lies on the open edge of the third mass
-        ("centre", 0.5, "hit repeat false hit false false false", [0.9, 0.6, -np.inf]),
+        ("centre", 0.5, "hit repeat false hit false false false", [0, 3, -1]),
     ],
 )
-def test_by_hand(by_hand, rule, threshold, expected, found_score):
+def test_by_hand(by_hand, rule, threshold, expected, found_by):
     found = match_detections(*by_hand, rule, threshold)
     assert outcomes(found) == expected.split()
-    assert found.found_score.tolist() == found_score
+    assert found.found_by.tolist() == found_by
     assert found.images == 4
     assert found.image.tolist() == [0, 0, 0, 0, 1, 1, 2]
 
@@ -136,7 +137,8 @@ def judged(case, orders, rule="iou"):
     predicted = [one[order] for one, order in zip(case[0], orders, strict=True)]
     scores = [one[order] for one, order in zip(case[1], orders, strict=True)]
     found = match_detections(predicted, scores, case[2], rule, 0.1)
-    return found.found_score.tolist(), sorted(found.scores[found.is_false_positive].tolist())
+    found_score = np.append(found.scores, -np.inf)[found.found_by]
+    return found_score.tolist(), sorted(found.scores[found.is_false_positive].tolist())
 
 
 @pytest.mark.parametrize("rule", ["iou", "centre"])
@@ -170,13 +172,13 @@ SHAPES = [(100, 200), (50, 50), (200, 100)]
 
 
 def test_mean_box_by_hand():
-    prior = fixed_prior(TRAINING, SHAPES)
-    # relative: (.1, .1, .3, .3), (.1, .1, .3, .3), (.5, .5, .7, .7)
-    assert prior.boxes["all"] == pytest.approx([0.7 / 3, 0.7 / 3, 1.3 / 3, 1.3 / 3])
-    assert prior.masses == {"all": 3}
-    boxes, scores = prior.predict([(300, 600), (30, 3)])
-    assert boxes[0] == pytest.approx(np.array([[140, 70, 260, 130]]))
-    assert boxes[1] == pytest.approx(np.array([[0.7, 7, 1.3, 13]]))
+    prior = fixed_prior(TRAINING, SHAPES, ["L", "L", "R"])
+    # relative: (.1, .1, .3, .3) in L; (.1, .1, .3, .3) and (.5, .5, .7, .7) in R
+    assert prior["L"] == pytest.approx([0.1, 0.1, 0.3, 0.3])
+    assert prior["R"] == pytest.approx([0.3, 0.3, 0.5, 0.5])
+    boxes, scores = prior_boxes(prior, [(300, 600), (30, 3)], ["R", "L"])
+    assert boxes[0] == pytest.approx(np.array([[180, 90, 300, 150]]))
+    assert boxes[1] == pytest.approx(np.array([[0.3, 3, 0.9, 9]]))
     assert [one.tolist() for one in scores] == [[0.5], [0.5]]
     with pytest.raises(DataError, match="no mass in any of the 2 images"):
-        fixed_prior([[], []], [(9, 9), (9, 9)])
+        fixed_prior([[], []], [(9, 9), (9, 9)], ["L", "R"])

@@ -10,10 +10,11 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from mammostudy.errors import DataError
 from mammostudy.evaluation.classification import (
     apply_temperature,
-    auc_bootstrap_ci,
     auc_difference_ci,
     binary_roc,
+    binned_shares,
     brier_score,
+    calibration_errors_by_chance,
     delong_test,
     delong_variance,
     expected_calibration_error,
@@ -48,6 +49,22 @@ def test_calibration_error_by_hand():
     assert error == pytest.approx((0.4 + 3 * (2.8 / 3 - 2 / 3)) / 4)
     assert expected_calibration_error(np.eye(3), [0, 1, 2]) == 0
     assert expected_calibration_error(np.eye(3), [1, 2, 0]) == 1
+
+
+def test_calibration_error_by_chance_is_that_of_labels_drawn_from_the_forecast():
+    scores = np.tile([0.7, 0.3], (200, 1))
+    drawn = calibration_errors_by_chance(scores, 10)
+    assert len(drawn) == 300
+    assert drawn.mean() == pytest.approx(np.sqrt(2 / np.pi * 0.7 * 0.3 / 200), rel=0.15)
+    sure = np.tile([1.0, 0.0], (20, 1))
+    assert not calibration_errors_by_chance(sure, 10).any()
+    assert expected_calibration_error(sure, np.ones(20, int), 10) == 1
+
+
+def test_bins_are_open_below():
+    table = binned_shares(np.array([0.0, 0.5, 1.0]), np.array([False, True, True]), 2)
+    assert table["cases"].tolist() == [2, 1]
+    assert table["share"].tolist() == [0.5, 1]
 
 
 @pytest.mark.parametrize("true", [0.5, 1.0, 3.0])
@@ -167,9 +184,9 @@ def test_a_class_of_one_patient_has_no_interval_and_of_few_is_drawn_again():
     labels, scores = np.array([0, 0, 1, 1]), [0.1, 0.4, 0.3, 0.8]
     for patients in (["a", "b", "c", "c"], ["a", "a", "b", "c"]):
         with pytest.raises(DataError, match="one patient"):
-            auc_bootstrap_ci(labels, scores, patients)
-    low, high = auc_bootstrap_ci(labels, scores, list("abcd"), draws=300)
-    assert low <= metrics.roc_auc_score(labels, scores) <= high
+            auc_difference_ci(labels, scores, None, patients)
+    area, low, high = auc_difference_ci(labels, scores, None, list("abcd"), draws=300)
+    assert low <= metrics.roc_auc_score(labels, scores) == area <= high
 
 
 def test_bad_input_is_named():

@@ -1,27 +1,37 @@
-"""FROC by hand, against counting afresh at every threshold, and against MONAI; its intervals."""
+"""FROC by hand, counted afresh at every threshold, by MONAI; average precision by COCO."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.metrics import compute_fp_tp_probs_nd, compute_froc_curve_data
+from torchmetrics.detection import MeanAveragePrecision
 
 from mammostudy.errors import DataError
 from mammostudy.evaluation import froc_curves
 from mammostudy.evaluation.boxes import match_detections
-from mammostudy.evaluation.detection import ladder_precisions, precision_of
 from mammostudy.evaluation.froc_curves import (
     RATES,
+    average_precision,
+    average_precision_ci,
+    average_precision_difference,
+    error_summary,
     false_positives_by_image,
     froc,
     ladder_of,
+    ladder_precisions,
     ladder_sensitivities,
+    precision_recall,
     sensitivity_by_size,
     sensitivity_differences,
     sensitivity_table,
     two_sided_p,
 )
+from mammostudy.evaluation.statistics import bootstrap_ci
 
+COCO = [round(0.5 + 0.05 * step, 2) for step in range(10)]
 PATIENTS = ["a", "b", "c", "d"]
 
 BY_HAND = {
@@ -58,7 +68,7 @@ def test_by_hand(by_hand, fields):
 def test_sensitivity_and_threshold_at_a_rate(by_hand, rate, found, threshold):
     curve = froc(*by_hand)
     assert curve.mean_sensitivity() == pytest.approx(11 / 21)
-    assert false_positives_by_image(curve.matches, 0.66).tolist() == [1, 1, 0, 0]
+    assert false_positives_by_image(curve.matches).tolist() == [1, 2, 1, 0]
     assert curve.sensitivity_at(rate) == pytest.approx(found / 3)
     assert isinstance(curve.sensitivity_at(rate), float)
     assert curve.threshold_at(rate) == threshold
@@ -176,7 +186,7 @@ def test_a_resample_is_the_images_repeated(any_detections, data):
         return
     assert found == pytest.approx(froc(*again).sensitivity_at(SOME_RATES))
     repeats = match_detections(*again, repeats="false_positive")
-    assert precision == pytest.approx(precision_of([repeats]).value)
+    assert precision == pytest.approx(average_precision([repeats]))
 
 
 def test_control_the_ladder_counts_rates_with_slack(monkeypatch):
@@ -192,9 +202,7 @@ def test_control_the_ladder_counts_rates_with_slack(monkeypatch):
 def test_sizes_by_hand(by_hand):
     matches = match_detections(*by_hand, threshold=0.1)
     table = sensitivity_by_size(matches, PATIENTS, [10, 10, 8], draws=50)
-    assert table["size"].tolist() == ["small"] * 8 + ["medium"] * 8 + ["large"]
-    assert table["masses"].tolist() == [1] * 8 + [2] * 8 + [0]
-    assert table["up_to"].iloc[[0, 8, 16]].tolist() == pytest.approx([8 + 4 / 3, 10, np.inf])
+    assert table["size"].tolist() == ["small"] * 8 + ["medium"] * 8  # none is larger than 10
     # found at 0.65 after 2 false positives; of the others one at none, one after 2
     at = table.set_index(["size", "rate"])["sensitivity"]
     assert (at["small", 0.25], at["small", 0.5]) == (0, 1)
@@ -228,3 +236,75 @@ def test_what_has_no_curve_or_interval_is_refused(by_hand):
     other = froc(by_hand.predicted, by_hand.scores, moved)
     with pytest.raises(DataError, match="true_boxes differ"):
         sensitivity_differences(curve, other, PATIENTS)
+
+
+def counted(case, thresholds=(0.5,)):
+    return [match_detections(*case, "iou", each, "false_positive") for each in thresholds]
+
+
+def coco(case):
+    """(mAP, AP50) of COCO's counting."""
+    metric = MeanAveragePrecision(
+        iou_thresholds=COCO,
+        rec_thresholds=np.linspace(0, 1, 101).tolist(),  # its own are rounded to float32
+        backend="faster_coco_eval",
+    )
+    metric.warn_on_many_detections = False
+    for predicted, scores, true in zip(*case, strict=True):
+        boxes, truth = (
+            torch.tensor(np.reshape(each, (-1, 4)), dtype=torch.float32)
+            for each in (predicted, true)
+        )
+        said = {"boxes": boxes, "scores": torch.tensor(scores, dtype=torch.float32)}
+        none = torch.zeros(0, dtype=torch.int64)
+        metric.update(
+            [said | {"labels": none.new_zeros(len(boxes))}],
+            [{"boxes": truth, "labels": none.new_zeros(len(truth))}],
+        )
+    found = metric.compute()
+    return float(found["map"]), float(found["map_50"])
+
+
+@pytest.mark.parametrize(
+    ("images", "noise", "extra"), [(5, 2, 2), (20, 4, 3), (20, 1, 0), (40, 4, 8)]
+)
+def test_as_coco(make_detections, images, noise, extra):
+    case = make_detections(images, seed=images + noise, noise=noise, extra=extra)
+    found = average_precision(counted(case, COCO)), average_precision(counted(case))
+    assert found == pytest.approx(coco(case), abs=1e-6)
+    doubled = [np.repeat(one, 2, axis=0) for one in case.predicted]
+    scores = [(one[:, None] * [1, 0.9999]).ravel() for one in case.scores]
+    twice = doubled, scores, case.true
+    assert average_precision(counted(twice)) == pytest.approx(coco(twice)[1], abs=1e-6)
+    assert average_precision(counted(twice)) < found[1]  # repeats count
+    assert froc(*twice).sensitivity[-1] == froc(*case).sensitivity[-1]
+
+
+def test_precision_by_hand(by_hand):
+    assert average_precision(counted(by_hand)) == pytest.approx(45 / 101)
+    curve = precision_recall(match_detections(*by_hand, repeats="false_positive"))
+    assert curve["thresholds"].tolist() == [0.9, 0.8, 0.7, 0.65, 0.6, 0.3]
+    assert curve["precision"].tolist() == pytest.approx([1, 1 / 2, 1 / 4, 1 / 5, 2 / 6, 2 / 7])
+    assert curve["recall"].tolist() == pytest.approx([1 / 3] * 4 + [2 / 3] * 2)
+    with pytest.raises(DataError, match="false_positive"):
+        average_precision([match_detections(*by_hand)])
+
+
+def test_intervals_and_paired_differences(make_detections):
+    good, bad = (counted(make_detections(30, noise=n), (0.5, 0.75)) for n in (1, 4))
+    patients = np.arange(30) // 2
+    low, high = average_precision_ci(good, patients, draws=500)
+    assert low < average_precision(good) < high
+    row = average_precision_difference(good, bad, patients, draws=500).iloc[0]
+    assert row["difference"] == pytest.approx(average_precision(good) - average_precision(bad))
+    assert 0 < row["low"] < row["difference"] < row["high"]
+    same = average_precision_difference(good, good, patients, draws=100)
+    assert same.iloc[0].tolist() == [0, 0, 0, 1]
+
+
+def test_summary_of_errors():
+    errors = [0.5, 0.0, -0.25]
+    row = error_summary(pd.DataFrame({"off": errors}), ["a", "a", "b"], ["off"], draws=300).iloc[0]
+    assert (row["low"], row["high"]) == bootstrap_ci(errors, ["a", "a", "b"], draws=300)
+    expected = [3, 0.25 / 3, 0, 0.25]
+    assert row[["masses", "mean", "median", "mean_absolute"]].tolist() == pytest.approx(expected)

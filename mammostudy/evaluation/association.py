@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,6 @@ from mammostudy.evaluation.statistics import (
 Table = ArrayLike | pd.DataFrame
 MISSED: Final = "none"
 _DRAWS: Final = 5_000
-_SHARE: Final = ("rows", "columns", "count", "total", "share", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,6 @@ def fisher_monte_carlo(table: Table, draws: int = 9_999, seed: int = 0) -> float
     method = stats.MonteCarloMethod(n_resamples=draws, rng=np.random.default_rng(seed))
     p = np.asarray(stats.fisher_exact(counts, method=method).pvalue)
     return float(p.item())  # of few cases SciPy gives the number as an array of one
-
-
-def adjusted_residuals(table: Table) -> Values:
-    """Standardised residuals ``(r, c)``, each about N(0, 1) under independence (Haberman 1973)."""
-    from statsmodels.stats.contingency_tables import Table as Contingency
-
-    counts = np.asarray(table, dtype=np.float64)
-    return np.asarray(Contingency(counts, shift_zeros=False).standardized_resids)
 
 
 def cramers_v(table: Table, corrected: bool = False) -> float:
@@ -135,45 +126,18 @@ def cramers_v_ci(
 
 def row_shares(table: pd.DataFrame) -> pd.DataFrame:
     """Share of each column within its row: row, column, count, total, share, low, high (Wilson)."""
-    cells = [group_share(table, [row], [column]) for row in table.index for column in table.columns]
-    tidy = pd.concat(cells, ignore_index=True)
-    return tidy.rename(columns={"rows": "row", "columns": "column"})
-
-
-def group_share(table: pd.DataFrame, rows: Sequence[Any], columns: Sequence[Any]) -> pd.DataFrame:
-    """Share of some columns, taken together, within some rows, taken together, in one row."""
-    chosen = table.loc[list(rows)]
-    count, total = int(chosen[list(columns)].to_numpy().sum()), int(chosen.to_numpy().sum())
-    low, high = wilson_interval(count, total)
-    names = (" + ".join(map(str, rows)), " + ".join(map(str, columns)))
-    found = (*names, count, total, count / total, float(low), float(high))
-    return pd.DataFrame([found], columns=list(_SHARE))
-
-
-def misclassified(
-    table: Table, confusion: ArrayLike, draws: int = 2_000, seed: int = 0
-) -> dict[str, float]:
-    """Pass the true columns of a table through a classifier's confusion matrix: V before and after.
-
-    The classifier errs by the true column alone: whether it errs more in one row than in another
-    is not in a confusion matrix ``(c, c)``, whose rows sum to 1. Under that assumption V can only
-    fall. The cases of the table, whole counts ``(r, c)``, are classified anew in each draw.
-
-    before, after (of the expected table, with no chance in it), expected (mean of the draws; chance
-    adds to V), low and high (the middle 95 % of the draws).
-    """
-    counts = np.asarray(table, dtype=np.float64)
-    errors = np.asarray(confusion, dtype=np.float64)
-    rng = np.random.default_rng(seed)
-    simulated = np.zeros((draws, *counts.shape))
-    for column, shares in enumerate(errors):
-        cases = np.broadcast_to(counts[:, column].astype(np.int64), (draws, len(counts)))
-        simulated += rng.multinomial(cases, shares / shares.sum())
-    drawn = v_of_tables(simulated)
-    before, after = v_of_tables(np.stack([counts, counts @ errors])).tolist()
-    low, high = limits(drawn)
-    ends = {"expected": float(drawn.mean()), "low": low, "high": high}
-    return {"before": before, "after": after} | ends
+    counts = table.to_numpy()
+    tidy = pd.DataFrame(
+        {
+            "row": table.index.astype(str).repeat(len(table.columns)),
+            "column": np.tile(table.columns.astype(str), len(table)),
+            "count": counts.ravel(),
+            "total": counts.sum(axis=1).repeat(len(table.columns)),
+        }
+    )
+    tidy["share"] = tidy["count"] / tidy["total"]
+    tidy["low"], tidy["high"] = wilson_interval(tidy["count"], tidy["total"])
+    return tidy
 
 
 def chi_square_power(v: float, shape: tuple[int, int], cases: int, alpha: float = 0.05) -> float:

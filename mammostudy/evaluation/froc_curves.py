@@ -30,7 +30,6 @@ from mammostudy.evaluation.statistics import (
     Patients,
     Times,
     Values,
-    bootstrap_ci,
     limits,
     patient_codes,
     percentiles,
@@ -357,25 +356,3 @@ def average_precision_difference(
     low, high = limits(first - second)
     p, gap = two_sided_p((first - second)[:, None]), average_precision(a) - average_precision(b)
     return pd.DataFrame({"difference": [gap], "low": low, "high": high, "p": p})
-
-
-def error_summary(
-    found: pd.DataFrame,
-    patients: Patients,
-    errors: Sequence[str],
-    draws: int = 2_000,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Mean errors of the boxes of found masses, with 95 % intervals over patients.
-
-    Missed masses do not enter: two detectors that find different masses are not compared by this
-    table. The mean of a signed error is its bias; ``mean_absolute`` its size.
-    """
-    rows = []
-    for error in errors:
-        values = found[error].to_numpy(dtype=np.float64)
-        low, high = bootstrap_ci(values, patients, draws=draws, seed=seed)
-        middle, size = float(np.median(values)), float(np.abs(values).mean())
-        rows.append((error, len(values), float(values.mean()), low, high, middle, size))
-    columns = ["error", "masses", "mean", "low", "high", "median", "mean_absolute"]
-    return pd.DataFrame(rows, columns=columns)

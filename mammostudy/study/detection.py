@@ -172,8 +172,8 @@ def measured(one: Detector, rule: str = HEADLINE) -> dict[str, Score]:
         return out
     for name, rules in {AP50: COCO[:1], "mAP": COCO}.items():
         found = [one.matches(each, "false_positive") for each in rules]
-        ends = curves.average_precision_ci(found, one.patients)
-        out[name] = curves.average_precision(found), *ends
+        low, high = curves.average_precision_ci(found, one.patients)
+        out[name] = curves.average_precision(found), low, high
     laid, patients = one.matches(laid=True), one.patients
     false, free = curves.false_positives_by_image(laid), one.free
     out[FOUND] = _share(laid.found_by >= 0, patients[laid.true_image])

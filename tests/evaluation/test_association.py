@@ -12,16 +12,13 @@ from statsmodels.stats.power import GofChisquarePower
 
 from mammostudy.errors import DataError
 from mammostudy.evaluation.association import (
-    adjusted_residuals,
     chi_square,
     chi_square_power,
     confusion_intervals,
     cramers_v,
     cramers_v_ci,
     fisher_monte_carlo,
-    group_share,
     macro_recall_test,
-    misclassified,
     null_redraws,
     patient_confusions,
     row_shares,
@@ -29,12 +26,10 @@ from mammostudy.evaluation.association import (
     smallest_detectable_v,
     v_of_tables,
 )
-from mammostudy.study.published import confusion_matrix, subtype_table
+from mammostudy.study.published import subtype_table
 
 PUBLISHED = subtype_table()
 TABLES = [PUBLISHED.to_numpy(), [[10, 3], [2, 9]], [[5, 1, 0], [2, 8, 4]], np.ones((3, 5), int)]
-COUNTS = np.asarray(confusion_matrix(), dtype=float)
-CONFUSION = COUNTS / COUNTS.sum(axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -68,10 +63,6 @@ def test_tests_of_the_published_table():
     assert (found.statistic, found.p) == pytest.approx((oracle.statistic, oracle.pvalue))
     assert (found.degrees, found.sparse) == (9, (oracle.expected_freq < 5).mean())
     assert cramers_v(PUBLISHED) == pytest.approx(np.sqrt(found.statistic / 900))
-    residuals = adjusted_residuals(PUBLISHED)
-    assert residuals[2, 3] > 3  # HER-2, round
-    table = [[12, 5], [6, 14]]
-    assert adjusted_residuals(table) ** 2 == pytest.approx(chi_square(table).statistic)
     assert fisher_monte_carlo(PUBLISHED, draws=499) == pytest.approx(1 / 500)
 
 
@@ -92,14 +83,9 @@ def test_fisher_is_exact_on_two_by_two_and_agrees_with_enumeration():
     assert fisher_monte_carlo(table, draws=9999) == pytest.approx(exact, abs=0.015)
 
 
-@pytest.mark.parametrize(
-    "table", [[[1, 1, 0], [0, 0, 1]], [[1, 1, 0], [0, 0, 2]], [[2, 0, 1], [1, 1, 0]]]
-)
-def test_fisher_of_three_to_five_cases_is_a_number(table):
+def test_fisher_of_few_cases_is_a_number():
     """SciPy's own p of so few cases is an array of one."""
-    p = fisher_monte_carlo(table, draws=199)
-    assert isinstance(p, float)
-    assert 0 < p <= 1
+    assert 0 < fisher_monte_carlo([[1, 1, 0], [0, 0, 1]], draws=199) <= 1
 
 
 def test_interval_of_v_is_that_of_drawn_cases():
@@ -119,32 +105,17 @@ def test_power_agrees_with_statsmodels(v, cases):
     assert smallest_detectable_v((4, 4), cases, power=oracle) == pytest.approx(v, rel=1e-6)
 
 
-def test_perfect_blind_and_published_classifiers():
-    perfect = misclassified(PUBLISHED, np.eye(4), draws=50)
-    assert perfect["before"] == perfect["after"] == pytest.approx(perfect["expected"])
-    blind = misclassified(PUBLISHED, np.full((4, 4), 0.25))
-    assert blind["after"] == pytest.approx(0, abs=1e-7)
-    assert blind["expected"] == pytest.approx(math.sqrt(9 / 900), abs=0.015)
-    found = misclassified(PUBLISHED, CONFUSION)
-    assert found["after"] < found["before"] == pytest.approx(cramers_v(PUBLISHED))
-    assert found["low"] < found["expected"] < found["high"]
-    # columns confused with 10 %: the difference of shares shrinks from 0.6 to 0.48
-    known = misclassified([[80, 20], [20, 80]], [[0.9, 0.1], [0.1, 0.9]], draws=10)
-    assert (known["before"], known["after"]) == pytest.approx((0.6, 0.48))
-
-
 def test_what_is_no_table_is_refused():
     for table in ([[1, 2]], [1, 2], [[1, -2], [3, 4]], [[1, np.nan], [3, 4]], [[1, 0], [3, 0]]):
         with pytest.raises(DataError, match="table"):
             cramers_v(table)
 
 
-def test_published_fractions():
-    found = group_share(PUBLISHED, ["Luminal-A", "Luminal-B"], ["irregular", "lobular"]).iloc[0]
-    assert found[["rows", "count", "total"]].tolist() == ["Luminal-A + Luminal-B", 96 + 82, 230]
-    assert found["low"] < found["share"] < found["high"]
+def test_shares_of_a_row():
     cell = row_shares(PUBLISHED).query("row == 'HER-2' and column == 'round'").iloc[0]
     assert (cell["count"], cell["total"], cell["share"]) == (15, 33, 15 / 33)
+    oracle = stats.binomtest(15, 33).proportion_ci(method="wilson")
+    assert (cell["low"], cell["high"]) == pytest.approx((oracle.low, oracle.high))
 
 
 CLASSES = ("irregular", "lobular", "oval")
@@ -211,17 +182,6 @@ def test_macro_recalls_are_compared_patient_by_patient():
     assert found["smallest_detectable"] < found["difference"]
     same = macro_recall_test(a, a)
     assert (same["difference"], same["low"], same["high"], same["p"]) == (0, 0, 0, 1)
-
-
-def test_p_of_equal_classifiers_is_spread_evenly():
-    ps = []
-    for seed in range(40):
-        rows, other = rows_of(60, 2, 0.5, seed), rows_of(60, 2, 0.5, seed)
-        other["predicted"] = rows_of(60, 2, 0.5, seed + 100)["predicted"]
-        rows["predicted"] = rows_of(60, 2, 0.5, seed + 200)["predicted"]
-        pair = (patient_confusions(each, CLASSES) for each in (rows, other))
-        ps.append(macro_recall_test(*pair)["p"])
-    assert np.mean(np.array(ps) < 0.25) == pytest.approx(0.25, abs=0.15)
 
 
 def test_redraws_keep_the_columns_and_the_level():

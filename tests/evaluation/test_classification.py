@@ -12,7 +12,6 @@ from mammostudy.evaluation.classification import (
     apply_temperature,
     auc_difference_ci,
     binary_roc,
-    binned_shares,
     brier_score,
     calibration_errors_by_chance,
     delong_test,
@@ -59,12 +58,6 @@ def test_calibration_error_by_chance_is_that_of_labels_drawn_from_the_forecast()
     sure = np.tile([1.0, 0.0], (20, 1))
     assert not calibration_errors_by_chance(sure, 10).any()
     assert expected_calibration_error(sure, np.ones(20, int), 10) == 1
-
-
-def test_bins_are_open_below():
-    table = binned_shares(np.array([0.0, 0.5, 1.0]), np.array([False, True, True]), 2)
-    assert table["cases"].tolist() == [2, 1]
-    assert table["share"].tolist() == [0.5, 1]
 
 
 @pytest.mark.parametrize("true", [0.5, 1.0, 3.0])

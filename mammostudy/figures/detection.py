@@ -39,7 +39,6 @@ COLOURS: Final = {
     "fixed prior box": "black",
 }
 PARTS: Final = {
-    "shape told wrong from the true mask": look.PURPLE,
     "segmentation from the known box": look.BLUE,
     "imperfect box": look.ORANGE,
     "missed": look.GREY,
@@ -168,20 +167,20 @@ def _meaning(axes: Axes, found: Matches) -> None:
         )  # fmt: skip
 
 
-def error_parts(panels: Mapping[str, pd.DataFrame]) -> Figure:
-    """Where the error of every chain comes from, stacked, a panel a measure; diamond: the sum."""
-    figure, grid = plt.subplots(len(panels), 1, figsize=look.SINGLE, squeeze=False)
-    for axes, (measure, table) in zip(grid[:, 0], panels.items(), strict=True):
-        if len(table):
-            wide = table.pivot(index="arm", columns="metric", values="mean")
-            wide = wide.reindex(index=table["arm"].unique(), columns=table["metric"].unique())
-            bars = wide.drop(columns="sum")
-            bars.plot.barh(stacked=True, ax=axes, color=dict(PARTS), width=0.62, legend=False)
-            axes.scatter(wide["sum"], range(len(wide)), marker="D", color="black", s=22, zorder=4)
-        axes.axvline(0, color="black", lw=0.8)
-        axes.invert_yaxis()
-        axes.set(xlabel=f"mean over masses: {measure}", ylabel="")
-    _legend(figure, grid[:, 0][::-1], columns=2)
+def error_parts(table: pd.DataFrame) -> Figure | None:
+    """Where the error of every chain comes from, stacked; diamond: the sum."""
+    if table.empty:
+        return None
+    figure, axes = plt.subplots(figsize=look.WIDE)
+    wide = table.pivot(index="arm", columns="metric", values="mean")
+    wide = wide.reindex(index=table["arm"].unique(), columns=table["metric"].unique())
+    bars = wide.drop(columns="sum")
+    bars.plot.barh(stacked=True, ax=axes, color=dict(PARTS), width=0.62, legend=False)
+    axes.scatter(wide["sum"], range(len(wide)), marker="D", color="black", s=22, zorder=4)
+    axes.axvline(0, color="black", lw=0.8)
+    axes.invert_yaxis()
+    axes.set(xlabel="mean 1 - Dice over masses", ylabel="")
+    _legend(figure, [axes], columns=3)
     return figure
 
 

@@ -1,9 +1,8 @@
 """From mammogram to shape: what is left of mask and shape when a detector gives the box.
 
 A missed mass counts as a Dice of 0 and as a shape told wrong. The error at the end is followed
-back mass by mass, and its parts add up exactly: what the classifier gets wrong from the true mask,
-what the segmenter loses from the known box, what a found mass loses by its imperfect box, and what
-a missed one loses on top.
+back mass by mass, and its parts add up exactly: what the segmenter loses from the known box, what a
+found mass loses by its imperfect box, and what a missed one loses on top.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from mammostudy.imaging.framing import crop_and_resize, paste_back
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.runs.kinds import ChainSpec, DetectSpec
 from mammostudy.runs.record import Record
-from mammostudy.study import shape_recipes
+from mammostudy.study import pictures, shape_recipes
 from mammostudy.study.comparing import BESIDE, Runs, compare, summarise
 from mammostudy.study.detection import OPERATING
 from mammostudy.study.recipes import LIGHT, PRIOR_ROW, baselines, detect_folds, recipe
@@ -35,9 +34,7 @@ SOURCES: Final = {
     "detected": "detected box",
     "found": "found only",
 }
-CLASSIFIER: Final = "shape told wrong from the true mask"
 SEGMENTATION, BOX, MISSED = "segmentation from the known box", "imperfect box", "missed"
-DICE, SHAPE = "1 - Dice", "wrong shape"
 COMMONEST: Final = "always the commonest shape"
 _COLUMNS: Final = ("source", "found", "label", "told", "right", "truth_pixels")
 SIDE: Final = 256  # of a frame as shown, pixels
@@ -86,25 +83,10 @@ def specs(cohort: str, preset: str) -> list[Any]:
     return list(dict.fromkeys([*(run for each in chains for run in each.before), *chains]))
 
 
-def unsettled(record: Record) -> str:
-    """Name the stages of a chain that diverged or had not converged."""
-    open_ends = {
-        stage: sum(each["converged"] is False or each["status"] != "completed" for each in listed)
-        for stage, listed in record.stages.items()
-    }
-    return ", ".join(f"{stage} ({count})" for stage, count in open_ends.items() if count)
-
-
-def stages(runs: Runs) -> pd.DataFrame:
-    """Return what was chosen for each chain on validation, and which stages had not converged."""
-    lines = []
-    for (arm,), listed in runs.found.items():
-        for record in listed:
-            steps = "+".join(record.content["postprocessing"]) or "none"
-            chosen = record.spec.split.fold, record.threshold, steps
-            lines.append((arm, *chosen, unsettled(record) or "none"))
-    names = "chain,fold,score from,post-processing,not converged"
-    return pd.DataFrame(lines, columns=names.split(","))
+def settled(record: Record) -> bool:
+    """Whether every stage of a chain was trained to its end and had converged."""
+    stages = [each for listed in record.stages.values() for each in listed]
+    return all(each["converged"] is not False and each["status"] == "completed" for each in stages)
 
 
 def masses_of(runs: Runs) -> pd.DataFrame:
@@ -117,10 +99,9 @@ def masses_of(runs: Runs) -> pd.DataFrame:
     if runs.rows.empty:
         return pd.DataFrame(columns=list(dict.fromkeys([*runs.rows.columns, *_COLUMNS])))
     table = runs.rows[runs.rows["row"] == "mass"]
-    settled = stages(runs).set_index(["chain", "fold"])["not converged"] == "none"
-    keys = pd.MultiIndex.from_frame(table[["arm", "fold"]])
+    known = {(r.spec.split.fold, *arm): settled(r) for arm in runs.found for r in runs.of(*arm)}
     table = table.assign(
-        converged=settled.reindex(keys).to_numpy(),
+        converged=[known[key] for key in zip(table["fold"], table["arm"], strict=True)],
         found=table["found"].astype(float),
         told=table["label"].notna() & table["predicted"].notna(),
         right=(table["label"] == table["predicted"]).astype(float),
@@ -151,31 +132,19 @@ def scores(masses: pd.DataFrame, metric: str = "dice") -> pd.DataFrame:
     return pd.concat([table, more], ignore_index=True)
 
 
-def parts(masses: pd.DataFrame, measure: str = DICE) -> pd.DataFrame:
-    """Split the error of every mass into its parts: a row an arm and mass, a column a part."""
-    known = masses if measure == DICE else masses[masses["told"] == 1]
-    known = known.assign(wrong=1 - known["dice" if measure == DICE else "right"])
-    known = known.set_index(["arm", "case", "patient", *BESIDE])
-    of = {name: known[known["source"] == name] for name in ("truth", "oracle", "detected")}
-    truth, oracle, end = of.values()
-    step, found = end["wrong"] - oracle["wrong"], end["found"] == 1
-    table = pd.DataFrame(
-        {
-            CLASSIFIER: truth["wrong"],
-            SEGMENTATION: oracle["wrong"] - truth["wrong"],
-            BOX: step.where(found, 0.0),
-            MISSED: step.where(~found, 0.0),
-            "sum": end["wrong"],
-        }
-    )
-    return (table if measure == SHAPE else table.drop(columns=CLASSIFIER)).reset_index()
+def parts(masses: pd.DataFrame) -> pd.DataFrame:
+    """Split 1 - Dice of every mass into its parts: a row an arm and mass, a column a part."""
+    known = masses.set_index(["arm", "case", "patient", *BESIDE])
+    oracle, end = (known[known["source"] == name] for name in ("oracle", "detected"))
+    step, found = oracle["dice"] - end["dice"], end["found"] == 1
+    table = {SEGMENTATION: 1 - oracle["dice"], BOX: step.where(found, 0.0)}
+    table |= {MISSED: step.where(~found, 0.0), "sum": 1 - end["dice"]}
+    return pd.DataFrame(table).reset_index()
 
 
-def budget(masses: pd.DataFrame, measure: str = DICE) -> pd.DataFrame:
+def budget(masses: pd.DataFrame) -> pd.DataFrame:
     """Summarise the parts of the error of every chain; ``sum`` is the whole of it."""
-    table = parts(masses, measure)
-    names = [name for name in (CLASSIFIER, SEGMENTATION, BOX, MISSED, "sum") if name in table]
-    return summarise(table, names, ("arm",))
+    return summarise(parts(masses), (SEGMENTATION, BOX, MISSED, "sum"), ("arm",))
 
 
 def tests(masses: pd.DataFrame) -> pd.DataFrame:
@@ -184,15 +153,14 @@ def tests(masses: pd.DataFrame) -> pd.DataFrame:
     return compare(end, [(STUDY, other) for other in ARMS if other != STUDY], by="arm")
 
 
-def picked(masses: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """Pick the best, median and worst found mass of an arm by Dice, and the largest missed one."""
-    mine = masses[(masses["arm"] == arm) & (masses["source"] == "detected")]
-    found = mine[mine["found"] == 1].sort_values(["dice", "case"], ascending=[False, True])
-    missed = mine[mine["found"] == 0].sort_values(["truth_pixels", "case"], ascending=[False, True])
-    places = {"best": 0, "median": len(found) // 2, "worst": len(found) - 1}
-    chosen = [found.iloc[[at]].assign(rule=rule) for rule, at in places.items() if len(found)]
-    chosen.append(missed.head(1).assign(rule="largest missed"))
-    return pd.concat(chosen).drop_duplicates("case")
+def picked(masses: pd.DataFrame, arm: str) -> dict[str, pd.Series]:
+    """Pick masses of an arm's first fold by rule: found ones by Dice, and the largest missed."""
+    ours = (masses["arm"] == arm) & (masses["fold"] == masses["fold"].min())
+    end = masses[ours & (masses["source"] == "detected")]
+    end = end.set_index("case", drop=False).rename_axis(None)
+    missed = end[end["found"] == 0].sort_values(["truth_pixels", "case"], ascending=[False, True])
+    chosen = {rule: end.loc[case] for rule, case in pictures.picked(end[end["found"] == 1]).items()}
+    return chosen if missed.empty else chosen | {"largest missed": missed.iloc[0]}
 
 
 def examples(cohort: Cohort | None, runs: Runs, arm: str) -> list[tuple[str, NDArray[Any]]]:
@@ -200,25 +168,23 @@ def examples(cohort: Cohort | None, runs: Runs, arm: str) -> list[tuple[str, NDA
 
     None without the images.
     """
-    records = {record.spec.split.fold: record for record in runs.of(arm)}
-    shown: list[tuple[str, NDArray[Any]]] = []
-    if cohort is None or not records:
+    record, shown = runs.first(arm), list[tuple[str, NDArray[Any]]]()
+    if cohort is None or record is None:
         return shown
-    for row in picked(masses_of(runs), arm).to_dict("records"):
+    predictions = record.predictions()
+    for rule, row in picked(masses_of(runs), arm).items():
         sample = cohort.sample(row["case"])
         image, marks = sample.image, [(MARKS["mass"], box_of_row(sample.row), True, "")]
         if not row["found"]:
-            shown.append((row["rule"], boxed(image, marks)))
+            shown.append((rule, boxed(image, marks)))
             continue
-        kept, edges = records[row["fold"]].predictions()[row["case"]]
+        kept, edges = predictions[row["case"]]
         x_min, y_min, x_max, y_max = edges.tolist()
         window = (x_min, y_min, x_max, y_max)
         mask = paste_back(kept, window, (image.shape[0], image.shape[1]))
-        cut, truth, found = (
-            crop_and_resize(each, window, SIDE) for each in (image, sample.mask, mask)
-        )
+        cut, truth, found = (crop_and_resize(x, window, SIDE) for x in (image, sample.mask, mask))
         overlay = agreement_overlay(np.clip(cut, 0, 1), truth, found, alpha=0.45)
         said = f"Dice {row['dice']:.3f}; told {row['predicted']}, is {row['label']}"
         picture = boxed(image, [*marks, (MARKS["hit"], window, False, "")])
-        shown += [(row["rule"], picture), ("frame", cut), (said, overlay)]
+        shown += [(rule, picture), ("frame", cut), (said, overlay)]
     return shown

@@ -38,7 +38,6 @@ AT_ONE, MEAN, AP50, FOUND, FALSE = "at 1", "mean", "AP50", "masses found", "fals
 FREE = "false boxes, mass-free views"
 MEASURES: Final = (AT_ONE, MEAN, AP50)
 SCORES: Final = (*MEASURES, "mAP", FOUND, FALSE)
-MASS_FREE: Final = (FREE, "false boxes, views with a mass", "mass-free views without any")
 RULES: Final = {"iou10": "IoU 0.10", "iou25": "IoU 0.25", "iou50": "IoU 0.50", "centre": "centre"}
 Group = dict[str, "Detector"]
 Score = tuple[float, float, float]
@@ -180,8 +179,6 @@ def measured(one: Detector, rule: str = HEADLINE) -> dict[str, Score]:
     out[FALSE] = _share(false, patients)
     if free.any():
         out[FREE] = _share(false[free], patients[free])
-        out[MASS_FREE[1]] = _share(false[~free], patients[~free])
-        out[MASS_FREE[2]] = _share(false[free] == 0, patients[free])
     return out
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any, Final, NamedTuple
 
 from mammostudy.data.descriptors import describe
 from mammostudy.errors import SpecError
@@ -13,30 +11,26 @@ from mammostudy.runs.kinds import PRIOR, PYRAMIDS, SSDS, DetectSpec
 from mammostudy.runs.spec import BASELINES, RunSpec
 
 
-class Preset(BaseModel):
-    """How much a run may cost; ``width`` and ``levels`` are the generator's."""
+class Preset(NamedTuple):
+    """How much a run may cost: of the generator its frame in pixels, filters and stride-2 levels.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Claims are judged on ``folds``, and rest on runs of ``seeds``.
+    """
 
-    size: int  # side of the resized frame, pixels
+    size: int
     width: int
     levels: int
     iterations: int
-    folds: tuple[int, ...]  # that the claims are judged on
-    seeds: tuple[int, ...]  # of the runs that claims rest on
+    folds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = (0,)
 
 
 PRESETS: Final = {
-    "smoke": Preset(size=64, width=4, levels=6, iterations=6, folds=(0,), seeds=(0,)),
-    "quick": Preset(size=64, width=16, levels=6, iterations=200, folds=(0,), seeds=(0,)),
-    "reference": Preset(
-        size=128, width=16, levels=7, iterations=300, folds=(0, 1, 2), seeds=(0, 1, 2)
-    ),
-    "paper": Preset(
-        size=256, width=32, levels=8, iterations=4200, folds=(0, 1, 2), seeds=(0, 1, 2)
-    ),
+    "smoke": Preset(size=64, width=4, levels=6, iterations=6),
+    "quick": Preset(size=64, width=16, levels=6, iterations=200),
+    "reference": Preset(128, width=16, levels=7, iterations=300, folds=(0, 1, 2), seeds=(0, 1, 2)),
+    "paper": Preset(256, width=32, levels=8, iterations=4200, folds=(0, 1, 2), seeds=(0, 1, 2)),
 }
-
 _VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "paper": {},
     "released": {
@@ -125,14 +119,9 @@ def replicates(
     cohort: str, preset_name: str, variant: str = "paper", **changes: Any
 ) -> list[RunSpec]:
     """Return :func:`folds_of`, and the first fold again with the preset's further seeds."""
-    folds = folds_for(cohort, preset_name)
-    first = folds[0]
-    seeds = [first + seed * len(folds) for seed in preset(preset_name).seeds if seed > 0]
-    pairs = [(fold, fold) for fold in folds] + [(first, seed) for seed in seeds]
-    return [
-        recipe(cohort, preset_name, variant, split__fold=fold, seed=seed, **changes)
-        for fold, seed in pairs
-    ]
+    once = folds_of(cohort, preset_name, variant, **changes)
+    first, seeds = once[0], [seed for seed in preset(preset_name).seeds if seed > 0]
+    return once + [first.changed(seed=first.seed + seed * len(once)) for seed in seeds]
 
 
 def headline(cohort: str, preset_name: str) -> list[RunSpec]:

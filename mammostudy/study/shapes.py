@@ -94,12 +94,6 @@ def matrices(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, pd.DataFra
     return found
 
 
-def class_counts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Count masks and patients of each shape, and of each drawing tool where there is one."""
-    by = ["label", "tool"] if len(rows) and (rows["tool"] != "").any() else ["label"]
-    return rows.groupby(by)["patient"].agg(masks="size", patients="nunique").reset_index()
-
-
 def summary(
     rows: pd.DataFrame, classes: Sequence[str], by: Sequence[str] = ("row",)
 ) -> pd.DataFrame:

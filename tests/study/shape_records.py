@@ -18,12 +18,9 @@ HASH = "0" * 16
 def shape_cases(spec, *, wrong=0, missed=0, tools=False, sharpness=2.0):
     """Rows of one fold.
 
-    Args:
-        spec: the run; its classes, sources and fold are used.
-        wrong: the first masks of each class that are predicted as the next class.
-        missed: masks of the last class, from the last on, that the sources after ``truth`` miss.
-        tools: name drawing tools.
-        sharpness: logit of the predicted class; the others have 0.
+    The first ``wrong`` masks of each class are predicted as the next class; the last ``missed``
+    ones of the last class are missed by the sources after ``truth``. The predicted class has the
+    logit ``sharpness``, the others 0.
     """
     classes, rows = spec.classes, []
     asked = [
@@ -46,28 +43,8 @@ def shape_cases(spec, *, wrong=0, missed=0, tools=False, sharpness=2.0):
     return pd.DataFrame(rows)
 
 
-def shape_arrays(spec, cases):
-    """What an explaining run keeps, in its shapes and types."""
-    test = cases[(cases["part"] == "test") & (cases["source"] == spec.evaluation.sources[0])]
-    names, rng = test["case"].to_numpy(str), np.random.default_rng(0)
-    return {
-        "between_positions": np.linspace(0, 3, 7),
-        "between_seeds": np.arange(3),
-        "between_probabilities": rng.dirichlet(np.ones(len(spec.classes)), (3, 7)),
-        "occlusion_cases": names[:2],
-        "occlusion_maps": rng.normal(0, 0.1, (2, 64, 64)).astype(np.float16),
-    }
-
-
 def write_shape_fold(spec, *, converged=True, temperature=2.0, **said):
-    """Write the record of one shape run into the local store and read it back.
-
-    Args:
-        spec: what was run; ``spec.evaluation.explain`` adds arrays.
-        converged: whether validation had settled.
-        temperature: fitted on validation.
-        said: keywords of :func:`shape_cases`.
-    """
+    """Write the record of one shape run into the local store and read it back."""
     table = shape_cases(spec, **said)
     content = {
         "spec": spec.model_dump(mode="json"),
@@ -81,5 +58,7 @@ def write_shape_fold(spec, *, converged=True, temperature=2.0, **said):
         "classes_trained": dict.fromkeys(spec.classes, 12),
         "provenance": {"commit": "abc", "training_seconds": 6.0},
     }
-    arrays = shape_arrays(spec, table) if spec.evaluation.explain else None
+    chances = np.random.default_rng(0).dirichlet(np.ones(len(spec.classes)), (3, 7))
+    kept = {"between_positions": np.linspace(0, 3, 7), "between_probabilities": chances}
+    arrays = kept if spec.evaluation.explain else None
     return read_record(write_record(content, table, arrays=arrays).folder)

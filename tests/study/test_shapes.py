@@ -75,14 +75,11 @@ def test_a_training_that_had_not_converged_settles_nothing(runs_of):
     assert recalls["unsettled"].str.contains(PAPER).all()
 
 
-def test_confusions_and_counts(runs_of):
+def test_confusions(runs_of):
     rows = shapes.tested(runs_of(REAL), "classifier")
     matrices = shapes.matrices(rows, classes_of(REAL))
     assert list(matrices) == ["published", PAPER, STUDY]
     assert matrices[PAPER].loc["irregular"].tolist() == [15, 5, 0]
-    counted = shapes.class_counts(rows[rows["row"] == PAPER])
-    assert counted["masks"].sum() == 60
-    assert set(counted["tool"]) == {"circle", "ellipse", "polygon"}
 
 
 def test_missed_masks_are_wrong_and_stand_by_themselves(runs_of):
@@ -134,7 +131,7 @@ def test_a_page_without_runs_is_empty(write_shape):
     runs = Runs.load(shapes.grid(REAL, PRESET), PRESET, "group row")
     rows = shapes.tested(runs, "classifier")
     tables = [shapes.summary(rows, CLASSES), shapes.crossed(runs, CLASSES)]
-    tables += [shapes.tool_scores(runs, CLASSES), shapes.class_counts(rows)]
+    tables.append(shapes.tool_scores(runs, CLASSES))
     tables.append(shapes.compare_recalls(rows, CLASSES, shapes.against(runs, "classifier")))
     assert all(table.empty for table in tables)
     assert shapes.explained(runs) == {}

@@ -159,8 +159,13 @@ def read_stages(path: str | Path) -> Stages:
     """
     with guarded(Path(path), _DAMAGED):
         _, codes, steps, _ = _opened(Path(path))
-    arrays = (steps.stored, steps.modality, steps.voi, steps.image)
-    return Stages(*(_mapped(codes, array) for array in arrays), steps.step)
+    return replace(
+        steps,
+        stored=_mapped(codes, steps.stored),
+        modality=_mapped(codes, steps.modality),
+        voi=_mapped(codes, steps.voi),
+        image=_mapped(codes, steps.image),
+    )
 
 
 def _opened(

@@ -35,18 +35,9 @@ def fetch(
 ) -> None:
     """Fetch a public set into its cohort's folder, or say how to get one that is given by hand.
 
-    What is there already is kept, and verified with the rest.
-
-    Args:
-        name: the cohort, or the short name of its set.
-        root: the folder that holds, or will hold, the cohort's folder; default MAMMOSTUDY_DATA.
-        patients: the images of so many patients, the first ones by name; None for all.
-        yes: do not ask before it starts.
-
-    Raises:
-        MissingDataError: no data folder is named.
-        DataError: a file could not be fetched or is not whole, the disk is too small, the extra
-            ``download`` is not installed, or nobody said yes.
+    What is there already is kept, and verified with the rest. ``root`` holds, or will hold, the
+    cohort's folder (default MAMMOSTUDY_DATA); of images those of so many ``patients`` are fetched,
+    the first ones by name; ``yes`` does not ask before it starts.
     """
     check_name(name)
     cohort = ARCHIVED.get(name, name)
@@ -71,8 +62,7 @@ def fetch(
 def _folder(cohort: str, root: Path | None) -> Path:
     base = root.expanduser() if root is not None else data_root()
     if base is None:
-        msg = f"cohort {cohort!r}: no data folder is set; name one with --root or MAMMOSTUDY_DATA"
-        raise MissingDataError(msg)
+        raise MissingDataError(f"cohort {cohort!r}: name a data folder: --root or MAMMOSTUDY_DATA")
     try:
         return find_folder(cohort, base).resolve()
     except MissingDataError:
@@ -87,12 +77,13 @@ def _fetch(folder: Path, wanted: dict[str, Any], patients: int | None, yes: bool
         series = select(client.index, wanted["images"], patients)
         size = series["series_size_MB"].sum() / 1000
         print(f"  images: {series['instanceCount'].sum():,} files, {size:.1f} GB")
-    if not yes and not sys.stdin.isatty():
-        msg = "nothing was fetched: nobody can be asked here; say --yes"
-        raise DataError(msg)
-    if not yes and input("Fetch it now? [y/N] ").strip().lower() not in ("y", "yes"):
-        msg = "nothing was fetched, as nobody said yes"
-        raise DataError(msg)
+    asked = not yes and sys.stdin.isatty()
+    if asked and input("Fetch it now? [y/N] ").strip().lower() in ("y", "yes"):
+        yes = True
+    if not yes:
+        raise DataError(
+            "nothing was fetched, as nobody said yes; say --yes where none can be asked"
+        )
     for table in wanted.get("tables", ()):
         _fetch_table(folder, table)
     if client is not None:
@@ -104,8 +95,8 @@ def _library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError:
-        msg = f"fetching needs the package {name}; run: pip install -e '.[download]'"
-        raise DataError(msg) from None
+        fault = f"fetching needs the package {name}; run: pip install -e '.[download]'"
+        raise DataError(fault) from None
 
 
 def select(index: pd.DataFrame, images: dict[str, str], patients: int | None) -> pd.DataFrame:
@@ -118,8 +109,7 @@ def select(index: pd.DataFrame, images: dict[str, str], patients: int | None) ->
     rows = index[here & index["PatientID"].str.startswith(images.get("starts", ""))]
     people = rows["PatientID"].str.extract(f"({images['patient']})")[0]
     if rows.empty or people.isna().any():
-        msg = f"collection {images['collection']!r}: not as expected in the index of idc-index"
-        raise DataError(msg)
+        raise DataError(f"collection {images['collection']!r}: not as expected in idc-index")
     return rows[people.isin(sorted(people.unique())[:patients])].sort_values("SeriesInstanceUID")
 
 
@@ -131,13 +121,12 @@ def _fetch_series(client: Any, folder: Path, series: pd.DataFrame) -> None:
             str(folder), seriesInstanceUID=wanted, dirTemplate=LAYOUT, use_s5cmd_sync=True
         )
     except Exception as error:  # of the client, of its program s5cmd, of the disk
-        msg = f"{folder}: the images could not be fetched ({error}); run the same command again"
-        raise DataError(msg) from None
+        raise DataError(f"{folder}: not fetched ({error}); run the same command again") from None
     rows = tqdm(series.to_dict("records"), "verifying")
     if faults := [fault for row in rows if (fault := _fault(folder, row))]:
         listed = "\n  ".join(faults[:5])
-        msg = f"{folder}: {len(faults)} series are not whole; remove what is named and run the same"
-        raise DataError(f"{msg} command again:\n  {listed}")
+        mend = "remove what is named and run the same command again"
+        raise DataError(f"{folder}: {len(faults)} series are not whole; {mend}:\n  {listed}")
     print(f"  {len(series):,} series fetched and verified")
 
 
@@ -174,5 +163,4 @@ def _fetch_table(folder: Path, table: dict[str, Any]) -> None:
             reasons.append(f"{address}: {error}")
         if not there:
             path.unlink(missing_ok=True)
-    msg = f"{path}: not fetched ({'; '.join(reasons)}); download it from the set's page by hand"
-    raise DataError(msg)
+    raise DataError(f"{path}: not fetched ({'; '.join(reasons)}); download it by hand")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -26,12 +26,10 @@ def find_table(folder: Path, *patterns: str) -> Path:
     for pattern in patterns:
         found = sorted(folder.glob(pattern)) or sorted(folder.glob(f"*/{pattern}"))
         if len(found) > 1:
-            msg = f"{found[0]} and {found[1]}: one table twice; keep one of them"
-            raise DataError(msg)
+            raise DataError(f"{found[0]} and {found[1]}: one table twice; keep one of them")
         if found:
             return found[0]
-    msg = f"{folder / patterns[0]}: missing; download this table from the data set's page"
-    raise DataError(msg)
+    raise DataError(f"{folder / patterns[0]}: missing; download it from the data set's page")
 
 
 def read_table(path: Path, needed: Iterable[str] = (), separators: str = ",") -> pd.DataFrame:
@@ -43,11 +41,11 @@ def read_table(path: Path, needed: Iterable[str] = (), separators: str = ",") ->
     if path.suffix.lower() == ".xlsx":
         table = next(iter(read_sheets(path).values()))
     else:
-        table = _table(path, _csv_lines(path, separators))
+        table = _table(path, _read_csv(path, separators))
     absent = sorted(set(needed) - set(table.columns))
     if absent or table.empty:
-        msg = f"{path}: {', '.join(absent) or 'every row'} missing; copy the table anew"
-        raise DataError(msg)
+        what = ", ".join(absent) or "every row"
+        raise DataError(f"{path}: {what} missing; copy the table anew")
     return table
 
 
@@ -57,18 +55,14 @@ def read_sheets(path: Path) -> dict[str, pd.DataFrame]:
         sheets = pd.read_excel(
             path, sheet_name=None, header=None, dtype=str, keep_default_na=False, engine="openpyxl"
         )
-    except ImportError:
-        msg = f"{path}: openpyxl is needed to read a workbook: pip install 'mammostudy[excel]'"
-        raise DataError(msg) from None
     except Exception as error:  # a damaged workbook fails in the parsers in many ways
-        kind = type(error).__name__
-        msg = f"{path}: missing or not a readable workbook ({kind}); copy it anew"
-        raise DataError(msg) from None
-    lines = {column_name(title): sheet.to_numpy().tolist() for title, sheet in sheets.items()}
-    return {title: _table(path, sheet) for title, sheet in lines.items()}
+        needs = ": pip install 'mammostudy[excel]'" if isinstance(error, ImportError) else ""
+        fault = f"missing or not a readable workbook ({type(error).__name__}{needs})"
+        raise DataError(f"{path}: {fault}; copy it anew") from None
+    return {column_name(title): _table(path, sheet) for title, sheet in sheets.items()}
 
 
-def _csv_lines(path: Path, separators: str) -> list[list[str]]:
+def _read_csv(path: Path, separators: str) -> pd.DataFrame:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
@@ -76,28 +70,24 @@ def _csv_lines(path: Path, separators: str) -> list[list[str]]:
             separator = next((one for one in separators if one in header), separators[0])
             lines = list(csv.reader(file, delimiter=separator, strict=True))
     except (OSError, ValueError, csv.Error) as error:
-        msg = f"{path}: missing or not a readable CSV table in UTF-8 ({error}); copy it anew"
-        raise DataError(msg) from None
+        fault = f"missing or not a readable CSV table in UTF-8 ({error})"
+        raise DataError(f"{path}: {fault}; copy it anew") from None
     torn = [row for row, line in enumerate(lines, 1) if line and len(line) != len(lines[0])]
     if torn:
-        msg = f"{path}: row {_some(torn)} has not as many cells as the header; the table is damaged"
-        raise DataError(msg)
-    return lines
+        fault = "has not as many cells as the header; the table is damaged"
+        raise DataError(f"{path}: row {_some(torn)} {fault}")
+    return pd.DataFrame(lines, dtype=str).fillna("")
 
 
-def _table(path: Path, lines: Sequence[Sequence[str]]) -> pd.DataFrame:
-    names = [column_name(cell) for cell in lines[0]] if lines else []
-    kept = [place for place, name in enumerate(names) if name]
-    if len({names[place] for place in kept}) != len(kept):
-        msg = f"{path}: a column stands twice; copy the table anew"
-        raise DataError(msg)
-    rows = {
-        number: [line[place].strip() for place in kept]
-        for number, line in enumerate(lines[1:], start=2)
-        if any(cell.strip() for cell in line)
-    }
-    columns = [names[place] for place in kept]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=str)
+def _table(path: Path, cells: pd.DataFrame) -> pd.DataFrame:
+    """Name the columns by the first row, and leave out columns without a name and empty rows."""
+    cells = cells.apply(lambda column: column.str.strip())
+    names = [column_name(cell) for cell in cells.iloc[0]] if len(cells) else []
+    table = cells.set_axis(names, axis=1).set_axis(cells.index + 1).iloc[1:]
+    table = table.loc[:, [bool(name) for name in names]]
+    if table.columns.has_duplicates:
+        raise DataError(f"{path}: a column stands twice; copy the table anew")
+    return table[(table != "").any(axis=1)]
 
 
 def check(
@@ -117,8 +107,7 @@ def check(
     wrong |= faults or {}
     told = [f"{what} (row {_some(rows.index[rows])})" for what, rows in wrong.items() if rows.any()]
     if told:
-        msg = f"{path}: {'; '.join(told)}; mend these cells or copy the table anew"
-        raise DataError(msg)
+        raise DataError(f"{path}: {'; '.join(told)}; mend these cells or copy the table anew")
 
 
 def _some(rows: Iterable[object]) -> str:

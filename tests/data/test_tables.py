@@ -44,12 +44,9 @@ def test_spellings_that_spreadsheets_give(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(("content", "words"), [
     (b"", "a missing"),
     (b"a,b\n", "every row missing"),
-    (b"b\n1\n", "a missing"),
     (b"a,a\n1,2\n", "twice"),
     (b"a,b\n1,2\n1\n", "row 3 has not as many cells"),
-    (b"a,b\n1,2,3\n", "row 2 has not as many cells"),
     (b"a,b\n1,\"2\n", "not a readable CSV"),
-    (b"a,b\n1,\xff\n", "UTF-8"),
     ("a,b\n1,2\n".encode("utf-16"), "UTF-8"),
     (b"<html><body>Not found</body></html>", "a missing"),
 ])  # fmt: skip

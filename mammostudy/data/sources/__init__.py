@@ -2,8 +2,7 @@
 
 A reader has ``build_manifest(folder, store)``. It returns the manifest, not yet validated, and how
 many rows, regions or files were left out, by reason; ``dropped.csv`` in the folder ``store`` lists
-them where the set is large. It raises :class:`~mammostudy.errors.DataError`, naming file and field,
-where a table is damaged, a file of the annotations cannot be read, or no row is left.
+them where the set is large. A DataError names the file and field that cannot be read.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ downloaders give them. Known faults of the set and what is done about them:
   1 %), else the row is dropped;
 - compound shapes: the mass is kept and its shape left empty;
 - the split was drawn for masses and for calcifications apart, so a patient can sit in the training
-  part of one table and in the test part of the other: :data:`SPLIT_RULE`.
+  part of one table and in the test part of the other: it belongs to the part in which most of its
+  masses lie (without masses: most of its calcifications), and to test where both hold as many.
 
 Nothing is said of the pixel spacing in the archive's files, so it stays unknown.
 """
@@ -17,7 +18,7 @@ Nothing is said of the pixel spacing in the archive's files, so it stays unknown
 from __future__ import annotations
 
 import re
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,18 +30,13 @@ from numpy.typing import NDArray
 from mammostudy.data.dicom import read_stored_values
 from mammostudy.data.manifest import BOX
 from mammostudy.data.row_files import SAME_ASPECT
-from mammostudy.data.sources.files import Gathered, RejectedError, Row, identify, index_files, look
+from mammostudy.data.sources.files import Gathered, RejectedError, Row, index_files, look
 from mammostudy.data.tables import check, find_table, read_table
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 
 PARTS: Final = ("train", "test")
 KINDS: Final = ("mass", "calcification")
-SPLIT_RULE: Final = (
-    "a patient belongs to the part of the official split in which most of its masses lie (for a "
-    "patient without masses: most of its calcifications), and to the test part where both hold as "
-    "many; all its other rows follow"
-)
 SHAPES: Final = {
     "IRREGULAR": "irregular", "LOBULATED": "lobular", "OVAL": "oval", "ROUND": "round",
     "ARCHITECTURAL_DISTORTION": None, "ASYMMETRIC_BREAST_TISSUE": None,
@@ -119,7 +115,7 @@ def shape_of(cell: str) -> tuple[str | None, str | None]:
 
 
 def patients(tables: CbisTables) -> pd.DataFrame:
-    """Count every patient's rows by table, and give its side of the split by :data:`SPLIT_RULE`.
+    """Count every patient's rows by table, and give its part of the split.
 
     Returns:
         Indexed by patient: mass_train, mass_test, calcification_train, calcification_test, part.
@@ -135,26 +131,16 @@ def patients(tables: CbisTables) -> pd.DataFrame:
     return table.assign(part=trains.map({True: "train", False: "test"}))
 
 
-def moved(tables: CbisTables) -> dict[str, int]:
-    """Count the rows whose patient lies in the other part by :data:`SPLIT_RULE`, by kind."""
-    part = patients(tables)["part"]
-    return {
-        kind: int((rows["part"] != rows["patient"].map(part)).sum())
-        for kind, rows in zip(KINDS, tables, strict=True)
-    }
-
-
 def official_part(manifest: pd.DataFrame) -> pd.Series:
     """Return ``train`` or ``test`` for each row of a manifest, by its case and patient.
 
     No patient stands in two parts: one whose masses lie in both goes where most of them lie, and
-    to test where both hold as many (:data:`SPLIT_RULE`).
+    to test where both hold as many.
     """
     named = manifest["case"].astype(str).str.extract(_CASE)[0]
     if named.isna().any():
         case = manifest["case"][named.isna()].iloc[0]
-        msg = f"case {case!r}: not a mass of CBIS-DDSM, so without an official part; use folds"
-        raise DataError(msg)
+        raise DataError(f"case {case!r}: not a mass of CBIS-DDSM, so without an official part")
     trained = (named == "Training").astype(float)
     most = trained.groupby(manifest["patient"]).transform("mean") > 0.5
     return most.map({True: "train", False: "test"}).rename("part")
@@ -163,99 +149,71 @@ def official_part(manifest: pd.DataFrame) -> pd.Series:
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the masses; shapes left empty and rows beside the split are counted as well."""
     tables = read_tables(folder)
-    files = _Files(folder)
+    find = partial(_find, folder, index_files(folder))
+    look_once = cache(partial(look, folder))
     found = Gathered(folder, store)
     for case, mass in tables.masses.iterrows():
-        found.take(_rows, str(case), mass, files)
+        with found.sorting():
+            images = find(mass["image"])
+            if len(images) != 1:
+                reason = "several files for one image" if images else "image not found"
+                raise RejectedError(reason, str(case), mass["image"])
+            try:
+                image = look_once(images[0])
+            except DataError as error:
+                raise RejectedError("image damaged", str(case), mass["image"], str(error)) from None
+            drawn = dict.fromkeys([*find(mass["mask"]), *find(mass["crop"])])
+            mask, box = _find_mask(str(case), image, [path for path in drawn if path != images[0]])
+            row = {name: mass[name] for name in ("patient", "view", "side", "pathology")}
+            row |= {"case": case, "site": "cbis-ddsm", "modality": "SFM"}
+            row |= {"shape": shape_of(mass["shape_words"])[0]}
+            row |= {"mask": mask.relative_to(folder).as_posix(), **box}
+            found.rows.append(image | row)
     kept = tables.masses.loc[[row["case"] for row in found.rows], "shape_words"]
     found.dropped.update(reason for _, reason in map(shape_of, kept) if reason)
-    for kind, what in zip(KINDS, ASIDE, strict=True):
-        found.dropped[f"official split: {what}"] += moved(tables)[kind]
+    part = patients(tables)["part"]
+    for rows, what in zip(tables, ASIDE, strict=True):
+        moved = rows["part"] != rows["patient"].map(part)
+        found.dropped[f"official split: {what}"] += int(moved.sum())
     return found.result()
 
 
-class _Files:
-    """The DICOM files of a folder, and what their headers say."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.by_folder = index_files(folder)
-        self.look = cache(partial(look, folder))
-
-    @cached_property
-    def by_series(self) -> dict[str, list[Path]]:
-        """All files by their header, for those in no folder named after a case or series."""
-        index: dict[str, list[Path]] = {}
-        for path in self.by_folder.get("", []):
-            index.setdefault(identify(path)[1], []).append(path)
-        return index
-
-    def of(self, table_path: str) -> list[Path]:
-        """Find the files that a path of the tables may mean, nearest first."""
-        case, _, series, _ = table_path.split("/")
-        exact = self.folder / table_path
-        if exact in self.by_folder.get(series, []):
-            return [exact]
-        found = self.by_folder.get(series) or self.by_folder.get(case)
-        return found or self.by_series.get(series, [])
-
-    def name(self, path: Path) -> str:
-        return path.relative_to(self.folder).as_posix()
+def _find(folder: Path, index: dict[str, list[Path]], table_path: str) -> list[Path]:
+    """Find the files that a path of the tables may mean, nearest first."""
+    case, _, series, _ = table_path.split("/")
+    near = index.get(series, [])
+    exact = folder / table_path
+    return [exact] if exact in near else near or index.get(case, [])
 
 
-def _rows(case: str, mass: pd.Series, files: _Files) -> list[Row]:
-    """Return the row of a mass."""
-    images = files.of(mass["image"])
-    if len(images) != 1:
-        reason = "several files for one image" if images else "image not found"
-        raise RejectedError(reason, case, mass["image"])
-    try:
-        image = files.look(images[0])
-    except DataError as error:
-        raise RejectedError("image damaged", case, files.name(images[0]), str(error)) from None
-    found = [path for key in ("mask", "crop") for path in files.of(mass[key])]
-    candidates = [path for path in dict.fromkeys(found) if path != images[0]]
-    if not candidates:
-        raise RejectedError("mask not found", case, mass["mask"])
-    mask, pixels, reason, message = _find_mask(candidates, (image["height"], image["width"]))
-    if mask is None or pixels is None:
-        raise RejectedError(reason, case, files.name(candidates[0]), message)
-    row: Row = {"case": case, "site": "cbis-ddsm", "modality": "SFM", "mask": files.name(mask)}
-    row |= {name: mass[name] for name in ("patient", "view", "side", "pathology")}
-    row["shape"] = shape_of(mass["shape_words"])[0]
-    return [image | row | dict(zip(BOX, box_of(pixels), strict=True))]
-
-
-def _find_mask(
-    candidates: list[Path], shape: tuple[int, int]
-) -> tuple[Path | None, NDArray[np.bool_] | None, str, str]:
-    """Find the mask among the files of a mass, in the grid of its image; or say why there is none.
+def _find_mask(case: str, image: Row, candidates: list[Path]) -> tuple[Path, Row]:
+    """Find the mask among the files of a mass, and its box in the grid of the image.
 
     Crop and mask of a mass share a series, or stand in two, and the tables swap their paths in
     places; neither the file's name nor its place tells one from the other. The mask holds two
     values, 0 and another, and has its image's size or a multiple of it; the crop holds many.
     """
-    problems: dict[str, str] = {}
+    shape = image["height"], image["width"]
+    missing = "no file of two values beside the crop: the mask is missing"
+    reason, message = (missing if candidates else "mask not found"), ""
     stored: list[tuple[Path, NDArray[np.integer[Any]]]] = []
     for path in candidates:
         try:
             stored.append((path, read_stored_values(path)))
         except DataError as error:
-            problems["mask damaged"] = str(error)
+            reason, message = "mask damaged", str(error)
     for path, pixels in sorted(stored, key=lambda one: (one[1].shape != shape, -one[1].size)):
         low, high = pixels.min(), pixels.max()
         ratio = (pixels.shape[1] / pixels.shape[0]) / (shape[1] / shape[0])
         if not ((pixels == low) | (pixels == high)).all():
             continue
         if low == high:
-            problems["mask of one value: it marks nothing or everything"] = str(path)
+            reason, message = "mask of one value: it marks nothing or everything", str(path)
         elif abs(ratio - 1) > SAME_ASPECT:
-            problems["mask of another aspect than its image"] = str(path)
+            reason, message = "mask of another aspect than its image", str(path)
         else:
             mask = (pixels == high).astype(np.uint8)
             if mask.shape != shape:  # resized as mammostudy.data.row_files.read_mask does
                 mask = cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-            return path, np.asarray(mask > 0), "", ""
-    missing = "no file of two values beside the crop: the mask is missing"
-    reason = next(reversed(problems), missing)
-    return None, None, reason, problems.get(reason, "")
+            return path, dict(zip(BOX, box_of(mask > 0), strict=True))
+    raise RejectedError(reason, case, str(image["image"]), message)

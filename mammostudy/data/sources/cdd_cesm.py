@@ -1,8 +1,10 @@
 """CDD-CESM: real mammograms with radiologists' contours (Khaled et al. 2022, CC BY 4.0).
 
 Reads the development layout: ``images.csv``, ``regions.csv``, ``outlines.jsonl``, ``images/``.
-Contours mark every annotated region, so a stated rule picks the masses; low-energy (DM) and
-subtracted (CM) images are two cohorts and never meet in one number.
+Contours mark every annotated region, so a stated rule picks the masses: regions of images that
+hold masses and whose regions are told apart, of at least :data:`MINIMUM_AREA`, of a mass's shape,
+not nested in another mass. Low-energy (DM) and subtracted (CM) images are two cohorts and never
+meet in one number.
 """
 
 from __future__ import annotations
@@ -28,15 +30,9 @@ MAXIMUM_ASPECT: Final = 3.0  # longer over shorter side of the box
 NESTED: Final = 0.95  # share of a region inside a larger one from which on it is part of that mass
 SIZE: Final = 512
 SHAPES: Final = ("irregular", "oval", "round")
-RULE: Final = (
-    f"regions of images that hold masses and whose regions are told apart, "
-    f"area at least {MINIMUM_AREA} px, filling at least {MINIMUM_FILL:.0%} of their box, "
-    f"box aspect at most {MAXIMUM_ASPECT:g}, not nested in another mass"
-)
 INSIDE: Final = "inside another mass"
 NO_MASS: Final = "image without a mass"
 _IMAGES: Final = ("image", "patient_id", "side", "modality", "view", "pathology", "mask_kind")
-_SHOWN: Final = ("image", "patient", "side", "modality", "view", "pathology", "density")
 _REGIONS: Final = (
     "image", "region_id", *BOX, "area_px", "mass_image", "mass_shape", "only_mass_findings",
 )  # fmt: skip
@@ -75,8 +71,7 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
                 continue
             key = image["image"], region["region_id"]
             if key not in outlines:
-                msg = f"{folder / 'outlines.jsonl'}: no outline of region {key}; copy it anew"
-                raise DataError(msg)
+                raise DataError(f"{folder / 'outlines.jsonl'}: no outline of region {key}")
             taken.append(region)
             masks.append(fill_outline(outlines[key], (SIZE, SIZE)))
         for region, mask, inner in zip(taken, masks, nested(masks), strict=True):
@@ -85,12 +80,9 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
                 continue
             number, shape = region["region_id"], region["mass_shape"]
             sure = region["only_mass_findings"] == "True" and shape in SHAPES
-            found.rows.append(
-                _row(folder, image, number)
-                | dict(zip(BOX, box_of(mask), strict=True))
-                | {"outline": json.dumps(outlines[image["image"], number])}
-                | {"shape": shape if sure else None}
-            )
+            row = _row(folder, image, number) | dict(zip(BOX, box_of(mask), strict=True))
+            row |= {"outline": json.dumps(outlines[image["image"], number])}
+            found.rows.append(row | {"shape": shape if sure else None})
     together = int((images["mask_kind"] == "binary").sum())
     found.dropped["regions not told apart (counted in images)"] = together
     return found.result()
@@ -118,12 +110,11 @@ def build_views(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str, in
 
 
 def read_images(folder: Path) -> pd.DataFrame:
-    """Read the table of all images: :data:`_SHOWN`; density is a letter a to d or missing."""
+    """Read the table of all images, with patient, and density: a letter a to d or missing."""
     images = read_table(folder / "images.csv", (*_IMAGES, "breast_density"))
     letters = images["breast_density"].str.lower()
-    return images.assign(
-        patient="P" + images["patient_id"], density=letters.where(letters.isin(list("abcd")))
-    ).reset_index(drop=True)[list(_SHOWN)]
+    density = letters.where(letters.isin(list("abcd")))
+    return images.assign(patient="P" + images["patient_id"], density=density).reset_index(drop=True)
 
 
 def _tables(folder: Path, modality: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -133,8 +124,8 @@ def _tables(folder: Path, modality: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     try:
         regions = regions.astype(dict.fromkeys((*BOX, "area_px"), float))
     except ValueError as error:
-        msg = f"{folder / 'regions.csv'}: a box or area is no number ({error}); copy it anew"
-        raise DataError(msg) from None
+        fault = f"a box or area is no number ({error}); copy it anew"
+        raise DataError(f"{folder / 'regions.csv'}: {fault}") from None
     return images[images["modality"] == modality], regions
 
 
@@ -144,8 +135,8 @@ def _outlines(path: Path) -> dict[tuple[str, str], Any]:
         rows = [json.loads(line) for line in read_text(path).splitlines()]
         return {(row["image"], str(row["region_id"])): row["points"] for row in rows}
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        msg = f"{path}: not a line an outline (image, region_id, points): {error!r}; copy it anew"
-        raise DataError(msg) from None
+        fault = f"not a line an outline (image, region_id, points): {error!r}; copy it anew"
+        raise DataError(f"{path}: {fault}") from None
 
 
 def _reason(region: pd.Series) -> str | None:
@@ -163,8 +154,7 @@ def _row(folder: Path, image: pd.Series, region: str) -> Row:
     path = folder / "images" / f"{image['image']}.jpg"
     facts = look(folder, path)
     if (facts["height"], facts["width"]) != (SIZE, SIZE):
-        msg = f"{path}: expected an image of {SIZE}x{SIZE} pixels; copy it anew"
-        raise DataError(msg)
+        raise DataError(f"{path}: expected an image of {SIZE}x{SIZE} pixels; copy it anew")
     same = {name: image[name] for name in ("view", "side", "modality", "pathology")}
     named = {"case": f"{image['image']}_{region}", "patient": f"P{image['patient_id']}"}
     return facts | same | named | {"site": "cdd-cesm"}

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,13 +20,11 @@ import pandas as pd
 
 from mammostudy.data.manifest import VIEWS
 from mammostudy.data.sources import cdd_cesm, files
-from mammostudy.data.sources.cdd_cesm_contours import IMAGE_NAME, RegionError, outline_points
+from mammostudy.data.sources.cdd_cesm_contours import IMAGE_NAME, outline_points
 from mammostudy.data.tables import check, find_table, read_sheets, read_table
 from mammostudy.errors import DataError
 
-CONTOURS: Final = (
-    "Radiology_hand_drawn_segmentations_v2.csv", "Radiology_hand_drawn_segmentations*.csv",
-)  # fmt: skip
+CONTOURS: Final = "Radiology_hand_drawn_segmentations*.csv"
 WORKBOOK: Final = "Radiology*annotations*.xlsx"
 MASSES: Final = ("mass_description", "mass_enhancement_description")
 SHAPES: Final = {"irregular": "irregular", "oval": "oval", "round": "round", "rounded": "round"}
@@ -54,25 +51,31 @@ def build_manifest(
     """
     images, findings = _images(folder), read_findings(folder)
     found = files.Gathered(folder)
+    path = find_table(folder, CONTOURS)
+    table = read_table(path, ("#filename", "region_id", "region_shape_attributes"))
     contours: dict[str, list[tuple[str, files.Points]]] = {}
-    for image, region, points, reason in _contours(folder):
-        named = IMAGE_NAME.fullmatch(image)
-        if named is not None and named[3] != modality:
-            reason = "contours of the other modality (never mixed)"
-        elif image not in images:
-            reason = "contours of images that are not there"
-        elif image not in findings or not findings[image].mass:
-            reason = "contours of images without a mass in the tables"
-        elif points is not None:
-            contours.setdefault(image, []).append((region, points))
-        found.dropped[reason] += reason != ""
-    for image, path in sorted(images.items()):
+    for line, row in table[~table["region_shape_attributes"].isin(["", "{}"])].iterrows():
+        image = _image(row["#filename"])
+        with found.sorting():
+            named = IMAGE_NAME.fullmatch(image)
+            if named is not None and named[3] != modality:
+                raise files.RejectedError("contours of the other modality (never mixed)")
+            if image not in images:
+                raise files.RejectedError("contours of images that are not there")
+            if image not in findings or not findings[image].mass:
+                raise files.RejectedError("contours of images without a mass in the tables")
+            try:
+                points = outline_points(json.loads(row["region_shape_attributes"]))
+            except (ValueError, RecursionError) as error:
+                fault = f"row {line}, region_shape_attributes: {error}; copy it anew"
+                raise DataError(f"{path}: {fault}") from None
+            contours.setdefault(image, []).append((row["region_id"], points))
+    for image, picture in sorted(images.items()):
         if image in findings and IMAGE_NAME.findall(image)[0][2] == modality:
-            drawn = contours.get(image, [])
-            found.take(_rows, folder, path, findings[image], drawn, found.dropped)
+            with found.sorting():
+                found.rows += _rows(found, picture, findings[image], contours.get(image, []))
     if not found.faults and not any("outline" in row for row in found.rows):
-        msg = f"{folder}: no mass of modality {modality} is left; copy the images and tables anew"
-        raise DataError(msg)
+        raise DataError(f"{folder}: no mass of modality {modality} is left; copy the files anew")
     return found.result()
 
 
@@ -82,8 +85,7 @@ def _images(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.rglob("*.[jJ][pP]*[gG]")):
         name = path.stem.strip()
         if name in found:
-            msg = f"{path}: the same image as {found[name]}; keep one of them"
-            raise DataError(msg)
+            raise DataError(f"{path}: the same image as {found[name]}; keep one of them")
         if IMAGE_NAME.fullmatch(name):
             found[name] = path
     return found
@@ -93,65 +95,41 @@ def _image(cell: str) -> str:
     return re.sub(r"\s*\.jpe?g$", "", cell, flags=re.IGNORECASE).strip()
 
 
-def _contours(folder: Path) -> list[tuple[str, str, files.Points | None, str]]:
-    """Return image, region, outline and, where that is None, why, of every contour."""
-    path = find_table(folder, *CONTOURS)
-    table = read_table(path, ("#filename", "region_id", "region_shape_attributes"))
-    contours = []
-    for line, row in table[~table["region_shape_attributes"].isin(["", "{}"])].iterrows():
-        try:
-            points, reason = outline_points(json.loads(row["region_shape_attributes"]))
-        except (RegionError, ValueError, RecursionError) as error:
-            msg = f"{path}: row {line}, region_shape_attributes: {error}; copy it anew"
-            raise DataError(msg) from None
-        contours.append((_image(row["#filename"]), row["region_id"], points, reason))
-    return contours
-
-
 def _rows(
-    folder: Path,
-    path: Path,
-    found: Findings,
-    contours: list[tuple[str, files.Points]],
-    dropped: Counter[str],
+    found: files.Gathered, path: Path, said: Findings, contours: list[tuple[str, files.Points]]
 ) -> list[files.Row]:
     """Return the rows of an image: its masses by the rule, or one without; none if it lost all."""
     name = path.stem.strip()
     patient, side, modality, view = IMAGE_NAME.findall(name)[0]
-    image = files.look(folder, path) | {
+    image = files.look(found.folder, path) | {
         "case": f"{name}_view", "patient": f"P{int(patient)}", "site": "cdd-cesm", "side": side,
         "view": view if view in VIEWS else "other", "modality": modality,
-        "pathology": found.pathology,
+        "pathology": said.pathology,
     }  # fmt: skip
     size = image["height"], image["width"]
     scale = cdd_cesm.SIZE / max(size)  # outlines of one image are compared on a smaller grid
     rows, filled = [], []
     for region, points in contours:
-        mass, reason = files.place(points, image, f"{path}: contour {region}")
-        if mass is not None:
-            reason = _reason(files.enclosed_area(points), mass, scale)
-        if mass is None or reason:
-            dropped[reason] += 1
-            continue
-        rows.append(image | mass | {"case": f"{name}_{region}", "shape": found.shape})
-        body = np.zeros(np.ceil(np.multiply(size, min(1.0, scale))).astype(int), np.uint8)
-        cv2.fillPoly(body, [np.round(points * min(1.0, scale)).astype(np.int32)], 1)
-        filled.append(body > 0)
+        with found.sorting():
+            mass = files.place(points, image, f"{path}: contour {region}")
+            if reason := _reason(files.enclosed_area(points), mass, scale):
+                raise files.RejectedError(reason)
+            rows.append(image | mass | {"case": f"{name}_{region}", "shape": said.shape})
+            body = np.zeros(np.ceil(np.multiply(size, min(1.0, scale))).astype(int), np.uint8)
+            cv2.fillPoly(body, [np.round(points * min(1.0, scale)).astype(np.int32)], 1)
+            filled.append(body > 0)
     inner = cdd_cesm.nested(filled, equal=True)
-    if any(inner):
-        dropped[cdd_cesm.INSIDE] += sum(inner)
+    found.dropped[cdd_cesm.INSIDE] += sum(inner)
     rows = [row for row, inside in zip(rows, inner, strict=True) if not inside]
-    if not rows and found.mass:
-        raise files.RejectedError("views whose masses were all dropped")
-    return rows or [image]
+    return files.masses_or_view(image, rows, said.mass)
 
 
-def _reason(area: float, mass: files.Row, scale: float) -> str:
-    """Return why a region is not taken as a mass, empty where it is."""
+def _reason(area: float, mass: files.Row, scale: float) -> str | None:
+    """Return why a region is not taken as a mass, None where it is."""
     if area * scale**2 < cdd_cesm.MINIMUM_AREA:
         return f"smaller than {cdd_cesm.MINIMUM_AREA} px of a 512-px grid"
     width, height = mass["x_max"] - mass["x_min"], mass["y_max"] - mass["y_min"]
-    return cdd_cesm.shape_fault(area, width, height) or ""
+    return cdd_cesm.shape_fault(area, width, height)
 
 
 def read_findings(folder: Path) -> dict[str, Findings]:
@@ -159,33 +137,31 @@ def read_findings(folder: Path) -> dict[str, Findings]:
     path = find_table(folder, WORKBOOK)
     sheets = {name: sheet for name, sheet in read_sheets(path).items() if not sheet.empty}
     if missing := [name for name in ("all", *MASSES) if name not in sheets]:
-        msg = f"{path}: sheet(s) {', '.join(missing)} missing or empty; copy the workbook anew"
-        raise DataError(msg)
-    shapes: dict[str, set[str | None]] = {}
-    other: set[str] = set()
-    for name, sheet in sheets.items():
-        if name in MASSES:
-            cells = _column(path, sheet, "shape").str.lower().str.findall("[a-z]+")
-            for image, words in zip(_column(path, sheet, "image").map(_image), cells, strict=True):
-                shapes.setdefault(image, set()).update(map(SHAPES.get, words))
-        elif name != "all" and sheet.columns.str.contains("image").any():
-            other.update(_column(path, sheet, "image").map(_image))
-    images = _column(path, sheets["all"], "image").map(_image)
-    said = _column(path, sheets["all"], "pathology").str.lower()[images != ""]
-    check(path, said.to_frame("pathology"), {"pathology": "|".join(PATHOLOGY)})
+        raise DataError(f"{path}: sheet(s) {', '.join(missing)} missing or empty; copy it anew")
+
+    def column(sheet: str, word: str) -> pd.Series:
+        """Return the first column whose name holds a word."""
+        named = sheets[sheet].columns[sheets[sheet].columns.str.contains(word)]
+        if named.empty:
+            raise DataError(f"{path}: sheet {sheet}: no column of the {word}; copy it anew")
+        return sheets[sheet][named[0]]
+
+    shapes: dict[str, set[Any]] = {}
+    for name in MASSES:
+        words = column(name, "shape").str.lower().str.findall("[a-z]+")
+        for image, said in zip(column(name, "image").map(_image), words, strict=True):
+            shapes.setdefault(image, set()).update(map(SHAPES.get, said))
+    others = [name for name in sheets if name not in ("all", *MASSES)]
+    others = [name for name in others if sheets[name].columns.str.contains("image").any()]
+    other = {image for name in others for image in column(name, "image").map(_image)}
+    table = pd.DataFrame({"image": column("all", "image").map(_image)})
+    table["pathology"] = column("all", "pathology").str.lower()
+    table = table[table["image"] != ""]
+    check(path, table, {"pathology": "|".join(PATHOLOGY)})
     findings = {}
-    for image, word in zip(images[images != ""], said, strict=True):
+    for image, word in table.itertuples(index=False):
         given = shapes.get(image, set())
         single = len(given) == 1 and image not in other
         shape = next(iter(given)) if single else None
         findings[image] = Findings(PATHOLOGY[word], image in shapes, shape)
     return findings
-
-
-def _column(path: Path, sheet: pd.DataFrame, word: str) -> pd.Series:
-    """Return the first column whose name holds a word."""
-    for name in sheet.columns:
-        if word in name:
-            return sheet[name]
-    msg = f"{path}: no column with {word!r} in its name; copy the table anew"
-    raise DataError(msg)

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Final
 
 import pandas as pd
+from pydicom import dcmread
 
-from mammostudy.data.sources.files import Gathered, RejectedError, Row, identify, index_files, look
+from mammostudy.data.dicom_file import guarded
+from mammostudy.data.sources.files import Gathered, RejectedError, Row, index_files, look
 from mammostudy.data.tables import check, find_table, read_table
 from mammostudy.errors import DataError
 
@@ -34,8 +36,7 @@ SUBTYPES: Final = {
 _PATIENT: Final = r"D[12]-\d{4}"
 _WORDS: Final = {
     "id1": _PATIENT, "leftright": "L|R", "abnormality": "calcification|mass|both",
-    "classification": "Benign|Malignant", "subtype": "|".join(["", *SUBTYPES]),
-    "number": r"\d*",
+    "classification": "Benign|Malignant", "subtype": "|".join(["", *SUBTYPES]), "number": r"\d*",
 }  # fmt: skip
 
 
@@ -71,18 +72,23 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     found = Gathered(folder, store)
     names: Counter[str] = Counter()
     for path in index_files(folder).get("", []):
-        found.take(_rows, path, folder, breasts, names)
+        with found.sorting():
+            row = _row(path, folder, breasts)
+            names[row["case"]] += 1
+            number = names[row["case"]]
+            found.rows.append(row | {"case": row["case"] + (f"_{number}" if number > 1 else "")})
     absent = set(breasts.index) - {f"{row['patient']}_{row['side']}" for row in found.rows}
     for breast in sorted(absent):
-        found.reject(RejectedError("breast without an image", breast))
+        with found.sorting():
+            raise RejectedError("breast without an image", breast)
     return found.result()
 
 
-def _rows(path: Path, folder: Path, breasts: pd.DataFrame, names: Counter[str]) -> list[Row]:
+def _row(path: Path, folder: Path, breasts: pd.DataFrame) -> Row:
     """Return the row of a file."""
     file = path.relative_to(folder).as_posix()
     named = (part for part in file.split("/") if re.fullmatch(_PATIENT, part, re.ASCII))
-    patient = next(named, None) or identify(path)[0].strip()
+    patient = next(named, None) or patient_of(path)
     if patient not in breasts["patient"].array:
         raise RejectedError("file of no patient of the table", "", file)
     try:
@@ -94,8 +100,16 @@ def _rows(path: Path, folder: Path, breasts: pd.DataFrame, names: Counter[str]) 
     breast = f"{patient}_{image['side']}"
     if breast not in breasts.index:
         raise RejectedError("image of a breast that the table does not list", breast, file)
-    case = f"{breast}_{image['view']}"
-    names[case] += 1
-    image["case"] = case if names[case] == 1 else f"{case}_{names[case]}"
     said = {name: breasts[name][breast] for name in ("pathology", "subtype")}
-    return [image | said | {"patient": patient, "site": "cmmd", "modality": "DM"}]
+    said |= {"case": f"{breast}_{image['view']}", "patient": patient}
+    return image | said | {"site": "cmmd", "modality": "DM"}
+
+
+def patient_of(path: Path) -> str:
+    """Return PatientID, a public pseudonym in this set; empty where the file is no DICOM."""
+    try:
+        with guarded(path, "no DICOM file"):
+            found = dcmread(path, specific_tags=["PatientID"], stop_before_pixels=True)
+            return str(found.get("PatientID", "")).strip()
+    except DataError:
+        return ""

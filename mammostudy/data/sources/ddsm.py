@@ -8,10 +8,9 @@ Where both are there, the converted picture is taken; what was done to its grey 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -19,15 +18,23 @@ from numpy.typing import NDArray
 
 from mammostudy.data.row_files import SAME_ASPECT
 from mammostudy.data.sources.ddsm_files import (
+    CALIBRATION,
     Abnormality,
-    Study,
     View,
     is_raw,
-    look_raw,
     read_ics,
     read_overlay,
 )
-from mammostudy.data.sources.files import Gathered, RejectedError, Row, look, place, relative
+from mammostudy.data.sources.files import (
+    Gathered,
+    Points,
+    RejectedError,
+    Row,
+    look,
+    masses_or_view,
+    place,
+    relative,
+)
 from mammostudy.errors import DataError
 
 SHAPES: Final = {
@@ -39,15 +46,6 @@ ENDINGS: Final = (".png", ".tif", ".tiff", ".ljpeg.png", ".ljpeg.tif", ".ljpeg.t
 GAP: Final = 0.1  # of the steps, by which the last pixel may be away from the first; or 2
 
 
-class _Film(NamedTuple):
-    """One film of a study and its files; ``overlay`` is None where nothing was drawn."""
-
-    study: Study
-    view: View
-    picture: Path
-    overlay: Path | None
-
-
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the studies of a folder, at any depth.
 
@@ -56,120 +54,108 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     found = Gathered(folder)
     studies: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.[iI][cC][sS]")):
-        found.take(_study, path, studies, found)
+        with found.sorting():
+            relative(folder, path)  # before it is read
+            if path.stem in studies:
+                raise DataError(f"{path}: the study stands in {studies[path.stem]} too; keep one")
+            studies[path.stem] = path.parent
+            _take_study(path, found)
     return found.result()
 
 
-def _study(path: Path, studies: dict[str, Path], found: Gathered) -> list[Row]:
+def _take_study(path: Path, found: Gathered) -> None:
     """Take the films of one study, each with its own fault."""
-    relative(found.folder, path)  # before it is read
-    study = read_ics(path)
-    if study.stem in studies:
-        msg = f"{path}: the study stands in {studies[study.stem].parent} too; keep one"
-        raise DataError(msg)
-    studies[study.stem] = path
+    study, stem = read_ics(path), path.stem.replace("-", "_")
     if study.named != path.stem:
         raise RejectedError("study whose field filename is not the name of its .ics file")
-    for film in _films(path.parent, study, found.dropped):
-        found.take(_rows, found.folder, film, found.dropped)
-    return []
-
-
-def _films(folder: Path, study: Study, dropped: Counter[str]) -> Iterator[_Film]:
-    """Yield the films of a study that have all their files."""
-    paths = (path for pattern in ("PNGFiles/*", "*") for path in sorted(folder.glob(pattern)))
-    files = {path.name.lower(): path for path in paths}  # beside the .ics file goes first
+    paths = (each for pattern in ("PNGFiles/*", "*") for each in sorted(path.parent.glob(pattern)))
+    files = {each.name.lower(): each for each in paths}  # beside the .ics file goes first
     for absent in set(VIEWS) - set(study.views):
-        start = f"{study.stem}.{absent}.".lower()
-        unlisted = any(name.startswith(start) for name in files)
-        dropped["film that its .ics file does not list"] += unlisted
-    for view in study.views.values():
-        name = f"{study.stem}.{view.name}".lower()
-        picture = next((files[name + end] for end in ENDINGS if name + end in files), None)
-        overlay = files.get(f"{name}.overlay")
-        if picture is None and f"{name}.ljpeg" in files:
-            dropped["film still packed as LJPEG; unpack it with the owners' program"] += 1
-        elif picture is None:
-            dropped["film without a picture"] += 1
-        elif is_raw(picture) and study.calibration is None:
-            dropped["raw film of a scanner without a published calibration"] += 1
-        elif overlay is None and f"{name}.overlay.gz" in files:
-            dropped["film whose .OVERLAY file is still packed (.gz); unpack it"] += 1
-        elif overlay is None and view.overlay:
-            dropped["film whose .OVERLAY file is missing"] += 1
-        else:
-            yield _Film(study, view, picture, overlay)
+        unlisted = any(name.startswith(f"{stem}.{absent}.".lower()) for name in files)
+        found.dropped["film that its .ics file does not list"] += unlisted
+    for name, view in study.views.items():
+        film = f"{stem}.{name}"
+        picture = next((files[e] for end in ENDINGS if (e := film.lower() + end) in files), None)
+        overlay = files.get(f"{film}.overlay".lower())
+        with found.sorting():
+            if picture is None:
+                raise RejectedError("film without a picture, or still packed as LJPEG")
+            if is_raw(picture) and (study.site, study.scanner) not in CALIBRATION:
+                raise RejectedError("raw film of a scanner without a published calibration")
+            if overlay is None and view.overlay:
+                raise RejectedError("film whose .OVERLAY file is missing, or still packed (.gz)")
+            image = _image(found.folder, picture, view)
+            side, projection = name.split("_")
+            image |= {"case": film, "patient": stem[:-2], "site": study.site, "modality": "SFM"}
+            image |= {"view": projection, "side": side[0], "pathology": "unknown"}
+            found.rows += _rows(found, image, view, overlay)
 
 
-def _rows(folder: Path, film: _Film, dropped: Counter[str]) -> list[Row]:
-    """Return the rows of one film: a row a boundary, or one without; none where it is dropped."""
-    view = film.view
-    image = (
-        look_raw(folder, film.picture, view) if is_raw(film.picture) else look(folder, film.picture)
-    )
+def _image(folder: Path, picture: Path, view: View) -> Row:
+    """Return what the file of a film tells; a raw one has the size that its study says."""
+    size = None
+    if is_raw(picture):
+        size = view.rows, view.columns
+        if picture.stat().st_size != 2 * view.rows * view.columns:
+            fault = f"has not the bytes of {view.rows} LINES of {view.columns} PIXELS_PER_LINE"
+            raise DataError(f"{picture}: {fault} of its .ics file; unpack the film anew")
+    image = look(folder, picture, size)
     if abs((image["width"] / image["height"]) / (view.columns / view.rows) - 1) > SAME_ASPECT:
         raise RejectedError("film whose picture has another aspect than its .ics file says")
-    side, projection = view.name.split("_")
-    image |= {
-        "case": f"{film.study.stem}.{view.name}", "patient": film.study.patient,
-        "site": film.study.site, "view": projection, "side": side[0], "modality": "SFM",
-        "spacing_mm": view.spacing_mm and view.spacing_mm / (image["height"] / view.rows),
-        "pathology": "unknown",
-    }  # fmt: skip
+    scale = image["height"] / view.rows
+    return image | {"spacing_mm": view.spacing_mm and view.spacing_mm / scale}
+
+
+def _rows(found: Gathered, image: Row, view: View, overlay: Path | None) -> list[Row]:
+    """Return the rows of one film: a row a boundary, or one without; none where it is dropped."""
     masses: list[Row] = []
-    lost = False
-    if film.overlay is not None:
-        relative(folder, film.overlay)  # before it is read
-        for found in read_overlay(film.overlay):
-            kept = _masses(film, found, image, dropped)
-            lost |= found.mass and len(kept) < max(1, len(found.boundaries))
-            masses += kept
-    if not masses and lost:
-        raise RejectedError("film whose masses were all dropped")
-    return masses or [image]
+    drawn = 0
+    if overlay is not None:
+        relative(found.folder, overlay)  # before it is read
+        for abnormality in read_overlay(overlay):
+            drawn += abnormality.mass * max(1, len(abnormality.boundaries))
+            with found.sorting():
+                for case, pixels, facts in _boundaries(found, abnormality):
+                    with found.sorting():
+                        points = _points(pixels, image, view)
+                        mass = place(points, image, f"{overlay}: BOUNDARY") | facts
+                        masses.append(image | mass | {"case": f"{image['case']}_{case}"})
+    return masses_or_view(image, masses, drawn)
 
 
-def _masses(film: _Film, found: Abnormality, image: Row, dropped: Counter[str]) -> list[Row]:
-    """Return a row for each boundary of an abnormality that is a mass."""
-    reason = ""
-    if not found.mass:
-        reason = "abnormality that is no mass"
-    elif not found.boundaries:
-        reason = "mass without a boundary"
-    elif found.outlines != len(found.boundaries) + found.cores:
-        reason = "mass whose TOTAL_OUTLINES is not the number of its outlines"
-    if reason:
-        dropped[reason] += 1
-        return []
-    dropped["inner outline of a mass (CORE), part of its boundary"] += found.cores
-    shape = SHAPES.get(next(iter(found.shapes), "")) if len(found.shapes) == 1 else None
+def _boundaries(
+    found: Gathered, abnormality: Abnormality
+) -> Iterator[tuple[str, NDArray[np.int64], Row]]:
+    """Yield number, pixels and labels of each boundary of an abnormality that is a mass."""
+    boundaries, shapes = abnormality.boundaries, abnormality.shapes
+    if not abnormality.mass:
+        raise RejectedError("abnormality that is no mass")
+    if not boundaries:
+        raise RejectedError("mass without a boundary")
+    if abnormality.outlines != len(boundaries) + abnormality.cores:
+        raise RejectedError("mass whose TOTAL_OUTLINES is not the number of its outlines")
+    found.dropped["inner outline of a mass (CORE), part of its boundary"] += abnormality.cores
+    shape = SHAPES.get(next(iter(shapes), "")) if len(shapes) == 1 else None
     if shape is None:
-        what = "of several words" if len(found.shapes) > 1 else "that is none of the four"
-        dropped[f"shape {what} (mass kept without a shape)"] += 1
-    rows: list[Row] = []
-    for part, pixels in enumerate(found.boundaries, start=1):
-        mass, reason = _placed(film, pixels, image)
-        if mass is None:
-            dropped[reason] += 1
-            continue
-        suffix = f".{part}" if len(found.boundaries) > 1 else ""
-        case = f"{image['case']}_{found.number}{suffix}"
-        rows.append(image | mass | {"case": case, "shape": shape, "pathology": found.pathology})
-    return rows
+        what = "of several words" if len(shapes) > 1 else "that is none of the four"
+        found.dropped[f"shape {what} (mass kept without a shape)"] += 1
+    for part, pixels in enumerate(boundaries, start=1):
+        suffix = f".{part}" if len(boundaries) > 1 else ""
+        facts = {"shape": shape, "pathology": abnormality.pathology}
+        yield f"{abnormality.number}{suffix}", pixels, facts
 
 
-def _placed(film: _Film, pixels: NDArray[np.int64], image: Row) -> tuple[Row | None, str]:
-    """Box a boundary on the grid of the picture, which may be smaller than the film."""
-    rows, columns = film.view.rows, film.view.columns
+def _points(pixels: NDArray[np.int64], image: Row, view: View) -> Points:
+    """Return a boundary's corners on the grid of the picture, which may be smaller."""
     if np.abs(pixels[-1] - pixels[0]).max() > max(2.0, GAP * (len(pixels) - 1)):
-        return None, "boundary that does not come back to its start"
-    if len(pixels) > rows * columns:
-        return None, "boundary of more steps than the film has pixels"
+        raise RejectedError("boundary that does not come back to its start")
+    if len(pixels) > view.rows * view.columns:
+        raise RejectedError("boundary of more steps than the film has pixels")
     points = corners(pixels).astype(np.float64)
-    if (image["height"], image["width"]) != (rows, columns):
-        ratio = np.array([image["width"] / columns, image["height"] / rows])
-        points = (points + 0.5) * ratio - 0.5  # pixel centres at whole numbers
-    return place(points, image, f"{film.overlay}: BOUNDARY")
+    if (image["height"], image["width"]) == (view.rows, view.columns):
+        return points
+    points = (points + 0.5) * (image["width"] / view.columns, image["height"] / view.rows)
+    return np.asarray(points - 0.5)  # pixel centres at whole numbers
 
 
 def corners(pixels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,9 +1,9 @@
 """What the readers share: files of an owner's folder found and described, outlines boxed.
 
 Downloaders lay the series of an archive out in different ways: ``CASE/STUDY/SERIES/000000.dcm``,
-``CASE/DATE-STUDY/1.000000-DESCRIPTION-12345/1-1.dcm``, ``SERIES/1-1.dcm``,
-``CASE/STUDY/MG_SERIES/FILE.dcm``, or loose. :func:`index_files` gives every file under the name of
-each folder above it, which covers the first four; :func:`identify` reads the header of a loose one.
+``CASE/DATE-STUDY/1.000000-DESCRIPTION-12345/1-1.dcm``, ``SERIES/1-1.dcm`` or
+``CASE/STUDY/MG_SERIES/FILE.dcm``. :func:`index_files` gives every file under the name of each
+folder above it, which covers them all.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydicom import dcmread
 
-from mammostudy.data.dicom import is_dicom
-from mammostudy.data.dicom_file import guarded, read_header
+from mammostudy.data.dicom_file import guarded, read_header, starts_as_dicom
 from mammostudy.data.dicom_header import facts_of
 from mammostudy.data.images import bytes_of, open_picture
 from mammostudy.data.manifest import BOX, COLUMNS
@@ -35,13 +34,8 @@ Row = dict[str, Any]
 
 def relative(folder: Path, path: Path) -> str:
     """Return a file's posix path from its cohort's folder; refuse a link that leads out."""
-    try:
-        inside = path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # links in a circle
-        inside = False
-    if not inside:
-        msg = f"{path}: leads out of {folder} or nowhere; put the file itself into the folder"
-        raise DataError(msg)
+    with guarded(path, f"leads out of {folder} or nowhere; put the file itself there"):
+        path.resolve().relative_to(folder.resolve())
     return path.relative_to(folder).as_posix()
 
 
@@ -67,29 +61,18 @@ def index_files(folder: Path) -> dict[str, list[Path]]:
     return index
 
 
-def identify(path: Path) -> tuple[str, str]:
-    """Return PatientID and SeriesInstanceUID of a file, empty where they cannot be read.
-
-    For sets whose identifiers are public pseudonyms; nothing else is read and nothing shown.
-    """
-    tags = ["PatientID", "SeriesInstanceUID"]
-    try:
-        with guarded(path, "no DICOM file"):
-            found = dcmread(path, specific_tags=tags, stop_before_pixels=True)
-            return str(found.get("PatientID", "")), str(found.get("SeriesInstanceUID", ""))
-    except DataError:
-        return "", ""
-
-
-def look(folder: Path, path: Path) -> Row:
+def look(folder: Path, path: Path, size: tuple[int, int] | None = None) -> Row:
     """Return the manifest's columns that an image file tells; its pixels are not decoded.
 
-    They are image, height, width and image_sha256; of DICOM also view, side and spacing_mm.
+    They are image, height, width and image_sha256; of DICOM also view, side and spacing_mm. The
+    size (height, width) is given where the file has no header.
     """
     name = relative(folder, path)
     content = bytes_of(path)
     row = {"image": name, "image_sha256": hashlib.sha256(content).hexdigest()}
-    if not is_dicom(path):
+    if size:
+        return row | {"height": size[0], "width": size[1]}
+    if not starts_as_dicom(content):
         with open_picture(path, content) as picture:
             return row | {"height": picture.height, "width": picture.width}
     header = read_header(path, content)
@@ -108,36 +91,42 @@ def enclosed_area(points: Points) -> float:
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
 
 
-def place(points: Points, image: Row, where: str) -> tuple[Row | None, str]:
-    """Box an outline and write it as a manifest has it.
+def place(points: Points, image: Row, where: str) -> Row:
+    """Box an outline and write it as a manifest has it, or raise RejectedError.
 
     What lies outside the image by at most :data:`OVERHANG` is cut off, as annotators drew over
-    the edge. The columns are x_min to y_max and outline; or None, and why there are none.
+    the edge. The columns are x_min to y_max and outline.
     """
     shape = image["height"], image["width"]
     beyond = max(2.0, OVERHANG * max(shape))
     limit = np.array([shape[1] - 1, shape[0] - 1]) + beyond
     if len(points) and not ((points >= -beyond) & (points <= limit)).all():
-        return None, "outline that leaves the image"
+        raise RejectedError("outline that leaves the image")
     if len(points) < 3 or enclosed_area(points) < 1:
-        return None, "outline that encloses no area"
+        raise RejectedError("outline that encloses no area")
     try:
         mask = fill_rows(points, shape)
     except DataError as error:
-        msg = f"{where}: {error}; copy the file anew"
-        raise DataError(msg) from None
+        raise DataError(f"{where}: {error}; copy the file anew") from None
     if not mask.any():
-        return None, "outline that leaves the image"
+        raise RejectedError("outline that leaves the image")
     corners = [[int(v) if v == int(v) else v for v in xy] for xy in points.round(3).tolist()]
-    return dict(zip(BOX, box_of(mask), strict=True)) | {"outline": json.dumps(corners)}, ""
+    return dict(zip(BOX, box_of(mask), strict=True)) | {"outline": json.dumps(corners)}
 
 
 class RejectedError(Exception):
-    """A film, file or breast that is left out, and why."""
+    """A film, file, breast or region that is left out, and why."""
 
     def __init__(self, reason: str, case: str = "", file: str = "", message: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.case, self.file, self.message = reason, case, file, message
+        self.reason, self.listed = reason, (case, file, reason, message)
+
+
+def masses_or_view(image: Row, masses: list[Row], drawn: int) -> list[Row]:
+    """Return the masses of an image of which so many were drawn; of none, the image without."""
+    if drawn and not masses:
+        raise RejectedError("image whose masses were all dropped")
+    return masses or [image]
 
 
 class Gathered:
@@ -150,19 +139,16 @@ class Gathered:
         self.faults: list[str] = []
         self._listed: list[tuple[str, str, str, str]] = []
 
-    def take(self, read: Callable[..., list[Row]], *args: Any) -> None:
-        """Add the rows that a function returns, or what it rejects, or the fault of a file."""
+    @contextmanager
+    def sorting(self) -> Iterator[None]:
+        """Note what is rejected in this block, or the fault of a file, and go on behind it."""
         try:
-            self.rows += read(*args)
+            yield
         except RejectedError as error:
-            self.reject(error)
+            self.dropped[error.reason] += 1
+            self._listed.append(error.listed)
         except DataError as error:
             self.faults.append(str(error))
-
-    def reject(self, error: RejectedError) -> None:
-        """Leave something out, and list it in ``dropped.csv``."""
-        self.dropped[error.reason] += 1
-        self._listed.append((error.case, error.file, error.reason, error.message))
 
     def result(self) -> tuple[pd.DataFrame, dict[str, int]]:
         """Return the table, its missing columns empty, and what was left out by reason."""
@@ -172,8 +158,8 @@ class Gathered:
             raise DataError("; ".join(self.faults[:4]) + count)
         if not self.rows:
             hint = next((message for *_, message in self._listed if message), "copy the files anew")
-            msg = f"{self.folder}: nothing in it can be used ({dropped or 'no file'}); {hint}"
-            raise DataError(msg)
+            fault = f"nothing in it can be used ({dropped or 'no file'}); {hint}"
+            raise DataError(f"{self.folder}: {fault}")
         if self.store is not None and self._listed:
             self.store.mkdir(parents=True, exist_ok=True)
             table = pd.DataFrame(self._listed, columns=["case", "file", "reason", "message"])

@@ -7,15 +7,15 @@ after the patient's.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
 from mammostudy.data import manifest, row_files
-from mammostudy.data.cache import write_atomically
 from mammostudy.data.manifest import BOX, SHAPES, SUBTYPES, VIEWS
 from mammostudy.data.private import PRIVATE_TABLE, SUFFIXES, hidden_name, pseudonym, without
 from mammostudy.data.sources.files import Row, look
@@ -54,16 +54,17 @@ COLUMNS: Final = {
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read a private cohort; an error lists every fault of the table and its files at once."""
     table = read_table(folder / PRIVATE_TABLE, NEEDED, ",;\t")
-    faults = [
-        f"row 1, {name}: no column of the table; use {', '.join(COLUMNS)}"
-        for name in table.columns.difference(list(COLUMNS))
-    ]
+    known = f"no column of the table; use {', '.join(COLUMNS)}"
+    faults = [f"row 1, {name}: {known}" for name in table.columns.difference(list(COLUMNS))]
     table = table.reindex(columns=list(COLUMNS), fill_value="")
     again = table.duplicated(["image", "mask", "mask_label"])
     rows: list[Row] = []
-    images: dict[str, Any] = {}
+    images: dict[str, Row | str] = {}
     for (number, cells), twice in zip(table.iterrows(), again, strict=True):
-        row, found = _row(folder, cells, images)
+        row: Row = {"site": cells["site"] or "own", "modality": "DM"}
+        row |= dict.fromkeys(("pathology", "view", "side"), "unknown")
+        found = [*_image(folder, cells, row, images), *_words(cells, row)]
+        found += _truth(folder, cells, row)
         if twice:
             found.append("image: the same image and mask as in a row above")
         for fault in found:  # named by its row and column, not by its files
@@ -75,8 +76,8 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
         faults += _disagreements(zip(table.index, rows, strict=True))
     if faults:
         listed = "\n  ".join(faults)
-        msg = f"{folder / PRIVATE_TABLE}: {len(faults)} fault(s); mend them:\n  {listed}"
-        raise DataError(msg)
+        fault = f"{len(faults)} fault(s); mend them:\n  {listed}"
+        raise DataError(f"{folder / PRIVATE_TABLE}: {fault}")
     count: Counter[str] = Counter()
     for row in rows:  # a case is pseudonym, side, view and a number
         stem = f"{row['patient']}_{row['side']}_{row['view']}"
@@ -85,33 +86,23 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     return pd.DataFrame(rows, columns=list(manifest.COLUMNS)), {}
 
 
-def _row(folder: Path, cells: pd.Series, images: dict[str, Any]) -> tuple[Row, list[str]]:
-    """Return a row of the manifest without its case, and the faults of its cells."""
-    faults: list[str] = []
-    row: Row = {
-        "site": cells["site"] or "own", "modality": "DM", "pathology": "unknown",
-        "view": "unknown", "side": "unknown",
-    }  # fmt: skip
+def _image(folder: Path, cells: pd.Series, row: Row, images: dict[str, Row | str]) -> Iterator[str]:
+    """Put the patient and what the image's file says into a row; yield what is wrong with them."""
     if cells["patient"]:
         row["patient"] = pseudonym(cells["patient"])
     else:
-        faults.append("patient: empty; name the patient, or the split cannot be by patient")
+        yield "patient: empty; name the patient, or the split cannot be by patient"
     name = cells["image"]
     if name not in images:
         try:
             images[name] = look(folder, row_files.inside(folder, name, "image"))
         except DataError as error:
             images[name] = str(error)
-    if isinstance(images[name], str):
-        faults.append(f"image: {images[name]}")
+    seen = images[name]
+    if isinstance(seen, str):
+        yield f"image: {seen}"
     else:
-        row |= images[name] | {"image": hidden_name(name)}
-    faults += _words(cells, row)
-    if cells["mask"].lower() not in FREE:
-        faults += _truth(folder, cells, row)
-    elif given := [column for column in ("mask_label", "shape", "subtype") if cells[column]]:
-        faults.append(f"{given[0]}: given, but the row has no mask; add the mask or empty it")
-    return row, faults
+        row |= seen | {"image": hidden_name(name)}
 
 
 def _words(cells: pd.Series, row: Row) -> Iterator[str]:
@@ -120,26 +111,30 @@ def _words(cells: pd.Series, row: Row) -> Iterator[str]:
         if not (cell := cells[column]):
             continue
         word = {word.lower(): word for word in words}.get(cell.lower())
-        said = row.get(column) if column in ("view", "side") else None
+        said = row[column] if column in ("view", "side") else "unknown"
         if word is None:
             yield f"{column}: {cell[:40]!r} is not one of {', '.join(words)}"
-        elif said not in (None, "unknown", "other", word):
+        elif said not in ("unknown", "other", word):
             yield f"{column}: {word}, but the header of {row['image']} says {said}"
         else:
             row[column] = word
     if cell := cells["spacing_mm"]:
-        spacing = pd.to_numeric(cell.replace(",", "."), errors="coerce")
-        row["spacing_mm"] = spacing
-        if not 0.005 <= spacing <= 2:
+        row["spacing_mm"] = pd.to_numeric(cell.replace(",", "."), errors="coerce")
+        if not 0.005 <= row["spacing_mm"] <= 2:
             yield f"spacing_mm: {cell[:40]!r} is no millimetres a pixel (0.005 to 2)"
 
 
 def _truth(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:
     """Put mask, label and the box of the mask into a row; yield what is wrong with them."""
     label = cells["mask_label"]
+    if cells["mask"].lower() in FREE:
+        for column in ("mask_label", "shape", "subtype"):
+            if cells[column]:
+                yield f"{column}: given, but the row has no mask; add the mask or empty it"
+        return
     row["mask"], row["mask_label"] = hidden_name(cells["mask"]), None
     if label:
-        if not (label.isascii() and label.isdigit() and 0 < int(label[:9]) <= 65_535):
+        if not re.fullmatch("[1-9][0-9]{0,4}", label) or int(label) > 65_535:
             yield f"mask_label: {label[:40]!r} is no grey value from 1 to 65535"
             return
         row["mask_label"] = int(label)
@@ -147,11 +142,9 @@ def _truth(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:
         return  # the image is at fault, and told already
     said = row | {"mask": cells["mask"], "case": cells["image"]}
     try:
-        mask = row_files.read_mask(folder, pd.Series(said))
+        row |= dict(zip(BOX, box_of(row_files.read_mask(folder, pd.Series(said))), strict=True))
     except DataError as error:
         yield f"mask: {error}"
-    else:
-        row |= dict(zip(BOX, box_of(mask), strict=True))
 
 
 def _disagreements(rows: Iterable[tuple[int, Row]]) -> Iterator[str]:
@@ -182,8 +175,7 @@ def write_template(folder: Path) -> tuple[Path, int]:
     """
     path = folder / PRIVATE_TABLE
     if path.exists():
-        msg = f"{path}: exists already and is not replaced; move it away for an empty one"
-        raise DataError(msg)
+        raise DataError(f"{path}: exists already and is not replaced; move it away")
     found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
     names = [path.relative_to(folder) for path in found]
     drawn = [n for n in names if any(p.lower().startswith("mask") for p in n.parts[:-1])]
@@ -192,11 +184,8 @@ def write_template(folder: Path) -> tuple[Path, int]:
     rows = [{"image": i.as_posix(), "mask": masks.get(i.stem.lower(), "")} for i in images]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     try:
-        write_atomically(path, lambda part: table.to_csv(part, index=False))
-        write_atomically(
-            folder / GUIDE_FILE, lambda part: part.write_text(guide(), encoding="utf-8")
-        )
+        table.to_csv(path, index=False)
+        (folder / GUIDE_FILE).write_text(guide(), encoding="utf-8")
     except OSError as error:
-        msg = f"{path}: cannot be written ({error.strerror}); check the folder and the disk"
-        raise DataError(msg) from None
+        raise DataError(f"{path}: cannot be written ({error.strerror}); check the disk") from None
     return path, len(images)

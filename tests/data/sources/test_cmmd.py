@@ -90,11 +90,6 @@ def test_the_published_table(real_data: Path) -> None:
     assert breasts["images"].sum() == 3744
     assert breasts["subtype"].notna().sum() == 749
     assert breasts["pathology"].value_counts().to_dict() == {"malignant": 1316, "benign": 556}
-    raw = pd.read_csv(real_data / "cmmd-table" / cmmd.TABLES[0])
-    assert raw["subtype"].value_counts().to_dict() == {
-        "Luminal B": 376, "Luminal A": 152, "HER2-enriched": 135, "triple negative": 86
-    }  # fmt: skip
-    assert breasts["subtype"].notna().tolist() == raw["subtype"].notna().tolist()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -151,20 +146,6 @@ def test_a_second_image_of_a_view_has_a_name_of_its_own(tmp_path: Path) -> None:
     assert {"D1-0001_R_CC", "D1-0001_R_CC_2", "D1-0001_R_unknown"} <= set(cases)
 
 
-def test_a_folder_without_usable_files_says_so(tmp_path: Path) -> None:
-    (tmp_path / cmmd.TABLES[0]).write_text(GOOD)
-    with pytest.raises(DataError, match="nothing in it can be used"):
-        build_manifest(tmp_path)
-    write_dicom(tmp_path / "x.dcm", "D1-0999", "L", "CC")
-    with pytest.raises(DataError, match="file of no patient of the table': 1"):
-        build_manifest(tmp_path)
-
-
-def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"clinicaldata_revision\.csv: missing; download"):
-        read_breasts(tmp_path)
-
-
 def test_the_published_spreadsheet_is_read_as_its_table(tmp_path: Path) -> None:
     (tmp_path / "csv").mkdir()
     (tmp_path / "csv" / cmmd.TABLES[0]).write_text(GOOD)
@@ -174,9 +155,7 @@ def test_the_published_spreadsheet_is_read_as_its_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [
-    ("LeftRight", "Left", "leftright missing"), ("D1-0001", "P_00001", r"id1: .*row 2\)"),
-    ("D1-0001", "../0001", r"id1: .*row 2\)"), (",R,", ",B,", r"leftright: .*row 2\)"),
-    ("calcification", "calcium", "abnormality"), ("Benign", "Bengin", "classification"),
+    ("LeftRight", "Left", "leftright missing"), ("D1-0001", "../0001", r"id1: .*row 2\)"),
     ("Luminal A", "Luminal C", r"subtype: .*row 4\)"),
     ("Benign,", "Benign,Luminal A", r"subtype: of a benign breast \(row 2\)"),
     ("D1-0002,L", "D1-0001,R", r"a breast twice \(row 3\)"),

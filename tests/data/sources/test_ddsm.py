@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,17 +152,10 @@ def test_masks_are_what_the_chain_encloses(cases: Path) -> None:
     [
         ("IRREGULAR", "irregular", None),
         ("LOBULATED", "lobular", None),
-        ("OVAL", "oval", None),
-        ("ROUND", "round", None),
-        ("IRREGULAR-ARCHITECTURAL_DISTORTION", None, COMPOUND),
         ("ROUND-OVAL", None, COMPOUND),
         ("OVAL-OVAL", "oval", None),
-        ("ARCHITECTURAL_DISTORTION", None, OTHER_SHAPE),
         ("LYMPH_NODE", None, OTHER_SHAPE),
-        ("TUBULAR", None, OTHER_SHAPE),
-        ("N/A", None, OTHER_SHAPE),
         ("", None, OTHER_SHAPE),
-        ("LOBULATEE", None, OTHER_SHAPE),
         ("lobulated", None, OTHER_SHAPE),
     ],
 )
@@ -192,7 +184,7 @@ def test_several_boundaries_are_rows_of_their_own(cases: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["{}.tif", "{}.tiff", "{}.PNG", "{}.LJPEG.png", "PNGFiles/{}.png", "PNGFiles/{}.LJPEG.png"],
+    ["{}.tif", "{}.PNG", "PNGFiles/{}.LJPEG.png"],
 )
 def test_converted_films_are_found_by_their_names(cases: Path, name: str) -> None:
     study = cases / STUDY
@@ -249,12 +241,6 @@ def film(how: Change, name: str = f"{FILM}.png") -> Change:
     return change
 
 
-def packed(root: Path) -> None:
-    path = root / STUDY / f"{FILM}.OVERLAY"
-    path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
-    path.unlink()
-
-
 def uncalibrated(root: Path) -> None:
     (root / STUDY / "B-3030-1.ics").write_text(ics(scanner="DBA"))
     (root / STUDY / f"{FILM}.png").unlink()
@@ -270,9 +256,7 @@ def spiral() -> bytes:
 OPEN_CHAIN = "10 20 " + "2 " * 30 + "4 " * 30 + "#"
 KNOWN: list[tuple[str, Change, str, int]] = [
     ("no picture", film(lambda p: None), "film without a picture", 1),
-    ("packed film", film(lambda p: p.with_suffix(".LJPEG").write_bytes(b"x")), "as LJPEG", 1),
     ("no overlay", film(lambda p: None, f"{FILM}.OVERLAY"), "is missing", 1),
-    ("packed overlay", packed, "still packed (.gz)", 1),
     ("scanner", uncalibrated, "published calibration", 1),
     ("turned", film(lambda p: picture(p, (COLUMNS, ROWS))), "another aspect", 1),
     ("no boundary", mass(""), "mass without a boundary", 1),
@@ -280,7 +264,6 @@ KNOWN: list[tuple[str, Change, str, int]] = [
     ("open", mass(OPEN_CHAIN), "does not come back", 1),
     ("outside", mass(box_chain(55, 20, 12, 9)), "outline that leaves the image", 1),
     ("line", mass("10 20 2 2 2 6 6 6 #"), "outline that encloses no area", 1),
-    ("one pixel", mass("10 20 #"), "outline that encloses no area", 1),
     ("tangled", drawn(spiral()), "boundary of more steps than the film has pixels", 1),
 ]  # fmt: skip
 
@@ -297,11 +280,6 @@ def test_known_faults_drop_rows_by_reason(
     assert [count for told, count in dropped.items() if reason in told] == [1]
     assert len(validate(table)) == rows
     assert rows == 2 or not table["image"].str.contains(FILM).any()  # no view without mass
-
-
-def test_a_film_that_the_header_does_not_list_is_counted(cases: Path) -> None:
-    picture(cases / STUDY / "B_3030_1.LEFT_MLO.png")
-    assert build_manifest(cases)[1] == DROPPED | {"film that its .ics file does not list": 1}
 
 
 def test_a_study_named_otherwise_is_left_out(cases: Path) -> None:
@@ -327,60 +305,35 @@ def test_a_study_that_stands_twice(cases: Path) -> None:
 # Damaged files -----------------------------------------------------------------------------------
 
 
-def cut(part: str, share: float) -> Change:
-    def change(root: Path) -> None:
-        path = next(root.rglob(part))
-        content = path.read_bytes()
-        path.write_bytes(content[: int(share * (len(content) - 12))])
-
-    return change
-
-
 def swap(old: str, new: str) -> Change:
     assert old in GOOD.decode()
     return drawn(GOOD.decode().replace(old, new, 1).encode())
 
 
-def linked(part: str) -> Change:
-    def change(root: Path) -> None:
-        path = next(root.rglob(part))
-        moved = root.parent / f"outside{path.suffix}"
-        path.rename(moved)
-        path.symlink_to(moved)
-
-    return change
+def linked(root: Path) -> None:
+    path = next(root.rglob("*.OVERLAY"))
+    moved = root.parent / "outside.OVERLAY"
+    path.rename(moved)
+    path.symlink_to(moved)
 
 
-DAMAGED: dict[str, Change] = {
-    **{f"overlay cut at {k}/5": cut("*.OVERLAY", k / 5) for k in range(6)},
-    **{f"ics cut at {k}/5": cut("*.ics", k / 5) for k in range(4)},
-    **{f"overlay {old} {new}": swap(old, new) for old, new in (
-        ("MALIGNANT", "MALIGNAMT"), ("TOTAL_ABNORMALITIES 3", "TOTAL_ABNORMALITIES 4"),
-        ("ABNORMALITY 2", "ABNORMALITY 1"), ("TOTAL_OUTLINES 1\n", ""), ("#", "# #"), ("#", ""),
-        (" 4 4 ", " 44 "), (" 4 ", " 8 "), ("10 20", "-10 20"), ("LESION_TYPE MASS", "LESION MASS"),
-        ("CALCIFICATION", "CALC"), ("10 20 ", "10.0 20 "), (" 4 ", " x "),
-    )},
-    **{f"ics {old} {new}": ics_with(old, new) for old, new in (
-        ("LINES 80", "LINES 0"), ("LINES 80", "LINES -5"), ("PIXELS_PER_LINE 60 ", ""),
-        ("BITS_PER_PIXEL 12", "BITS_PER_PIXEL 32"), ("RESOLUTION 50", "RESOLUTION nan"),
-        ("ics_version 1.0", "ics_version 2.0"), ("filename B-3030-1\n", ""),
-        ("LEFT_CC LINES", "RIGHT_MLO LINES"),
-    )},
-    "overlay noise": drawn(np.random.default_rng(1).bytes(4000)),
-    "ics renamed": lambda root: (root / STUDY / "B-3030-1.ics").rename(root / STUDY / "x.ics"),
-    "overlay leads out": linked("*.OVERLAY"),
-    "ics leads out": linked("*.ics"),
-    "film leads out": linked(f"{FILM}.png"),
-    "film empty": film(lambda p: p.write_bytes(b"")),
-    "film a loop": film(lambda p: p.symlink_to(p.name)),
-    "raw too short": film(lambda p: raw(p.with_suffix(".LJPEG.1"), (ROWS - 1, COLUMNS))),
-}  # fmt: skip
+DAMAGED: list[Change] = [
+    drawn(GOOD[: len(GOOD) // 2]), drawn(np.random.default_rng(1).bytes(4000)),
+    swap("MALIGNANT", "MALIGNAMT"), swap("TOTAL_ABNORMALITIES 3", "TOTAL_ABNORMALITIES 4"),
+    swap("ABNORMALITY 2", "ABNORMALITY 1"), swap("TOTAL_OUTLINES 1\n", ""), swap("#", ""),
+    swap(" 4 ", " 8 "), swap("10 20", "-10 20"), swap("LESION_TYPE MASS", "LESION MASS"),
+    ics_with("LINES 80", "LINES 0"), ics_with("RESOLUTION 50", "RESOLUTION nan"),
+    ics_with("BITS_PER_PIXEL 12", "BITS_PER_PIXEL 32"), ics_with("filename B-3030-1\n", ""),
+    ics_with("ics_version 1.0", "ics_version 2.0"), ics_with("LEFT_CC LINES", "RIGHT_MLO LINES"),
+    lambda root: (root / STUDY / "B-3030-1.ics").rename(root / STUDY / "x.ics"),
+    film(lambda path: path.write_bytes(b"no picture")), linked,
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_file_is_refused_by_name(cases: Path, name: str) -> None:
+@pytest.mark.parametrize("change", DAMAGED)
+def test_a_damaged_file_is_refused_by_name(cases: Path, change: Change) -> None:
     build_manifest(cases)  # control
-    DAMAGED[name](cases)
+    change(cases)
     with pytest.raises(DataError, match=str(cases / STUDY)) as caught:
         build_manifest(cases)
     assert "\n" not in str(caught.value)
@@ -451,16 +404,15 @@ def test_optical_density_by_scanner(
     np.testing.assert_array_equal(read_raw(path), image)
 
 
-def test_raw_films_that_are_not_what_the_header_says(tmp_path: Path) -> None:
+def test_raw_films_that_are_not_what_the_header_says(cases: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="more than BITS_PER_PIXEL 12"):
         read_raw(raw_study(tmp_path, np.full((2, 3), 0x1110, np.uint16)))
-    for scanner, letter in (("HOWTEK", "B"), ("OTHER", "A")):
-        with pytest.raises(DataError, match="no published calibration"):
-            read_raw(raw_study(tmp_path, GREY, scanner, letter))
-    path = raw_study(tmp_path, GREY)
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match="2 LINES of 3 PIXELS_PER_LINE"):
-        read_raw(path)
+    with pytest.raises(DataError, match="not the film that"):
+        read_raw(raw_study(tmp_path, GREY, "OTHER", "A"))
+    (cases / STUDY / f"{FILM}.png").unlink()
+    raw(cases / STUDY / f"{FILM}.LJPEG.1", (ROWS, COLUMNS - 1))
+    with pytest.raises(DataError, match=f"{ROWS} LINES of {COLUMNS} PIXELS_PER_LINE"):
+        build_manifest(cases)
 
 
 def test_the_cohort_is_built_checked_and_read_by_its_name(

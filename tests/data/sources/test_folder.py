@@ -81,12 +81,6 @@ def test_the_manifest_of_a_clinic(clinic: Path) -> None:
     assert table["patient"].nunique() == 2
 
 
-@pytest.mark.parametrize("delimiter", [";", "\t"])
-def test_other_delimiters(clinic: Path, delimiter: str) -> None:
-    write_table(clinic, [BASE], delimiter)
-    assert len(build_manifest(clinic)[0]) == 1
-
-
 def test_a_cohort_by_its_folders_name(clinic: Path) -> None:
     cohort = load_cohort("clinic", clinic.parent)
     assert (len(cohort), len(cohort.manifest)) == (3, 4)
@@ -123,23 +117,14 @@ def test_the_header_of_a_dicom_file_fills_what_is_empty(
 
 @pytest.mark.parametrize(("cells", "fault"), [
     ({"patient": ""}, "row 2, patient: empty"),
-    ({"image": "images/away.png"}, "row 2, image: .*/file-p[0-9a-f]{12}.png: "),
     ({"image": "../secret.png"}, "row 2, image: .*leads out of the cohort's folder"),
-    ({"image": "/etc/passwd"}, "row 2, image: .*leads out"),
     ({"image": "cohort.csv"}, "row 2, image: .*not an image"),
-    ({"image": ""}, "row 2, image: .*is no path"),
     ({"mask": "../secret.png"}, "row 2, mask: .*leads out"),
     ({"mask": "masks/away.png"}, "row 2, mask: .*no such image file"),
     ({"mask_label": "9"}, "row 2, mask: .*is empty"),
     ({"mask_label": "-1"}, "row 2, mask_label: '-1' is no grey value"),
-    ({"mask_label": "²"}, "row 2, mask_label: .* is no grey value"),
     ({"mask_label": "9" * 5000}, "row 2, mask_label: .* is no grey value"),
-    ({"view": "top"}, "row 2, view: 'top' is not one of CC"),
-    ({"side": "left"}, "row 2, side: 'left' is not one of L, R"),
-    ({"modality": "MR"}, "row 2, modality"),
     ({"shape": "blob"}, "row 2, shape: 'blob' is not one of irregular"),
-    ({"pathology": "bad"}, "row 2, pathology"),
-    ({"subtype": "her2"}, "row 2, subtype"),
     ({"spacing_mm": "nan"}, "row 2, spacing_mm: 'nan' is no millimetres"),
     ({"spacing_mm": "70"}, "row 2, spacing_mm: '70' is no millimetres"),
     ({"mask": "", "mask_label": "", "subtype": ""}, "row 2, shape: given, but the row has no mask"),
@@ -151,19 +136,6 @@ def test_each_fault_is_one_line(cells: dict[str, str], fault: str, clinic: Path)
         build_manifest(clinic)
     write_table(clinic, [BASE])
     assert faults_of(clinic) == []  # control
-
-
-def test_every_fault_is_listed_at_once(clinic: Path) -> None:
-    write_table(clinic, [
-        BASE | {"shape": "blob", "view": "top", "patient": ""}, BASE | {"image": "x.png"},
-        BASE | {"side": "up", "mask": "masks/away.png"}, BASE | MLO, BASE | MLO,
-    ])  # fmt: skip
-    faults = faults_of(clinic)
-    places = [fault.split(":")[0] for fault in faults]
-    assert places == [
-        "row 2, patient", "row 2, view", "row 2, shape", "row 3, image", "row 4, side",
-        "row 4, mask", "row 6, image",
-    ]  # fmt: skip
 
 
 def test_rows_that_disagree(clinic: Path) -> None:

@@ -62,7 +62,7 @@ ROIS = [
 ]
 ROWS = [
     "removed;removed;R;CC;201001;20586908;3;5",
-    "removed;removed;L;MLO;201001;20586934;     ;4a",
+    "removed;removed;L;MLO;201001;20586934;     ;6",
     "removed;removed;R;MLO;200801;20586960;2;1",
 ]  # fmt: skip
 DROPPED = {inbreast.CALCIFICATION: 2, inbreast.NOT_A_MASS: 2, "region without a name": 1}
@@ -100,7 +100,7 @@ def test_the_published_layout_becomes_a_manifest(release: Path) -> None:
     assert table["patient"].tolist() == [PATIENTS[0]] * 3 + [PATIENTS[1]]  # the second token
     assert table["view"].tolist() == ["CC", "CC", "MLO", "MLO"]
     assert table["side"].tolist() == ["R", "R", "L", "R"]
-    assert table["pathology"].tolist() == ["unknown"] * 4
+    assert table["pathology"].tolist() == ["unknown"] * 2 + ["malignant", "unknown"]
     assert table[["height", "width"]].to_numpy().tolist() == [[80, 60]] * 2 + [[96, 72], [80, 60]]
     assert (table["spacing_mm"] == 0.07).all()
     assert table[["shape", "subtype", "mask"]].isna().all(axis=None)
@@ -127,15 +127,6 @@ def test_masks_are_as_large_as_their_image_and_x_comes_first(release: Path) -> N
         assert row[["x_min", "y_min", "x_max", "y_max"]].tolist() == box
 
 
-@pytest.mark.parametrize(
-    ("birads", "pathology"),
-    [("2", "benign"), ("3", "unknown"), ("4C", "unknown"), ("5", "unknown"), ("6", "malignant")],
-)
-def test_birads_is_no_pathology(release: Path, birads: str, pathology: str) -> None:
-    write_table(release, [ROWS[0][:-1] + birads, *ROWS[1:]])
-    assert build_manifest(release)[0]["pathology"].iloc[0] == pathology
-
-
 def xml(root: Path, content: bytes, number: int = 20586908) -> None:
     (root / "AllXML" / f"{number}.xml").write_bytes(content)
 
@@ -150,10 +141,8 @@ def xml(root: Path, content: bytes, number: int = 20586908) -> None:
         (lambda r: write_table(r, [ROWS[0].replace("CC", "ML"), *ROWS[1:]]), "disagree", 2),
         (lambda r: xml(r, plist([roi("Mass", rectangle(100, 2, 9, 9))])), OUTSIDE, 2),
         (lambda r: xml(r, plist([roi("Mass", [(1, 1), (9, 9)])])), NO_AREA, 2),
-        (lambda r: xml(r, plist([roi("Mass", [(1, 1), (9, 9), (5, 5)])])), NO_AREA, 2),
-        (lambda r: xml(r, plist([roi("Mass", [])])), NO_AREA, 2),
         (lambda r: xml(r, plist([roi("Mass", rectangle(0, 0, 0.5, 0.5))])), NO_AREA, 2),
-        (lambda r: (r / "AllDICOMs" / "other.dcm").write_bytes(b""), inbreast.NOT_INBREAST, 4),
+        (lambda r: (r / "AllDICOMs" / "other.dcm").write_bytes(b""), "not of the set", 4),
     ],
 )  # fmt: skip
 def test_known_faults_drop_rows_by_reason(
@@ -182,83 +171,50 @@ def test_all_damaged_files_are_counted_in_one_message(release: Path) -> None:
         build_manifest(release)
 
 
-# Damaged files -----------------------------------------------------------------------------------
-
-GOOD_TABLE = "\r\n".join([HEADER, *ROWS, ""]).encode()
-BOMB = b"".join(
-    b'<!ENTITY %c "%s">' % (98 + k, b"&%c;" % (97 + k) * 10) for k in range(9)
-)  # fmt: skip
-
-
-def with_doctype(inner: bytes, name: bytes) -> bytes:
-    good = plist(ROIS[:1])
-    end = good.index(b">", good.index(b"<!DOCTYPE"))
-    return (good[:end] + b" [" + inner + b"]" + good[end:]).replace(b">Mass<", b">" + name + b"<")
-
-
-def annotated(content: bytes) -> Callable[[Path], object]:
-    return lambda root: xml(root, content)
-
-
 def mass(**fields: Any) -> Callable[[Path], object]:
-    return annotated(plist([roi("Mass", rectangle(10, 20, 12, 9), **fields)]))
+    return lambda root: xml(root, plist([roi("Mass", rectangle(10, 20, 12, 9), **fields)]))
 
 
-def listed(content: bytes) -> Callable[[Path], object]:
-    return lambda root: (root / "INbreast.csv").write_bytes(content)
+def listed(old: bytes, new: bytes) -> Callable[[Path], object]:
+    def change(root: Path) -> None:
+        path = root / "INbreast.csv"
+        path.write_bytes(path.read_bytes().replace(old, new, 1))
 
-
-def imaged(**fields: Any) -> Callable[[Path], object]:
-    return lambda root: dicom(
-        root / "AllDICOMs" / name_of(20586908, 0, "R", "CC"), (80, 60), **fields
-    )
+    return change
 
 
 def linked(where: str) -> Callable[[Path], object]:
-    def mutate(root: Path) -> None:
+    def change(root: Path) -> None:
         path = next(root.rglob(where))
         moved = root.parent.parent / f"outside-{root.parent.name}{path.suffix}"
         path.rename(moved)
         path.symlink_to(moved)
 
-    return mutate
+    return change
 
 
 POINTS = [f"({x}, {y})" for x, y in rectangle(10, 20, 12, 9)]
-DAMAGED: dict[str, Callable[[Path], object]] = {
-    **{f"xml cut at {k}": annotated(plist(ROIS)[:k]) for k in (0, 50, 400, -12)},
-    "xml entities": annotated(with_doctype(b'<!ENTITY a "Mass">', b"&a;")),
-    "xml entity bomb": annotated(with_doctype(b'<!ENTITY a "Mass">' + BOMB, b"&j;")),
-    "xml external entity": annotated(
-        with_doctype(b'<!ENTITY a SYSTEM "file:///etc/passwd">', b"&a;")),
-    "xml a list": annotated(plistlib.dumps([1, 2])),
-    "xml no image": annotated(plistlib.dumps({"Images": []})),
-    "xml image no dict": annotated(plistlib.dumps({"Images": ["a"]})),
-    "xml one region less": annotated(plist(ROIS, NumberOfROIs=8)),
-    "xml one point less": mass(NumberOfPoints=5),
-    **{f"xml point {text}": mass(Point_px=[*POINTS[:3], text]) for text in (
-        "", "(1)", "(1, 2, 3)", "(nan, 1)", "(1e99, 1)", "(a, b)", "(1.2.3, 1)")},
-    "xml leads out": linked("20586908.xml"),
-    "csv commas": listed(GOOD_TABLE.replace(b";", b",")),
-    "csv no File Name": listed(GOOD_TABLE.replace(b"File Name", b"File")),
-    "csv twice": listed(GOOD_TABLE + ROWS[0].encode()),
-    **{f"csv {new}": listed(GOOD_TABLE.replace(old, new, 1)) for old, new in (
-        (b"20586908", b"../../etc/passwd"), (b";R;", b";B;"), (b";CC;", b";XX;"),
-        (b";3;5", b";3;7"))},
-    "dicom rows": imaged(Rows=65535),
-    "dicom no rows": imaged(Rows=None),
-    "dicom no pixels": imaged(PixelData=None),
-    "dicom leads out": linked("20586908_*.dcm"),
-    "dicom number twice": lambda root: dicom(
-        root / "AllDICOMs" / name_of(20586908, 1, "R", "CC"), (80, 60)),
-    "no images": lambda root: (root / "AllDICOMs").rename(root / "DICOM"),
-}  # fmt: skip
+ENTITY = plist(ROIS[:1]).replace(b'.dtd">', b'.dtd" [<!ENTITY a "Mass">]>')
+DAMAGED: list[Callable[[Path], object]] = [
+    lambda root: xml(root, plist(ROIS)[:400]),
+    lambda root: xml(root, ENTITY.replace(b">Mass<", b">&a;<")),
+    lambda root: xml(root, plist(ROIS, NumberOfROIs=8)),
+    mass(NumberOfPoints=5),
+    mass(Point_px=[*POINTS[:3], "(nan, 1)"]),
+    linked("20586908.xml"),
+    linked("20586908_*.dcm"),
+    listed(b"File Name", b"File"),
+    listed(b"20586908", b"../../etc/passwd"),
+    listed(b"20586934", b"20586908"),
+    lambda r: dicom(r / "AllDICOMs" / name_of(20586908, 1, "R", "CC"), (80, 60)),
+    lambda root: (root / "AllDICOMs").rename(root / "DICOM"),
+]
 
 
-@pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_file_is_refused_by_name(release: Path, name: str) -> None:
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_file_is_refused_by_name(release: Path, damage: Callable[[Path], object]) -> None:
     build_manifest(release)  # control
-    DAMAGED[name](release)
+    damage(release)
     with pytest.raises(DataError, match=str(release)) as caught:
         build_manifest(release)
     assert "\n" not in str(caught.value)

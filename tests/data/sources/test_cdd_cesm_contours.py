@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data.cohort import OUTLINE_COLUMNS, OutlineCohort
+from mammostudy.data.cohort import OUTLINE_COLUMNS
 from mammostudy.data.load import load_cohort
 from mammostudy.data.sources.cdd_cesm_contours import outline_points, read_contours
 from mammostudy.data.sources.files import RejectedError, enclosed_area

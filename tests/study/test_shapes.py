@@ -66,15 +66,6 @@ def test_comparisons_are_paired_by_patient(runs_of):
     assert set(recalls["verdict"]) == {"not judged"}  # computer-made masks
 
 
-def test_a_training_that_had_not_converged_settles_nothing(runs_of):
-    runs = runs_of(REAL, converged=False)
-    rows = shapes.tested(runs, "classifier")
-    classes = classes_of(REAL)
-    recalls = shapes.compare_recalls(rows, classes, shapes.against(runs, "classifier"))
-    assert set(recalls["verdict"]) == {"undecided"}
-    assert recalls["unsettled"].str.contains(PAPER).all()
-
-
 def test_confusions(runs_of):
     rows = shapes.tested(runs_of(REAL), "classifier")
     matrices = shapes.matrices(rows, classes_of(REAL))
@@ -121,12 +112,6 @@ def test_the_rule_of_the_tool_looks_at_other_folds_only():
     ]  # fmt: skip
 
 
-def test_what_an_explaining_run_kept(runs_of):
-    kept = shapes.explained(runs_of(REAL))
-    assert kept["between_probabilities"].shape == (3, 7, 3)
-    assert (kept["classes"], kept["placement"]) == (classes_of(REAL), "square")
-
-
 def test_a_page_without_runs_is_empty(write_shape):
     runs = Runs.load(shapes.grid(REAL, PRESET), PRESET, "group row")
     rows = shapes.tested(runs, "classifier")
@@ -153,14 +138,12 @@ def test_accuracy_counts_each_patient_once_and_p_is_that_of_the_target_less_the_
     assert len(judge([line])) == 1
 
 
-def test_a_claim_says_what_it_rests_on_or_why_it_cannot(write_shape, monkeypatch):
+def test_a_claim_says_what_it_rests_on_or_why_it_cannot(write_shape):
     assert "not been run" in shapes.claim_line(REAL, PRESET, 0.8, 0.05)["reason"]
     for spec in rows_of(REAL, PRESET, "classifier")[PAPER][:3]:
         write_shape(spec, converged=False)
     line = shapes.claim_line(REAL, PRESET, 0.8, 0.05)
     assert (line["unsettled"], line["missing"], len(line["classes"])) == (PAPER, 2, 3)
-    monkeypatch.setattr("mammostudy.study.shape_recipes.classes_of", lambda cohort: ())
-    assert "no two shapes" in shapes.claim_line("mine", PRESET, 0.8, 0.05)["reason"]
 
 
 def test_published_numbers_of_the_committed_records():

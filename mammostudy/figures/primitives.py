@@ -122,7 +122,6 @@ def name_rows(axes: Axes, names: Sequence[object], width: int = 44) -> None:
 def forest(
     tests: pd.DataFrame,
     label: str = "difference in Dice",
-    gaps: pd.DataFrame | None = None,
     names: Sequence[object] | None = None,
 ) -> Figure | None:
     """Comparisons with their intervals, a row a comparison; the band is the margin.
@@ -137,11 +136,6 @@ def forest(
         interval(axes, y, row, colour=VERDICT_COLOURS[row["verdict"]], key="difference")
         margin = float(row["margin"])
         axes.fill_betweenx([y - 0.4, y + 0.4], -margin, margin, color=GREY, alpha=0.2, lw=0)
-        if gaps is not None:
-            mine = gaps[(gaps["a"] == row["a"]) & (gaps["b"] == row["b"])]["mean"]
-            axes.scatter(
-                mine, np.full(len(mine), y + 0.27), s=9, color="black", alpha=0.6, zorder=4
-            )
     axes.axvline(0, color="black", lw=1)
     name_rows(axes, names or [f"{row['a']} less {row['b']}" for row in rows])
     axes.set_xlabel(label)

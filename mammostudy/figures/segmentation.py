@@ -106,8 +106,8 @@ def mean_masks(masks: Mapping[str, NDArray[np.float64]]) -> Figure | None:
     return figure
 
 
-def boxes(rows: pd.DataFrame, published: pd.DataFrame, metric: str = "dice") -> Figure | None:
-    """Box plots of a metric of every row, with the paper's quartiles where they are known.
+def boxes(rows: pd.DataFrame, published: pd.DataFrame) -> Figure | None:
+    """Box plots of Dice of every row, with the paper's quartiles where they are known.
 
     Whiskers reach 1.5 interquartile ranges; black lines below a box are the paper's quartiles and
     median (other data). None without rows.
@@ -118,7 +118,7 @@ def boxes(rows: pd.DataFrame, published: pd.DataFrame, metric: str = "dice") -> 
     names = list(first["row"].unique())
     figure, axes = plt.subplots(figsize=(look.WIDTH, 1.0 + 0.32 * len(names)))
     axes.boxplot(
-        [first.loc[first["row"] == name, metric].to_numpy(dtype=float) for name in names],
+        [first.loc[first["row"] == name, "dice"].to_numpy(dtype=float) for name in names],
         positions=range(len(names)),
         orientation="horizontal",
         widths=0.5,
@@ -128,13 +128,13 @@ def boxes(rows: pd.DataFrame, published: pd.DataFrame, metric: str = "dice") -> 
         flierprops={"marker": "o", "markersize": 3, "markeredgewidth": 0.7},
         medianprops={"color": "black"},
     )
-    for each in published[published["metric"] == metric].to_dict("records"):
+    for each in published[published["metric"] == "dice"].to_dict("records"):
         if each["model"] in names:
             y = names.index(each["model"]) + 0.38
             axes.plot([each["q1"], each["q3"]], [y, y], color="black", lw=1.6)
             axes.plot(each["median"], y, marker="|", color="black", ms=7, mew=1.6)
     look.name_rows(axes, names)
-    axes.set(xlim=(-0.02, 1.02), xlabel={"dice": "Dice", "iou": "IoU"}[metric])
+    axes.set(xlim=(-0.02, 1.02), xlabel="Dice")
     return figure
 
 

@@ -15,32 +15,26 @@ CHAPTERS: Final = (
     "shapes", "roc", "subtypes", "chain", "claims", "uncertainty", "transfer", "leak",
 )  # fmt: skip
 """In the order in which they are read."""
-CHAPTER_TASKS: Final[dict[str, tuple[tuple[str, ...], str]]] = {
-    **dict.fromkeys(
-        ("data", "cropping", "segmenters", "losses", "postprocessing", "failures", "claims",
-         "uncertainty", "leak"),
-        (("segmentation",), "name"),
-    ),
-    "detection": (("detection",), "views"),
-    "chain": (("detection",), "views"),
-    "shapes": (("shape",), "shapes"),
-    "roc": (("shape",), "shapes"),
-    "subtypes": (("shape", "subtype"), "shapes"),
-}  # fmt: skip
-"""Tasks of a chapter, and which companion of the cohort must serve them
-(:class:`mammostudy.data.descriptors.CohortFacts`); others ask for nothing."""
+CHAPTER_TASKS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    **dict.fromkeys(CHAPTERS, ("name", ("segmentation",))),
+    **dict.fromkeys(("detection", "chain"), ("views", ("detection",))),
+    **dict.fromkeys(("shapes", "roc"), ("shapes", ("shape",))),
+    "subtypes": ("shapes", ("shape", "subtype")),
+    "transfer": ("name", ()),
+}
+"""Which companion of the cohort must serve a chapter, and the chapter's tasks."""
 
 
 def unfit(chapter: str, cohort: str) -> str | None:
     """Say why a cohort cannot serve a chapter, by the task and the columns; None where it can."""
-    tasks, companion = CHAPTER_TASKS.get(chapter, ((), "name"))
-    for task in tasks:
-        try:
+    companion, tasks = CHAPTER_TASKS.get(chapter, ("name", ()))
+    try:
+        for task in tasks:
             require(load_cohort(getattr(describe(cohort), companion)), task)
-        except MissingDataError:
-            raise
-        except DataError as error:
-            return str(error)
+    except MissingDataError:
+        raise
+    except DataError as error:
+        return str(error)
     return None
 
 
@@ -49,7 +43,7 @@ def fit_chapters(asked: Sequence[str], cohort: str) -> tuple[list[str], dict[str
     chapters = list(asked or CHAPTERS)
     faults = {name: why for name in chapters if (why := unfit(name, cohort)) is not None}
     fit = [name for name in chapters if name not in faults]
-    if faults and (asked or not set(fit) & set(CHAPTER_TASKS)):
+    if faults and (asked or not any(CHAPTER_TASKS[name][1] for name in fit)):
         name, why = next(iter(faults.items()))
         msg = f"chapter {name!r}: {why}"
         raise DataError(msg)

@@ -11,19 +11,18 @@ Verdicts exclude each other; the first that holds counts:
   p over the claims of the page is below 0.05, and no pair of trainings says the opposite;
 - undecided: anything else, with the smallest difference that could have been seen.
 
-On phantoms and in the preset ``smoke`` nothing is judged.
+Nothing is judged where :func:`mammostudy.study.comparing.is_judged` says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mammostudy.errors import SpecError
 from mammostudy.evaluation.statistics import bootstrap_ci, patient_differences
@@ -33,14 +32,13 @@ from mammostudy.study import (
     cropping,
     detection,
     losses,
-    published,
     segmenters,
     shape_recipes,
     shapes,
     subtypes,
 )
-from mammostudy.study.comparing import Runs, compare, judge, paired
-from mammostudy.study.recipes import cohort_title, headline, is_phantom
+from mammostudy.study.comparing import Runs, compare, is_judged, judge, paired
+from mammostudy.study.recipes import headline
 
 PUBLISHED_STEPS: Final = "close3+erode2+dilate3"
 NOT_TESTABLE: Final = "not testable here"
@@ -50,27 +48,27 @@ ALL_LEVEL: Final = 1 - 0.05 / len(segmenters.ALTERNATIVES)
 Line = dict[str, Any]
 
 
-class Claim(BaseModel):
-    """One claim of the paper.
+NO_ROWS: Final = ("accuracy", "luminal-share", "found", "outliers", "dice-over-every-alternative")
+"""Metrics that say themselves what is compared."""
+Arm = Literal[
+    "full", "loose", "tight", "dice", "l1", "no-adversary", "unet", "post-processed",
+    "not post-processed", "ellipse",
+]  # fmt: skip
 
-    Attributes:
-        text: the claim in a sentence.
-        source: where the paper makes it.
-        a: the row that should score higher (a name of :func:`arms`).
-        b: the row it is compared with.
-        metric: a column of the records' rows, or one that says itself what is compared
-            (:data:`OTHERS`).
-        margin: the smallest difference that matters, in the metric's unit.
-        target: the published score that a metric of :data:`OTHERS` is compared with.
-        unknown: why it cannot be tested here; then no rows are given.
+
+class Claim(BaseModel):
+    """One claim of the paper: ``a`` scores higher than ``b`` in ``metric`` by ``margin``.
+
+    A metric of :data:`NO_ROWS` takes neither ``a`` nor ``b``; ``target`` is the published
+    accuracy. ``unknown`` says why a claim cannot be tested here.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str
     source: str
-    a: str | None = None
-    b: str | None = None
+    a: Arm | None = None
+    b: Arm | None = None
     metric: Literal[
         "dice", "iou", "dice_image", "iou_image", "accuracy", "luminal-share", "found",
         "outliers", "dice-over-every-alternative",
@@ -79,56 +77,32 @@ class Claim(BaseModel):
     target: float | None = Field(None, gt=0, le=1)
     unknown: str | None = None
 
-    @property
-    def compared(self) -> str:
-        """What is compared, in words."""
-        if self.unknown:
-            return "none"
-        return COMPARED.get(self.metric, f"{self.a} - {self.b}").format(target=self.target)
-
-
-COMPARED: Final = {
-    "accuracy": "shape CNN - published {target}",
-    "luminal-share": "luminal - other subtypes",
-    "found": "best SSD - best other detector",
-    "outliers": f"{segmenters.STRONGEST_DICE} - {segmenters.PROPOSED}",
-    "dice-over-every-alternative": f"{segmenters.PROPOSED} - its strongest alternative",
-}
+    @model_validator(mode="after")
+    def _is_one_comparison(self) -> Self:
+        rows = {self.a, self.b} - {None}
+        ways = (len(rows) == 2, self.metric in NO_ROWS, self.unknown is not None)
+        if sum(ways) != 1 or len(rows) == 1:
+            msg = "give two rows a and b, a metric that takes none, or the reason in `unknown`"
+            raise ValueError(msg)
+        if (self.metric == "accuracy") != (self.target is not None):
+            msg = "metric accuracy needs a target, and no other takes one"
+            raise ValueError(msg)
+        return self
 
 
 def read_claims(path: Path | None = None) -> dict[str, Claim]:
-    """Read the claims of ``study.yaml``."""
+    """Read the claims of ``study.yaml``; a faulty one is a SpecError that names it."""
     path = path or project_root() / "study.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    known, claims = set(arms("phantom", "smoke")), {}
+    claims = {}
     for name, fields in (content.get("claims") or {}).items():
         try:
-            claim = Claim.model_validate(fields)
+            claims[str(name)] = Claim.model_validate(fields)
         except ValidationError as error:
             fault = error.errors()[0]
             msg = f"{path}: claim {name}, {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
             raise SpecError(msg) from None
-        if fault_said := _fault(claim, known):
-            msg = f"{path}: claim {name}: {fault_said}"
-            raise SpecError(msg)
-        claims[str(name)] = claim
     return claims
-
-
-def _fault(claim: Claim, known: set[str]) -> str:
-    """Return what is wrong with the fields of a claim together; empty where nothing is."""
-    rows = {claim.a, claim.b} - {None}
-    if unknown := sorted(str(row) for row in rows - known):
-        return f"no row {unknown[0]!r}; known rows: {sorted(known)}"
-    ways = (len(rows) == 2, claim.metric in COMPARED, claim.unknown is not None)
-    if sum(ways) != 1 or (rows and not ways[0]):
-        return (
-            "give rows a and b, or the reason in `unknown`, not both; a metric that says itself "
-            "what it compares takes neither"
-        )
-    if (claim.metric == "accuracy") != (claim.target is not None):
-        return "metric accuracy needs a target, and no other takes one"
-    return ""
 
 
 def arms(cohort: str, preset: str) -> dict[str, tuple[list[RunSpec], str]]:
@@ -150,42 +124,31 @@ def arms(cohort: str, preset: str) -> dict[str, tuple[list[RunSpec], str]]:
     }
 
 
-def judged_cohort(cohort: str, preset: str) -> bool:
-    """Whether claims get a verdict here: not on phantoms, nor from smoke runs."""
-    return preset != "smoke" and not is_phantom(cohort)
-
-
 def judgements(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> pd.DataFrame:
-    """Measure and judge the claims on a cohort.
+    """Measure and judge the claims on a cohort, a row a claim.
 
-    A row a claim: name, claim, source, cohort, target, the columns of
-    :data:`mammostudy.study.comparing.COMPARISON` (those of the comparison), verdict, reason.
+    name, claim, source, target, reason (why not testable, or of note), and the columns of
+    :data:`mammostudy.study.comparing.COMPARISON`.
     """
     claims = read_claims() if claims is None else claims
-    lines: list[Line] = []
-    reasons: dict[str, str] = {}
-    for name, claim in claims.items():
-        found = claim.unknown or _measured(claim, cohort, preset)
-        if isinstance(found, str):
-            reasons[name] = found
-        else:
-            lines.append(found | {"name": name})
-    judged = judge(lines)
-    judged["name"] = [line["name"] for line in lines]
-    judged["reason"] = [line.get("reason", "") for line in lines]
-    table = judged.set_index("name").reindex(list(claims))
-    table["reason"] = table["reason"].fillna(pd.Series(reasons, dtype=object))
-    for field in ("margin", "target"):
-        table[field] = [getattr(claim, field) for claim in claims.values()]
-    give = judged_cohort(cohort, preset)
+    found = {
+        name: claim.unknown or _measured(claim, cohort, preset) for name, claim in claims.items()
+    }
+    lines = {name: line for name, line in found.items() if not isinstance(line, str)}
+    table = judge(list(lines.values())).set_axis(list(lines)).reindex(list(claims))
+    table = table.assign(
+        reason=[x if isinstance(x, str) else x.get("reason", "") for x in found.values()],
+        margin=[claim.margin for claim in claims.values()],
+        target=np.array([claim.target for claim in claims.values()], dtype=float),
+        claim=[claim.text for claim in claims.values()],
+        source=[claim.source for claim in claims.values()],
+    )
+    give = is_judged(cohort, preset)
     table["verdict"] = [
         verdict(row) if give or pd.isna(row["difference"]) else "not judged"
         for _, row in table.iterrows()
     ]
-    table.insert(0, "claim", [claim.text for claim in claims.values()])
-    table.insert(1, "source", [claim.source for claim in claims.values()])
-    table.insert(2, "cohort", cohort_title(cohort))
-    return table.reset_index()
+    return table.rename_axis("name").reset_index()
 
 
 def verdict(row: pd.Series | Line) -> str:
@@ -206,8 +169,8 @@ def verdict(row: pd.Series | Line) -> str:
 
 def _measured(claim: Claim, cohort: str, preset: str) -> Line | str:
     """Return the comparison behind a claim, or the reason why there is none."""
-    if claim.metric in COMPARED:
-        return _OTHERS[claim.metric](claim, cohort, preset)
+    if claim.metric in NO_ROWS:
+        return _other(claim, cohort, preset)
     rows = arms(cohort, preset)
     asked = {arm: rows[arm][0] for arm in (claim.a, claim.b) if arm}
     runs = Runs.load(asked, preset)
@@ -221,18 +184,28 @@ def _measured(claim: Claim, cohort: str, preset: str) -> Line | str:
     return dict(tests.iloc[0]) | {"reason": runs.note}
 
 
-def _outliers(claim: Claim, cohort: str, preset: str) -> Line | str:
-    rows, note = _models(cohort, preset)
-    line = segmenters.fewer_outliers_than(rows, segmenters.STRONGEST_DICE) if len(rows) else None
-    return "not run on this cohort and preset" if line is None else line | {"reason": note}
+def _other(claim: Claim, cohort: str, preset: str) -> Line | str:
+    """Return the comparison of a metric of :data:`NO_ROWS`, or the reason why there is none."""
+    if claim.metric == "found":
+        said = "no SSD or no other detector has been run here"
+        return detection.claim_line(cohort, preset) or said
+    if claim.metric in ("accuracy", "luminal-share"):
+        chapter = subtypes if claim.target is None else shapes
+        line = chapter.claim_line(cohort, preset, claim.target or 0.0, claim.margin)
+        return line if "difference" in line else str(line["reason"])
+    runs = Runs.load(_loose(cohort, preset), preset)
+    if claim.metric == "dice-over-every-alternative":
+        return _every_alternative(claim, runs)
+    fewer = segmenters.fewer_outliers_than(runs.test(), segmenters.STRONGEST_DICE)
+    return fewer | {"reason": runs.note} if fewer else "not run on this cohort and preset"
 
 
-def _every_alternative(claim: Claim, cohort: str, preset: str) -> Line | str:
+def _every_alternative(claim: Claim, runs: Runs) -> Line | str:
     """Judge by the alternative that is hardest to beat, each interval at :data:`ALL_LEVEL`.
 
     All ten must have been run and converged, unless one of those that were contradicts the claim.
     """
-    rows, note = _models(cohort, preset)
+    rows, note = runs.test(), runs.note
     tests = compare(rows, [(segmenters.PROPOSED, other) for other in segmenters.ALTERNATIVES])
     tests = tests[tests["unsettled"] == ""] if len(tests) else tests
     if tests.empty:
@@ -254,84 +227,22 @@ def _every_alternative(claim: Claim, cohort: str, preset: str) -> Line | str:
     return line | {"low": low, "high": high, "p": tests["p"].max(), "reason": reason.strip()}
 
 
-def _models(cohort: str, preset: str) -> tuple[pd.DataFrame, str]:
-    """Return the test rows of the paper's models on loose frames, and which were not run."""
+def _loose(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
+    """Return the runs of the paper's models on loose frames."""
     asked = segmenters.named(cohort, preset)
     names = (*segmenters.ALTERNATIVES, segmenters.PROPOSED)
-    loose = {row: asked["loose", row] for row in names if ("loose", row) in asked}
-    runs = Runs.load(loose, preset)
-    return runs.test().assign(framing="loose"), runs.note
-
-
-def _found(claim: Claim, cohort: str, preset: str) -> Line | str:
-    line = detection.claim_line(cohort, preset)
-    return "no SSD or no other detector has been run here" if line is None else line
-
-
-def _shapes(claim: Claim, cohort: str, preset: str) -> Line | str:
-    chapter = subtypes if claim.target is None else shapes
-    line = chapter.claim_line(cohort, preset, claim.target or 0.0, claim.margin)
-    return line if "difference" in line else str(line["reason"])
-
-
-_OTHERS: Final[dict[str, Callable[[Claim, str, str], Line | str]]] = {
-    "accuracy": _shapes,
-    "luminal-share": _shapes,
-    "found": _found,
-    "outliers": _outliers,
-    "dice-over-every-alternative": _every_alternative,
-}
+    return {row: asked["loose", row] for row in names if ("loose", row) in asked}
 
 
 def specs(cohort: str, preset: str) -> list[Any]:
     """Return every run that the chapter shows, each once."""
-    models = segmenters.named(cohort, preset)
-    names = (*segmenters.ALTERNATIVES, segmenters.PROPOSED)
     rows: list[Any] = [spec for runs, _ in arms(cohort, preset).values() for spec in runs]
-    rows += [spec for name in names for spec in models.get(("loose", name), ())]
+    rows += [spec for runs in _loose(cohort, preset).values() for spec in runs]
     rows += shape_recipes.rows_of(cohort, preset, "classifier").get(shape_recipes.PAPER, [])
     return list(dict.fromkeys([*rows, *detection.specs(cohort, preset)]))
-
-
-def claims_table() -> pd.DataFrame:
-    """Return the claims as listed: claim, source, rows, metric, margin in points."""
-    return pd.DataFrame(
-        {
-            "claim": claim.text,
-            "source": claim.source,
-            "rows": claim.compared,
-            "metric": "none" if claim.unknown else claim.metric,
-            "margin, points": "none" if claim.unknown else f"{100 * claim.margin:g}",
-        }
-        for claim in read_claims().values()
-    )
 
 
 def counts(judged: pd.DataFrame) -> pd.DataFrame:
     """Count the claims by verdict, in the order of :data:`VERDICTS`."""
     given = judged["verdict"].value_counts().reindex(list(VERDICTS)).dropna().astype(int)
     return given.rename_axis("verdict").reset_index(name="claims")
-
-
-def published_differences() -> pd.DataFrame:
-    """Return what the paper printed for the claims that a printed number bears on.
-
-    Columns: claim, test set, difference in points of Dice; no interval was printed.
-    """
-    listed = read_claims()
-    scores = published.segmentation_table()
-    pairs = {
-        "loose-beats-full": (("proposed cGAN", "loose"), ("proposed cGAN", "full")),
-        "loose-beats-tight": (("proposed cGAN", "loose"), ("proposed cGAN", "tight")),
-        "cgan-beats-unet": (("proposed cGAN", "loose"), ("UNet", "loose")),
-    }
-    rows = []
-    for name, (one, other) in pairs.items():
-        for data, part in scores.groupby("dataset", sort=False):
-            dice = part.set_index(["model", "framing"])["dice"]
-            rows.append((name, str(data), float(dice[one] - dice[other])))
-    gain = published.FACTS["post-processing gain"].value
-    rows.append(("post-processing-gains", "not reported", gain))
-    table = pd.DataFrame(rows, columns=["claim", "test set", "difference, points of Dice"])
-    table = table[table["claim"].isin(listed)]
-    return table.assign(claim=[listed[name].text for name in table["claim"]])

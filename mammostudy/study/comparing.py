@@ -8,6 +8,7 @@ verdict rule, one layout and one sentence (:mod:`mammostudy.figures.tables`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,8 +32,18 @@ COMPARISON: Final = (
     "trainings", "lowest", "highest", "smallest_detectable", "effect", "margin", "unsettled",
     "verdict",
 )  # fmt: skip
+SUMMARY: Final = (
+    "metric", "mean", "low", "high", "median", "seed_sd", "masses", "patients", "trainings",
+    "converged",
+)  # fmt: skip
+TESTED: Final = ("difference", "low", "high", "patients", "smallest_detectable")
+"""What a comparison takes from the results of :mod:`mammostudy.evaluation` by their names."""
 Group = tuple[Any, ...]
-Asked = Mapping[Group, Sequence[Any]]  # specs of a kind of run
+
+
+def is_judged(cohort: str, preset: str) -> bool:
+    """Whether verdicts are given: not on phantoms, nor from smoke runs."""
+    return preset != "smoke" and not is_phantom(cohort)
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Runs:
         found: records by group, in the order asked.
     """
 
-    asked: Asked
+    asked: Mapping[Group, Sequence[Any]]
     keys: tuple[str, ...]
     preset: str
     found: Mapping[Group, list[Any]] = field(default_factory=dict)
@@ -99,6 +110,9 @@ class Runs:
         """Return the first record of a group, or None."""
         return next(iter(self.of(*group)), None)
 
+    def _named(self, group: Group) -> dict[str, Any]:
+        return dict(zip(self.keys, group, strict=True))
+
     @cached_property
     def rows(self) -> pd.DataFrame:
         """The rows of all records, with the group's keys and :data:`BESIDE`.
@@ -106,26 +120,24 @@ class Runs:
         ``replicate`` counts the trainings of a group and fold from 0. ``judged`` is False for
         phantoms and the preset ``smoke``: no verdict is given there.
         """
-        parts = []
+        parts = [pd.DataFrame(columns=[*COLUMNS, *self.keys, *BESIDE])]
         for group, listed in self.found.items():
-            seen: dict[int, int] = {}
+            seen: Counter[int] = Counter()
             for record in listed:
-                fold = record.spec.split.fold
-                seen[fold] = seen.get(fold, -1) + 1
-                beside: dict[str, Any] = {
-                    "cohort": record.spec.cohort,
-                    "fold": fold,
-                    "seed": getattr(record.spec, "seed", 0),
-                    "replicate": seen[fold],
-                    "status": record.status,
-                    "converged": record.converged,
-                    "judged": self.preset != "smoke" and not is_phantom(record.spec.cohort),
-                }
-                named: dict[str, Any] = dict(zip(self.keys, group, strict=True))
-                parts.append(record.cases.assign(**named, **beside))
-        if parts:
-            return pd.concat(parts, ignore_index=True)
-        return pd.DataFrame(columns=[*COLUMNS, *self.keys, *BESIDE])
+                spec, fold = record.spec, record.spec.split.fold
+                rows = record.cases.assign(
+                    **self._named(group),
+                    cohort=spec.cohort,
+                    fold=fold,
+                    seed=getattr(spec, "seed", 0),
+                    replicate=seen[fold],
+                    status=record.status,
+                    converged=record.converged,
+                    judged=is_judged(spec.cohort, self.preset),
+                )
+                parts.append(rows)
+                seen[fold] += 1
+        return pd.concat(parts[1:] or parts, ignore_index=True)
 
     def test(self, **where: object) -> pd.DataFrame:
         """Return the test rows on known boxes before post-processing, or those asked for.
@@ -143,33 +155,13 @@ class Runs:
     def trainings(self, metric: str = "validation_dice") -> pd.DataFrame:
         """Return how the trainings of each group went, a line a group that trains.
 
-        Returns:
-            The keys, trainings, iterations, status, converged (of how many), best and last
-            validation of the first training, and processor minutes of a training (missing where a
-            record does not tell).
+        Validation is that of the first training; processor minutes are missing where no record
+        tells them.
         """
-        lines = []
-        for group, runs in self.asked.items():
-            if runs and getattr(runs[0], "is_baseline", False):
-                continue
-            line: dict[str, object] = dict(zip(self.keys, group, strict=True))
-            lines.append(line | _training_line(self.of(*group), metric))
-        return pd.DataFrame(lines)
-
-    def curves(self) -> pd.DataFrame:
-        """Return the curves of the first training of every group, long.
-
-        Columns: the keys, iteration, quantity, value.
-        """
-        parts = []
-        for group, listed in self.found.items():
-            if listed and len(listed[0].curves):
-                long = listed[0].curves.melt("iteration", var_name="quantity").dropna()
-                named: dict[str, Any] = dict(zip(self.keys, group, strict=True))
-                parts.append(long.assign(**named))
-        columns = [*self.keys, "iteration", "quantity", "value"]
-        return (
-            pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+        return pd.DataFrame(
+            self._named(group) | _training_line(self.of(*group), metric)
+            for group, runs in self.asked.items()
+            if not (runs and getattr(runs[0], "is_baseline", False))
         )
 
 
@@ -189,20 +181,6 @@ def _training_line(listed: Sequence[Any], metric: str) -> dict[str, object]:
         "last validation": seen.iloc[-1] if len(seen) else np.nan,
         "processor minutes": float(np.mean(known)) / 60 if known else np.nan,
     }
-
-
-def means(rows: pd.DataFrame, metric: str = "dice", by: str = "row") -> pd.DataFrame:
-    """Return the mean of every training over its test cases: group, fold, seed, mean."""
-    each = rows.groupby([by, "fold", "seed"], sort=False)[metric].mean()
-    return each.rename("mean").reset_index()
-
-
-def averaged(rows: pd.DataFrame, metrics: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
-    """Return the rows with the trainings of a group averaged, a row a group and case."""
-    kept = [*by, "case", "patient", *[name for name in BESIDE if name != "converged"]]
-    mean = rows.groupby([*by, "case"], sort=False)[list(metrics)].mean()
-    first = rows.drop_duplicates([*by, "case"])[kept].set_index([*by, "case"])
-    return first.join(mean).reset_index().assign(replicate=0)
 
 
 def unsettled(rows: pd.DataFrame, by: str) -> list[str]:
@@ -230,35 +208,26 @@ def summarise(
         seeds), masses, patients, trainings (0 without training), converged (yes, no, or
         ``no training``).
     """
-    metrics, lines = tuple(metrics), []
+    metrics, lines = list(metrics), []
     for group, part in rows.groupby(list(by), sort=False, dropna=False):
-        chosen = averaged(part, metrics, by) if over == "all" else part[part["replicate"] == 0]
+        used = part if over == "all" else part[part["replicate"] == 0]
+        if over == "all":
+            used = used.groupby(["case", "patient"], sort=False)[metrics].mean().reset_index()
         known = part["converged"].dropna()
         settled = "no training" if known.empty else "yes" if known.astype(bool).all() else "no"
-        first_fold = part[part["fold"] == part["fold"].min()]
-        trained = 0 if known.empty else len(part[["fold", "seed"]].drop_duplicates())
+        counts = {
+            "masses": len(used),
+            "patients": used["patient"].nunique(),
+            "trainings": 0 if known.empty else len(part[["fold", "seed"]].drop_duplicates()),
+            "converged": settled,
+        }
+        seeds = part[part["fold"] == part["fold"].min()].groupby("seed")
         for metric in metrics:
-            low, high = bootstrap_ci(chosen[metric].to_numpy(), chosen["patient"].to_numpy())
-            lines.append(
-                dict(zip(by, group, strict=True))
-                | {
-                    "metric": metric,
-                    "mean": chosen[metric].mean(),
-                    "low": low,
-                    "high": high,
-                    "median": chosen[metric].median(),
-                    "seed_sd": first_fold.groupby("seed")[metric].mean().std(),
-                    "masses": len(chosen),
-                    "patients": chosen["patient"].nunique(),
-                    "trainings": trained,
-                    "converged": settled,
-                }
-            )
-    columns = (
-        "metric", "mean", "low", "high", "median", "seed_sd", "masses", "patients", "trainings",
-        "converged",
-    )  # fmt: skip
-    return pd.DataFrame(lines, columns=[*by, *columns])
+            low, high = bootstrap_ci(used[metric].to_numpy(), used["patient"].to_numpy())
+            line = dict(zip(by, group, strict=True)) | {"metric": metric, "low": low, "high": high}
+            line |= {"mean": used[metric].mean(), "median": used[metric].median()}
+            lines.append(line | counts | {"seed_sd": seeds[metric].mean().std()})
+    return pd.DataFrame(lines, columns=[*by, *SUMMARY])
 
 
 def paired(rows: pd.DataFrame, a: object, b: object, metric: str, by: str = "row") -> pd.DataFrame:
@@ -269,24 +238,11 @@ def paired(rows: pd.DataFrame, a: object, b: object, metric: str, by: str = "row
     return wide.reindex(columns=[a, b]).dropna().set_axis(["a", "b"], axis=1).reset_index()
 
 
-def gaps(
-    rows: pd.DataFrame, pairs: Iterable[tuple[Any, Any]], metric: str, by: str = "row"
-) -> pd.DataFrame:
-    """Return the mean difference of every pair of trainings: a, b, fold, replicate, mean."""
-    parts = []
-    for a, b in pairs:
-        both = paired(rows, a, b, metric, by)
-        each = (both["a"] - both["b"]).groupby([both["fold"], both["replicate"]]).mean()
-        parts.append(each.rename("mean").reset_index().assign(a=a, b=b))
-    columns = ["a", "b", "fold", "replicate", "mean"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-
-
 def compare(
     rows: pd.DataFrame,
     pairs: Iterable[tuple[Any, Any]],
     metric: str = "dice",
-    by: str = "row",
+    by: str | Sequence[str] = "row",
     margin: float = MARGIN,
     over: Literal["first", "all"] = "first",
 ) -> pd.DataFrame:
@@ -296,13 +252,16 @@ def compare(
         rows: of :attr:`Runs.rows`, one row a case and training in each group.
         pairs: groups to compare, ``a`` less ``b``; those not both on record are left out.
         metric: a column of the rows.
-        by: column that names the group.
+        by: column that names the group, or columns whose values, joined by a comma, name it.
         margin: the smallest difference that matters.
         over: ``first`` takes the first training of every fold, ``all`` averages the trainings.
 
     Returns:
         A row a pair with the columns :data:`COMPARISON`.
     """
+    if not isinstance(by, str):
+        words = rows[list(by)].astype(str)
+        rows, by = rows.assign(cell=words[by[0]].str.cat(words[list(by[1:])], ", ")), "cell"
     lines = []
     for a, b in pairs:
         both = paired(rows, a, b, metric, by)
@@ -313,28 +272,13 @@ def compare(
         scores = one["a"].to_numpy(), one["b"].to_numpy(), one["patient"].to_numpy()
         test = paired_test(*scores)
         each = (both["a"] - both["b"]).groupby([both["fold"], both["replicate"]]).mean()
-        pair = rows[rows[by].isin([a, b])]
-        lines.append(
-            {
-                "a": a,
-                "b": b,
-                "metric": metric,
-                "difference": test.difference,
-                "low": test.low,
-                "high": test.high,
-                "p": test.p_permutation,
-                "masses": len(one),
-                "patients": test.patients,
-                "trainings": len(each),
-                "lowest": each.min(),
-                "highest": each.max(),
-                "smallest_detectable": test.smallest_detectable,
-                "effect": effect_size(*scores),
-                "unsettled": ", ".join(unsettled(pair, by)),
-            }
-        )
-    judged = bool(rows["judged"].all()) if "judged" in rows else True
-    return judge(lines, margin, judged=judged)
+        line = {"a": a, "b": b, "metric": metric, "p": test.p_permutation, "masses": len(one)}
+        line |= {name: getattr(test, name) for name in TESTED}
+        line |= {"trainings": len(each), "lowest": each.min(), "highest": each.max()}
+        line["effect"] = effect_size(*scores)
+        line["unsettled"] = ", ".join(unsettled(rows[rows[by].isin([a, b])], by))
+        lines.append(line)
+    return judge(lines, margin, judged="judged" not in rows or bool(rows["judged"].all()))
 
 
 def judge(

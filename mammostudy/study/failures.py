@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,8 @@ from scipy.ndimage import binary_erosion
 
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study import published
 from mammostudy.study.comparing import Runs, summarise
-from mammostudy.study.pictures import at_hand, framed, picked, tested
+from mammostudy.study.pictures import at_hand, framed, picked, seen
 from mammostudy.study.recipes import folds_for, headline
 
 MODEL: Final = "cGAN"
@@ -35,54 +34,40 @@ def specs(cohort: str, preset: str) -> list[RunSpec]:
 
 
 def tested_rows(runs: Runs, cohort: str) -> pd.DataFrame:
-    """Return the test rows on known boxes before post-processing, worst Dice first.
+    """Return the test rows, worst Dice first, with the failure's kind, company and size.
 
-    Further columns: ``company`` (whether another mass shows in the frame), ``kind`` of failure, and
-    ``size``, the longer side of the box in % of the image's longer side; without the images it is
-    the share of the frame that is mass, %.
+    ``company``: another mass shows in the frame. ``size``: the longer side of the box in % of the
+    image's longer side; without the images it is the share of the frame that is mass, %.
     """
     rows = runs.test()
     side = rows["diagonal"].astype(float) / np.sqrt(2)
-    rows = rows.assign(
-        company=rows["company_pixels"] > 0,
-        kind=[kind_of(row) for _, row in rows.iterrows()],
-        size=100 * rows["truth_pixels"] / side**2,
-    )
+    company, size = rows["company_pixels"] > 0, 100 * rows["truth_pixels"] / side**2
     if (loaded := at_hand(cohort)) is not None:
         masses = loaded.masses
         width, height = (masses[f"{axis}_max"] - masses[f"{axis}_min"] for axis in "xy")
         longer = np.maximum(width, height).astype(float)
-        share = 100 * longer / masses[["height", "width"]].max(axis=1)
-        rows["size"] = rows["case"].map(share)
+        size = rows["case"].map(100 * longer / masses[["height", "width"]].max(axis=1))
+    rows = rows.assign(company=company, kind=kinds_of(rows), size=size)
     return rows.sort_values("dice", ignore_index=True)
 
 
-def kind_of(row: pd.Series) -> str:
-    """Name how a case fails: missed, too small, too large, misplaced, or none from Dice 0.7 on."""
-    if row["dice"] >= GOOD:
-        return "no failure"
-    if row["predicted_pixels"] == 0:
-        return "missed"
-    ratio = row["predicted_pixels"] / row["truth_pixels"]
-    if ratio < SMALL:
-        return "too small"
-    return "too large" if ratio > LARGE else "misplaced"
+def kinds_of(rows: pd.DataFrame) -> NDArray[np.str_]:
+    """Name how cases fail: missed, too small, too large, misplaced, or none from Dice 0.7 on."""
+    ratio = rows["predicted_pixels"] / rows["truth_pixels"]
+    order = ("no failure", "missed", "too small", "too large")
+    found = (rows["dice"] >= GOOD, ratio == 0, ratio < SMALL, ratio > LARGE)
+    return np.select(found, order, "misplaced")
 
 
 def kinds(rows: pd.DataFrame) -> pd.DataFrame:
-    """Count the kinds of failure: kind, masses, patients, % of masses, mean Dice."""
-    grouped = rows.groupby("kind")
-    table = pd.DataFrame(
-        {
-            "masses": grouped.size(),
-            "patients": grouped["patient"].nunique(),
-            "% of masses": 100 * grouped.size() / max(len(rows), 1),
-            "mean Dice": grouped["dice"].mean(),
-        }
-    ).reindex(list(KINDS))
-    counts = ["masses", "patients", "% of masses"]
-    table[counts] = table[counts].fillna(0)
-    return table.astype({"masses": int, "patients": int}).rename_axis("kind").reset_index()
+    """Count the kinds of failure, with their mean Dice."""
+    table = rows.groupby("kind").agg(
+        masses=("case", "size"), patients=("patient", "nunique"), dice=("dice", "mean")
+    )
+    table = table.reindex(list(KINDS)).fillna({"masses": 0, "patients": 0})
+    table.insert(2, "% of masses", 100 * table["masses"] / max(len(rows), 1))
+    table = table.astype({"masses": int, "patients": int}).rename(columns={"dice": "mean Dice"})
+    return table.rename_axis("kind").reset_index()
 
 
 def by_rule(rows: pd.DataFrame) -> pd.DataFrame:
@@ -125,61 +110,14 @@ def by_company(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def overlays(cohort: str, runs: Runs, cases: pd.DataFrame) -> list[tuple[str, NDArray[np.uint8]]]:
-    """Return overlays of picked cases in the paper's colours, titled; empty without the images.
-
-    The border of other masses in the frame is drawn white.
-    """
-    out = []
-    for row, image, truth, mask, second in _looked_at(cohort, runs, cases):
-        picture = agreement_overlay(image, truth, mask, alpha=0.4)
-        picture[second & ~binary_erosion(second, border_value=1)] = 255
-        out.append((f"{row['rule']}, Dice {row['dice']:.3f}\n{row['case']}", picture))
-    return out
-
-
-def second_masses(cohort: str, runs: Runs, cases: pd.DataFrame) -> pd.DataFrame:
-    """Say what became of the second mass of picked cases; empty without the images.
-
-    case, Dice, whether the frame cuts the second mass, its share of the frame (%), the share of it
-    that was painted (%), and that of the centre mass (%).
-    """
-    lines = []
-    for row, _, truth, mask, second in _looked_at(cohort, runs, cases):
-        centre = truth & ~second
-        border = np.concatenate([second[0], second[-1], second[:, 0], second[:, -1]])
-        lines.append(
-            {
-                "case": row["case"],
-                "Dice": row["dice"],
-                "cut by the frame": "yes" if border.any() else "no",
-                "second mass, % of the frame": 100 * second.mean(),
-                "second mass painted, %": 100 * (mask & second).sum() / max(second.sum(), 1),
-                "centre mass painted, %": 100 * (mask & centre).sum() / max(centre.sum(), 1),
-            }
-        )
-    return pd.DataFrame(lines)
-
-
-def _looked_at(cohort: str, runs: Runs, cases: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """Return row, image, truth, prediction and other masses of cases, as their runs saw them."""
+    """Return overlays of picked cases, other masses of the frame bordered white, titled."""
     loaded, out = at_hand(cohort), []
-    for row in cases.to_dict("records") if loaded is not None else ():
-        record = tested(runs.of(MODEL), row["case"])
-        if record is None or loaded is None:
-            continue
-        image, truth, _ = framed(loaded, record, row["case"])
-        target, every = (
-            framed(loaded, record, row["case"], truth=which)[1] for which in ("target", "all")
-        )
-        out.append((row, image, truth, record.predictions()[row["case"]], every & ~target))
+    for row in cases.to_dict("records"):
+        if loaded is not None and (found := seen(loaded, runs.of(MODEL), row["case"])):
+            record, image, truth, mask = found
+            target, every = (framed(loaded, record, row["case"], t)[1] for t in ("target", "all"))
+            second = every & ~target
+            picture = agreement_overlay(image, truth, mask, alpha=0.4)
+            picture[second & ~binary_erosion(second, border_value=1)] = 255
+            out.append((f"{row['rule']}, Dice {row['dice']:.3f}\n{row['case']}", picture))
     return out
-
-
-def published_outliers() -> pd.DataFrame:
-    """Return the outliers drawn for the paper's headline run: model, test set, framing, Dice."""
-    plots = published.box_plots()
-    shown = plots[(plots["metric"] == "dice") & (plots["outliers"].map(len) > 0)]
-    drawn = [", ".join(f"{value:g}" for value in values) for values in shown["outliers"]]
-    names = {"dataset": "test set", "median": "median Dice"}
-    columns = ["model", "dataset", "framing", "images", "median"]
-    return shown[columns].rename(columns=names).assign(outliers=drawn)

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
-from mammostudy.evaluation.statistics import bootstrap_ci
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import shape_recipes, shapes
 from mammostudy.study.comparing import Runs, compare, judge
@@ -40,10 +38,9 @@ def by_image(spec: RunSpec) -> RunSpec:
 
 
 def named(cohort: str, preset: str) -> dict[tuple[str, str], list[Any]]:
-    """Return the runs by row and kind of fold; two trainings a fold of the model.
+    """Return the runs by row and kind of fold: two trainings a fold of the model.
 
-    The ellipse learns nothing, so nothing can leak into it. The forest is there for cohorts whose
-    outlines carry shapes. Empty for presets without room.
+    The forest is there for cohorts whose outlines carry shapes.
     """
     if preset not in ("reference", "paper"):
         return {}
@@ -53,16 +50,10 @@ def named(cohort: str, preset: str) -> dict[tuple[str, str], list[Any]]:
     again = [recipe(cohort, preset, split__fold=fold, seed=fold + folds) for fold in range(folds)]
     honest = main[:folds] + [known.get((spec.split, spec.seed), spec) for spec in again]
     leaky = [by_image(spec) for spec in honest]
-    plain = {"evaluation__postprocessing": "published"}
-    ellipses = [
-        [baselines(spec.changed(**plain))[1] for spec in runs[:folds]] for runs in (honest, leaky)
-    ]
-    out: dict[tuple[str, str], list[Any]] = {
-        (MODEL, PATIENT): honest,
-        (MODEL, IMAGE): leaky,
-        (NULL, PATIENT): ellipses[0],
-        (NULL, IMAGE): ellipses[1],
-    }
+    out: dict[tuple[str, str], list[Any]] = {(MODEL, PATIENT): honest, (MODEL, IMAGE): leaky}
+    for unit, runs in ((PATIENT, honest), (IMAGE, leaky)):
+        plain = [spec.changed(evaluation__postprocessing="published") for spec in runs[:folds]]
+        out[NULL, unit] = [baselines(spec)[1] for spec in plain]
     if shape_recipes.outlines_only(cohort):
         forest = shape_recipes.rows_of(cohort, preset, "classifier")[SHAPES]
         out[SHAPES, PATIENT] = forest
@@ -96,17 +87,11 @@ def rows_of(runs: Runs) -> pd.DataFrame:
     return rows.assign(exposed=flags)
 
 
-def _patients(runs: Runs, row: str) -> dict[str, str]:
-    """Return the patient of each case that any record of a row tested or validated."""
-    out: dict[str, str] = {}
-    for record in (*runs.of(row, PATIENT), *runs.of(row, IMAGE)):
-        out |= dict(zip(record.cases["case"], record.cases["patient"], strict=True))
-    return out
-
-
 def trained_on(runs: Runs, row: str) -> dict[str, bool]:
     """Say of each test case of the folds by image whether its patient was trained on."""
-    patient_of = _patients(runs, row)
+    patient_of: dict[str, str] = {}
+    for record in (*runs.of(row, PATIENT), *runs.of(row, IMAGE)):
+        patient_of |= dict(zip(record.cases["case"], record.cases["patient"], strict=True))
     out: dict[str, bool] = {}
     for record in runs.of(row, IMAGE):
         parts = record.content["split"]
@@ -115,48 +100,20 @@ def trained_on(runs: Runs, row: str) -> dict[str, bool]:
     return out
 
 
-def folds(runs: Runs) -> pd.DataFrame:
-    """Return what the folds of the model are made of: a row a kind and fold."""
-    patient_of, lines = _patients(runs, MODEL), {}
-    for unit in (PATIENT, IMAGE):
-        for record in runs.of(MODEL, unit):
-            parts = record.content["split"]
-            learnt = {patient_of.get(case) for case in parts["train"]}
-            tested = [patient_of.get(case) for case in parts["test"]]
-            lines[unit, record.spec.split.fold] = {
-                "folds": unit,
-                "fold": record.spec.split.fold,
-                "masses trained on": len(parts["train"]),
-                "masses tested": len(tested),
-                "of patients also trained on": sum(name in learnt for name in tested),
-                "patients tested": len(set(tested)),
-                "also trained on": len(set(tested) & learnt),
-            }
-    return pd.DataFrame(list(lines.values()))
-
-
-def _averaged(rows: pd.DataFrame) -> pd.DataFrame:
-    """Average the trainings of a case; a case has one fold a kind, so folds cannot be paired."""
-    kept = ["row", "folds", "case", "patient", "exposed"]
-    mean = rows.groupby(kept, sort=False)["score"].mean().reset_index()
-    return mean.assign(fold=0, replicate=0, converged=None, judged=True)
+def _foldless(rows: pd.DataFrame) -> pd.DataFrame:
+    """A case has one fold a kind, so folds cannot be paired; trainings of a case are averaged."""
+    return rows.assign(fold=0, replicate=0, converged=None, judged=True)
 
 
 def gains(rows: pd.DataFrame) -> pd.DataFrame:
-    """Set folds by image against folds by patient on the same cases, by row and subset.
-
-    The columns of :data:`mammostudy.study.comparing.COMPARISON` and ``row``, ``subset``.
-    """
+    """Set folds by image against folds by patient on the same cases, by row and subset."""
     lines = []
-    for row, part in _averaged(rows).groupby("row", sort=False):
+    for row, part in _foldless(rows).groupby("row", sort=False):
         for subset, asked in SUBSETS.items():
             chosen = part if asked is None else part[part["exposed"] == asked]
             if asked is None or 0 < len(chosen) < len(part):
                 tests = compare(chosen, [(IMAGE, PATIENT)], "score", by="folds")
-                named = tests.assign(
-                    a=f"{row}, {subset}: {IMAGE}", b=PATIENT, row=row, subset=subset
-                )
-                lines += named.to_dict("records")
+                lines += tests.assign(a=f"{row}, {subset}: {IMAGE}").to_dict("records")
     return judge(lines)
 
 
@@ -167,19 +124,7 @@ def chance(rows: pd.DataFrame) -> pd.DataFrame:
     """
     model = rows[rows["row"] == MODEL]
     said = model["folds"] + ", training " + (model["replicate"] + 1).astype(str)
-    cells = model.assign(cell=said, fold=0, replicate=0, converged=None)
+    cells = _foldless(model.assign(cell=said))
     pairs = [(f"{unit}, training 2", f"{unit}, training 1") for unit in (PATIENT, IMAGE)]
     pairs += [(f"{IMAGE}, training {n}", f"{PATIENT}, training {n}") for n in (1, 2)]
     return compare(cells, pairs, "score", by="cell")
-
-
-def intervals(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the honest mean of the model with its interval over patients, and over masses."""
-    honest = _averaged(rows[(rows["row"] == MODEL) & (rows["folds"] == PATIENT)])
-    lines = []
-    for name, column in (("patients", "patient"), ("masses, as if independent", "case")):
-        values = honest["score"].to_numpy(dtype=np.float64)
-        low, high = bootstrap_ci(values, honest[column])
-        line = {"drawn again": name, "how many": honest[column].nunique(), "mean": values.mean()}
-        lines.append(line | {"low": low, "high": high, "width": high - low})
-    return pd.DataFrame(lines)

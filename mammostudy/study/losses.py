@@ -14,18 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.evaluation.statistics import variance_parts
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import published
-from mammostudy.study.comparing import Runs, compare, paired
-from mammostudy.study.recipes import (
-    baselines_of,
-    folds_for,
-    folds_of,
-    headline,
-    recipe,
-    replicates,
-)
+from mammostudy.study.comparing import Runs, compare
+from mammostudy.study.recipes import baselines_of, folds_for, folds_of, headline, recipe, replicates
 
 DICE: Final = "cGAN, Dice (paper)"
 L1: Final = "cGAN, L1"
@@ -35,12 +27,7 @@ UNET: Final = "U-Net, ResNet-18 encoder"
 STUDY: Final = "study"
 TRAINED: Final = (DICE, L1, RELEASED, PLAIN, UNET, STUDY)
 PAIRS: Final = tuple((DICE, other) for other in (L1, RELEASED, PLAIN, UNET, STUDY, "ellipse"))
-METRICS: Final = {
-    "dice": "Dice",
-    "iou": "IoU",
-    "hd95": "HD95, frame pixels",
-    "assd": "ASSD, frame pixels",
-}
+METRICS: Final = {"dice": "Dice", "iou": "IoU", "hd95": "HD95, frame pixels"}
 _UNET_STEPS: Final = 100  # of the preset quick
 PUBLISHED: Final = ("dice loss at the end", "L1 loss at the end", "iterations", "lambda", "batch")
 """Facts about the paper's figure of both losses."""
@@ -63,10 +50,6 @@ _TO_STUDY: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("no adversary", {"loss__adversarial_weight": 0.0}),
     ("Dice plus cross-entropy", {"loss__overlap": "dice_bce", "loss__overlap_weight": 1.0}),
 )
-_LATE: Final = 0.8
-"""A training's end is what comes after this share of its iterations."""
-_SURE: Final = 0.9
-"""D is saturated where its score is above this on true masks, and below 1 less this on others."""
 
 
 def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
@@ -92,11 +75,7 @@ def grid(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
 
 
 def weights(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
-    """Return the runs by lambda on the first fold with every seed, and those without adversary.
-
-    Those of the paper's lambda and without adversary are runs of :func:`named`. Empty for presets
-    without room for other values.
-    """
+    """Return the runs by lambda on the first fold with every seed, and those without adversary."""
     if preset not in ("reference", "paper"):
         return {}
     first = folds_for(cohort, preset)[0]
@@ -111,11 +90,7 @@ def weights(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
 
 
 def ladder(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
-    """Return the rungs from ``released`` over ``paper`` to ``study``, each one field on.
-
-    First fold, one training a rung. The paper's rung is its own run, the last one the study's.
-    Empty for presets without room.
-    """
+    """Return the rungs from ``released`` over ``paper`` to ``study``, one training a rung."""
     if preset not in ("reference", "paper"):
         return {}
     spec = recipe(cohort, preset, "released")
@@ -137,6 +112,14 @@ def specs(cohort: str, preset: str) -> list[RunSpec]:
     return list(dict.fromkeys(spec for each in grids for runs in each.values() for spec in runs))
 
 
+def published_cells(where: str, index: str = "model") -> pd.DataFrame:
+    """Return cells of the paper's table in %: ``Dice, private`` to ``IoU, INbreast`` by row."""
+    cells = published.segmentation_table().query(where)
+    wide = cells.pivot(index=index, columns="dataset", values=["dice", "iou"])
+    names = {"dice": "Dice", "iou": "IoU"}
+    return wide.set_axis([f"{names[m]}, {data}" for m, data in wide.columns], axis=1)
+
+
 def published_scores() -> pd.DataFrame:
     """Return the paper's loose-frame cells about loss and adversary, in %: a row a model."""
     differs = {
@@ -145,61 +128,29 @@ def published_scores() -> pd.DataFrame:
         "cGAN-ResNet101": "L1 loss, ImageNet encoder",
         "UNet": "no adversary, from scratch",
     }
-    cells = published.segmentation_table().query("framing == 'loose'")
-    wide = cells.pivot(index="model", columns="dataset", values=["dice", "iou"])
-    words = {"dice": "Dice", "iou": "IoU"}
-    wide.columns = pd.Index(
-        [f"{words[column[0]]}, {column[1]}" for column in wide.columns.tolist()]
-    )
+    wide = published_cells("framing == 'loose'").loc[list(differs)]
     wide.insert(0, "what it differs in", pd.Series(differs))
-    return wide.loc[list(differs)].reset_index()
-
-
-def elsewhere(summary: pd.DataFrame) -> pd.DataFrame:
-    """Set the adversary's gain here beside the paper's table and an independent reproduction's.
-
-    Columns where, masses, with an adversary, without, difference (Dice), source. Elsewhere the row
-    without an adversary is a U-Net, another network.
-    """
-    cells = published.segmentation_table().query("framing == 'loose'")
-    wide = cells.pivot(index=["dataset", "images"], columns="model", values="dice") / 100
-    lines: list[tuple[Any, ...]] = [
-        (f"the paper, {row['dataset']}", str(row["images"]), row["proposed cGAN"], row["UNet"], "P")
-        for row in wide.reset_index().to_dict("records")
-    ]
-    facts = [published.FACTS[f"reproduced {name} dice"].value for name in ("cGAN", "UNet")]
-    lines.append(("a reproduction, INbreast", "not reported", *facts, "R"))
-    found = summary.set_index("row") if len(summary) else pd.DataFrame()
-    if {LAMBDAS[2], ALONE} <= set(found.index):
-        here = found.loc[[LAMBDAS[2], ALONE]]
-        lines.append(("this page", str(here["masses"].iloc[0]), *here["mean"], "this study"))
-    columns = ["where", "masses", "with an adversary", "without", "source"]
-    table = pd.DataFrame(lines, columns=columns)
-    table.insert(4, "difference", table["with an adversary"] - table["without"])
-    return table
+    return wide.reset_index()
 
 
 def curves(runs: Runs) -> pd.DataFrame:
-    """Return the curves of the first trainings, with the sum that the generator descends.
-
-    Columns: row, iteration, quantity (those of the records, and ``generator``), value.
-    """
-    long, sums = runs.curves(), []
-    for name in long["row"].unique():
+    """Return the first trainings' curves, long, with ``generator``, the sum that G descends."""
+    parts = []
+    for name in TRAINED:
         record = runs.first(name)
-        if record is None or "overlap" not in record.curves:
-            continue
-        table, loss = record.curves, record.spec.loss
-        total = loss.overlap_weight * table["overlap"]
-        if "adversarial" in table:
-            total = total + loss.adversarial_weight * table["adversarial"]
-        line = pd.DataFrame({"iteration": table["iteration"], "value": total}).dropna()
-        sums.append(line.assign(row=name, quantity="generator"))
-    return pd.concat([long, *sums], ignore_index=True)
+        if record is not None and "overlap" in record.curves:
+            table, loss = record.curves, record.spec.loss
+            total = loss.overlap_weight * table["overlap"]
+            if "adversarial" in table:
+                total = total + loss.adversarial_weight * table["adversarial"]
+            long = table.assign(generator=total).melt("iteration", var_name="quantity").dropna()
+            parts.append(long.assign(row=name))
+    columns = ["row", "iteration", "quantity", "value"]
+    return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def painted(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return how much of the frame every row paints, and how much is mass: means by row."""
+    """Return which shares of the frame every row paints, and are mass: means by row."""
     first = rows[rows["replicate"] == 0]
     area = (first["diagonal"].astype(float) / np.sqrt(2)).round() ** 2
     shares = first.assign(
@@ -210,10 +161,7 @@ def painted(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_masks(runs: Runs) -> dict[str, NDArray[np.float64]]:
-    """Return how often each pixel of the frame was painted, float64 ``(s, s)`` in [0, 1] by row.
-
-    The first training of every trained row, over its test cases.
-    """
+    """Return how often the first training painted each pixel, ``(s, s)`` in [0, 1] by row."""
     out = {}
     for name in TRAINED:
         if record := runs.first(name):
@@ -221,89 +169,6 @@ def mean_masks(runs: Runs) -> dict[str, NDArray[np.float64]]:
             test = cases.loc[cases["part"] == "test", "case"].unique()
             out[name] = np.mean([masks[case] for case in test], axis=0)
     return out
-
-
-def variances(rows: pd.DataFrame) -> pd.DataFrame:
-    """Take trainings and patients apart, of every row of :func:`weights` and of every gain.
-
-    Columns row, mean, SD between trainings, SD between patients, SD of the rest, p that trainings
-    are alike, standard error as run, patients, trainings; rows of one training are left out.
-    """
-    parts = [(str(name), part, part["dice"]) for name, part in rows.groupby("row", sort=False)]
-    for name, alone in WEIGHT_PAIRS:
-        both = paired(rows, name, alone, "dice")
-        parts.append((f"{name} less {alone}", both, both["a"] - both["b"]))
-    lines = []
-    for name, part, values in parts:
-        if part["replicate"].nunique() < 2 or part["patient"].nunique() < 2:
-            continue
-        found = variance_parts(
-            values.to_numpy(), part["patient"].to_numpy(), part["replicate"].to_numpy()
-        )
-        lines.append(
-            {
-                "row": name,
-                "mean": found.mean,
-                "SD between trainings": found.seed_sd,
-                "SD between patients": found.patient_sd,
-                "SD of the rest": found.rest_sd,
-                "p, trainings alike": found.p_seed,
-                "standard error as run": found.error_of_mean(),
-                "patients": found.patients,
-                "trainings": found.seeds,
-            }
-        )
-    return pd.DataFrame(lines)
-
-
-def scores_of_d(runs: Runs) -> pd.DataFrame:
-    """Return the discriminator's scores over iterations of every training with an adversary.
-
-    The records hold mean cross-entropies over the patches of a batch. ``exp(-loss)`` on true masks
-    is the geometric mean of D's score, so D's mean score there is at least as high; ``1 -
-    exp(-loss)`` on predictions is at least as high as D's mean score there.
-
-    Columns row, seed, iteration, true masks, predictions, and the two terms of the generator's loss
-    as weighted: adversarial, overlap.
-    """
-    parts = []
-    for name in LAMBDAS:
-        for record in runs.of(name):
-            curve, loss = record.curves, record.spec.loss
-            part = pd.DataFrame(
-                {
-                    "iteration": curve["iteration"],
-                    "true masks": np.exp(-curve["discriminator_real"]),
-                    "predictions": 1 - np.exp(-curve["discriminator_fake"]),
-                    "adversarial": loss.adversarial_weight * curve["adversarial"],
-                    "overlap": loss.overlap_weight * curve["overlap"],
-                }
-            )
-            parts.append(part.assign(row=name, seed=record.spec.seed))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def ends_of_d(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return where D stood in the last fifth of the trainings, and how often it was saturated."""
-    lines = []
-    for name, part in scores.groupby("row", sort=False) if len(scores) else ():
-        late = part[part["iteration"] > _LATE * part["iteration"].max()]
-        each = late.groupby("seed")[["true masks", "predictions"]].mean()
-        terms = late.groupby("seed")[["adversarial", "overlap"]].mean()
-        sure = (part["true masks"] > _SURE) & (part["predictions"] < 1 - _SURE)
-        ended = (each["true masks"] > _SURE) & (each["predictions"] < 1 - _SURE)
-        lines.append(
-            {
-                "row": name,
-                "trainings": len(each),
-                "D on true masks": each["true masks"].mean(),
-                "D on predictions": each["predictions"].mean(),
-                "adversarial share of G's loss": (terms["adversarial"] / terms.sum(axis=1)).mean(),
-                "ended saturated": int(ended.sum()),
-                "iterations saturated": sure.mean(),
-            }
-        )
-    return pd.DataFrame(lines)
 
 
 def fields(before: RunSpec, after: RunSpec) -> str:
@@ -316,10 +181,7 @@ def fields(before: RunSpec, after: RunSpec) -> str:
 
 
 def steps(runs: Runs) -> pd.DataFrame:
-    """Set every rung of the ladder against the one before: :func:`comparing.compare`'s columns.
-
-    ``a`` names the fields that the rung changes, too.
-    """
+    """Set every rung of the ladder against the one before; ``a`` names the fields it changes, too."""
     names = [name for (name,) in runs.asked]
     tests = compare(runs.test(), [(b, a) for a, b in itertools.pairwise(names)])
     changed = {

@@ -1,4 +1,4 @@
-"""Cases to look at, chosen by rule, and their pictures where the images are at hand."""
+"""Cases to look at, chosen by rule, and what their runs saw of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import frame_sample
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import MissingDataError
-from mammostudy.imaging.overlays import agreement_overlay
 
 NO_IMAGES: Final = (
     "The pictures that belong here need the cohort's images, which are not on this machine: set "
@@ -30,10 +29,7 @@ def at_hand(cohort: str) -> Cohort | None:
 
 
 def picked(rows: pd.DataFrame, metric: str = "dice", seed: int = 0) -> dict[str, str]:
-    """Pick the best, median and worst case of some test rows, and one drawn by seed.
-
-    Case by rule; empty with fewer than four cases.
-    """
+    """Pick the best, median and worst test case and one by seed; none of fewer than four."""
     first = rows[(rows["replicate"] == 0) & (rows["fold"] == rows["fold"].min())]
     ordered = first.sort_values([metric, "case"], ignore_index=True)
     if len(ordered) < 4:
@@ -44,15 +40,6 @@ def picked(rows: pd.DataFrame, metric: str = "dice", seed: int = 0) -> dict[str,
     return {rule: str(ordered["case"][at]) for rule, at in places.items()}
 
 
-def tested(records: Sequence[Any], case: str) -> Any | None:
-    """Return the first record that tested a case, or None; predictions hold other cases too."""
-    for record in records:
-        rows = record.cases
-        if case in set(rows.loc[rows["part"] == "test", "case"]):
-            return record
-    return None
-
-
 def typical_case(masses: pd.DataFrame) -> str:
     """Return the mass whose box has the median area: a rule, so that no one picks the example."""
     area = (masses["x_max"] - masses["x_min"]) * (masses["y_max"] - masses["y_min"])
@@ -61,17 +48,17 @@ def typical_case(masses: pd.DataFrame) -> str:
 
 def framed(
     cohort: Cohort, record: Any, case: str, truth: str | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], tuple[int, int, int, int]]:
-    """Return image, truth and box of a case's frame, as its run saw them.
-
-    ``truth`` (``target`` or ``all``) replaces the run's own.
-    """
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return image and truth of a case's frame, as its run saw them or with another ``truth``."""
     spec = record.spec
     frame = spec.frame.model_copy(update={"truth": truth}) if truth else spec.frame
-    return frame_sample(cohort.sample(case), frame, spec.preprocessing)
+    return frame_sample(cohort.sample(case), frame, spec.preprocessing)[:2]
 
 
-def overlay(cohort: Cohort, record: Any, case: str) -> NDArray[np.uint8]:
-    """Return a frame with prediction against truth in the paper's colours, uint8 ``(s, s, 3)``."""
-    image, truth, _ = framed(cohort, record, case)
-    return agreement_overlay(image, truth, record.predictions()[case], alpha=0.5)
+def seen(cohort: Cohort | None, records: Sequence[Any], case: str) -> tuple[Any, ...] | None:
+    """Return the first record that tested a case, its image, truth and predicted mask, or None."""
+    for record in records:
+        rows = record.cases  # predictions hold other cases too
+        if cohort is not None and case in set(rows.loc[rows["part"] == "test", "case"]):
+            return record, *framed(cohort, record, case), record.predictions()[case]
+    return None

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.imaging.postprocessing import PUBLISHED, postprocess
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study import cropping, published
+from mammostudy.study import cropping, pictures
 from mammostudy.study.comparing import Runs, compare, judge
-from mammostudy.study.pictures import at_hand, framed, tested
 
 STEPS: Final = "+".join(PUBLISHED)
 DECIDED: Final = "decided on validation"
@@ -33,18 +32,13 @@ def specs(cohort: str, preset: str) -> list[RunSpec]:
 
 def gains(runs: Runs) -> pd.DataFrame:
     """Return what the published order gains in each framing, in Dice and IoU, on test."""
-    rows = runs.test(postprocessing=None)
-    parts = []
-    for framing, part in rows.groupby("row", sort=False):
-        cells = part.assign(cell=f"{framing}, " + part["postprocessing"])
+    rows, lines = runs.test(postprocessing=None), []
+    for framing in rows["row"].unique():
         for metric in ("dice", "iou"):
             pair = [(f"{framing}, {STEPS}", f"{framing}, none")]
-            parts.append(compare(cells, pair, metric, "cell", MARGIN))
-    return judge(
-        [line for part in parts for line in part.to_dict("records")],  # Holm over the table
-        MARGIN,
-        judged=bool(rows["judged"].all()),
-    )
+            tests = compare(rows, pair, metric, ("row", "postprocessing"), MARGIN)
+            lines += tests.to_dict("records")
+    return judge(lines, MARGIN, judged=bool(rows["judged"].all()))  # Holm over the table
 
 
 def orders(runs: Runs, part: str) -> pd.DataFrame:
@@ -53,12 +47,12 @@ def orders(runs: Runs, part: str) -> pd.DataFrame:
     return rows.assign(row=rows["postprocessing"])
 
 
-def decide(validation: pd.DataFrame, metric: str = "dice") -> str:
-    """Return the order with the highest mean on validation; a tie goes to fewer steps."""
+def decide(validation: pd.DataFrame) -> str:
+    """Return the order with the highest mean Dice on validation; a tie goes to fewer steps."""
     if set(validation["part"]) != {"validation"}:
         msg = "post-processing is decided on validation rows alone"
         raise ValueError(msg)
-    means = validation.groupby("row")[metric].mean().round(6)
+    means = validation.groupby("row")["dice"].mean().round(6)
     best = means[means == means.max()].index
     return str(min(best, key=lambda name: (_length(name), name)))
 
@@ -74,10 +68,9 @@ def _length(order: str) -> int:
 
 
 def ranked(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
-    """Return every order's paired gain over none on test, with its mean on validation.
+    """Compare every order with none on test; ``validation`` is its mean Dice there.
 
-    The columns of :func:`mammostudy.study.comparing.compare`, and ``validation``; the first row is
-    what validation decided fold by fold, the others follow by their validation.
+    What validation decided fold by fold comes first, the others follow by their validation.
     """
     if validation.empty or test.empty:
         return pd.DataFrame()
@@ -91,47 +84,29 @@ def ranked(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
 
 
 def cases(test: pd.DataFrame) -> pd.DataFrame:
-    """Pick cases by rule: where the published order gains most, loses most, and changes least.
-
-    rule, case, before, after, gain (Dice).
-    """
-    columns = ["rule", "case", "before", "after", "gain"]
+    """Pick cases by rule: where the published order gains most, loses most, and changes least."""
     first = test[(test["replicate"] == 0) & test["row"].isin(["none", STEPS])]
     wide = first.pivot_table(index="case", columns="row", values="dice")
-    if len(wide.columns) < 2:
-        return pd.DataFrame(columns=columns)
-    gain = (wide[STEPS] - wide["none"]).sort_values()
-    picks = {"largest gain": -1, "largest loss": 0, "median change": len(gain) // 2}
-    lines = []
-    for rule, at in picks.items():
-        case = gain.index[at]
-        lines.append((rule, case, wide.loc[case, "none"], wide.loc[case, STEPS], gain[case]))
-    return pd.DataFrame(lines, columns=columns)
+    wide = wide.reindex(columns=["none", STEPS]).set_axis(["before", "after"], axis=1).dropna()
+    table = wide.assign(gain=wide["after"] - wide["before"]).sort_values("gain").reset_index()
+    if table.empty:
+        return table
+    rules = {"largest gain": len(table) - 1, "largest loss": 0, "median change": len(table) // 2}
+    picks = table.iloc[list(rules.values())]
+    picks.insert(0, "rule", list(rules))
+    return picks
 
 
 def before_and_after(
     cohort: str, runs: Runs, picked: pd.DataFrame
 ) -> list[tuple[str, NDArray[np.uint8]]]:
-    """Return overlays of picked cases before, then after the published order, titled.
-
-    uint8 ``(s, s, 3)`` in the colours of the paper; empty without the images.
-    """
-    loaded = at_hand(cohort)
+    """Return overlays of picked cases before, then after the published order, titled."""
+    loaded = pictures.at_hand(cohort)
     out: dict[str, list[Any]] = {"before": [], "after": []}
-    for row in picked.to_dict("records") if loaded is not None else ():
-        record = tested(runs.of("loose"), row["case"])
-        if record is None or loaded is None:
-            continue
-        image, truth, _ = framed(loaded, record, row["case"])
-        mask = record.predictions()[row["case"]]
-        for when, painted in (("before", mask), ("after", postprocess(mask, PUBLISHED))):
-            title = f"{row['rule']}\n{when}: Dice {row[when]:.3f}"
-            out[when].append((title, agreement_overlay(image, truth, painted)))
+    for row in picked.to_dict("records"):
+        if found := pictures.seen(loaded, runs.of("loose"), row["case"]):
+            _, image, truth, mask = found
+            for when, painted in (("before", mask), ("after", postprocess(mask, PUBLISHED))):
+                title = f"{row['rule']}\n{when}: Dice {row[when]:.3f}"
+                out[when].append((title, agreement_overlay(image, truth, painted)))
     return [*out["before"], *out["after"]]
-
-
-def published_gain() -> pd.DataFrame:
-    """Return what a review of the journal version says that post-processing is worth."""
-    facts = published.facts()
-    facts["source"] = facts["source"].map(published.SOURCES)
-    return facts[facts["fact"] == "post-processing gain"]

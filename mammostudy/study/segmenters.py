@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.evaluation.uncertainty import fewer_outliers, low_outliers
+from mammostudy.evaluation.uncertainty import fewer_outliers
+from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.models.registry import SEGMENTERS
 from mammostudy.runs.spec import BASELINES, Model, RunSpec
 from mammostudy.study import losses, pictures, published
-from mammostudy.study.comparing import Runs, compare, judge, paired, unsettled
+from mammostudy.study.comparing import TESTED, Runs, paired, unsettled
 from mammostudy.study.recipes import baselines_of, preset, recipe
 
 PROPOSED: Final = "proposed cGAN"
@@ -21,7 +22,8 @@ UNET: Final = "UNet"
 UNET_RESNET: Final = "UNet-ResNet18 (not in the paper)"
 BEST: Final = "best found here (not in the paper)"
 STRONGEST_DICE: Final = "cGAN-ResNet101 (Dice)"
-_ADVERSARIAL: Final = {"overlap_weight": 150.0, "adversarial_weight": 1.0}
+_RESNET: Final = {"name": "cgan-resnet101"}
+_GAN: Final = {"overlap_weight": 150.0, "adversarial_weight": 1.0}
 MODELS: Final[dict[str, dict[str, Any]]] = {
     "FCN": {"model": {"name": "fcn", "dense": 512}},
     "FCN-ResNet101": {"model": {"name": "fcn-resnet101"}},
@@ -31,14 +33,8 @@ MODELS: Final[dict[str, dict[str, Any]]] = {
     "SegNet-VGG16": {"model": {"name": "segnet"}},
     "CRFCNN": {"model": {"name": "crfcnn", "dense": 512}},
     "SLSDeep": {"model": {"name": "slsdeep"}, "loss": {"overlap": "nll_epe"}},
-    "cGAN-ResNet101": {
-        "model": {"name": "cgan-resnet101"},
-        "loss": {"overlap": "l1", **_ADVERSARIAL},
-    },
-    STRONGEST_DICE: {
-        "model": {"name": "cgan-resnet101"},
-        "loss": {"overlap": "dice", **_ADVERSARIAL},
-    },
+    "cGAN-ResNet101": {"model": _RESNET, "loss": {"overlap": "l1", **_GAN}},
+    STRONGEST_DICE: {"model": _RESNET, "loss": {"overlap": "dice", **_GAN}},
     PROPOSED: {},
     UNET_RESNET: {"model": {"name": "unet"}},
     BEST: {
@@ -71,11 +67,8 @@ ABLATIONS: Final[dict[str, dict[str, Any]]] = {
 """The best recipe with one field changed each."""
 WHOLE: Final = "best, whole"
 FRAMINGS: Final = ("loose", "full", "tight")
-METRICS: Final = {
-    "dice": "Dice",
-    "iou": "IoU",
-    "dice_image": "Dice, image's grid",
-    "boundary_iou": "boundary IoU",
+METRICS: Final = {"dice": "Dice", "iou": "IoU", "dice_image": "Dice, image's grid"} | {
+    "boundary_iou": "boundary IoU"
 }
 PAIRS: Final = tuple((PROPOSED, other) for other in ROWS if other != PROPOSED)
 _STEPS: Final = {"smoke": 6, "reference": 100, "paper": 4200}
@@ -83,21 +76,12 @@ _FOLDED: Final = (PROPOSED, UNET_RESNET, BEST)
 """What is light enough for all folds of ``reference``, on loose frames."""
 
 
-def size_of(preset_name: str, framing: str) -> int:
-    """Return the side of the resized frame, pixels."""
-    small = {"full": 128, "loose": 64, "tight": 64}[framing]
-    return {"smoke": 64, "paper": 256}.get(preset_name, small)
-
-
 def model_run(
     cohort: str, preset_name: str, row: str, framing: str = "loose", fold: int = 0
 ) -> RunSpec:
-    """Return the run of a model: the same frames and steps for all, from scratch.
-
-    ``row`` is one of :data:`MODELS`; ``fold`` is also the seed.
-    """
+    """Return the run of one of :data:`MODELS`; ``fold`` is also the seed."""
     content = recipe(cohort, preset_name, split__fold=fold, seed=fold).model_dump()
-    size = size_of(preset_name, framing)
+    size = {"smoke": 64, "paper": 256}.get(preset_name, 128 if framing == "full" else 64)
     content["frame"] |= {"strategy": framing, "size": size}
     content["optimiser"] |= {"iterations": _STEPS[preset_name], "validations": 10}
     content["evaluation"] |= {"boundary": True}
@@ -138,9 +122,7 @@ def named(cohort: str, preset_name: str) -> dict[tuple[str, str], list[RunSpec]]
         for row in loose if framing == "loose" else others:
             all_folds = framing == "loose" and (row in _FOLDED or preset_name == "paper")
             used = folds if all_folds else folds[:1]
-            out[framing, row] = [
-                model_run(cohort, preset_name, row, framing, fold) for fold in used
-            ]
+            out[framing, row] = [model_run(cohort, preset_name, row, framing, n) for n in used]
         used = folds if framing == "loose" else folds[:1]
         mine = [model_run(cohort, preset_name, PROPOSED, framing, fold) for fold in used]
         out |= {(framing, row): runs for row, runs in baselines_of(mine).items()}
@@ -162,119 +144,43 @@ def specs(cohort: str, preset_name: str) -> list[RunSpec]:
     return list(dict.fromkeys(spec for runs in every for spec in runs))
 
 
-def leads() -> pd.DataFrame:
-    """Return by how much the proposed cGAN leads in the paper, over its best alternative."""
-    lines = []
-    cells = published.segmentation_table()
-    for (data, framing), part in cells.groupby(["dataset", "framing"], sort=False):
-        dice = part.set_index("model")["dice"]
-        others = dice.drop(PROPOSED)
-        lines.append((data, framing, others.idxmax(), dice[PROPOSED] - others.max()))
-    return pd.DataFrame(lines, columns=["test set", "framing", "best alternative", "lead, points"])
-
-
 def beside_paper(summary: pd.DataFrame, framing: str) -> pd.DataFrame:
-    """Set our Dice and IoU on a framing beside the paper's, in %, private / INbreast.
-
-    A row a model of the paper: model, Dice, IoU (NaN where not run), the paper's cells.
-    """
-    cells = published.segmentation_table().query("framing == @framing")
-    mine = summary[summary["framing"] == framing].pivot(
-        index="row", columns="metric", values="mean"
-    )
-    out = pd.DataFrame({"model": list(dict.fromkeys(cells["model"]))})
-    for metric, heading in (("dice", "Dice"), ("iou", "IoU")):
-        wide = cells.pivot(index="model", columns="dataset", values=metric)
-        both = [
-            f"{a:.2f} / {b:.2f}" for a, b in zip(wide["private"], wide["INbreast"], strict=True)
-        ]
-        out[f"{heading} here, %"] = (
-            100 * out["model"].map(mine[metric]) if metric in mine else np.nan
-        )
-        out[f"paper's {heading}, %"] = out["model"].map(dict(zip(wide.index, both, strict=True)))
+    """Set our Dice and IoU on a framing beside the paper's, in %, private / INbreast."""
+    wide = losses.published_cells(f"framing == '{framing}'")
+    wide = wide.loc[list(MODELS)[: len(wide)]]
+    mine = summary[summary["framing"] == framing].set_index(["row", "metric"])["mean"].unstack()
+    out = pd.DataFrame({"model": wide.index})
+    for metric, name in (("dice", "Dice"), ("iou", "IoU")):
+        ours = mine[metric] if metric in mine else pd.Series(dtype=float)
+        out[f"{name} here, %"] = 100 * out["model"].map(ours)
+        both = zip(wide[f"{name}, private"], wide[f"{name}, INbreast"], strict=True)
+        out[f"paper's {name}, %"] = [f"{a:.2f} / {b:.2f}" for a, b in both]
     return out
 
 
-def framing_tests(rows: pd.DataFrame) -> pd.DataFrame:
-    """Set loose frames against full and tight ones, model by model, in the image's grid."""
-    parts = rows[rows["row"].isin(MODELS)]
-    parts = parts.assign(cell=parts["framing"] + ", " + parts["row"])
-    pairs = [
-        (f"loose, {row}", f"{other}, {row}")
-        for row in parts["row"].unique()
-        for other in ("full", "tight")
-    ]
-    return compare(parts, pairs, "dice_image", by="cell")
-
-
-def quartiles(rows: pd.DataFrame, metric: str = "dice") -> pd.DataFrame:
-    """Return quartiles and low outliers of every row on loose frames, the paper's beside them.
-
-    An outlier lies more than 1.5 interquartile ranges below the lower quartile of its own row.
-    """
-    paper = published.box_plots().query("metric == @metric").set_index("model")
-    first = rows[(rows["framing"] == "loose") & (rows["replicate"] == 0)]
-    lines = []
-    for row, part in first.groupby("row", sort=False):
-        values = part[metric].to_numpy(dtype=float)
-        below = int(low_outliers(values).sum())
-        line: dict[str, Any] = {
-            "model": row,
-            "Q1 / median / Q3": _triple(np.quantile(values, [0.25, 0.5, 0.75])),
-            "outliers": below,
-            "masses": len(values),
-            "share, %": 100 * below / len(values),
-            "lowest": values.min(),
-        }
-        if row in paper.index:
-            drawn = paper.loc[row]
-            few = f"{len(drawn['outliers'])} of {drawn['images']}"
-            line["paper: Q1 / median / Q3"] = _triple(drawn[["q1", "median", "q3"]])
-            line["paper: outliers"] = few if drawn["outliers"] else "not reported"
-        lines.append(line)
-    return pd.DataFrame(lines)
-
-
-def _triple(values: Any) -> str:
-    return " / ".join(f"{value:.3f}" for value in values)
-
-
-def outlier_tests(rows: pd.DataFrame) -> pd.DataFrame:
-    """Compare shares of low outliers: each other model less the proposed cGAN, loose frames.
-
-    Patients are resampled whole, and the quartiles are taken anew in each resample.
-    """
-    return judge(
-        [
-            line
-            for other in MODELS
-            if other != PROPOSED
-            and (line := fewer_outliers_than(rows[rows["framing"] == "loose"], other))
-        ],
-        margin=0.02,
-        judged=bool(rows["judged"].all()),
-    )
+def framing_pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Pair loose frames with full and tight ones, model by model."""
+    known = [row for row in rows["row"].unique() if row in MODELS]
+    return [(f"loose, {row}", f"{other}, {row}") for row in known for other in ("full", "tight")]
 
 
 def fewer_outliers_than(loose: pd.DataFrame, other: str) -> dict[str, Any] | None:
-    """Set another model's share of outliers against the cGAN's: a line for ``judge``, or None."""
+    """Set another model's share of outliers against the cGAN's: a line for ``judge``, or None.
+
+    Patients are resampled whole, and the quartiles are taken anew in each resample.
+    """
     both = paired(loose[loose["replicate"] == 0], PROPOSED, other, "dice")
     if both.empty:
         return None
     both = both.sort_values("case", kind="stable")
     test = fewer_outliers(both["a"].to_numpy(), both["b"].to_numpy(), both["patient"].to_numpy())
-    return {
+    return {name: getattr(test, name) for name in TESTED} | {
         "a": other,
         "b": PROPOSED,
         "metric": "share of outliers",
-        "difference": test.difference,
-        "low": test.low,
-        "high": test.high,
         "p": test.p_permutation,
         "masses": len(both),
-        "patients": test.patients,
         "trainings": both["fold"].nunique(),
-        "smallest_detectable": test.smallest_detectable,
         "unsettled": ", ".join(unsettled(loose[loose["row"].isin([PROPOSED, other])], "row")),
     }
 
@@ -295,11 +201,7 @@ def parameters(model: Model) -> int:
 
 
 def models(runs: Runs) -> pd.DataFrame:
-    """Return what each model on loose frames is and cost, in the order of the page.
-
-    Processor seconds are those of the first training alone; missing where its record does not tell.
-    A discriminator's parameters are not counted.
-    """
+    """Return what each model on loose frames is and cost (of the first training alone)."""
     paper = published.segmentation_table().drop_duplicates("model").set_index("model")["pretrained"]
     lines = []
     for (framing, row), asked in runs.asked.items():
@@ -324,16 +226,12 @@ def models(runs: Runs) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def overlays(
-    cohort: str, runs: Runs, cases: dict[str, str], framings: tuple[str, ...] = ("loose",)
-) -> list[tuple[str, NDArray[np.uint8]]]:
-    """Return predictions of the cases by rule as overlays, titled by rule, framing and model."""
+def overlays(cohort: str, runs: Runs, cases: dict[str, str]) -> list[tuple[str, NDArray[np.uint8]]]:
+    """Return predictions of the cases by rule on loose frames as overlays, titled."""
     loaded, out = pictures.at_hand(cohort), []
-    for rule, case in cases.items() if loaded is not None else ():
-        for framing in framings:
-            for row in MODELS:
-                record = pictures.tested(runs.of(framing, row), case)
-                if record is not None and loaded is not None:
-                    title = f"{rule}, {framing}: {row.partition(' (not')[0]}"
-                    out.append((title, pictures.overlay(loaded, record, case)))
+    for rule, case in cases.items():
+        for row in MODELS:
+            if found := pictures.seen(loaded, runs.of("loose", row), case):
+                title = f"{rule}, loose: {row.partition(' (not')[0]}"
+                out.append((title, agreement_overlay(*found[1:])))
     return out

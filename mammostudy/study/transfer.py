@@ -20,19 +20,12 @@ COHORTS: Final = ("cdd-cesm", "cdd-cesm-cm", "phantom")
 TESTED: Final = ("cdd-cesm", "cdd-cesm-cm")
 MODEL: Final = "model"
 ELLIPSE: Final = "ellipse"
-
-
-def title(cohort: str) -> str:
-    """Return the short name of a cohort: DM, CM, phantoms."""
-    return describe(cohort).short
+KEYS: Final = ("away", "home", "kind")
+"""Tested on, trained on, model or ellipse."""
 
 
 def named(cohort: str, preset: str) -> dict[tuple[str, str, str], list[RunSpec]]:
-    """Return the runs by cohort tested on, cohort learnt from, and model or ellipse.
-
-    First fold; truth is the target mass everywhere. Empty for cohorts that nothing is tested on,
-    and for presets without room.
-    """
+    """Return the runs of the first fold by :data:`KEYS`; none for cohorts that are only learnt."""
     out: dict[tuple[str, str, str], list[RunSpec]] = {}
     if cohort not in TESTED or preset not in ("reference", "paper"):
         return out
@@ -40,7 +33,7 @@ def named(cohort: str, preset: str) -> dict[tuple[str, str, str], list[RunSpec]]
         for home in COHORTS:
             test = "" if home == away else away
             spec = recipe(home, preset, frame__truth="target", evaluation__test_cohort=test)
-            names = (title(away), title(home))
+            names = (describe(away).short, describe(home).short)
             out[*names, MODEL] = [spec]
             out[*names, ELLIPSE] = [s for s in baselines(spec) if s.model.name == ELLIPSE]
     return out
@@ -51,33 +44,15 @@ def specs(cohort: str, preset: str) -> list[RunSpec]:
     return list(dict.fromkeys(spec for runs in named(cohort, preset).values() for spec in runs))
 
 
-def against_ellipse(rows: pd.DataFrame, box: str = "oracle") -> pd.DataFrame:
-    """Set every training against the ellipse on the same masses: tested on, trained on, model."""
-    return _compared(
-        rows[rows["box"] == box],
-        [
-            (f"{title(away)}, {title(home)}, {MODEL}", f"{title(away)}, {title(home)}, {ELLIPSE}")
-            for away in TESTED
-            for home in COHORTS
-        ],
-    )
+def against(rows: pd.DataFrame, what: str, box: str = "oracle") -> pd.DataFrame:
+    """Set trainings against the ``ellipse``, or foreign ones against their ``own`` kind of image.
 
-
-def against_own(rows: pd.DataFrame) -> pd.DataFrame:
-    """Set every foreign training against one on the tested kind of image, masses in common."""
-    return _compared(
-        rows[rows["box"] == "oracle"],
-        [
-            (f"{title(away)}, {title(home)}, {MODEL}", f"{title(away)}, {title(away)}, {MODEL}")
-            for away in TESTED
-            for home in COHORTS
-            if home != away
-        ],
-    )
-
-
-def _compared(rows: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
-    """Compare cells; a page of real images is judged although one training is of phantoms."""
-    cells = rows["away"].astype(str) + ", " + rows["home"] + ", " + rows["kind"]
-    tests = compare(rows.assign(cell=cells), pairs, by="cell")
-    return judge(tests.to_dict("records"))
+    Masses in common. A page of real images is judged although one training is of phantoms.
+    """
+    pairs = []
+    for away in (describe(name).short for name in TESTED):
+        for home in (describe(name).short for name in COHORTS):
+            other = f"{home}, {ELLIPSE}" if what == ELLIPSE else f"{away}, {MODEL}"
+            if what == ELLIPSE or home != away:
+                pairs.append((f"{away}, {home}, {MODEL}", f"{away}, {other}"))
+    return judge(compare(rows[rows["box"] == box], pairs, by=KEYS).to_dict("records"))

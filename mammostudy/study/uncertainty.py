@@ -27,6 +27,7 @@ DRAWN: Final = ("spread", "information", "disagreement")
 SMALL: Final = "smallness"
 SCORES: Final = (*DRAWN, SMALL)
 METRICS: Final = {"dice": "Dice", "iou": "IoU", "hd95": "HD95, frame pixels"}
+_CELL: Final = ("row", "box")
 KEPT: Final = 0.8
 """Share of cases kept in the example of refusing the least certain."""
 
@@ -45,14 +46,9 @@ def specs(cohort: str, preset: str) -> list[RunSpec]:
 
 
 def scored(rows: pd.DataFrame, box: str = "oracle") -> pd.DataFrame:
-    """Return the masses of sampled runs with their error and their scores.
-
-    case, patient, fold, dice, error (1 - Dice of the mean mask), :data:`SCORES`; all scores are
-    higher for the less certain.
-    """
-    names = ["case", "patient", "fold", "dice"]
+    """Return the masses of sampled runs with their error (1 - Dice) and :data:`SCORES`."""
     part = rows[(rows["row"] == MEAN) & (rows["box"] == box)]
-    part = part.reindex(columns=[*names, *DRAWN, "predicted_pixels"])
+    part = part.reindex(columns=["case", "patient", "fold", "dice", *DRAWN, "predicted_pixels"])
     small = -part.pop("predicted_pixels").astype(float)
     return part.assign(error=1 - part["dice"].astype(float), **{SMALL: small})
 
@@ -60,97 +56,58 @@ def scored(rows: pd.DataFrame, box: str = "oracle") -> pd.DataFrame:
 def correlations(rows: pd.DataFrame) -> pd.DataFrame:
     """Correlate every score with the error by rank, over the masses of all folds.
 
-    A row a box and score: box, score, difference (Spearman's rho, so named that
-    :func:`mammostudy.figures.tables.cell` prints it), low, high (95 % bootstrap interval over
-    patients), lowest and highest (of single folds), masses, patients.
+    Spearman's rho as ``difference`` with its interval over patients: a row a box and score.
     """
     lines: list[dict[str, Any]] = []
     for box in BOXES:
         table = scored(rows, box)
         for score in SCORES if len(table) > 1 else ():
             found = rank_correlation(table[score], table["error"], table["patient"])
-            each = [
-                rank_correlation(part[score], part["error"], part["patient"], draws=1).rho
-                for _, part in table.groupby("fold")
-            ]
             line = {"box": box, "score": score, "difference": found.rho}
-            ends = {"low": found.low, "high": found.high, "lowest": min(each), "highest": max(each)}
-            lines.append(line | ends | {"masses": found.cases, "patients": found.patients})
+            line |= {"low": found.low, "high": found.high}
+            lines.append(line | {"masses": found.cases, "patients": found.patients})
     return pd.DataFrame(lines)
 
 
 def curves(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean error of the most certain masses, known boxes, for every score.
+    """Return the mean error (``risk``) of the most certain masses, known boxes, for every score.
 
-    score (:data:`SCORES`, ``oracle`` for the order by the error itself, ``random`` for the mean of
-    all orders), coverage, risk.
+    Also for the order by the error itself (``oracle``), and the mean of all orders (``random``).
     """
     table, parts = scored(rows), []
     for score in SCORES if len(table) > 1 else ():
         found = risk_coverage(table[score], table["error"])
-        risks = {score: found.risk, "oracle": found.oracle, "random": found.random_area}
+        risks: dict[str, Any] = {score: found.risk}
+        if score == SMALL:
+            risks |= {"oracle": found.oracle, "random": found.random_area}
         parts += [
             pd.DataFrame({"coverage": found.coverage, "risk": risk, "score": name})
             for name, risk in risks.items()
-            if name == score or score == SMALL
         ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def areas(rows: pd.DataFrame) -> pd.DataFrame:
-    """Sum the curves up, known boxes.
+    """Sum the curves up, known boxes, a row a score.
 
-    A row a score: area (mean error over all coverages), oracle_area, random_area, mean (gain: share
-    of the way from a random order to the oracle), low and high (95 % bootstrap interval over
-    patients), lowest and highest (of single folds), kept (mean Dice of the most certain
-    :data:`KEPT` of the masses), whole (of all).
+    Mean (the gain: share of the way from a random order to the oracle) with its interval over
+    patients, kept (mean Dice of the most certain :data:`KEPT` of the masses), whole (of all).
     """
     table, lines = scored(rows), []
     for score in SCORES if len(table) > 1 else ():
         found = risk_coverage(table[score], table["error"])
         low, high = gain_interval(table[score], table["error"], table["patient"])
-        each = [risk_coverage(part[score], part["error"]).gain for _, part in table.groupby("fold")]
         at = max(int(np.floor(KEPT * len(table))) - 1, 0)
-        lines.append(
-            {
-                "score": score,
-                "area": found.area,
-                "oracle_area": found.oracle_area,
-                "random_area": found.random_area,
-                "mean": found.gain,
-                "low": low,
-                "high": high,
-                "lowest": min(each),
-                "highest": max(each),
-                "kept": 1 - found.risk[at],
-                "whole": table["dice"].mean(),
-            }
-        )
+        line = {"score": score, "mean": found.gain, "low": low, "high": high}
+        lines.append(line | {"kept": 1 - found.risk[at], "whole": table["dice"].mean()})
     return pd.DataFrame(lines)
 
 
 def gains(rows: pd.DataFrame) -> pd.DataFrame:
     """Set the mean of the draws against one draw of the same training, by box and metric."""
     tests = [
-        compare(rows[rows["box"] == box], [(MEAN, ONE)], metric).assign(box=box)
+        compare(rows[rows["box"] == box], [(f"{MEAN}, {box}", f"{ONE}, {box}")], metric, _CELL)
         for box in BOXES
         for metric in METRICS
     ]
     return pd.concat(tests, ignore_index=True)
-
-
-def agreement(rows: pd.DataFrame) -> pd.DataFrame:
-    """Set how far draws differ from each other beside how far they are from the truth.
-
-    A row a box: box, mean 1 - Dice of two draws, mean 1 - Dice of one draw and the truth, on the
-    masses of both runs, masses.
-    """
-    lines = []
-    for box in BOXES:
-        one = rows[(rows["row"] == ONE) & (rows["box"] == box)][["case", "dice"]]
-        both = scored(rows, box)[["case", "disagreement"]].merge(one, on="case")
-        if len(both):
-            apart, error = both["disagreement"].mean(), 1 - both["dice"].mean()
-            lines.append((box, apart, error, len(both)))
-    names = ["box", "two draws, 1 - Dice", "a draw and the truth, 1 - Dice", "masses"]
-    return pd.DataFrame(lines, columns=names)

@@ -20,7 +20,7 @@ def name_of(fold):
     return f"f{fold}" if fold else ""
 
 
-def cases_of(dice, fold=0, *, company=0):
+def cases_of(dice, fold=0):
     """Rows of four test cases of three patients a fold, ``dice`` a value or one a case."""
     values = np.broadcast_to(np.asarray(dice, dtype=float), len(CASES))
     rows = []
@@ -30,27 +30,15 @@ def cases_of(dice, fold=0, *, company=0):
                 score = max(value - loss + gain, 0)
                 rows.append(
                     {
-                        "part": "test",
-                        "case": f"{name_of(fold)}{case}",
-                        "patient": f"{name_of(fold)}{case[0]}",
-                        "site": "s",
-                        "box": box,
-                        "postprocessing": steps,
-                        "dice": score,
-                        "iou": score / (2 - score),
-                        "precision": score,
-                        "recall": score,
-                        "hd95": 2.0,
-                        "assd": 1.0,
-                        "dice_image": score / 2,
-                        "iou_image": score / 4,
-                        "truth_pixels": 16,
-                        "predicted_pixels": 32,
-                        "company_pixels": company,
-                        "diagonal": SIDE * 2**0.5,
+                        "part": "test", "case": f"{name_of(fold)}{case}", "site": "s",
+                        "patient": f"{name_of(fold)}{case[0]}", "box": box,
+                        "postprocessing": steps, "dice": score, "iou": score / (2 - score),
+                        "precision": score, "recall": score, "hd95": 2.0, "assd": 1.0,
+                        "dice_image": score / 2, "iou_image": score / 4, "truth_pixels": 16,
+                        "predicted_pixels": 32, "company_pixels": 0, "diagonal": SIDE * 2**0.5,
                         "boundary_iou": score / 3 if steps == "none" else np.nan,
                     }
-                )
+                )  # fmt: skip
     rows.append({**rows[0], "part": "validation", "case": "v1", "patient": "v", "dice": 0.0})
     return pd.DataFrame(rows)
 

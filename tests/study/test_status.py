@@ -1,59 +1,45 @@
-from __future__ import annotations
+"""What is counted of records, each run once."""
 
 from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 
 from mammostudy.study import status
+from mammostudy.study.comparing import Runs
 
 
-def _record(key, *, state="completed", converged=True, commit="abc", finished="2026-01-01"):
-    machine = {"python": "3.11", "versions": {"torch": "2"}, "machine": {"cores": 2}}
-    provenance = machine | {"commit": commit, "finished": finished, "seconds": 60.0}
-    return SimpleNamespace(key=key, status=state, converged=converged, provenance=provenance)
+def record(state="completed", converged=True, commit="abc", finished="2026-01-01"):
+    made = {"python": "3.11", "versions": {"torch": "2"}, "machine": {"cores": 2}}
+    made |= {"commit": commit, "finished": finished, "seconds": 3600.0}
+    return SimpleNamespace(status=state, converged=converged, provenance=made)
 
 
-@pytest.fixture
-def two_chapters(monkeypatch):
-    """Chapter ``one`` asks for runs a, b, c; ``two`` for c and d, which has no record."""
-    records = {
-        "a": _record("a", converged=None),
-        "b": _record("b", converged=False, commit="old", finished="2025-01-01"),
-        "c": _record("c", state="diverged", converged=False),
-    }
-    asked = {"one": ["a", "b", "c"], "two": ["c", "d"]}
-    found = {name: [records[k] for k in keys if k in records] for name, keys in asked.items()}
+RECORDS = {
+    "a": record(converged=None),
+    "b": record(converged=False, commit="old", finished="2025-01-01"),
+    "c": record("diverged", converged=False),
+}
+
+
+def test_shared_runs_count_once_in_the_total(monkeypatch):
+    def load(asked, preset, keys):
+        groups = {(name,): runs for name, runs in asked.items()}
+        found = {name: [RECORDS[k] for k in runs if k in RECORDS] for name, runs in groups.items()}
+        return Runs(groups, (keys,), preset, found)
+
+    asked = {"one": ["a", "b", "c"], "two": ["c", "d"]}  # d has no record
     monkeypatch.setattr(status, "by_chapter", lambda cohort, preset: asked)
-    monkeypatch.setattr(status.tables, "records_of", lambda named, preset: found)
-    monkeypatch.setattr(status, "records", lambda cohort: iter(records.values()))
+    monkeypatch.setattr(status.Runs, "load", load)
+    table = status.counts("phantom", "quick").set_index("chapter")
+    assert list(table) == ["runs", "on record", "not converged", "diverged", "hours"]
+    assert table.loc["one"].tolist() == [3, 3, 1, 1, 3.0]
+    assert table.loc["two"].tolist() == [2, 1, 0, 1, 1.0]
+    assert table.loc["all, each once"].tolist() == [4, 3, 1, 1, 3.0]
 
 
-@pytest.mark.usefixtures("two_chapters")
-def test_shared_runs_count_once_in_the_total():
-    table = status.runs("phantom", "quick").set_index("chapter")
-    columns = ["runs", "on record", "not converged", "diverged", "minutes"]
-    assert table.loc["one", columns].tolist() == [3, 3, 1, 1, 3.0]
-    assert table.loc["two", columns].tolist() == [2, 1, 0, 1, 1.0]
-    assert table.loc["all, each once", columns].tolist() == [4, 3, 1, 1, 3.0]
-
-
-@pytest.mark.usefixtures("two_chapters")
-def test_records_are_counted_by_origin():
-    table = status.origins(["phantom"]).set_index("commit")
-    assert table["records"].to_dict() == {"abc": 2, "old": 1}
-    assert table.loc["old", "last finished"] == "2025-01-01"
-
-
-def test_no_records_make_an_empty_table(monkeypatch):
-    monkeypatch.setattr(status, "records", lambda cohort: iter(()))
-    assert len(status.origins(["phantom"])) == 0
-
-
-def test_every_chapter_has_a_grid(monkeypatch):
-    known = pd.Series(["HER-2"], index=["a"], name="subtype")
-    monkeypatch.setattr("mammostudy.study.subtypes.subtypes_of", lambda cohort: known)
-    grids = status.by_chapter("phantom", "smoke")
-    assert set(grids) == set(status.CHAPTERS)
-    assert all(grids[name] for name in ("shapes", "roc", "subtypes", "claims"))
-    assert len(status.specs("phantom", "smoke")) == len(set().union(*map(set, grids.values())))
+@pytest.mark.parametrize(("known", "counted"), [(RECORDS, {"abc": 2, "old": 1}), ({}, {})])
+def test_records_are_counted_by_origin(monkeypatch, known, counted):
+    monkeypatch.setattr(status, "specs", lambda cohort, preset: [])
+    monkeypatch.setattr(status, "records", lambda cohort: iter(known.values()))
+    table = status.origins("phantom", "quick")
+    assert table.groupby("commit")["records"].first().to_dict() == counted

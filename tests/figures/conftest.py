@@ -1,0 +1,17 @@
+"""Every figure is drawn without a screen, in the book's style, and closed again."""
+
+import matplotlib as mpl
+import pytest
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+from mammostudy.figures.primitives import use_style
+
+
+@pytest.fixture(autouse=True)
+def book_style():
+    with mpl.rc_context():
+        use_style()
+        yield
+    plt.close("all")

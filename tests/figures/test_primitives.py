@@ -1,0 +1,58 @@
+"""The figures that every chapter draws, from toy tables."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.collections import PathCollection
+
+from mammostudy.figures import primitives
+from mammostudy.study.comparing import judge
+
+LINES = [
+    {"a": name, "b": "c", "difference": value, "low": value - 0.05, "high": value + 0.05, "p": 0.01}
+    for name, value in (("a", 0.2), ("b", -0.2))
+]
+
+
+def points(axes):
+    return [bars.lines[0].get_xdata()[0] for bars in axes.containers]
+
+
+def test_comparisons_are_drawn_a_row_each_in_the_colour_of_their_verdict():
+    figure = primitives.forest(judge(LINES), names=["one", "two"])
+    axes = figure.axes[0]
+    assert points(axes) == [0.2, -0.2]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["better", "worse"]
+    assert not primitives.forest(judge(LINES, judged=False)).legends
+    assert primitives.forest(judge([])) is None
+
+
+def test_dots_have_a_panel_a_metric_and_ring_what_had_not_converged():
+    rows = [("x", "dice", 0.8, 0.7, 0.9, "yes"), ("y", "dice", 0.6, -np.inf, np.inf, "no")]
+    rows.append(("x", "iou", 0.7, 0.6, 0.8, "yes"))
+    columns = ["row", "metric", "mean", "low", "high", "converged"]
+    summary = pd.DataFrame(rows, columns=columns)
+    figure = primitives.dots(summary, {"dice": "Dice", "iou": "IoU"}, hue="converged")
+    assert [points(axes) for axes in figure.axes] == [[0.8, 0.6], [0.7]]
+    rings = figure.axes[0].findobj(PathCollection)
+    assert [ring.get_offsets()[0][0] for ring in rings] == [0.6]
+    assert primitives.dots(summary[:0], {"dice": "Dice"}) is None
+
+
+def test_lines_heat_and_pictures():
+    table = pd.DataFrame({"row": ["a", "a"], "x": [2, 1], "y": [4, 3], "low": 2, "high": 5})
+    _, axes = plt.subplots()
+    primitives.lines(axes, table, "x", "y", band=True)
+    assert axes.get_lines()[0].get_ydata().tolist() == [3, 4]  # in the order of x
+    cells = primitives.heat(pd.DataFrame([[1, 2]], columns=list("ab")), "masses").texts
+    assert [cell.get_text() for cell in cells] == ["1", "2"]
+    figure = primitives.montage({"grey": np.zeros((4, 4)), "rgb": np.zeros((4, 4, 3))}, key=True)
+    assert [axes.get_title() for axes in figure.axes] == ["grey", "rgb"]
+    assert primitives.montage([]) is None
+
+
+def test_gaps_of_a_table_are_named():
+    html = primitives.page_table(pd.DataFrame({"a": [1234.56, np.nan]})).to_html()
+    assert "1,234.6" in html
+    assert "not reported" in html

@@ -117,7 +117,7 @@ def published_cells(where: str, index: str = "model") -> pd.DataFrame:
     cells = published.segmentation_table().query(where)
     wide = cells.pivot(index=index, columns="dataset", values=["dice", "iou"])
     names = {"dice": "Dice", "iou": "IoU"}
-    return wide.set_axis([f"{names[m]}, {data}" for m, data in wide.columns], axis=1)
+    return wide.set_axis([f"{names[each[0]]}, {each[1]}" for each in wide.columns.tolist()], axis=1)
 
 
 def published_scores() -> pd.DataFrame:
@@ -181,7 +181,7 @@ def fields(before: RunSpec, after: RunSpec) -> str:
 
 
 def steps(runs: Runs) -> pd.DataFrame:
-    """Set every rung of the ladder against the one before; ``a`` names the fields it changes, too."""
+    """Set every rung of the ladder against the one before; ``a`` names its fields, too."""
     names = [name for (name,) in runs.asked]
     tests = compare(runs.test(), [(b, a) for a, b in itertools.pairwise(names)])
     changed = {

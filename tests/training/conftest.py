@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import pytest
 import torch
@@ -15,7 +13,7 @@ from mammostudy.training.segmentation import Adversarial, Supervised
 
 SIDE = 32
 adam = partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.999))
-SETTINGS: dict[str, Any] = {"overlap": "dice", "overlap_weight": 150.0, "optimiser": adam}
+SETTINGS = {"overlap": "dice", "overlap_weight": 150.0, "optimiser": adam}
 
 
 def _generator(seed: int) -> Generator:
@@ -24,7 +22,7 @@ def _generator(seed: int) -> Generator:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
+def _one_thread():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -32,7 +30,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def adversarial() -> Callable[..., Adversarial]:
+def adversarial():
     """Make a small cGAN trainer; fields of ``Adversarial`` can be given."""
     return lambda seed=0, **fields: Adversarial(
         _generator(seed), Discriminator(width=2), **(SETTINGS | fields)
@@ -40,7 +38,7 @@ def adversarial() -> Callable[..., Adversarial]:
 
 
 @pytest.fixture
-def supervised() -> Callable[..., Supervised]:
+def supervised():
     """Make a small trainer without adversary."""
     return lambda seed=0, **fields: Supervised(_generator(seed), **(SETTINGS | fields))
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from mammostudy.models import build_detector
-from mammostudy.models.detectors.ssd import VGG_SMALLEST
 from mammostudy.training import detection as module
 from mammostudy.training import loop
 from mammostudy.training.detection import (
@@ -26,14 +25,12 @@ from mammostudy.training.detection import (
 from mammostudy.training.loop import Fitted, batch_of, load_checkpoint
 
 SIDE = 64
-VGG = "ssd300-vgg16"  # its smallest side is four times the others'
 Target = dict[str, Tensor]
+PYRAMID = {"trunk": "resnet18"}
 SMALL: dict[str, dict[str, Any]] = {
-    "faster-rcnn": {"trunk": "resnet18"},
-    "fcos": {"trunk": "resnet18"},
-    "retinanet": {"trunk": "resnet18"},
-    "ssd-light": {"width": 8},
-}
+    "faster-rcnn": PYRAMID, "fcos": PYRAMID, "retinanet": PYRAMID, "ssd-light": {"width": 8},
+    "ssdlite-mobilenetv3": {},
+}  # fmt: skip
 
 
 def target(*boxes: tuple[float, float, float, float]) -> Target:
@@ -72,10 +69,10 @@ class Told(nn.Module):
         self.shown: list[list[Tensor]] = []
         self.learnt: list[list[Target]] = []
 
-    def forward(self, images: list[Tensor], targets: list[Target] | None = None) -> Any:
+    def forward(self, images, targets=None):
         self.shown.append(images)
         if self.training:
-            self.learnt.append(targets or [])
+            self.learnt.append(targets)
             return {"one": self.loss(self.weight), "two": 0 * self.weight}
         return [{"boxes": self.boxes, "scores": self.scores} for _ in images]
 
@@ -98,24 +95,19 @@ def run(
     *,
     iterations: int = 6,
     seed: int = 0,
-    validate: Callable[[], dict[str, float]] = lambda: {"metric": 0.5},
-    augment: bool = True,
     **budget: Any,
 ) -> Fitted:
     fields: dict[str, Any] = {"batch": 2, "validations": 3} | budget
     return fit_detector(
-        model, *views, DetectorBudget(iterations, **fields), seed=seed, validate=validate,
-        checkpoint=checkpoint, augment=augment, progress=False,
+        model, *views, DetectorBudget(iterations, **fields), seed=seed, checkpoint=checkpoint,
+        validate=lambda: {"metric": 0.5}, progress=False,
     )  # fmt: skip
 
 
-def test_the_rate_rises_and_falls(
-    views: tuple[Tensor, list[Target]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rates: list[float] = []
-    usual = module._learn
+def test_the_rate_rises_and_falls(views, tmp_path, monkeypatch) -> None:
+    rates, usual = [], module._learn
 
-    def spied(model: nn.Module, optimiser: torch.optim.Optimizer, batch: Any) -> dict[str, float]:
+    def spied(model, optimiser, batch):
         rates.append(optimiser.param_groups[0]["lr"])
         return usual(model, optimiser, batch)
 
@@ -134,13 +126,7 @@ class KilledError(BaseException):
 
 
 @pytest.mark.parametrize(("made", "after"), [(light, 1), (drawing, 4)], ids=["light", "drawing"])
-def test_a_killed_run_resumes_bit_for_bit(
-    made: Callable[[int], nn.Module],
-    after: int,
-    views: tuple[Tensor, list[Target]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_killed_run_resumes_bit_for_bit(made, after, views, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     whole = made(0)
     uninterrupted = run(whole, views, tmp_path / "whole.pt")
@@ -155,9 +141,7 @@ def test_a_killed_run_resumes_bit_for_bit(
         patch.setattr(module, "_batch", dying)
         with pytest.raises(KilledError):
             run(made(0), views, tmp_path / "killed.pt")
-    state = load_checkpoint(tmp_path / "killed.pt")
-    assert state is not None
-    assert state["iteration"] == after
+    assert load_checkpoint(tmp_path / "killed.pt")["iteration"] == after
     resumed = made(9)  # its own weights are overwritten
     torch.manual_seed(99)
     fitted = run(resumed, views, tmp_path / "killed.pt")
@@ -170,17 +154,11 @@ def test_a_killed_run_resumes_bit_for_bit(
     assert not torch.equal(flat(fresh), flat(whole))  # control: without the checkpoint
 
 
-TRIED = [*sorted(SMALL), "ssdlite-mobilenetv3"]
-
-
-@pytest.mark.parametrize("name", [*TRIED, pytest.param(VGG, marks=pytest.mark.slow)])
-def test_divergence_ends_a_run_without_an_error(
-    name: str, views: tuple[Tensor, list[Target]], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("name", SMALL)
+def test_divergence_ends_a_run_without_an_error(name, views, tmp_path) -> None:
     torch.manual_seed(0)
-    model = build_detector(name, size=VGG_SMALLEST if name == VGG else SIDE, **SMALL.get(name, {}))
+    model = build_detector(name, size=SIDE, **SMALL[name])
     fitted = run(model, views, tmp_path / "c.pt", iterations=8, learning_rate=1e20)
-    assert fitted.diverged is not None
     assert not all(math.isfinite(value) for value in fitted.diverged.values())
     assert "loss" in fitted.diverged
     assert len(fitted.curves) < 8
@@ -196,15 +174,9 @@ def test_divergence_ends_a_run_without_an_error(
         (lambda w: (w - 1).sqrt(), "gradient"),  # 0, but its slope is infinite
     ],
 )
-def test_weights_do_not_move_on_what_is_not_finite(
-    loss: Callable[[Tensor], Tensor],
-    named: str,
-    views: tuple[Tensor, list[Target]],
-    tmp_path: Path,
-) -> None:
+def test_weights_do_not_move_on_what_is_not_finite(loss, named, views, tmp_path) -> None:
     model = Told(loss)
     fitted = run(model, views, tmp_path / "c.pt")
-    assert fitted.diverged is not None
     assert not math.isfinite(fitted.diverged[named])
     assert fitted.curves == []
     assert model.weight.item() == 1
@@ -213,7 +185,7 @@ def test_weights_do_not_move_on_what_is_not_finite(
     assert control.weight.item() < 1
 
 
-def test_steps_see_the_seeded_batches(views: tuple[Tensor, list[Target]], tmp_path: Path) -> None:
+def test_steps_see_the_seeded_batches(views, tmp_path) -> None:
     squares, targets = views
     model = Told(lambda w: w)
     run(model, views, tmp_path / "c.pt", iterations=6, seed=4)
@@ -222,18 +194,16 @@ def test_steps_see_the_seeded_batches(views: tuple[Tensor, list[Target]], tmp_pa
         if iteration % 3 == 2:  # what is left of an epoch is filled up: batch norm needs two
             assert len(rows) == 1
             rows.append((rows[0] + 1) % 5)
-        for row, image, learnt in zip(
-            rows, model.shown[iteration], model.learnt[iteration], strict=True
-        ):
-            wanted, boxes = augment_detection(
-                squares[row], targets[row], seed=4, epoch=iteration // 3, index=row
-            )
+        seen = zip(rows, model.shown[iteration], model.learnt[iteration], strict=True)
+        for row, image, learnt in seen:
+            drawn = {"seed": 4, "epoch": iteration // 3, "index": row}
+            wanted, boxes = augment_detection(squares[row], targets[row], **drawn)
             assert torch.equal(image, wanted)
             assert torch.equal(learnt["boxes"], boxes["boxes"])
 
 
 @pytest.mark.filterwarnings("error")
-def test_predictions_are_finite_and_have_an_area(views: tuple[Tensor, list[Target]]) -> None:
+def test_predictions_are_finite_and_have_an_area(views) -> None:
     nan, inf = float("nan"), float("inf")
     model = Told(lambda w: w)
     model.boxes = torch.tensor(
@@ -243,8 +213,6 @@ def test_predictions_are_finite_and_have_an_area(views: tuple[Tensor, list[Targe
     model.scores = torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, nan, 0.2])
     model.train()
     boxes, scores = predict_boxes(model, views[0])
-    assert not model.training
-    assert [len(shown) for shown in model.shown] == [5]
     assert len(boxes) == len(scores) == 5
     assert boxes[0].tolist() == [[1, 1, 9, 9], [2, 3, 8, 8]]
     assert scores[0] == pytest.approx([0.9, 0.2])
@@ -253,12 +221,9 @@ def test_predictions_are_finite_and_have_an_area(views: tuple[Tensor, list[Targe
     assert [one.shape for one in nothing] == [(0, 4)] * 5
 
 
-def test_golden_loss(views: tuple[Tensor, list[Target]], tmp_path: Path) -> None:
+def test_golden_loss(views, tmp_path) -> None:
     fitted = run(light(), views, tmp_path / "c.pt", iterations=4, batch=4)
-    assert fitted.curves[-1]["loss"] == pytest.approx(GOLDEN_LOSS, rel=1e-3)
-
-
-GOLDEN_LOSS = 28.0675
+    assert fitted.curves[-1]["loss"] == pytest.approx(28.0675, rel=1e-3)
 
 
 HEIGHT, WIDTH = 60, 80
@@ -281,7 +246,7 @@ def changed(index: int, *boxes: Any, image: Tensor | None = None) -> tuple[Tenso
     return augment_detection(shown, target(*boxes), seed=1, epoch=2, index=index)
 
 
-@pytest.mark.parametrize("index", range(12))
+@pytest.mark.parametrize("index", range(6))
 def test_boxes_stay_on_their_masses(index: int) -> None:
     box = (30, 20, 52, 38)  # far enough inside that no shift reaches the edge
     image, out = changed(index, box)

@@ -1,10 +1,6 @@
 """The trainer of the shape networks: turns, curves, divergence, resuming, learning."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +13,7 @@ from mammostudy.imaging.shape_masks import shape_between
 from mammostudy.models import ShapeCNN, ShapeResNet
 from mammostudy.training import loop
 from mammostudy.training import shapes as module
-from mammostudy.training.loop import Fitted, load_checkpoint
+from mammostudy.training.loop import load_checkpoint
 from mammostudy.training.shapes import (
     ShapeBudget,
     fit_shapes,
@@ -39,11 +35,8 @@ class Small(nn.Module):
         self.features = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(64, 16), nn.ReLU())
         self.dropout, self.head = nn.Dropout(0.5), nn.Linear(16, 4)
 
-    def embed(self, masks: Tensor) -> Tensor:
-        return self.features(masks)
-
     def forward(self, masks: Tensor) -> Tensor:
-        return self.head(self.dropout(self.embed(masks)))
+        return self.head(self.dropout(self.features(masks)))
 
 
 def small(seed: int = 0) -> Small:
@@ -58,11 +51,11 @@ def inputs() -> Tensor:
     return torch.tensor(np.stack(planes)[:, None], dtype=torch.float32)
 
 
-def run(model: nn.Module, inputs: Tensor, path: Path, **changes: Any) -> Fitted:
-    def validate() -> dict[str, float]:  # leaves evaluation mode behind, as the real one does
+def run(model, inputs, path, **changes):
+    def validate():  # leaves evaluation mode behind, as the real one does
         return {"validation_loss": float(np.abs(predict_logits(model, inputs)).mean())}
 
-    settings: dict[str, Any] = {
+    settings = {
         "labels": LABELS, "budget": BUDGET, "weights": torch.ones(4), "focal_gamma": 0.0,
         "rotate": True, "seed": 0, "validate": validate, "checkpoint": path, "progress": False,
         **changes,
@@ -90,86 +83,71 @@ class KilledError(BaseException):
     pass
 
 
-def killed_after(epochs: int, model: nn.Module, inputs: Tensor, path: Path) -> None:
-    done = 0
-
-    def validate() -> dict[str, float]:
-        nonlocal done
-        model.eval()
-        if done == epochs:
-            raise KilledError
-        done += 1
-        return {"validation_loss": 0.0}
-
-    with pytest.raises(KilledError):
-        run(model, inputs, path, validate=validate)
-
-
-@pytest.mark.parametrize("epochs", [1, 3])
-@pytest.mark.parametrize("network", [Small, ShapeResNet])
-def test_a_killed_run_resumes_bit_for_bit(epochs, network, inputs, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("network", "epochs"), [(Small, 1), (Small, 3), (ShapeResNet, 2)])
+def test_a_killed_run_resumes_bit_for_bit(network, epochs, inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     torch.manual_seed(0)
     whole = network()
     torch.manual_seed(0)
     killed = network()
     uninterrupted = run(whole, inputs, tmp_path / "whole.pt", validate=dict)
-    killed_after(epochs, killed, inputs, tmp_path / "killed.pt")
-    state = load_checkpoint(tmp_path / "killed.pt")
-    assert state is not None
-    assert state["iteration"] == epochs
+    done = iter(range(epochs))
+
+    def validate():
+        killed.eval()
+        if next(done, None) is None:
+            raise KilledError
+        return {}
+
+    with pytest.raises(KilledError):
+        run(killed, inputs, tmp_path / "killed.pt", validate=validate)
+    assert load_checkpoint(tmp_path / "killed.pt")["iteration"] == epochs
     torch.manual_seed(1234)
     resumed = network()
     again = run(resumed, inputs, tmp_path / "killed.pt", validate=dict)
     assert torch.equal(flat(resumed), flat(whole))
     losses = [[row["loss"] for row in fitted.curves] for fitted in (again, uninterrupted)]
     assert losses[0] == losses[1]
-    assert again.seconds > state["seconds"]
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_step(inputs, tmp_path, monkeypatch):
-    usual, taken, model = module.focal_loss, 0, small()
-    seen: list[Tensor] = []
+    usual, model, seen = module.focal_loss, small(), []
 
-    def later_infinite(*given: Any) -> Tensor:
-        nonlocal taken
-        taken += 1
-        if taken > 4:
-            seen.append(flat(model))
-        return usual(*given) / (0.0 if taken > 4 else 1.0)
+    def later_infinite(*given):
+        seen.append(flat(model))
+        return usual(*given) / (0.0 if len(seen) > 4 else 1.0)
 
     monkeypatch.setattr(module, "focal_loss", later_infinite)
     fitted = run(model, inputs, tmp_path / "c.pt")
     assert fitted.diverged == {"loss": float("inf")}
     assert [row["epoch"] for row in fitted.curves] == [1]
-    assert torch.equal(flat(model), seen[0])
+    assert torch.equal(flat(model), seen[4])
     assert torch.isfinite(flat(model)).all()
+    with pytest.raises(DataError, match="no training mask"):
+        run(small(), inputs[:0], tmp_path / "c.pt", labels=LABELS[:0])
 
 
-@pytest.mark.parametrize(("network", "epochs"), [(ShapeCNN, 40), (ShapeResNet, 80)])
-def test_over_fits_a_handful_of_masks(network, epochs, inputs, tmp_path):
+def test_the_shape_cnn_over_fits_a_handful_of_masks(inputs, tmp_path):
     torch.manual_seed(0)
-    model = network()
-    budget = replace(BUDGET, epochs=epochs, batch=8, learning_rate=3e-4)
-    run(model, inputs[:8], tmp_path / "c.pt", labels=LABELS[:8], budget=budget, rotate=False)
-    assert (predict_logits(model, inputs[:8]).argmax(axis=1) == LABELS[:8].numpy()).all()
+    model = ShapeCNN()
+    budget = replace(BUDGET, epochs=30, batch=4, learning_rate=3e-4)
+    run(model, inputs[:4], tmp_path / "c.pt", labels=LABELS[:4], budget=budget, rotate=False)
+    assert (predict_logits(model, inputs[:4]).argmax(axis=1) == LABELS[:4].numpy()).all()
 
 
-def turned(plane: Tensor, copies: int = 200, **fields: Any) -> Tensor:
-    settings: dict[str, Any] = {"total": copies, "seed": 0, **fields}
-    many = plane.expand(copies, 1, *plane.shape[-2:])
-    return rotate_batch(many, torch.arange(copies), settings.pop("epoch", 0), **settings)
+def turned(plane, copies=50):
+    many = plane.expand(copies, 1, 64, 64)
+    return rotate_batch(many, torch.arange(copies), 0, total=copies, seed=0)
 
 
 def test_turned_masks_stay_masks_of_the_same_area_and_place(inputs):
     for plane in inputs[:4]:
-        found = turned(plane[None], copies=50)
+        found = turned(plane[None])
         assert set(found.unique().tolist()) == {0.0, 1.0}
         area = found.sum(dim=(1, 2, 3)) / plane.sum()
         assert (area - 1).abs().max() < 0.06
     disc = inputs[0][None]
-    found = turned(disc, copies=50)
-    assert ((found - disc).abs().sum(dim=(1, 2, 3)) / disc.sum()).max() < 0.1
+    assert ((turned(disc) - disc).abs().sum(dim=(1, 2, 3)) / disc.sum()).max() < 0.1
 
 
 def test_turns_depend_on_seed_epoch_and_row_not_on_the_batch(inputs):
@@ -181,19 +159,12 @@ def test_turns_depend_on_seed_epoch_and_row_not_on_the_batch(inputs):
         assert not torch.equal(again, all_at_once)
 
 
-def test_nothing_to_train(inputs, tmp_path):
-    with pytest.raises(DataError, match="no training mask"):
-        run(small(), inputs[:0], tmp_path / "c.pt", labels=LABELS[:0])
-
-
 def test_golden_numbers(inputs, tmp_path):
     model = small()
     fitted = run(model, inputs, tmp_path / "c.pt")
     found = [*(row["loss"] for row in fitted.curves), float(flat(model).abs().sum())]
-    assert found == pytest.approx(GOLDEN, rel=1e-4)
-
-
-GOLDEN = [1.421629, 1.413785, 1.437935, 1.406861, 74.569328]
+    golden = [1.421629, 1.413785, 1.437935, 1.406861, 74.569328]
+    assert found == pytest.approx(golden, rel=1e-4)
 
 
 DDSM = [504, 473, 115, 76]
@@ -210,10 +181,9 @@ def test_weights_by_hand():
     found = shape_class_weights([1, 2], "effective")
     assert found.tolist() == pytest.approx([2 * e / sum(effective) for e in effective])
     assert shape_class_weights(DDSM, "none").tolist() == [1] * 4
-    assert found.dtype == torch.float32
     with pytest.raises(DataError, match=r"counts\[2\] = 0"):
         shape_class_weights([5, 6, 0, 7])
-    with pytest.raises(SpecError, match="none, published, inverse, effective"):
+    with pytest.raises(SpecError, match="balanced"):
         shape_class_weights(DDSM, "balanced")
 
 
@@ -225,7 +195,7 @@ def test_focal_loss_by_hand():
     assert found.item() == pytest.approx(expected.item())
 
 
-@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0, 3.5])
+@pytest.mark.parametrize("gamma", [0.0, 2.0, 3.5])
 def test_focal_loss_of_two_classes_agrees_with_torchvision(gamma):
     x, y = LOGITS[:, 0], CLASSES % 2
     oracle = sigmoid_focal_loss(x, y.float(), alpha=-1, gamma=gamma, reduction="mean")

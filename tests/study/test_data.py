@@ -32,15 +32,9 @@ def test_a_fingerprint_counts_what_is_there(tiny):
         assert sum(row["strata"].values()) == row["masses"]
     for shares in content["frame_intensity"].values():
         assert sum(shares) == pytest.approx(1, abs=1e-3)
-    tables = {
-        "overview": data.overview(content),
-        "counts": data.counts_table(content),
-        "split": data.split_table(content, "quick"),
-    }
-    assert tables["overview"]["number"].tolist()[:4] == ["13", "1", "13", "6"]
-    views = tables["counts"].query("by == 'view'").set_index("value")["masses"]
-    assert views.sum() == 13
-    assert tables["split"]["masses"].sum() == 13
+    assert data.overview(content)["number"].tolist()[:4] == ["13", "1", "13", "6"]
+    assert data.counts_table(content).query("by == 'view'")["masses"].sum() == 13
+    assert data.split_table(content, "quick")["masses"].sum() == 13
     assert data.sharing_table(content)["images with so many"].sum() == 12
     assert data.paper_table(content)["masses"].tolist() == [220, 80, 106, 13]
 
@@ -48,7 +42,6 @@ def test_a_fingerprint_counts_what_is_there(tiny):
 def test_the_committed_one_stands_in_for_the_data(monkeypatch):
     monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)
     content = fingerprint.fingerprint("cdd-cesm")
-    assert content["masses"] == 285
     greys = data.grey_table(content)
     assert list(dict.fromkeys(greys["step"])) == list(fingerprint.STEPS)
     assert data.dropped_table(content)["dropped"].is_monotonic_decreasing

@@ -11,10 +11,7 @@ from typing import Any
 def attach(
     package: str, names: Mapping[str, str]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Make ``__getattr__`` and ``__dir__`` of a package whose names load lazily (PEP 562).
-
-    ``names`` gives the module of each public name, relative to the package (``".framing"``).
-    """
+    """Make ``__getattr__`` and ``__dir__`` of a package; ``names`` are name -> ``".module"``."""
 
     def getter(name: str) -> Any:
         if name not in names:

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,17 +26,20 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="A reproducible study of breast-mass segmentation and shape in mammograms.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     rich_markup_mode=None,  # what a user types may hold brackets
-)
+)  # fmt: skip
 app.add_typer(data_commands.app, name="data")
 
 
-@app.callback()
-def _root() -> None:
-    """A reproducible study of breast-mass segmentation and shape in mammograms."""
+@data_commands.app.command("list")
+def list_cohorts(root: data_commands.Root = None) -> None:
+    """List the cohorts and what is found of them."""
+    from mammostudy.doctor import cohorts
+
+    use_data_root(root)
+    for name, _, found in cohorts():
+        print(f"{name}: {found}")
 
 
 @app.command()
@@ -77,43 +80,31 @@ def run(
     if fresh:
         _drop([spec for spec in specs if not spec.cannot_run], keep)
     print(f"{cohort}, {preset}: {len(specs)} runs, {len(missing(specs))} of them to do")
-    unmade = cannot_run(specs)
-    _say("not run", unmade.values())
-    if fresh:
-        _say("left as on record", (s.cannot_run for s in specs if s.cannot_run and s not in unmade))
+    for reason, count in Counter(cannot_run(specs).values()).items():
+        print(f"  not run ({count}): {reason}")
     made = ensure(specs, workers=workers, progress=True)
     for record in made:
         if record.status == "diverged":
             print(f"  {record.key}: diverged, {record.content['diverged_with']}")
     if keep:
-        kept = records.keep(made)
-        folders = sorted({path.parent.name or cohort for path in kept}) or [cohort]
-        print(f"{len(kept)} new records under results/{', results/'.join(folders)}")
+        print(f"{len(records.keep(made))} new records under results/")
 
 
 def _specs(chapters: Sequence[str], cohort: str, preset: str) -> list[Spec]:
     """Return the runs of chapters, each once; say which chapters a cohort cannot serve."""
     from importlib import import_module
 
-    from mammostudy.data.load import load_cohort
     from mammostudy.study.chapters import CHAPTERS, fit_chapters
     from mammostudy.study.recipes import preset as known_preset
 
     if unknown := sorted(set(chapters) - set(CHAPTERS)):
         raise SpecError(f"chapter {unknown[0]!r} is unknown; use {', '.join(CHAPTERS)}")
     known_preset(preset)  # an unknown one is refused before a phantom is made
-    load_cohort(cohort)
     fit, left_out = fit_chapters(chapters, cohort)
     for chapter, reason in left_out.items():
         print(f"{chapter}: left out: {reason}")
     listed = (import_module(f"mammostudy.study.{name}").specs(cohort, preset) for name in fit)
     return list(dict.fromkeys(spec for specs in listed for spec in specs))
-
-
-def _say(what: str, reasons: Iterable[str]) -> None:
-    """Print each reason once, with the number of runs that it holds back."""
-    for reason, count in Counter(reasons).items():
-        print(f"  {what} ({count}): {reason}")
 
 
 def _drop(specs: Sequence[Spec], kept: bool) -> None:
@@ -125,17 +116,13 @@ def _drop(specs: Sequence[Spec], kept: bool) -> None:
     keys = {spec: spec.key(hashes[spec.cohort]) for spec in specs}
     there = [spec for spec, key in keys.items() if (results_root() / spec.cohort / key).is_dir()]
     if there and not kept:
-        folders = ", ".join(sorted({f"results/{spec.cohort}" for spec in there}))
-        raise SpecError(
-            f"--fresh: {len(there)} of these runs have committed records under {folders}; "
-            "add --keep to replace them"
-        )
+        told = f"{len(there)} of these runs have committed records"
+        raise SpecError(f"--fresh: {told}; add --keep to replace them")
     for spec, key in keys.items():
         for root in (results_root(), local_records()):
             shutil.rmtree(root / spec.cohort / key, ignore_errors=True)
-        training = spec.training_key(hashes[spec.cohort])
-        weights = weights_path(training)
-        checkpoint = store_root() / "checkpoints" / f"{training}.pt"
+        weights = weights_path(spec.training_key(hashes[spec.cohort]))
+        checkpoint = store_root() / "checkpoints" / f"{weights.stem}.pt"
         for path in (weights, weights.with_suffix(".history"), checkpoint):
             path.unlink(missing_ok=True)
 
@@ -157,37 +144,28 @@ def predict(
     from mammostudy.predictions import Findings, save_prediction
     from mammostudy.runs.choice import detector_of_key
 
-    if box is not None and detector is not None:
-        raise SpecError("--box and --detector: give one of them")
-    given = None if box is None else inference.parse_box(box)
+    given: Any = None if box is None else box.split(",")
     named = None if detector is None else detector_of_key(detector)
     found = inference.predict(image, given, detection_record=named)
     for path in save_prediction(found, out, image):
         print(path)
-    if isinstance(found, Findings):
-        for number, one in enumerate(found.masses, start=1):
-            shape = f", shape {_shapes(one)}" if one.shape else ""
-            print(f"mass {number}: score {one.score:.2f}, box {_edges(one)}{shape}")
-        if not found.masses:
-            print(found.none_found())
-    elif found.shape:
-        print(f"shape: {_shapes(found)}")
-    for line in _warnings(found, found.masses if isinstance(found, Findings) else (found,)):
+    for number, one in enumerate(found.masses, start=1):
+        ranked = sorted((one.shape_probabilities or {}).items(), key=lambda pair: -pair[1])
+        shape = ", ".join(f"{name} {share:.2f}" for name, share in ranked)
+        if one.score is not None:
+            edges = ",".join(map(str, one.box))
+            print(f"mass {number}: score {one.score:.2f}, box {edges}, shape {shape or 'not told'}")
+        elif shape:
+            print(f"shape: {shape}")
+    if isinstance(found, Findings) and not found.masses:
+        print(found.none_found())
+    for line in _warnings(found):
         print(line, file=sys.stderr)
 
 
-def _edges(one: Prediction) -> str:
-    return ",".join(map(str, one.box))
-
-
-def _shapes(one: Prediction) -> str:
-    ranked = sorted((one.shape_probabilities or {}).items(), key=lambda pair: -pair[1])
-    return ", ".join(f"{name} {share:.2f}" for name, share in ranked)
-
-
-def _warnings(found: Prediction | Findings, masses: Sequence[Prediction]) -> Iterable[str]:
+def _warnings(found: Prediction | Findings) -> Iterable[str]:
     """Return what a reader must know of a prediction, once each."""
-    summary = found.summary()
+    summary, masses = found.summary(), found.masses
     by = summary.get("segmenter", summary)
     told = [f"{summary['note']}; segmenter {by['model']} was trained on {by['trained_on']}"]
     told += [f"shape not told: {one.shape_note}" for one in masses if one.shape is None]

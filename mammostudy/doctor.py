@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
 from mammostudy.errors import DataError, MissingDataError, StudyError
 from mammostudy.paths import data_root, project_root, results_root
-from mammostudy.training.loop import device
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,20 @@ class Finding:
 
 def examine() -> Iterator[Finding]:
     """Look at packages, folders, cohorts, records and models; nothing is changed or made."""
+    from mammostudy.training.loop import device
+
     yield Finding("Python", True, f"{platform.python_version()}, {os.cpu_count()} cores")
     yield from _packages()
     yield Finding("device", True, str(device()))
     there = (project_root() / "study.yaml").is_file()
-    found = "study.yaml found" if there else "no study.yaml above the working folder"
-    yield Finding("project", there, found, "run from the project's folder")
-    yield from _cohorts()
+    found = "" if there else "no "
+    yield Finding("project", there, f"{found}study.yaml found", "run from the project's folder")
+    root = data_root()
+    there = root is None or root.is_dir()
+    found = f"{root or 'not set: phantoms only'}{'' if there else ': no such folder'}"
+    yield Finding("data folder", there, found, "export MAMMOSTUDY_DATA=FOLDER")
+    for name, well, found in cohorts():
+        yield Finding(f"cohort {name}", well, found, f"mammostudy data check {shlex.quote(name)}")
     yield from _records()
     yield from _models()
 
@@ -45,58 +52,55 @@ def _packages() -> Iterator[Finding]:
         name = re.split(r"[^\w.-]", line)[0]
         needed.setdefault(of_extra[1] if of_extra else "", []).append(name)
     for extra, names in needed.items():
-        absent = [name for name in names if not _is_installed(name)]
+        absent = [name for name in names if not any(metadata.distributions(name=name))]
         mend = f"pip install -e '.[{extra}]'" if extra else "pip install -e ."
-        found = f"not installed: {', '.join(absent)}" if absent else "installed"
-        if extra and absent:
-            found += f" ({mend} adds them)"
+        found = f"not installed: {', '.join(absent)} ({mend} adds them)" if absent else "installed"
         subject = f"extra {extra}" if extra else "packages"
         yield Finding(subject, bool(extra) or not absent, found, mend)
 
 
-def _is_installed(name: str) -> bool:
-    try:
-        return bool(metadata.version(name))
-    except metadata.PackageNotFoundError:
-        return False
-
-
-def _cohorts() -> Iterator[Finding]:
+def cohorts() -> Iterator[tuple[str, bool, str]]:
+    """Yield each cohort, the user's own too, with whether it is well and what is found of it."""
     from mammostudy.data.descriptors import cohort_names
 
-    root, mend = data_root(), "export MAMMOSTUDY_DATA=FOLDER"
-    if root is None:
-        yield Finding("data folder", True, f"not set: phantoms only ({mend} names one)")
-    else:
-        found = str(root) if root.is_dir() else f"{root}: no such folder"
-        yield Finding("data folder", root.is_dir(), found, mend)
-    for name in cohort_names():
+    for name in dict.fromkeys([*cohort_names(), *_own_cohorts()]):
         try:
-            yield Finding(f"cohort {name}", True, _cohort(name))
+            yield name, True, _cohort(name)
         except DataError as error:
-            first = str(error).splitlines()[0]
-            yield Finding(f"cohort {name}", False, first, f"mammostudy data check {name}")
+            yield name, False, str(error).splitlines()[0]
+
+
+def _own_cohorts() -> list[str]:
+    """Return the folders of the data folder that hold a table of a cohort."""
+    from mammostudy.data.manifest import FILENAME
+    from mammostudy.data.private import PRIVATE_TABLE
+
+    base = data_root()
+    tables = (base.glob(f"*/{name}") for name in (PRIVATE_TABLE, FILENAME)) if base else ()
+    return sorted({path.parent.name for found in tables for path in found})
 
 
 def _cohort(name: str) -> str:
     """Say whether a cohort is there and built; what is not there is no fault."""
+    from mammostudy.data.cohort import Cohort
     from mammostudy.data.descriptors import describe
-    from mammostudy.data.load import find_folder, load_cohort, phantom_folder, place
+    from mammostudy.data.load import find_folder, load_cohort, module_of, phantom_folder, place
+    from mammostudy.data.manifest import FILENAME, read_manifest
 
-    facts = describe(name)
-    if facts.phantom:
-        made = phantom_folder(name).is_dir()
-        return "made" if made else "not yet made (made on first use, in seconds)"
+    if describe(name).phantom:
+        made = (phantom_folder(name) / FILENAME).is_file()
+        return "made" if made else "made on first use, in seconds"
     try:
-        find_folder(name)
-        if facts.built:
-            built = place(name, "build.json").is_file()
-            return "built" if built else f"found, not built; run `mammostudy data build {name}`"
-        cohort = load_cohort(name)
+        folder = find_folder(name)
     except MissingDataError:
-        gets = f"; `mammostudy data fetch {name}` gets it or tells how" if facts.built else ""
-        return f"not found{gets}"
-    return f"{len(cohort)} masses, {cohort.masses['patient'].nunique()} patients"
+        return f"not found; `mammostudy data fetch {name}` gets it or tells how"
+    if module_of(name, folder) is None:
+        cohort = load_cohort(name)
+    elif place(name, "build.json").is_file():
+        cohort = Cohort(name, folder, read_manifest(place(name, "csv")))
+    else:
+        return f"found, not built; run `mammostudy data build {shlex.quote(name)}`"
+    return f"{len(cohort)} masses, {cohort.manifest['patient'].nunique()} patients"
 
 
 def _records() -> Iterator[Finding]:
@@ -118,14 +122,15 @@ def _models() -> Iterator[Finding]:
     from mammostudy.runs.choice import CHAPTERS, models, spent
 
     subjects = {"segmentation": "model", "detection": "detector", "shape": "shape model"}
+    best = {kind: next(iter(models(kind)), None) for kind in subjects}
     for kind, subject in subjects.items():
         found = "none (models of smoke runs do not count)"
-        if best := models(kind)[:1]:
+        if record := best[kind]:
             unit = "epochs" if kind == "shape" else "iterations"
-            found = f"{best[0].key}, trained on {best[0].spec.cohort} for {spent(best[0])} {unit}"
+            found = f"{record.key}, trained on {record.spec.cohort} for {spent(record)} {unit}"
         mend = f"mammostudy run {CHAPTERS[kind]} --preset quick"
-        yield Finding(f"{subject} for predict", bool(best), found, mend)
-    segmenter = models("segmentation")[:1]
-    note = why_eager(segmenter[0].spec if segmenter else None)
+        yield Finding(f"{subject} for predict", record is not None, found, mend)
+    segmenter = best["segmentation"]
+    note = why_eager(segmenter.spec if segmenter else None)
     found = f"{EAGER}: {note}" if note else f"{EXPORTED} (exported on first use)"
     yield Finding("segmenter of predict runs on", MEND not in note, found, MEND)

@@ -1,17 +1,15 @@
-"""Trained segmenters exported for quick prediction: ONNX Runtime, where the extra is installed.
+"""Trained segmenters exported for quick prediction by ONNX Runtime, where the extra is installed.
 
-An export is kept in the store under the training key. It is made once, checked against torch on a
-probe, and used only while it and the weights behind it are the files that were checked.
+An export is used while it and the weights behind it are the files that were checked against torch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -24,17 +22,14 @@ from mammostudy.runs.trained import trained_model
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FORMAT: Final = 1
-TOLERANCE: Final = 1e-5
-"""Largest difference of a probability from torch's at which an export is used."""
+TOLERANCE: Final = 1e-5  # the largest difference from torch's probability at which it is used
 PACKAGES: Final = ("onnx", "onnxscript", "onnxruntime")
 MEND: Final = "pip install -e '.[export]'"
 EXPORTED: Final = "ONNX Runtime"
 EAGER: Final = "torch"
 
 
-@dataclass(frozen=True)
-class Segmenter:
+class Segmenter(NamedTuple):
     """A trained segmenter ``(n, c, s, s)`` to tanh output, what it runs on, and why it is torch."""
 
     model: nn.Module
@@ -56,15 +51,10 @@ def why_eager(spec: RunSpec | None = None) -> str:
 
 
 def segmenter_of(record: Record) -> Segmenter:
-    """Return the segmenter of a record, exported where that can be.
-
-    Raises:
-        DataError: its weights are not in the local store, or damaged.
-    """
+    """Return the segmenter of a record, exported where that can be."""
     if note := why_eager(record.spec):
         return Segmenter(trained_model(record), EAGER, note)
-    path = export_path(record)
-    weights = weights_path(str(record.content["training_key"]))
+    path, weights = export_path(record), weights_path(str(record.content["training_key"]))
     if not _is_sound(path, weights):
         model = trained_model(record).eval()
         if note := _export(model, record.spec, path, weights):
@@ -78,9 +68,9 @@ def export_path(record: Record) -> Path:
     return store_root() / "exported" / f"{record.content['training_key']}.onnx"
 
 
-def _checksums(path: Path, weights: Path) -> dict[str, int | str]:
+def _checksums(path: Path, weights: Path) -> dict[str, str]:
     export, behind = (hashlib.sha256(file.read_bytes()).hexdigest() for file in (path, weights))
-    return {"format": FORMAT, "export": export, "weights": behind}
+    return {"export": export, "weights": behind}
 
 
 def _is_sound(path: Path, weights: Path) -> bool:
@@ -109,9 +99,7 @@ def _export(model: nn.Module, spec: RunSpec, path: Path, weights: Path) -> str:
     if not worst <= TOLERANCE:  # also where it is not a number
         return f"the exported model differs by {worst:.1e} from torch"
     text = json.dumps(_checksums(path, weights), indent=1) + "\n"
-    write_atomically(
-        path.with_suffix(".json"), lambda partial: partial.write_text(text, encoding="utf-8")
-    )
+    path.with_suffix(".json").write_text(text, encoding="utf-8")
     return ""
 
 

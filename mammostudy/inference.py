@@ -1,15 +1,12 @@
-"""One mammogram in, its masses boxed, outlined and their shapes told: ``study`` models at work.
-
-With a box the mass in it is outlined. Without one a detector searches the whole image, and every
-mass that it finds is framed, outlined and classified.
-"""
+"""One mammogram in, its masses boxed, outlined and their shapes told: ``study`` models at work."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,21 +32,10 @@ from mammostudy.runs.trained import trained_model
 if TYPE_CHECKING:
     from mammostudy.models.detectors.common import Detector
 
-RATE: Final = 1.0
-"""False positives a view on validation at which a detector works."""
-SAME_MASS: Final = 0.25
-"""A box whose IoU with a better one is above this shows the same mass, and is dropped."""
-NO_SHAPE_MODEL: Final = (
-    "no trained shape model in the local store; `mammostudy run shapes --preset quick` makes one"
-)
+RATE: Final = 1.0  # false positives a view on validation at which a detector works
+SAME_MASS: Final = 0.25  # a box of a larger IoU with a better one shows the same mass
+NO_SHAPE_MODEL: Final = "no trained shape model; `mammostudy run shapes --preset quick` makes one"
 NO_MASK: Final = "the mask is empty: it has no shape"
-
-
-class FoundBox(NamedTuple):
-    """A box in pixels of the image, half-open, and the detector's score in [0, 1]."""
-
-    box: Box
-    score: float
 
 
 def predict(
@@ -66,32 +52,28 @@ def predict(
         image: path of a DICOM, PNG, JPEG or TIFF mammogram, or float ``(h, w)`` in [0, 1].
         box: around the mass, half-open pixels ``(x_min, y_min, x_max, y_max)``. Without it a
             detector searches the image for masses.
-        record: the run whose segmenter is used; default the best of :func:`models` (beside a
-            detector: of its cohort, where there is one).
-        shape_record: the run whose shape model is used; default the best, of the same cohort where
-            there is one. Without any, the shape is left out, and the note says so.
+        record: the run whose segmenter is used; default the best, of the detector's cohort first.
+        shape_record: the run whose shape model is used; default the best, of that cohort first.
+            Without any the shape is left out.
         detection_record: the run whose detector searches; default the best one. Boxes count from
-            the score on that gave at most one false positive a view on its validation views; of
-            boxes that overlap (IoU above 0.25) the best counts.
+            its :func:`operating_point` on; of those with an IoU above 0.25 the best counts.
 
     Returns:
-        With a box, the mask in the image's own grid, with box, area, model and shape. Without
-        one, the :class:`~mammostudy.predictions.Findings`: such a prediction for each mass, best
-        score first, or none at all.
+        With a box, the mask in the image's own grid, with area, model and shape. Without one, such
+        a prediction for each mass, best score first, or none at all.
 
     Raises:
-        DataError: the image cannot be read, the box is outside the image, a box comes with a
-            detector, or no trained model is at hand.
+        DataError: the image cannot be read, the box is not inside it, or no model is at hand.
     """
     read = _read(image)
     if box is None:
         return _search(read, detection_record, record, shape_record)
     if detection_record is not None:
-        msg = "a box and a detector: give the box, or let the detector find it"
-        raise DataError(msg)
-    known = check_box(_four_whole(box), (read.image.shape[0], read.image.shape[1]))
+        raise DataError("a box and a detector: give the box, or let the detector find it")
+    height, width = read.image.shape
+    known = check_box(_four_whole(box), (height, width))
     record = record or model_for("segmentation")
-    (found,) = _outlined(read, [FoundBox(known, 1.0)], record, shape_record)
+    (found,) = _outlined(read, [(known, 1.0)], record, shape_record)
     return replace(found, score=None)
 
 
@@ -105,12 +87,11 @@ def _search(
     try:
         detector = detection_record or model_for("detection")
     except DataError as error:
-        msg = f"no box given (--box x_min,y_min,x_max,y_max, pixels, half-open), and {error}"
-        raise DataError(msg) from None
+        raise DataError(f"no box given (--box x_min,y_min,x_max,y_max), and {error}") from None
     if record is None:
-        views = detector.spec.cohort
-        kindred = {r.spec.cohort for r in models("segmentation")}
-        record = model_for("segmentation", [c for c in kindred if describe(c).views == views])
+        cohorts = {each.spec.cohort for each in models("segmentation")}
+        kindred = [name for name in cohorts if describe(name).views == detector.spec.cohort]
+        record = model_for("segmentation", kindred)
     point = operating_point(detector)
     boxes, scores = boxes_in(read.image, trained_model(detector), detector.spec)
     found = found_boxes(boxes, scores, point.threshold, read.image.shape)
@@ -154,7 +135,7 @@ def boxes_in(
 
 def found_boxes(
     boxes: Values, scores: Values, threshold: float, image_shape: tuple[int, ...]
-) -> list[FoundBox]:
+) -> list[tuple[Box, float]]:
     """Return the boxes of at least a score inside the image, best first, each mass once."""
     best: list[int] = []
     for at in np.argsort(-scores, kind="stable"):
@@ -162,36 +143,34 @@ def found_boxes(
             break
         if not best or pairwise_iou(boxes[[at]], boxes[best]).max() <= SAME_MASS:
             best.append(int(at))
-    return [
-        FoundBox(whole_box(boxes[at], (image_shape[0], image_shape[1])), float(scores[at]))
-        for at in best
-    ]
+    size = (image_shape[0], image_shape[1])
+    return [(whole_box(boxes[at], size), float(scores[at])) for at in best]
 
 
 def _outlined(
-    read: Mammogram, boxes: Sequence[FoundBox], record: Record, shape_record: Record | None
+    read: Mammogram,
+    boxes: Sequence[tuple[Box, float]],
+    record: Record,
+    shape_record: Record | None,
 ) -> list[Prediction]:
     """Segment the mass in each box and tell its shape; each model is read once."""
     if not boxes:
         return []
     steps, segmenter = chosen_steps(record), segmenter_of(record)
-    masks = [_segment(read.image, one.box, record, segmenter.model, steps) for one in boxes]
-    cohort = record.spec.cohort
-    shape_record = shape_record or next(
-        iter(models("shape", (cohort, describe(cohort).shapes))), None
-    )
+    masks = [_segment(read.image, box, record, segmenter.model, steps) for box, _ in boxes]
+    kindred = (record.spec.cohort, describe(record.spec.cohort).shapes)
+    shape_record = shape_record or next(iter(models("shape", kindred)), None)
     whole = [mask for mask in masks if mask.any()]
     told = iter(shapes_of(whole, shape_record) if shape_record and whole else [])
     shared: dict[str, Any] = {"image": read.image, "record": record, "postprocessing": steps}
     shared |= {"spacing_mm": read.spacing_mm, "notes": read.notes, "doubtful": read.doubtful}
     shared |= {"segmented_by": segmenter.path, "segmented_note": segmenter.note}
-    predictions = []
+    found = []
     for (box, score), mask in zip(boxes, masks, strict=True):
         shape = next(told) if shape_record and mask.any() else None
         note = "" if shape else NO_MASK if shape_record else NO_SHAPE_MODEL
-        one = Prediction(box, mask, shape=shape, shape_note=note, score=score, **shared)
-        predictions.append(one)
-    return predictions
+        found.append(Prediction(box, mask, shape=shape, shape_note=note, score=score, **shared))
+    return found
 
 
 def _segment(
@@ -206,11 +185,7 @@ def _segment(
 
 
 def shapes_of(masks: Sequence[NDArray[np.bool_]], record: Record) -> list[Shape]:
-    """Tell the shapes of masks, none of them empty; the largest part of each counts.
-
-    Raises:
-        DataError: the model's weights are missing or damaged.
-    """
+    """Tell the shapes of masks, none of them empty; the largest part of each counts."""
     import torch
 
     from mammostudy.evaluation.classification import apply_temperature
@@ -230,36 +205,17 @@ def shapes_of(masks: Sequence[NDArray[np.bool_]], record: Record) -> list[Shape]
 def _read(image: str | Path | NDArray[Any]) -> Mammogram:
     if isinstance(image, (str, Path)):
         return read_mammogram(image)
-    try:
-        array = np.asarray(image, dtype=np.float32)
-    except (TypeError, ValueError):
-        array = np.empty(0, np.float32)
-    if array.ndim != 2 or not array.size or not ((array >= 0) & (array <= 1)).all():
-        msg = "image: an array must be (h, w) with finite values in [0, 1]"
-        raise DataError(msg)
-    return Mammogram(array)
+    array = np.asarray(image)
+    known = array.ndim == 2 and array.size and array.dtype.kind in "biuf"
+    if not known or not ((array >= 0) & (array <= 1)).all():
+        raise DataError("image: an array must be (h, w) with finite values in [0, 1]")
+    return Mammogram(array.astype(np.float32))
 
 
 def _four_whole(box: Any) -> Box:
     """Return a box as four ints; refuse one that is not four whole numbers."""
-    try:
+    with suppress(TypeError, ValueError, OverflowError):
         x_min, y_min, x_max, y_max = (int(edge) for edge in box)
         if [float(edge) for edge in box] == [x_min, y_min, x_max, y_max]:
             return x_min, y_min, x_max, y_max
-    except (TypeError, ValueError, OverflowError):
-        pass
-    msg = f"box {box!r}: give four whole numbers, x_min,y_min,x_max,y_max (pixels)"
-    raise DataError(msg)
-
-
-def parse_box(text: str) -> Box:
-    """Read ``x_min,y_min,x_max,y_max``.
-
-    Raises:
-        DataError: the text is not four whole numbers.
-    """
-    try:
-        return _four_whole([int(word) for word in text.split(",")])
-    except (ValueError, DataError):
-        msg = f"--box {text!r}: give four whole numbers, x_min,y_min,x_max,y_max"
-        raise DataError(msg) from None
+    raise DataError(f"box {box!r}: give four whole numbers, x_min,y_min,x_max,y_max (pixels)")

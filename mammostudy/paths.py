@@ -7,10 +7,7 @@ from pathlib import Path
 
 
 def project_root() -> Path:
-    """Return the project's folder: the nearest one above the working folder with a ``study.yaml``.
-
-    Without one it is the folder that holds the package, which is the project in a checkout.
-    """
+    """Return the nearest folder above with a ``study.yaml``, else that of the package."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "study.yaml").is_file():
@@ -19,10 +16,7 @@ def project_root() -> Path:
 
 
 def store_root() -> Path:
-    """Return the local store for phantoms, caches, weights and records.
-
-    ``MAMMOSTUDY_STORE`` names it; the default is ``.mammostudy`` in the project.
-    """
+    """Return the local store: ``MAMMOSTUDY_STORE``, else ``.mammostudy`` in the project."""
     named = os.environ.get("MAMMOSTUDY_STORE")
     return Path(named).expanduser() if named else project_root() / ".mammostudy"
 

@@ -21,14 +21,11 @@ from mammostudy.runs.record import Record
 
 NOT_CLINICAL: Final = "research only; not a medical device"
 OUTPUTS: Final = ("mask.png", "overlay.png", "prediction.json")
-FIRST_VALUE, STEP = 255, 12
-"""Grey value of the best mass in ``mask.png``, and by how much it falls from mass to mass: twenty
-boxes are the most that a detector keeps."""
 
 
 def mask_value(at: int) -> int:
-    """Return the grey value in ``mask.png`` of a mass, counted from 0 for the best."""
-    return max(FIRST_VALUE - STEP * at, 1)
+    """Return the grey value in ``mask.png`` of a mass, 0 the best; detectors keep twenty boxes."""
+    return max(255 - 12 * at, 1)
 
 
 @dataclass(frozen=True)
@@ -53,16 +50,12 @@ class Shape:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """From which score on a detector's boxes count (infinity: none does), judged on validation.
+    """From which score on a detector's boxes count, and what that gave on validation views."""
 
-    There it gave at most so many false positives a view, and found that share of the masses, by
-    that rule (:mod:`mammostudy.runs.detection_rows`).
-    """
-
-    threshold: float
-    false_positives: float
-    sensitivity: float
-    rule: str = HEADLINE
+    threshold: float  # infinity: no box counts
+    false_positives: float  # at most so many a view
+    sensitivity: float  # the share of the masses that was found
+    rule: str = HEADLINE  # by which a box fits a mass (mammostudy.runs.detection_rows)
 
     def summary(self) -> dict[str, Any]:
         """Return what ``prediction.json`` holds of it; a threshold of infinity is null."""
@@ -76,36 +69,31 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A segmented mass.
+    """A segmented mass, and what its image and its models say of themselves."""
 
-    Attributes:
-        box: the given or found box, half-open pixels.
-        mask: bool ``(h, w)``, in the image's own grid.
-        image: float32 ``(h, w)`` in [0, 1], before framing.
-        record: the run whose model made it, with the ``postprocessing`` chosen on its validation.
-        spacing_mm: of the image's pixels, or None where unknown.
-        shape: what the shape model says of the mask, or None.
-        shape_note: why there is none.
-        score: of the detector that found the box, in [0, 1]; None for a given box.
-        segmented_by: what the segmenter ran on, ``torch`` or ``ONNX Runtime``.
-        segmented_note: why it was torch.
-        notes: what a reader of the image should know (:mod:`mammostudy.data.dicom`).
-        doubtful: whether a note doubts that it is a mammogram, or that it is shown rightly.
-    """
+    box: Box  # given or found; half-open pixels
+    mask: NDArray[np.bool_]  # (h, w), in the image's own grid
+    image: NDArray[np.float32]  # (h, w) in [0, 1], before framing
+    record: Record  # the run whose model drew the mask
+    postprocessing: tuple[str, ...]  # steps applied to it, chosen on the run's validation masses
+    spacing_mm: float | None  # of the image's pixels, where known
+    shape: Shape | None = None  # what the shape model says of the mask
+    shape_note: str = ""  # why it says nothing
+    score: float | None = None  # of the detector, in [0, 1]; None for a given box
+    segmented_by: str = "torch"  # what the segmenter ran on: this, or ``ONNX Runtime``
+    segmented_note: str = ""  # why it was torch
+    notes: tuple[str, ...] = ()  # what a reader of the image should know (mammostudy.data.dicom)
+    doubtful: bool = False  # whether it is a mammogram, or shown rightly
 
-    box: Box
-    mask: NDArray[np.bool_]
-    image: NDArray[np.float32]
-    record: Record
-    postprocessing: tuple[str, ...]
-    spacing_mm: float | None
-    shape: Shape | None = None
-    shape_note: str = ""
-    score: float | None = None
-    segmented_by: str = "torch"
-    segmented_note: str = ""
-    notes: tuple[str, ...] = ()
-    doubtful: bool = False
+    @property
+    def masses(self) -> tuple[Prediction, ...]:
+        """The one mass, as :class:`Findings` hold several."""
+        return (self,)
+
+    @property
+    def values(self) -> NDArray[np.uint8]:
+        """What ``mask.png`` holds: 255 inside the mass."""
+        return self.mask * np.uint8(255)
 
     @property
     def shape_probabilities(self) -> dict[str, float] | None:
@@ -145,26 +133,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Findings:
-    """The masses found in a mammogram.
+    """The masses found in a mammogram, and what found them."""
 
-    Attributes:
-        masses: best score first; none where no box reached the threshold.
-        image, spacing_mm, notes, doubtful: as of :class:`Prediction`.
-        detector: the run whose detector searched.
-        operating_point: from which score on a box counts.
-        best_score: of any box; below the threshold where nothing was found. None without a box.
-        segmenter: the run whose model drew the masks.
-        postprocessing: steps applied to them.
-    """
-
-    masses: tuple[Prediction, ...]
-    image: NDArray[np.float32]
+    masses: tuple[Prediction, ...]  # best score first; none where no box reached the threshold
+    image: NDArray[np.float32]  # this, spacing_mm, notes and doubtful as of a prediction
     spacing_mm: float | None
-    detector: Record
-    operating_point: OperatingPoint
-    best_score: float | None
-    segmenter: Record
-    postprocessing: tuple[str, ...]
+    detector: Record  # the run whose detector searched
+    operating_point: OperatingPoint  # from which score on a box counts
+    best_score: float | None  # of any box; None where the detector drew none
+    segmenter: Record  # the run whose model drew the masks
+    postprocessing: tuple[str, ...]  # steps applied to them
     notes: tuple[str, ...] = ()
     doubtful: bool = False
 
@@ -178,10 +156,7 @@ class Findings:
 
     @property
     def values(self) -> NDArray[np.uint8]:
-        """What ``mask.png`` holds: 0, and 255, 243, ... for the masses from the best one down.
-
-        Where two masses share a pixel the better one has it.
-        """
+        """What ``mask.png`` holds: 255, 243, ... for the masses from the best one down."""
         plane = np.zeros(self.image.shape, np.uint8)
         for at in reversed(range(len(self.masses))):
             plane[self.masses[at].mask] = mask_value(at)
@@ -212,14 +187,11 @@ class Findings:
 
     def none_found(self) -> str:
         """Say in one sentence why :attr:`masses` is empty."""
-        point, best = self.operating_point, self.best_score
-        if not np.isfinite(point.threshold):
+        threshold, best = self.operating_point.threshold, self.best_score
+        if not np.isfinite(threshold):
             return f"no mass found: detector {self.detector.key} is no good yet; train it longer"
-        drawn = "it drew no box" if best is None else f"best box {best:.3g}"
-        return (
-            f"no mass found: no box reached the score {point.threshold:.3g}, which gave "
-            f"{point.false_positives:g} false positive(s) a view on validation ({drawn})"
-        )
+        drawn = "it drew none" if best is None else f"the best one {best:.3g}"
+        return f"no mass found: no box reached the score {threshold:.3g} ({drawn})"
 
 
 def _of_image(found: Prediction | Findings) -> dict[str, Any]:
@@ -233,12 +205,11 @@ def _of_image(found: Prediction | Findings) -> dict[str, Any]:
 
 
 def _of_segmenter(record: Record, steps: tuple[str, ...]) -> dict[str, Any]:
-    spec = record.spec
     return {
         "model": record.key,
-        "variant": spec.variant,
-        "trained_on": spec.cohort,
-        "trained_iterations": spec.optimiser.iterations,
+        "variant": record.spec.variant,
+        "trained_on": record.spec.cohort,
+        "trained_iterations": record.spec.optimiser.iterations,
         "postprocessing": list(steps),
     }
 
@@ -246,35 +217,27 @@ def _of_segmenter(record: Record, steps: tuple[str, ...]) -> dict[str, Any]:
 def save_prediction(
     prediction: Prediction | Findings, folder: Path, source: Path | None = None
 ) -> list[Path]:
-    """Write ``mask.png`` (the image's grid), ``overlay.png`` and ``prediction.json``: all or none.
+    """Write ``mask.png`` (``values``), ``overlay.png`` and ``prediction.json``: all or none.
 
-    Pixels of a mass are 255 in the mask; of several found masses the best has 255, the others the
-    ``mask_value`` that the JSON gives. The source's name stands nowhere; its content is told by
-    hash.
-
-    Raises:
-        DataError: the folder, which is made where it is missing, cannot be written.
+    The source's name stands nowhere; its content is told by hash.
     """
-    several = isinstance(prediction, Findings)
-    masses = prediction.masses if isinstance(prediction, Findings) else (prediction,)
-    mask = (
-        prediction.values if isinstance(prediction, Findings) else prediction.mask * np.uint8(255)
-    )
-    labels = [f"{at}: {one.score:.2f}" if several else "" for at, one in enumerate(masses, 1)]
-    drawn = findings_overlay(
-        prediction.image, [one.box for one in masses], [one.mask for one in masses], labels
-    )
-    overlay = cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR, dst=drawn)
+    masses = prediction.masses
+    scores = enumerate((one.score for one in masses), start=1)
+    labels = ["" if score is None else f"{at}: {score:.2f}" for at, score in scores]
+    boxes, masks = [one.box for one in masses], [one.mask for one in masses]
+    drawn = findings_overlay(prediction.image, boxes, masks, labels)
+    planes = prediction.values, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR, dst=drawn)
+    pictures = [cv2.imencode(".png", plane)[1].tobytes() for plane in planes]
     summary = prediction.summary()
     if source is not None:
         summary["image_sha256"] = hashlib.sha256(source.read_bytes()).hexdigest()
-    pictures = [cv2.imencode(".png", plane)[1].tobytes() for plane in (mask, overlay)]
     contents = [*pictures, (json.dumps(summary, indent=1) + "\n").encode()]
     try:
         return _write_all(folder, dict(zip(OUTPUTS, contents, strict=True)))
     except OSError as error:
-        msg = f"{folder}: cannot be written ({error.strerror}); choose another --out"
-        raise DataError(msg) from None
+        raise DataError(
+            f"{folder}: cannot be written ({error.strerror}); choose another --out"
+        ) from None
 
 
 def _write_all(folder: Path, contents: dict[str, bytes]) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 import types
@@ -11,9 +10,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
-from mammostudy import data_commands
+from mammostudy import cli, data_commands
 from mammostudy.data.load import place
 from mammostudy.data.manifest import read_manifest
 from mammostudy.data.sources.folder import write_template
@@ -46,7 +46,7 @@ def spoil(root: Path) -> None:
     cv2.imwrite(str(path), np.zeros((48, 64), np.uint8))
 
 
-def test_build_says_what_it_kept_dropped_and_wrote(root: Path, capsys: Output) -> None:
+def test_build_check_and_describe(root: Path, capsys: Output) -> None:
     data_commands.build("inbreast", root)
     out = capsys.readouterr().out
     for words in (
@@ -56,8 +56,18 @@ def test_build_says_what_it_kept_dropped_and_wrote(root: Path, capsys: Output) -
     ):  # fmt: skip
         assert words in out
     assert "quarantined" not in out
-    printed = json.loads(place("inbreast", "fingerprint.json").read_text())
+    data_commands.describe("inbreast", root)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads(place("inbreast", "fingerprint.json").read_text())
     assert (printed["masses"], printed["patients"]) == (13, 6)
+    data_commands.check("inbreast", root)
+    out = capsys.readouterr().out
+    assert "inbreast: 14 rows read, 13 masses; no fault" in out
+    assert "no patient crosses a split" in out
+    spoil(root)
+    (root / "inbreast" / "images" / "P2_CC.png").unlink()
+    with pytest.raises(DataError, match=r"2 fault\(s\) \(1 empty, 1 unreadable\)"):
+        data_commands.check("inbreast", root)
 
 
 def test_build_quarantines_and_strict_refuses(root: Path, capsys: Output) -> None:
@@ -70,25 +80,6 @@ def test_build_quarantines_and_strict_refuses(root: Path, capsys: Output) -> Non
     assert str(place("inbreast", "quarantine.csv")) in out
     with pytest.raises(DataError, match="P1_CC_1, empty"):
         data_commands.build("inbreast", root, strict=True)
-
-
-def test_check_verifies_what_was_built(root: Path, capsys: Output) -> None:
-    data_commands.check("inbreast", root)
-    out = capsys.readouterr().out
-    assert "inbreast: 14 rows read, 13 masses; no fault" in out
-    assert "no patient crosses a split" in out
-    spoil(root)
-    (root / "inbreast" / "images" / "P2_CC.png").unlink()
-    with pytest.raises(DataError, match=r"2 fault\(s\) \(1 empty, 1 unreadable\)"):
-        data_commands.check("inbreast", root)
-
-
-def test_describe_prints_the_fingerprint(root: Path, capsys: Output) -> None:
-    data_commands.build("inbreast", root)
-    capsys.readouterr()
-    data_commands.describe("inbreast", root)
-    printed = json.loads(capsys.readouterr().out)
-    assert printed == json.loads(place("inbreast", "fingerprint.json").read_text())
 
 
 def test_a_cohort_without_masses_is_described_by_its_counts(root: Path, capsys: Output) -> None:
@@ -129,23 +120,18 @@ def test_from_a_template_to_a_private_cohort(
     out = capsys.readouterr().out
     assert "cohort.csv: 13 image(s) listed" in out
     assert f"then: mammostudy data build clinic --root {tmp_path}" in out
-    data_commands.list_all(tmp_path)
+    cli.list_cohorts(tmp_path)
     assert "clinic: found, not built; run `mammostudy data build clinic`" in capsys.readouterr().out
     with pytest.raises(DataError, match=r"row 14, patient: empty"):
         data_commands.build("clinic", tmp_path)
-    with (folder / "cohort.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    with (folder / "cohort.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        labelled = [row | {"patient": Path(row["image"]).stem.split("_")[0], "mask_label": "1"}
-                    for row in rows if row["mask"]]  # fmt: skip
-        writer.writerows(labelled)
+    table = pd.read_csv(folder / "cohort.csv", dtype=str)
+    table["patient"] = table["image"].map(lambda name: Path(name).stem.split("_")[0])
+    table[table["mask"].notna()].assign(mask_label=1).to_csv(folder / "cohort.csv", index=False)
     data_commands.build("clinic", tmp_path)
     assert "clinic: 6 masses, 6 patients" in capsys.readouterr().out
     data_commands.check("clinic", tmp_path)
     assert "no split was checked (split: 6 masses" in capsys.readouterr().out
-    data_commands.list_all(tmp_path)
+    cli.list_cohorts(tmp_path)
     assert "clinic: 6 masses, 6 patients" in capsys.readouterr().out
     with pytest.raises(DataError, match="exists already"):
         write_template(folder)
@@ -153,11 +139,11 @@ def test_from_a_template_to_a_private_cohort(
 
 def test_list_tells_what_is_missing(tmp_path: Path, capsys: Output) -> None:
     tmp_path.joinpath("inbreast").mkdir()
-    data_commands.list_all(tmp_path)
+    cli.list_cohorts(tmp_path)
     lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
     assert "not built" in lines["inbreast"]
-    assert lines["phantom"] == "made on first use"
-    assert "no such folder" in lines["cmmd"]
+    assert lines["phantom"].startswith("made on first use")
+    assert "`mammostudy data fetch cmmd`" in lines["cmmd"]
 
 
 @pytest.mark.parametrize("command", ["build", "check", "describe"])

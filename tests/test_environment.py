@@ -5,51 +5,41 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA_NAMES = {"pytorch": "torch"}  # conda-forge's name -> the project's
 
 
-def _declared() -> dict[str, Requirement]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"].values()
-    lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
-    return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
+def named(lines: list[str]) -> dict[str, Requirement]:
+    found = map(Requirement, lines)
+    return {canonicalize_name(CONDA_NAMES.get(each.name, each.name)): each for each in found}
 
 
-def _environment() -> list[str]:
-    lines: list[str] = []
-    for entry in yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]:
-        lines += entry["pip"] if isinstance(entry, dict) else [entry]
-    return lines
+def declared() -> dict[str, Requirement]:
+    extras = PROJECT["optional-dependencies"].values()
+    return named([*PROJECT["dependencies"], *(line for extra in extras for line in extra)])
 
 
-def test_the_conda_environment_has_the_same_packages_and_ranges():
-    listed = [Requirement(line) for line in _environment() if line not in {"-e .", "pip"}]
-    names = {canonicalize_name(CONDA_NAMES.get(r.name, r.name)): r.specifier for r in listed}
-    assert len(names) == len(listed)
-    python = names.pop("python")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert str(python) == project["requires-python"]
-    assert names == {name: requirement.specifier for name, requirement in _declared().items()}
+def test_the_conda_environment_has_the_same_packages_and_ranges() -> None:
+    *conda, pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    lines = [*conda, *pip["pip"]]
+    assert "-e ." in lines
+    listed = named([line for line in lines if line not in ("-e .", "pip")])
+    assert len(listed) == len(lines) - 2
+    assert str(listed.pop("python").specifier) == PROJECT["requires-python"]
+    assert {name: each.specifier for name, each in listed.items()} == {
+        name: each.specifier for name, each in declared().items()
+    }
 
 
-def test_the_environment_installs_the_package_itself():
-    assert "-e ." in _environment()
-
-
-def _pins() -> dict[str, Requirement]:
+def test_every_dependency_is_pinned_within_its_range() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    return {canonicalize_name(pin.name): pin for pin in pins}
-
-
-@pytest.mark.parametrize("name", sorted(_declared()))
-def test_every_dependency_is_pinned_within_its_range(name):
-    (pin,) = _pins()[name].specifier
-    assert pin.operator == "=="
-    assert _declared()[name].specifier.contains(pin.version, prereleases=True)
+    pins = named([line for line in lines if line and not line.startswith("#")])
+    for name, requirement in declared().items():
+        (pin,) = pins[name].specifier
+        assert pin.operator == "=="
+        assert requirement.specifier.contains(pin.version, prereleases=True), name

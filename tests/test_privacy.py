@@ -6,15 +6,15 @@ behind is searched for them: names and bytes of files, in archives too, and what
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pydicom
 import pytest
 from pydicom.datadict import DicomDictionary
@@ -93,31 +93,20 @@ def write_clinic(folder: Path) -> list[str]:
         person = f"Kanarie, Johanna {number} (730611927405)"
         shape = "round" if number in (3, 9) else "oval"
         rows.append({"image": name, "mask": drawn, "patient": person, "shape": shape})
-    with (folder / "cohort.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    pd.DataFrame(rows).to_csv(folder / "cohort.csv", index=False)
     return [row["image"] for row in rows]
-
-
-def pieces(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The name and the bytes of a file, and of each part of an archive."""
-    content = path.read_bytes()
-    yield path.name, content
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as parts:
-            for name in parts.namelist():
-                yield f"{path.name}/{name}", parts.read(name)
 
 
 def leaks(places: list[Path], printed: str = "") -> list[str]:
     """Return where a planted word stands: in a name, in bytes of any encoding, in what was said."""
     found = [f"printed: {word}" for word in WORDS if word in printed.lower()]
     for path in sorted(each for place in places for each in place.rglob("*")):
-        if not path.is_file():
-            found += [f"{path}: {word}" for word in WORDS if word in path.name.lower()]
-            continue
-        for name, content in pieces(path):
+        content = path.read_bytes() if path.is_file() else b""
+        pieces = {path.name: content}
+        if content and zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as parts:
+                pieces |= {name: parts.read(name) for name in parts.namelist()}
+        for name, content in pieces.items():
             for word in WORDS:
                 said = word in name.lower()
                 if said or any(word.encode(code) in content.lower() for code in ENCODINGS):
@@ -187,10 +176,6 @@ def test_without_its_guard_the_manifest_names_files(
     assert any("clinic.csv" in leak for leak in leaks([own_store]))
 
 
-def in_text(place: Path) -> None:
-    (place / "a.json").write_text('{"patient": "KANARIE^J"}')
-
-
 def in_an_array(place: Path) -> None:
     np.savez(place / "a.npz", cases=np.array(["x", "Johanna_1"]))
 
@@ -199,34 +184,22 @@ def in_an_archive(place: Path) -> None:
     np.savez_compressed(place / "a.npz", cases=np.array(["a" * 500, "Johanna_1" * 50]))
 
 
-def in_a_file_name(place: Path) -> None:
-    (place / "1967-04-12.png").touch()
-
-
-def in_a_folder_name(place: Path) -> None:
+def in_names(place: Path) -> None:
     (place / "Nowhere Infirmary").mkdir()
 
 
-def in_a_dicom_file(place: Path) -> None:
-    write_clinic(place / "clinic")
+def in_dicom_files(place: Path) -> None:
+    images = write_clinic(place / "clinic")
+    ds = pydicom.dcmread(place / "clinic" / images[0])
+    assert len(ds) > 1000
+    for name in ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "InstitutionName",
+                 "ReferringPhysicianName", "AccessionNumber", "StudyDescription"):  # fmt: skip
+        assert any(word in str(ds[name].value).lower() for word in WORDS), name
 
 
-@pytest.mark.parametrize("plant", [
-    in_text, in_an_array, in_an_archive, in_a_file_name, in_a_folder_name, in_a_dicom_file,
-])  # fmt: skip
+@pytest.mark.parametrize("plant", [in_an_array, in_an_archive, in_names, in_dicom_files])
 def test_the_search_finds_what_is_planted(plant: Callable[[Path], None], tmp_path: Path) -> None:
     assert leaks([tmp_path]) == []
     plant(tmp_path)
     assert leaks([tmp_path])
     assert leaks([], "patient Kanarie") == ["printed: kanarie"]
-
-
-def test_the_headers_hold_what_is_planted(tmp_path: Path) -> None:
-    images = write_clinic(tmp_path)
-    ds = pydicom.dcmread(tmp_path / images[0])
-    named = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "InstitutionName",
-             "InstitutionAddress", "ReferringPhysicianName", "StationName", "StudyTime",
-             "AccessionNumber", "OtherPatientIDs", "StudyDescription")  # fmt: skip
-    for name in named:
-        assert any(word in str(ds[name].value).lower() for word in WORDS), name
-    assert len(ds) > 1000

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from difflib import get_close_matches
 from pathlib import Path
 
 import pandas as pd
@@ -93,11 +94,10 @@ def find_folder(name: str, root: str | Path | None = None) -> Path:
         if base.is_dir() and any(next(base.glob(mark), None) for mark in marks):
             return base
         fault = f"{base / facts.folder}: no such folder for cohort {name!r}"
-    msg = (
-        f"{fault}; name the folder that holds `{facts.folder}/` with --root or MAMMOSTUDY_DATA "
-        f"(known cohorts: {', '.join(cohort_names())})"
-    )
-    raise MissingDataError(msg)
+    near = [] if facts.descriptor else get_close_matches(name, cohort_names())
+    told = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(cohort_names())}"
+    where = f"name the folder that holds `{facts.folder}/` with --root or MAMMOSTUDY_DATA"
+    raise MissingDataError(f"{fault}; {where} ({told})")
 
 
 def phantom_folder(name: str) -> Path:

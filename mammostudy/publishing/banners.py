@@ -20,12 +20,7 @@ NOT_THE_PAPER = (
 
 @dataclass(frozen=True)
 class Banner:
-    """What a page says about itself; shows as HTML in the book, as Markdown elsewhere.
-
-    Attributes:
-        headline: the first words, set in bold.
-        facts: name -> value, in the order shown.
-    """
+    """What a page says about itself; shows as HTML in the book, as Markdown elsewhere."""
 
     headline: str
     facts: Mapping[str, str]
@@ -46,18 +41,12 @@ class Banner:
 
 
 def banner(cohort: str, preset: str, chapter: str) -> Banner:
-    """Make the banner of a page; the last line of its first code cell.
-
-    Args:
-        cohort: the page's cohort.
-        preset: the page's preset.
-        chapter: stem of the notebook, whose runs are looked up.
-    """
+    """Make the banner of a page; ``chapter`` is the stem of its notebook, whose runs it counts."""
     needs = needs_of(Page(chapter, chapter, {"cohort": cohort, "preset": preset}, fixed=True))
     facts_of = describe(cohort)
     headline = PHANTOM if facts_of.phantom else f"{facts_of.title}: real mammograms."
     facts = {"Cohort": facts_of.title, "Preset": preset, **_runs(needs)}
-    if cohort in needs.notes:
+    if needs.manifests[cohort] is None:
         facts["Images"] = "not on this machine; tables come from the committed records"
     return Banner(headline, facts)
 
@@ -67,10 +56,8 @@ def _runs(needs: Needs) -> dict[str, str]:
     found = [(spec, needs.record_of(spec)) for spec in needs.specs]
     records = [record for _, record in found if record is not None]
     facts: dict[str, str] = {}
-    if total := len(needs.specs):
-        facts["Runs"] = (
-            str(total) if len(records) == total else f"{len(records)} of {total} on record"
-        )
+    if needs.specs:
+        facts["Runs"] = f"{len(records)} of {len(needs.specs)} on record"
         facts["Patients"] = _patients(found)
     if leaky := sum(record.leaky for record in records):
         facts["LEAKY"] = f"{leaky} of these runs, split by image on purpose"

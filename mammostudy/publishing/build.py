@@ -10,38 +10,25 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mammostudy.errors import BookError
-from mammostudy.publishing.pages import check_preset, read_pages
+from mammostudy.publishing.pages import read_pages
 
 INDEX = Path("_build/html/index.html")
+BUILD = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
+STRICT = ["-W", "--keep-going", "--all"]  # every warning is an error, every page written again
 
 
 def book_environment(
     environ: Mapping[str, str], preset: str | None, cohort: str | None, data: Path | None
 ) -> dict[str, str]:
-    """Return ``environ`` with the settings that the hook and the kernels read.
-
-    Raises:
-        BookError: unknown preset, or a data folder that is not there.
-    """
-    changed = dict(environ)
-    if preset:
-        changed["MAMMOSTUDY_PRESET"] = check_preset(preset, "--preset")
-    if cohort:
-        changed["MAMMOSTUDY_COHORT"] = cohort
-    if data:
-        if not data.expanduser().is_dir():
-            msg = f"--data {data}: no such folder; give the folder that holds a folder per cohort"
-            raise BookError(msg)
-        changed["MAMMOSTUDY_DATA"] = str(data)
+    """Return ``environ`` with the settings that the hook and the kernels read."""
+    given = {"PRESET": preset, "COHORT": cohort, "DATA": data}
+    changed = {**environ, **{f"MAMMOSTUDY_{k}": str(v) for k, v in given.items() if v}}
     if named := changed.get("MAMMOSTUDY_DATA"):  # kernels run in the project, not here
         changed["MAMMOSTUDY_DATA"] = str(Path(named).expanduser().resolve())
+    if data and not Path(changed["MAMMOSTUDY_DATA"]).is_dir():
+        msg = f"--data {data}: no such folder; give the folder that holds a folder per cohort"
+        raise BookError(msg)
     return changed
-
-
-def build_command(*, strict: bool) -> list[str]:
-    """Return the command that renders the book; ``strict`` makes every warning an error."""
-    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-    return [*jupyter_book, "build", ".", *(("-W", "--keep-going", "--all") if strict else ())]
 
 
 def build_book(
@@ -70,10 +57,9 @@ def build_book(
     if find_spec("jupyter_book") is None:
         msg = "Jupyter Book is not installed; run: pip install -e '.[book]'"
         raise BookError(msg)
-    names = ("MAMMOSTUDY_PRESET", "MAMMOSTUDY_COHORT", "MAMMOSTUDY_DATA")
-    said = [f"{name}={environ[name]}" for name in names if environ.get(name)]
-    print(f"Building {len(pages)} study pages", *said, flush=True)
-    done = subprocess.run(build_command(strict=strict), cwd=root, env=environ, check=False)
+    print(f"Building {len(pages)} study pages", flush=True)
+    command = BUILD + (STRICT if strict else [])
+    done = subprocess.run(command, cwd=root, env=environ, check=False)
     index = (root / INDEX).resolve()
     if done.returncode or not index.is_file():
         msg = f"the book in {root} was not built (exit code {done.returncode}); see above"

@@ -22,11 +22,7 @@ HIDDEN = "remove-cell"
 
 
 def read_template(root: Path, page: Page) -> nbformat.NotebookNode:
-    """Read the notebook a page is made from.
-
-    Raises:
-        BookError: the file is no notebook of format 4, or its kernel is not ``python3``.
-    """
+    """Read the notebook a page is made from; its kernel must be ``python3``."""
     try:
         notebook: nbformat.NotebookNode = nbformat.read(  # type: ignore[no-untyped-call]
             root / page.template, as_version=4
@@ -42,11 +38,7 @@ def read_template(root: Path, page: Page) -> nbformat.NotebookNode:
 
 
 def check_parameters(root: Path, page: Page) -> None:
-    """Check a page's parameters against those its notebook declares.
-
-    Raises:
-        BookError: a parameter is unknown or of another type; the message lists the known ones.
-    """
+    """Check a page's parameters against those its notebook declares, by name and type."""
     import papermill
 
     known = papermill.inspect_notebook(root / page.template)
@@ -59,8 +51,7 @@ def check_parameters(root: Path, page: Page) -> None:
     for name, value in page.parameters.items():
         said = known[name]["inferred_type_name"]
         wanted = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}.get(said)
-        right = wanted is None or type(value) in wanted
-        if not right:  # a bool is an int to isinstance
+        if wanted and type(value) not in wanted:  # a bool is an int to isinstance
             msg = f"{where}: parameter {name} must be {said}, not {value!r}; known: {listed}"
             raise BookError(msg)
 
@@ -79,17 +70,10 @@ def put_title(notebook: nbformat.NotebookNode, title: str) -> None:
             return
 
 
-def execute_page(
-    root: Path,
-    page: Page,
-    key: str,
-    *,
-    timeout: int = CELL_TIMEOUT,
-    progress: bool | None = None,
-) -> float:
-    """Run a page's notebook and write the executed copy, or nothing where a cell fails.
+def execute_page(root: Path, page: Page, key: str, timeout: int = CELL_TIMEOUT) -> float:
+    """Run a page's notebook, write the copy with its ``key`` in the metadata, return the seconds.
 
-    The kernel runs in ``root``; the copy's metadata keep the page's ``key``. Returns the seconds.
+    The kernel runs in ``root``.
 
     Raises:
         BookError: parameters refused, or a cell failed: names the page, notebook, cell, exception.
@@ -97,7 +81,6 @@ def execute_page(
     import papermill
 
     began = time.perf_counter()
-    hidden = None if progress is None else not progress
     notebook = read_template(root, page)
     check_parameters(root, page)
     notebook = with_name(notebook, page.name)
@@ -112,7 +95,7 @@ def execute_page(
             dict(page.parameters),
             cwd=str(root),
             kernel_name="python3",
-            progress_bar={"desc": page.name, "disable": hidden, "leave": False},
+            progress_bar=False,
             execution_timeout=timeout,
             extra_arguments=["--log-level=40"],
         )
@@ -166,11 +149,6 @@ def _tidied(notebook: nbformat.NotebookNode, page: Page, key: str) -> nbformat.N
 Executed = tuple[Page, float | BookError]
 
 
-def default_workers() -> int:
-    """Return how many pages run at once: one a core, at most four (about 1 GiB each)."""
-    return min(4, os.cpu_count() or 1)
-
-
 def execute_pages(
     root: Path, pages: Sequence[tuple[Page, str]], workers: int = 1
 ) -> Iterator[Executed]:
@@ -185,9 +163,7 @@ def execute_pages(
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _one_thread) as pool:
-        futures = {
-            pool.submit(_executed, root, page, key, progress=False): page for page, key in pages
-        }
+        futures = {pool.submit(_executed, root, page, key): page for page, key in pages}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -201,8 +177,8 @@ def _one_thread() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def _executed(root: Path, page: Page, key: str, progress: bool | None = None) -> float | BookError:
+def _executed(root: Path, page: Page, key: str) -> float | BookError:
     try:
-        return execute_page(root, page, key, progress=progress)
+        return execute_page(root, page, key)
     except BookError as error:
         return error

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -28,19 +28,11 @@ ROOMS: Final = ("mammostudy.study", "mammostudy.figures", "mammostudy.evaluation
 
 @dataclass(frozen=True)
 class Needs:
-    """The inputs of a page that lie outside its notebook.
+    """The inputs of a page that lie outside its notebook."""
 
-    Attributes:
-        manifests: cohort -> hash of its manifest, None where its data are not here.
-        notes: cohort -> why its data cannot be read here.
-        specs: the runs the page shows.
-        inputs: further files of the page -> hash, from the chapter's ``page_inputs``.
-    """
-
-    manifests: Mapping[str, str | None] = field(default_factory=dict)
-    notes: Mapping[str, str] = field(default_factory=dict)
-    specs: Sequence[KeyedSpec] = ()
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    manifests: Mapping[str, str | None]  # cohort -> its manifest's hash, None without its data
+    specs: Sequence[KeyedSpec]  # the runs that the page shows
+    inputs: Mapping[str, str]  # further files -> hash, from the chapter's page_inputs
 
     def key_of(self, spec: KeyedSpec) -> str:
         """Return the key of a run on the data at hand, or the one without data."""
@@ -70,27 +62,22 @@ def manifest_of(cohort: str) -> str:
 
 
 def needs_of(page: Page) -> Needs:
-    """Collect what a page stands on.
-
-    Raises:
-        DataError: a page that is not ``fixed`` shows a cohort whose data are missing.
-    """
+    """Collect what a page stands on; DataError without data of a page that is not ``fixed``."""
     name = f"mammostudy.study.{page.notebook}"
     module = import_module(name) if find_spec(name) else None
     grid = getattr(module, "specs", None)
     specs: list[KeyedSpec] = list(grid(page.cohort, page.preset)) if grid and page.cohort else []
     manifests: dict[str, str | None] = {}
-    notes: dict[str, str] = {}
     cohorts = [page.cohort] if page.cohort else []
     for cohort in dict.fromkeys([*cohorts, *(spec.cohort for spec in specs)]):
         try:
             manifests[cohort] = manifest_of(cohort)
-        except MissingDataError as error:
+        except MissingDataError:
             if not page.fixed:
                 raise
-            manifests[cohort], notes[cohort] = None, str(error)
+            manifests[cohort] = None
     inputs: Mapping[str, str] = getattr(module, "page_inputs", dict)()
-    return Needs(manifests, notes, specs, inputs)
+    return Needs(manifests, specs, inputs)
 
 
 def missing_specs(needs: Iterable[Needs]) -> list[KeyedSpec]:
@@ -193,20 +180,10 @@ def _is_module(name: str) -> bool:
         return False
 
 
-def stored_key(root: Path, page: Page) -> str | None:
-    """Return the key that the executed copy was made with, or None without a readable copy."""
-    try:
-        content = json.loads((root / page.executed).read_text(encoding="utf-8"))
-        return str(content["metadata"]["study"]["key"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def is_fresh(root: Path, page: Page, key: str) -> bool:
     """Return True if the executed copy of a page was made with ``key``."""
-    return stored_key(root, page) == key
-
-
-def digest_of(keys: dict[str, str]) -> str:
-    """Hash all page keys: pages quote each other's numbers, so all are written when one changes."""
-    return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()
+    try:
+        content = json.loads((root / page.executed).read_text(encoding="utf-8"))
+        return bool(content["metadata"]["study"]["key"] == key)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

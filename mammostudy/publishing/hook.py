@@ -6,7 +6,10 @@ stale notebooks run through papermill, side by side, then Sphinx renders the exe
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging as standard_logging
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,47 +19,32 @@ from sphinx.util import logging
 from tqdm.auto import tqdm
 
 from mammostudy.errors import BookError, StudyError
-from mammostudy.publishing.execute import check_parameters, default_workers, execute_pages
-from mammostudy.publishing.freshness import (
-    Needs,
-    digest_of,
-    is_fresh,
-    missing_specs,
-    needs_of,
-    page_key,
-)
+from mammostudy.publishing.execute import check_parameters, execute_pages
+from mammostudy.publishing.freshness import Needs, is_fresh, missing_specs, needs_of, page_key
 from mammostudy.publishing.pages import EXECUTED, STUDY_FILE, Page, read_pages
 
 logger = logging.getLogger(__name__)
 STAMP = ".study_written"
-VERSION = "1"
+WORKERS = min(4, os.cpu_count() or 1)  # pages at once: one a core, about 1 GiB each
 
 
 @dataclass
 class Outcome:
-    """What a pass over the pages did.
+    """What a pass over the pages did."""
 
-    Attributes:
-        keys: page -> key of the copy that lies there now.
-        executed: page -> seconds, for the pages that ran.
-        failed: a message for each page that did not.
-    """
-
-    keys: dict[str, str] = field(default_factory=dict)
-    executed: dict[str, float] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)  # page -> key of the copy that lies there
+    executed: dict[str, float] = field(default_factory=dict)  # page that ran -> seconds
+    failed: list[str] = field(default_factory=list)  # a message for each page that did not
 
 
-def refresh(root: Path, pages: list[Page], *, workers: int = 1) -> Outcome:
+def refresh(root: Path, pages: list[Page], workers: int = 1) -> Outcome:
     """Bring every executed copy up to date: drop orphans, train what is missing, run what is stale.
 
-    Raises:
-        StudyError: before anything runs, for data or settings that cannot be used.
+    Data or settings that cannot be used are a StudyError before anything runs.
     """
     outcome = Outcome()
-    kept = {page.executed.name for page in pages}
     for path in (root / EXECUTED).glob("*.ipynb"):
-        if path.name not in kept:
+        if path.stem not in {page.name for page in pages}:
             path.unlink()
     logger.info("looking up cohorts and records of %d pages", len(pages))
     needed = {page.name: needs_of(page) for page in pages}
@@ -66,9 +54,6 @@ def refresh(root: Path, pages: list[Page], *, workers: int = 1) -> Outcome:
         if not is_fresh(root, page, outcome.keys[page.name]):
             check_parameters(root, page)
             stale.append(page)
-    notes = {cohort: note for needs in needed.values() for cohort, note in needs.notes.items()}
-    for cohort, note in notes.items():
-        logger.info("%s: shown from committed records, without images (%s)", cohort, note)
     _train(pages, needed)
     keys = {page.name: page_key(root, page, needed[page.name]) for page in stale}
     ended = execute_pages(root, [(page, keys[page.name]) for page in stale], workers)
@@ -98,21 +83,20 @@ def _train(pages: Iterable[Page], needed: dict[str, Needs]) -> None:
 def on_config_inited(app: Any, config: Any) -> None:
     """Refresh the pages; priority 100 comes before the table of contents is read.
 
-    Raises:
-        SystemExit: a page failed or cannot run; any other exception would bring Jupyter Book's
-            traceback and its request to report a bug.
+    What fails leaves as SystemExit: any other exception would bring Jupyter Book's traceback.
     """
     root = Path(app.srcdir)
     if not (root / STUDY_FILE).is_file():  # a single file is being built, not the book
         return
     standard_logging.getLogger("papermill").setLevel(standard_logging.ERROR)
     try:
-        outcome = refresh(root, read_pages(root), workers=default_workers())
+        outcome = refresh(root, read_pages(root), WORKERS)
     except StudyError as error:
         raise SystemExit(f"\nThe book was not built: {error}") from error
     if outcome.failed:
         raise SystemExit("\nThe book was not built, pages failed:\n" + "\n".join(outcome.failed))
-    app.study_digest = digest_of(outcome.keys)
+    text = json.dumps(outcome.keys, sort_keys=True)
+    app.study_digest = hashlib.sha256(text.encode()).hexdigest()
 
 
 def on_env_updated(app: Any, env: Any) -> list[str]:
@@ -137,10 +121,7 @@ def on_build_finished(app: Any, exception: Exception | None) -> None:
 def on_page_context(
     app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Let source and edit buttons lead to the template; the repository does not hold the copy.
-
-    The download button keeps the executed copy.
-    """
+    """Let source and edit buttons lead to the template; downloads keep the executed copy."""
     root = Path(app.srcdir)
     if not pagename.startswith(f"{EXECUTED.as_posix()}/") or not (root / STUDY_FILE).is_file():
         return
@@ -166,4 +147,4 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("env-updated", on_env_updated)
     app.connect("build-finished", on_build_finished)
     app.connect("html-page-context", on_page_context, priority=502)  # after the theme's buttons
-    return {"version": VERSION, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,7 +14,6 @@ import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Field,
     StrictBool,
     StrictFloat,
     StrictInt,
@@ -38,17 +37,14 @@ Stem = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 class PageEntry(BaseModel):
     """One entry below ``pages`` in ``study.yaml``.
 
-    Attributes:
-        notebook: stem of the notebook in ``book/chapters``.
-        parameters: values for its cell tagged ``parameters``.
-        fixed: keep cohort and preset whatever ``MAMMOSTUDY_COHORT`` and ``MAMMOSTUDY_PRESET`` say,
-            and show committed records only: nothing is trained for such a page.
+    A ``fixed`` page keeps cohort and preset whatever ``MAMMOSTUDY_COHORT`` and
+    ``MAMMOSTUDY_PRESET`` say, and shows committed records only: nothing is trained for it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    notebook: Stem
-    parameters: dict[str, Scalar] = Field(default_factory=dict)
+    notebook: Stem  # in book/chapters
+    parameters: dict[str, Scalar] = {}  # values for its cell tagged ``parameters``
     fixed: StrictBool = False
 
 
@@ -96,23 +92,11 @@ def read_claims_text(root: Path) -> str:
     return json.dumps(_parse(root / STUDY_FILE).claims, sort_keys=True, default=str)
 
 
-def check_preset(preset: str, where: str) -> str:
-    """Return ``preset`` if it is known, else raise an error that says ``where`` it stood."""
-    if preset not in PRESETS:
-        msg = f"{where}: unknown preset {preset!r}; known: {', '.join(PRESETS)}"
-        raise BookError(msg)
-    return preset
-
-
 def read_pages(root: Path, environ: Mapping[str, str] | None = None) -> list[Page]:
-    """Read the pages of a project.
+    """Read the pages of a project; BookError for any fault of its ``study.yaml``.
 
     ``MAMMOSTUDY_COHORT`` and ``MAMMOSTUDY_PRESET`` replace the parameters ``cohort`` and ``preset``
     of every page that lists them and is not ``fixed``.
-
-    Raises:
-        BookError: no or unreadable ``study.yaml``, unknown or ill-typed keys, unknown preset,
-            a notebook that is not there.
     """
     environ = os.environ if environ is None else environ
     study = _parse(root / STUDY_FILE)
@@ -121,8 +105,6 @@ def read_pages(root: Path, environ: Mapping[str, str] | None = None) -> list[Pag
         for name in ("cohort", "preset")
         if (value := environ.get(f"MAMMOSTUDY_{name.upper()}"))
     }
-    if "preset" in overrides:
-        check_preset(overrides["preset"], "MAMMOSTUDY_PRESET")
     return [_page(root, name, entry, overrides) for name, entry in study.pages.items()]
 
 
@@ -131,8 +113,9 @@ def _page(root: Path, name: str, entry: PageEntry, overrides: Mapping[str, str])
     if not entry.fixed:
         parameters |= {key: value for key, value in overrides.items() if key in parameters}
     page = Page(name, entry.notebook, parameters, entry.fixed)
-    if page.preset is not None:
-        check_preset(page.preset, f"{STUDY_FILE}: pages.{name}.parameters.preset")
+    if page.preset not in (None, *PRESETS):
+        where = f"pages.{name}.parameters.preset, or MAMMOSTUDY_PRESET"
+        raise BookError(f"{where}: unknown preset {page.preset!r}; known: {', '.join(PRESETS)}")
     if not (root / page.template).is_file():
         known = sorted(path.stem for path in (root / TEMPLATES).glob("*.ipynb"))
         msg = (

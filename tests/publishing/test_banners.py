@@ -1,3 +1,5 @@
+"""What a page says about itself, with runs that are made up."""
+
 from __future__ import annotations
 
 from types import SimpleNamespace
@@ -6,17 +8,8 @@ import pandas as pd
 import pytest
 
 from mammostudy.errors import MissingDataError
-from mammostudy.publishing import banners as module
-from mammostudy.publishing import freshness
+from mammostudy.publishing import banners, freshness
 from mammostudy.publishing.banners import banner
-
-
-class Spec:
-    def __init__(self, cohort):
-        self.cohort = cohort
-
-    def recipe_versions(self):
-        return {"mammostudy.imaging.preprocessing": 3, "mammostudy.x.y": 1}
 
 
 def record(*patients, leaky=False):
@@ -24,30 +17,27 @@ def record(*patients, leaky=False):
     return SimpleNamespace(cases=cases, leaky=leaky, provenance={"commit": "abc123"})
 
 
-@pytest.fixture
-def made(monkeypatch):
-    """Three runs on two cohorts, two on record."""
-    specs = [Spec("phantom"), Spec("phantom"), Spec("phantom-shapes")]
-    records = dict(zip(map(id, specs), (record("a", "b", "a"), None, record("c")), strict=True))
-    needs = freshness.Needs({"phantom": "m", "phantom-shapes": "n"}, {}, specs)
-    monkeypatch.setattr(freshness.Needs, "record_of", lambda self, spec: records[id(spec)])
-    monkeypatch.setattr(module, "needs_of", lambda page: needs)
-    return records
-
-
-def test_a_phantom_is_named_in_the_first_words_and_every_cohort_with_its_patients(made):
+@pytest.mark.parametrize("leaky", [False, True])
+def test_a_phantom_is_named_first_and_every_cohort_with_its_patients(monkeypatch, leaky):
+    versions = {"mammostudy.imaging.preprocessing": 3, "mammostudy.x.y": 1}
+    specs = [
+        SimpleNamespace(cohort=cohort, recipe_versions=lambda: versions, record=made)
+        for cohort, made in (
+            ("phantom", record("a", "b", "a", leaky=leaky)),
+            ("phantom", None),
+            ("phantom-shapes", record("c")),
+        )
+    ]
+    needs = freshness.Needs({"phantom": "m", "phantom-shapes": "n"}, specs, {})
+    monkeypatch.setattr(freshness.Needs, "record_of", lambda self, spec: spec.record)
+    monkeypatch.setattr(banners, "needs_of", lambda page: needs)
     shown = banner("phantom", "quick", "losses")
     assert shown._repr_markdown_().startswith("> **PHANTOM")
     assert shown.facts["Runs"] == "2 of 3 on record"
     assert shown.facts["Patients"] == "phantom 2 (2 runs); phantom-shapes 1 (1 runs)"
     assert shown.facts["Recipe versions"] == "preprocessing 3, all others 1"
     assert shown.facts["Runs made by commit"] == "abc123"
-    assert "LEAKY" not in shown.facts
-
-
-def test_runs_of_folds_by_image_are_called_leaky(made):
-    made.update({key: record("a", leaky=True) for key in list(made)[:1]})
-    assert banner("phantom", "quick", "leak").facts["LEAKY"].startswith("1 of these runs")
+    assert ("LEAKY" in shown.facts) == leaky
 
 
 def test_a_real_cohort_without_its_data_says_so(monkeypatch):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mammostudy.errors import BookError
-from mammostudy.publishing.build import book_environment, build_book, build_command
+from mammostudy.publishing.build import BUILD, book_environment, build_book
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIG = """
@@ -23,7 +23,7 @@ sphinx: {local_extensions: {mammostudy.publishing.hook: ./}}
 """
 
 
-def test_settings_become_variables(tmp_path):
+def test_settings_become_variables(tmp_path, monkeypatch):
     environ = book_environment({"PATH": "x"}, "smoke", "cdd-cesm", tmp_path)
     assert environ == {
         "PATH": "x",
@@ -32,26 +32,11 @@ def test_settings_become_variables(tmp_path):
         "MAMMOSTUDY_DATA": str(tmp_path),
     }
     assert book_environment({}, None, None, None) == {}
-
-
-def test_a_relative_data_folder_is_made_absolute(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)  # kernels run elsewhere: a relative folder is made absolute
     for environ, given in (({"MAMMOSTUDY_DATA": "data"}, None), ({}, Path("data"))):
         changed = book_environment(environ, None, None, given)
         assert changed["MAMMOSTUDY_DATA"] == str(tmp_path / "data")
-
-
-def test_wrong_settings_are_refused(tmp_path):
-    with pytest.raises(BookError, match="unknown preset 'fast'; known: smoke"):
-        book_environment({}, "fast", None, None)
-    with pytest.raises(BookError, match="no such folder"):
-        book_environment({}, None, None, tmp_path / "none")
-
-
-def test_strict_renders_every_page_with_warnings_as_errors():
-    assert build_command(strict=True)[-4:] == [".", "-W", "--keep-going", "--all"]
-    assert build_command(strict=False)[-1] == "."
 
 
 @pytest.mark.parametrize("arguments", [("--preset", "fast"), ("--data", "/no/such/folder")])
@@ -59,8 +44,9 @@ def test_the_command_says_one_line_and_exits_with_2(arguments):
     command = [sys.executable, "-m", "mammostudy.cli", "book", *arguments]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("mammostudy: ")
-    assert len(done.stderr.splitlines()) == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("mammostudy: ")
+    assert arguments[1] in line
 
 
 @pytest.mark.slow
@@ -82,9 +68,7 @@ def test_a_tiny_book_builds_stays_fresh_and_fails_by_name(counting, capfd):
 
     shutil.rmtree(root / "_build")  # plain jupyter-book, nothing rendered, one page failing
     counting.notebook("other", "1 / 0")
-    plain = subprocess.run(
-        build_command(strict=False), cwd=root, env=os.environ, capture_output=True, text=True
-    )
+    plain = subprocess.run(BUILD, cwd=root, env=os.environ, capture_output=True, text=True)
     assert plain.returncode != 0
     assert "page three (book/chapters/other.ipynb): cell 3 of 3 [In 3]" in plain.stderr
     assert "ZeroDivisionError: division by zero" in plain.stderr

@@ -16,6 +16,7 @@ from mammostudy.publishing.pages import read_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 FREE = {"sphinx.config", "sphinx.local_extensions"}  # Sphinx's own settings, names of modules
+CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "_config.yml").read_text())
 MAXIMUM_LINES = 12
 TEMPLATES = sorted((ROOT / "book" / "chapters").glob("*.ipynb"))
 
@@ -47,24 +48,13 @@ def unknown_keys(config: dict[str, Any], known: dict[str, Any], place: str = "")
     return found
 
 
-def _config() -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((ROOT / "_config.yml").read_text())
-    return content
-
-
 def test_config_holds_no_key_that_jupyter_book_ignores():
-    assert unknown_keys(_config(), known_keys()) == []
-
-
-def test_a_misspelt_key_would_be_found():
-    config = _config() | {"execute": {"execute_notebook": "off"}, "only_build_toc_file": True}
-    found = unknown_keys(config, known_keys())
+    assert unknown_keys(CONFIG, known_keys()) == []
+    misspelt = CONFIG | {"execute": {"execute_notebook": "off"}, "only_build_toc_file": True}
+    found = unknown_keys(misspelt, known_keys())  # control
     assert sorted(found) == ["execute.execute_notebook", "only_build_toc_file"]
-
-
-def test_jupyter_books_own_execution_is_off():
-    assert _config()["execute"]["execute_notebooks"] == "off"
-    assert _config()["only_build_toc_files"] is True
+    assert CONFIG["execute"]["execute_notebooks"] == "off"
+    assert CONFIG["only_build_toc_files"] is True
 
 
 def _toc_files(node: Any) -> list[str]:
@@ -107,7 +97,7 @@ def test_notebooks_are_clean(path):
 
 
 def test_mathjax_lies_beside_the_book():
-    folder = ROOT / "book" / "_static" / Path(_config()["sphinx"]["config"]["mathjax_path"]).parent
+    folder = ROOT / "book" / "_static" / Path(CONFIG["sphinx"]["config"]["mathjax_path"]).parent
     assert (folder / "tex-mml-chtml.js").stat().st_size > 1_000_000
     assert len(list((folder / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))) == 23
     assert "Apache License" in (folder / "LICENSE").read_text()

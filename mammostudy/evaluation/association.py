@@ -116,7 +116,8 @@ def cramers_v_ci(
     """
     counts = np.asarray(table, dtype=np.int64)
     cell = np.arange(counts.size).repeat(counts.ravel())
-    cases = np.eye(counts.size)[cell].reshape(-1, *counts.shape)
+    by_text = np.argsort(np.arange(len(cell)).astype(str))  # the order that is on record
+    cases = np.eye(counts.size)[cell[by_text]].reshape(-1, *counts.shape)
 
     def v(times: Times) -> Values:
         return v_of_tables(np.tensordot(times.astype(np.float64), cases, axes=1), corrected)

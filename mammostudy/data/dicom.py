@@ -20,6 +20,7 @@ from pydicom.pixels.processing import apply_windowing
 
 from mammostudy.data import images
 from mammostudy.data.dicom_file import (
+    first_of,
     guarded,
     number,
     read_header,
@@ -33,7 +34,6 @@ from mammostudy.errors import DataError
 
 Value = TypeVar("Value", bound=np.generic)
 _DAMAGED: Final = "the DICOM file is damaged; copy it anew"
-_FUNCTIONS: Final = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
 @dataclass(frozen=True)
@@ -159,13 +159,9 @@ def read_stages(path: str | Path) -> Stages:
     """
     with guarded(Path(path), _DAMAGED):
         _, codes, steps, _ = _opened(Path(path))
-    return replace(
-        steps,
-        stored=_mapped(codes, steps.stored),
-        modality=_mapped(codes, steps.modality),
-        voi=_mapped(codes, steps.voi),
-        image=_mapped(codes, steps.image),
-    )
+    names = ("stored", "modality", "voi", "image")
+    mapped: dict[str, Any] = {name: _mapped(codes, getattr(steps, name)) for name in names}
+    return replace(steps, **mapped)
 
 
 def _opened(
@@ -266,28 +262,24 @@ def _voi(
             note = f"the VOI LUT says {bits} bits and holds {depth}: scaled by those"
             scaled = np.clip(looked_up / (2.0**depth - 1), 0, 1)
             return scaled, f"VOI LUT 1 of {len(tables)}", [note] * (depth < bits)
-    number(path, header, "WindowCenter", 0.0)
-    width = number(path, header, "WindowWidth", 0.0)
-    counts = [header[name].VM if name in header else 0 for name in ("WindowCenter", "WindowWidth")]
-    if not min(counts):
-        kept = values[shown]
-        low, high = (kept.min(), kept.max()) if kept.size else (0.0, 1.0)
-        return np.clip((values - low) / ((high - low) or 1.0), 0, 1), "range of the pixels", []
-    function = text(header, "VOILUTFunction") or "LINEAR"
-    if counts[0] != counts[1] or function not in _FUNCTIONS:
-        fault = f"differ in number, or VOILUTFunction is none of {', '.join(_FUNCTIONS)}"
-        raise DataError(f"{path}: fields WindowCenter and WindowWidth {fault}; correct them")
-    notes = []
-    if function == "LINEAR" and 0 < width < 1:  # PS3.3 C.11.2.1.2.1 defines none
-        function = "LINEAR_EXACT"
-        notes = ["WindowWidth is below 1: applied as LINEAR_EXACT, for LINEAR is 1 or more"]
-    with guarded(path, "field WindowWidth cannot be applied; correct it or remove it"):
+    fault = "WindowCenter, WindowWidth or VOILUTFunction cannot be applied; correct or remove them"
+    with guarded(path, f"field {fault}"):
+        windows = [first_of(header, name) for name in ("WindowCenter", "WindowWidth")]
+        if None in windows:
+            kept = values[shown]
+            low, high = (kept.min(), kept.max()) if kept.size else (0.0, 1.0)
+            return np.clip((values - low) / ((high - low) or 1.0), 0, 1), "range of the pixels", []
+        function, notes = text(header, "VOILUTFunction") or "LINEAR", []
+        if function == "LINEAR" and 0 < windows[1] < 1:  # PS3.3 C.11.2.1.2.1 defines none
+            function = "LINEAR_EXACT"
+            notes = ["WindowWidth is below 1: applied as LINEAR_EXACT, for LINEAR is 1 or more"]
         header.VOILUTFunction = function
         low, high = apply_windowing(np.array([-1e12, 1e12]), header)
         scaled = np.asarray((apply_windowing(values, header) - low) / (high - low))
         if not np.isfinite(scaled).all():
             raise ValueError
-    return np.clip(scaled, 0, 1), f"window 1 of {counts[0]} ({function})", notes
+        step = f"window 1 of {header['WindowCenter'].VM} ({function})"
+        return np.clip(scaled, 0, 1), step, notes
 
 
 def _judged(read: Mammogram) -> Mammogram:

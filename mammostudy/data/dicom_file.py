@@ -34,7 +34,6 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from mammostudy.data import gdcm_worker
 from mammostudy.data.images import MAX_PIXELS
 from mammostudy.errors import DataError
 
@@ -51,6 +50,8 @@ FIELDS: Final = [
 ]  # fmt: skip
 _GROUPS: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 _PLUGINS: Final = ("pylibjpeg", "gdcm", "pyjpegls", "pillow")  # the first installed one decodes
+_INSTALL: Final = "run pip install 'mammostudy[dicom]', or convert to Explicit VR Little Endian"
+_WORKER: Final = str(Path(__file__).with_name("gdcm_worker.py"))
 _MAX_INFLATED: Final = 1 << 27  # bytes that a deflated file holds
 _MAX_VALUE: Final = 1 << 20  # bytes of a field: room for several look-up tables
 _SECONDS: Final = 10.0  # a decoder may take, and one more a million pixels
@@ -163,30 +164,32 @@ def text(header: Dataset, field: str, words: tuple[str, ...] = ()) -> str:
 
 
 def _check_image(path: Path, header: FileDataset) -> None:
-    grey = text(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
-    rows, columns, bits, allocated = (
-        number(path, header, name, 0) for name in ("Rows", "Columns", "BitsStored", "BitsAllocated")
-    )
-    samples, frames, high = (
+    rows, columns, bits, allocated, samples, frames = (
         number(path, header, name, usual)
-        for name, usual in (("SamplesPerPixel", 1), ("NumberOfFrames", 1), ("HighBit", bits - 1))
-    )
-    faults = {
-        "PixelData is missing; the file is cut off or holds no image": "PixelData" not in header,
-        "NumberOfFrames is more than 1 (tomosynthesis?); export one frame": frames > 1,
-        "PhotometricInterpretation is not MONOCHROME1 or 2; export the grey image": not grey,
-        "SamplesPerPixel is not 1; export the grey image": samples != 1,
+        for name, usual in (
+            ("Rows", 0), ("Columns", 0), ("BitsStored", 0), ("BitsAllocated", 0),
+            ("SamplesPerPixel", 1), ("NumberOfFrames", 1),
+        )
+    )  # fmt: skip
+    sound = {
+        "PixelData is missing; the file is cut off or holds no image": "PixelData" in header,
+        "NumberOfFrames is more than 1 (tomosynthesis?); export one frame": frames <= 1,
+        "PhotometricInterpretation is not MONOCHROME1 or 2; export the grey image": (
+            text(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
+        ),
+        "SamplesPerPixel is not 1; export the grey image": samples == 1,
         f"Rows and Columns must be 1 to {MAX_PIXELS:,} pixels; export the image smaller": (
-            min(rows, columns) < 1 or rows * columns > MAX_PIXELS
+            min(rows, columns) >= 1 and rows * columns <= MAX_PIXELS
         ),
-        "BitsStored is not 8 to 16, which are read; convert the file": not 8 <= bits <= 16,
-        "BitsAllocated is not 8 or 16 and no less than BitsStored; convert the file": (
-            allocated not in (8, 16) or allocated < bits
+        "BitsStored is not 8 to 16, or BitsAllocated not 8 or 16 and enough; convert the file": (
+            8 <= bits <= allocated and allocated in (8, 16)
         ),
-        "HighBit is not BitsStored - 1 (PS3.5 8.1.1); convert the file": high != bits - 1,
+        "HighBit is not BitsStored - 1 (PS3.5 8.1.1); convert the file": (
+            number(path, header, "HighBit", bits - 1) == bits - 1
+        ),
     }
-    for fault, applies in faults.items():
-        if applies:
+    for fault, is_sound in sound.items():
+        if not is_sound:
             raise DataError(f"{path}: field {fault}")
 
 
@@ -197,7 +200,7 @@ def syntax_of(header: FileDataset) -> tuple[UID, str]:
 
 
 def stored_pixels(path: Path, header: FileDataset) -> tuple[NDArray[np.integer[Any]], list[str]]:
-    """Decode the frame of a header; its pixel data are dropped from it.
+    """Decode the frame of a header, which loses its pixel data.
 
     Returns:
         Integers (h, w) of BitsAllocated bits, those above BitsStored as in the file; and notes.
@@ -208,19 +211,19 @@ def stored_pixels(path: Path, header: FileDataset) -> tuple[NDArray[np.integer[A
     """
     shape, width = (int(header.Rows), int(header.Columns)), int(header.BitsAllocated) // 8
     syntax, name = syntax_of(header)
-    plugin = _plugin(path, syntax, name)
+    with guarded(path, f"field TransferSyntaxUID ({name}) has no decoder here; {_INSTALL}"):
+        own = not syntax.is_encapsulated or syntax == RLELossless  # pydicom itself decodes it
+        available = get_decoder(syntax).available_plugins
+        plugin = "" if own else next(each for each in _PLUGINS if each in available)
     fault = f"field PixelData ({name}) does not decode to Rows x Columns of BitsAllocated"
-    with guarded(path, f"{fault}; the file is truncated or damaged, copy it anew"):
+    with guarded(path, f"{fault}; the file is truncated, damaged or of a rare variant"):
         data = header["PixelData"].value
         notes = []
         if not syntax.is_encapsulated and len(data) > shape[0] * shape[1] * width + 1:
             notes = ["PixelData is longer than Rows and Columns say: the rest is left out"]
-        if plugin:
-            if b"\xff\xd9" not in data:  # decoders fill in what is cut off
-                raise ValueError
-            pixels = _decoded_apart(path, shape, name, plugin)
-        else:
-            pixels = pixel_array(header, index=0)
+        if not own and b"\xff\xd9" not in data:  # decoders fill in what is cut off
+            raise ValueError
+        pixels = pixel_array(header, index=0) if own else _decoded_apart(path, shape, plugin)
         if pixels.shape != shape:
             raise ValueError
         dtype = np.dtype(f"{'i' if number(path, header, 'PixelRepresentation', 0) else 'u'}{width}")
@@ -228,36 +231,17 @@ def stored_pixels(path: Path, header: FileDataset) -> tuple[NDArray[np.integer[A
         return pixels.astype(dtype, copy=False), notes
 
 
-def _plugin(path: Path, syntax: UID, name: str) -> str:
-    """Return the decoder of a compressed frame; empty where pydicom itself decodes it."""
-    try:
-        available = get_decoder(syntax).available_plugins
-    except (NotImplementedError, ValueError):
-        fault = "is not one that is read; convert the file to Explicit VR Little Endian"
-        raise DataError(f"{path}: field TransferSyntaxUID ({name}) {fault}") from None
-    if not syntax.is_encapsulated or syntax == RLELossless:
-        return ""
-    for plugin in _PLUGINS:
-        if plugin in available:
-            return plugin
-    fault = "has no decoder installed; run: pip install 'mammostudy[dicom]'"
-    raise DataError(f"{path}: field TransferSyntaxUID ({name}) {fault}")
-
-
-def _decoded_apart(path: Path, shape: tuple[int, int], name: str, plugin: str) -> NDArray[Any]:
+def _decoded_apart(path: Path, shape: tuple[int, int], plugin: str) -> NDArray[Any]:
     """Decode in a process of its own, which damaged data may end, fill or never let end."""
     with tempfile.TemporaryFile() as decoded:  # a pipe would hold the pixels twice
         done = subprocess.run(
-            [sys.executable, "-P", gdcm_worker.__file__, str(path), plugin],
+            [sys.executable, "-P", _WORKER, str(path), plugin],
             stdout=decoded,
             stderr=subprocess.PIPE,
-            check=False,
+            check=True,
             timeout=_SECONDS + shape[0] * shape[1] / 1e6,
         )
-        if done.returncode == gdcm_worker.NOT_SUPPORTED:
-            fault = f"({name}) is a variant that {plugin} does not read; convert the file"
-            raise DataError(f"{path}: field TransferSyntaxUID {fault}")
-        if done.returncode or b"Corrupt JPEG data" in done.stderr:
+        if b"Corrupt JPEG data" in done.stderr:
             raise ValueError
         decoded.seek(0)
         return np.asarray(np.load(decoded))

@@ -45,7 +45,13 @@ def fetch(
         known = ", ".join(other for other in cohort_names() if describe(other).built)
         print(f"{name}: no public set, so there is nothing to fetch (sets: {known})")
         return
-    folder = _folder(cohort, root)
+    base = root.expanduser() if root is not None else data_root()
+    if base is None:
+        raise MissingDataError(f"cohort {cohort!r}: name a data folder: --root or MAMMOSTUDY_DATA")
+    try:
+        folder = find_folder(cohort, base).resolve()
+    except MissingDataError:
+        folder = (base / cohort).resolve()
     descriptor = read_descriptor(cohort)
     further = descriptor.model_extra or {}
     print(f"{descriptor.title} -> {folder}\n  licence: {descriptor.licence}")
@@ -57,16 +63,6 @@ def fetch(
     print("what is left to do:")
     for number, step in enumerate(further.get("steps", [build]), start=1):
         print(f"  {number}. " + step.format(folder=folder, root=folder.parent))
-
-
-def _folder(cohort: str, root: Path | None) -> Path:
-    base = root.expanduser() if root is not None else data_root()
-    if base is None:
-        raise MissingDataError(f"cohort {cohort!r}: name a data folder: --root or MAMMOSTUDY_DATA")
-    try:
-        return find_folder(cohort, base).resolve()
-    except MissingDataError:
-        return (base / cohort).resolve()
 
 
 def _fetch(folder: Path, wanted: dict[str, Any], patients: int | None, yes: bool) -> None:

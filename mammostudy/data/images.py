@@ -109,6 +109,11 @@ def _unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
     return ((values - low) / (high - low)).astype(np.float32)
 
 
+def same_aspect(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two sizes (h, w) differ by scale alone, within 1 %: a mask's and its image's."""
+    return abs((shape[1] / shape[0]) / (other[1] / other[0]) - 1) <= 0.01
+
+
 def depth_of(highest: int) -> int:
     """Return the smallest of :data:`DEPTHS` whose range holds a value."""
     return next(bits for bits in DEPTHS if highest < 2**bits)

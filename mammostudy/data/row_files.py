@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,14 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.dicom import Mammogram, is_dicom, read_image, read_mammogram
-from mammostudy.data.images import bytes_of
+from mammostudy.data.images import bytes_of, same_aspect
 from mammostudy.data.private import hiding, real_name
-from mammostudy.data.sources.ddsm_files import is_raw, read_raw
+from mammostudy.data.sources.ddsm import is_raw, read_raw
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import fill_outline
-
-SAME_ASPECT: Final = 0.01
-"""Largest relative difference of two aspects up to which a mask is its image's."""
 
 
 class FileError(DataError):
@@ -75,7 +72,7 @@ def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
     """Read the mask of a row's mass, bool ``(h, w)``, from its file or its outline.
 
     A file is PNG, TIFF or DICOM. One that differs from its image by scale alone (same aspect
-    within :data:`SAME_ASPECT`) is resized to it, nearest neighbour.
+    within 1 %) is resized to it, nearest neighbour.
     """
     shape = (int(row["height"]), int(row["width"]))
     if pd.isna(row["mask"]):
@@ -112,7 +109,7 @@ def _mask_pixels(root: Path, row: pd.Series, shape: tuple[int, int]) -> NDArray[
     if pixels.ndim == 3:
         pixels = pixels[..., :3].max(axis=2)  # alpha is no mask
     if pixels.shape != shape:
-        if abs((pixels.shape[1] / pixels.shape[0]) / (shape[1] / shape[0]) - 1) > SAME_ASPECT:
+        if not same_aspect(pixels.shape, shape):
             check_size(path, row, pixels.shape)
         pixels = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     return pixels

@@ -28,8 +28,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.dicom import read_stored_values
+from mammostudy.data.images import same_aspect
 from mammostudy.data.manifest import BOX
-from mammostudy.data.row_files import SAME_ASPECT
 from mammostudy.data.sources.files import Gathered, RejectedError, Row, index_files, look
 from mammostudy.data.tables import check, find_table, read_table
 from mammostudy.errors import DataError
@@ -46,10 +46,6 @@ SHAPES: Final = {
 PATHOLOGIES: Final = {
     "MALIGNANT": "malignant", "BENIGN": "benign", "BENIGN_WITHOUT_CALLBACK": "benign",
 }  # fmt: skip
-ASIDE: Final = (
-    "mass of a patient who is kept in the other part",
-    "calcification of a patient whose masses are in the other part (calcifications are not read)",
-)
 _SHAPE: Final = f"(?:{'|'.join(SHAPES)})"
 _WORDS: Final = {
     "patient_id": r"P_\d{5}", "breast_density": "[0-4]?", "left_or_right_breast": "LEFT|RIGHT",
@@ -147,7 +143,7 @@ def official_part(manifest: pd.DataFrame) -> pd.Series:
 
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Read the masses; shapes left empty and rows beside the split are counted as well."""
+    """Read the masses; shapes left empty are counted as well."""
     tables = read_tables(folder)
     find = partial(_find, folder, index_files(folder))
     look_once = cache(partial(look, folder))
@@ -171,10 +167,6 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
             found.rows.append(image | row)
     kept = tables.masses.loc[[row["case"] for row in found.rows], "shape_words"]
     found.dropped.update(reason for _, reason in map(shape_of, kept) if reason)
-    part = patients(tables)["part"]
-    for rows, what in zip(tables, ASIDE, strict=True):
-        moved = rows["part"] != rows["patient"].map(part)
-        found.dropped[f"official split: {what}"] += int(moved.sum())
     return found.result()
 
 
@@ -204,12 +196,11 @@ def _find_mask(case: str, image: Row, candidates: list[Path]) -> tuple[Path, Row
             reason, message = "mask damaged", str(error)
     for path, pixels in sorted(stored, key=lambda one: (one[1].shape != shape, -one[1].size)):
         low, high = pixels.min(), pixels.max()
-        ratio = (pixels.shape[1] / pixels.shape[0]) / (shape[1] / shape[0])
         if not ((pixels == low) | (pixels == high)).all():
             continue
         if low == high:
             reason, message = "mask of one value: it marks nothing or everything", str(path)
-        elif abs(ratio - 1) > SAME_ASPECT:
+        elif not same_aspect(pixels.shape, shape):
             reason, message = "mask of another aspect than its image", str(path)
         else:
             mask = (pixels == high).astype(np.uint8)

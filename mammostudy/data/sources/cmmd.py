@@ -43,10 +43,8 @@ _WORDS: Final = {
 def read_breasts(folder: Path) -> pd.DataFrame:
     """Read the clinical table from a folder, or from a folder of it.
 
-    Returns:
-        A row a breast, indexed by ``breast`` (``D1-0001_R``): patient, side, images (as the table
-        counts them), abnormality (calcification, mass, both), pathology, subtype (missing where it
-        was not determined).
+    A row a breast, indexed by ``breast`` (``D1-0001_R``): patient, side, images (as the table
+    counts them), abnormality, pathology, subtype (missing where it was not determined).
     """
     path = find_table(folder, *TABLES)
     table = read_table(path, _WORDS, separators=",;")
@@ -70,13 +68,14 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     """Read the mammograms whose breast the table lists; the set has no boxes, masks or shapes."""
     breasts = read_breasts(folder)
     found = Gathered(folder, store)
-    names: Counter[str] = Counter()
+    cases: Counter[str] = Counter()
     for path in index_files(folder).get("", []):
         with found.sorting():
             row = _row(path, folder, breasts)
-            names[row["case"]] += 1
-            number = names[row["case"]]
-            found.rows.append(row | {"case": row["case"] + (f"_{number}" if number > 1 else "")})
+            case = f"{row['patient']}_{row['side']}_{row['view']}"
+            cases[case] += 1
+            row["case"] = case if cases[case] == 1 else f"{case}_{cases[case]}"
+            found.rows.append(row)
     absent = set(breasts.index) - {f"{row['patient']}_{row['side']}" for row in found.rows}
     for breast in sorted(absent):
         with found.sorting():
@@ -101,8 +100,7 @@ def _row(path: Path, folder: Path, breasts: pd.DataFrame) -> Row:
     if breast not in breasts.index:
         raise RejectedError("image of a breast that the table does not list", breast, file)
     said = {name: breasts[name][breast] for name in ("pathology", "subtype")}
-    said |= {"case": f"{breast}_{image['view']}", "patient": patient}
-    return image | said | {"site": "cmmd", "modality": "DM"}
+    return image | said | {"patient": patient, "site": "cmmd", "modality": "DM"}
 
 
 def patient_of(path: Path) -> str:

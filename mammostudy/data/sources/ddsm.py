@@ -2,29 +2,25 @@
 
 Reads the published layout: a folder a study with ``B-3030-1.ics``, ``B_3030_1.LEFT_CC.OVERLAY`` and
 the films, as PNG or TIFF that somebody converted (``B_3030_1.LEFT_CC.png``, also with ``.LJPEG``
-before the ending, also in a folder ``PNGFiles``) or unpacked (``B_3030_1.LEFT_CC.LJPEG.1``).
-Where both are there, the converted picture is taken; what was done to its grey levels is not known.
+before the ending, also in a folder ``PNGFiles``) or raw (``B_3030_1.LEFT_CC.LJPEG.1``), as the
+owners' program unpacks them: two bytes a pixel, the most significant first, no header. Where both
+are there, the converted picture is taken; what was done to its grey levels is not known. Those of
+the scanners differ, so raw pixels are put on one scale of optical density.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.row_files import SAME_ASPECT
-from mammostudy.data.sources.ddsm_files import (
-    CALIBRATION,
-    Abnormality,
-    View,
-    is_raw,
-    read_ics,
-    read_overlay,
-)
+from mammostudy.data.dicom_file import guarded
+from mammostudy.data.images import same_aspect
 from mammostudy.data.sources.files import (
     Gathered,
     Points,
@@ -33,6 +29,7 @@ from mammostudy.data.sources.files import (
     look,
     masses_or_view,
     place,
+    read_text,
     relative,
 )
 from mammostudy.errors import DataError
@@ -41,9 +38,66 @@ SHAPES: Final = {
     "IRREGULAR": "irregular", "LOBULATED": "lobular", "OVAL": "oval", "ROUND": "round",
 }  # fmt: skip
 """SHAPE of one word; every other mass is kept for segmentation, without a shape."""
-VIEWS: Final = ("LEFT_CC", "LEFT_MLO", "RIGHT_CC", "RIGHT_MLO")
 ENDINGS: Final = (".png", ".tif", ".tiff", ".ljpeg.png", ".ljpeg.tif", ".ljpeg.tiff", ".ljpeg.1")
 GAP: Final = 0.1  # of the steps, by which the last pixel may be away from the first; or 2
+SITES: Final = {"A": "MGH", "B": "WFU", "C": "WFU", "D": "ISMD"}
+"""By the first letter of a study: Massachusetts General, Wake Forest, and the third centre."""
+LOWEST, HIGHEST = 0.05, 3.60  # optical density: the range of the owners' own software
+CALIBRATION: Final = {
+    ("MGH", "DBA"): (4.80662 / 1.07553, -1 / 1.07553),
+    ("MGH", "HOWTEK"): (3.789, -0.00094568),
+    ("WFU", "LUMISYS"): (4096.99 / 1009.01, -1 / 1009.01),
+    ("ISMD", "HOWTEK"): (3.96604095240593, -0.00099055807612),
+}
+"""Optical density by site and scanner: ``a + b * grey``, of DBA ``a + b * log10(grey)``.
+
+Source: the calibration page of DDSM. The owners' later detection software has slightly other
+constants for the first three: at most 0.15 apart in density for DBA, 0.001 for the others.
+"""
+PATHOLOGY: Final = {
+    "MALIGNANT": "malignant", "BENIGN": "benign", "BENIGN_WITHOUT_CALLBACK": "benign",
+    "UNPROVEN": "unknown", "": "unknown",
+}  # fmt: skip
+STEPS: Final = ((0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1))
+"""x and y of the directions 0 to 7: up, up right, right, and so on; y grows downwards."""
+_RAW: Final = re.compile(r"([A-D]_\d{4}_\d)\.((?:LEFT|RIGHT)_(?:CC|MLO))\.LJPEG\.1")
+_VIEW: Final = re.compile(
+    r"^((?:LEFT|RIGHT)_(?:CC|MLO)) LINES ([1-9]\d{0,4}) PIXELS_PER_LINE ([1-9]\d{0,4}) "
+    r"BITS_PER_PIXEL ([89]|1[0-6]) RESOLUTION (\d{1,3}(?:\.\d{1,6})?)(?: (\w+))?$",
+    re.ASCII | re.MULTILINE,
+)
+_ABNORMALITY: Final = (
+    r"ABNORMALITY (\d{1,3})\n"
+    r"((?:(?:LESION_TYPE (?:MASS|CALCIFICATION|OTHER)|ASSESSMENT|SUBTLETY)\b.*\n)*)"
+    rf"(?:PATHOLOGY ?({'|'.join(PATHOLOGY)})\n)?TOTAL_OUTLINES (\d{{1,3}})\n"
+    r"((?:(?:BOUNDARY|CORE) \d{1,5} \d{1,5}(?: [0-7])* #\n)*)"
+)
+_OVERLAY: Final = re.compile(rf"TOTAL_ABNORMALITIES (\d{{1,3}})\n(?:{_ABNORMALITY})*", re.ASCII)
+
+
+class View(NamedTuple):
+    """One film of a study, and whether abnormalities were drawn on it."""
+
+    rows: int
+    columns: int
+    bits: int
+    spacing_mm: float | None
+    overlay: bool
+
+
+class Abnormality(NamedTuple):
+    """One abnormality of a film; ``outlines`` is what it says, ``cores`` are inner outlines.
+
+    A compound shape has several words. A boundary is the pixels of its chain, int ``(k, 2)``.
+    """
+
+    number: str
+    mass: bool
+    shapes: set[str]
+    pathology: str
+    outlines: int
+    boundaries: list[NDArray[np.int64]]
+    cores: int
 
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -65,28 +119,24 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
 
 def _take_study(path: Path, found: Gathered) -> None:
     """Take the films of one study, each with its own fault."""
-    study, stem = read_ics(path), path.stem.replace("-", "_")
-    if study.named != path.stem:
-        raise RejectedError("study whose field filename is not the name of its .ics file")
+    scanner, views = read_ics(path)
+    stem = path.stem.replace("-", "_")
     paths = (each for pattern in ("PNGFiles/*", "*") for each in sorted(path.parent.glob(pattern)))
     files = {each.name.lower(): each for each in paths}  # beside the .ics file goes first
-    for absent in set(VIEWS) - set(study.views):
-        unlisted = any(name.startswith(f"{stem}.{absent}.".lower()) for name in files)
-        found.dropped["film that its .ics file does not list"] += unlisted
-    for name, view in study.views.items():
+    for name, view in views.items():
         film = f"{stem}.{name}"
         picture = next((files[e] for end in ENDINGS if (e := film.lower() + end) in files), None)
         overlay = files.get(f"{film}.overlay".lower())
         with found.sorting():
             if picture is None:
                 raise RejectedError("film without a picture, or still packed as LJPEG")
-            if is_raw(picture) and (study.site, study.scanner) not in CALIBRATION:
+            if is_raw(picture) and scanner not in CALIBRATION:
                 raise RejectedError("raw film of a scanner without a published calibration")
             if overlay is None and view.overlay:
                 raise RejectedError("film whose .OVERLAY file is missing, or still packed (.gz)")
             image = _image(found.folder, picture, view)
             side, projection = name.split("_")
-            image |= {"case": film, "patient": stem[:-2], "site": study.site, "modality": "SFM"}
+            image |= {"case": film, "patient": stem[:-2], "site": scanner[0], "modality": "SFM"}
             image |= {"view": projection, "side": side[0], "pathology": "unknown"}
             found.rows += _rows(found, image, view, overlay)
 
@@ -100,7 +150,7 @@ def _image(folder: Path, picture: Path, view: View) -> Row:
             fault = f"has not the bytes of {view.rows} LINES of {view.columns} PIXELS_PER_LINE"
             raise DataError(f"{picture}: {fault} of its .ics file; unpack the film anew")
     image = look(folder, picture, size)
-    if abs((image["width"] / image["height"]) / (view.columns / view.rows) - 1) > SAME_ASPECT:
+    if not same_aspect((image["height"], image["width"]), (view.rows, view.columns)):
         raise RejectedError("film whose picture has another aspect than its .ics file says")
     scale = image["height"] / view.rows
     return image | {"spacing_mm": view.spacing_mm and view.spacing_mm / scale}
@@ -158,6 +208,70 @@ def _points(pixels: NDArray[np.int64], image: Row, view: View) -> Points:
     return np.asarray(points - 0.5)  # pixel centres at whole numbers
 
 
+def _text(path: Path) -> str:
+    """Return the lines that are not blank, their words parted by single spaces."""
+    lines = [" ".join(line.split()) for line in read_text(path).splitlines()]
+    return "\n".join(filter(None, lines))
+
+
+def read_ics(path: Path) -> tuple[tuple[str, str], dict[str, View]]:
+    """Read one ``.ics`` file: site and scanner, and the films by name (``LEFT_CC``).
+
+    Read as ``read_ics_file`` of the owners' software does (Heath 2000).
+    """
+    text = _text(path)
+    views = {
+        name: View(int(rows), int(columns), int(bits), float(um) / 1000 or None, drawn == "OVERLAY")
+        for name, rows, columns, bits, um, drawn in _VIEW.findall(text)
+    }
+    named = re.findall(r"^filename (\S+)$", text, re.MULTILINE)
+    sound = {
+        "its name is not as B-3030-1.ics": re.fullmatch(r"[A-D]-\d{4}-\d", path.stem, re.ASCII),
+        "field ics_version is not 1.0": text.startswith("ics_version 1.0\n"),
+        "field filename does not stand there once": len(named) == 1,
+        "fields LEFT_CC, ... (LINES, ...) missing or wrong": (
+            views and len(views) == len(re.findall("^(?:LEFT|RIGHT)_", text, re.MULTILINE))
+        ),
+    }
+    for fault, is_sound in sound.items():
+        if not is_sound:
+            raise DataError(f"{path}: {fault}; copy the file anew")
+    said = re.findall(r"^DIGITIZER.*\b(DBA|HOWTEK|LUMISYS)\b", text.upper(), re.MULTILINE)
+    if named != [path.stem]:
+        raise RejectedError("study whose field filename is not the name of its .ics file")
+    return (SITES[path.stem[0]], "".join(said)), views
+
+
+def read_overlay(path: Path) -> list[Abnormality]:
+    """Read the abnormalities of one film; there may be none."""
+    text = re.sub(r"\n(?=[\d#-])", " ", _text(path)) + "\n"  # a chain is one line
+    read = _OVERLAY.match(text)
+    if read is None or read.end() != len(text):
+        start = text.count("\n", 0, read.end() if read else 0) + 1
+        fault = f"TOTAL_ABNORMALITIES, or the abnormality at statement {start} is damaged"
+        raise DataError(f"{path}: {fault}; copy the file anew")
+    found = []
+    for number, fields, pathology, outlines, drawn in re.findall(_ABNORMALITY, text):
+        words = re.findall(r"LESION_TYPE MASS\b(?:.*?SHAPE (\S+))?", fields)
+        shapes = {shape for word in words for shape in word.split("-") if shape}
+        chains = [decode_chain(chain) for chain in re.findall("BOUNDARY (.*) #", drawn)]
+        said = PATHOLOGY[pathology], int(outlines)
+        found.append(Abnormality(number, bool(words), shapes, *said, chains, drawn.count("CORE")))
+    if int(read[1]) != len(found) or len({one.number for one in found}) != len(found):
+        raise DataError(f"{path}: TOTAL_ABNORMALITIES is not their number; copy the file anew")
+    return found
+
+
+def decode_chain(code: str) -> NDArray[np.int64]:
+    """Return the pixels of a chain code (column, row, directions), int64 ``(k, 2)`` of x and y.
+
+    A chain that comes back to its first pixel has it at both ends.
+    """
+    numbers = np.array(code.split(), np.int64)
+    steps = np.array(STEPS, np.int64)[numbers[2:]]
+    return np.cumsum(np.concatenate([numbers[None, :2], steps]), axis=0)
+
+
 def corners(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Leave out the pixels that lie straight between their neighbours, and a repeated first one.
 
@@ -171,3 +285,33 @@ def corners(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
     _, at, visits = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
     kept = (before != after).any(axis=1) | (visits[at.ravel()] > 1)
     return pixels[kept] if len(pixels) > 2 else pixels
+
+
+def is_raw(path: Path) -> bool:
+    """Whether a file's name is that of an unpacked film."""
+    return _RAW.fullmatch(path.name) is not None
+
+
+def read_raw(path: Path) -> NDArray[np.float32]:
+    """Read an unpacked film, ``<film>.LJPEG.1``; the study's ``.ics`` file stands beside it.
+
+    Returns:
+        float32 ``(h, w)`` in [0, 1]: optical density from :data:`HIGHEST` (0, black film) to
+        :data:`LOWEST` (1), so dense tissue is bright.
+    """
+    with guarded(path, "not the film that its .ics file describes; unpack it anew"):
+        ((stem, name),) = _RAW.findall(path.name)
+        scanner, views = read_ics(path.with_name(f"{stem.replace('_', '-')}.ics"))
+        view = views[name]
+        start, slope = CALIBRATION[scanner]
+        grey = np.fromfile(path, ">u2").astype(np.uint16).reshape(view.rows, view.columns)
+        if int(grey.max()) >> view.bits:
+            grey = grey.byteswap()  # the order of bytes is turned where only the other one fits
+        if int(grey.max()) >> view.bits:
+            raise DataError(f"{path}: grey levels of more than BITS_PER_PIXEL {view.bits}")
+        levels = np.arange(2**16, dtype=np.float64)
+        if scanner[1] == "DBA":
+            levels = np.log10(np.maximum(levels, 1))
+        density = start + slope * levels
+        shown = np.clip((HIGHEST - density) / (HIGHEST - LOWEST), 0, 1)
+        return np.asarray(shown.astype(np.float32)[grey])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -72,8 +72,6 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
                 fault = without(fault, name, hidden_name(name))
             faults.append(f"row {number}, {fault}")
         rows.append(row)
-    if not faults:
-        faults += _disagreements(zip(table.index, rows, strict=True))
     if faults:
         listed = "\n  ".join(faults)
         fault = f"{len(faults)} fault(s); mend them:\n  {listed}"
@@ -145,17 +143,6 @@ def _truth(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:
         row |= dict(zip(BOX, box_of(row_files.read_mask(folder, pd.Series(said))), strict=True))
     except DataError as error:
         yield f"mask: {error}"
-
-
-def _disagreements(rows: Iterable[tuple[int, Row]]) -> Iterator[str]:
-    """Yield images that belong to two patients, or to a mass and to none."""
-    by_image: dict[str, Row] = {}
-    for number, row in rows:
-        first = by_image.setdefault(str(row["image"]), row)
-        if first["patient"] != row["patient"]:
-            yield f"row {number}, patient: the image belongs to another patient in a row above"
-        if ("mask" in first) != ("mask" in row):
-            yield f"row {number}, mask: the image has a mass in one row and none in another"
 
 
 def guide() -> str:

@@ -299,7 +299,7 @@ def test_patients_on_both_sides_are_counted_and_kept_on_one(tmp_path: Path) -> N
     write_all(tmp_path, cases)
     write_tables(tmp_path, cases, (("P_00002", "Training"), ("P_00001", "Test")))
     table, dropped = build_manifest(tmp_path)
-    assert list(dropped.values()) == [2, 2]
+    assert dropped == {}
     parts = official_part(validate(table))
     sides = parts.groupby(table["patient"]).agg(["nunique", "first"])
     assert sides["nunique"].eq(1).all()

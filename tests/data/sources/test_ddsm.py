@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import validate
-from mammostudy.data.sources.ddsm import build_manifest, corners
-from mammostudy.data.sources.ddsm_files import (
+from mammostudy.data.sources.ddsm import (
     STEPS,
+    build_manifest,
+    corners,
     decode_chain,
     is_raw,
     read_raw,

@@ -138,15 +138,6 @@ def test_each_fault_is_one_line(cells: dict[str, str], fault: str, clinic: Path)
     assert faults_of(clinic) == []  # control
 
 
-def test_rows_that_disagree(clinic: Path) -> None:
-    write_table(clinic, [BASE, BASE | {"mask_label": "2", "patient": "Roe"}])
-    assert faults_of(clinic) == [
-        "row 3, patient: the image belongs to another patient in a row above"
-    ]
-    write_table(clinic, [BASE, BASE | FREE | {"image": BASE["image"], "patient": "Doe, Jane"}])
-    assert faults_of(clinic) == ["row 3, mask: the image has a mass in one row and none in another"]
-
-
 def test_unknown_columns(clinic: Path) -> None:
     path = clinic / "cohort.csv"
     path.write_text(path.read_text().replace("subtype", "grade"))

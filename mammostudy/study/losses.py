@@ -149,17 +149,6 @@ def curves(runs: Runs) -> pd.DataFrame:
     return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def painted(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return which shares of the frame every row paints, and are mass: means by row."""
-    first = rows[rows["replicate"] == 0]
-    area = (first["diagonal"].astype(float) / np.sqrt(2)).round() ** 2
-    shares = first.assign(
-        painted=first["predicted_pixels"] / area, mass=first["truth_pixels"] / area
-    )
-    columns = ["painted", "mass", "precision", "recall"]
-    return shares.groupby("row", sort=False)[columns].mean().reset_index()
-
-
 def mean_masks(runs: Runs) -> dict[str, NDArray[np.float64]]:
     """Return how often the first training painted each pixel, ``(s, s)`` in [0, 1] by row."""
     out = {}

@@ -54,8 +54,6 @@ def test_of_all_chapters_some_are_left_out_and_said(capsys, monkeypatch):
     run_chapters([], "tiny", "smoke", workers=1)
     told = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
     assert [line.split(":")[0] for line in told] == ["subtypes"]
-    fit, faults = fit_chapters((), "tiny")
-    assert [*fit, *faults] == [*(name for name in CHAPTERS if name != "subtypes"), "subtypes"]
 
 
 def test_a_cohort_that_serves_no_chapter_or_is_not_there_is_refused(tiny):

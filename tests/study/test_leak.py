@@ -20,25 +20,20 @@ def test_only_the_folds_differ():
     assert leak.specs("phantom", "quick") == []
 
 
-def rows_of(scores, folds, *, replicate=0, exposed=("a",)):
-    return pd.DataFrame(
-        {
-            "row": MODEL, "folds": folds, "case": case, "patient": case[0], "score": score,
-            "fold": 0, "replicate": replicate, "exposed": case[0] in exposed, "judged": True,
-            "converged": True,
-        }
-        for case, score in scores.items()
-    )  # fmt: skip
+def rows_of(folds, *scores, replicate=0):
+    """Rows of two masses of patient a and one of b: patient a was trained on."""
+    rows = pd.DataFrame({"case": ["a1", "a2", "b1"], "patient": list("aab"), "score": scores})
+    beside = {"row": MODEL, "fold": 0, "replicate": replicate, "judged": True, "converged": True}
+    return rows.assign(folds=folds, exposed=rows["patient"] == "a", **beside)
 
 
 ROWS = pd.concat(
     [
-        rows_of({"a1": 0.5, "a2": 0.5, "b1": 0.5}, PATIENT),
-        rows_of({"a1": 0.7, "a2": 0.7, "b1": 0.5}, IMAGE),
-        rows_of({"a1": 0.6, "a2": 0.6, "b1": 0.6}, PATIENT, replicate=1),
-        rows_of({"a1": 0.8, "a2": 0.8, "b1": 0.6}, IMAGE, replicate=1),
-    ],
-    ignore_index=True,
+        rows_of(PATIENT, 0.5, 0.5, 0.5),
+        rows_of(IMAGE, 0.7, 0.7, 0.5),
+        rows_of(PATIENT, 0.6, 0.6, 0.6, replicate=1),
+        rows_of(IMAGE, 0.8, 0.8, 0.6, replicate=1),
+    ]
 )
 
 

@@ -60,9 +60,7 @@ def test_the_generator_descends_the_weighted_sum(runs):
     assert table["value"].tolist() == pytest.approx([150 * 0.8 + 0.7, 150 * 0.4 + 1.0])
 
 
-def test_shares_painted_and_mean_masks(runs):
-    shares = losses.painted(runs.test()).set_index("row")
-    assert shares.loc[losses.DICE, ["painted", "mass"]].tolist() == [32 / 64, 16 / 64]
+def test_mean_masks(runs):
     mean = losses.mean_masks(runs)[losses.DICE]  # one of four test masks is painted on the left
     assert np.unique(mean).tolist() == [0, 0.25]
 

@@ -54,17 +54,17 @@ def test_framings_are_compared_model_by_model_in_the_images_grid(runs):
 
 
 def test_outliers_are_counted_by_the_models_own_quartiles(runs):
-    loose = runs.test(framing="loose")
-    line = segmenters.fewer_outliers_than(loose, "FCN")
+    line = segmenters.fewer_outliers_than(runs.test(framing="loose"), "FCN")
     assert line["difference"] == pytest.approx(1 / 4 - 0)
 
 
 def test_cost_is_processor_time_or_unknown(runs):
-    table = segmenters.models(runs).set_index("model")
-    assert np.isnan(table.loc["FCN", "processor seconds an epoch"])
-    record = runs.first("loose", "FCN")
-    record.content["provenance"]["training_cpu_seconds"] = 30.0
-    known = segmenters.models(runs).set_index("model").loc["FCN"]
+    group = ("loose", "FCN")
+    alone = Runs({group: runs.asked[group]}, runs.keys, PRESET, {group: runs.of(*group)})
+    (unknown,) = segmenters.models(alone).to_dict("records")
+    assert np.isnan(unknown["processor seconds an epoch"])
+    alone.of(*group)[0].content["provenance"]["training_cpu_seconds"] = 30.0
+    (known,) = segmenters.models(alone).to_dict("records")
     assert known["processor seconds an epoch"] == pytest.approx(30.0 / known["epochs"])
     assert known["parameters"] == 27_823_043
 

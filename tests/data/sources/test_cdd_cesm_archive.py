@@ -118,13 +118,6 @@ def test_masses_views_and_what_is_dropped(published: Path) -> None:
     assert (table["width"] == WIDTH).all()
 
 
-def test_subtracted_images_are_read_apart(published: Path) -> None:
-    table, dropped = build_manifest(published, modality="CM")
-    assert table["case"].tolist() == ["P1_L_CM_CC_0"]
-    assert set(table["modality"]) == {"CM"}
-    assert dropped[OTHER_MODALITY] == 7
-
-
 def test_the_cohort_passes_every_check(published: Path) -> None:
     cohort = load_cohort("cdd-cesm-archive", published.parent)
     assert len(cohort) == 4

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mammostudy.data.cohort import Cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import validate
 from mammostudy.data.sources.ddsm import (
@@ -63,9 +62,8 @@ def abnormality(
     return "\n".join(lines) + "\n"
 
 
-def overlay(*abnormalities: str, total: int | None = None) -> bytes:
-    head = f"TOTAL_ABNORMALITIES {len(abnormalities) if total is None else total}\n"
-    return (head + "".join(abnormalities)).encode()
+def overlay(*abnormalities: str) -> bytes:
+    return (f"TOTAL_ABNORMALITIES {len(abnormalities)}\n" + "".join(abnormalities)).encode()
 
 
 IRREGULAR = "MASS SHAPE IRREGULAR MARGINS SPICULATED"
@@ -86,16 +84,14 @@ DROPPED = {
 }
 
 
-def ics(
-    study: str = "B-3030-1", views: dict[str, str] | None = None, scanner: str = "LUMISYS"
-) -> str:
-    views = views or {"LEFT_CC": "NON_OVERLAY", "RIGHT_MLO": "OVERLAY"}
+def ics(scanner: str = "LUMISYS") -> str:
+    views = {"LEFT_CC": "NON_OVERLAY", "RIGHT_MLO": "OVERLAY"}
     films = "".join(
         f"{view} LINES {ROWS} PIXELS_PER_LINE {COLUMNS} BITS_PER_PIXEL 12 RESOLUTION 50 {drawn} \n"
         for view, drawn in views.items()
     )
     return (
-        f"ics_version 1.0\nfilename {study}\nDATE_OF_STUDY 18 7 1995\nPATIENT_AGE 61\nFILM \n"
+        f"ics_version 1.0\nfilename B-3030-1\nDATE_OF_STUDY 18 7 1995\nPATIENT_AGE 61\nFILM \n"
         f"FILM_TYPE REGULAR\nDENSITY 2\nDATE_DIGITIZED 22 8 1997\nDIGITIZER {scanner} LASER\n"
         f"SEQUENCE LEFT_CC LEFT_MLO RIGHT_CC RIGHT_MLO\n{films}"
     )
@@ -139,33 +135,15 @@ def test_the_published_layout_becomes_a_manifest(cases: Path) -> None:
     assert boxes.iloc[1:].to_numpy().tolist() == [[10, 20, 22, 29], [30, 40, 45, 50]]
 
 
-def test_masks_are_what_the_chain_encloses(cases: Path) -> None:
-    cohort = Cohort("ddsm", cases, validate(build_manifest(cases)[0]))
-    sample = cohort.sample(f"{FILM}_1")
-    expected = np.zeros((ROWS, COLUMNS), bool)
-    expected[20:29, 10:22] = True
-    np.testing.assert_array_equal(sample.mask, expected)
-    assert sample.truth_all.sum() == 12 * 9 + 15 * 10
-
-
-@pytest.mark.parametrize(
-    ("shape", "expected", "reason"),
-    [
-        ("IRREGULAR", "irregular", None),
-        ("LOBULATED", "lobular", None),
-        ("ROUND-OVAL", None, COMPOUND),
-        ("OVAL-OVAL", "oval", None),
-        ("LYMPH_NODE", None, OTHER_SHAPE),
-        ("", None, OTHER_SHAPE),
-        ("lobulated", None, OTHER_SHAPE),
-    ],
-)
+@pytest.mark.parametrize(("shape", "expected", "reason"), [
+    ("IRREGULAR", "irregular", None), ("OVAL-OVAL", "oval", None), ("ROUND-OVAL", None, COMPOUND),
+    ("LYMPH_NODE", None, OTHER_SHAPE), ("lobulated", None, OTHER_SHAPE),
+])  # fmt: skip
 def test_words_become_shapes_and_the_rest_is_counted(
     cases: Path, shape: str, expected: str | None, reason: str | None
 ) -> None:
-    lesion = f"MASS SHAPE {shape} MARGINS OBSCURED" if shape else "MASS MARGINS OBSCURED"
-    drawn = overlay(abnormality(1, [lesion], [box_chain(10, 20, 12, 9)]))
-    (cases / STUDY / f"{FILM}.OVERLAY").write_bytes(drawn)
+    lesion = f"MASS SHAPE {shape} MARGINS OBSCURED"
+    drawn(overlay(abnormality(1, [lesion], [box_chain(10, 20, 12, 9)])))(cases)
     table, dropped = build_manifest(cases)
     row = validate(table).set_index("case").loc[f"{FILM}_1"]
     assert row["shape"] == expected if expected else pd.isna(row["shape"])
@@ -175,8 +153,7 @@ def test_words_become_shapes_and_the_rest_is_counted(
 
 def test_several_boundaries_are_rows_of_their_own(cases: Path) -> None:
     outlines = [box_chain(10, 20, 12, 9), box_chain(30, 40, 15, 10)]
-    drawn = overlay(abnormality(1, [IRREGULAR], outlines, boundaries=True))
-    (cases / STUDY / f"{FILM}.OVERLAY").write_bytes(drawn)
+    drawn(overlay(abnormality(1, [IRREGULAR], outlines, boundaries=True)))(cases)
     table, dropped = build_manifest(cases)
     assert table["case"].tolist()[1:] == [f"{FILM}_1.1", f"{FILM}_1.2"]
     assert table["shape"].tolist()[1:] == ["irregular"] * 2
@@ -200,16 +177,6 @@ def test_converted_films_are_found_by_their_names(cases: Path, name: str) -> Non
 def raw(path: Path, shape: tuple[int, int] = (ROWS, COLUMNS)) -> None:
     grey = np.random.default_rng(7).integers(0, 4096, shape, np.uint16)
     path.write_bytes(grey.astype(">u2").tobytes())
-
-
-def test_raw_films_stand_in_the_manifest_with_the_size_of_the_header(cases: Path) -> None:
-    (cases / STUDY / f"{FILM}.png").unlink()
-    raw(cases / STUDY / f"{FILM}.LJPEG.1")
-    table = validate(build_manifest(cases)[0])
-    assert table["image"].iloc[1] == f"{STUDY}/{FILM}.LJPEG.1"
-    assert table[["height", "width"]].iloc[1].tolist() == [ROWS, COLUMNS]
-    picture(cases / STUDY / f"{FILM}.png")
-    assert build_manifest(cases)[0]["image"].iloc[1].endswith(".png")  # the picture goes first
 
 
 def test_a_smaller_picture_takes_its_outlines_along(cases: Path) -> None:
@@ -255,52 +222,40 @@ def spiral() -> bytes:
 
 
 OPEN_CHAIN = "10 20 " + "2 " * 30 + "4 " * 30 + "#"
-KNOWN: list[tuple[str, Change, str, int]] = [
-    ("no picture", film(lambda p: None), "film without a picture", 1),
-    ("no overlay", film(lambda p: None, f"{FILM}.OVERLAY"), "is missing", 1),
-    ("scanner", uncalibrated, "published calibration", 1),
-    ("turned", film(lambda p: picture(p, (COLUMNS, ROWS))), "another aspect", 1),
-    ("no boundary", mass(""), "mass without a boundary", 1),
-    ("outlines", mass(box_chain(10, 20, 12, 9), stated=3), "TOTAL_OUTLINES", 1),
-    ("open", mass(OPEN_CHAIN), "does not come back", 1),
-    ("outside", mass(box_chain(55, 20, 12, 9)), "outline that leaves the image", 1),
-    ("line", mass("10 20 2 2 2 6 6 6 #"), "outline that encloses no area", 1),
-    ("tangled", drawn(spiral()), "boundary of more steps than the film has pixels", 1),
+KNOWN: list[tuple[Change, str]] = [
+    (film(lambda p: None), "film without a picture"),
+    (film(lambda p: None, f"{FILM}.OVERLAY"), "is missing"),
+    (uncalibrated, "published calibration"),
+    (film(lambda p: picture(p, (COLUMNS, ROWS))), "another aspect"),
+    (mass(""), "mass without a boundary"),
+    (mass(box_chain(10, 20, 12, 9), stated=3), "TOTAL_OUTLINES"),
+    (mass(OPEN_CHAIN), "does not come back"),
+    (mass(box_chain(55, 20, 12, 9)), "outline that leaves the image"),
+    (mass("10 20 2 2 2 6 6 6 #"), "outline that encloses no area"),
+    (drawn(spiral()), "boundary of more steps than the film has pixels"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("change", "reason", "rows"), [k[1:] for k in KNOWN], ids=[k[0] for k in KNOWN]
-)
-def test_known_faults_drop_rows_by_reason(
-    cases: Path, change: Change, reason: str, rows: int
-) -> None:
+@pytest.mark.parametrize(("change", "reason"), KNOWN)
+def test_known_faults_drop_rows_by_reason(cases: Path, change: Change, reason: str) -> None:
     assert not [told for told in build_manifest(cases)[1] if reason in told]
     change(cases)
     table, dropped = build_manifest(cases)
     assert [count for told, count in dropped.items() if reason in told] == [1]
-    assert len(validate(table)) == rows
-    assert rows == 2 or not table["image"].str.contains(FILM).any()  # no view without mass
+    assert len(validate(table)) == 1
+    assert not table["image"].str.contains(FILM).any()  # no view without mass
 
 
-def test_a_study_named_otherwise_is_left_out(cases: Path) -> None:
-    other = cases / "normals" / "case0002"
-    other.mkdir(parents=True)
-    (other / "A-0002-1.ics").write_text(ics("A-0002-1", {"LEFT_CC": "NON_OVERLAY"}))
-    picture(other / "A_0002_1.LEFT_CC.png")
-    assert len(build_manifest(cases)[0]) == 4  # control
-    (other / "A-0002-1.ics").write_text(ics("A-0003-1", {"LEFT_CC": "NON_OVERLAY"}))
-    table, dropped = build_manifest(cases)
-    assert len(table) == 3
-    assert dropped == DROPPED | {"study whose field filename is not the name of its .ics file": 1}
-
-
-def test_a_study_that_stands_twice(cases: Path) -> None:
+def test_a_study_that_stands_twice_or_is_named_otherwise(cases: Path) -> None:
     again = cases / "copy"
     again.mkdir()
     (again / "B-3030-1.ics").write_text(ics())
     with pytest.raises(DataError, match="keep one"):
         build_manifest(cases)
+    (again / "B-3030-1.ics").rename(again / "A-0002-1.ics")
+    assert build_manifest(cases)[1] == DROPPED | {
+        "study whose field filename is not the name of its .ics file": 1
+    }
 
 
 # Damaged files -----------------------------------------------------------------------------------
@@ -389,7 +344,6 @@ def raw_study(folder: Path, grey: np.ndarray, scanner: str = "HOWTEK", letter: s
     ("HOWTEK", "A", lambda g: 3.789 - 0.00094568 * g),
     ("HOWTEK", "D", lambda g: 3.96604095240593 - 0.00099055807612 * g),
     ("LUMISYS", "B", lambda g: (g - 4096.99) / -1009.01),
-    ("LUMISYS", "C", lambda g: (g - 4096.99) / -1009.01),
     ("DBA", "A", lambda g: (np.log10(np.maximum(g, 1)) - 4.80662) / -1.07553),
 ])  # fmt: skip
 def test_optical_density_by_scanner(
@@ -428,6 +382,9 @@ def test_the_cohort_is_built_checked_and_read_by_its_name(
     assert cohort.dropped == DROPPED
     assert len(cohort) == 2
     sample = cohort.sample(f"{FILM}_1")
-    assert sample.mask.sum() == 12 * 9
+    mask = np.zeros((ROWS, COLUMNS), bool)
+    mask[20:29, 10:22] = True
+    np.testing.assert_array_equal(sample.mask, mask)
+    assert sample.truth_all.sum() == 12 * 9 + 15 * 10
     expected = read_raw(study / f"{FILM}.LJPEG.1")
     np.testing.assert_allclose(sample.image, expected, atol=1e-5)

@@ -45,10 +45,7 @@ HEIGHT, WIDTH = 64, 80
 
 
 def header() -> Dataset:
-    """Every text field of the dictionary, a sequence and a private block, with something planted.
-
-    Left out are those that say how pixels are stored and shown, which are no text of a person's.
-    """
+    """Every text field of the dictionary, a sequence and a private block: something planted."""
     ds = Dataset()
     for tag, (vr, _, _, _, keyword) in DicomDictionary.items():
         if vr in BY_VR and tag >> 16 not in (0x0000, 0x0002, 0x0028) and keyword not in FIELDS:

@@ -38,30 +38,20 @@ def test_a_copy_of_today_is_read(tmp_path, page, read_copy):
     assert read_copy(tmp_path, page).metadata["study"]["parameters"] == {"name": "right"}
 
 
-def remove(root, page):
-    (root / page.executed).unlink()
-
-
-def execute_otherwise(root, page):
-    write(root / page.executed, {"name": "wrong"}, key="any")
-
-
-def grow_old(root, page):
-    write(root / page.executed, {"name": "right"}, key="of another day")
-
-
 @pytest.mark.parametrize(
-    ("spoil", "fault"),
+    ("parameters", "fault"),
     [
-        (remove, "missing"),
-        (execute_otherwise, "executed with {'name': 'wrong'}, not with {'name': 'right'}"),
-        (grow_old, "not of today's notebook"),
+        (None, "missing"),
+        ({"name": "wrong"}, "executed with {'name': 'wrong'}, not with {'name': 'right'}"),
+        ({"name": "right"}, "not of today's notebook"),
     ],
 )
 def test_a_copy_that_cannot_be_judged_fails_and_is_not_skipped(
-    tmp_path, page, read_copy, spoil, fault
+    tmp_path, page, read_copy, parameters, fault
 ):
-    spoil(tmp_path, page)
+    (tmp_path / page.executed).unlink()
+    if parameters:
+        write(tmp_path / page.executed, parameters, key="of another day")
     with pytest.raises(pytest.fail.Exception) as caught:
         read_copy(tmp_path, page)
     (line,) = str(caught.value).splitlines()

@@ -72,12 +72,19 @@ def test_modules_and_functions_are_small() -> None:
     }
     assert long == {}
     tall = {
-        f"{path.relative_to(ROOT)}:{node.name}": node.end_lineno - node.lineno + 1
+        f"{path.relative_to(ROOT)}:{node.name}": code_lines(node)
         for path, tree in modules().items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= FUNCTION
+        if isinstance(node, ast.FunctionDef) and code_lines(node) > FUNCTION
     }
     assert tall == {}
+
+
+def code_lines(node: ast.FunctionDef) -> int:
+    """Lines of a function's body without its docstring."""
+    body = node.body[1:] if ast.get_docstring(node) and node.body[1:] else node.body
+    assert node.end_lineno is not None
+    return node.end_lineno - body[0].lineno + 1
 
 
 def imports_of(path: Path, tree: ast.Module) -> set[str]:
@@ -139,7 +146,7 @@ def test_an_import_up_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def circles() -> list[list[str]]:
-    """Circles of modules by imports at the top of files (Tarjan would be more; depth-first does)."""
+    """Circles of modules by imports at the top of files, found depth first."""
     graph = {}
     for path, tree in modules().items():
         top = ast.Module([n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)], [])

@@ -23,6 +23,7 @@ from mammostudy.study.recipes import cohort_title
 
 CLAIMS = "claims"  # the chapter that judges the claims of study.yaml
 RUNNER_VERSION = 1  # raise when execution changes what a copy holds
+TABLES: Final = "mammostudy.study.published"  # reads the tables beside it
 ROOMS: Final = ("mammostudy.study", "mammostudy.figures", "mammostudy.evaluation")
 
 
@@ -151,7 +152,9 @@ def _module(name: str) -> tuple[str, tuple[str, ...]]:
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]
-    return ast.dump(tree), tuple(_imported(tree))
+    tables = sorted(Path(found.origin).parent.glob("tables/*.csv")) if name == TABLES else []
+    code = [ast.dump(tree), *(table.read_text(encoding="utf-8") for table in tables)]
+    return "".join(code), tuple(_imported(tree))
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -7,6 +7,7 @@ the paper's text to this study's recipe, one field a rung.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any, Final
 
@@ -14,9 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mammostudy.evaluation.statistics import variance_parts
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import published
-from mammostudy.study.comparing import Runs, compare
+from mammostudy.study.comparing import Runs, compare, paired
 from mammostudy.study.recipes import baselines_of, folds_for, folds_of, headline, recipe, replicates
 
 DICE: Final = "cGAN, Dice (paper)"
@@ -37,6 +39,13 @@ WEIGHTS: Final = (1.0, 10.0, PAPER_WEIGHT, 1000.0)
 ALONE: Final = "no adversary"
 LAMBDAS: Final = tuple(f"lambda {weight:g}" for weight in WEIGHTS)
 WEIGHT_PAIRS: Final = tuple((name, ALONE) for name in LAMBDAS)
+PARTS: Final = {
+    "seed_sd": "SD between trainings",
+    "patient_sd": "SD between patients",
+    "rest_sd": "SD of the rest",
+    "p_seed": "p, trainings alike",
+    "seeds": "trainings",
+}
 _TO_PAPER: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("Dice of probabilities and 0/1 masks", {"loss__overlap": "dice"}),
     ("0/1 masks before the discriminator", {"loss__signed_masks": False}),
@@ -158,6 +167,19 @@ def mean_masks(runs: Runs) -> dict[str, NDArray[np.float64]]:
             test = cases.loc[cases["part"] == "test", "case"].unique()
             out[name] = np.mean([masks[case] for case in test], axis=0)
     return out
+
+
+def variances(rows: pd.DataFrame) -> pd.DataFrame:
+    """Take trainings and patients apart, in the Dice of every row by lambda and in every gain."""
+    parts = {name: part.assign(a=part["dice"], b=0.0) for name, part in rows.groupby("row")}
+    for name, alone in WEIGHT_PAIRS:
+        parts[f"{name} less {alone}"] = paired(rows, name, alone, "dice")
+    lines = []
+    for name, part in parts.items():
+        if part["replicate"].nunique() > 1 and part["patient"].nunique() > 1:
+            found = variance_parts(part["a"] - part["b"], part["patient"], part["replicate"])
+            lines.append({"row": name, **dataclasses.asdict(found)})
+    return pd.DataFrame(lines)
 
 
 def fields(before: RunSpec, after: RunSpec) -> str:

@@ -62,3 +62,13 @@ def test_the_books_own_pages_reach_what_every_chapter_uses():
     assert "mammostudy.study.comparing" in freshness._module("mammostudy.study.losses")[1]
     digests = {code_digest([f"import mammostudy.study.{name}"]) for name in ("losses", "cropping")}
     assert len(digests) == 2
+
+
+def test_a_table_beside_the_reader_of_published_tables_moves_the_key(room, monkeypatch):
+    monkeypatch.setattr(freshness, "TABLES", "room.study.chapter")
+    table = room / "study" / "tables" / "dice.csv"
+    table.parent.mkdir()
+    table.write_text("UNet,0.90", encoding="utf-8")
+    before = digest()
+    table.write_text("UNet,0.91", encoding="utf-8")
+    assert digest() != before

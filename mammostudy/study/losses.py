@@ -7,8 +7,8 @@ the paper's text to this study's recipe, one field a rung.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -45,6 +45,7 @@ PARTS: Final = {
     "rest_sd": "SD of the rest",
     "p_seed": "p, trainings alike",
     "seeds": "trainings",
+    "error": "standard error as run",
 }
 _TO_PAPER: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("Dice of probabilities and 0/1 masks", {"loss__overlap": "dice"}),
@@ -178,7 +179,7 @@ def variances(rows: pd.DataFrame) -> pd.DataFrame:
     for name, part in parts.items():
         if part["replicate"].nunique() > 1 and part["patient"].nunique() > 1:
             found = variance_parts(part["a"] - part["b"], part["patient"], part["replicate"])
-            lines.append({"row": name, **dataclasses.asdict(found)})
+            lines.append({"row": name, **asdict(found), "error": found.error_of_mean()})
     return pd.DataFrame(lines)
 
 

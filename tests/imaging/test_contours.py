@@ -1,11 +1,7 @@
 """Outlines and boxes there and back; the training-free masks on objects they must find."""
 
-from __future__ import annotations
-
 import json
 import math
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,11 +23,11 @@ from mammostudy.imaging.contours import (
 )
 
 
-def dice(one: np.ndarray, two: np.ndarray) -> float:
+def dice(one, two):
     return 2 * float((one & two).sum()) / float(one.sum() + two.sum())
 
 
-def scene(seed: int = 0, side: int = 128) -> tuple[np.ndarray, np.ndarray]:
+def scene(seed=0, side=128):
     truth = inscribed_ellipse((side // 4, side // 4, 3 * side // 4, 3 * side // 4), (side, side))
     noise = 0.06 * np.random.default_rng(seed).standard_normal((side, side))
     image = np.clip(0.3 + 0.3 * truth + noise, 0, 1)
@@ -41,7 +37,7 @@ def scene(seed: int = 0, side: int = 128) -> tuple[np.ndarray, np.ndarray]:
 
 @settings(max_examples=50)
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 20), st.integers(0, 20))
-def test_outline_and_box_of_a_block(width: int, height: int, left: int, top: int) -> None:
+def test_outline_and_box_of_a_block(width, height, left, top):
     mask = np.zeros((40, 41), bool)
     mask[top : top + height, left : left + width] = True
     assert box_of(mask) == (left, top, left + width, top + height)
@@ -51,24 +47,18 @@ def test_outline_and_box_of_a_block(width: int, height: int, left: int, top: int
     assert outline[:, 1].max() == top + height - 0.5
 
 
-def test_parts_and_holes_have_outlines_of_their_own() -> None:
+def test_parts_and_holes_have_outlines_of_their_own():
     mask = np.zeros((30, 30), bool)
     mask[2:10, 2:10] = mask[15:28, 15:28] = True
     mask[20:23, 20:23] = False
     assert len(outline_of(mask)) == 3
     assert outline_of(np.zeros((5, 5), bool)) == []
-
-
-def test_an_empty_mask_has_no_box() -> None:
-    mask = np.zeros((5, 6), bool)
     with pytest.raises(DataError, match="is empty: it has no box"):
-        box_of(mask)
-    mask[2, 3] = True  # control
-    assert box_of(mask) == (3, 2, 4, 3)
+        box_of(np.zeros((5, 5), bool))
 
 
 @pytest.mark.parametrize("box", [(10, 20, 70, 60), (11, 20, 70, 61), (0, 0, 100, 90)])
-def test_the_ellipse_fills_pi_quarters_of_its_box(box: tuple) -> None:
+def test_the_ellipse_fills_pi_quarters_of_its_box(box):
     mask = inscribed_ellipse(box, (90, 100))
     area = (box[2] - box[0]) * (box[3] - box[1])
     assert mask.sum() == pytest.approx(math.pi / 4 * area, rel=0.01)
@@ -78,21 +68,16 @@ def test_the_ellipse_fills_pi_quarters_of_its_box(box: tuple) -> None:
 
 
 @pytest.mark.parametrize("method", [otsu_mask, chan_vese_mask])
-def test_the_mass_in_the_middle_is_found_and_the_corner_left(method) -> None:
+def test_the_mass_in_the_middle_is_found_and_the_corner_left(method):
     image, truth = scene()
     found = method(image)
-    assert found.dtype == np.bool_
     assert not found[:10, :10].any()
     assert dice(found, truth) > 0.93
+    for value in (0.0, 0.5):  # an image of one value is no crash
+        assert method(np.full((32, 32), value, np.float32)).shape == (32, 32)
 
 
-@pytest.mark.parametrize("method", [otsu_mask, chan_vese_mask])
-@pytest.mark.parametrize("value", [0.0, 0.5])
-def test_an_image_of_one_value_is_no_crash(method, value: float) -> None:
-    assert method(np.full((32, 32), value, np.float32)).shape == (32, 32)
-
-
-def test_chan_vese_starts_from_the_ellipse_and_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chan_vese_starts_from_the_ellipse_and_repeats(monkeypatch):
     image, _ = scene()
     np.testing.assert_array_equal(chan_vese_mask(image), chan_vese_mask(image))
     monkeypatch.setattr(contours, "ITERATIONS", 0)
@@ -102,7 +87,7 @@ def test_chan_vese_starts_from_the_ellipse_and_repeats(monkeypatch: pytest.Monke
     assert third.sum() == pytest.approx(start.sum() * 4 / 9, rel=0.03)
 
 
-def test_golden_numbers() -> None:
+def test_golden_numbers():
     far = np.hypot(*np.meshgrid(np.arange(48) - 25, np.arange(40) - 18))
     ripple = 0.1 * np.sin(np.arange(40 * 48) * 1.3).reshape(40, 48)
     image = np.clip(1 - far / 30 + ripple, 0, 1).astype(np.float32)
@@ -118,34 +103,30 @@ def test_golden_numbers() -> None:
 SHAPE = (20, 26)
 WHOLE = st.integers(-6, 30).map(float)
 TENTHS = st.integers(-60, 300).map(lambda v: v / 10)  # many pixels lie on such sides, but rounded
+FAR = st.floats(-1e3, 1e3)
 
 
-def oracle(points: np.ndarray) -> np.ndarray:
+def oracle(points):
     mask = np.zeros(SHAPE, bool)
     mask[polygon(points[:, 1], points[:, 0], SHAPE)] = True
     return mask
 
 
-def outlines(values: st.SearchStrategy[float]) -> st.SearchStrategy[np.ndarray]:
+def outlines(values):
     return st.integers(3, 12).flatmap(lambda k: arrays(np.float64, (k, 2), elements=values))
 
 
-FAR = st.floats(-1e3, 1e3)
-
-
 @pytest.mark.parametrize("values", [WHOLE, TENTHS, FAR], ids=["whole", "tenths", "far"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_filling_gives_the_pixels_of_scikit_image(
-    values: st.SearchStrategy[float], data: st.DataObject
-) -> None:
+def test_filling_gives_the_pixels_of_scikit_image(values, data):
     points = data.draw(outlines(values))
     np.testing.assert_array_equal(fill_rows(points, SHAPE), oracle(points))
 
 
-def test_real_outlines_too(real_data: Path) -> None:
-    lines = (real_data / "cdd-cesm" / "outlines.jsonl").read_text().splitlines()
-    drawn = [np.asarray(json.loads(line)["points"], float) for line in lines[::25]]
+def test_real_outlines_too(real_data):
+    text = (real_data / "cdd-cesm" / "outlines.jsonl").read_text(encoding="utf-8")
+    drawn = [np.asarray(json.loads(line)["points"], float) for line in text.splitlines()[::25]]
     shape = (512, 512)
     for points in drawn:
         expected = np.zeros(shape, bool)
@@ -154,23 +135,12 @@ def test_real_outlines_too(real_data: Path) -> None:
     assert len(drawn) > 40
 
 
-def test_a_large_outline_is_filled_at_once() -> None:
-    angle = np.linspace(0, 2 * np.pi, 5000, endpoint=False)
-    radius = 500 * (1 + 0.1 * np.sin(9 * angle))
-    points = np.stack([1500 + radius * np.cos(angle), 1500 + radius * np.sin(angle)], axis=1)
-    began = time.process_time()
-    mask = fill_rows(points, (4084, 3328))
-    assert time.process_time() - began < 1.0  # scikit-image takes 15 s
-    assert mask.sum() == pytest.approx(np.pi * 500**2 * 1.005, rel=1e-3)
-
-
-def test_an_outline_of_too_many_sides_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outlines_that_cannot_be_filled_are_refused(monkeypatch):
     points = np.stack([np.arange(100.0), np.tile([0.0, 99.0], 50)], axis=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contours, "MOST_CROSSINGS", 1000)
-        with pytest.raises(DataError, match="100 points"):
-            fill_rows(points, (100, 100))
-    assert fill_rows(points, (100, 100)).any()  # control: without the limit it is filled
+    assert fill_rows(points, (100, 100)).any()
+    monkeypatch.setattr(contours, "MOST_CROSSINGS", 1000)
+    with pytest.raises(DataError, match="100 points"):
+        fill_rows(points, (100, 100))
     for wrong in ([[0, 0], [5, 5]], [[0, 0, 1]] * 3, [], [[0, 0], [5, math.nan], [0, 5]]):
-        with pytest.raises(DataError, match=r"three or more finite \(x, y\) needed"):
+        with pytest.raises(DataError, match="three or more finite"):
             fill_outline(wrong, (9, 9))

@@ -1,7 +1,5 @@
 """Frames: tables worked out by hand, the way back, and what stretch does to shapes."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,7 +13,7 @@ from mammostudy.imaging.framing import crop_and_resize, frame_box, jitter_box, p
 SHAPE = (400, 300)
 
 
-def dice(one: np.ndarray, two: np.ndarray) -> float:
+def dice(one, two):
     return 2 * float((one & two).sum()) / float(one.sum() + two.sum())
 
 
@@ -23,33 +21,29 @@ def dice(one: np.ndarray, two: np.ndarray) -> float:
     ("fields", "expected"),
     [
         ({"strategy": "tight"}, (100, 200, 140, 220)),
-        ({"strategy": "tight", "scale": 3.0}, (100, 200, 140, 220)),
         ({"strategy": "tight", "aspect": "square"}, (100, 190, 140, 230)),
         ({}, (80, 190, 160, 230)),
-        ({"scale": 1.0}, (100, 200, 140, 220)),
         ({"scale": 3.0}, (60, 180, 180, 240)),
         ({"aspect": "square"}, (80, 170, 160, 250)),
         ({"strategy": "full"}, (0, 0, 300, 400)),
-        ({"strategy": "full", "scale": 3.0}, (0, 0, 300, 400)),
         ({"strategy": "full", "aspect": "square"}, (-50, 0, 350, 400)),
     ],
 )
-def test_frames_of_one_box(fields: dict, expected: tuple) -> None:
+def test_frames_of_one_box(fields, expected):
     assert frame_box((100, 200, 140, 220), SHAPE, **fields) == expected
 
 
-def boxes(height: int, width: int) -> st.SearchStrategy[tuple[int, int, int, int]]:
-    def span(limit: int) -> st.SearchStrategy[tuple[int, int]]:
-        edges = st.lists(st.integers(0, limit), min_size=2, max_size=2, unique=True)
-        return edges.map(lambda pair: (min(pair), max(pair)))
-
-    return st.tuples(span(width), span(height)).map(
-        lambda spans: (spans[0][0], spans[1][0], spans[0][1], spans[1][1])
-    )
+def span(limit):
+    return st.lists(st.integers(0, limit), min_size=2, max_size=2, unique=True).map(sorted)
 
 
-@given(boxes(*SHAPE), st.floats(1, 4), st.sampled_from(("stretch", "square")))
-def test_the_mass_stays_in_the_middle(box: tuple, scale: float, aspect: str) -> None:
+BOXES = st.tuples(span(SHAPE[1]), span(SHAPE[0])).map(
+    lambda spans: (spans[0][0], spans[1][0], spans[0][1], spans[1][1])
+)
+
+
+@given(BOXES, st.floats(1, 4), st.sampled_from(("stretch", "square")))
+def test_the_mass_stays_in_the_middle(box, scale, aspect):
     frame = frame_box(box, SHAPE, scale=scale, aspect=aspect)
     for axis in (0, 1):
         assert abs((frame[axis] + frame[axis + 2]) - (box[axis] + box[axis + 2])) <= 1
@@ -61,9 +55,7 @@ def test_the_mass_stays_in_the_middle(box: tuple, scale: float, aspect: str) -> 
 
 @settings(max_examples=60)
 @given(st.integers(-30, 60), st.integers(-30, 50), st.integers(1, 40), st.integers(0, 2**32 - 1))
-def test_paste_back_is_the_inverse_when_nothing_is_resized(
-    left: int, top: int, side: int, seed: int
-) -> None:
+def test_paste_back_is_the_inverse_when_nothing_is_resized(left, top, side, seed):
     shape = (50, 60)
     box = (left, top, left + side, top + side)
     rng = np.random.default_rng(seed)
@@ -82,15 +74,14 @@ def test_paste_back_is_the_inverse_when_nothing_is_resized(
     np.testing.assert_array_equal(grey, np.where(window, image, 0))
 
 
-@pytest.mark.parametrize("size", [64, 128, 256])
-def test_there_and_back_through_another_size_keeps_a_smooth_mask(size: int) -> None:
+def test_there_and_back_through_another_size_keeps_a_smooth_mask():
     box = (90, 120, 190, 280)
-    mask = inscribed_ellipse(box, SHAPE)
-    frame = frame_box(box, SHAPE)
-    assert dice(paste_back(crop_and_resize(mask, frame, size), frame, SHAPE), mask) > 0.97
+    mask, frame = inscribed_ellipse(box, SHAPE), frame_box(box, SHAPE)
+    for size in (64, 256):
+        assert dice(paste_back(crop_and_resize(mask, frame, size), frame, SHAPE), mask) > 0.97
 
 
-def test_stretch_makes_a_circle_and_an_oval_one_mask_and_square_does_not() -> None:
+def test_stretch_makes_a_circle_and_an_oval_one_mask_and_square_does_not():
     circle, oval = (100, 200, 150, 250), (100, 200, 200, 250)
     cut = {
         (name, aspect): crop_and_resize(
@@ -105,9 +96,9 @@ def test_stretch_makes_a_circle_and_an_oval_one_mask_and_square_does_not() -> No
     assert (x_max - x_min) / (y_max - y_min) == pytest.approx(2, abs=0.05)
 
 
-@settings(max_examples=200)
-@given(boxes(*SHAPE), st.integers(0, 2**32 - 1))
-def test_jitter_stays_within_its_bounds(box: tuple, seed: int) -> None:
+@settings(max_examples=100)
+@given(BOXES, st.integers(0, 2**32 - 1))
+def test_jitter_stays_within_its_bounds(box, seed):
     moved = jitter_box(box, SHAPE, rng=np.random.default_rng(seed))
     framing.check_box(moved, SHAPE)
     for axis in (0, 1):
@@ -122,37 +113,24 @@ EMPTY = [(5, 5, 5, 9), (5, 9, 8, 9), (8, 5, 5, 9)]
 
 
 @pytest.mark.parametrize("box", [*EMPTY, (-1, 0, 5, 5), (0, -1, 5, 5), (0, 0, 301, 5)])
-def test_a_box_that_is_empty_or_outside_is_refused(box: tuple) -> None:
+def test_a_box_that_is_empty_or_outside_is_refused(box):
     for use in (frame_box, lambda b, s: jitter_box(b, s, rng=np.random.default_rng(0))):
         with pytest.raises(DataError, match="empty or not inside the image of 300 x 400"):
             use(box, SHAPE)
         use((5, 5, 8, 9), SHAPE)
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"strategy": "lose"}, "'lose' is unknown: use one of full, loose, tight"),
-        ({"aspect": "wide"}, "'wide' is unknown: use one of stretch, square"),
-        ({"scale": 0.9}, r"scale 0\.9 would cut"),
-        ({"scale": float("nan")}, "would cut"),
-    ],
-)
-def test_settings_are_refused_by_name(fields: dict, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        frame_box((5, 5, 8, 9), SHAPE, **fields)
-
-
-def test_one_plane_only() -> None:
+def test_settings_and_stacks_are_refused():
+    for fields in ({"strategy": "lose"}, {"aspect": "wide"}, {"scale": 0.9}, {"scale": np.nan}):
+        with pytest.raises(DataError, match=str(next(iter(fields.values())))):
+            frame_box((5, 5, 8, 9), SHAPE, **fields)
     with pytest.raises(DataError, match="is not one image"):
         crop_and_resize(np.zeros((2, 5, 5), np.float32), (0, 0, 5, 5), 4)
     with pytest.raises(DataError, match="is not one image"):
         paste_back(np.zeros((2, 5, 5), bool), (0, 0, 5, 5), (9, 9))
-    with pytest.raises(DataError, match="shows nothing"):
-        crop_and_resize(np.zeros((5, 5), np.float32), (3, 0, 3, 5), 4)
 
 
-def test_golden_numbers() -> None:
+def test_golden_numbers():
     image = np.sin(np.arange(30 * 40) * 0.37).reshape(30, 40) ** 2
     box, shape = (3, 4, 14, 23), (30, 40)
     frame = frame_box(box, shape, scale=1.7)

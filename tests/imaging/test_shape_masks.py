@@ -16,13 +16,6 @@ def dice(one, two):
     return 2 * (one & two).sum() / (one.sum() + two.sum())
 
 
-def test_a_circle_and_an_oval_are_one_mask_when_stretched_and_two_when_square():
-    stretched = dice(place_mask(CIRCLE), place_mask(OVAL))
-    square = dice(*(place_mask(mask, placement="square") for mask in (CIRCLE, OVAL)))
-    assert stretched > 0.98
-    assert square < 0.75
-
-
 @pytest.mark.parametrize("placement", ["stretch", "square"])
 @pytest.mark.parametrize("keep_scale", [False, True])
 def test_place_does_not_matter(placement, keep_scale):
@@ -49,41 +42,36 @@ def test_a_window_compares_masks_of_different_images():
         place_mask(m, placement="square", keep_scale=True, window=160) for m in (CIRCLE, large)
     )
     assert (one == two).all()
-    with pytest.raises(DataError, match="window = 100 pixels would cut the mass"):
-        place_mask(OVAL, keep_scale=True, window=100)
 
 
 def test_only_the_largest_part_counts():
     speck = OVAL.copy()
     speck[0:3, 230:233] = True
     assert (largest_part(speck) == OVAL).all()
-    assert (place_mask(speck, placement="square") == place_mask(OVAL, placement="square")).all()
-
-
-def test_corners_join_a_part_and_the_first_of_equal_ones_is_kept():
-    mask = np.zeros((6, 6), bool)
+    assert (place_mask(speck) == place_mask(OVAL)).all()
+    mask = np.zeros((6, 6), bool)  # corners join a part, and the first of equal ones is kept
     mask[0, 0] = mask[1, 1] = mask[4, 4] = mask[5, 5] = True
     assert np.argwhere(largest_part(mask)).tolist() == [[0, 0], [1, 1]]
 
 
-def test_bad_settings():
-    with pytest.raises(DataError, match=r"'fit' .* stretch, square"):
+def test_what_has_no_place_on_the_grid_is_refused():
+    with pytest.raises(DataError, match="'fit'"):
         place_mask(OVAL, placement="fit")
     with pytest.raises(DataError, match="empty: it has no shape"):
         place_mask(np.zeros((9, 9), bool))
-    with pytest.raises(DataError, match=r"scale 0\.5"):
-        place_mask(OVAL, scale=0.5)
+    with pytest.raises(DataError, match="window = 100 pixels would cut the mass"):
+        place_mask(OVAL, keep_scale=True, window=100)
     tiny = np.zeros((900, 900), bool)
     tiny[4, 4] = True
     with pytest.raises(DataError, match="vanishes at 64 x 64"):
         place_mask(tiny, keep_scale=True)
 
 
-def features(position, **fields):
-    return dict(zip(FEATURES, shape_features(shape_between(position, 128, **fields)), strict=True))
+def features(position):
+    return dict(zip(FEATURES, shape_features(shape_between(position, 128)), strict=True))
 
 
-@pytest.mark.parametrize("position", np.linspace(0, 3, 13))
+@pytest.mark.parametrize("position", np.linspace(0, 3, 7))
 def test_the_area_stays_and_the_mask_is_one_part_in_the_middle(position):
     mask = shape_between(position)
     assert mask.sum() == pytest.approx(np.pi * 16**2, rel=0.03)

@@ -11,20 +11,17 @@ from torch import Tensor, nn
 from mammostudy.errors import DataError
 from mammostudy.training import loop
 from mammostudy.training.loop import Fitted, batch_of, load_checkpoint, save_checkpoint
-from mammostudy.training.segmentation import Averaged, Budget, Supervised, fit, flip_and_rotate
+from mammostudy.training.segmentation import Averaged, Budget, fit, flip_and_rotate
 
-Batch = tuple[Tensor, Tensor]
 BUDGET = Budget(iterations=7, batch=4, validations=3)
 STATE = {"iteration": 3, "curves": [{"overlap": 0.5}], "random": torch.get_rng_state()}
 
 
-def run(trainer: Supervised, batch: Batch, path: Path) -> Fitted:
-    def validate() -> float:  # a number of the weights
-        return float(next(trainer.generator.parameters()).detach().abs().mean())
-
+def run(trainer, batch, path: Path) -> Fitted:
+    first = next(trainer.generator.parameters())
     return fit(
-        trainer, *batch, BUDGET, seed=0, validate=validate, checkpoint=path, progress=False,
-        augment=True,
+        trainer, *batch, BUDGET, seed=0, validate=lambda: float(first.detach().abs().mean()),
+        checkpoint=path, progress=False, augment=True,
     )  # fmt: skip
 
 
@@ -57,7 +54,6 @@ def test_curves_and_validations(adversarial, batch, tmp_path) -> None:
     assert [row["iteration"] for row in fitted.curves] == [1, 2, 3, 4, 5, 6, 7]
     validated = [row["iteration"] for row in fitted.curves if "validation_dice" in row]
     assert validated == [2, 4, 6, 7]  # every 7 // 3, and the last
-    assert all({"overlap", "adversarial"} <= set(row) for row in fitted.curves)
     assert fitted.diverged is None
     assert not (tmp_path / "c.pt").exists()  # nothing to keep of a run shorter than half a minute
 
@@ -66,7 +62,7 @@ class KilledError(BaseException):
     pass
 
 
-def killed(trainer: Supervised, after: int, batch: Batch, path: Path) -> bytes:
+def killed(trainer, after: int, batch, path: Path) -> bytes:
     """Run until it dies, with a checkpoint after every step; return what it left."""
     step, taken = trainer.step, []
 
@@ -121,7 +117,7 @@ def test_control_without_the_random_state_a_resumed_run_is_another(
 
 
 def test_the_state_of_every_graphics_card_is_kept_and_given_back(tmp_path, monkeypatch) -> None:
-    """Dropout draws on the card; a machine with fewer of them takes what it can."""
+    """A machine with fewer of them takes what it can."""
     states = [torch.full((4,), number, dtype=torch.uint8) for number in (7, 8)]
     parts = {"network": nn.Linear(1, 1)}
     with monkeypatch.context() as patch:
@@ -146,15 +142,6 @@ def test_a_checkpoint_is_read_to_the_processor(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(torch, "load", lambda path, **o: asked.append(o) or usual(path, **o))
     assert load_checkpoint(tmp_path / "c.pt") is not None
     assert asked == [{"weights_only": True, "map_location": "cpu"}]
-
-
-def test_a_damaged_checkpoint_starts_anew(adversarial, batch, tmp_path) -> None:
-    path = tmp_path / "c.pt"
-    whole = killed(adversarial(), 3, batch, path)
-    path.write_bytes(whole[:1000])
-    assert run(adversarial(), batch, path).curves[0]["iteration"] == 1
-    path.write_bytes(whole)  # control
-    assert run(adversarial(), batch, path).curves[-1]["iteration"] == 7
 
 
 @pytest.mark.parametrize("other", ["wider", "no adversary", "renamed", "older"])

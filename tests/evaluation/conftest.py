@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -58,13 +57,13 @@ def _detections(draw: st.DrawFn) -> Detections:
 
 
 @pytest.fixture(scope="session")
-def any_detections() -> st.SearchStrategy[Detections]:
+def any_detections():
     """Random boxes on a grid of 10 x 10 with tied scores, and at least one mass."""
     return _detections()
 
 
 @pytest.fixture(scope="session")
-def make_detections() -> Callable[..., Detections]:
+def make_detections():
     """Return ``make(images, seed, noise, extra)``: untied detections of one or two masses each."""
 
     def make(images: int = 20, seed: int = 0, noise: int = 4, extra: int = 3) -> Detections:
@@ -76,13 +75,10 @@ def make_detections() -> Callable[..., Detections]:
             np.vstack([one + jitter.integers(-noise, noise + 1, one.shape), _scattered(rng, extra)])
             for one in true
         ]
-        ranks = jitter.permutation(sum(map(len, predicted))) + 1.0
-        unit = 0.5 ** np.ceil(np.log2(ranks.max() + 1))
-        ranks *= unit
-        ends = np.cumsum([len(one) for one in predicted])[:-1]
-        scores = np.split(ranks, ends)
+        ranks = jitter.permutation(sum(map(len, predicted))) / 4096 + 0.25
+        scores = np.split(ranks, np.cumsum([len(one) for one in predicted])[:-1])
         for one, mine in zip(true, scores, strict=True):
-            mine[: len(one)] = (mine[: len(one)] + 1) / 2 + unit / 8  # higher, and still no tie
+            mine[: len(one)] += 1 / 8192 + np.where(jitter.random(len(one)) < 0.8, 0.25, 0)
         return Detections(predicted, scores, true)
 
     return make

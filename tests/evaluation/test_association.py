@@ -155,17 +155,12 @@ def test_masks_of_a_patient_go_together():
     assert naive[2] - naive[1] < 0.6 * (one[2] - one[1])
 
 
-def test_one_patient_has_no_interval_and_no_mask_no_recall():
-    found = confusion_intervals(patient_confusions(rows_of(9, 9).iloc[:4], CLASSES))
-    assert np.isnan(found["accuracy"][1:]).all()
+def test_missed_masks_are_wrong_and_a_single_patient_has_no_interval():
     rows = pd.DataFrame({"patient": list("aab"), "label": ["oval", "oval", "irregular"]})
     found = confusion_intervals(patient_confusions(rows.assign(predicted="oval"), CLASSES))
     assert np.isnan(found["recall 1"]).all()
     assert found["recall 2"][0] == 1
-    assert np.isnan(found["recall 2"][1])  # a single patient
-
-
-def test_missed_masks_are_wrong_and_unknown_classes_refused():
+    assert np.isnan(found["recall 2"][1])
     rows = rows_of(30)
     gone = rows.assign(predicted=["none", *rows["label"][1:]])
     assert confusion_intervals(patient_confusions(gone, CLASSES))["accuracy"][0] == 29 / 30
@@ -178,7 +173,6 @@ def test_macro_recalls_are_compared_patient_by_patient():
     found = macro_recall_test(a, b)
     assert 0 < found["low"] < found["difference"] < found["high"]
     assert found["p"] < 0.001
-    assert found["smallest_detectable"] < found["difference"]
     same = macro_recall_test(a, a)
     assert (same["difference"], same["low"], same["high"], same["p"]) == (0, 0, 0, 1)
 

@@ -42,32 +42,28 @@ def test_measures_of_a_box_and_no_boxes():
     assert pairwise_iou([], [[0, 0, 1, 1]]).shape == (0, 1)
 
 
-@pytest.mark.parametrize(
-    ("fields", "named"),
-    [
-        ({"predicted": [], "scores": [], "true": []}, "predicted_boxes"),
-        ({"true": [[], []]}, "true_boxes"),
-        ({"scores": [[0.5, 0.4]]}, "scores"),
-        ({"scores": [[np.nan]]}, r"scores\[0\]"),
-        ({"predicted": [[[3, 3, 3, 5]]]}, r"predicted_boxes\[0\]"),
-        ({"predicted": [[[0, 0, np.inf, 1]]]}, r"predicted_boxes\[0\]"),
-        ({"predicted": [[[0, 0, 1], [0, 0, 1, 1]]]}, r"predicted_boxes\[0\]"),
-    ],
-)
-def test_bad_boxes_and_scores_are_named(fields, named):
-    given = {"predicted": [[[0, 0, 1, 1]]], "scores": [[0.5]], "true": [[]]} | fields
-    with pytest.raises(DataError, match=named):
-        match_detections(*given.values())
-    for fields in (("giou",), ("iou", 0.0), ("iou", 1.5), ("iou", 0.5, "count")):
+def test_bad_boxes_and_scores_are_named():
+    sound = [[[0, 0, 1, 1]]], [[0.5]], [[]]
+    for at, wrong, named in (
+        (0, [], "predicted_boxes"),
+        (0, [[[3, 3, 3, 5]]], r"predicted_boxes\[0\]"),
+        (0, [[[0, 0, np.inf, 1]]], r"predicted_boxes\[0\]"),
+        (1, [[0.5, 0.4]], "scores"),
+        (1, [[np.nan]], r"scores\[0\]"),
+        (2, [[], []], "true_boxes"),
+    ):
+        with pytest.raises(DataError, match=named):
+            match_detections(*sound[:at], wrong, *sound[at + 1 :])
+    for fields in (("giou",), ("iou", 0.0), ("iou", 0.5, "count")):
         with pytest.raises(SpecError):
-            match_detections([[]], [[]], [[]], *fields)
+            match_detections(*sound, *fields)
 
 
 def outcomes(found: Matches) -> list[str]:
     return [OUTCOMES[each] for each in found.outcome]
 
 
-RULES = [("iou", 0.1), ("iou", 0.25), ("iou", 0.5), ("centre", 0.5)]
+RULES = [("iou", 0.1), ("iou", 0.5), ("centre", 0.5)]
 
 
 def slow_judge(predicted, scores, true, rule, threshold):
@@ -111,7 +107,7 @@ def test_by_hand(by_hand, rule, threshold, expected, found_by):
 
 
 @pytest.mark.parametrize(("rule", "threshold"), RULES)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(data=st.data())
 def test_as_the_slow_judge(any_detections, rule, threshold, data):
     case = data.draw(any_detections)
@@ -131,38 +127,19 @@ def test_as_the_slow_judge(any_detections, rule, threshold, data):
         assert by == -1 or found.mass[by] == number
 
 
-def judged(case, orders, rule="iou"):
-    """Found scores and false positives with the boxes of each image in another order."""
-    predicted = [one[order] for one, order in zip(case[0], orders, strict=True)]
-    scores = [one[order] for one, order in zip(case[1], orders, strict=True)]
-    found = match_detections(predicted, scores, case[2], rule, 0.1)
-    found_score = np.append(found.scores, -np.inf)[found.found_by]
-    return found_score.tolist(), sorted(found.scores[found.is_false_positive].tolist())
+def found_of(order):
+    """How many of two masses are found by two boxes of one score in this order."""
+    wide = np.array([[0.0, 0, 4, 4], [0.0, 0, 8, 4]])  # the second fits both masses, the first one
+    true = np.array([[0.0, 0, 4, 4], [4.0, 0, 8, 4]])
+    return (match_detections([wide[order]], [[0.5, 0.5]], [true], "iou", 0.1).found_by >= 0).sum()
 
 
-@pytest.mark.parametrize("rule", ["iou", "centre"])
-@settings(deadline=None)
-@given(data=st.data())
-def test_order_of_boxes_does_not_matter(any_detections, rule, data):
-    case = data.draw(any_detections)
-    shuffled = [data.draw(st.permutations(range(len(one)))) for one in case[0]]
-    orders = [np.array(order, int) for order in shuffled]
-    assert judged(case, orders, rule) == judged(case, [np.sort(one) for one in orders], rule)
-
-
-WIDE = [[0.0, 0, 4, 4], [0.0, 0, 8, 4]]  # the second fits two masses, the first only one
-TIED = ([np.array(WIDE)], [np.array([0.5, 0.5])], [np.array([[0.0, 0, 4, 4], [4.0, 0, 8, 4]])])
-
-
-def test_at_equal_scores_the_better_overlap_goes_first():
-    for order in ([0, 1], [1, 0]):
-        assert judged(TIED, [np.array(order)])[0] == [0.5, 0.5]
-
-
-def test_control_sorting_by_score_alone_depends_on_the_order(monkeypatch):
-    monkeypatch.setattr(boxes.np, "lexsort", lambda keys: np.argsort(keys[-1], kind="stable"))
-    both = [judged(TIED, [np.array(order)])[0] for order in ([0, 1], [1, 0])]
-    assert both[0] != both[1]
+def test_at_equal_scores_the_better_overlap_goes_first(monkeypatch):
+    orders = [0, 1], [1, 0]
+    assert [found_of(order) for order in orders] == [2, 2]
+    by_score = lambda keys: np.argsort(keys[-1], kind="stable")  # noqa: E731
+    monkeypatch.setattr(boxes.np, "lexsort", by_score)  # the control
+    assert len({found_of(order) for order in orders}) == 2
 
 
 # one mass of an image 100 x 200, two of one 200 x 100 (height, width)

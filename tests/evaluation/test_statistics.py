@@ -70,18 +70,17 @@ def test_order_of_rows_and_names_do_not_matter(rows, data):
 
 
 @pytest.mark.parametrize("statistic", [np.mean, np.median, lambda v, axis=-1: np.var(v, axis=axis)])
-@pytest.mark.parametrize("level", [0.95, 0.8])
-def test_bca_moves_the_same_resamples_as_scipy_does(statistic, level):
+def test_bca_moves_the_same_resamples_as_scipy_does(statistic):
     def general(times):
         return np.array([float(statistic(np.repeat(SKEWED[order], n))) for n in times])
 
     order = np.argsort(ALONE.astype(str))
     found = resample(general, 80, 1000, 1)
     oracle = stats.bootstrap(
-        (SKEWED,), statistic, n_resamples=0, confidence_level=level, method="BCa",
+        (SKEWED,), statistic, n_resamples=0, confidence_level=0.8, method="BCa",
         bootstrap_result=SimpleNamespace(bootstrap_distribution=found),
     ).confidence_interval  # fmt: skip
-    asked = bootstrap_ci(SKEWED, ALONE, statistic, 1000, level, seed=1, method="bca")
+    asked = bootstrap_ci(SKEWED, ALONE, statistic, 1000, 0.8, seed=1, method="bca")
     assert asked == pytest.approx((oracle.low, oracle.high), abs=1e-9)
 
 
@@ -118,15 +117,14 @@ def test_few_patients():
     assert (alone.low, alone.high, alone.p_permutation) == (-math.inf, math.inf, 1)
 
 
-@pytest.mark.parametrize(
-    ("raw", "adjusted"),
-    [([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]), ([0.2], [0.2]), ([0.9, 0.9], [1, 1]), ([], [])],
-)
-def test_holm_by_hand(raw, adjusted):
-    np.testing.assert_allclose(holm(raw), adjusted)
+def test_holm_by_hand():
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
+    np.testing.assert_allclose(holm([0.9, 0.9]), [1, 1])
+    with pytest.raises(DataError, match="outside"):
+        holm([1.2])
 
 
-@pytest.mark.parametrize(("hits", "total"), [(0, 10), (3, 10), (96, 123), (33, 33)])
+@pytest.mark.parametrize(("hits", "total"), [(0, 10), (96, 123)])
 def test_wilson_agrees_with_scipy_and_broadcasts(hits, total):
     oracle = stats.binomtest(hits, total).proportion_ci(method="wilson")
     low, high = wilson_interval([hits, total - hits], total)
@@ -149,7 +147,7 @@ def test_rank_biserial_by_hand(differences, expected):
     assert effect_size(differences, none, range(len(none))) == pytest.approx(expected)
 
 
-def rows(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rows(cells):
     """The values of a table (patients, seeds), and whose they are."""
     patients, seeds = np.indices(cells.shape)
     return cells.ravel(), patients.ravel(), seeds.ravel()
@@ -158,11 +156,9 @@ def rows(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_a_layout_by_hand():
     # patients' means 2, 5, 8; seeds' means 4, 6; cells less both: +-1 in the first two patients
     found = variance_parts(*rows(np.array([[2.0, 2.0], [3.0, 7.0], [7.0, 9.0]])))
-    assert (found.mean, found.patients, found.seeds) == (5, 3, 2)
     # mean squares: patients 2 * 9 = 18, seeds 3 * 2 = 6, rest 4 * 1 / (2 * 1) = 2
-    assert found.rest_sd**2 == pytest.approx(2)
-    assert found.seed_sd**2 == pytest.approx((6 - 2) / 3)
-    assert found.patient_sd**2 == pytest.approx((18 - 2) / 2)
+    parts = (found.rest_sd**2, found.seed_sd**2, found.patient_sd**2)
+    assert parts == pytest.approx((2, (6 - 2) / 3, (18 - 2) / 2))
     # F = 6 / 2 with 1 and 2 degrees of freedom: p = 1 - sqrt(3 / 5)
     assert found.p_seed == pytest.approx(1 - math.sqrt(3 / 5))
     assert found.error_of_mean() == pytest.approx(math.sqrt(8 / 3 + 4 / 6 + 2 / 6))
@@ -176,20 +172,16 @@ def test_mean_squares_and_p_are_those_of_statsmodels():
     anova = sm.stats.anova_lm(smf.ols("value ~ C(patient) + C(seed)", table).fit())
     assert found.rest_sd**2 == pytest.approx(anova.loc["Residual", "mean_sq"] / 100)
     assert found.p_seed == pytest.approx(anova.loc["C(seed)", "PR(>F)"])
-    count, trained = found.patients, found.seeds
     between = anova["mean_sq"] / 100
-    seed = (between["C(seed)"] - between["Residual"]) / count
-    patient = (between["C(patient)"] - between["Residual"]) / trained
+    seed = (between["C(seed)"] - between["Residual"]) / 10
+    patient = (between["C(patient)"] - between["Residual"]) / 4
     assert (found.seed_sd**2, found.patient_sd**2) == pytest.approx((seed, patient))
 
 
-@pytest.mark.parametrize(("patients", "seeds"), [("aabb", [0, 1, 0, 0]), ("aaaa", [0, 1, 0, 1])])
-def test_what_is_no_layout_is_refused(patients, seeds):
-    with pytest.raises(DataError):
-        variance_parts([1, 2, 3, 4], list(patients), seeds)
-
-
 def test_refuses_bad_input():
+    for patients, seeds in (("aabb", "0100"), ("aaaa", "0101")):  # no layouts
+        with pytest.raises(DataError):
+            variance_parts([1, 2, 3, 4], list(patients), list(seeds))
     for values in ([0.1, math.nan], [0.1, "x"], []):
         with pytest.raises(DataError, match="values"):
             bootstrap_ci(values, ["a", "b"][: len(values)])

@@ -42,6 +42,7 @@ CASES = {
     "unet-vgg16": Case(23_755_537),
 }
 EVERY = pytest.mark.parametrize("name", sorted(CASES))
+HEAVY = {"cgan-resnet101", "fcn-resnet101", "slsdeep", "unet-vgg16"}
 
 
 def build(name: str, seed: int = 0, **fields: Any) -> nn.Module:
@@ -64,7 +65,10 @@ def test_parameter_count(name: str) -> None:
     assert sum(weights.numel() for weights in whole.parameters()) == CASES[name].parameters
 
 
-@EVERY
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=[pytest.mark.slow] * (each in HEAVY)) for each in sorted(CASES)],
+)
 def test_size_range_gradient_and_saved_weights(name: str, tmp_path: Path) -> None:
     module, side = build(name).train(), 64 if name == "cgan" else 32
     images = shown(side)

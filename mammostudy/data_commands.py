@@ -39,7 +39,7 @@ def build(
     folder = None if facts_of(cohort).phantom else load.find_folder(cohort)
     reader = load.module_of(cohort, folder) if folder else None
     if folder and reader:
-        built = load.build(cohort, folder, reader, strict=strict, progress=True)
+        built = load.build(cohort, folder, reader, strict=strict)
         notes = load.read_rows(cohort, "notes")
     else:
         built = load.load_cohort(cohort)
@@ -70,7 +70,7 @@ def _copy(cohort: Cohort, strict: bool) -> pd.DataFrame:
 
     if isinstance(cohort, OutlineCohort):
         raise DataError(f"{cohort.name}: has outlines only, and a manifest lists images")
-    faults, notes = integrity.examine(cohort, progress=True)
+    faults, notes = integrity.examine(cohort)
     if strict:
         load.refuse(cohort.name, faults)
     write_manifest(cohort.manifest, load.place(cohort.name, "csv"))
@@ -93,7 +93,7 @@ def check(cohort: CohortName, root: Root = None) -> None:
             loaded.mask(case)
         print(f"{cohort}: {len(loaded)} outlines drawn, no images; {_split_checked(loaded)}")
     else:
-        faults, notes = integrity.examine(loaded, progress=True)
+        faults, notes = integrity.examine(loaded)
         load.refuse(cohort, faults)
         print(f"{cohort}: {len(loaded.manifest)} rows read, {len(loaded)} masses; no fault")
         print(f"  no image is there twice; {_split_checked(loaded)}")

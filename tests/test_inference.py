@@ -19,7 +19,7 @@ from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, Expli
 import mammostudy
 from mammostudy import inference
 from mammostudy.data.load import load_cohort
-from mammostudy.data.views import views_of
+from mammostudy.data.splits import views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import pairwise_iou
 from mammostudy.evaluation.classification import apply_temperature

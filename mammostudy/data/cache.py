@@ -46,10 +46,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def cached_arrays(room: str, content: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
-    """Return what ``make`` returns, from the store's folder ``room`` where it was made before.
-
-    ``content`` is everything it depends on beside :data:`VERSION`. A damaged file is made again.
-    """
+    """Return what ``make`` returns, or what it did before for this content and version."""
     path = store_root() / "cache" / room / f"{digest({**content, 'version': VERSION})}.npz"
     try:
         with np.load(path, allow_pickle=False) as stored:

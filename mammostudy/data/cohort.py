@@ -1,7 +1,4 @@
-"""Cohorts: a validated manifest and the arrays behind its rows, or outlines without images.
-
-:func:`require` says whether a cohort has what a task needs.
-"""
+"""Cohorts: a validated manifest and the arrays behind its rows, or outlines without images."""
 
 from __future__ import annotations
 
@@ -50,9 +47,8 @@ class Sample:
 class Cohort:
     """A manifest and the folder its paths start from; arrays are read lazily.
 
-    What is asked of a file that cannot be used (missing, unreadable, changed since the manifest was
-    written, outside the folder, of another size than the manifest says, a mask without a pixel)
-    raises DataError with the file's name.
+    A file that cannot be used (missing, unreadable, changed since the manifest was written, outside
+    the folder, of another size than the manifest says, a mask without a pixel) is a DataError.
     """
 
     name: str
@@ -70,10 +66,7 @@ class Cohort:
 
     @cached_property
     def truth_hash(self) -> str | None:
-        """Hash of the mask files' content; None where every truth is an outline of the manifest.
-
-        The manifest names masks by path alone, so arrays made of them are kept under both hashes.
-        """
+        """Hash of the mask files' content, which the manifest names by path alone; None of none."""
         names = sorted(set(self.masses["mask"].dropna()))
         total = hashlib.sha256()
         for name in names:
@@ -102,14 +95,13 @@ class Cohort:
 
     def image(self, row: pd.Series) -> NDArray[np.float32]:
         """Read a row's mammogram, float32 ``(h, w)`` in [0, 1], from the cache where possible."""
-        path = self.root / str(row["image"])
         row_files.inside(self.root, str(row["image"]), f"image of case {row['case']}")
-        pixels = cached_arrays(
-            "images",
-            {"sha256": row["image_sha256"]},
-            lambda: {"image": row_files.read_pixels(self.root, row)[0]},
-        )["image"]
-        row_files.check_size(path, row, pixels.shape)
+        hashed = {"sha256": row["image_sha256"]}
+        stored = cached_arrays(
+            "images", hashed, lambda: {"image": row_files.read_pixels(self.root, row)[0]}
+        )
+        pixels = stored["image"]
+        row_files.check_size(self.root / str(row["image"]), row, pixels.shape)
         return (pixels / np.float32(65535)).astype(np.float32)
 
     def mask(self, case: str) -> NDArray[np.bool_]:
@@ -125,15 +117,9 @@ class Cohort:
         """Read one mass with its mammogram."""
         row, mask = self.row(case), self.mask(case)
         alone = (self.masses["image"] == row["image"]).sum() == 1
-        return Sample(
-            case=case,
-            patient=str(row["patient"]),
-            image=self.image(row),
-            mask=mask,
-            truth_all=mask if alone else self.truth(str(row["image"])),
-            box=box_of_row(row),
-            row=row,
-        )
+        truth = mask if alone else self.truth(str(row["image"]))
+        patient, box = str(row["patient"]), box_of_row(row)
+        return Sample(case, patient, self.image(row), mask, truth, box, row)
 
 
 def box_of_row(row: pd.Series) -> Box:
@@ -172,19 +158,13 @@ class Geometry:
         return int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1
 
     def mask(self) -> NDArray[np.bool_]:
-        """Fill the outline in its own box with :data:`MARGIN` pixels round it, bool ``(h, w)``.
-
-        Corners of polygons are rounded to whole pixels; those under the line are inside (OpenCV).
-        """
+        """Fill it in its own box and :data:`MARGIN`, bool ``(h, w)``; pixels under the line too."""
         x_min, y_min, x_max, y_max = self.box
         shape = y_max - y_min + 2 * MARGIN, x_max - x_min + 2 * MARGIN
         if self.tool != "polygon":
-            inner = (MARGIN, MARGIN, shape[1] - MARGIN, shape[0] - MARGIN)
-            return inscribed_ellipse(inner, shape)
+            return inscribed_ellipse((MARGIN, MARGIN, *np.subtract(shape[::-1], MARGIN)), shape)
         corners = self._corners - (x_min - MARGIN, y_min - MARGIN)
-        body = np.zeros(shape, np.uint8)
-        cv2.fillPoly(body, [corners.astype(np.int32)], 1)
-        return np.asarray(body > 0, dtype=np.bool_)
+        return np.asarray(cv2.fillPoly(np.zeros(shape), [corners.astype(np.int32)], 1) > 0)
 
 
 @dataclass(frozen=True)
@@ -202,8 +182,7 @@ class OutlineCohort(Cohort):
         """Hash of the table, of every outline, and of the way they are filled."""
         table = self.manifest.sort_values("case")[list(OUTLINE_COLUMNS)].to_csv(index=False)
         drawn = [(case, one.tool, one.points) for case, one in sorted(self.outlines.items())]
-        filled = f"1{MARGIN}"  # the 1 is raised when the same outline gives another mask
-        content = f"{filled}{table}{json.dumps(drawn)}"
+        content = f"1{MARGIN}{table}{json.dumps(drawn)}"  # 1: how outlines are filled
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @cached_property
@@ -217,20 +196,14 @@ class OutlineCohort(Cohort):
 
     def _refuse(self, *_: object) -> NoReturn:
         """Raise DataError: there are no images, and outlines of one image share no grid."""
-        msg = (
-            f"{self.name}: has outlines only, no images; use its `masses` and `mask(case)`, or "
-            f"a cohort with images"
-        )
+        msg = f"{self.name}: has outlines only, no images; use its `masses` and `mask(case)`"
         raise DataError(msg)
 
     image = truth = sample = _refuse  # type: ignore[assignment]
 
 
 def lacking(cohort: Cohort, task: str) -> list[str]:
-    """Return what a cohort lacks for a task of TASKS, in words; nothing where it can be used.
-
-    A row counts only where all columns of the task are filled in it.
-    """
+    """Return what a cohort lacks for a task, in words: rows with all of its columns filled."""
     columns = describe(cohort.name).needs.get(task, TASKS[task])
     if isinstance(cohort, OutlineCohort):  # its outlines are no column, and its images no files
         if "image" in columns:
@@ -259,9 +232,9 @@ def tasks_of(cohort: Cohort) -> list[str]:
 def require(cohort: Cohort, task: str) -> None:
     """Raise DataError, with cohort, task and columns, where a cohort lacks what a task needs."""
     if lacks := lacking(cohort, task):
+        fit = ", ".join(tasks_of(cohort)) or "no task"
         msg = (
             f"{cohort.name}: cannot be used for {task}: no mass has {'; '.join(lacks)}; fill the "
-            f"column(s) of its manifest or choose another cohort (this one is fit for: "
-            f"{', '.join(tasks_of(cohort)) or 'no task'})"
+            f"column(s) of its manifest or choose another cohort (this one is fit for: {fit})"
         )
         raise DataError(msg)

@@ -1,8 +1,6 @@
 """The descriptors (``data_manifests/*.yaml``): all that is known of a cohort before it is loaded.
 
-:func:`describe` gives the facts of one cohort (title, truth, split, companions, tasks), of one of
-the user's own as well; :func:`read_descriptor` the data sheet it stands in (licence, works to cite,
-counts). Neither opens a file of the cohort, nor needs more than YAML and pydantic.
+Nothing here opens a file of a cohort, nor needs more than YAML and pydantic.
 """
 
 from __future__ import annotations

@@ -73,13 +73,8 @@ def given_box(sample: Sample, frame: Frame) -> Box:
 
 def frame_of(sample: Sample, frame: Frame) -> Box:
     """Return the frame's box of a sample, half-open pixels; may reach outside the image."""
-    return framing.frame_box(
-        given_box(sample, frame),
-        sample.image.shape,
-        strategy=frame.strategy,
-        scale=frame.scale,
-        aspect=frame.aspect,
-    )
+    how = frame.model_dump(include={"strategy", "scale", "aspect"})
+    return framing.frame_box(given_box(sample, frame), sample.image.shape, **how)
 
 
 def frame_sample(
@@ -97,9 +92,9 @@ def _row(sample: Sample, frame: Frame, steps: Preprocessing) -> tuple[NDArray[An
     """Return what a framed set holds of one sample, in the order of its fields."""
     image, mask, box = frame_sample(sample, frame, steps)
     others = framing.crop_and_resize(sample.truth_all & ~sample.mask, box, frame.size)
-    offset = np.array([box[0], box[1], box[0], box[1]], np.float32)
-    side = np.array([box[2] - box[0], box[3] - box[1]] * 2, np.float32)
-    given = (np.array(given_box(sample, frame), np.float32) - offset) * frame.size / side
+    offset, side = np.array(box[:2] * 2, np.float32), np.subtract(box[2:], box[:2])
+    given = np.array(given_box(sample, frame), np.float32) - offset
+    given = given * frame.size / np.array([*side, *side], np.float32)
     return image, mask, np.array(box), given, np.array(others.sum())
 
 
@@ -113,10 +108,6 @@ def frame_cohort(cohort: Cohort, frame: Frame, steps: Preprocessing) -> FramedSe
         rows = [_row(sample, frame, steps) for sample in cohort]
         return dict(zip(_ARRAYS, map(np.stack, zip(*rows, strict=True)), strict=True))
 
-    content: dict[str, object] = {
-        "manifest": cohort.manifest_hash,
-        "frame": frame.model_dump(),
-        "preprocessing": steps.model_dump(),
-    }
-    arrays = cached_arrays("frames", content, make)
+    how = {"frame": frame.model_dump(), "preprocessing": steps.model_dump()}
+    arrays = cached_arrays("frames", {"manifest": cohort.manifest_hash, **how}, make)
     return FramedSet(tuple(cohort.masses.index), **arrays)

@@ -1,9 +1,7 @@
 """Whether what a manifest says is true of its files, and which images are the same picture.
 
-Faults are a table, a row each: case, image, check (of :data:`CHECKS`) and reason.
-
-Source:
-    Difference hash: Krawetz, "Kind of like that" (2013); here 16 x 16 gradients of a thumbnail.
+Faults are a table, a row each: case, image, check (of :data:`CHECKS`) and reason. The perceptual
+hash is the difference hash of 16 x 16 gradients (Krawetz, "Kind of like that", 2013).
 """
 
 from __future__ import annotations
@@ -48,15 +46,6 @@ MAXIMUM_DISTANCE: Final = 26  # of 256 bits: one in ten
 THUMBNAIL: Final = 64  # px
 CORRELATION: Final = 0.995  # of two thumbnails, from which on they count as one image
 _BLOCK: Final = 1024  # images compared at once
-Found = Iterator[tuple[str, str]]
-"""Check and reason of each fault."""
-
-
-class Examined(NamedTuple):
-    """What is found in the files of a cohort."""
-
-    faults: pd.DataFrame  # columns FAULTS, in the order of the manifest
-    notes: pd.DataFrame  # image and note: no faults, but to be known (burned-in text)
 
 
 class Look(NamedTuple):
@@ -67,21 +56,16 @@ class Look(NamedTuple):
 
 
 def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Take the rows with faults of their own out of a manifest that is not yet validated.
-
-    Returns the validated manifest of the other rows, and a fault for each row taken out. A column
-    at fault as a whole, or no row left, raises DataError under the name.
-    """
+    """Return the valid rows of a manifest, and a fault for each other; refuse one without any."""
     faults: list[tuple[str, str, str, str]] = []
     while not table.empty:
         table = table.reset_index(drop=True)
-        found = manifest.find_faults(table)[1]
+        found = dict(reversed(manifest.find_faults(table)[1]))  # the first fault of each row
         rows = sorted(row for row in found if row is not None)
         if not rows:
             break
-        for row in rows:
-            case, image = str(table["case"][row]), str(table["image"][row])
-            faults.append((case, image, "vocabulary", found[row][0]))
+        for row, (case, image) in table.loc[rows, ["case", "image"]].iterrows():
+            faults.append((str(case), str(image), "vocabulary", found[int(str(row))]))
         table = table.drop(index=rows)
     if table.empty:
         listed = "\n  ".join(f"{case}: {reason}" for case, _, _, reason in faults[:20])
@@ -90,49 +74,42 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFr
     return manifest.validate(table, name), pd.DataFrame(faults, columns=list(FAULTS))
 
 
-def examine(cohort: Cohort, *, progress: bool = False) -> Examined:
-    """Read every file of a cohort with images once; its cache is neither used nor filled."""
+def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read every file of a cohort with images once; its cache is neither used nor filled.
+
+    Returns its faults, and notes (image, note): no faults, but to be known (burned-in text).
+    """
     faults: list[tuple[str, str, str, str]] = []
     notes: list[tuple[str, str]] = []
     seen: list[tuple[pd.Series, Look]] = []
     groups = cohort.manifest.groupby("image", sort=False)
-    for image, rows in tqdm(groups, "checking", disable=not progress or None):
+    for image, rows in tqdm(groups, "checking", disable=None):
         found: list[tuple[str, str]] = []
+        shown, first = cohort.root / str(image), rows.iloc[0]
         try:
-            pixels, read = row_files.read_pixels(cohort.root, rows.iloc[0])
+            pixels, read = row_files.read_pixels(cohort.root, first)
             said = (*read.notes, *((MIRRORED,) if read.flipped else ()))
             notes += [(str(image), note) for note in said]
-            found += _of_image(cohort.root, rows.iloc[0], pixels, read.modality)
-            if not found:
-                seen.append((rows.iloc[0], look(pixels)))
+            row_files.check_size(shown, first, pixels.shape)
+            path = row_files.inside(cohort.root, str(image))
+            if why := why_no_mammogram(path, pixels, read.modality):
+                raise row_files.FileError(f"{shown}: {why}", "not a mammogram")
+            seen.append((first, look(pixels)))
         except DataError as error:
             found.append(_fault_of(error))
         for _, row in rows.iterrows():
             drawn = _of_mask(cohort.root, row) if pd.notna(row["x_min"]) else ()
             faults += [(row["case"], str(image), *fault) for fault in (*found, *drawn)]
-    again = _duplicates(seen)
-    twice = cohort.manifest[cohort.manifest["image"].isin(again)]
-    faults += [(row["case"], row["image"], *again[row["image"]]) for _, row in twice.iterrows()]
-    order = dict(zip(cohort.manifest["case"], range(len(cohort.manifest)), strict=True))
+    for image, fault in _duplicates(seen).items():
+        faults += [(case, image, *fault) for case in groups.get_group(image)["case"]]
+    order = {case: place for place, case in enumerate(cohort.manifest["case"])}
+    faults.sort(key=lambda fault: order[fault[0]])
     table = pd.DataFrame(faults, columns=list(FAULTS))
-    table = table.sort_values("case", key=lambda cases: cases.map(order), kind="stable")
-    return Examined(table.reset_index(drop=True), pd.DataFrame(notes, columns=["image", "note"]))
+    return table, pd.DataFrame(notes, columns=["image", "note"])
 
 
 def _fault_of(error: DataError) -> tuple[str, str]:
     return getattr(error, "check", "unreadable"), str(error)
-
-
-def _of_image(root: Path, row: pd.Series, pixels: NDArray[np.uint16], modality: str) -> Found:
-    """Yield what is wrong with an image that can be read."""
-    shown = root / str(row["image"])
-    try:
-        row_files.check_size(shown, row, pixels.shape)
-    except DataError as error:
-        yield _fault_of(error)
-    path = row_files.inside(root, str(row["image"]))
-    if why := why_no_mammogram(path, pixels, modality):
-        yield "not a mammogram", f"{shown}: {why}"
 
 
 def why_no_mammogram(path: Path, pixels: NDArray[np.uint16], modality: str) -> str | None:
@@ -150,8 +127,8 @@ def why_no_mammogram(path: Path, pixels: NDArray[np.uint16], modality: str) -> s
     return None
 
 
-def _of_mask(root: Path, row: pd.Series) -> Found:
-    """Yield what is wrong with the truth of a mass."""
+def _of_mask(root: Path, row: pd.Series) -> Iterator[tuple[str, str]]:
+    """Yield check and reason of what is wrong with the truth of a mass."""
     try:
         mask = row_files.read_mask(root, row)
     except DataError as error:
@@ -176,33 +153,20 @@ def _of_mask(root: Path, row: pd.Series) -> Found:
 def _duplicates(seen: list[tuple[pd.Series, Look]]) -> dict[str, tuple[str, str]]:
     """Return the images that an earlier row shows under another name, each with its fault."""
     again: dict[str, tuple[str, str]] = {}
-    first_of: dict[str, pd.Series] = {}
-    for row, _ in seen:
-        first = first_of.setdefault(str(row["image_sha256"]), row)
-        if first is not row:
-            reason = f"{row['image']}: the file is {first['image']} again ({_whose(first, row)})"
-            again[str(row["image"])] = ("duplicate", reason)
     for one, other, correlation in alike([look for _, look in seen]):
         first, row = seen[one][0], seen[other][0]
-        reason = (
-            f"{row['image']}: looks like {first['image']} ({_whose(first, row)}; correlation "
-            f"{correlation:.4f})"
-        )
-        again.setdefault(str(row["image"]), ("near-duplicate", reason))
+        whose = f"across patients {first['patient']} and {row['patient']}"
+        if first["patient"] == row["patient"]:
+            whose = f"both of patient {row['patient']}"
+        check, what = "near-duplicate", f"looks like {first['image']} ({correlation:.4f}"
+        if first["image_sha256"] == row["image_sha256"]:
+            check, what = "duplicate", f"the file is {first['image']} again (the same bytes"
+        again.setdefault(str(row["image"]), (check, f"{row['image']}: {what}; {whose})"))
     return again
 
 
-def _whose(first: pd.Series, row: pd.Series) -> str:
-    if first["patient"] == row["patient"]:
-        return f"both of patient {row['patient']}"
-    return f"across patients {first['patient']} and {row['patient']}"
-
-
 def thumbnail(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a small copy of an image, float32 ``(4096,)`` of zero mean and unit length.
-
-    A dot product of two is their correlation.
-    """
+    """Return a small copy, float32 ``(4096,)``; the dot product of two is their correlation."""
     small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel()
     centred = small - small.mean()
     return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-9), dtype=np.float32)
@@ -216,11 +180,7 @@ def look(image: NDArray[np.generic]) -> Look:
 
 
 def alike(looks: Sequence[Look]) -> Iterator[tuple[int, int, float]]:
-    """Yield pairs of near-duplicates: first, later one, and their correlation.
-
-    At most :data:`MAXIMUM_DISTANCE` bits of their hashes differ, and their thumbnails correlate
-    above :data:`CORRELATION`.
-    """
+    """Yield pairs of near-duplicates by hash and correlation: first, later one, correlation."""
     if not looks:
         return
     signs = np.stack([np.where(one.bits, 1, -1) for one in looks]).astype(np.float32)

@@ -1,9 +1,8 @@
 """A cohort by its name: found, made or built, and loaded.
 
 Beside the manifest of a built cohort, ``manifests/<cohort>.csv`` in the local store, stand
-``<cohort>.quarantine.csv``, the rows that failed a check with the reason, ``<cohort>.notes.csv``,
-what a reader should know of an image (annotation burned in, mirrored), and ``<cohort>.build.json``,
-what it was built of and what was dropped.
+``quarantine.csv``, the rows that failed a check with the reason, ``notes.csv``, what a reader
+should know of an image, and ``build.json``, what it was built of and what was dropped.
 """
 
 from __future__ import annotations
@@ -70,19 +69,13 @@ def module_of(name: str, folder: Path) -> str | None:
 def check_name(name: str) -> None:
     """Raise DataError, with the known cohorts, for what cannot be the name of a folder."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        msg = (
-            f"cohort {name!r}: not a name of a folder; give a known cohort "
-            f"({', '.join(cohort_names())}) or the name of a folder of yours"
-        )
+        known = ", ".join(cohort_names())
+        msg = f"cohort {name!r}: not a name of a folder; use one of yours, or one of {known}"
         raise DataError(msg)
 
 
 def find_folder(name: str, root: str | Path | None = None) -> Path:
-    """Return the folder that a cohort is read from; MissingDataError where there is none.
-
-    ``root`` (default ``MAMMOSTUDY_DATA``) holds the cohort's folder, or is that folder itself where
-    its files tell it.
-    """
+    """Return a cohort's folder below the root; the root itself where its files tell it."""
     check_name(name)
     facts = describe(name)
     base = Path(root).expanduser() if root is not None else data_root()
@@ -120,17 +113,15 @@ def place(name: str, kind: str) -> Path:
     return store_root() / "manifests" / f"{name}.{kind}"
 
 
-def build(
-    name: str, folder: Path, source: str, *, strict: bool = False, progress: bool = False
-) -> Cohort:
+def build(name: str, folder: Path, source: str, *, strict: bool = False) -> Cohort:
     """Read a layout by a module of ``sources``, check every row and file, write the manifest.
 
-    The cohort is refused where no row is left or, if ``strict``, where any row fails a check.
+    The cohort is refused where no row is left or, if ``strict``, where any fails a check.
     """
     table, dropped = reader_module(source).build_manifest(folder, store_root() / "cohorts" / name)
     clean, faults = integrity.clean_table(table, f"{folder} ({name})")
-    found = integrity.examine(Cohort(name, folder, clean), progress=progress)
-    faults = pd.concat([faults, found.faults], ignore_index=True)
+    found, notes = integrity.examine(Cohort(name, folder, clean))
+    faults = pd.concat([faults, found], ignore_index=True)
     kept = clean[~clean["case"].isin(faults["case"])].reset_index(drop=True)
     if strict or kept.empty:
         refuse(name, faults)
@@ -138,7 +129,7 @@ def build(
     place(name, "build.json").unlink(missing_ok=True)  # an interrupted build is built again
     manifest.write_manifest(kept, place(name, "csv"))
     write_rows(name, "quarantine", faults)
-    write_rows(name, "notes", found.notes)
+    write_rows(name, "notes", notes)
     content = {"made_of": _made_of(folder, source), "dropped": built.dropped}
     text = json.dumps(content, indent=1) + "\n"
     write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))
@@ -153,14 +144,13 @@ def _load_or_build(name: str, folder: Path, source: str) -> Cohort:
         except (OSError, ValueError):
             content = {}
         if content.get("made_of") != _made_of(folder, source):
-            return build(name, folder, source, progress=True)
+            return build(name, folder, source)
         table = manifest.read_manifest(place(name, "csv"))
         return Cohort(name, folder, table, content["dropped"])
 
 
-def _made_of(folder: Path, source: str) -> dict[str, object]:
-    hashed = digest({"folder": str(folder.resolve())})  # its name may be a hospital's
-    return {"folder": hashed, "source": source, "version": cache.VERSION}
+def _made_of(folder: Path, source: str) -> str:  # hashed: a folder's name may be a hospital's
+    return digest({"folder": str(folder.resolve()), "source": source, "version": cache.VERSION})
 
 
 def read_rows(name: str, kind: str) -> pd.DataFrame:
@@ -171,18 +161,15 @@ def read_rows(name: str, kind: str) -> pd.DataFrame:
 
 def write_rows(name: str, kind: str, rows: pd.DataFrame) -> None:
     """Write the quarantine or the notes beside the manifest; no row removes what stands there."""
-    path = place(name, f"{kind}.csv")
-    if rows.empty:
-        path.unlink(missing_ok=True)
-    else:
-        write_atomically(path, lambda partial: rows.to_csv(partial, index=False))
+    place(name, f"{kind}.csv").unlink(missing_ok=True)
+    if not rows.empty:
+        write_atomically(place(name, f"{kind}.csv"), lambda part: rows.to_csv(part, index=False))
 
 
 def refuse(name: str, faults: pd.DataFrame) -> None:
     """Raise DataError where there are faults: a line each, and how many each check found."""
-    if faults.empty:
-        return
-    counts = ", ".join(f"{n} {check}" for check, n in faults["check"].value_counts().items())
-    listed = "\n  ".join(faults["case"] + ", " + faults["check"] + ": " + faults["reason"])
-    msg = f"{name}: {len(faults)} fault(s) ({counts}); mend the files or drop the rows:\n  {listed}"
-    raise DataError(msg)
+    if not faults.empty:
+        counts = ", ".join(f"{n} {check}" for check, n in faults["check"].value_counts().items())
+        listed = "\n  ".join(faults["case"] + ", " + faults["check"] + ": " + faults["reason"])
+        fault = f"{len(faults)} fault(s) ({counts}); mend the files or drop the rows"
+        raise DataError(f"{name}: {fault}:\n  {listed}")

@@ -1,14 +1,12 @@
 """The manifest: one table, a row a mass, that says all the study needs to know of a cohort.
 
 A view without a mass is a row whose box, mask and outline are empty.
-The schema is pandera's; a table is validated as a whole, so that one message lists every fault.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -27,8 +25,8 @@ SUBTYPES: Final = ("Luminal-A", "Luminal-B", "HER-2", "Basal-like")
 VIEWS: Final = ("CC", "MLO", "ML", "LM", "other", "unknown")
 BOX: Final = ("x_min", "y_min", "x_max", "y_max")
 FILENAME: Final = "manifest.csv"
-Faults = dict[int | None, list[str]]
-"""Faults by row (from 0; None: of the table as a whole), each as ``column: what is wrong``."""
+Fault = tuple[int | None, str]
+"""A row (from 0; None: the table as a whole) and ``column: what is wrong``."""
 
 
 def _is_polygon(text: object) -> bool:
@@ -40,20 +38,17 @@ def _is_polygon(text: object) -> bool:
     return len(points) >= 3 and points.shape[1:] == (2,) and bool(np.isfinite(points).all())
 
 
-def _column(dtype: object, *checks: pa.Check, nullable: bool = False) -> pa.Column:
-    return pa.Column(dtype, checks=list(checks), nullable=nullable, coerce=True)
-
-
-def _words(*values: str) -> pa.Check:
-    return pa.Check.isin(values, error=f"not one of {', '.join(values)}")
+def _words(*values: str, nullable: bool = False) -> pa.Column:
+    check = pa.Check.isin(values, error=f"not one of {', '.join(values)}")
+    return pa.Column(str, check, nullable=nullable)
 
 
 _GIVEN: Final = pa.Check.str_length(min_value=1, error="empty")
 _POSITIVE: Final = pa.Check.gt(0, error="must be above 0")
-_NOT_NEGATIVE: Final = pa.Check.ge(0, error="must not be negative")
 _INSIDE: Final = pa.Check.str_matches(
     r"(?!/)(?!(.*/)?\.\.(/|$))", error="must be a path inside the cohort folder"
 )
+_SIDE: Final = pa.Column("Int64", pa.Check.ge(0, error="must not be negative"), nullable=True)
 _POLYGON: Final = pa.Check(
     _is_polygon, element_wise=True, error="must be a JSON list of three or more [x, y] points"
 )
@@ -61,48 +56,47 @@ _SHA256: Final = pa.Check.str_matches(r"^[0-9a-f]{64}$", error="must be a SHA-25
 
 SCHEMA: Final = pa.DataFrameSchema(
     {
-        "case": _column(str, _GIVEN),
-        "patient": _column(str, _GIVEN),
-        "site": _column(str),
-        "image": _column(str, _INSIDE),
-        "height": _column(int, _POSITIVE),
-        "width": _column(int, _POSITIVE),
-        "view": _column(str, _words(*VIEWS)),
-        "side": _column(str, _words("L", "R", "unknown")),
-        "modality": _column(str, _words("DM", "CM", "SFM")),
-        **{name: _column("Int64", _NOT_NEGATIVE, nullable=True) for name in BOX},
-        "mask": _column(str, _INSIDE, nullable=True),
-        "mask_label": _column("Int64", _POSITIVE, nullable=True),
-        "outline": _column(str, _POLYGON, nullable=True),
-        "spacing_mm": _column(float, _POSITIVE, nullable=True),
-        "shape": _column(str, _words(*SHAPES), nullable=True),
-        "pathology": _column(str, _words("benign", "malignant", "unknown")),
-        "subtype": _column(str, _words(*SUBTYPES), nullable=True),
-        "image_sha256": _column(str, _SHA256),
+        "case": pa.Column(str, _GIVEN),
+        "patient": pa.Column(str, _GIVEN),
+        "site": pa.Column(str),
+        "image": pa.Column(str, _INSIDE),
+        "height": pa.Column(int, _POSITIVE),
+        "width": pa.Column(int, _POSITIVE),
+        "view": _words(*VIEWS),
+        "side": _words("L", "R", "unknown"),
+        "modality": _words("DM", "CM", "SFM"),
+        **dict.fromkeys(BOX, _SIDE),
+        "mask": pa.Column(str, _INSIDE, nullable=True),
+        "mask_label": pa.Column("Int64", _POSITIVE, nullable=True),
+        "outline": pa.Column(str, _POLYGON, nullable=True),
+        "spacing_mm": pa.Column(float, _POSITIVE, nullable=True),
+        "shape": _words(*SHAPES, nullable=True),
+        "pathology": _words("benign", "malignant", "unknown"),
+        "subtype": _words(*SUBTYPES, nullable=True),
+        "image_sha256": pa.Column(str, _SHA256),
     },
     strict=True,
+    coerce=True,
 )
 COLUMNS: Final = tuple(SCHEMA.columns)
 
 
-def find_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, Faults]:
-    """Return a manifest with the schema's types, and its faults by row."""
+def find_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, list[Fault]]:
+    """Return a manifest with the schema's types, and its faults."""
     table = table.reset_index(drop=True).copy()
     for column in {"mask", "outline", "shape", "subtype"} & set(table.columns):
         table[column] = table[column].astype(object).where(table[column].notna(), None)
-    faults: Faults = defaultdict(list)
+    faults: list[Fault] = []
     try:
         table = SCHEMA.validate(table, lazy=True)
     except pandera.errors.SchemaErrors as error:
-        for row, fault in _of_cells(error.failure_cases):
-            faults[row].append(fault)
+        faults += _of_cells(error.failure_cases)
     if set(COLUMNS) <= set(table.columns):
-        for row, fault in _of_rows(table):
-            faults[row].append(fault)
-    return table, dict(faults)
+        faults += _of_rows(table)
+    return table, sorted(faults, key=lambda fault: -1 if fault[0] is None else fault[0])
 
 
-def _of_cells(failures: pd.DataFrame) -> Iterator[tuple[int | None, str]]:
+def _of_cells(failures: pd.DataFrame) -> Iterator[Fault]:
     """Yield pandera's failures: the first one of each cell, and columns missing or strange."""
     cells = failures[failures["index"].notna()].drop_duplicates(["column", "index"])
     for case in cells.to_dict("records"):
@@ -120,7 +114,7 @@ def _of_cells(failures: pd.DataFrame) -> Iterator[tuple[int | None, str]]:
             yield None, f"{case['column']}: {case['check']} ({case['failure_case']})"
 
 
-def _of_rows(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
+def _of_rows(table: pd.DataFrame) -> Iterator[Fault]:
     """Yield faults that need more than one cell; cells that are no numbers are passed over."""
     numbers = {
         name: pd.to_numeric(table[name].astype(object), errors="coerce").astype(float)
@@ -151,20 +145,12 @@ def _of_rows(table: pd.DataFrame) -> Iterator[tuple[int, str]]:
 
 
 def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
-    """Return a manifest with the columns of :data:`COLUMNS`, their types and a plain index.
-
-    DataError lists every fault of the table under the name (a path or a cohort), each with its
-    row (2 is the first, as a spreadsheet counts) and column.
-    """
+    """Return a manifest with the schema's types; DataError lists all faults by row and column."""
     table, faults = find_faults(table)
-    if faults:
-        listed = [
-            f"column {fault}" if row is None else f"row {row + 2}, {fault}"
-            for row, of_row in faults.items()
-            for fault in of_row
-        ]
-        text = "\n  ".join(listed)
-        msg = f"{name}: {len(listed)} fault(s) in the manifest; mend these cells:\n  {text}"
+    if faults:  # rows as a spreadsheet counts them
+        places = ("column" if row is None else f"row {row + 2}," for row, _ in faults)
+        listed = "".join(f"\n  {at} {said}" for at, (_, said) in zip(places, faults, strict=True))
+        msg = f"{name}: {len(faults)} fault(s) in the manifest; mend these cells:{listed}"
         raise DataError(msg)
     return table[list(COLUMNS)]
 

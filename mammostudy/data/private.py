@@ -36,9 +36,7 @@ _HIDDEN: Final = re.compile(r"file-p[0-9a-f]{12}(\.[a-z]{3,5})?")
 def pseudonym(text: str) -> str:
     """Return the pseudonym of a patient's identifier: ``p`` and 12 hex digits (RFC 7693, keyed).
 
-    The same text gives the same pseudonym as long as the store's key is kept; spaces around it,
-    with which DICOM pads, and ways of composing an accent do not matter. Two of 10,000 patients
-    share one with a probability of 2e-7.
+    Spaces around it, with which DICOM pads, and ways of composing an accent do not matter.
     """
     plain = unicodedata.normalize("NFC", text).strip(" \t\r\n\0")
     if not plain:
@@ -91,10 +89,7 @@ def real_name(root: Path, name: str) -> str:
 
 @contextmanager
 def hiding(root: Path, name: str) -> Iterator[None]:
-    """Let no DataError leave this block with the real name of a hidden file.
-
-    It names the row of the owner's table instead.
-    """
+    """Let every DataError of this block name the owner's row instead of a hidden file."""
     listed = _listed(root, name)
     try:
         yield

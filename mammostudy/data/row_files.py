@@ -29,10 +29,7 @@ class FileError(DataError):
 
 
 def inside(root: Path, name: str, what: str = "path") -> Path:
-    """Return the place of a manifest's file; refuse what leads out of the cohort's folder.
-
-    Of a private cohort the name is the hidden one (:mod:`mammostudy.data.private`).
-    """
+    """Return the place of a file that a manifest names; refuse what leads out of the folder."""
     try:
         path = root / real_name(root, name)
         if path != root and path.resolve().is_relative_to(root.resolve()):
@@ -40,10 +37,7 @@ def inside(root: Path, name: str, what: str = "path") -> Path:
             return path
     except (OSError, ValueError, RuntimeError):  # too long, a zero byte, links in a circle
         pass
-    msg = (
-        f"{root}: {what}: {name[:200]!r} leads out of the cohort's folder or is no path; give a "
-        "path inside it, without `..` and without symbolic links that lead out"
-    )
+    msg = f"{root}: {what}: {name[:200]!r} leads out of the cohort's folder or is no path"
     raise FileError(msg, "path")
 
 

@@ -1,9 +1,8 @@
-"""Splits by patient, and the check that nothing leaks across them.
+"""Splits of masses and views by patient, and the check that nothing leaks across them.
 
 A split by image exists for one page alone, which measures what a leak is worth: it must be asked
 for by name (``unit="image"``) in the split and again in the check. Where the owners of a cohort
-publish a split, its reader has a function ``official_part``: of CBIS-DDSM the published one, each
-patient on one side; of INbreast, all for testing, as in the paper.
+publish a split, its reader has a function ``official_part``.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,11 +22,13 @@ from mammostudy.data import integrity
 from mammostudy.data.cache import cached_arrays
 from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.descriptors import cohort_names, describe
+from mammostudy.data.manifest import BOX
 from mammostudy.data.sources import reader_module
 from mammostudy.errors import DataError, SpecError
 
 Unit = Literal["patient", "image"]
 Rule = Literal["folds", "official"]
+VIEW_COLUMNS: Final = ("patient", "site", "side", "height", "width", "image")
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,20 @@ def _part(masses: pd.DataFrame, folds: int, fold: int, seed: int, unit: Unit) ->
     chosen = np.zeros(len(masses), dtype=bool)
     with warnings.catch_warnings():  # a stratum smaller than the folds is a fact, not a fault
         warnings.simplefilter("ignore", UserWarning)
-        splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-        chosen[list(splitter.split(masses, strata(masses), masses[unit]))[fold][1]] = True
+        try:
+            splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+            parts = list(splitter.split(masses, strata(masses), masses[unit]))
+        except ValueError:
+            raise _too_few(masses, folds, unit) from None
+    chosen[parts[fold][1]] = True
     return chosen
+
+
+def _too_few(masses: pd.DataFrame, folds: int, unit: Unit) -> SpecError:
+    return SpecError(
+        f"split: {len(masses)} masses of {masses[unit].nunique()} {unit}s are too few for "
+        f"{folds} folds; lower split.folds or add {unit}s"
+    )
 
 
 def split_cases(
@@ -76,48 +88,33 @@ def split_cases(
 
     Args:
         masses: the rows.
-        folds: number of folds, of which fold ``fold`` is the test part.
-        fold: 0 to ``folds - 1``.
+        folds: number of folds.
+        fold: the one that is the test part, from 0.
         seed: of the shuffling.
         train_site: train on this site only; the other sites join the test part whole, as the
             paper tests on INbreast (section 4). None: one pool.
         validation_folds: the validation part is one in this many of the remaining patients.
-        unit: what stays together. ``image`` LEAKS: the images of a patient are dealt out one by
-            one, as in studies that this one warns of.
-        rule: ``official`` takes the part of each mass from the column ``part`` (:func:`parted`),
-            and folds do not count.
+        unit: what stays together. ``image`` LEAKS: a patient's images are dealt out one by one.
+        rule: ``official`` takes the parts from the column ``part`` (:func:`parted`).
 
     Raises:
-        SpecError: the fold does not exist, the site is unknown, or patients are too few; or there
-            is nobody to train on.
+        SpecError: there is no such fold or site, patients are too few, or there is no training.
     """
-    few = SpecError(
-        f"split: {len(masses)} masses of {masses[unit].nunique()} {unit}s are too few for "
-        f"{folds} folds; lower split.folds or add {unit}s"
-    )
-    try:
-        if rule == "official":
-            rest, test = (masses[masses["part"] == name] for name in ("train", "test"))
-            _demand_training(rest, test)
-        else:
-            _check_choice(masses, folds, fold, train_site)
-            at_home = (masses["site"] == train_site) | (train_site is None)
-            home = masses[at_home]
-            if home[unit].nunique() < max(folds, 3):
-                raise few
-            held_out = _part(home, folds, fold, seed, unit)
-            rest, test = home[~held_out], pd.concat([home[held_out], masses[~at_home]])
-        few_folds = min(validation_folds, rest[unit].nunique())
-        validation = _part(rest, few_folds, 0, seed, unit)
-    except ValueError:  # of scikit-learn: not as many units as folds
-        raise few from None
+    if rule == "official":
+        rest, test = (masses[masses["part"] == name] for name in ("train", "test"))
+    else:
+        rest, test = _held_out(masses, folds, fold, seed, train_site, unit)
+    validation = _part(rest, min(validation_folds, rest[unit].nunique()), 0, seed, unit)
     split = Split(tuple(rest.index[~validation]), tuple(rest.index[validation]), tuple(test.index))
     if not all(split.parts().values()):
-        raise few
+        raise _too_few(masses, folds, unit)
     return split
 
 
-def _check_choice(masses: pd.DataFrame, folds: int, fold: int, train_site: str | None) -> None:
+def _held_out(
+    masses: pd.DataFrame, folds: int, fold: int, seed: int, train_site: str | None, unit: Unit
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the masses that stay, and those of the fold and of the other sites."""
     if not 0 <= fold < folds:
         msg = f"split: fold {fold} of {folds} does not exist; fold counts from 0 to {folds - 1}"
         raise SpecError(msg)
@@ -125,41 +122,33 @@ def _check_choice(masses: pd.DataFrame, folds: int, fold: int, train_site: str |
     if train_site is not None and train_site not in known:
         msg = f"split: train_site {train_site!r} is unknown; the cohort's sites are {known}"
         raise SpecError(msg)
-
-
-def _demand_training(train: pd.DataFrame, test: pd.DataFrame) -> None:
-    if train.empty:
-        msg = (
-            f"split.rule 'official': all {len(test)} masses of this cohort are for testing; train "
-            "on another one that names it as evaluation.test_cohort, or use 'folds' and say so"
-        )
-        raise SpecError(msg)
-
-
-def official_parts(cohort: Cohort) -> pd.Series:
-    """Return ``train`` or ``test`` for each row of a cohort's manifest, indexed by case."""
-    facts = describe(cohort.name)
-    if not facts.owners_split:
-        known = ", ".join(name for name in cohort_names() if describe(name).owners_split)
-        msg = (
-            f"split.rule 'official': cohort {cohort.name!r} comes without a split of its owners "
-            f"(those of {known} have one); use 'folds'"
-        )
-        raise SpecError(msg)
-    rows = cohort.manifest.set_index("case", drop=False)
-    parts: pd.Series = reader_module(str(facts.reader)).official_part(rows)
-    return parts
+    at_home = (masses["site"] == train_site) | (train_site is None)
+    home = masses[at_home]
+    if home[unit].nunique() < max(folds, 3):
+        raise _too_few(home, folds, unit)
+    tested = _part(home, folds, fold, seed, unit)
+    return home[~tested], pd.concat([home[tested], masses[~at_home]])
 
 
 def parted(cohort: Cohort, rows: pd.DataFrame, rule: Rule) -> pd.DataFrame:
-    """Return rows of a cohort, all or some, as :func:`split_cases` wants them by a rule.
-
-    ``official`` adds the column ``part``, told from all rows of a patient; a cohort whose owners
-    publish no split is refused.
-    """
+    """Return rows of a cohort, by ``official`` with their owners' part, told from all rows."""
     if rule == "folds":
         return rows
-    return rows.assign(part=official_parts(cohort).loc[rows.index])
+    facts = describe(cohort.name)
+    if not facts.owners_split:
+        known = ", ".join(name for name in cohort_names() if describe(name).owners_split)
+        said = f"cohort {cohort.name!r} comes without a split of its owners ({known} have one)"
+        msg = f"split.rule 'official': {said}; use 'folds'"
+        raise SpecError(msg)
+    every = cohort.manifest.set_index("case", drop=False)
+    parts = reader_module(str(facts.reader)).official_part(every)
+    if "train" not in set(parts):
+        msg = (
+            f"split.rule 'official': all masses of {cohort.name} are for testing; train on another "
+            "cohort that names it as evaluation.test_cohort, or use 'folds' and say so"
+        )
+        raise SpecError(msg)
+    return rows.assign(part=parts.loc[rows.index])
 
 
 def thumbnails(cohort: Cohort) -> dict[str, NDArray[np.float32]]:
@@ -189,10 +178,7 @@ def check_patients(
 
 
 def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
-    """Raise DataError where two parts of images (paths) share one or hold near-duplicates.
-
-    Near-duplicates are images whose thumbnails correlate above :data:`integrity.CORRELATION`.
-    """
+    """Raise DataError where two parts of images (paths) share one or hold near-duplicates."""
     pictures = thumbnails(cohort)
     images = {name: sorted(set(paths)) for name, paths in parts.items() if len(paths)}
     for (one, ones), (other, others) in combinations(images.items(), 2):
@@ -207,14 +193,87 @@ def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
             raise DataError(msg)
 
 
-def check_leakage(cohort: Cohort, split: Split, *, unit: Unit = "patient") -> None:
+def check_leakage(
+    cohort: Cohort, split: Split, *, unit: Unit = "patient", table: pd.DataFrame | None = None
+) -> None:
     """Raise DataError where a patient or a near-duplicate image stands in two parts of a split.
 
-    Of an :class:`~mammostudy.data.cohort.OutlineCohort` the patients alone are checked: it has no
-    images to compare, and every image belongs to one patient. The unit ``image`` lets a patient
-    stand in two parts, on purpose and by name; an image, or what looks like it, may not.
+    The split is of the cohort's masses, or of another table's rows. The unit ``image`` lets a
+    patient stand in two parts, on purpose and by name; an image, or what looks like it, may not.
     """
-    check_patients(cohort.masses, split.parts(), unit)
-    if not isinstance(cohort, OutlineCohort):
-        images = cohort.masses["image"]
-        check_images(cohort, {name: images[list(c)] for name, c in split.parts().items()})
+    rows = cohort.masses if table is None else table
+    check_patients(rows, split.parts(), unit)
+    if not isinstance(cohort, OutlineCohort):  # it has no images to compare
+        images = {name: rows["image"][list(cases)] for name, cases in split.parts().items()}
+        check_images(cohort, images)
+
+
+@dataclass(frozen=True)
+class ViewSet:
+    """Views of a cohort, in the manifest's order."""
+
+    table: pd.DataFrame  # VIEW_COLUMNS, indexed by the view's name: the case of its first row
+    boxes: tuple[NDArray[np.float32], ...]  # (k, 4) of its masses, half-open pixels; k may be 0
+    cases: tuple[tuple[str, ...], ...]  # of the masses of each view
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the views."""
+        return tuple(self.table.index)
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """(height, width) of each view, pixels."""
+        sizes = self.table[["height", "width"]].to_numpy(dtype=np.int64).tolist()
+        return [(height, width) for height, width in sizes]
+
+    def take(self, names: tuple[str, ...]) -> ViewSet:
+        """Return some views, in the order asked for."""
+        place = {name: row for row, name in enumerate(self.names)}
+        rows = [place[name] for name in names]
+        boxes, cases = [self.boxes[row] for row in rows], [self.cases[row] for row in rows]
+        return ViewSet(self.table.iloc[rows], tuple(boxes), tuple(cases))
+
+
+def views_of(cohort: Cohort) -> ViewSet:
+    """Return every view of a cohort, those without a mass included."""
+    first = cohort.manifest.drop_duplicates("image").set_index("case", drop=False)
+    masses = dict(iter(cohort.masses.groupby("image", sort=False)))
+    parts = [masses.get(image, cohort.masses.iloc[:0]) for image in first["image"]]
+    return ViewSet(
+        first[list(VIEW_COLUMNS)],
+        tuple(part[list(BOX)].to_numpy(dtype=np.float32).reshape(-1, 4) for part in parts),
+        tuple(tuple(part["case"].astype(str)) for part in parts),
+    )
+
+
+def split_views(cohort: Cohort, **fields: Any) -> Split:
+    """Split views by patient (``fields`` of ``split_cases``), and check that nothing leaks.
+
+    Patients with masses stand where :func:`split_cases` puts them, so that a detector and a
+    segmenter of one fold have learnt from the same patients. Those without any are dealt out to
+    the folds in a seeded order by the same shares, or stand where the owners say.
+    """
+    rule, site = fields.get("rule", "folds"), fields["train_site"]
+    masses, table = parted(cohort, cohort.masses, rule), views_of(cohort).table
+    parts = split_cases(masses, **fields).parts()
+    part_of = {
+        patient: name for name, cases in parts.items() for patient in masses["patient"][list(cases)]
+    }
+    others = table[~table["patient"].isin(part_of)]
+    away = (others["site"] != site) & (site is not None)
+    if official := rule == "official":
+        away = parted(cohort, others, rule)["part"] == "test"
+    home = np.array(sorted(set(others["patient"][~away])), dtype=object)
+    dealt = np.random.default_rng(fields["seed"]).permutation(home)
+    tested = (np.arange(len(dealt)) % fields["folds"] == fields["fold"]) & (not official)
+    part_of |= dict.fromkeys([*others["patient"][away], *dealt[tested]], "test")
+    part_of |= dict.fromkeys(dealt[~tested], "train")
+    part_of |= dict.fromkeys(dealt[~tested][:: fields["validation_folds"]], "validation")
+    part = table["patient"].map(part_of)
+    found = Split(*(tuple(table.index[part == name]) for name in parts))
+    check_leakage(cohort, found, table=table)
+    return found

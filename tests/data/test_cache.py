@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mammostudy.data.cache import cached_arrays, digest, write_atomically
+from mammostudy.data.cache import cached_arrays, write_atomically
 
 
 class Maker:
@@ -45,23 +45,18 @@ def test_arrays_are_made_once_and_again_where_the_file_is_damaged(
     assert len(files(own_store)) == 2
 
 
-def test_digest_ignores_order_and_sees_content() -> None:
-    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1}) != digest({"a": 1, "b": [3]})
-
-
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-def test_a_killed_write_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+def test_a_killed_write_leaves_nothing(tmp_path: Path) -> None:
     def half(partial: Path) -> None:
         partial.write_bytes(b"half")
-        raise error
+        raise KeyboardInterrupt
 
     path = tmp_path / "new" / "a.bin"
     for before in (None, b"old"):
         if before:
             path.write_bytes(before)
-        with pytest.raises(error):
+        with pytest.raises(KeyboardInterrupt):
             write_atomically(path, half)
         assert [file.read_bytes() for file in files(tmp_path)] == ([before] if before else [])
-    with pytest.raises(error):
+    with pytest.raises(KeyboardInterrupt):
         half(path)
     assert path.read_bytes() == b"half"  # control: in place it would be half-written

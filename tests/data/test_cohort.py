@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from mammostudy.data import cohort as module
-from mammostudy.data import descriptors, manifest, row_files
+from mammostudy.data import descriptors, manifest
 from mammostudy.data.cohort import (
     MARGIN,
     OUTLINE_COLUMNS,
@@ -54,19 +54,6 @@ def test_truth_all_is_the_union_of_an_image(tiny: Cohort) -> None:
     np.testing.assert_array_equal(one.truth_all, one.mask | two.mask)
     np.testing.assert_array_equal(one.truth_all, two.truth_all)
     np.testing.assert_array_equal(alone.truth_all, alone.mask)
-
-
-def test_nothing_is_read_before_it_is_asked_for(
-    tiny: Cohort, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reads: list[Path] = []
-    read = row_files.read_mammogram
-    monkeypatch.setattr(row_files, "read_mammogram", lambda path: reads.append(path) or read(path))
-    samples = iter(tiny)
-    assert (len(tiny), reads) == (13, [])
-    next(samples)
-    tiny.sample(tiny.masses.index[0])
-    assert len(reads) == 1  # the second time it comes from the cache
 
 
 def test_the_hash_follows_the_content_of_the_masks(tiny: Cohort) -> None:
@@ -116,11 +103,6 @@ def test_a_file_that_cannot_be_used_is_one_error(
     assert capfd.readouterr().err == ""  # no decoder's chatter beside the message
 
 
-def test_an_unknown_case(tiny: Cohort) -> None:
-    with pytest.raises(DataError, match="'nobody'"):
-        tiny.sample("nobody")
-
-
 STAR = Geometry("polygon", ((0, 0), (40, 30), (90, 0), (60, 50), (90, 100), (45, 70), (0, 100)))
 OVAL = Geometry("ellipse", ((300, 200), (60, 25)))
 DISC = Geometry("circle", ((50, 60), (20, 20)))
@@ -154,18 +136,6 @@ def test_an_outline_fills_its_own_box_but_for_the_margin(drawn: Geometry) -> Non
     else:
         width, height = drawn.points[1]
         assert mask.sum() == pytest.approx(np.pi * (width + 0.5) * (height + 0.5), rel=0.01)
-
-
-@pytest.mark.parametrize(("drawn", "degenerate"), [
-    (STAR, False), (OVAL, False),
-    (Geometry("polygon", ((0, 0), (4, 4), (8, 8))), True),
-    (Geometry("polygon", ((3, 3),)), True),
-    (Geometry("polygon", ((0, 0), (4, 4), (8, 8), (8, 0))), False),
-    (Geometry("circle", ((5, 5), (0.9, 0.9))), True),
-    (Geometry("ellipse", ((5, 5), (30, -2))), True),
-])  # fmt: skip
-def test_what_encloses_nothing(drawn: Geometry, degenerate: bool) -> None:
-    assert drawn.degenerate is degenerate
 
 
 @pytest.mark.parametrize("call", [

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
-import yaml
 
 from mammostudy.data import descriptors
 from mammostudy.data.descriptors import TASKS, cohort_names, describe
 from mammostudy.data.manifest import SHAPES
 from mammostudy.errors import DataError
-
-FOLDER = Path(__file__).parents[2] / "data_manifests"
-
-
-def described(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
-    return content
-
-
-def counted(values: Iterable[object]) -> dict[object, int]:
-    return dict(Counter(values))
 
 
 @pytest.mark.parametrize("text", ["title: [", "[1, 2]", "title: x", "cohorts: {a: }"])
@@ -82,53 +66,3 @@ def test_facts_need_neither_arrays_nor_tables() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("name", [name for name in cohort_names() if describe(name).built])
-def test_a_published_set_says_what_was_confirmed_here(name: str) -> None:
-    content = described(name)
-    listed = [*content["confirmed_here"], *content["not_confirmed_here"]]
-    assert sorted(listed) == sorted(content["expected"])
-    assert "dropped" in content["label_mapping"]
-    assert all(isinstance(fault, str) for fault in content["known_faults"])
-
-
-def test_expected_counts_of_cbis_ddsm(real_data: Path) -> None:
-    expected = described("cbis-ddsm")["expected"]
-    tables = {
-        (kind, part): pd.read_csv(
-            real_data / "cbis-ddsm-tables" / f"{kind}_case_description_{part}_set.csv"
-        )
-        for kind in ("mass", "calc")
-        for part in ("train", "test")
-    }
-    words = {"IRREGULAR": "irregular", "LOBULATED": "lobular", "OVAL": "oval", "ROUND": "round"}
-    pure = 0
-    for part in ("train", "test"):
-        masses = tables["mass", part]
-        assert len(masses) == expected[f"mass_rows_{part}"]
-        assert masses["patient_id"].nunique() == expected[f"mass_patients_{part}"]
-        assert masses["image file path"].nunique() == expected[f"images_{part}"]
-        found = counted(masses["mass shape"].map(words).dropna())
-        assert found == expected[f"pure_shapes_{part}"]
-        pure += sum(found.values())
-    assert pure == expected["rows_of_pure_shape"]
-    assert 1318 + 378 - pure == expected["rows_without_pure_shape"] == 272
-    patients = {f"{k}_{p}": set(t["patient_id"]) for (k, p), t in tables.items()}
-    assert len(set.union(*patients.values())) == expected["patients_of_all_tables"]
-    for pair, count in expected["patients_in_train_and_test"].items():
-        one, other = pair.split("_and_")
-        assert len(patients[one] & patients[other]) == count
-
-
-def test_expected_counts_of_cmmd(real_data: Path) -> None:
-    expected = described("cmmd")["expected"]
-    table = pd.read_csv(real_data / "cmmd-table" / "CMMD_clinicaldata_revision.csv")
-    words = {"Luminal A": "Luminal-A", "Luminal B": "Luminal-B", "HER2-enriched": "HER-2",
-             "triple negative": "Basal-like"}  # fmt: skip
-    assert len(table) == expected["breasts"]
-    assert table["ID1"].nunique() == expected["patients"]
-    assert table["number"].sum() == expected["images_of_the_table"]
-    assert counted(table["subtype"].dropna().map(words)) == expected["subtypes"]
-    assert counted(table["classification"].str.lower()) == expected["pathology"]
-    assert counted(table["abnormality"]) == expected["abnormality"]

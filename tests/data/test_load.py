@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import types
 from collections.abc import Callable
@@ -53,30 +52,15 @@ def test_a_cohorts_own_folder_is_told_by_its_files(
         find_folder(name, own)  # control
 
 
-def test_private_cohorts_are_told_by_their_table(tmp_path: Path) -> None:
-    folder = tmp_path / "clinic"
-    folder.mkdir()
-    assert module_of("clinic", folder) is None
-    (folder / "cohort.csv").touch()
-    assert module_of("clinic", folder) == "folder"
-    assert find_folder("clinic", folder) == folder
-    (folder / "manifest.csv").touch()  # a manifest of its own is read as it stands
-    assert module_of("clinic", folder) is None
-
-
-@pytest.mark.parametrize("name", ["tiny", "cdd-cesm", "inbreast"])
-def test_a_missing_data_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)
-    with pytest.raises(MissingDataError, match=rf"'{name}'.*--root or MAMMOSTUDY_DATA"):
-        load_cohort(name)
-    with pytest.raises(MissingDataError, match=rf"no such folder for cohort '{name}'"):
-        load_cohort(name, tmp_path / "away")
-
-
-@pytest.mark.parametrize("name", ["", "..", "../tiny", "a/b", "/etc"])
-def test_names_that_leave_the_data_folder(name: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not a name of a folder"):
-        load_cohort(name, tmp_path)
+    with pytest.raises(MissingDataError, match=r"'tiny'.*--root or MAMMOSTUDY_DATA"):
+        load_cohort("tiny")
+    with pytest.raises(MissingDataError, match=r"no such folder for cohort 'tiny'"):
+        load_cohort("tiny", tmp_path / "away")
+    for name in ("", "..", "../tiny", "a/b", "/etc"):
+        with pytest.raises(DataError, match="not a name of a folder"):
+            load_cohort(name, tmp_path)
 
 
 def quick_view(*words: object) -> tuple[np.ndarray, np.ndarray]:
@@ -133,15 +117,6 @@ def emptied(folder: Path) -> None:
     cv2.imwrite(str(folder / "masks" / "P1_CC.png"), np.zeros((48, 64), np.uint8))
 
 
-def test_a_build_is_kept_and_read_again(reads: list[pd.DataFrame], tmp_path: Path) -> None:
-    cohort, again = load_cohort("inbreast", tmp_path), load_cohort("inbreast", tmp_path)
-    assert (len(cohort), len(cohort.manifest)) == (13, 14)
-    assert cohort.dropped == again.dropped == {"region of a single point": 3}
-    assert again.manifest_hash == cohort.manifest_hash
-    assert len(reads) == 2  # read once
-    assert not place("inbreast", "quarantine.csv").exists()
-
-
 def test_rows_with_faults_go_to_quarantine_with_the_reason(
     reads: list[pd.DataFrame], tmp_path: Path
 ) -> None:
@@ -174,7 +149,10 @@ def test_strict_refuses_any_fault_and_writes_nothing(
 def test_it_is_built_again_where_what_it_is_made_of_changes(
     what: str, reads: list[pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load_cohort("inbreast", tmp_path)
+    cohort, again = load_cohort("inbreast", tmp_path), load_cohort("inbreast", tmp_path)
+    assert (len(cohort), len(reads)) == (13, 2)  # read once
+    assert cohort.dropped == again.dropped == {"region of a single point": 3}
+    assert again.manifest_hash == cohort.manifest_hash
     root = tmp_path
     if what == "folder":
         root = tmp_path / "moved"
@@ -192,25 +170,16 @@ def test_it_is_built_again_where_what_it_is_made_of_changes(
 def clinic(
     tmp_path: Path, write_dicom: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """Three views of a breast at the left edge: with text in the pixels, mirrored, neither."""
+    """One view: a right breast that stands at the left edge, with text in the pixels."""
     folder = tmp_path / "clinic"
     folder.mkdir()
     y, x = np.mgrid[:96, :80]
-    mask = ((y >= 40) & (y < 56) & (x >= 20) & (x < 36)).astype(np.uint8)
-    lines = ["image,mask,patient"]
-    for number, fields in enumerate((
-        {"BurnedInAnnotation": "YES", "ImageLaterality": "L"},
-        {"BurnedInAnnotation": "NO", "ImageLaterality": "R"},
-        {"ImageLaterality": "L"},
-    )):  # fmt: skip
-        noise = np.random.default_rng(number).normal(0, 1, y.shape)
-        grey = 1800 + 4000 * cv2.GaussianBlur(noise, (0, 0), 3)
-        half_disc = np.where(np.hypot((y - 48) / 44, x / 50) < 1, grey.clip(0, 4095), 0)
-        path = folder / f"{number}.dcm"
-        write_dicom(path, half_disc.astype(np.uint16), ViewPosition="CC", **fields)
-        cv2.imwrite(str(folder / f"{number}.png"), mask)
-        lines.append(f"{number}.dcm,{number}.png,P{number}")
-    (folder / "cohort.csv").write_text("\n".join(lines))
+    noise = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 1, y.shape), (0, 0), 3)
+    half_disc = (1800 + 4000 * noise).clip(0, 4095) * (np.hypot((y - 48) / 44, x / 50) < 1)
+    said = {"BurnedInAnnotation": "YES", "ImageLaterality": "R", "ViewPosition": "CC"}
+    write_dicom(folder / "a.dcm", half_disc.astype(np.uint16), **said)
+    cv2.imwrite(str(folder / "a.png"), (np.hypot(y - 48, x - 28) < 8).astype(np.uint8))
+    (folder / "cohort.csv").write_text("image,mask,patient\na.dcm,a.png,P")
     monkeypatch.setenv("MAMMOSTUDY_DATA", str(tmp_path))
     return folder
 
@@ -220,9 +189,7 @@ def test_notes_are_counted_and_kept(
     command: Callable[[str], None], clinic: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command("clinic")
-    said = capsys.readouterr().out
-    kept = place("clinic", "notes.csv").read_text()
+    said, kept = capsys.readouterr().out, place("clinic", "notes.csv").read_text()
     for note in (BURNED_IN, MIRRORED):
         assert said.count(f"noted of 1 image(s): {note}") == kept.count(note) == 1
     assert "quarantined" not in said
-    assert "made_of" in json.loads(place("clinic", "build.json").read_text())

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from mammostudy.data import manifest
-from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import COLUMNS, content_hash, read_manifest, validate, write_manifest
 from mammostudy.errors import DataError
 
@@ -118,7 +114,9 @@ def test_text_comes_back_as_it_went(tmp_path: Path) -> None:
     assert read["outline"][0] == outline
     assert read["mask_label"].tolist()[1] == 3
     assert content_hash(read) == content_hash(validate(given))
-    assert (tmp_path / "manifest.csv").stat().st_mode & 0o444 == 0o444
+    (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe\x00a")
+    with pytest.raises(DataError, match=r"manifest\.csv"):
+        read_manifest(tmp_path / "manifest.csv")
 
 
 def test_the_hash_follows_content_and_not_order() -> None:
@@ -126,14 +124,6 @@ def test_the_hash_follows_content_and_not_order() -> None:
     assert content_hash(checked) == content_hash(checked.iloc[::-1])
     changed = validate(table(image_sha256=["1" * 64, SHA, SHA]))
     assert content_hash(changed) != content_hash(checked)
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00a", b'case,patient\n"a'])
-def test_files_that_are_no_tables(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "manifest.csv"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"manifest\.csv"):
-        read_manifest(path)
 
 
 def test_the_written_schema_is_the_one_in_use() -> None:
@@ -148,32 +138,3 @@ def test_the_written_schema_is_the_one_in_use() -> None:
         }
         for name, column in manifest.SCHEMA.columns.items()
     }
-
-
-WORDS = (
-    b"1e400", b"-9223372036854775809", b"inf", b"nan", b'"', b"\0", b"[[[1]]]", b"9" * 400,
-    b"[[1e308,1],[2,2]]", b"\xff\xfe", b",,,", b"../x", b"/etc/passwd", b"60000", b"",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("seed", range(30))
-def test_mutated_manifests_are_one_error_or_a_table(
-    seed: int, tmp_path: Path, write_cohort: Callable[..., Path]
-) -> None:
-    path = write_cohort(tmp_path, patients=2) / "manifest.csv"
-    rng = np.random.default_rng(seed)
-    content = bytearray(path.read_bytes())
-    if seed % 3 == 0:
-        for place in rng.integers(len(content), size=3):
-            content[int(place)] = int(rng.integers(256))
-    elif seed % 3 == 1:
-        del content[int(rng.integers(len(content))) :]
-    else:
-        start = content.find(b",", int(rng.integers(250, len(content) - 300))) + 1
-        content[start : content.find(b",", start)] = WORDS[seed // 3 % len(WORDS)]
-    path.write_bytes(bytes(content))
-    with contextlib.suppress(DataError):  # anything else fails the test
-        cohort = load_cohort("tiny", tmp_path)
-        for case in cohort.masses.index:
-            with contextlib.suppress(DataError):
-                cohort.sample(case)

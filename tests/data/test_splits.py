@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,15 +19,18 @@ from hypothesis import strategies as st
 from mammostudy.data import integrity, splits
 from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.load import load_cohort
+from mammostudy.data.manifest import BOX
+from mammostudy.data.sources import inbreast
 from mammostudy.data.sources.cbis_ddsm import read_tables
 from mammostudy.data.splits import (
     Split,
     check_leakage,
     check_patients,
-    official_parts,
     parted,
     split_cases,
+    split_views,
     strata,
+    views_of,
 )
 from mammostudy.errors import DataError, SpecError
 
@@ -141,7 +146,7 @@ def test_a_patient_of_two_sites_is_found(tiny: Cohort) -> None:
         check_leakage(two, split)
 
 
-def test_folds_by_image_keep_images_whole_and_are_refused_unless_named(tiny: Cohort) -> None:
+def test_folds_by_image_are_refused_unless_named_and_keep_images_whole(tiny: Cohort) -> None:
     fields = {"folds": 3, "validation_folds": 2, "unit": "image"}
     parts = [split_cases(tiny.masses, fold=fold, **fields) for fold in range(3)]  # type: ignore[arg-type]
     assert sorted(case for split in parts for case in split.test) == sorted(tiny.masses.index)
@@ -149,16 +154,12 @@ def test_folds_by_image_keep_images_whole_and_are_refused_unless_named(tiny: Coh
         check_leakage(tiny, split, unit="image")
         with pytest.raises(DataError, match="split by the column `patient`"):
             check_leakage(tiny, split)  # the default knows no such folds
-
-
-def test_folds_by_image_still_refuse_an_image_in_two_parts(tiny: Cohort) -> None:
-    split = Split(("P0_CC_1",), ("P1_CC_1",), ("P0_CC_2",))
+    crossing = Split(("P0_CC_1",), ("P1_CC_1",), ("P0_CC_2",))
     with pytest.raises(DataError, match=r"image images/P0_CC\.png stands in train and in test"):
-        check_leakage(tiny, split, unit="image")
-    check_leakage(tiny, Split(("P0_CC_1", "P0_CC_2"), ("P1_CC_1",), ("P0_MLO_1",)), unit="image")
+        check_leakage(tiny, crossing, unit="image")
 
 
-@pytest.mark.parametrize("kind", ["copy", "brighter", "compressed"])
+@pytest.mark.parametrize("kind", ["brighter", "compressed"])
 def test_near_duplicates_across_parts(
     tiny: Cohort, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,7 +168,7 @@ def test_near_duplicates_across_parts(
     if kind == "compressed":
         path.write_bytes(cv2.imencode(".jpg", source, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
     else:
-        cv2.imwrite(str(path), source if kind == "copy" else (source * 0.8 + 20).astype(np.uint8))
+        cv2.imwrite(str(path), (source * 0.8 + 20).astype(np.uint8))
     rows = tiny.manifest.copy()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     rows.loc[rows["image"] == "images/P2_CC.png", "image_sha256"] = digest
@@ -183,77 +184,42 @@ def test_near_duplicates_across_parts(
 
 
 pytestmark = pytest.mark.usefixtures("own_store")
-# of 12 patients: P10 and P11 are tested; P9 has two masses for training and one for testing, which
-# follows; P8 one of each, which are tested
-TESTED = ("P8", "P10", "P11")
 
 
-def renamed(cohort: Cohort, name: str = "cbis-ddsm") -> Cohort:
-    """The cohort under a published name, its cases named as the owners of CBIS-DDSM do."""
-    rows = cohort.manifest[cohort.manifest["case"] != "free"].reset_index(drop=True)
-    extra = rows[rows["case"] == "P9_CC_1"].assign(case="P9_CC_2", mask_label=1)
-    rows = pd.concat([rows, extra], ignore_index=True)
-    for_test = rows["patient"].isin(("P10", "P11")) | rows["case"].isin(("P9_CC_2", "P8_MLO_1"))
-    number = rows.groupby("image").cumcount() + 1
-    kind = for_test.map({True: "Test", False: "Training"})
-    owner = rows["patient"].str[1:].str.zfill(5)
-    rows["case"] = [
-        f"Mass-{part}_P_{patient}_LEFT_{view}_{count}"
-        for part, patient, view, count in zip(kind, owner, rows["view"], number, strict=True)
-    ]
-    return Cohort(name, cohort.root, rows)
+TESTED = {f"P{number}": "test" if number > 7 else "train" for number in range(12)}
+FOR_TEST = frozenset(["P8", "P9", "P10", "P11"])
 
 
 @pytest.fixture
-def cbis(tmp_path: Path, write_cohort: Callable[..., Path]) -> Cohort:
+def owned(
+    tmp_path: Path, write_cohort: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> Cohort:
+    """Twelve patients, P8 to P11 for testing by the word of the owners."""
     write_cohort(tmp_path, patients=12)
-    return renamed(load_cohort("tiny", tmp_path))
+
+    def official_part(rows: pd.DataFrame) -> pd.Series:
+        seen = rows.groupby("patient")["view"].transform("nunique") > 1  # all of each patient
+        return rows["patient"].map(TESTED).where(seen, "unknown")
+
+    owners = SimpleNamespace(official_part=official_part)
+    monkeypatch.setattr(splits, "reader_module", lambda _: owners)
+    return replace(load_cohort("tiny", tmp_path), name="cbis-ddsm")
 
 
-def test_the_test_part_is_the_owners_and_patients_stand_on_one_side(cbis: Cohort) -> None:
-    rows = parted(cbis, cbis.masses, "official")
-    split = split_cases(rows, rule="official", validation_folds=3)
-    assert set(cbis.masses.loc[list(split.test), "patient"]) == set(TESTED)
-    assert sorted(case for part in split.parts().values() for case in part) == sorted(rows.index)
-    check_patients(cbis.masses, split.parts())
-    validation = set(cbis.masses.loc[list(split.validation), "patient"])
-    assert 2 <= len(validation) <= 4  # about one in three of the nine that train
-    named = tuple(case for case in rows.index if "Test" in case)
-    with pytest.raises(Exception, match="P9 stands in train and in test"):  # by name alone
-        check_patients(cbis.masses, {"train": tuple(rows.index.difference(named)), "test": named})
-
-
-def test_the_seed_moves_the_validation_part_and_never_the_test(cbis: Cohort) -> None:
-    rows = parted(cbis, cbis.masses, "official")
-    splits = [split_cases(rows, rule="official", seed=seed) for seed in range(6)]
-    assert len({split.test for split in splits}) == 1
-    assert len({split.validation for split in splits}) > 1
-
-
-def test_of_some_rows_the_part_is_told_from_all(cbis: Cohort) -> None:
-    """Of P9 only the mass named for testing has a shape: it still follows the other two."""
-    kept = cbis.masses[(cbis.masses["patient"] != "P9") | cbis.masses.index.str.contains("Test")]
-    assert (kept["patient"] == "P9").sum() == 1
-    rows = parted(cbis, kept, "official")
-    assert rows.loc[rows["patient"] == "P9", "part"].tolist() == ["train"]
-    alone = parted(Cohort("cbis-ddsm", cbis.root, kept.reset_index(drop=True)), kept, "official")
-    assert alone.loc[alone["patient"] == "P9", "part"].tolist() == ["test"]  # control
-
-
-def test_inbreast_is_for_testing_only(cbis: Cohort) -> None:
-    inbreast = Cohort("inbreast", cbis.root, cbis.manifest)
-    assert set(official_parts(inbreast)) == {"test"}
-    with pytest.raises(
-        SpecError, match="all 26 masses of this cohort are for testing; train on another one"
-    ):
-        split_cases(parted(inbreast, inbreast.masses, "official"), rule="official")
-
-
-def test_a_cohort_without_a_split_of_its_owners(cbis: Cohort) -> None:
-    tiny = Cohort("tiny", cbis.root, cbis.manifest)
+def test_the_test_part_is_the_owners(owned: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = owned.masses[owned.masses["view"] == "CC"]
+    rows = parted(owned, some, "official")
+    drawn = [split_cases(rows, rule="official", seed=seed, validation_folds=3) for seed in range(6)]
+    assert {frozenset(patients_of(rows, split.test)) for split in drawn} == {FOR_TEST}
+    assert len({split.validation for split in drawn}) > 1  # the seed moves it
+    for split in drawn:
+        assert sorted(sum(split.parts().values(), ())) == sorted(rows.index)
+        check_patients(rows, split.parts())
     with pytest.raises(SpecError, match="'tiny' comes without a split of its owners"):
-        parted(tiny, tiny.masses, "official")
-    assert parted(tiny, tiny.masses, "folds") is tiny.masses
+        parted(replace(owned, name="tiny"), some, "official")
+    monkeypatch.setattr(splits, "reader_module", lambda _: inbreast)
+    with pytest.raises(SpecError, match="all masses of inbreast are for testing"):
+        parted(replace(owned, name="inbreast"), some, "official")
 
 
 def test_the_published_tables_give_the_published_parts(real_data: Path) -> None:
@@ -265,7 +231,95 @@ def test_the_published_tables_give_the_published_parts(real_data: Path) -> None:
     assert len(split.test) == 378
     assert len(split.train) + len(split.validation) == 1318
     check_patients(cohort.masses, split.parts())
-    patients = {name: rows.set_index("case").loc[list(c), "patient"].nunique()
-                for name, c in split.parts().items()}  # fmt: skip
-    assert patients["test"] == 201
-    assert patients["validation"] == 691 // 6
+    assert len(patients_of(cohort.masses, split.test)) == 201
+    assert len(patients_of(cohort.masses, split.validation)) == 691 // 6
+
+
+FIELDS: dict[str, Any] = {
+    "folds": 3, "fold": 0, "seed": 0, "train_site": None, "validation_folds": 4,
+}  # fmt: skip
+
+
+@pytest.fixture
+def cohort(tmp_path: Path, own_store: Path, write_views: Callable[..., Path]) -> Cohort:
+    """Twelve patients, P8 to P11 without a mass; 25 views of 48 x 64 pixels."""
+    write_views(tmp_path)
+    return load_cohort("views", tmp_path)
+
+
+def patients_seen(cohort: Cohort, names: tuple[str, ...]) -> set[str]:
+    return patients_of(views_of(cohort).table, names)
+
+
+def test_every_view_once_with_all_its_masses(cohort: Cohort) -> None:
+    views = views_of(cohort)
+    assert len(views) == len(set(views.names)) == 25
+    assert views.table["image"].tolist() == cohort.manifest["image"].unique().tolist()
+    assert sum(map(len, views.cases)) == len(cohort) == 8 * 2  # one lost in P1, one more in P0
+    of = dict(zip(views.names, zip(views.boxes, views.cases, strict=True), strict=True))
+    boxes, cases = of["P0_CC_1"]
+    assert cases == ("P0_CC_1", "P0_CC_2")
+    assert boxes.dtype == np.float32
+    assert boxes.tolist() == cohort.masses.loc[list(cases), list(BOX)].to_numpy(float).tolist()
+    for name in ("free", "P1_MLO_1", "P9_CC_1"):
+        assert (of[name][0].shape, of[name][0].dtype, of[name][1]) == ((0, 4), np.float32, ())
+    assert set(views.shapes) == {(48, 64)}
+    some = views.take(("free", "P0_CC_1"))
+    assert (some.names, some.cases) == (("free", "P0_CC_1"), ((), ("P0_CC_1", "P0_CC_2")))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_view_stands_once_and_no_patient_crosses(cohort: Cohort, seed: int) -> None:
+    tested: list[str] = []
+    dealt = []
+    for fold in range(3):
+        fields = FIELDS | {"fold": fold, "seed": seed}
+        split, masses = split_views(cohort, **fields), split_cases(cohort.masses, **fields)
+        groups = {part: patients_seen(cohort, names) for part, names in split.parts().items()}
+        assert sum(map(len, groups.values())) == len(set.union(*groups.values())) == 12
+        for part, cases in masses.parts().items():  # detector and segmenter learn from the same
+            with_mass = set(cohort.masses["patient"])
+            assert groups[part] & with_mass == patients_of(cohort.masses, cases)
+        dealt.append([len(group & {"P8", "P9", "P10", "P11"}) for group in groups.values()])
+        tested += split.test
+    assert dealt == [[1, 1, 2], [2, 1, 1], [2, 1, 1]]
+    assert sorted(tested) == sorted(views_of(cohort).names)
+
+
+def test_the_other_site_is_tested_whole(cohort: Cohort) -> None:
+    split = split_views(cohort, **(FIELDS | {"folds": 2, "train_site": "south"}))
+    table = views_of(cohort).table
+    away = set(table.index[table["site"] == "north"])
+    assert {"P9_CC_1", "P3_CC_1"} <= away <= set(split.test)
+    home = set(split.train + split.validation)
+    assert set(table.loc[sorted(home), "site"]) == {"south"}
+    assert len(patients_seen(cohort, split.test) & {"P8", "P10"}) == 1  # and a fold of its own
+
+
+def test_patients_without_a_mass_stand_where_the_owners_say(
+    cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = cohort.manifest.set_index("case", drop=False)
+    parts = rows["patient"].isin(("P0", "P9")).map({True: "test", False: "train"})
+    monkeypatch.setattr(splits, "parted", lambda _, rows, __: rows.assign(part=parts[rows.index]))
+    split = split_views(cohort, **FIELDS | {"validation_folds": 2}, rule="official")
+    assert patients_seen(cohort, split.test) == {"P0", "P9"}
+    for part in (split.train, split.validation):
+        assert {"P8", "P10", "P11"} & patients_seen(cohort, part)
+        assert {f"P{n}" for n in range(1, 8)} & patients_seen(cohort, part)
+
+
+@pytest.mark.slow
+def test_real_views_hold_the_masses_and_folds_of_the_masses_alone(
+    real_data: Path, own_store: Path
+) -> None:
+    views, masses = load_cohort("cdd-cesm-views", real_data), load_cohort("cdd-cesm", real_data)
+    pd.testing.assert_frame_equal(views.masses, masses.masses)
+    counts = [len(boxes) for boxes in views_of(views).boxes]
+    assert (len(counts), sum(count > 0 for count in counts), sum(counts)) == (216, 117, 285)
+    fields = FIELDS | {"fold": 1, "validation_folds": 6}
+    split = split_views(views, **fields)
+    for part, cases in split_cases(masses.masses, **fields).parts().items():
+        taken = views_of(views).take(split.parts()[part])
+        assert sorted(case for some in taken.cases for case in some) == sorted(cases)
+        assert any(not len(boxes) for boxes in taken.boxes)

@@ -12,8 +12,7 @@ import pandas as pd
 import pytest
 
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.splits import Split
-from mammostudy.data.views import split_views, views_of
+from mammostudy.data.splits import Split, split_views, views_of
 from mammostudy.errors import DataError, SpecError
 from mammostudy.runs import chain as module
 from mammostudy.runs.chain import Shapes, check_patients, whole_box

@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mammostudy.data import views as views_module
+from mammostudy.data import splits as views_module
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.load import load_cohort
-from mammostudy.data.views import split_views, views_of
+from mammostudy.data.splits import split_views, views_of
 from mammostudy.errors import DataError
 from mammostudy.models.detectors import common
 from mammostudy.paths import store_root

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data.views import COLUMNS, ViewSet
+from mammostudy.data.splits import VIEW_COLUMNS, ViewSet
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import match_detections
 from mammostudy.runs.detection_rows import COCO, HEADLINE, RULES, judged_rows, matches_of, rounded
@@ -26,7 +26,7 @@ def views_of_boxes(boxes: list[list[list[float]]], height: int = 80, width: int 
     columns["side"] = columns["side"][:n]
     index = pd.Index([f"v{i}" for i in range(n)], name="case")
     return ViewSet(
-        pd.DataFrame(columns | sizes, index=index)[list(COLUMNS)],
+        pd.DataFrame(columns | sizes, index=index)[list(VIEW_COLUMNS)],
         tuple(np.array(each, np.float32).reshape(-1, 4) for each in boxes),
         tuple(tuple(f"v{i}-{k}" for k in range(len(each))) for i, each in enumerate(boxes)),
     )

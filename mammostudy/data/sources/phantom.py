@@ -1,8 +1,6 @@
-"""The phantom cohorts: their patients, and their files.
+"""The phantom cohorts: their patients, and their files (DICOM, label masks, the manifest).
 
-12-bit DICOM mammograms or crops, label masks and the manifest. Everything follows from the seed,
-unique identifiers too: the same call writes the same bytes (with the same versions of numpy, OpenCV
-and pydicom).
+The same call writes the same bytes with the same versions of numpy, OpenCV and pydicom.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from mammostudy.data.manifest import BOX, COLUMNS, FILENAME, SHAPES, SUBTYPES, w
 from mammostudy.data.sources.phantom_images import Field, Mass, draw_view
 from mammostudy.imaging.contours import box_of
 
-# Rows Luminal-A, Luminal-B, HER-2, Basal-like; columns irregular, lobular, oval, round.
+# Singh et al. 2020; rows are SUBTYPES, columns SHAPES
 SUBTYPE_BY_SHAPE: Final = np.array(
     [[67, 29, 10, 17], [58, 24, 14, 11], [6, 4, 8, 15], [5, 10, 9, 13]]
 )
@@ -73,9 +71,6 @@ def draw_patients(count: int, seed: int, *, association: bool = True) -> list[Pa
 
     Patient ``k`` has its own stream of the seed. With ``association`` the shape is drawn given the
     subtype, by the published table; else given nothing, with the same margins (phantom-null).
-
-    Source:
-        Subtype by shape: Singh et al. 2020, cross-table of 300 malignant masses.
     """
     order = np.random.default_rng([seed, 0]).permutation(count)
     seconds = {int(k) + 1 for k in order[: round(count / 8)]}
@@ -114,16 +109,13 @@ def _draw_mass(rng: np.random.Generator, chances: NDArray[np.float64], malignant
 
 
 def write(name: str, folder: Path, *, patients: int | None = None, seed: int | None = None) -> None:
-    """Write a phantom cohort as the study uses it, or a smaller one, over what its folder holds.
-
-    It is made in a folder beside the final one and moved there when complete.
+    """Write a phantom cohort as the study uses it, or a smaller one, whole or not at all.
 
     ``phantom-shapes`` has one crop a patient: the CC view of the diseased side, cut to 320 x 320 px
     round its first mass (zeros where the cut leaves the view). A second mass stays in the picture,
-    and in the mask as label 2, but has no row: the crop is of one mass. The same seed gives the
-    same patients and views as in ``phantom``; the study's is another one, so that no patient is
-    shared. Of 375 patients about 300 are malignant: as many as in the paper's table of subtypes
-    (section 6).
+    and in the mask as label 2, but has no row. The same seed gives the same patients as in
+    ``phantom``; the study's is another one, so that no patient is shared. Of 375 patients about 300
+    are malignant: as many as in the paper's table of subtypes (section 6).
     """
     usual = (375, 2021) if name == "phantom-shapes" else (64, 2020)
     count, seed = patients or usual[0], usual[1] if seed is None else seed
@@ -165,85 +157,63 @@ class _Writer:
             rng = np.random.default_rng([self.seed, 2, patient.number, number])
             image, labels = draw_view(view, side, patient.site, patient.density, masses, rng)
             if crops:
-                image, labels = _cropped(image, labels)
-            shared = self._image(image, patient, side, view)
+                x_min, y_min, x_max, y_max = box_of(labels == 1)
+                x, y = (x_min + x_max + CROP) // 2, (y_min + y_max + CROP) // 2  # when padded
+                inside = slice(y, y + CROP), slice(x, x + CROP)
+                image, labels = np.pad(image, CROP)[inside], np.pad(labels, CROP)[inside]
+            shared = self.image(image, patient, side, view)
             if not masses:
-                yield {**shared, "pathology": "unknown"}
+                yield shared
                 continue
             mask = f"masks/{shared['case']}.png"
             cv2.imwrite(str(self.folder / mask), labels)
             for label, mass in enumerate(masses[:1] if crops else masses, start=1):
-                yield {
-                    **shared,
-                    **dict(zip(BOX, box_of(labels == label), strict=True)),
-                    "case": f"{shared['case']}_{label}",
-                    "mask": mask,
-                    "mask_label": label,
-                    "shape": mass.shape,
-                    "pathology": patient.pathology,
-                    "subtype": patient.subtype,
-                }
+                own = {
+                    "case": f"{shared['case']}_{label}", "mask": mask, "mask_label": label,
+                    "shape": mass.shape, "pathology": patient.pathology, "subtype": patient.subtype,
+                }  # fmt: skip
+                yield shared | own | dict(zip(BOX, box_of(labels == label), strict=True))
             if crops:
                 return
 
-    def _image(self, image: Field, patient: Patient, side: str, view: str) -> dict[str, object]:
+    def image(self, image: Field, patient: Patient, side: str, view: str) -> dict[str, object]:
         """Write a view's file; return the columns that its rows share, as a row without a mass."""
         pseudonym = f"{self.cohort}-{patient.number:03d}"
-        name = f"{pseudonym}_{side}_{view}"
-        file = self.folder / "images" / f"{name}.dcm"
-        self.dicom(file, image, patient, side, view)
+        name = f"images/{pseudonym}_{side}_{view}.dcm"
+        self.dicom(self.folder / name, image, patient, side, view)
         return {
-            "case": name,
-            "patient": pseudonym,
-            "site": patient.site,
-            "image": f"images/{file.name}",
-            "height": image.shape[0],
-            "width": image.shape[1],
-            "view": view,
-            "side": side,
-            "modality": "DM",
-            "spacing_mm": SPACING_MM,
-            "image_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        }
+            "case": f"{pseudonym}_{side}_{view}", "patient": pseudonym, "site": patient.site,
+            "image": name, "height": image.shape[0], "width": image.shape[1], "view": view,
+            "side": side, "modality": "DM", "spacing_mm": SPACING_MM, "pathology": "unknown",
+            "image_sha256": hashlib.sha256((self.folder / name).read_bytes()).hexdigest(),
+        }  # fmt: skip
 
     def dicom(self, path: Path, image: Field, patient: Patient, side: str, view: str) -> None:
         """Write one mammogram; every second patient of site south has MONOCHROME1."""
         stored = np.round(BLACK + (WHITE - BLACK) * image.astype(np.float64)).astype(np.uint16)
-        inverse = patient.number % 8 == 0
-        middle = (BLACK + WHITE + 1) / 2
-        if inverse:
+        middle, kind = (BLACK + WHITE + 1) / 2, ("MONOCHROME2", "IDENTITY")
+        if patient.number % 8 == 0:
             stored, middle = (FULL - stored).astype(np.uint16), FULL + 1 - middle
+            kind = ("MONOCHROME1", "INVERSE")
         person, place = f"mammostudy-phantom-{self.seed}-{patient.number}", f"{side}-{view}"
-        dataset = Dataset()
-        for name, value in {
-            **_OF_EVERY_FILE,
+        pseudonym = f"{self.cohort}-{patient.number:03d}"
+        fields = _OF_EVERY_FILE | {
             "SOPInstanceUID": generate_uid(entropy_srcs=[person, place]),
             "StudyInstanceUID": generate_uid(entropy_srcs=[person, "study"]),
             "SeriesInstanceUID": generate_uid(entropy_srcs=[person, "series", place]),
-            "InstitutionName": patient.site,
-            "PatientName": f"{self.cohort}-{patient.number:03d}",
-            "PatientID": f"{self.cohort}-{patient.number:03d}",
-            "ImageLaterality": side,
-            "ViewPosition": view,
-            "Rows": stored.shape[0],
-            "Columns": stored.shape[1],
-            "PhotometricInterpretation": "MONOCHROME1" if inverse else "MONOCHROME2",
-            "PresentationLUTShape": "INVERSE" if inverse else "IDENTITY",
-            "WindowCenter": middle,
+            "InstitutionName": patient.site, "PatientName": pseudonym, "PatientID": pseudonym,
+            "ImageLaterality": side, "ViewPosition": view, "WindowCenter": middle,
+            "Rows": stored.shape[0], "Columns": stored.shape[1],
+            "PhotometricInterpretation": kind[0], "PresentationLUTShape": kind[1],
             "PixelData": stored.astype("<u2").tobytes(),
-        }.items():
-            setattr(dataset, name, value)
+        }  # fmt: skip
+        dataset = Dataset()
         meta = dataset.file_meta = FileMetaDataset()
+        for name, value in fields.items():
+            setattr(dataset, name, value)
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
         meta.MediaStorageSOPClassUID = dataset.SOPClassUID
         meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         meta.ImplementationClassUID = generate_uid(entropy_srcs=["mammostudy phantom writer"])
         meta.ImplementationVersionName = "MAMMOSTUDY"
         dcmwrite(path, dataset, enforce_file_format=True)
-
-
-def _cropped(image: Field, labels: NDArray[np.uint8]) -> tuple[Field, NDArray[np.uint8]]:
-    x_min, y_min, x_max, y_max = box_of(labels == 1)
-    x, y = (x_min + x_max + CROP) // 2, (y_min + y_max + CROP) // 2  # with the padding
-    inside = slice(y, y + CROP), slice(x, x + CROP)
-    return np.pad(image, CROP)[inside], np.pad(labels, CROP)[inside]

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-HIGHEST: Final = 40  # harmonic of an outline
 SIZE: Final = (768, 640)  # (h, w) of a view
 _THETA: Final = np.linspace(0.0, 2.0 * np.pi, 360, endpoint=False)
 Radius = NDArray[np.float64]  # (360,) by angle
@@ -33,15 +32,6 @@ class Mass:
     contrast: float  # attenuation at its thickest (parenchyma has about 0.5)
 
 
-class Site(NamedTuple):
-    """How the mammograms of a hospital look."""
-
-    gamma: float  # exponent of the display curve
-    contrast: float  # slope of the display curve
-    noise: float  # standard deviation of the grain, in units of the display range
-    blur: float  # of the detector, pixels
-
-
 class Breast(NamedTuple):
     """The geometry of one view, chest wall at the left edge (x = 0)."""
 
@@ -50,17 +40,12 @@ class Breast(NamedTuple):
     pectoral: Field  # (h, w) in [0, 1], the pectoral muscle (all 0 in CC)
 
 
-SITES: Final = {
-    "north": Site(gamma=1.0, contrast=1.0, noise=0.012, blur=0.6),
-    "south": Site(gamma=1.35, contrast=0.85, noise=0.024, blur=1.0),
-}
+SITES: Final = {"north": (1.0, 1.0, 0.012, 0.6), "south": (1.35, 0.85, 0.024, 1.0)}
+"""Exponent and slope of the display curve, standard deviation of the grain, blur in pixels."""
 
 
 def draw_outline(shape: str, diameter: float, rng: Random) -> Points:
-    """Draw the outline of one mass about the origin: a star-shaped curve, a radius by angle.
-
-    It encloses exactly the area of the disc of that diameter.
-    """
+    """Draw a star-shaped outline about the origin, of the area of the disc of that diameter."""
     radius = _radius(shape, rng)
     x, y = radius * np.cos(_THETA), radius * np.sin(_THETA)
     area = float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2.0)  # shoelace
@@ -80,21 +65,24 @@ def _radius(shape: str, rng: Random) -> Radius:
         stretch = ellipse_radius(rng.uniform(0.75, 1.0))
         return lobes_radius(rng, lobes) * stretch * gaussian_radius(rng, 0.03, 1.0)
     body = gaussian_radius(rng, rng.uniform(0.16, 0.25), rng.uniform(0.3, 0.6))
-    return body * _spikes(rng, int(rng.integers(4, 10)), (0.15, 0.55))
+    spikes = np.zeros(_THETA.shape)  # narrow outward tapers (de Sisternes et al. 2015)
+    for centre in rng.uniform(0.0, 2.0 * np.pi, int(rng.integers(4, 10))):
+        gap = np.angle(np.exp(1j * (_THETA - centre)))
+        width = rng.uniform(0.09, 0.20)
+        spikes = np.maximum(spikes, rng.uniform(0.15, 0.55) * np.exp(-np.abs(gap) / width))
+    return np.asarray(body * (1.0 + spikes))
 
 
 def gaussian_radius(rng: Random, sigma: float, hurst: float, lowest: int = 2) -> Radius:
     """Draw a log-normal radius whose harmonics fall as fractional noise does.
 
     ``r = exp(s)``, ``s`` a stationary Gaussian process on the circle with standard deviation
-    ``sigma`` and amplitudes ``n ** -(hurst + 1/2)`` from harmonic ``lowest`` on (2 leaves the
-    centre in place): small ``hurst`` is rough, the fractal dimension is ``2 - hurst``.
-
-    Source:
-        Gaussian random sphere: Muinonen et al. 1996, doi 10.1016/0022-4073(96)00003-9; of masses:
-        de Sisternes et al. 2015. Fractal dimension of contours: Rangayyan and Nguyen 2007.
+    ``sigma`` and amplitudes ``n ** -(hurst + 1/2)`` from harmonic ``lowest`` to 40 (2 leaves the
+    centre in place): small ``hurst`` is rough, the fractal dimension is ``2 - hurst`` (Muinonen et
+    al. 1996, doi 10.1016/0022-4073(96)00003-9; of masses: de Sisternes et al. 2015; of contours:
+    Rangayyan and Nguyen 2007).
     """
-    order = np.arange(lowest, HIGHEST + 1)
+    order = np.arange(lowest, 41)
     amplitude = order.astype(np.float64) ** -(hurst + 0.5)
     amplitude *= sigma / np.sqrt(np.sum(amplitude**2))
     cosines, sines = rng.standard_normal((2, order.size)) * amplitude
@@ -108,11 +96,7 @@ def ellipse_radius(aspect: float) -> Radius:
 
 
 def lobes_radius(rng: Random, lobes: int) -> Radius:
-    """Draw the outer radius of a union of discs: cusps between rounded lobes.
-
-    Source:
-        Contours as convex and concave segments: Rangayyan et al. 2000, doi 10.1007/BF02345742.
-    """
+    """Draw a union of discs, cusps between rounded lobes (Rangayyan et al. 2000)."""
     directions = 2.0 * np.pi * (np.arange(lobes) + rng.uniform(-0.2, 0.2, lobes)) / lobes
     sizes = rng.uniform(0.48, 0.72, lobes)
     reach = rng.uniform(0.48, 0.80, lobes)
@@ -122,27 +106,11 @@ def lobes_radius(rng: Random, lobes: int) -> Radius:
     return np.asarray(np.maximum(far.max(axis=0), 0.56))
 
 
-def _spikes(rng: Random, count: int, height: tuple[float, float]) -> Radius:
-    """Draw narrow outward tapers to multiply a radius with, at least 1.
-
-    Source:
-        Spiculated contours: de Sisternes et al. 2015; their narrowness: Rangayyan et al. 2000.
-    """
-    factor = np.zeros(_THETA.shape)
-    for centre in rng.uniform(0.0, 2.0 * np.pi, count):
-        gap = np.angle(np.exp(1j * (_THETA - centre)))
-        width = rng.uniform(0.09, 0.20)
-        factor = np.maximum(factor, rng.uniform(*height) * np.exp(-np.abs(gap) / width))
-    return np.asarray(1.0 + factor)
-
-
 def power_law_fields(shape: tuple[int, int], rng: Random, beta: float = 3.0) -> tuple[Field, Field]:
     """Draw two independent Gaussian fields whose power spectrum falls as ``1 / f ** beta``.
 
-    They have mean 0 and standard deviation 1, and are periodic at the borders.
-
-    Source:
-        Exponent of mammograms, about 3: Burgess, Jacobson and Judy 2001.
+    They have mean 0 and standard deviation 1. The exponent of mammograms is about 3 (Burgess,
+    Jacobson and Judy 2001).
     """
     f_y = fft.fftfreq(shape[0]).astype(np.float32)[:, None]
     f_x = fft.fftfreq(shape[1]).astype(np.float32)[None, :]
@@ -174,34 +142,29 @@ def draw_breast(view: str, shape: tuple[int, int], rng: Random) -> Breast:
         edge = reach * np.where(rows < middle, above, below**0.5)
     inside = (np.arange(width)[None, :] + 0.5 < edge[:, None]).astype(np.uint8)
     depth = np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5), dtype=np.float32)
-    muscle = _pectoral(shape, rng) if view == "MLO" else np.zeros(shape, np.float32)
-    return Breast(depth=depth, nipple=(reach, middle * height), pectoral=muscle)
-
-
-def _pectoral(shape: tuple[int, int], rng: Random) -> Field:
-    """Draw the muscle: a slightly bowed triangle in the upper corner, fading downwards."""
-    height, width = shape
+    if view == "CC":
+        return Breast(depth, (reach, middle * height), np.zeros(shape, np.float32))
+    # the muscle is a slightly bowed triangle in the upper corner that fades downwards
     top, length = rng.uniform(0.26, 0.40) * width, rng.uniform(0.48, 0.66) * height
     bow = rng.uniform(-0.05, 0.12) * width
     rows = np.clip(np.arange(height) / length, 0.0, 1.0)
     edge = top * (1.0 - rows) + bow * np.sin(np.pi * rows)
     edge[np.arange(height) >= length] = -1.0
-    muscle = (np.arange(width)[None, :] < edge[:, None]).astype(np.float32)
-    muscle = np.asarray(cv2.GaussianBlur(muscle, (0, 0), rng.uniform(2.5, 5.0)), np.float32)
-    return np.asarray(muscle * (1.0 - 0.35 * rows[:, None]), dtype=np.float32)
+    sharp = (np.arange(width)[None, :] < edge[:, None]).astype(np.float32)
+    muscle = cv2.GaussianBlur(sharp, (0, 0), rng.uniform(2.5, 5.0))
+    faded = np.asarray(muscle * (1.0 - 0.35 * rows[:, None]), dtype=np.float32)
+    return Breast(depth, (reach, middle * height), faded)
 
 
 def draw_parenchyma(breast: Breast, density: float, rng: Random) -> tuple[Field, Field]:
-    """Draw the glandular tissue of a view.
+    """Draw glandular tissue: its attenuation above that of fat, and where the gland is, [0, 1].
 
     A gland behind the nipple, broken up by a power-law field, textured by a second one and
-    crossed by thin strands along the level lines of a third (ducts and ligaments). Returns the
-    attenuation above that of fat, about 0 to 1; and where the gland is, [0, 1].
+    crossed by thin strands along the level lines of a third (ducts and ligaments).
     """
     shape = (breast.depth.shape[0], breast.depth.shape[1])
     clumps, texture = power_law_fields(shape, rng)
-    quarter = (shape[0] // 4, shape[1] // 4)
-    fine, coarse = power_law_fields(quarter, rng, beta=2.6)
+    fine, coarse = power_law_fields((shape[0] // 4, shape[1] // 4), rng, beta=2.6)
     strands = cv2.resize(fine, shape[::-1], interpolation=cv2.INTER_CUBIC)
     shade = cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
     x = np.arange(shape[1], dtype=np.float32)[None, :] / breast.nipple[0] - 0.52
@@ -217,11 +180,7 @@ def draw_parenchyma(breast: Breast, density: float, rng: Random) -> tuple[Field,
 def draw_view(
     view: str, side: str, site: str, density: float, masses: tuple[Mass, ...], rng: Random
 ) -> tuple[Field, NDArray[np.uint8]]:
-    """Draw a mammogram in [0, 1] with its labels: the number of the mass, or 0.
-
-    ``masses`` are none, one, or the mass of the study and a second one near it; an R view has the
-    chest wall at the right.
-    """
+    """Draw a mammogram in [0, 1] with its labels: the number of the mass, or 0."""
     breast = draw_breast(view, SIZE, rng)
     tissue, gland = draw_parenchyma(breast, density, rng)
     labels = np.zeros(SIZE, np.uint8)
@@ -239,7 +198,7 @@ def draw_view(
         cv2.fillPoly(body, [np.round(outline * 16).astype(np.int32)], 1, shift=4)
         tissue = _add_mass(tissue, body, outline, mass, rng)
         labels[(body > 0) & (labels == 0)] = label
-    image = _expose(tissue, breast, SITES[site], rng)
+    image = _expose(tissue, breast, site, rng)
     if side == "R":
         image, labels = image[:, ::-1], labels[:, ::-1]
     return np.ascontiguousarray(image), np.ascontiguousarray(labels)
@@ -249,8 +208,7 @@ def _inside(room: float, breast: Breast, gland: Field, rng: Random) -> Points:
     """Choose a centre with ``room`` pixels round it, likelier where there is gland."""
     step = 8
     depth = breast.depth[::step, ::step].astype(np.float64)
-    x = np.arange(depth.shape[1]) * step
-    y = np.arange(depth.shape[0]) * step
+    y, x = np.arange(0, SIZE[0], step), np.arange(0, SIZE[1], step)
     wall = np.minimum(np.minimum(y, SIZE[0] - 1 - y)[:, None], x[None, :])
     clearance = np.minimum(depth, wall)
     chance = (0.08 + gland[::step, ::step]) * (1.0 - 0.95 * breast.pectoral[::step, ::step])
@@ -284,9 +242,7 @@ def _add_mass(
 ) -> Field:
     """Lay a mass into the tissue: a textured dome that displaces part of what it covers.
 
-    Source:
-        A central body with grown strands, projected: de Sisternes et al. 2015. Border profile and
-        blur as parameters of simulated masses: Saunders et al. 2006.
+    A central body with grown strands: de Sisternes et al. 2015; its border: Saunders et al. 2006.
     """
     radius = mass.diameter / 2.0
     depth = cv2.distanceTransform(body, cv2.DIST_L2, 5)
@@ -324,16 +280,17 @@ def _strands(outline: Points, radius: float, shape: tuple[int, ...], rng: Random
     return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 1.0), dtype=np.float32)
 
 
-def _expose(tissue: Field, breast: Breast, site: Site, rng: Random) -> Field:
+def _expose(tissue: Field, breast: Breast, site: str, rng: Random) -> Field:
     """Turn attenuation into the display values of a site, in [0, 1]."""
+    gamma, contrast, noise, blur = SITES[site]
     thin = np.clip(breast.depth / 85.0, 0.0, 1.0)
     thickness = np.sqrt(1.0 - (1.0 - thin) ** 2)
     inside = breast.depth > 0
     skin = np.exp(-(((breast.depth - 4.0) / 3.0) ** 2)) * inside
     muscle = 0.30 * breast.pectoral * (1.0 - 0.5 * np.clip(tissue, 0.0, 1.0))
     value = thickness * (0.20 + 0.62 * tissue + muscle) + 0.05 * skin
-    value = cv2.GaussianBlur(value.astype(np.float32), (0, 0), site.blur)
+    value = cv2.GaussianBlur(value.astype(np.float32), (0, 0), blur)
     grain = rng.standard_normal(value.shape, dtype=np.float32)
-    grain *= site.noise * (0.35 + 0.65 * inside)
-    value = np.clip(value, 0.0, None) ** site.gamma * site.contrast + grain + 0.02
+    grain *= noise * (0.35 + 0.65 * inside)
+    value = np.clip(value, 0.0, None) ** gamma * contrast + grain + 0.02
     return np.asarray(np.clip(value, 0.0, 1.0), dtype=np.float32)

@@ -92,9 +92,9 @@ def _row(sample: Sample, frame: Frame, steps: Preprocessing) -> tuple[NDArray[An
     """Return what a framed set holds of one sample, in the order of its fields."""
     image, mask, box = frame_sample(sample, frame, steps)
     others = framing.crop_and_resize(sample.truth_all & ~sample.mask, box, frame.size)
-    offset, side = np.array(box[:2] * 2, np.float32), np.subtract(box[2:], box[:2])
-    given = np.array(given_box(sample, frame), np.float32) - offset
-    given = given * frame.size / np.array([*side, *side], np.float32)
+    offset = np.array([box[0], box[1], box[0], box[1]], np.float32)
+    side = np.array([box[2] - box[0], box[3] - box[1]] * 2, np.float32)
+    given = (np.array(given_box(sample, frame), np.float32) - offset) * frame.size / side
     return image, mask, np.array(box), given, np.array(others.sum())
 
 

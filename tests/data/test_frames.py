@@ -30,12 +30,6 @@ def test_preprocessing_acts_on_the_resized_frame(tiny: Cohort, steps: Preprocess
         np.testing.assert_array_equal(framed.images[row], preprocess(resized, **steps.model_dump()))
 
 
-def test_truth_all_or_target(tiny: Cohort) -> None:
-    both = frame_cohort(tiny, Frame(size=32, scale=3), PLAIN).take(["P0_CC_1"])
-    target = frame_cohort(tiny, Frame(size=32, scale=3, truth="target"), PLAIN).take(["P0_CC_1"])
-    assert (both.masks & target.masks).sum() == target.masks.sum() < both.masks.sum()
-
-
 def test_company_counts_the_pixels_of_the_other_masses(tiny: Cohort) -> None:
     frame = Frame(size=32, scale=3, truth="target")
     framed = frame_cohort(tiny, frame, PLAIN)
@@ -72,16 +66,6 @@ def test_jittered_boxes_are_the_same_every_time_and_differ_by_case(tiny: Cohort)
         assert (np.abs(np.subtract(box, oracle[case])) <= np.tile(0.2 * sides + 1, 2)).all()
         assert box[0] >= 0
         assert box[2] <= 64
-
-
-def test_take_keeps_the_order_asked_for(tiny: Cohort) -> None:
-    framed = frame_cohort(tiny, Frame(size=16), PLAIN)
-    cases = ["P3_MLO_1", "P0_CC_2", "P5_CC_1"]
-    taken, rows = framed.take(cases), [framed.cases.index(case) for case in cases]
-    assert taken.cases == tuple(cases)
-    for name in ("images", "masks", "boxes", "given", "company"):
-        np.testing.assert_array_equal(getattr(taken, name), getattr(framed, name)[rows])
-    assert framed.take([]).images.shape == (0, 16, 16)
 
 
 def test_the_second_call_reads_no_image(tiny: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:

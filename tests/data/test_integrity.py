@@ -78,11 +78,6 @@ def test_size_of_image_and_mask(tiny: Cohort) -> None:
     assert found(tiny) == [("P1_CC_1", "size")]
 
 
-def test_not_a_mammogram(tiny: Cohort) -> None:
-    mask = (tiny.root / "masks" / "P1_CC.png").read_bytes()
-    assert found(with_image(tiny, "P1_CC_1", mask)) == [("P1_CC_1", "not a mammogram")]
-
-
 def test_components(tiny: Cohort) -> None:
     assert found(masked(tiny, (20, 20, 8), (45, 30, 4))) == [("P1_CC_1", "components")]
     speck = masked(tiny, (20, 20, 12), (45, 30, 0))  # one pixel of some 440

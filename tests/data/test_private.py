@@ -18,7 +18,7 @@ import pytest
 
 from mammostudy.data import private
 from mammostudy.data.load import build, load_cohort, read_rows
-from mammostudy.data.private import KEY_NAME, hidden_name, hiding, pseudonym, real_name, without
+from mammostudy.data.private import KEY_NAME, hidden_name, hiding, pseudonym, real_name
 from mammostudy.data.row_files import FileError
 from mammostudy.errors import DataError
 
@@ -105,15 +105,6 @@ def test_the_owners_table_tells_which_file_a_hidden_name_is(clinic: Path) -> Non
     table = clinic / "cohort.csv"
     table.write_text(table.read_text().replace(FILE, "away.png"))
     assert real_name(clinic, hidden_name(FILE)) == hidden_name(FILE)  # read anew
-
-
-@pytest.mark.parametrize(("text", "said"), [
-    (f"/data/{FILE}: cut", "/data/X: cut"),
-    ("'1967-04-12 left.png' is cut", "'X' is cut"),
-    ("a1967-04-12 left.png", "a1967-04-12 left.png"),
-])  # fmt: skip
-def test_a_message_without_the_name(text: str, said: str) -> None:
-    assert without(text, FILE, "X") == said
 
 
 def test_an_error_keeps_its_type_and_names_the_row(clinic: Path) -> None:

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from mammostudy.data.cache import cached_arrays
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.splits import Split
-from mammostudy.data.splits import ViewSet, split_views, views_of
+from mammostudy.data.splits import Split, ViewSet, split_views, views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import fixed_prior, prior_boxes
 from mammostudy.evaluation.froc_curves import froc_of

@@ -32,29 +32,18 @@ SOURCES = {  # mutants of each; those of a JPEG cost a process
     DeflatedExplicitVRLittleEndian: 25, RLELossless: 25,
     JPEG2000Lossless: 10, "JPEGLosslessProcess14_1": 10, "JPEGLSLossless": 5,
 }  # fmt: skip
-# reads every file of a folder; the peak of memory is set back before each, where the system can
+# reads every file of a folder; the peak of memory is set back before each, where the system can;
+# seconds are the processor's, with decoders: other work on the machine does not count
 READER = r"""
-import json, os, re, sys
+import contextlib, json, os, re, sys
 from pathlib import Path
 from mammostudy.data.dicom import read_dicom
 from mammostudy.errors import DataError
 
-def peak():
-    try:
-        status = Path("/proc/self/status").read_text()
-        return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
-    except (OSError, TypeError):
-        return 0
-
-def seconds():  # of the processor, with decoders: other work on the machine does not count
-    return sum(os.times()[:4])
-
 for path in sorted(Path(sys.argv[1]).iterdir()):
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
-    start = seconds()
+    start = sum(os.times()[:4])
     try:
         read_dicom(path)
         found = "read"
@@ -62,7 +51,10 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
         found = "DataError" if str(error).count(str(path)) == 1 else "a message without the file"
     except BaseException as error:
         found = repr(error)
-    row = {"name": path.name, "found": found, "seconds": seconds() - start, "peak": peak()}
+    row = {"name": path.name, "found": found, "seconds": sum(os.times()[:4]) - start, "peak": 0}
+    with contextlib.suppress(OSError, TypeError):
+        status = Path("/proc/self/status").read_text()
+        row["peak"] = 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
     print(json.dumps(row), flush=True)
 """
 
@@ -74,6 +66,8 @@ def read_all(folder: Path) -> list[dict[str, object]]:
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, f"the reader died after {found[-1:]}: {done.stderr}"
     assert len(found) == len(list(folder.iterdir()))
+    assert max(row["seconds"] for row in found) < SECONDS
+    assert max(row["peak"] for row in found) < MEMORY
     return found
 
 
@@ -96,9 +90,7 @@ def mutants(content: bytes, count: int, seed: str) -> Iterator[tuple[str, bytes]
                 data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         elif kind == "length":
             place = rng.randrange(132, min(len(data), 900))
-            data[place : place + 4] = rng.choice(
-                (b"\xff\xff\xff\xff", b"\xfe\xff\xff\x7f", bytes(4))
-            )
+            data[place : place + 4] = rng.choice((b"\xff" * 4, b"\xfe\xff\xff\x7f", bytes(4)))
         elif kind == "insert":
             data[place:place] = rng.randbytes(rng.choice((1, 2, 8, 64)))
         else:
@@ -117,19 +109,14 @@ def test_mutated_files_give_an_image_or_one_error(tmp_path: Path, write_dicom: W
             (folder / f"{syntax}-{name}").write_bytes(data)
     found = read_all(folder)
     assert {row["found"] for row in found} == {"read", "DataError"}
-    cut = [row for row in found if row["name"].endswith("cut")]
-    assert {row["found"] for row in cut} == {"DataError"}
+    assert {row["found"] for row in found if row["name"].endswith("cut")} == {"DataError"}
     assert sum(row["found"] == "DataError" for row in found) > len(found) / 3
-    assert max(row["seconds"] for row in found) < SECONDS
-    assert max(row["peak"] for row in found) < MEMORY
 
 
-def element(group: int, number: int, vr: bytes, value: bytes) -> bytes:
-    """One explicit little-endian element."""
-    head = struct.pack("<HH", group, number) + vr
-    if vr in (b"OB", b"OW", b"SQ", b"UN", b"UT"):
-        return head + bytes(2) + struct.pack("<I", len(value)) + value
-    return head + struct.pack("<H", len(value)) + value
+def element(group: int, number: int, value: bytes) -> bytes:
+    """One element of a sequence, or of words, explicit and little-endian."""
+    kind = b"SQ" if number == 0x3010 else b"OW"
+    return struct.pack("<HH2s2xI", group, number, kind, len(value)) + value
 
 
 def with_rows(content: bytes, rows: int, columns: int) -> bytes:
@@ -144,46 +131,39 @@ def before_pixels(content: bytes, more: bytes) -> bytes:
     return content[:start] + more + content[start:]
 
 
-def lut(entries: int, data: bytes) -> bytes:
-    item = element(0x28, 0x3002, b"US", struct.pack("<3H", entries, 0, 16))
-    item += element(0x28, 0x3006, b"OW", data)
-    return struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item
-
-
-def table(items: bytes) -> bytes:
-    return element(0x28, 0x3010, b"SQ", items)
-
-
 def hostile(folder: Path, write_dicom: Writer) -> dict[str, bytes]:
     """Files made to fill the memory or the day; none of them is a mammogram."""
-    source = folder / "source.dcm"
-
-    def made(syntax: str) -> bytes:
-        return write_dicom(source, pixels(), 12, syntax).read_bytes()
-
-    deflated = made(DeflatedExplicitVRLittleEndian)
-    jpeg2000, lossless = (made(s) for s in (JPEG2000Lossless, "JPEGLosslessProcess14_1"))
-    words, plain = made(ImplicitVRLittleEndian), made(ExplicitVRLittleEndian)
+    deflated, jpeg2000, lossless, words, plain = (
+        write_dicom(folder / "source.dcm", pixels(), 12, syntax).read_bytes()
+        for syntax in (
+            DeflatedExplicitVRLittleEndian, JPEG2000Lossless, "JPEGLosslessProcess14_1",
+            ImplicitVRLittleEndian, ExplicitVRLittleEndian,
+        )
+    )  # fmt: skip
     siz = jpeg2000.index(b"\xff\x4f\xff\x51") + 8
-    size = jpeg2000[siz : siz + 32]
     frame = lossless.index(b"\xff\xc3")
     (group,) = struct.unpack_from("<I", deflated, 140)
     packer = zlib.compressobj(1, zlib.DEFLATED, -15)
     bomb = b"".join(packer.compress(bytes(1 << 24)) for _ in range(16)) + packer.flush()
-    nested = element(0x28, 0x3010, b"SQ", b"")[:8] + b"\xff" * 4 + b"\xfe\xff\x00\xe0" + b"\xff" * 4
+    nested = element(0x28, 0x3010, b"")[:8] + b"\xff" * 4 + b"\xfe\xff\x00\xe0" + b"\xff" * 4
+    lut = struct.pack("<HH2s4H", 0x28, 0x3002, b"US", 6, 16, 0, 16)
+    lut += element(0x28, 0x3006, bytes(20_000_000))
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(lut)) + lut
     windows = b"1\\" * 5_000_000
     return {
         "rows": with_rows(plain, 65535, 65535),
         "rows-jpeg": with_rows(lossless, 60000, 60000),
-        "jpeg2000-large": jpeg2000.replace(size, struct.pack(">8I", *[1 << 30, 1 << 30, 0, 0] * 2)),
+        "jpeg2000-large": jpeg2000.replace(
+            jpeg2000[siz : siz + 32], struct.pack(">8I", *[1 << 30, 1 << 30, 0, 0] * 2)
+        ),
         "jpeg-large": lossless[: frame + 5] + b"\xff\xff\xff\xff" + lossless[frame + 9 :],
         "deflate-bomb": deflated[: 144 + group] + bomb,
         "nested": before_pixels(plain, nested * 20_000),
-        "lut-long": before_pixels(plain, table(lut(16, bytes(20_000_000)))),
+        "lut-long": before_pixels(plain, element(0x28, 0x3010, item)),
         "window-long": before_pixels(
             words, struct.pack("<HHI", 0x28, 0x1050, len(windows)) + windows
         ),
-    }  # fmt: skip
+    }
 
 
 def test_hostile_files_are_refused_soon(tmp_path: Path, write_dicom: Writer) -> None:
@@ -196,8 +176,6 @@ def test_hostile_files_are_refused_soon(tmp_path: Path, write_dicom: Writer) -> 
         file.truncate(3 << 30)  # sparse
     for row in read_all(folder):
         assert row["found"] == "DataError", row
-        assert row["seconds"] < SECONDS, row
-        assert row["peak"] < MEMORY, row
 
 
 def test_a_decoder_that_ends_its_process_ends_only_its_own(

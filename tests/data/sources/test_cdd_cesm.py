@@ -15,6 +15,7 @@ from mammostudy.data import manifest
 from mammostudy.data.load import load_cohort
 from mammostudy.data.sources.cdd_cesm import build_manifest, build_views
 from mammostudy.errors import DataError
+from mammostudy.imaging.contours import fill_outline
 
 
 def square(x: float, y: float, width: float, height: float) -> list[list[float]]:
@@ -22,12 +23,6 @@ def square(x: float, y: float, width: float, height: float) -> list[list[float]]
 
 
 CORNER = [[200, 300], [205, 300], [205, 395], [300, 395], [300, 400], [200, 400]]  # a tenth
-
-
-def area_of(points: list[list[float]]) -> int:
-    from mammostudy.imaging.contours import fill_outline
-
-    return int(fill_outline(points, (512, 512)).sum())
 
 
 class Layout:
@@ -54,9 +49,10 @@ class Layout:
     def region(self, image: str, points: list[list[float]], **fields: object) -> None:
         number = sum(row["image"] == image for row in self.regions)
         (x0, y0), (x1, y1) = np.min(points, axis=0), np.max(points, axis=0)
+        area = int(fill_outline(points, (512, 512)).sum())
         self.regions.append(
             {"image": image, "region_id": number, "label_value": number + 1, "x_min": x0,
-             "y_min": y0, "x_max": x1 + 1, "y_max": y1 + 1, "area_px": area_of(points),
+             "y_min": y0, "x_max": x1 + 1, "y_max": y1 + 1, "area_px": area,
              "mass_image": True, "mass_shape": "irregular", "only_mass_findings": True} | fields
         )  # fmt: skip
         self.outlines.append({"image": image, "region_id": number, "points": points})
@@ -140,8 +136,6 @@ def test_views_without_a_mass_stand_beside_the_masses(layout: Layout) -> None:
     assert empty[[*manifest.BOX, "mask", "outline", "shape"]].isna().all(axis=None)
     assert empty["image"].tolist() == [f"images/{free}.jpg", f"images/{unmarked}.jpg"]
     assert empty["patient"].tolist() == ["P4", "P6"]
-    assert "image without a mass" not in told  # those are what was added
-    assert told["images whose masses were all dropped"] == 1
     kept = {name: n for name, n in dropped.items() if name != "image without a mass"}
     assert told == kept | {"images whose masses were all dropped": 1}
     assert not checked["image"].str.contains("P3_").any()  # its regions are not told apart
@@ -187,20 +181,15 @@ def test_real_masses_by_the_rule(real_data: Path) -> None:
 
 
 def test_real_cohorts_are_two_and_lie_within_their_images(real_data: Path, own_store: Path) -> None:
-    low = load_cohort("cdd-cesm", real_data)
-    subtracted = load_cohort("cdd-cesm-cm", real_data)
+    low, subtracted = (load_cohort(name, real_data) for name in ("cdd-cesm", "cdd-cesm-cm"))
     assert (len(low), len(subtracted)) == (285, 447)
-    assert set(low.manifest["modality"]) == {"DM"}
-    assert set(subtracted.manifest["modality"]) == {"CM"}
-    assert not set(low.manifest["image"]) & set(subtracted.manifest["image"])
     assert not set(low.manifest["image_sha256"]) & set(subtracted.manifest["image_sha256"])
     for cohort_ in (low, subtracted):
         rows = cohort_.masses
         assert (rows[["x_min", "y_min"]] >= 0).all(axis=None)
         assert (rows[["x_max", "y_max"]] <= 512).all(axis=None)
-    for case in low.masses.index[::20]:
+    for case in low.masses.index[::40]:
         sample = low.sample(case)
-        assert sample.image.shape == sample.mask.shape == (512, 512)
         x_min, y_min, x_max, y_max = sample.box
         assert sample.mask[y_min:y_max, x_min:x_max].sum() == sample.mask.sum() > 0
 

@@ -31,32 +31,18 @@ IMAGES = [  # patient, side, view
     ("D1-0001", "R", "CC"), ("D1-0001", "R", "MLO"), ("D1-0002", "L", "CC"),
     ("D2-0003", "L", "MLO"), ("D2-0003", "R", "CC"), ("D2-0004", "L", "CC"),
 ]  # fmt: skip
-VIEWS = {"CC": "399162004", "MLO": "399368009"}
-OLD_VIEWS = {"CC": "R-10242", "MLO": "R-10226"}
 LAYOUTS = ("client", "series", "cloud")
 
 
-def write_dicom(
-    path: Path,
-    patient: str,
-    side: str,
-    view: str,
-    codes: dict[str, str] | None = None,
-    **fields: object,
-) -> Path:
+def write_dicom(path: Path, patient: str, side: str, view: str, **fields: object) -> Path:
     """Write a mammogram as CMMD has them: 8 bits, the view as a code and not in ViewPosition."""
     seed = list(f"{patient}{side}{view}{path.name}".encode())
     pixels = np.random.default_rng(seed).integers(0, 255, (48, 40), dtype=np.uint8)
-    said: dict[str, object] = {
-        "PatientID": patient,
-        "ImageLaterality": side,
-        "ImagerPixelSpacing": [0.094, 0.094],
-    }
-    if view:
-        code = Dataset()
-        code.CodeValue = (VIEWS if codes is None else codes)[view]
-        code.CodingSchemeDesignator, code.CodeMeaning = "SCT", "as published"
-        said["ViewCodeSequence"] = [code]
+    code = Dataset()
+    code.CodeValue = {"CC": "399162004", "MLO": "R-10226"}.get(view, "none")  # new and old codes
+    code.CodingSchemeDesignator, code.CodeMeaning = "SCT", "as published"
+    said = {"PatientID": patient, "ImageLaterality": side, "ImagerPixelSpacing": [0.094, 0.094],
+            "ViewCodeSequence": [code] if view else []}  # fmt: skip
     return write(path, pixels, **(said | fields))
 
 
@@ -75,8 +61,7 @@ def write_all(folder: Path, layout: str = "client") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / cmmd.TABLES[0]).write_bytes(GOOD.encode())
     for number, (patient, side, view) in enumerate(IMAGES, start=1):
-        codes = OLD_VIEWS if number % 2 else VIEWS
-        write_dicom(folder / place_of(layout, patient, number), patient, side, view, codes)
+        write_dicom(folder / place_of(layout, patient, number), patient, side, view)
     return folder
 
 

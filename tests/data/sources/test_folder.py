@@ -81,12 +81,6 @@ def test_the_manifest_of_a_clinic(clinic: Path) -> None:
     assert table["patient"].nunique() == 2
 
 
-def test_a_cohort_by_its_folders_name(clinic: Path) -> None:
-    cohort = load_cohort("clinic", clinic.parent)
-    assert (len(cohort), len(cohort.manifest)) == (3, 4)
-    assert [sample.mask.any() for sample in cohort] == [True] * 3
-
-
 def test_no_name_of_a_patient_or_file_is_in_the_manifest(clinic: Path, own_store: Path) -> None:
     cohort = load_cohort("clinic", clinic.parent)
     named = cohort.manifest.to_csv()
@@ -119,14 +113,11 @@ def test_the_header_of_a_dicom_file_fills_what_is_empty(
     ({"patient": ""}, "row 2, patient: empty"),
     ({"image": "../secret.png"}, "row 2, image: .*leads out of the cohort's folder"),
     ({"image": "cohort.csv"}, "row 2, image: .*not an image"),
-    ({"mask": "../secret.png"}, "row 2, mask: .*leads out"),
     ({"mask": "masks/away.png"}, "row 2, mask: .*no such image file"),
     ({"mask_label": "9"}, "row 2, mask: .*is empty"),
     ({"mask_label": "-1"}, "row 2, mask_label: '-1' is no grey value"),
-    ({"mask_label": "9" * 5000}, "row 2, mask_label: .* is no grey value"),
     ({"shape": "blob"}, "row 2, shape: 'blob' is not one of irregular"),
     ({"spacing_mm": "nan"}, "row 2, spacing_mm: 'nan' is no millimetres"),
-    ({"spacing_mm": "70"}, "row 2, spacing_mm: '70' is no millimetres"),
     ({"mask": "", "mask_label": "", "subtype": ""}, "row 2, shape: given, but the row has no mask"),
 ])  # fmt: skip
 def test_each_fault_is_one_line(cells: dict[str, str], fault: str, clinic: Path) -> None:
@@ -136,12 +127,6 @@ def test_each_fault_is_one_line(cells: dict[str, str], fault: str, clinic: Path)
         build_manifest(clinic)
     write_table(clinic, [BASE])
     assert faults_of(clinic) == []  # control
-
-
-def test_unknown_columns(clinic: Path) -> None:
-    path = clinic / "cohort.csv"
-    path.write_text(path.read_text().replace("subtype", "grade"))
-    assert faults_of(clinic)[0].startswith("row 1, grade: no column of the table; use image, mask")
 
 
 def test_a_template_lists_the_images_and_pairs_the_masks(clinic: Path) -> None:

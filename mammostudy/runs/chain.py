@@ -52,8 +52,7 @@ from mammostudy.runs.trained import trained_model
 from mammostudy.training.loop import device
 from mammostudy.training.shapes import predict_logits
 
-NO_SHAPE: Final = "none"
-Shares = NDArray[np.float64]
+_KEPT: Final = ("key", "status", "converged")  # of the record of a stage
 _SOURCES: Final = ("truth", "oracle", "jittered", "detected")
 Framed = tuple[Mask, NDArray[np.int64]]  # a mask in its frame, and the frame's box in the image
 
@@ -88,21 +87,12 @@ def frame_boxes(image: NDArray[np.float32], boxes: Sequence[Box], run: RunSpec) 
 
 
 class ChainRows:
-    """The test views on their way through the chain."""
+    """The boxes of a detector's rows, marked by a segmenter; a rule says which find a mass."""
 
     def __init__(
-        self,
-        record: Record[RunSpec],
-        steps: Sequence[str],
-        cohort: Cohort,
-        rows: pd.DataFrame,
-        rule: str,
+        self, segmenter: Record[RunSpec], steps: Any, cohort: Cohort, rows: pd.DataFrame, rule: str
     ) -> None:
-        """Mark the boxes of a detector's rows by a segmenter and its post-processing.
-
-        ``rule`` says which boxes find a mass.
-        """
-        self.record, self.run, self.steps, self.cohort = record, record.spec, steps, cohort
+        self.record, self.run, self.steps, self.cohort = segmenter, segmenter.spec, steps, cohort
         self.views = rows[rows["row"] == "view"].set_index("view", drop=False)
         self.masses = rows[rows["row"] == "mass"].reset_index(drop=True)
         self.boxes = rows[rows["row"] == "box"].reset_index(drop=True)
@@ -156,7 +146,7 @@ class ChainRows:
     def view_rows(self) -> pd.DataFrame:
         """Return a row a view."""
         kinds = {"boxes": 1, "false_boxes": self.rule == NOTHING, "repeats": self.rule < NOTHING}
-        counts = pd.DataFrame({"view": self.boxes["view"], **kinds}).groupby("view").sum()
+        counts = self.boxes[["view"]].assign(**kinds).groupby("view").sum()
         counts = counts.reindex(self.views.index, fill_value=0)
         table = self.views[["view", "patient", "site", "masses"]].join(counts)
         pixels = self.views["height"] * self.views["width"]
@@ -176,12 +166,13 @@ class ChainRows:
         measured = [self._measure(*each) for each in zip(cases, views, whole, strict=True)]
         dice, truth, predicted = zip(*measured, strict=True)
         told, shares = shapes.tell(whole, base["patient"].astype(str).tolist())
-        boxes = [self._box_of(case) if source == "detected" else (np.nan, np.nan) for case in cases]
+        at = (self._box_of(case) if source == "detected" else (np.nan, np.nan) for case in cases)
+        scores, overlaps = zip(*at, strict=True)
         return base.assign(
             source=source,
             found=[mask is not None for mask in found],
-            score=[score for score, _ in boxes],
-            iou=[iou for _, iou in boxes],
+            score=scores,
+            iou=overlaps,
             dice=dice,
             truth_pixels=truth,
             predicted_pixels=predicted,
@@ -194,7 +185,8 @@ class ChainRows:
         if source == "truth":
             return [self.cohort.mask(case) for case in cases]
         if source == "detected":
-            return [self.kept().get(case) for case in cases]
+            kept = self.kept()
+            return [kept.get(case) for case in cases]
         run, owner = self.run, self.cohort
         if run.cohort != owner.name:
             owner = load_cohort(run.cohort, owner.root.parent)
@@ -276,21 +268,17 @@ def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     tables = [work.view_rows(), *work.mass_rows(Shapes.of(shapes, cohort)), work.box_rows()]
     rows = pd.concat([table for table in tables if len(table)], ignore_index=True)
     rows.insert(0, "part", "test")
+    stages = {"detector": [detector], "segmenter": [segmenter], "shapes": shapes}
     content = {
         "threshold": threshold if math.isfinite(threshold) else None,
         "postprocessing": list(steps),
         "stages": {
-            "detector": [_told(detector)],
-            "segmenter": [_told(segmenter)],
-            "shapes": [_told(each) for each in shapes],
+            stage: [{name: each.content[name] for name in _KEPT} for each in listed]
+            for stage, listed in stages.items()
         },
     }
     parts = {name: tuple(cases) for name, cases in detector.content["split"].items()}
     return Result(Split(**parts), whole_numbers(rows), None, work.kept(), content=content)
-
-
-def _told(record: Record) -> dict[str, Any]:
-    return {"key": record.key, "status": record.status, "converged": record.converged}
 
 
 def check_patients(
@@ -305,10 +293,8 @@ def check_patients(
             raise SpecError(f"{cohort.name}: the segmenter's mass {foreign[0]} is not in it")
         seen = set(of_case.loc[views]) & with_mass
         if differ := sorted(seen ^ set(of_case.loc[cases])):
-            raise SpecError(
-                f"{cohort.name}: patient {differ[0]} stands in the {part} part of only one of "
-                "detector and segmenter; their cohorts must hold the same masses"
-            )
+            said = f"patient {differ[0]} stands in the {part} part of only one of"
+            raise SpecError(f"{cohort.name}: {said} detector and segmenter")
 
 
 @dataclass(frozen=True)
@@ -339,7 +325,7 @@ class Shapes:
 
     def tell(
         self, masks: Sequence[Mask], patients: Sequence[str]
-    ) -> tuple[list[str | None], Shares]:
+    ) -> tuple[list[str | None], NDArray[np.float64]]:
         """Tell the shapes of masks, each of its own size, and their calibrated probability.
 
         A shape is ``none`` without a mask, or where the classifier diverged; it is None where every
@@ -365,6 +351,6 @@ def _told_by(record: Record[ShapeSpec], masks: Sequence[Mask]) -> list[tuple[str
     sound = np.asarray(np.isfinite(logits).all(axis=1) & grid.any(axis=(1, 2)))
     shares = apply_temperature(np.where(sound[:, None], logits, 0.0), record.temperature)
     return [
-        (spec.classes[int(row.argmax())], float(row.max())) if good else (NO_SHAPE, np.nan)
+        (spec.classes[int(row.argmax())], float(row.max())) if good else ("none", np.nan)
         for row, good in zip(shares, sound, strict=True)
     ]

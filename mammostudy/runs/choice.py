@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from mammostudy.errors import DataError, StudyError
@@ -14,38 +14,31 @@ LEAST: Final = {"segmentation": 50, "detection": 50, "shape": 5}
 CHAPTERS: Final = {"segmentation": "losses", "detection": "detection", "shape": "shapes"}
 
 
-def usable_records(kind: str) -> Iterator[Record]:
-    """Yield completed records of one kind of run that have weights, newest first.
+def usable_records(kind: str) -> list[Record]:
+    """Return completed records of one kind of run whose weights are here, newest first.
 
-    Committed records count where their weights are in the local store. Records that cannot be
-    read are passed over; ``mammostudy doctor`` counts them. So are models of a split by image,
-    which was made to measure a leak.
+    Those that cannot be read are passed over, as ``mammostudy doctor`` counts them, and so are
+    models of a split by image, made to measure a leak.
     """
-    found: dict[str, tuple[str, Record]] = {}
+    found: dict[str, Record] = {}
     for root in (results_root(), local_records()):
         for path in root.glob("*/[!.]*/record.json"):
             try:
                 record = read_record(path.parent)
-                if record.kind != kind or record.status != "completed" or record.leaky:
-                    continue
                 there = weights_path(str(record.content["training_key"])).is_file()
-                if there and record.spec:
-                    entry = (str(record.provenance["finished"]), record)
-                    found.setdefault(str(path.parent.relative_to(root)), entry)
+                usable = record.kind == kind and record.status == "completed" and not record.leaky
+                if there and usable and record.spec and record.provenance["finished"]:
+                    found.setdefault(str(path.parent.relative_to(root)), record)
             except (StudyError, KeyError):
                 continue
-    return (record for _, record in sorted(found.values(), key=lambda one: one[0], reverse=True))
+    return sorted(found.values(), key=lambda each: str(each.provenance["finished"]), reverse=True)
 
 
 def models(kind: str, cohorts: Sequence[str] = ()) -> list[Record]:
     """Return the ``study`` records whose models can be put to work, the best one first.
 
-    Those of some cohorts come first; then those without an ablation, those that converged, those
+    Those of ``cohorts`` come first; then those without an ablation, those that converged, those
     trained longest, and the newest. Models of a smoke run are never among them.
-
-    Args:
-        kind: segmentation, detection or shape.
-        cohorts: on one of which a model had best been trained.
     """
 
     def rank(record: Record) -> tuple[bool, bool, bool, int]:
@@ -80,31 +73,21 @@ def _is_ablated(record: Record) -> bool:
 
 
 def model_for(kind: str, cohorts: Sequence[str] = ()) -> Record:
-    """Return the first of :func:`models`.
-
-    Raises:
-        DataError: there is none; the message says how to make one.
-    """
+    """Return the first of :func:`models`; without one, a DataError says how to make it."""
     if found := models(kind, cohorts):
         return found[0]
-    smoke, chapter = sum(_is_study(each) for each in usable_records(kind)), CHAPTERS[kind]
+    smoke, made = sum(map(_is_study, usable_records(kind))), f"mammostudy run {CHAPTERS[kind]}"
     more = f" ({smoke} of smoke runs are too little trained)" if smoke else ""
     raise DataError(
         f"no trained `study` {kind} model in the local store{more}; make one with "
-        f"`mammostudy run {chapter} --preset quick` (phantom) or "
-        f"`mammostudy run {chapter} --preset quick --cohort cdd-cesm`"
+        f"`{made} --preset quick` (phantom) or `{made} --preset quick --cohort cdd-cesm`"
     )
 
 
 def detector_of_key(key: str) -> Record:
-    """Return a completed detection run of any variant by the first characters of its key.
-
-    Raises:
-        DataError: there is none with weights in the local store; the message lists those known.
-    """
-    known = list(usable_records("detection"))
-    found = next((each for each in known if key and each.key.startswith(key)), None)
-    if found is None:
-        listed = ", ".join(each.key for each in known) or "none: `mammostudy run detection` makes"
-        raise DataError(f"detector {key!r}: no completed run of that key with weights ({listed})")
-    return found
+    """Return a completed detection run of any variant by the first characters of its key."""
+    known = usable_records("detection")
+    if found := [each for each in known if key and each.key.startswith(key)]:
+        return found[0]
+    listed = ", ".join(each.key for each in known) or "none: `mammostudy run detection` makes"
+    raise DataError(f"detector {key!r}: no completed run of that key with weights ({listed})")

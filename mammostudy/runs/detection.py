@@ -44,14 +44,12 @@ def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
     train = every.take(split.train)
     with_mass = [name for name, each in zip(train.names, train.boxes, strict=True) if len(each)]
     if not with_mass:
-        raise DataError(
-            f"cohort {cohort.name!r}, fold {spec.split.fold}: no training view has a mass"
-        )
+        at = f"cohort {cohort.name!r}, fold {spec.split.fold}"
+        raise DataError(f"{at}: no training view has a mass")
     parts = {"validation": every.take(split.validation), "test": every.take(split.test)}
-    sides: tuple[float, ...] = ()
+    sides = _box_sides(spec, train)
     training: Training | None = None
     if not spec.is_baseline:
-        sides = _box_sides(spec, train)
         shown = train if spec.training.mass_free else train.take(tuple(with_mass))
         model, training = _trained(spec, cohort, shown, parts["validation"], sides, progress)
 
@@ -92,16 +90,12 @@ def build(spec: DetectSpec, box_sides: Sequence[float]) -> Detector:
 
 def network(record: Record[DetectSpec]) -> Detector:
     """Build the detector of a record."""
-    return build(record.spec, record.box_sides)
+    return build(record.spec, record.content["box_sides"])
 
 
 def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor, list[Placement]]:
-    """Bring views to the detector's square; made once, then read from the cache.
-
-    Returns:
-        float32 ``(n, 1, s, s)`` in [0, 1], and the placement of each view.
-    """
-    asked = {"size": spec.detector.size, "aspect": spec.detector.aspect}
+    """Bring views to the detector's square, float32 ``(n, 1, s, s)`` in [0, 1], and place each."""
+    size, aspect = spec.detector.size, spec.detector.aspect
 
     def make() -> dict[str, NDArray[Any]]:
         every = views_of(cohort)
@@ -109,13 +103,14 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
         squares, places = [], []
         for name in every.table["image"].astype(str):
             image = torch.from_numpy(cohort.image(images.loc[[name]].iloc[0]))
-            square, where = place(image[None], spec.detector.size, spec.detector.aspect)
+            square, where = place(image[None], size, aspect)
             squares.append((square * 65535).round().numpy().astype(np.uint16))
             places.append(list(vars(where).values()))
         names = np.array(every.names, dtype=np.str_)
         return {"squares": np.stack(squares), "places": np.array(places), "names": names}
 
-    content = {"manifest": cohort.manifest_hash, **asked, "versions": versions_of(_OF_SQUARES)}
+    content = {"manifest": cohort.manifest_hash, "size": size, "aspect": aspect}
+    content["versions"] = versions_of(_OF_SQUARES)
     stored = cached_arrays("detection-squares", content, make)
     at = {name: i for i, name in enumerate(stored["names"].tolist())}
     rows = [at[name] for name in views.names]
@@ -124,11 +119,6 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
         Placement(int(height), int(width), x_scale, y_scale, int(x_offset), int(y_offset))
         for height, width, x_scale, y_scale, x_offset, y_offset in stored["places"][rows].tolist()
     ]
-
-
-def _target(boxes: NDArray[np.float32], where: Placement) -> dict[str, Tensor]:
-    labels = torch.ones(len(boxes), dtype=torch.int64)
-    return {"boxes": where.to_square(torch.from_numpy(boxes)), "labels": labels}
 
 
 def _trained(
@@ -150,11 +140,18 @@ def _trained(
 
     def fitted(checkpoint: Path) -> Fitted:
         squares, places = squares_of(spec, cohort, train)
+        targets = [
+            {
+                "boxes": where.to_square(torch.from_numpy(boxes)),
+                "labels": torch.ones(len(boxes), dtype=torch.int64),
+            }
+            for boxes, where in zip(train.boxes, places, strict=True)
+        ]
         model.to(device())
         return fit_detector(
             model,
             squares,
-            [_target(*each) for each in zip(train.boxes, places, strict=True)],
+            targets,
             DetectorBudget(**asked.model_dump(exclude={"augment", "mass_free"})),
             seed=spec.seed,
             validate=validate,

@@ -30,15 +30,14 @@ from mammostudy.errors import DataError
 from mammostudy.evaluation import boxes as judging
 from mammostudy.evaluation.boxes import FALSE, HIT, REPEAT, Matches
 
-_COCO: Final = {f"iou{step}": ("iou", step / 100) for step in range(50, 100, 5)}
+COCO: Final = tuple(f"iou{step}" for step in range(50, 100, 5))
 RULES: Final[dict[str, tuple[str, float]]] = {
     "iou10": ("iou", 0.1),
     "iou25": ("iou", 0.25),
     "centre": ("centre", 0.5),
-    **_COCO,
+    **{name: ("iou", int(name[3:]) / 100) for name in COCO},
 }
 """Column -> (rule, threshold) of :func:`mammostudy.evaluation.match_detections`."""
-COCO: Final = tuple(_COCO)
 HEADLINE: Final = "iou25"
 ERRORS: Final = (
     "iou", "centre_x_error", "centre_y_error", "centre_distance", "width_log_ratio",
@@ -139,11 +138,10 @@ def _nearest(predicted: Values, true: NDArray[np.float32]) -> tuple[NDArray[np.i
 
 
 def matches_of(rows: pd.DataFrame, rule: str = HEADLINE, repeats: str = "ignore") -> Matches:
-    """Rebuild the matches of some views from their rows.
+    """Rebuild the matches of views, in the order of their rows, from those rows.
 
-    Views count in the order in which they first appear, masses by their number within. Their boxes
-    stand at the origin and are square, with the diameter of the real ones. A view that stands in
-    the rows twice, as of two folds with the same test views, is a DataError.
+    Boxes of masses stand at the origin and are square, with the diameter of the real ones. A view
+    that stands in the rows twice, as of two folds with the same test views, is a DataError.
     """
     rows = rows.reset_index(drop=True)
     views = rows.loc[rows["row"] == "view", "view"]

@@ -9,7 +9,6 @@ import platform
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import Final
 
 from filelock import FileLock
 from tqdm.auto import tqdm
@@ -23,19 +22,17 @@ from mammostudy.runs.provenance import record_content
 from mammostudy.runs.record import Record, S, find_record, write_record
 from mammostudy.runs.spec import KeyedSpec
 
-_MALLOPT: Final = {-4: 0, -1: 2**31 - 1, -2: 64 * 2**20}  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
 
-
-def keep_freed_memory() -> bool:
-    """Ask glibc to keep what is freed; False where the C library is another one.
+def keep_freed_memory() -> None:
+    """Ask glibc to keep what is freed, where the C library is glibc.
 
     It maps each block above some 32 MiB anew, so that a step of training pays for fresh zeroed
     pages again and again (glibc manual, 3.2.3.7, "Malloc Tunable Parameters").
     """
-    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    return all(mallopt(name, value) == 1 for name, value in _MALLOPT.items())
+    if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        for name, value in ((-4, 0), (-1, 2**31 - 1), (-2, 64 * 2**20)):
+            mallopt(name, value)  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
 
 
 def execute(spec: S, *, progress: bool | None = None) -> Record[S]:
@@ -63,12 +60,12 @@ def _execute(spec: S, cohort: Cohort, progress: bool | None) -> Record[S]:
     return write_record(content, result.rows, result.predictions, result.arrays)
 
 
-def _worker(spec: KeyedSpec) -> str:
+def _worker(spec: KeyedSpec) -> None:
     """Run one spec with one thread, in a process of its own."""
     import torch
 
     torch.set_num_threads(1)
-    return execute(spec, progress=False).key
+    execute(spec, progress=False)
 
 
 def missing(specs: Iterable[KeyedSpec]) -> list[KeyedSpec]:
@@ -77,11 +74,9 @@ def missing(specs: Iterable[KeyedSpec]) -> list[KeyedSpec]:
     found: dict[KeyedSpec, None] = {}
 
     def add(spec: KeyedSpec) -> None:
-        if spec in found:
-            return
         if spec.cohort not in hashes:
             hashes[spec.cohort] = store.manifest_hash(spec.cohort)
-        if find_record(spec, hashes[spec.cohort]) is None:
+        if spec not in found and find_record(spec, hashes[spec.cohort]) is None:
             for run in spec.before:
                 add(run)
             found[spec] = None

@@ -323,14 +323,10 @@ def _detection_cost(spec: DetectSpec) -> tuple[int, int]:
     return (2, step * spec.training.iterations * spec.detector.size**2)
 
 
-def _shape_cost(spec: ShapeSpec) -> tuple[int, int]:
-    return (0, spec.training.epochs if spec.is_network else 0)
-
-
 KINDS: Final[dict[str, Kind]] = {
     "segmentation": Kind(RunSpec, "segmentation", "validation_dice", _segmentation_cost),
     "detection": Kind(DetectSpec, "detection", "validation_sensitivity", _detection_cost),
-    "shape": Kind(ShapeSpec, "shapes", "validation_macro_recall", _shape_cost),
+    "shape": Kind(ShapeSpec, "shapes", "validation_macro_recall", lambda _: (0, 0)),
     "chain": Kind(ChainSpec, "chain", "", lambda _: (0, 0)),
 }
 

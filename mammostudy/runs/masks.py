@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -77,9 +77,8 @@ def pixels_of(cohort: Cohort) -> Cohort:
     return load_cohort(str(describe(cohort.name).pixels), cohort.root.parent)
 
 
-def mask_set(spec: ShapeSpec, source: str, cohort: Cohort | None = None) -> MaskSet:
+def mask_set(spec: ShapeSpec, source: str, cohort: Cohort) -> MaskSet:
     """Return the labelled masks of a source, placed as the spec's input says."""
-    cohort = cohort or load_cohort(spec.cohort)
     rows = labelled(cohort, spec)
     native = native_masks(cohort, source, spec.segmenter)
     cases = tuple(case for case in rows.index if case in native)
@@ -107,10 +106,8 @@ def placed_mask(mask: Mask, placement: str, window: int | None = None) -> Mask:
         return np.zeros((SIDE, SIDE), np.bool_)
 
 
-def feature_table(
-    spec: ShapeSpec, source: str, cohort: Cohort
-) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Return cases and features ``(n, 27)`` of a source's labelled masks, missed ones left out."""
+def feature_table(spec: ShapeSpec, source: str, cohort: Cohort) -> pd.DataFrame:
+    """Return the 27 features of a source's labelled masks, by case; missed ones are left out."""
     native = native_masks(cohort, source, spec.segmenter)
     cases = labelled(cohort, spec).index
     seen = tuple(case for case in cases if case in native and native[case].any())
@@ -120,7 +117,7 @@ def feature_table(
     def make() -> Arrays:
         return {"features": shape_features.features_of([native[case] for case in seen])}
 
-    return seen, cached_arrays("shape-features", content, make)["features"]
+    return pd.DataFrame(cached_arrays("shape-features", content, make)["features"], [*seen])
 
 
 def native_masks(cohort: Cohort, source: str, segmenter: Sequence[RunSpec] = ()) -> dict[str, Mask]:
@@ -129,14 +126,9 @@ def native_masks(cohort: Cohort, source: str, segmenter: Sequence[RunSpec] = ())
     They are bool arrays of their own sizes by case; ``(1, 1)`` and empty where the source found
     nothing. Cases that the source does not know are absent.
     """
-    makers: dict[str, Callable[[], Found]] = {
-        "truth": lambda: ((case, cohort.mask(case)) for case in cohort.masses.index),
-        "active-contour": lambda: _contoured(cohort),
-        "segmenter": lambda: _segmented(cohort, segmenter),
-    }
 
     def make() -> Arrays:
-        masks = {case: _cut(mask) for case, mask in makers[source]()}
+        masks = {case: _cut(mask) for case, mask in _drawn(cohort, source, segmenter)}
         shapes = np.array([mask.shape for mask in masks.values()], np.int64).reshape(-1, 2)
         flat = [np.zeros(0, np.bool_), *(mask.ravel() for mask in masks.values())]
         cases = np.array(list(masks), dtype=np.str_)
@@ -171,30 +163,35 @@ def _cut(mask: Mask) -> Mask:
     return np.pad(part[y_min:y_max, x_min:x_max], 2)
 
 
-def _contoured(cohort: Cohort) -> Found:
-    """Yield Chan-Vese masks of the loose frames of all masses with pixels."""
-    pixels = pixels_of(cohort)
-    cases = [case for case in cohort.masses.index if case in pixels.masses.index]
-    framed = frame_cohort(pixels, CONTOUR_FRAME, Preprocessing()).take(cases)
-    yield from _in_images(pixels, framed, baseline_masks("chan-vese", framed))
+def _drawn(cohort: Cohort, source: str, segmenter: Sequence[RunSpec]) -> Found:
+    """Yield the masks of a source in their images: the owners', Chan-Vese's or a segmenter's."""
+    if source == "truth":
+        yield from ((case, cohort.mask(case)) for case in cohort.masses.index)
+    elif source == "segmenter":
+        for run in segmenter:
+            yield from _segmented(cohort, run)
+    else:
+        pixels = pixels_of(cohort)
+        cases = [case for case in cohort.masses.index if case in pixels.masses.index]
+        framed = frame_cohort(pixels, CONTOUR_FRAME, Preprocessing()).take(cases)
+        yield from _in_images(pixels, framed, baseline_masks("chan-vese", framed))
 
 
-def _segmented(cohort: Cohort, runs: Sequence[RunSpec]) -> Found:
-    """Yield the masks of segmentation runs: of no mass that a run was trained on."""
-    pixels = pixels_of(cohort)
-    for run in runs:
-        record, own = record_of(run), run.cohort == pixels.name
-        known = set(record.content["split"]["test"]) if own else set(pixels.masses.index)
-        cases = [case for case in cohort.masses.index if case in known]
-        if not cases:
-            continue
-        framed = frame_cohort(pixels, run.frame, run.preprocessing).take(cases)
-        if own:
-            stored = record.predictions()
-            masks = np.stack([stored[case] for case in cases])
-        else:
-            masks = predict_framed(trained_model(record), framed, run).masks
-        yield from _in_images(pixels, framed, postprocess(masks, chosen_steps(record)))
+def _segmented(cohort: Cohort, run: RunSpec) -> Found:
+    """Yield the masks of a segmentation run: of no mass that it was trained on."""
+    pixels, record = pixels_of(cohort), record_of(run)
+    own = run.cohort == pixels.name
+    known = set(record.content["split"]["test"] if own else pixels.masses.index)
+    cases = [case for case in cohort.masses.index if case in known]
+    if not cases:
+        return
+    framed = frame_cohort(pixels, run.frame, run.preprocessing).take(cases)
+    if own:
+        stored = record.predictions()
+        masks = np.stack([stored[case] for case in cases])
+    else:
+        masks = predict_framed(trained_model(record), framed, run).masks
+    yield from _in_images(pixels, framed, postprocess(masks, chosen_steps(record)))
 
 
 def _in_images(cohort: Cohort, framed: FramedSet, masks: Mask) -> Found:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import metadata
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -107,14 +107,18 @@ def provenance() -> dict[str, object]:
     """Describe the code, packages and machine of a run; no name of host or user is kept."""
     import torch
 
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return {
         "commit": commit(),
         "python": platform.python_version(),
-        "versions": {package: _installed(package) for package in _PACKAGES},
+        "versions": {name: _installed(name) for name in _PACKAGES},
         "machine": {
             "system": platform.system(),
             "architecture": platform.machine(),
-            "processor": processor(),
+            # records replay bit for bit on one kind of processor only
+            "processor": next(named, platform.processor() or "unknown"),
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
@@ -124,14 +128,6 @@ def provenance() -> dict[str, object]:
 
 def _installed(package: str) -> str:
     try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
+        return version(package)
+    except PackageNotFoundError:
         return "not installed"
-
-
-def processor() -> str:
-    """Return the model of the processor: records replay bit for bit on one kind only."""
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or "unknown")

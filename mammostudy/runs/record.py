@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final, Generic, cast
 from zipfile import BadZipFile
@@ -30,11 +30,10 @@ from mammostudy.runs.kinds import KINDS, kind_of
 from mammostudy.runs.spec import KeyedSpec
 
 FORMAT: Final = 1
-_FIELDS: Final = (
+_FIELDS: Final = {
     "spec", "key", "recipe_key", "manifest_hash", "status", "converged", "curves", "provenance",
-)  # fmt: skip
+}  # fmt: skip
 _TEXT: Final = dict.fromkeys(("case", "patient", "site", "view", "side"), str)
-_UNREADABLE: Final = (OSError, ValueError, KeyError, EOFError, BadZipFile)
 S = TypeVar("S", bound=KeyedSpec, default=Any)
 Content = dict[str, Any]
 
@@ -131,7 +130,7 @@ class Record(Generic[S]):
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return {key: stored[key] for key in {*stored.files, *needed}}
-        except _UNREADABLE as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise _damaged(path, error) from None
 
     @property
@@ -143,11 +142,6 @@ class Record(Generic[S]):
         """Return the logits of rows of a shape run (default all), ``(n, classes)``."""
         names = [f"logit_{name}" for name in self.content["spec"]["classes"]]
         return (self.cases if rows is None else rows)[names].to_numpy(dtype=np.float64)
-
-    @property
-    def box_sides(self) -> tuple[float, ...]:
-        """Quantiles of the training masses' sides that a detector's anchors were made from."""
-        return tuple(self.content.get("box_sides", ()))
 
     @property
     def threshold(self) -> float:
@@ -202,7 +196,7 @@ def write_record(
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    _LISTED.pop(folder.parent, None)
+    _by_recipe.cache_clear()
     return read_record(folder)
 
 
@@ -217,56 +211,44 @@ def _packed(predictions: Mapping[str, Any]) -> dict[str, Any]:
     return packed | ({"frames": np.array([frame for _, frame in framed])} if framed else {})
 
 
-_PARSED: dict[Path, tuple[object, Content]] = {}  # by the state of the file
-_LISTED: dict[Path, tuple[int, dict[str, Path]]] = {}  # folders by recipe, by the last change
-
-
 def read_record(folder: Path) -> Record:
-    """Read a record's folder; each ``record.json`` is parsed once a process.
-
-    A missing, damaged or foreign one is a DataError.
-    """
+    """Read a record's folder; a missing, damaged or foreign one is a DataError."""
     path = folder / "record.json"
     try:
         found = path.stat()
-        state = found.st_mtime_ns, found.st_ino, found.st_size
-        if _PARSED.get(path, (None,))[0] != state:
-            _PARSED[path] = state, _checked(json.loads(path.read_text(encoding="utf-8")))
+        return Record(folder, _parsed(path, (found.st_mtime_ns, found.st_ino, found.st_size)))
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from None
-    return Record(folder, _PARSED[path][1])
 
 
-def _checked(content: Any) -> Content:
-    """Return the content of a record that has what every record needs."""
+@cache
+def _parsed(path: Path, state: object) -> Content:
+    """Parse each state of a ``record.json`` once a process, and check what every record needs."""
+    content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"not a table of fields of record format {FORMAT}")
-    if absent := sorted(set(_FIELDS) - set(content)):
+    if absent := sorted(_FIELDS - set(content)):
         raise ValueError(f"without {', '.join(absent)}")
     if not isinstance(content["spec"], dict) or kind_of(content["spec"]) not in KINDS:
         raise ValueError("a run of unknown kind")
     return content
 
 
-def _folders(place: Path) -> list[Path]:
-    return [path.parent for path in sorted(place.glob("[!.]*/record.json"))]
+def _read_all(place: Path) -> Iterator[Record]:
+    return (read_record(path.parent) for path in sorted(place.glob("[!.]*/record.json")))
 
 
 def records(cohort: str) -> Iterator[Record]:
     """Yield the committed records of a cohort, then the local ones."""
     for root in (results_root(), local_records()):
-        yield from map(read_record, _folders(root / cohort))
+        yield from _read_all(root / cohort)
 
 
-def _by_recipe(place: Path) -> dict[str, Path]:
+@cache
+def _by_recipe(place: Path, changed: int) -> dict[str, Path]:
     """Return the folders of a cohort's records by recipe key, listed anew when one comes."""
-    changed = place.stat().st_mtime_ns if place.is_dir() else 0
-    if _LISTED.get(place, (-1,))[0] != changed:
-        found: dict[str, Path] = {}
-        for folder in _folders(place):
-            found.setdefault(read_record(folder).content["recipe_key"], folder)
-        _LISTED[place] = changed, found
-    return _LISTED[place][1]
+    listed = [(each.content["recipe_key"], each.folder) for each in _read_all(place)]
+    return dict(reversed(listed))  # of equal ones the first
 
 
 def find_record(spec: S, manifest_hash: str | None) -> Record[S] | None:
@@ -276,10 +258,11 @@ def find_record(spec: S, manifest_hash: str | None) -> Record[S] | None:
     whatever data it saw. A damaged record is a DataError.
     """
     for place in (results_root() / spec.cohort, local_records() / spec.cohort):
-        if manifest_hash is None:
-            folder = _by_recipe(place).get(spec.recipe_key())
-        else:
+        folder = None
+        if manifest_hash is not None:
             folder = place / spec.key(manifest_hash)
+        elif place.is_dir():
+            folder = _by_recipe(place, place.stat().st_mtime_ns).get(spec.recipe_key())
         if folder is not None and (folder / "record.json").is_file():
             return read_record(folder)
     return None
@@ -302,11 +285,11 @@ def record_of(spec: S) -> Record[S]:
     return record
 
 
-def keep(records: Iterable[Record], root: Path | None = None) -> list[Path]:
+def keep(records: Iterable[Record]) -> list[Path]:
     """Copy new records from the local store to ``results`` (no weights); return their folders."""
     written = []
     for record in records:
-        target = (root or results_root()) / record.content["spec"]["cohort"] / record.key
+        target = results_root() / record.content["spec"]["cohort"] / record.key
         if not target.exists() and record.folder.is_relative_to(local_records()):
             partial = target.with_name(f".partial-{target.name}")
             shutil.copytree(record.folder, partial, dirs_exist_ok=True)

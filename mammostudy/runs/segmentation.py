@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn, optim
 
 from mammostudy.data.cohort import Cohort, box_of_row, require
 from mammostudy.data.frames import FramedSet, frame_cohort
@@ -19,29 +20,28 @@ from mammostudy.data.splits import Split, check_leakage, parted, split_cases
 from mammostudy.errors import DataError
 from mammostudy.evaluation import overlap, uncertainty
 from mammostudy.imaging.contours import chan_vese_mask, inscribed_ellipse, otsu_mask
-from mammostudy.imaging.framing import Box, frame_box, paste_back
+from mammostudy.imaging.framing import frame_box, paste_back
 from mammostudy.imaging.postprocessing import PUBLISHED, orderings, postprocess
+from mammostudy.models.discriminator import Discriminator
+from mammostudy.models.quick_layers import lay_channels_last
 from mammostudy.models.registry import SEGMENTERS, build_segmenter
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.record import Record
-from mammostudy.runs.spec import Model, RunSpec, SplitSpec
+from mammostudy.runs.spec import COLUMNS, Model, RunSpec, SplitSpec
 from mammostudy.runs.trained import Training, train_or_read
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn, optim
-
-    from mammostudy.training.loop import Fitted
-    from mammostudy.training.segmentation import Supervised
+from mammostudy.training.loop import Fitted, device
+from mammostudy.training.segmentation import (
+    Adversarial,
+    Averaged,
+    Budget,
+    Supervised,
+    fit,
+    predict_probabilities,
+)
 
 Masks = NDArray[np.bool_]
-COLUMNS: Final = (
-    "part", "case", "patient", "site", "box", "postprocessing", "dice", "iou", "precision",
-    "recall", "hd95", "assd", "dice_image", "iou_image", "truth_pixels", "predicted_pixels",
-    "company_pixels", "diagonal",
-)  # fmt: skip
-THRESHOLD: Final = 0.5  # of the probability; the paper does not report its own
 Maps = NDArray[np.float32]
-_DRAWS = 1_000  # seeds of the draws of one run
+THRESHOLD: Final = 0.5  # of the probability; the paper does not report its own
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,20 @@ class Prediction:
 class Window(NamedTuple):
     """Where framings are compared: the oracle loose frame at scale 2, cut to the image."""
 
-    box: Box
+    rows: slice
+    columns: slice
     image: tuple[int, int]
-    truth: Masks  # in the box, of every mass or of the target alone
+    truth: Masks  # in the window, of every mass or of the target alone
 
 
 def window_of(cohort: Cohort, case: str, truth: str) -> Window:
     """Cut the window of a case from its image's truth, ``all`` or ``target``."""
     row = cohort.row(case)
-    height, width = int(row["height"]), int(row["width"])
-    frame = frame_box(box_of_row(row), (height, width), strategy="loose", scale=2.0)
-    x_min, y_min, x_max, y_max = frame
-    box = max(x_min, 0), max(y_min, 0), min(x_max, width), min(y_max, height)
+    shape = int(row["height"]), int(row["width"])
+    x_min, y_min, x_max, y_max = frame_box(box_of_row(row), shape, strategy="loose", scale=2.0)
+    rows, columns = slice(max(y_min, 0), y_max), slice(max(x_min, 0), x_max)
     whole = cohort.truth(str(row["image"])) if truth == "all" else cohort.mask(case)
-    return Window(box, (height, width), whole[box[1] : box[3], box[0] : box[2]])
+    return Window(rows, columns, shape, whole[rows, columns])
 
 
 def pasted(mask: Masks, frame: NDArray[np.int64], shape: tuple[int, int]) -> Masks:
@@ -80,17 +80,13 @@ def pasted(mask: Masks, frame: NDArray[np.int64], shape: tuple[int, int]) -> Mas
 
 def _in_image(mask: Masks, frame: NDArray[np.int64], window: Window) -> tuple[float, float]:
     """Paste a frame's mask back and return Dice and IoU within the window."""
-    x_min, y_min, x_max, y_max = window.box
-    cut = pasted(mask, frame, window.image)[None, y_min:y_max, x_min:x_max]
+    cut = pasted(mask, frame, window.image)[None, window.rows, window.columns]
     truth = window.truth[None]
     return float(overlap.dice(cut, truth)[0]), float(overlap.iou(cut, truth)[0])
 
 
-def measure(masks: Masks, framed: FramedSet, windows: Sequence[Window]) -> pd.DataFrame:
-    """Measure masks ``(n, s, s)`` in the frame's grid and, pasted back, in the image's.
-
-    A row a case: metrics (distances in pixels of the frame), sizes, the frame's diagonal.
-    """
+def _measured(masks: Masks, framed: FramedSet, windows: Sequence[Window]) -> pd.DataFrame:
+    """Measure masks ``(n, s, s)`` in the frame's grid (pixels) and, pasted back, in the image's."""
     truth = framed.masks
     rows = pd.DataFrame({"case": framed.cases})
     for name in ("dice", "iou", "precision", "recall", "hd95", "assd"):
@@ -109,11 +105,10 @@ def measure(masks: Masks, framed: FramedSet, windows: Sequence[Window]) -> pd.Da
 def evaluate(
     spec: RunSpec, cohort: Cohort, cases: Sequence[str], predict: Callable[[FramedSet], Prediction]
 ) -> tuple[pd.DataFrame, dict[str, Masks]]:
-    """Predict and measure the cases of one part.
+    """Predict and measure the cases of one part; masks of the first kind of box go with the rows.
 
-    The rows have :data:`COLUMNS` but ``part``, then ``boundary_iou`` and the scores of sampled
-    predictions where the spec asks for them, which tell of masks before post-processing. Those
-    masks of the first kind of box go with them, by case.
+    The rows have :data:`COLUMNS` but ``part``. What is asked for beside them (``boundary_iou``,
+    scores of sampled predictions) tells of masks before post-processing.
     """
     asked = spec.evaluation
     windows = [window_of(cohort, case, spec.frame.truth) for case in cases]
@@ -129,7 +124,7 @@ def evaluate(
         if asked.boundary:
             beside = {"boundary_iou": overlap.boundary_iou(found.masks, framed.masks)} | beside
         for steps in orders:
-            table = measure(postprocess(found.masks, steps), framed, windows)
+            table = _measured(postprocess(found.masks, steps), framed, windows)
             name = "+".join(steps) or "none"
             tables.append(table.assign(box=box, postprocessing=name, **({} if steps else beside)))
     rows = pd.concat(tables, ignore_index=True)
@@ -148,18 +143,14 @@ def baseline_masks(name: str, framed: FramedSet) -> Masks:
     if name == "all-mass":
         return np.ones(framed.masks.shape, dtype=bool)
     if name == "ellipse":
-        return np.stack([_ellipse(given, side) for given in framed.given])
+        edges = ([round(float(edge)) for edge in given] for given in framed.given)
+        boxes = [(x, y, max(right, x + 1), max(low, y + 1)) for x, y, right, low in edges]
+        return np.stack([inscribed_ellipse(box, (side, side)) for box in boxes])
     if name == "otsu":
         return np.stack([otsu_mask(image) for image in framed.images])
     shares = np.clip((framed.given[:, 2:] - framed.given[:, :2]).mean(axis=1) / side, 0.05, 1.0)
     started = zip(framed.images, shares.tolist(), strict=True)
     return np.stack([chan_vese_mask(image, box_fraction=share) for image, share in started])
-
-
-def _ellipse(given: NDArray[np.float32], side: int) -> Masks:
-    x_min, y_min, x_max, y_max = (round(float(edge)) for edge in given)
-    box = (x_min, y_min, max(x_max, x_min + 1), max(y_max, y_min + 1))
-    return inscribed_ellipse(box, (side, side))
 
 
 def model_fields(model: Model) -> dict[str, Any]:
@@ -168,14 +159,14 @@ def model_fields(model: Model) -> dict[str, Any]:
     return {"in_channels": model.channels, "out_channels": model.channels} | own
 
 
-def network(record: Record[RunSpec]) -> nn.Module:
-    """Build the segmenter of a record."""
-    return build_model(record.spec)
-
-
 def build_model(spec: RunSpec) -> nn.Module:
     """Build the segmenter of a spec, initialised from torch's present random state."""
     return build_segmenter(spec.model.name, **model_fields(spec.model))
+
+
+def network(record: Record[RunSpec]) -> nn.Module:
+    """Build the segmenter of a record."""
+    return build_model(record.spec)
 
 
 def build_trainer(spec: RunSpec) -> Supervised:
@@ -183,13 +174,6 @@ def build_trainer(spec: RunSpec) -> Supervised:
 
     The wide cGAN of the paper trains in channels-last layout on a processor.
     """
-    import torch
-
-    from mammostudy.models.discriminator import Discriminator
-    from mammostudy.models.quick_layers import lay_channels_last
-    from mammostudy.training.loop import device
-    from mammostudy.training.segmentation import Adversarial, Averaged, Supervised
-
     asked, loss = spec.optimiser, spec.loss
 
     def adam(parameters: Iterator[nn.Parameter]) -> optim.Optimizer:
@@ -213,26 +197,15 @@ def build_trainer(spec: RunSpec) -> Supervised:
 
 def as_tensor(planes: Maps | Masks, channels: int) -> Tensor:
     """Return ``(n, s, s)`` planes as a float32 ``(n, channels, s, s)`` tensor on the device."""
-    import torch
-
-    from mammostudy.training.loop import device
-
     tensor = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32)).to(device())
     return tensor.unsqueeze(1).repeat(1, channels, 1, 1)
 
 
 def one_draw(model: nn.Module, framed: FramedSet, spec: RunSpec, draw: int = 0) -> Maps:
     """Return the probability of mass, float32 ``(n, s, s)``; draw 0 of the z is the run's own."""
-    from mammostudy.training.segmentation import predict_probabilities
-
     images = as_tensor(framed.images, spec.model.channels)
-    seed = spec.seed if draw == 0 else _DRAWS * (spec.seed + 1) + draw
+    seed = spec.seed if draw == 0 else 1_000 * (spec.seed + 1) + draw
     return predict_probabilities(model, images, seed=seed)
-
-
-def sampled_probabilities(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Maps:
-    """Return the draws of the dropout that the spec asks for, float32 ``(k, n, s, s)``."""
-    return np.stack([one_draw(model, framed, spec, k) for k in range(spec.evaluation.samples)])
 
 
 def flip_averaged(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Maps:
@@ -249,7 +222,8 @@ def predict_framed(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Predic
     if not spec.evaluation.samples:
         draw = flip_averaged if spec.evaluation.flips else one_draw
         return Prediction(draw(model, framed, spec) >= THRESHOLD)
-    samples = sampled_probabilities(model, framed, spec)
+    draws = range(spec.evaluation.samples)
+    samples = np.stack([one_draw(model, framed, spec, draw) for draw in draws])  # (k, n, s, s)
     scores = {
         "spread": uncertainty.spread_score(uncertainty.deviation_map(samples), samples),
         "information": uncertainty.spread_score(uncertainty.information_map(samples), samples),
@@ -277,19 +251,18 @@ def run(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train a segmenter, or take a baseline, and measure its masks of validation and test."""
     split = checked_split(cohort, cohort.masses, spec.split)
     tested, cases = held_out(spec, cohort, split)
-    training: Training | None = None
-    if spec.is_baseline:
+    trained = None if spec.is_baseline else _trained(spec, cohort, split, progress)
 
-        def predictor(framed: FramedSet) -> Prediction:
+    def predictor(framed: FramedSet) -> Prediction:
+        if trained is None:
             return Prediction(baseline_masks(spec.model.name, framed))
+        return predict_framed(trained[0], framed, spec)
 
-    else:
-        model, training = _trained(spec, cohort, split, progress)
-        predictor = partial(predict_framed, model, spec=spec)
     validation, kept = evaluate(spec, cohort, split.validation, predictor)
     test, found = evaluate(spec, tested, cases, predictor)
     rows = pd.concat([validation.assign(part="validation"), test.assign(part="test")])
     rows = rows[[*COLUMNS, *rows.columns.difference([*COLUMNS], sort=False)]]
+    training = trained[1] if trained else None
     said = {"test_manifest_hash": tested.manifest_hash} if spec.evaluation.test_cohort else {}
     return Result(replace(split, test=cases), rows, training, kept | found, content=said)
 
@@ -307,8 +280,7 @@ def held_out(spec: RunSpec, cohort: Cohort, split: Split) -> tuple[Cohort, tuple
     met = set(cohort.masses.loc[[*split.train, *split.validation], "patient"])
     new = other.masses.index[~other.masses["patient"].isin(met)]
     if new.empty:
-        why = "the run has met every patient of it; name a cohort of other patients"
-        raise DataError(f"evaluation.test_cohort {other.name}: {why}")
+        raise DataError(f"evaluation.test_cohort {other.name}: the run has met every patient of it")
     return other, tuple(new)
 
 
@@ -316,10 +288,6 @@ def _trained(
     spec: RunSpec, cohort: Cohort, split: Split, progress: bool | None
 ) -> tuple[nn.Module, Training]:
     """Train the model of a spec, or read the weights where they were trained before."""
-    import torch
-
-    from mammostudy.training.segmentation import Budget, fit
-
     framed = frame_cohort(cohort, spec.frame, spec.preprocessing)
     training, validation = framed.take(split.train), framed.take(split.validation)
     torch.manual_seed(spec.seed)
@@ -339,7 +307,7 @@ def _trained(
             validate=validate,
             augment=asked.augment,
             checkpoint=checkpoint,
-            label=label_of(spec),
+            label=_label(spec),
             progress=progress,
         )
 
@@ -347,11 +315,8 @@ def _trained(
     return trainer.generator, train_or_read(key, trainer.generator, fitted)
 
 
-def label_of(spec: RunSpec) -> str:
-    """Name a training for a person: cohort, frame, model, loss, fold and seed."""
-    frame, loss = spec.frame, spec.loss
+def _label(spec: RunSpec) -> str:
+    """Name a training for a person."""
     leaky = " LEAKY" if spec.split.leaky else ""
-    said = f"{spec.cohort} {frame.strategy} x{frame.scale:g}{leaky} {spec.variant}"
-    adversary = "" if loss.adversarial_weight else " no adversary"
-    run = f"fold {spec.split.fold} seed {spec.seed}"
-    return f"{said} {spec.model.name} {loss.overlap}{adversary} {run}"
+    said = f"{spec.cohort} {spec.frame.strategy}{leaky} {spec.variant} {spec.model.name}"
+    return f"{said} fold {spec.split.fold} seed {spec.seed}"

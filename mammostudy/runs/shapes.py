@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,12 +39,11 @@ from mammostudy.training.shapes import (
     shape_class_weights,
 )
 
-NO_CLASS: Final = "none"
 POSITIONS: Final = np.linspace(0, 3, 25)
 SEEDS: Final = (0, 1, 2, 3, 4)
 Values = NDArray[np.float64]
+_TOLD: Final = ("validation", "test")
 Logits = Callable[[str, Sequence[str]], Values]  # of cases by a source's masks, none of them missed
-FLOOR: Final = 1e-6  # of a probability
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,15 @@ class Task:
         labels = self.rows.loc[list(cases), "label"]
         return np.array([self.spec.classes.index(label) for label in labels], dtype=np.int64)
 
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """The number of training cases of each class, ``(k,)``."""
+        return np.bincount(self.numbers(self.training()), minlength=len(self.spec.classes))
+
+    @property
     def shares(self) -> Values:
-        """Return the share of each class among the training cases, float64 ``(k,)``."""
-        counts = np.bincount(self.numbers(self.training()), minlength=len(self.spec.classes))
-        return np.asarray(counts / counts.sum(), dtype=np.float64)
+        """The share of each class among the training cases, float64 ``(k,)``."""
+        return np.asarray(self.counts / self.counts.sum(), dtype=np.float64)
 
     def training(self) -> list[str]:
         """Return the training cases: those with a mask of the source, of the drawing tool asked."""
@@ -81,11 +86,9 @@ class Task:
             polygon = self.rows.loc[cases, "tool"] == "polygon"
             cases = list(polygon.index[polygon if asked.tool == "polygon" else ~polygon])
         if absent := set(self.spec.classes) - set(self.rows.loc[cases, "label"]):
-            raise DataError(
-                f"cohort {self.cohort.name!r}, fold {self.spec.split.fold}: no training mask "
-                f"({asked.source}) of class {', '.join(sorted(absent))}; lower split.folds, add "
-                "masses, or leave the class out of `classes`"
-            )
+            at = f"cohort {self.cohort.name!r}, fold {self.spec.split.fold}"
+            said = f"no training mask ({asked.source}) of class {', '.join(sorted(absent))}"
+            raise DataError(f"{at}: {said}; lower split.folds, or leave it out of `classes`")
         return cases
 
     def shown(self, source: str, cases: Sequence[str]) -> Tensor:
@@ -100,31 +103,24 @@ class Task:
         return torch.from_numpy(np.ascontiguousarray(planes, np.float32))[:, None].to(device())
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """What a shape run needs of a classifier; those that are no network have no training."""
-
-    logits: Logits
-    network: nn.Module | None = None
-    training: Training | None = None
-
-
-def build_classifier(task: Task, progress: bool | None) -> Classifier:
-    """Make and train the classifier of a task."""
+def build_classifier(
+    task: Task, progress: bool | None
+) -> tuple[Logits, nn.Module | None, Training | None]:
+    """Make and train the classifier of a task; what is no network has no training."""
     if task.spec.is_network:
         return _trained(task, progress)
     if task.spec.classifier in ON_FEATURES:
-        return Classifier(_on_features(task))
-    known = np.log(task.shares())
-    return Classifier(lambda _, cases: np.tile(known, (len(cases), 1)))
+        return _on_features(task), None, None
+    known = np.log(task.shares)
+    return lambda _, cases: np.tile(known, (len(cases), 1)), None, None
 
 
-def decide(task: Task, logits: Values) -> list[str]:
+def _decided(task: Task, logits: Values) -> list[str]:
     """Return the class that each row of logits stands for, or one drawn from the shares."""
     spec, numbers = task.spec, logits.argmax(axis=1)
     if spec.classifier == "chance":
         rng = np.random.default_rng([spec.seed, spec.split.fold, len(logits)])
-        numbers = rng.choice(len(spec.classes), size=len(logits), p=task.shares())
+        numbers = rng.choice(len(spec.classes), size=len(logits), p=task.shares)
     return [spec.classes[k] for k in numbers]
 
 
@@ -133,9 +129,7 @@ def _on_features(task: Task) -> Logits:
     spec, cases = task.spec, task.training()
 
     def features(source: str, cases: Sequence[str]) -> Values:
-        names, table = feature_table(spec, source, task.cohort)
-        place = {case: i for i, case in enumerate(names)}
-        return np.asarray(table[[place[case] for case in cases]], dtype=np.float64)
+        return feature_table(spec, source, task.cohort).loc[list(cases)].to_numpy(np.float64)
 
     shown, patients = features(spec.input.source, cases), task.rows.loc[cases, "patient"]
     numbers = task.numbers(cases)
@@ -145,24 +139,22 @@ def _on_features(task: Task) -> Logits:
         if not cases:
             return np.zeros((0, len(spec.classes)))
         shares = classical_probabilities(model, features(source, cases), len(spec.classes))
-        return np.log(np.clip(shares, FLOOR, None))
+        return np.log(np.clip(shares, 1e-6, None))
 
     return logits
 
 
-def build_network(spec: ShapeSpec) -> nn.Module:
+def _built(spec: ShapeSpec) -> nn.Module:
     """Build the network of a spec from torch's present random state, on the device of runs."""
     made = ShapeResNet if spec.classifier == "resnet" else ShapeCNN
     return made(len(spec.classes)).to(device())
 
 
-def _trained(task: Task, progress: bool | None) -> Classifier:
+def _trained(task: Task, progress: bool | None) -> tuple[Logits, nn.Module, Training]:
     """Train a network by RMSProp on masks, or on the grey pixels of their frames."""
     spec, asked = task.spec, task.spec.training
     torch.manual_seed(spec.seed)
-    model, cases = build_network(spec), task.training()
-    numbers = task.numbers(cases)
-    counts = np.bincount(numbers, minlength=len(spec.classes))
+    model, cases = _built(spec), task.training()
 
     def logits(source: str, cases: Sequence[str]) -> Values:
         if not cases:
@@ -174,9 +166,9 @@ def _trained(task: Task, progress: bool | None) -> Classifier:
         return fit_shapes(
             model,
             task.shown(spec.input.source, cases),
-            torch.from_numpy(numbers).to(device()),
+            torch.from_numpy(task.numbers(cases)).to(device()),
             ShapeBudget(asked.epochs, asked.batch, *rates),
-            weights=shape_class_weights(counts, asked.weighting),
+            weights=shape_class_weights(task.counts, asked.weighting),
             focal_gamma=asked.focal_gamma,
             rotate=asked.rotate,
             binary=spec.classifier != "grey-cnn",
@@ -188,7 +180,7 @@ def _trained(task: Task, progress: bool | None) -> Classifier:
         )
 
     key = spec.training_key(task.cohort.manifest_hash)
-    return Classifier(logits, model, train_or_read(key, model, fitted))
+    return logits, model, train_or_read(key, model, fitted)
 
 
 def _validation(task: Task, logits_of: Logits) -> Callable[[], dict[str, float]]:
@@ -216,7 +208,7 @@ def _validation(task: Task, logits_of: Logits) -> Callable[[], dict[str, float]]
 
 def network(record: Record[ShapeSpec]) -> nn.Module:
     """Build the network of a record."""
-    return build_network(record.spec)
+    return _built(record.spec)
 
 
 def task_of(spec: ShapeSpec, cohort: Cohort) -> Task:
@@ -234,49 +226,44 @@ def run(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> Result:
     So is a case of which a network that diverged says nothing.
     """
     task = task_of(spec, cohort)
-    classifier = build_classifier(task, progress)
-    tables = [_rows(task, classifier, source) for source in spec.evaluation.sources]
-    rows = pd.concat(tables, ignore_index=True)
-    temperature = _temperature(rows, spec)
-    counts = np.bincount(task.numbers(task.training()), minlength=len(spec.classes)).tolist()
-    trained = dict(zip(spec.classes, counts, strict=True))
-    training, arrays = classifier.training, {}
-    if spec.evaluation.explain and training and not training.diverged and classifier.network:
-        arrays = explanations(task, classifier.network, rows, temperature)
+    logits, model, training = build_classifier(task, progress)
+    parts = [(source, part) for source in spec.evaluation.sources for part in _TOLD]
+    rows = pd.concat([_rows(task, logits, *each) for each in parts], ignore_index=True)
+    temperature, arrays = _temperature(rows, spec), {}
+    if spec.evaluation.explain and model and training and not training.diverged:
+        arrays = explanations(task, model, rows, temperature)
+    trained = dict(zip(spec.classes, task.counts.tolist(), strict=True))
     content = {"temperature": temperature, "classes_trained": trained}
     return Result(task.split, rows, training, arrays=arrays, content=content)
 
 
-def _rows(task: Task, classifier: Classifier, source: str) -> pd.DataFrame:
-    """Return the rows of one source."""
-    masks, tables, known = task.masks(source), [], np.log(task.shares())
+def _rows(task: Task, told: Logits, source: str, part: str) -> pd.DataFrame:
+    """Return the rows of one source and part."""
+    masks, known = task.masks(source), np.log(task.shares)
     drawn, seen = set(masks.cases), masks.seen()
-    for part in ("validation", "test"):
-        cases = [case for case in task.split.parts()[part] if case in drawn]
-        missed = np.array([case not in seen for case in cases], dtype=np.bool_)
-        logits = np.tile(known, (len(cases), 1))
-        logits[~missed] = classifier.logits(source, [case for case in cases if case in seen])
-        lost = ~np.isfinite(logits).all(axis=1)  # of a network that diverged
-        logits[lost] = known
-        rows = task.rows.loc[cases]
-        table = pd.DataFrame(
-            {
-                "part": part,
-                "case": cases,
-                "patient": rows["patient"].to_numpy(str),
-                "site": rows["site"].to_numpy(str),
-                "source": source,
-                "tool": rows["tool"].to_numpy(str) if "tool" in rows else "",
-                "missed": missed,
-                "label": rows["label"].to_numpy(str),
-                "predicted": decide(task, logits),
-            }
-        )
-        table.loc[missed | lost, "predicted"] = NO_CLASS
-        for k, name in enumerate(task.spec.classes):
-            table[f"logit_{name}"] = logits[:, k]
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    cases = [case for case in task.split.parts()[part] if case in drawn]
+    missed = np.array([case not in seen for case in cases], dtype=np.bool_)
+    logits = np.tile(known, (len(cases), 1))
+    logits[~missed] = told(source, [case for case in cases if case in seen])
+    lost = ~np.isfinite(logits).all(axis=1)  # of a network that diverged
+    logits[lost] = known
+    rows = task.rows.loc[cases]
+    table = pd.DataFrame(
+        {
+            "part": part,
+            "case": cases,
+            "patient": rows["patient"].to_numpy(str),
+            "site": rows["site"].to_numpy(str),
+            "source": source,
+            "tool": rows["tool"].to_numpy(str) if "tool" in rows else "",
+            "missed": missed,
+            "label": rows["label"].to_numpy(str),
+            "predicted": _decided(task, logits),
+        }
+    )
+    table.loc[missed | lost, "predicted"] = "none"
+    table[[f"logit_{name}" for name in task.spec.classes]] = logits
+    return table
 
 
 def _logits(rows: pd.DataFrame, spec: ShapeSpec) -> Values:

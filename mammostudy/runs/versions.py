@@ -33,11 +33,7 @@ VERSIONS: Final[dict[str, int]] = dict.fromkeys(_FIRST.split(), 1) | _RAISED
 
 
 def recipe_version(component: str) -> int:
-    """Return the version of a component, named ``mammostudy.<label>`` as keys hold it.
-
-    Raises:
-        SpecError: the component is not in the table.
-    """
+    """Return the version of a component, ``mammostudy.<label>``; one without it is a SpecError."""
     label = component.removeprefix("mammostudy.")
     if label not in VERSIONS:
         raise SpecError(f"{component}: no version; add {label!r} to mammostudy/runs/versions.py")

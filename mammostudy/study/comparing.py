@@ -20,7 +20,7 @@ import pandas as pd
 from mammostudy.evaluation.statistics import bootstrap_ci, effect_size, holm, paired_test
 from mammostudy.figures.tables import NOT_RUN
 from mammostudy.runs.record import find_record
-from mammostudy.runs.segmentation import COLUMNS
+from mammostudy.runs.spec import COLUMNS
 from mammostudy.study.recipes import is_phantom
 
 TRAINED_BY_PAGES: Final = ("smoke", "quick")

@@ -11,7 +11,7 @@ import pytest
 from mammostudy.data.splits import VIEW_COLUMNS, ViewSet
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import match_detections
-from mammostudy.runs.detection_rows import COCO, HEADLINE, RULES, judged_rows, matches_of, rounded
+from mammostudy.runs.detection_rows import RULES, judged_rows, matches_of, rounded
 from mammostudy.runs.record import write_record
 
 Boxes = list[np.ndarray]
@@ -101,11 +101,6 @@ def test_rows_by_hand() -> None:
     assert box["iou85"].tolist() == [-1] * 5
 
 
-def test_rules_are_told_once() -> None:
-    assert RULES[HEADLINE] == ("iou", 0.25)
-    assert [RULES[name][1] for name in COCO] == [round(0.5 + 0.05 * k, 2) for k in range(10)]
-
-
 @pytest.mark.parametrize("rule", ["iou10", "iou25", "centre", "iou50", "iou75"])
 @pytest.mark.parametrize("repeats", ["ignore", "false_positive"])
 def test_matches_come_back_through_the_file(rule: str, repeats: str) -> None:
@@ -135,17 +130,6 @@ def test_what_cannot_be_judged_is_refused() -> None:
         judged_rows("test", views_of_boxes([[]]), [np.array([[5, 5, 5, 9.0]])], [np.array([0.5])])
 
 
-def test_views_where_nothing_is_found_or_nothing_is_to_be_found() -> None:
-    views = views_of_boxes([[[10, 10, 30, 30], [60, 40, 70, 50]], []])
-    rows = judged_rows("validation", views, [np.zeros((0, 4))] * 2, [np.zeros(0)] * 2)
-    for table in (rows, read_again(rows)):
-        matches = matches_of(table)
-        assert (len(matches.boxes), len(matches.true_boxes), matches.images) == (0, 2, 2)
-    free = [np.array([[1, 1, 5, 5.0]]), np.zeros((0, 4))], [np.array([0.5]), np.zeros(0)]
-    matches = matches_of(judged_rows("test", views_of_boxes([[], []]), *free))
-    assert (matches.images, len(matches.true_boxes), matches.outcome.tolist()) == (2, 0, [0])
-
-
 def test_what_is_judged_is_what_is_kept() -> None:
     """A box on the border of a rule is judged after rounding, so that rows tell the truth."""
     views = views_of_boxes([[[0, 0, 10, 10]]])
@@ -158,3 +142,14 @@ def test_what_is_judged_is_what_is_kept() -> None:
     exact = np.array([[3000.04, 2000.26, 3402.31, 2399.9]])
     rows = read_again(judged_rows("test", large, [exact], [np.array([0.5])]))
     assert matches_of(rows).boxes.tolist() == [[3000, 2000.3, 3402.3, 2399.9]]
+
+
+def test_views_where_nothing_is_found_or_nothing_is_to_be_found() -> None:
+    views = views_of_boxes([[[10, 10, 30, 30], [60, 40, 70, 50]], []])
+    rows = judged_rows("validation", views, [np.zeros((0, 4))] * 2, [np.zeros(0)] * 2)
+    for table in (rows, read_again(rows)):
+        matches = matches_of(table)
+        assert (len(matches.boxes), len(matches.true_boxes), matches.images) == (0, 2, 2)
+    free = [np.array([[1, 1, 5, 5.0]]), np.zeros((0, 4))], [np.array([0.5]), np.zeros(0)]
+    matches = matches_of(judged_rows("test", views_of_boxes([[], []]), *free))
+    assert (matches.images, len(matches.true_boxes), matches.outcome.tolist()) == (2, 0, [0])

@@ -118,13 +118,6 @@ def test_the_key_follows_data_and_fields(kind: str) -> None:
     assert set(trained[-len(MEASURED[kind]) :]) == {spec.training_key(MANIFEST)}
 
 
-def test_no_two_kinds_share_a_key() -> None:
-    specs = [RunSpec(cohort="c"), *SPECS.values()]
-    assert len({spec.key(MANIFEST) for spec in specs}) == 4
-    assert len({spec.training_key(MANIFEST) for spec in specs}) == 4
-    assert kind_of(specs[0]) == kind_of({"cohort": "c"}) == "segmentation"
-
-
 @pytest.mark.parametrize("name", DETECTORS)
 def test_every_detector_has_versions_and_the_fields_it_takes(name: str) -> None:
     spec = DetectSpec.parse(detector(name=name))

@@ -24,7 +24,6 @@ from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.runs.masks import (
     SIDE,
     feature_table,
-    labelled,
     mask_set,
     native_masks,
     placed_mask,
@@ -76,16 +75,6 @@ def test_a_mask_that_is_empty_or_vanishes_is_missed() -> None:
     assert np.array_equal(placed_mask(crumbs, "square"), placed_mask(block(60, 40, 40), "square"))
 
 
-def test_labels_are_the_classes_asked_for(shaped: Shaped, tiny: Cohort) -> None:
-    assert len(labelled(shaped.cohort, shaped.spec)) == 37
-    other = shaped.spec.changed(classes=("oval", "round"))
-    assert set(labelled(shaped.cohort, other)["label"]) == {"round"}
-    tools = shaped.spec.changed(target="tool", classes=("circle", "polygon"))
-    for cohort, spec in ((shaped.cohort, tools), (tiny, shaped.spec)):
-        with pytest.raises(DataError, match=f"no mass has a {spec.target} among"):
-            labelled(cohort, spec)
-
-
 def test_true_masks_are_those_of_the_cohort_made_once(
     shaped: Shaped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,10 +115,37 @@ def test_a_segmenter_marks_no_mass_that_it_was_trained_on(
         told = replace(record, content={**record.content, "split": wide})
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "record_of", lambda _, told=told: told)
-            control = {case for case, _ in module._segmented(shaped.cohort, (run,))}
+            control = {case for case, _ in module._segmented(shaped.cohort, run)}
         assert control & set(split["validation"])  # a record that takes them for unseen
     every = native_masks(shaped.cohort, "segmenter", shaped.runs)
     assert set(every) == set(shaped.cohort.masses.index)
+
+
+def test_features_are_those_of_the_whole_masks_that_are_there(
+    shaped: Shaped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    native = native_masks(shaped.cohort, "truth")
+    gone = list(native)[3]
+    holed = {**native, gone: np.zeros((1, 1), bool)}
+    monkeypatch.setattr(module, "native_masks", lambda *_: holed)
+    table = feature_table(shaped.spec, "truth", shaped.cohort)
+    assert set(table.index) == set(native) - {gone}
+    for case, row in table.iterrows():
+        np.testing.assert_array_equal(row, shape_features(native[str(case)]))
+    placed = mask_set(shaped.spec, "truth", shaped.cohort)
+    assert [c for c, m in zip(placed.cases, placed.missed, strict=True) if m] == [gone]
+    assert placed.at(["x", gone]) == [3]
+    assert placed.seen() == set(table.index)
+
+
+def test_scale_is_that_of_the_longest_mass(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = {"a": block(68, 64, 64), "b": block(36, 32, 32)}
+    edges = {"x_min": 0, "y_min": 0, "x_max": [64, 32], "y_max": [64, 32]}
+    rows = pd.DataFrame({"case": list(drawn), "patient": list(drawn), "shape": "round", **edges})
+    monkeypatch.setattr(module, "native_masks", lambda *_: drawn)
+    spec = ShapeSpec.parse({"cohort": "made", "input": {"keep_scale": True}})
+    found = mask_set(spec, "truth", Cohort("made", Path("nowhere"), rows))
+    assert spread(found.masks[0])[0] == pytest.approx(2 * spread(found.masks[1])[0], abs=2.1)
 
 
 def test_a_segmenter_of_other_patients_marks_every_mass(
@@ -144,30 +160,3 @@ def test_a_segmenter_of_other_patients_marks_every_mass(
     assert set(native_masks(fresh, "segmenter", shaped.runs[:1])) == set(fresh.masses.index)
     with pytest.raises(DataError, match="a segmentation run that this run works on has no record"):
         native_masks(fresh, "segmenter", (shaped.runs[0].changed(seed=9),))
-
-
-def test_features_are_those_of_the_whole_masks_that_are_there(
-    shaped: Shaped, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    native = native_masks(shaped.cohort, "truth")
-    gone = list(native)[3]
-    holed = {**native, gone: np.zeros((1, 1), bool)}
-    monkeypatch.setattr(module, "native_masks", lambda *_: holed)
-    cases, table = feature_table(shaped.spec, "truth", shaped.cohort)
-    assert set(cases) == set(native) - {gone}
-    for case, row in zip(cases, table, strict=True):
-        np.testing.assert_array_equal(row, shape_features(native[case]))
-    placed = mask_set(shaped.spec, "truth", shaped.cohort)
-    assert [c for c, m in zip(placed.cases, placed.missed, strict=True) if m] == [gone]
-    assert placed.at(["x", gone]) == [3]
-    assert placed.seen() == set(cases)
-
-
-def test_scale_is_that_of_the_longest_mass(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = {"a": block(68, 64, 64), "b": block(36, 32, 32)}
-    edges = {"x_min": 0, "y_min": 0, "x_max": [64, 32], "y_max": [64, 32]}
-    rows = pd.DataFrame({"case": list(drawn), "patient": list(drawn), "shape": "round", **edges})
-    monkeypatch.setattr(module, "native_masks", lambda *_: drawn)
-    spec = ShapeSpec.parse({"cohort": "made", "input": {"keep_scale": True}})
-    found = mask_set(spec, "truth", Cohort("made", Path("nowhere"), rows))
-    assert spread(found.masks[0])[0] == pytest.approx(2 * spread(found.masks[1])[0], abs=2.1)

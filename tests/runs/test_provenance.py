@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import getpass
 import json
-import re
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from mammostudy.runs import provenance as module
-from mammostudy.runs.provenance import commit, has_converged, provenance
+from mammostudy.runs.provenance import has_converged, provenance
 
 RISING = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
@@ -40,19 +38,6 @@ def test_has_converged(dice: tuple[float, ...], converged: bool) -> None:
     rows = [{"iteration": row["iteration"], "other": row["validation_dice"]} for row in rows]
     assert has_converged(rows, "other") is converged
     assert not has_converged(rows)
-
-
-def test_the_commit_is_the_head_or_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    commit.cache_clear()
-    assert re.fullmatch(r"[0-9a-f]{12}\+?|unknown", commit())
-    commit.cache_clear()
-
-    def no_git(*args: object, **fields: object) -> None:
-        raise FileNotFoundError("git")
-
-    monkeypatch.setattr(subprocess, "run", no_git)
-    assert commit() == "unknown"
-    commit.cache_clear()
 
 
 def test_no_name_of_host_user_or_folder_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

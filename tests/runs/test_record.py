@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from mammostudy.data.cohort import Cohort
 from mammostudy.errors import DataError
 from mammostudy.paths import results_root, store_root
-from mammostudy.runs import record as module
 from mammostudy.runs.execute import ensure, execute
 from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.runs.record import (
@@ -211,32 +210,6 @@ def test_without_data_a_record_of_the_recipe_is_taken() -> None:
     assert find_record(SPEC.changed(seed=1), None) is not None  # one came since
 
 
-def test_each_record_is_parsed_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    specs = [SPEC.changed(seed=seed) for seed in range(5)]
-    for spec in specs:
-        write_record(content(spec), CASES)
-    usual, parsed = json.loads, []
-    monkeypatch.setattr(module, "_PARSED", {})
-    monkeypatch.setattr(module.json, "loads", lambda text: parsed.append(1) or usual(text))
-    for manifest in (None, MANIFEST, None):
-        assert all(find_record(spec, manifest) for spec in specs)
-    assert len(list(records("c"))) == len(parsed) == 5
-    write_record(content(specs[0], status="diverged"), CASES)  # one that changed is read anew
-    found = find_record(specs[0], MANIFEST)
-    assert found is not None
-    assert (found.status, len(parsed)) == ("diverged", 6)
-
-
-def test_a_faulty_manifest_is_not_taken_for_missing_data(tiny: Cohort) -> None:
-    assert manifest_hash("elsewhere") is None
-    assert manifest_hash("tiny") == tiny.manifest_hash
-    path = tiny.root / "manifest.csv"
-    text = path.read_text(encoding="utf-8").replace(",CC,", ",sideways,", 1)
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match="sideways"):
-        manifest_hash("tiny")
-
-
 def test_what_is_kept_has_no_weights_and_serves_without_store_and_data(
     tiny: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,3 +224,13 @@ def test_what_is_kept_has_no_weights_and_serves_without_store_and_data(
     monkeypatch.delenv("MAMMOSTUDY_DATA")
     (found,) = ensure([tiny_spec], workers=1, progress=False)
     assert found.cases.equals(rows)
+
+
+def test_a_faulty_manifest_is_not_taken_for_missing_data(tiny: Cohort) -> None:
+    assert manifest_hash("elsewhere") is None
+    assert manifest_hash("tiny") == tiny.manifest_hash
+    path = tiny.root / "manifest.csv"
+    text = path.read_text(encoding="utf-8").replace(",CC,", ",sideways,", 1)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match="sideways"):
+        manifest_hash("tiny")

@@ -26,7 +26,6 @@ from mammostudy.runs import segmentation as module
 from mammostudy.runs.execute import ensure
 from mammostudy.runs.record import Record
 from mammostudy.runs.segmentation import (
-    COLUMNS,
     Prediction,
     baseline_masks,
     build_model,
@@ -40,7 +39,7 @@ from mammostudy.runs.segmentation import (
     predict_framed,
     window_of,
 )
-from mammostudy.runs.spec import RunSpec
+from mammostudy.runs.spec import COLUMNS, RunSpec
 from mammostudy.runs.trained import trained_model
 from mammostudy.training.segmentation import Adversarial, Supervised
 
@@ -184,21 +183,6 @@ def squares(root: Path, boxes: dict[str, Box], shape: tuple[int, int] = (100, 10
 
 ALONE: dict[str, Box] = {"a1": (40, 40, 60, 60)}
 PAIR: dict[str, Box] = {"a1": (40, 40, 60, 60), "a2": (62, 62, 70, 70)}
-
-
-def test_the_window_is_the_loose_frame_within_the_image(tmp_path: Path) -> None:
-    cohort = squares(tmp_path, PAIR)
-    window = window_of(cohort, "a1", "all")
-    assert (window.box, window.image, window.truth.shape) == (
-        (30, 30, 70, 70),
-        (100, 100),
-        (40, 40),
-    )
-    assert window.truth.sum() == 400 + 64
-    assert window_of(cohort, "a1", "target").truth.sum() == 400
-    corner = window_of(squares(tmp_path, {"a1": (0, 2, 10, 12)}, (50, 80)), "a1", "all")
-    assert corner.box == (0, 0, 15, 17)  # of (-5, -3, 15, 17)
-    assert corner.truth.sum() == 100
 
 
 def test_a_frames_mask_is_pasted_back_into_the_window(tmp_path: Path) -> None:

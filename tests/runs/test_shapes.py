@@ -51,7 +51,7 @@ def shares_of(record: Record) -> np.ndarray:
 def miss(monkeypatch: pytest.MonkeyPatch, source: str, cases: set[str]) -> None:
     """Let a source leave no mask of some cases."""
 
-    def holed(spec: ShapeSpec, asked: str, cohort: Cohort | None = None) -> MaskSet:
+    def holed(spec: ShapeSpec, asked: str, cohort: Cohort) -> MaskSet:
         found = mask_set(spec, asked, cohort)
         gone = np.array([case in cases and asked == source for case in found.cases])
         return replace(found, masks=found.masks & ~gone[:, None, None], missed=found.missed | gone)
@@ -80,7 +80,7 @@ def test_a_record_is_complete(shaped: Shaped) -> None:
     assert seen["predicted"].tolist() == called.tolist()
     model = trained_model(record)
     for source in SOURCES:  # the logits are those of the kept weights
-        masks = mask_set(shaped.spec, source)
+        masks = mask_set(shaped.spec, source, shaped.cohort)
         mine = seen[seen["source"] == source]
         shown = masks.masks[masks.at(mine["case"].tolist())].astype(np.float32)
         logits = predict_logits(model, torch.from_numpy(shown)[:, None])

@@ -209,9 +209,7 @@ class ChainRows:
         """Return Dice, and the pixels of truth and mask."""
         truths = self._truths(view)
         own = truths.pop(case)
-        spared = mask.copy()
-        for other in truths.values():
-            spared &= own | ~other
+        spared = mask & (own | ~np.any([*truths.values(), np.zeros_like(own)], axis=0))
         return float(overlap.dice(spared[None], own[None])[0]), int(own.sum()), int(mask.sum())
 
     def _box_of(self, case: str) -> tuple[float, float]:
@@ -229,9 +227,7 @@ class ChainRows:
         for at in np.flatnonzero(self.rule <= NOTHING).tolist():
             view = str(self.boxes.loc[at, "view"])
             mask = self._whole((self.marked[at], self.windows[at]), view)
-            painted = mask.copy()
-            for truth in self._truths(view).values():
-                painted &= ~truth
+            painted = mask & ~np.any([*self._truths(view).values(), np.zeros_like(mask)], axis=0)
             out.append(
                 {
                     "row": "box",
@@ -253,8 +249,7 @@ def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Send the test views through the chain.
 
     ``record.json`` adds ``threshold`` (None where no box counts), ``postprocessing`` (the steps)
-    and ``stages`` (key, status and convergence of each run in the chain). The predictions are the
-    masks of found masses in the frames of their detected boxes, and those frames.
+    and ``stages``. The predictions are the masks of found masses, and their frames.
     """
     detector, segmenter = record_of(spec.detector), record_of(spec.segmenter)
     shapes = [record_of(run) for run in spec.shapes]
@@ -268,7 +263,11 @@ def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     tables = [work.view_rows(), *work.mass_rows(Shapes.of(shapes, cohort)), work.box_rows()]
     rows = pd.concat([table for table in tables if len(table)], ignore_index=True)
     rows.insert(0, "part", "test")
-    stages = {"detector": [detector], "segmenter": [segmenter], "shapes": shapes}
+    stages: dict[str, Sequence[Record]] = {
+        "detector": [detector],
+        "segmenter": [segmenter],
+        "shapes": shapes,
+    }
     content = {
         "threshold": threshold if math.isfinite(threshold) else None,
         "postprocessing": list(steps),

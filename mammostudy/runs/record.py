@@ -61,11 +61,6 @@ class Record(Generic[S]):
         return str(self.content["key"])
 
     @property
-    def manifest_hash(self) -> str:
-        """Hash of the manifest the run saw."""
-        return str(self.content["manifest_hash"])
-
-    @property
     def status(self) -> str:
         """``completed``, or ``diverged`` where a loss was not finite."""
         return str(self.content["status"])

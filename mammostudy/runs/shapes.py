@@ -220,7 +220,6 @@ def task_of(spec: ShapeSpec, cohort: Cohort) -> Task:
 def run(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train or fit a classifier, and test it on every source asked for.
 
-    Rows: part, case, patient, site, source, tool, missed, label, predicted, and ``logit_<class>``.
     A case whose mask is empty is ``missed``: its prediction is ``none``, which is wrong
     everywhere, and its logits are those of the training shares, as nothing else is known of it.
     So is a case of which a network that diverged says nothing.

@@ -17,7 +17,7 @@ def test_stored_keys_are_those_of_today(cohort: str) -> None:
     found = list(records(cohort))
     assert found
     for record in found:
-        spec, manifest = record.spec, record.manifest_hash
+        spec, manifest = record.spec, record.content["manifest_hash"]
         assert record.content["recipe_key"] == spec.recipe_key(), record.folder
         assert record.content["training_key"] == spec.training_key(manifest), record.folder
         assert record.key == record.folder.name == spec.key(manifest), record.folder

@@ -142,10 +142,10 @@ def _trained(
         squares, places = squares_of(spec, cohort, train)
         targets = [
             {
-                "boxes": where.to_square(torch.from_numpy(boxes)),
-                "labels": torch.ones(len(boxes), dtype=torch.int64),
+                "boxes": where.to_square(torch.from_numpy(each)),
+                "labels": torch.ones(len(each)).long(),
             }
-            for boxes, where in zip(train.boxes, places, strict=True)
+            for each, where in zip(train.boxes, places, strict=True)
         ]
         model.to(device())
         return fit_detector(

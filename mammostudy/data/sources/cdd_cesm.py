@@ -38,8 +38,13 @@ _REGIONS: Final = (
 )  # fmt: skip
 
 
-def shape_fault(area: float, width: float, height: float) -> str | None:
-    """Return why a region of this area and box has not the shape of a mass, None where it has."""
+def rule_fault(area: float, width: float, height: float, scale: float = 1.0) -> str | None:
+    """Return why a region of this area and box is no mass by the rule, None where it is.
+
+    The scale is that of the 512-px grid to the one in which they are given.
+    """
+    if area * scale**2 < MINIMUM_AREA:
+        return f"smaller than {MINIMUM_AREA} px"
     if area < MINIMUM_FILL * width * height:
         return f"fills less than {MINIMUM_FILL:.0%} of its box"
     long = max(width, height) > MAXIMUM_ASPECT * min(width, height)
@@ -66,7 +71,10 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
     for _, image in images.iterrows():
         taken, masks = [], []
         for _, region in regions[regions["image"] == image["image"]].iterrows():
-            if (reason := _reason(region)) is not None:
+            x_min, y_min, x_max, y_max, area = region[[*BOX, "area_px"]]
+            reason = rule_fault(area, x_max - x_min, y_max - y_min)
+            reason = reason if region["mass_image"] == "True" else NO_MASS
+            if reason:
                 found.dropped[reason] += 1
                 continue
             key = image["image"], region["region_id"]
@@ -137,16 +145,6 @@ def _outlines(path: Path) -> dict[tuple[str, str], Any]:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         fault = f"not a line an outline (image, region_id, points): {error!r}; copy it anew"
         raise DataError(f"{path}: {fault}") from None
-
-
-def _reason(region: pd.Series) -> str | None:
-    """Return why a region is not taken as a mass, or None where it is."""
-    if region["mass_image"] != "True":
-        return NO_MASS
-    if region["area_px"] < MINIMUM_AREA:
-        return f"smaller than {MINIMUM_AREA} px"
-    width, height = region["x_max"] - region["x_min"], region["y_max"] - region["y_min"]
-    return shape_fault(region["area_px"], width, height)
 
 
 def _row(folder: Path, image: pd.Series, region: str) -> Row:

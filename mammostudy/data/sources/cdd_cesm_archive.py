@@ -112,7 +112,8 @@ def _rows(
     for region, points in contours:
         with found.sorting():
             mass = files.place(points, image, f"{path}: contour {region}")
-            if reason := _reason(files.enclosed_area(points), mass, scale):
+            sides = mass["x_max"] - mass["x_min"], mass["y_max"] - mass["y_min"]
+            if reason := cdd_cesm.rule_fault(files.enclosed_area(points), *sides, scale):
                 raise files.RejectedError(reason)
             rows.append(image | mass | {"case": f"{name}_{region}", "shape": said.shape})
             body = np.zeros(np.ceil(np.multiply(size, min(1.0, scale))).astype(int), np.uint8)
@@ -122,14 +123,6 @@ def _rows(
     found.dropped[cdd_cesm.INSIDE] += sum(inner)
     rows = [row for row, inside in zip(rows, inner, strict=True) if not inside]
     return files.masses_or_view(image, rows, said.mass)
-
-
-def _reason(area: float, mass: files.Row, scale: float) -> str | None:
-    """Return why a region is not taken as a mass, None where it is."""
-    if area * scale**2 < cdd_cesm.MINIMUM_AREA:
-        return f"smaller than {cdd_cesm.MINIMUM_AREA} px of a 512-px grid"
-    width, height = mass["x_max"] - mass["x_min"], mass["y_max"] - mass["y_min"]
-    return cdd_cesm.shape_fault(area, width, height)
 
 
 def read_findings(folder: Path) -> dict[str, Findings]:

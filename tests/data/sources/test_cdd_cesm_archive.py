@@ -109,7 +109,7 @@ def test_masses_views_and_what_is_dropped(published: Path) -> None:
                                    if "DM" in name and "P4" not in name}  # fmt: skip
     assert dropped == {
         OTHER_MODALITY: 1, "points (a mark, no outline)": 1,
-        "smaller than 100 px of a 512-px grid": 1, "contours of images that are not there": 1,
+        "smaller than 100 px": 1, "contours of images that are not there": 1,
         "image whose masses were all dropped": 1,
     }  # fmt: skip
     assert table["pathology"]["P3_R_DM_CC_view"] == "unknown"

@@ -34,10 +34,6 @@ def outputs(copy):
     return [out for cell in copy.cells for out in cell.get("outputs", [])]
 
 
-def images(copy):
-    return sum("image/png" in out.get("data", {}) for out in outputs(copy))
-
-
 def said(copy, kind="text/markdown"):
     """The texts that cells made, in their order."""
     return [str(out["data"][kind]) for out in outputs(copy) if kind in out.get("data", {})]
@@ -86,11 +82,6 @@ def test_every_run_of_the_preset_was_made(copy):
     assert "Not run" not in " ".join(said(copy))
 
 
-@each(["study-losses", "study-roc", "study-shapes", "study-detection", "study-cropping"])
-def test_figures_are_drawn(copy):
-    assert images(copy) >= 3
-
-
 @each(OF_PHANTOMS)
 def test_nothing_is_judged_on_phantoms(copy):
     verdicts = r"\*\*(better|worse|alike|undecided)\*\*|>(supported|contradicted|undecided)<"
@@ -99,9 +90,7 @@ def test_nothing_is_judged_on_phantoms(copy):
 
 
 @each(PAGES)
-def test_a_page_keeps_within_its_limits(copy):
-    prose = "\n".join(cell.source for cell in copy.cells if cell.cell_type == "markdown")
-    assert len(re.findall(r"\w+", prose)) <= 1_300  # words of formulas and citations included
+def test_few_tables_stand_open(copy):
     open_tables = [
         cell
         for cell in copy.cells

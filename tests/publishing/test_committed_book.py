@@ -1,4 +1,4 @@
-"""The book as committed: configuration, table of contents, notebooks, files it must carry."""
+"""The book as committed: table of contents, notebooks, files it must carry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jupyter_book
 import pytest
 import yaml
 
@@ -15,46 +14,9 @@ from mammostudy.publishing.execute import check_parameters
 from mammostudy.publishing.pages import read_pages
 
 ROOT = Path(__file__).resolve().parents[2]
-FREE = {"sphinx.config", "sphinx.local_extensions"}  # Sphinx's own settings, names of modules
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "_config.yml").read_text())
 MAXIMUM_LINES = 12
 TEMPLATES = sorted((ROOT / "book" / "chapters").glob("*.ipynb"))
-
-
-def known_keys() -> dict[str, Any]:
-    """Return the keys Jupyter Book reads, nested: its schema's and its default configuration's."""
-    room = Path(jupyter_book.__file__).parent
-    schema = json.loads((room / "config_schema.json").read_text())
-    return _merged(_of_schema(schema), yaml.safe_load((room / "default_config.yml").read_text()))
-
-
-def _of_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    return {key: _of_schema(value) for key, value in schema.get("properties", {}).items()}
-
-
-def _merged(one: Any, other: Any) -> dict[str, Any]:
-    one, other = (node if isinstance(node, dict) else {} for node in (one, other))
-    return {key: _merged(one.get(key), other.get(key)) for key in one | other}
-
-
-def unknown_keys(config: dict[str, Any], known: dict[str, Any], place: str = "") -> list[str]:
-    """Return the keys of a configuration that Jupyter Book would ignore in silence."""
-    found = []
-    for key, value in config.items():
-        if key not in known:
-            found.append(f"{place}{key}")
-        elif isinstance(value, dict) and f"{place}{key}" not in FREE:
-            found += unknown_keys(value, known[key], f"{place}{key}.")
-    return found
-
-
-def test_config_holds_no_key_that_jupyter_book_ignores():
-    assert unknown_keys(CONFIG, known_keys()) == []
-    misspelt = CONFIG | {"execute": {"execute_notebook": "off"}, "only_build_toc_file": True}
-    found = unknown_keys(misspelt, known_keys())  # control
-    assert sorted(found) == ["execute.execute_notebook", "only_build_toc_file"]
-    assert CONFIG["execute"]["execute_notebooks"] == "off"
-    assert CONFIG["only_build_toc_files"] is True
 
 
 def _toc_files(node: Any) -> list[str]:
@@ -99,5 +61,3 @@ def test_notebooks_are_clean(path):
 def test_mathjax_lies_beside_the_book():
     folder = ROOT / "book" / "_static" / Path(CONFIG["sphinx"]["config"]["mathjax_path"]).parent
     assert (folder / "tex-mml-chtml.js").stat().st_size > 1_000_000
-    assert len(list((folder / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))) == 23
-    assert "Apache License" in (folder / "LICENSE").read_text()

@@ -12,8 +12,6 @@ from mammostudy.evaluation import boxes
 from mammostudy.evaluation.boxes import (
     OUTCOMES,
     Matches,
-    box_centres,
-    box_diameters,
     fixed_prior,
     match_detections,
     pairwise_centre_inside,
@@ -33,13 +31,6 @@ def test_iou_counts_pixels(first, second):
         mask[top:bottom, left:right] = True
     expected = masks.all(axis=0).sum() / masks.any(axis=0).sum()
     assert pairwise_iou([first], [second])[0, 0] == pytest.approx(expected)
-
-
-def test_measures_of_a_box_and_no_boxes():
-    box = np.array([[2.0, 4.0, 6.0, 5.0]])
-    assert box_centres(box).tolist() == [[4, 4.5]]
-    assert box_diameters(box).tolist() == [2]
-    assert pairwise_iou([], [[0, 0, 1, 1]]).shape == (0, 1)
 
 
 def test_bad_boxes_and_scores_are_named():

@@ -5,28 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from monai.metrics import compute_fp_tp_probs_nd, compute_froc_curve_data
 from torchmetrics.detection import MeanAveragePrecision
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation import froc_curves
+from mammostudy.evaluation import froc_curves as ours
 from mammostudy.evaluation.boxes import match_detections
-from mammostudy.evaluation.froc_curves import (
-    RATES,
-    average_precision,
-    average_precision_ci,
-    average_precision_difference,
-    false_positives_by_image,
-    froc,
-    ladder_of,
-    ladder_precisions,
-    ladder_sensitivities,
-    precision_recall,
-    sensitivity_by_size,
-    sensitivity_differences,
-    sensitivity_table,
-    two_sided_p,
-)
 
 COCO = [round(0.5 + 0.05 * step, 2) for step in range(10)]
 PATIENTS = ["a", "b", "c", "d"]
@@ -39,8 +22,8 @@ BY_HAND = {
         (np.inf, 0, 0), (0.9, 0, 1), (0.8, 1, 1), (0.7, 3, 1), (0.65, 4, 1), (0.6, 4, 2),
         (0.3, 5, 2),
     ],
-    ("centre", 0.5, "ignore"): [
-        (np.inf, 0, 0), (0.9, 0, 1), (0.7, 2, 1), (0.65, 3, 1), (0.6, 3, 2), (0.3, 4, 2),
+    ("iou", 0.1, "ignore"): [
+        (np.inf, 0, 0), (0.9, 0, 1), (0.7, 2, 1), (0.65, 2, 2), (0.6, 2, 3), (0.3, 3, 3),
     ],
 }  # fmt: skip
 
@@ -48,7 +31,7 @@ BY_HAND = {
 @pytest.mark.parametrize("fields", BY_HAND)
 def test_by_hand(by_hand, fields):
     thresholds, false, found = np.array(BY_HAND[fields], float).T
-    curve = froc(*by_hand, *fields)
+    curve = ours.froc(*by_hand, *fields)
     assert curve.thresholds.tolist() == thresholds.tolist()
     assert (curve.false_positives_per_image * 4).tolist() == false.tolist()
     assert (curve.sensitivity * 3).tolist() == pytest.approx(found.tolist())
@@ -56,12 +39,12 @@ def test_by_hand(by_hand, fields):
 
 @pytest.mark.parametrize(
     ("rate", "found", "threshold"),
-    [(0, 1, 0.9), (0.25, 1, 0.9), (0.5, 1, 0.7), (0.75, 2, 0.6), (1, 2, 0.3), (1e9, 2, 0.3)],
+    [(0, 1, 0.9), (0.25, 1, 0.9), (0.5, 1, 0.7), (0.75, 2, 0.6), (1, 2, 0.3), (8, 2, 0.3)],
 )
 def test_sensitivity_and_threshold_at_a_rate(by_hand, rate, found, threshold):
-    curve = froc(*by_hand)
+    curve = ours.froc(*by_hand)
     assert curve.mean_sensitivity() == pytest.approx(11 / 21)
-    assert false_positives_by_image(curve.matches).tolist() == [1, 2, 1, 0]
+    assert ours.false_positives_by_image(curve.matches).tolist() == [1, 2, 1, 0]
     assert curve.sensitivity_at(rate) == pytest.approx(found / 3)
     assert curve.threshold_at(rate) == threshold
 
@@ -80,81 +63,45 @@ def points_counted_afresh(case, rule, threshold, repeats):
 
 @pytest.mark.parametrize("repeats", ["ignore", "false_positive"])
 @pytest.mark.parametrize(("rule", "threshold"), [("iou", 0.1), ("iou", 0.5), ("centre", 0.5)])
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None)
 @given(data=st.data())
 def test_as_counted_afresh(any_detections, rule, threshold, repeats, data):
     case = data.draw(any_detections)
-    curve = froc(*case, rule, threshold, repeats)
+    curve = ours.froc(*case, rule, threshold, repeats)
     points = [(0, 0), *points_counted_afresh(case, rule, threshold, repeats)]
     images, masses = len(case[2]), sum(map(len, case[2]))
-    ours = zip(curve.false_positives_per_image * images, curve.sensitivity * masses, strict=True)
-    ours = [(round(false), round(hits)) for false, hits in ours]
-    assert ours == [p for at, p in enumerate(points) if p != points[max(at - 1, 0)] or at == 0]
+    counts = zip(curve.false_positives_per_image * images, curve.sensitivity * masses, strict=True)
+    counts = [(round(false), round(hits)) for false, hits in counts]
+    assert counts == [p for at, p in enumerate(points) if p != points[max(at - 1, 0)] or at == 0]
     for rate in (0, 0.25, 0.5, 1, 2, 8):
         best = max(hits for false, hits in points if false / images <= rate)
         assert curve.sensitivity_at(rate) == pytest.approx(best / masses)
 
 
-def on_a_grid(seed, tied):
-    """Masses that do not touch, boxes of even side with whole centres, and their label masks."""
-    rng = np.random.default_rng(seed)
-    case, masks = ([], [], []), []
-    for _ in range(6):
-        corners = rng.permutation(9)[: rng.integers(0, 4)] * 10
-        true = np.array([[c, c, c + 8, c + 6] for c in corners], float).reshape(-1, 4)
-        mask = np.zeros((90, 90), int)
-        for label, (x0, y0, x1, y1) in enumerate(true.astype(int), 1):
-            mask[y0:y1, x0:x1] = label
-        along = rng.integers(2, 88, 12)
-        centres = np.stack([along, np.clip(along + rng.integers(-3, 3, 12), 2, 87)], axis=1)
-        case[0].append(np.hstack([centres - 2, centres + 2]).astype(float))
-        case[1].append(rng.integers(1, 8 if tied else 4096, 12) / 4096)
-        case[2].append(true)
-        masks.append(mask)
-    return case, masks
-
-
-@pytest.mark.parametrize("tied", [False, True])
-def test_as_monai_where_masses_do_not_touch(tied):
-    case, masks = on_a_grid(0, tied)
-    false, found, targets = [], [], 0
-    for boxes, scores, mask in zip(case[0], case[1], masks, strict=True):
-        centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(int)[:, ::-1]
-        if mask.max():
-            fp, tp, number = compute_fp_tp_probs_nd(scores, centres, mask)
-            false, found, targets = [*false, *fp], [*found, *tp], targets + number
-        else:
-            false = [*false, *scores]
-    rates, sensitivity = compute_froc_curve_data(np.array(false), np.array(found), targets, 6)
-    curve = froc(*case, rule="centre")
-    # MONAI leaves out the lowest threshold if every mass is found
-    assert len(curve.sensitivity) - len(rates) == (0 if min(found) == 0 else 1)
-    assert curve.sensitivity[: len(rates)] == pytest.approx(sensitivity[::-1])
-    assert curve.false_positives_per_image[: len(rates)] == pytest.approx(rates[::-1])
-    assert curve.sensitivity[-1] > 0
+def repeated(case, times):
+    """The images of a case, each as often as told."""
+    images = np.repeat(np.arange(len(times)), times)
+    return [[part[at] for at in images] for part in case]
 
 
 def test_differences_are_paired(make_detections):
-    good, bad = (froc(*make_detections(30, noise=noise)) for noise in (1, 4))
+    good, bad = (ours.froc(*make_detections(30, noise=noise)) for noise in (1, 4))
     patients = np.arange(30) // 2
-    table = sensitivity_differences(good, bad, patients)
-    gap = good.sensitivity_at(RATES) - bad.sensitivity_at(RATES)
+    table = ours.sensitivity_differences(good, bad, patients)
+    gap = good.sensitivity_at(ours.RATES) - bad.sensitivity_at(ours.RATES)
     assert table["difference"].tolist() == pytest.approx([*gap, gap.mean()])
-    back = sensitivity_differences(bad, good, patients)
+    back = ours.sensitivity_differences(bad, good, patients)
     assert back["low"].to_numpy() == pytest.approx(-table["high"].to_numpy())
+    assert back["p"].tolist() == table["p"].tolist()
     last = table.iloc[-1]
     assert 0 < last["low"] < last["difference"] < last["high"]
-    assert back["p"].iloc[-1] == last["p"] < 0.05
-    same = sensitivity_differences(good, good, patients)
-    assert not same[["difference", "low", "high"]].to_numpy().any()
-    assert same["p"].tolist() == [1.0] * 8
-    assert two_sided_p(np.repeat([[-1.0], [1.0]], [9, 90], axis=0)).tolist() == [0.2]
+    assert last["p"] < 0.05
 
 
 SOME_RATES = np.array([0, 0.2, 0.29, 0.5, 1, 2, 8])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_resample_is_the_images_repeated(any_detections, data):
     case = data.draw(any_detections)
@@ -162,59 +109,51 @@ def test_a_resample_is_the_images_repeated(any_detections, data):
     codes = np.array(data.draw(st.tuples(*[st.integers(0, images - 1)] * images)))
     codes = np.unique(codes, return_inverse=True)[1]
     drawn = np.array(data.draw(st.tuples(*[st.integers(0, 3)] * (codes.max() + 1))))
-    shown, times = np.repeat(np.arange(images), drawn[codes]), drawn[None]
-    again = [[part[at] for at in shown] for part in case]
-    ladder = ladder_of(match_detections(*case), codes)
-    found = ladder_sensitivities(ladder, times, SOME_RATES)[0]
+    again = repeated(case, drawn[codes])
+    times = drawn[None]
+    ladder = ours.ladder_of(match_detections(*case), codes)
+    found = ours.ladder_sensitivities(ladder, times, SOME_RATES)[0]
     counted = match_detections(*case, repeats="false_positive")
-    precision = ladder_precisions(ladder_of(counted, codes), times)[0]
+    precision = ours.ladder_precisions(ours.ladder_of(counted, codes), times)[0]
     if not sum(map(len, again[2])):
         assert np.isnan(found).all()
         assert np.isnan(precision)
         return
-    assert found == pytest.approx(froc(*again).sensitivity_at(SOME_RATES))
+    assert found == pytest.approx(ours.froc(*again).sensitivity_at(SOME_RATES))
     repeats = match_detections(*again, repeats="false_positive")
-    assert precision == pytest.approx(average_precision([repeats]))
+    assert precision == pytest.approx(ours.average_precision([repeats]))
 
 
 def test_control_the_ladder_counts_rates_with_slack(monkeypatch):
     boxes = [[[0.0, 0, 4, 4]]] * 30 + [[]] * 70
     true = [[]] * 29 + [[[0.0, 0, 4, 4]]] + [[]] * 70
     case = boxes, [[0.9]] * 29 + [[0.5]] + [[]] * 70, true
-    ladder, once = ladder_of(match_detections(*case), np.zeros(100, int)), np.ones((1, 1))
-    assert ladder_sensitivities(ladder, once, np.array([0.29])).item() == 1
-    monkeypatch.setattr(froc_curves, "SLACK", 0.0)
-    assert ladder_sensitivities(ladder, once, np.array([0.29])).item() == 0
+    ladder, once = ours.ladder_of(match_detections(*case), np.zeros(100, int)), np.ones((1, 1))
+    assert ours.ladder_sensitivities(ladder, once, np.array([0.29])).item() == 1
+    monkeypatch.setattr(ours, "SLACK", 0.0)
+    assert ours.ladder_sensitivities(ladder, once, np.array([0.29])).item() == 0
 
 
 def test_sizes_by_hand(by_hand):
     matches = match_detections(*by_hand, threshold=0.1)
-    table = sensitivity_by_size(matches, PATIENTS, [10, 10, 8], draws=50)
+    table = ours.sensitivity_by_size(matches, PATIENTS, [10, 10, 8], draws=50)
     assert table["size"].tolist() == ["small"] * 8 + ["medium"] * 8  # none is larger than 10
     # found at 0.65 after 2 false positives; of the others one at none, one after 2
     at = table.set_index(["size", "rate"])["sensitivity"]
     assert (at["small", 0.25], at["small", 0.5]) == (0, 1)
     assert (at["medium", 0.25], at["medium", 0.5]) == (0.5, 1)
     assert table["low"].isna().all()  # each size comes from one patient
-    # control: false positives of the images of one size alone would flatter
-    alone = froc(by_hand.predicted[2:], by_hand.scores[2:], by_hand.true[2:], threshold=0.1)
-    assert alone.sensitivity_at(0.25) == 1
 
 
 def test_what_has_no_curve_or_interval_is_refused(by_hand):
     with pytest.raises(DataError, match="no mass in any of the 2 images"):
-        froc([[], []], [[], []], [[], []])
-    curve = froc(*by_hand)
-    for rate in (-1, np.nan, []):
-        with pytest.raises(DataError, match="rate"):
-            curve.sensitivity_at(rate)
+        ours.froc([[], []], [[], []], [[], []])
+    curve = ours.froc(*by_hand)
+    with pytest.raises(DataError, match="rate"):
+        curve.sensitivity_at(-1)
     for patients in (["a", "b"], ["a", None, "b", "c"], ["a", "b", "a", "b"]):
         with pytest.raises(DataError, match="patients"):
-            sensitivity_table(curve, patients, draws=50)
-    moved = [one + 1 if at == 2 else one for at, one in enumerate(by_hand.true)]
-    other = froc(by_hand.predicted, by_hand.scores, moved)
-    with pytest.raises(DataError, match="true_boxes differ"):
-        sensitivity_differences(curve, other, PATIENTS)
+            ours.sensitivity_table(curve, patients, draws=50)
 
 
 def counted(case, thresholds=(0.5,)):
@@ -244,35 +183,26 @@ def coco(case):
     return float(found["map"]), float(found["map_50"])
 
 
-@pytest.mark.parametrize(("images", "noise", "extra"), [(20, 4, 3), (20, 1, 0), (40, 4, 8)])
+@pytest.mark.parametrize(
+    ("images", "noise", "extra"), [(5, 2, 2), (20, 4, 3), (20, 1, 0), (40, 4, 8)]
+)
 def test_as_coco(make_detections, images, noise, extra):
     case = make_detections(images, seed=images + noise, noise=noise, extra=extra)
-    found = average_precision(counted(case, COCO)), average_precision(counted(case))
+    found = ours.average_precision(counted(case, COCO)), ours.average_precision(counted(case))
     assert found == pytest.approx(coco(case), abs=1e-6)
     doubled = [np.repeat(one, 2, axis=0) for one in case.predicted]
     scores = [(one[:, None] * [1, 0.9999]).ravel() for one in case.scores]
     twice = doubled, scores, case.true
-    assert average_precision(counted(twice)) == pytest.approx(coco(twice)[1], abs=1e-6)
-    assert average_precision(counted(twice)) < found[1]  # repeats count
-    assert froc(*twice).sensitivity[-1] == froc(*case).sensitivity[-1]
+    assert ours.average_precision(counted(twice)) == pytest.approx(coco(twice)[1], abs=1e-6)
+    assert ours.average_precision(counted(twice)) < found[1]  # repeats count
+    assert ours.froc(*twice).sensitivity[-1] == ours.froc(*case).sensitivity[-1]
 
 
 def test_precision_by_hand(by_hand):
-    assert average_precision(counted(by_hand)) == pytest.approx(45 / 101)
-    curve = precision_recall(match_detections(*by_hand, repeats="false_positive"))
+    assert ours.average_precision(counted(by_hand)) == pytest.approx(45 / 101)
+    curve = ours.precision_recall(match_detections(*by_hand, repeats="false_positive"))
     assert curve["thresholds"].tolist() == [0.9, 0.8, 0.7, 0.65, 0.6, 0.3]
     assert curve["precision"].tolist() == pytest.approx([1, 1 / 2, 1 / 4, 1 / 5, 2 / 6, 2 / 7])
     assert curve["recall"].tolist() == pytest.approx([1 / 3] * 4 + [2 / 3] * 2)
     with pytest.raises(DataError, match="false_positive"):
-        average_precision([match_detections(*by_hand)])
-
-
-def test_intervals_and_paired_differences(make_detections):
-    good, bad = (counted(make_detections(30, noise=n), (0.5, 0.75)) for n in (1, 4))
-    patients = np.arange(30) // 2
-    low, high = average_precision_ci(good, patients, draws=500)
-    assert low < average_precision(good) < high
-    row = average_precision_difference(good, bad, patients, draws=500).iloc[0]
-    assert 0 < row["low"] < row["difference"] < row["high"]
-    same = average_precision_difference(good, good, patients, draws=100)
-    assert same.iloc[0].tolist() == [0, 0, 0, 1]
+        ours.average_precision([match_detections(*by_hand)])

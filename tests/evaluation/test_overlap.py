@@ -7,14 +7,11 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 from monai.metrics import (
     compute_average_surface_distance,
-    compute_dice,
     compute_hausdorff_distance,
-    compute_iou,
 )
 from scipy import ndimage
 
-from mammostudy import evaluation
-from mammostudy.errors import DataError, SpecError
+from mammostudy.errors import DataError
 from mammostudy.evaluation.overlap import assd, boundary_iou, dice, hd95, iou, precision, recall
 
 ALL = [dice, iou, precision, recall]
@@ -35,13 +32,14 @@ EMPTY = square(0, 0, 0)
     [
         (square(0, 0, 10), square(0, 0, 10), (1, 1, 1, 1)),
         (square(0, 0, 10), square(0, 5, 10), (0.5, 1 / 3, 0.5, 0.5)),
+        (square(2, 2, 5), square(0, 0, 10), (50 / 125, 0.25, 1, 0.25)),
         (square(0, 0, 20), square(0, 0, 10), (200 / 500, 0.25, 0.25, 1)),
         (square(0, 0, 5), square(10, 10, 5), (0, 0, 0, 0)),
         (EMPTY, EMPTY, (1, 1, 1, 1)),
         (EMPTY, square(0, 0, 5), (0, 0, 0, 0)),
         (square(0, 0, 5), EMPTY, (0, 0, 0, 0)),
     ],
-    ids=["same", "half", "everything", "apart", "both empty", "missed", "invented"],
+    ids=["same", "half", "inside", "everything", "apart", "both empty", "missed", "invented"],
 )
 def test_analytic_table(prediction, truth, expected):
     found = [metric(prediction, truth) for metric in ALL]
@@ -51,19 +49,9 @@ def test_analytic_table(prediction, truth, expected):
 
 @settings(max_examples=40)
 @given(MASKS, MASKS)
-def test_agrees_with_monai_where_it_has_a_number(a, b):
-    pair = [torch.from_numpy(each[:, None].astype(np.float32)) for each in (a, b)]
-    for metric, judge in ((dice, compute_dice), (iou, compute_iou)):
-        found, oracle = metric(a, b), judge(*pair, include_background=True)[:, 0].numpy()
-        known = np.isfinite(oracle) & b.any(axis=(1, 2))
-        np.testing.assert_allclose(found[known], oracle[known], atol=1e-6)
+def test_overlaps_imply_each_other(a, b):
     assert precision(a, b) == pytest.approx(recall(b, a))
-    assert np.isfinite([metric(a, b) for metric in ALL]).all()
-
-
-def test_room_offers_every_public_name_lazily():
-    assert evaluation.dice is dice
-    assert all(callable(getattr(evaluation, name)) for name in evaluation.__all__)
+    assert dice(a, b) == pytest.approx(2 / (1 / iou(a, b).clip(1e-12) + 1), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -84,11 +72,12 @@ def test_distances_by_hand(prediction, truth, distance):
         assert metric(prediction, truth, 0.5) == pytest.approx([distance / 2])
 
 
-def monai_pair(a, b, spacing):
-    pair = [torch.from_numpy(each[None, None].astype(np.float32)) for each in (a, b)]
-    told = {"include_background": True, "spacing": spacing}
-    far = compute_hausdorff_distance(*pair, percentile=95, **told)
-    mean = compute_average_surface_distance(*pair, symmetric=True, **told)
+def monai_pair(a: np.ndarray, b: np.ndarray, spacing: object) -> tuple[float, float]:
+    p, t = (torch.from_numpy(each[None, None].astype(np.float32)) for each in (a, b))
+    far = compute_hausdorff_distance(p, t, include_background=True, percentile=95, spacing=spacing)
+    mean = compute_average_surface_distance(
+        p, t, include_background=True, symmetric=True, spacing=spacing
+    )
     return far.item(), mean.item()
 
 
@@ -106,20 +95,9 @@ def framed(side: int, left: int = 20) -> np.ndarray:
     return square(left, left, side, (100, 100))
 
 
-def ring(side: int, width: int) -> int:
-    return side**2 - max(side - 2 * width, 0) ** 2
-
-
-@pytest.mark.parametrize("width", [1, 7])
-def test_concentric_squares_share_what_their_rims_share(width):
-    """Two squares, one pixel wider on every side: their rims share all but the outermost ring."""
-    got = boundary_iou(framed(40, 21), framed(42, 20), width / np.hypot(100, 100))[0]
-    shared = ring(40, width - 1)
-    assert got == pytest.approx(shared / (ring(40, width) + ring(42, width) - shared))
-
-
-def test_rims_are_as_chessboard_distances_say():
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("seed", range(3))
+def test_rims_are_as_chessboard_distances_say(seed):
+    rng = np.random.default_rng(seed)
     masks = [ndimage.gaussian_filter(rng.normal(size=(64, 80)), 5) > 0 for _ in range(2)]
     rims = []
     for mask in masks:
@@ -134,8 +112,6 @@ def test_rims_of_empty_and_full_images():
     assert boundary_iou(empty, empty).tolist() == boundary_iou(full, full).tolist() == [1.0]
     assert boundary_iou(empty, full).tolist() == boundary_iou(full, empty).tolist() == [0.0]
     assert boundary_iou(full, framed(60, 20))[0] == 0.0  # an edge of the image is an outline
-    with pytest.raises(SpecError, match="rim"):
-        boundary_iou(framed(4), framed(4), 0)
 
 
 @pytest.mark.parametrize("metric", [*ALL, hd95, assd, boundary_iou])
@@ -145,6 +121,3 @@ def test_refuses_what_is_not_a_pair_of_masks(metric):
         for pair in ((good, bad), (bad, good)):
             with pytest.raises(DataError, match=r"prediction|truth"):
                 metric(*pair)
-    for spacing in (0.0, -1.0, float("nan"), (1.0, 0.0)):
-        with pytest.raises(DataError, match="spacing"):
-            hd95(good, good, spacing)

@@ -46,17 +46,3 @@ def test_scales_have_a_panel_a_grid_and_a_line_a_box():
     figure = segmentation.scales(summary)
     styles = [{line.get_linestyle() for line in axes.get_lines()} for axes in figure.axes]
     assert styles == [{"-", "--"}] * 2
-
-
-def test_every_mass_is_a_point_and_every_score_a_panel_and_a_line():
-    kinds = {"kind": ["missed", "no failure"], "company": [True, False]}
-    rows = pd.DataFrame({"size": [1.0, 2.0], "dice": [0.1, 0.9]} | kinds)
-    axes = segmentation.failure_sizes(rows, 0.7, "size").axes[0]
-    named = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert named == ["missed, second mass in frame", "no failure"]
-    scored = pd.DataFrame({"spread": [0.1, 0.2], "smallness": [1.0, 2.0], "error": [0.3, 0.4]})
-    panels = segmentation.score_scatter(scored, ("spread", "smallness")).axes
-    assert [axes.collections[0].get_offsets()[0][0] for axes in panels] == [0.1, 1.0]
-    curves = {"score": ["spread"] * 2 + ["random"] * 2, "coverage": [0.5, 1] * 2, "risk": 0.1}
-    axes = segmentation.risk(pd.DataFrame(curves)).axes[0]
-    assert [line.get_label() for line in axes.get_lines()] == ["spread", "random"]

@@ -1,9 +1,4 @@
-"""Shape records made by hand, for the tests of every page that reads them.
-
-In each fold two patients a class, three masks for the first of them and one for the second, so 4
-test masks a class and fold; the validation part holds one mask a class. Take it from the fixture
-``write_shape`` (conftest).
-"""
+"""Shape records made by hand: 4 test masks a class and fold of two patients, 1 for validation."""
 
 import numpy as np
 import pandas as pd
@@ -46,19 +41,16 @@ def shape_cases(spec, *, wrong=0, missed=0, tools=False, sharpness=2.0):
 def write_shape_fold(spec, *, converged=True, temperature=2.0, **said):
     """Write the record of one shape run into the local store and read it back."""
     table = shape_cases(spec, **said)
+    trained = {"curves": [], "temperature": temperature, "converged": None}
+    if spec.is_network:
+        trained["converged"] = converged
     content = {
-        "spec": spec.model_dump(mode="json"),
-        "key": spec.key(HASH),
-        "recipe_key": spec.recipe_key(),
-        "manifest_hash": HASH,
-        "status": "completed",
-        "converged": converged if spec.is_network else None,
-        "curves": [],
-        "temperature": temperature,
+        "spec": spec.model_dump(mode="json"), "key": spec.key(HASH), "manifest_hash": HASH,
+        "recipe_key": spec.recipe_key(), "status": "completed",
         "classes_trained": dict.fromkeys(spec.classes, 12),
         "provenance": {"commit": "abc", "training_seconds": 6.0},
-    }
+    }  # fmt: skip
     chances = np.random.default_rng(0).dirichlet(np.ones(len(spec.classes)), (3, 7))
     kept = {"between_positions": np.linspace(0, 3, 7), "between_probabilities": chances}
     arrays = kept if spec.evaluation.explain else None
-    return read_record(write_record(content, table, arrays=arrays).folder)
+    return read_record(write_record(content | trained, table, arrays=arrays).folder)

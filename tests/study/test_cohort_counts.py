@@ -37,11 +37,3 @@ def test_counts_hold_no_row_of_the_data():
     for name in module.COUNTED:
         text = cohorts.counts_path(name).read_text(encoding="utf-8")
         assert not re.search(r"P_?\d{3,}|D[12]-\d{4}|_(CC|MLO)_", text)
-
-
-def test_without_data_nothing_is_counted_and_nothing_overwritten(monkeypatch, tmp_path, capsys):
-    monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)
-    monkeypatch.setattr(cohorts, "results_root", lambda: tmp_path)
-    module.write_counts()
-    assert sorted(path.stem for path in tmp_path.glob("*/*.json")) == ["phantom", "phantom-shapes"]
-    assert "set MAMMOSTUDY_DATA" in capsys.readouterr().out

@@ -4,7 +4,7 @@ import pytest
 from statsmodels.stats.power import TTestPower
 
 from mammostudy.data.descriptors import descriptor_names
-from mammostudy.study import cohorts, fingerprint
+from mammostudy.study import cohorts
 
 
 def test_counts_are_confirmed_or_open_never_guessed():
@@ -17,26 +17,10 @@ def test_counts_are_confirmed_or_open_never_guessed():
     assert set(shapes.loc[~shapes["confirmed"], "data set"]) == {"DDSM, as the paper counts"}
 
 
-def test_a_count_that_differs_is_told(monkeypatch):
-    monkeypatch.setattr(
-        cohorts, "read_counts", lambda name: {"counts": {"images_dm": 1}, "further": {}}
-    )
-    table = cohorts.counts_table("cdd-cesm").set_index("count")
-    assert table.loc["images dm", "verdict"] == cohorts.DIFFERS
-
-
 def test_what_comes_from_files_is_escaped(monkeypatch):
     sheet = cohorts.read_descriptor("phantom").model_copy(update={"source": "<script>1</script>"})
     monkeypatch.setattr(cohorts, "read_descriptor", lambda name: sheet)
     assert "<script>" not in cohorts.sheets()
-
-
-def test_fingerprints_side_by_side():
-    contents = [fingerprint.read_committed(name) for name in ("cdd-cesm", "cdd-cesm-cm")]
-    table = cohorts.side_by_side(contents)
-    assert table.columns.tolist() == ["CDD-CESM", "CDD-CESM, subtracted images"]
-    assert table.loc["masses", "CDD-CESM"] == "285"
-    assert table.loc["shape", "CDD-CESM, subtracted images"].startswith("irregular 334 (83)")
 
 
 @pytest.mark.parametrize(("sd", "difference"), [(0.1, 0.05), (0.05, 0.01), (1.0, 2.0)])
@@ -46,10 +30,3 @@ def test_patients_needed_are_the_fewest_that_reach_the_power(sd, difference):
     assert power[0] >= 0.8
     assert n == 2 or power[1] < 0.8
     assert cohorts.patients_needed(1.0, 1e-6) == math.inf
-
-
-@pytest.mark.slow
-def test_needs_rest_on_the_records_of_the_real_cohort():
-    row = cohorts.needed(71).set_index("name").loc["adversary-helps"]
-    assert row["together"] > row["alone"]
-    assert row["visible"] == pytest.approx(0.00554, abs=1e-4)  # smallest detectable of 71 patients

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.study import comparing, losses
-from mammostudy.study.comparing import Runs, compare, is_judged, judge, summarise, verdict
+from mammostudy.study import comparing
+from mammostudy.study.comparing import compare, judge, summarise, verdict
 
 COHORT, PRESET = "cdd-cesm", "reference"
 
@@ -77,32 +77,3 @@ def test_what_had_not_converged_is_named():
     (line,) = compare(rows, [("a", "b")]).to_dict("records")
     assert (line["unsettled"], line["verdict"]) == ("a, b", "undecided")
     assert set(summarise(rows, ("dice",))["converged"]) == {"no"}
-
-
-def test_runs_hold_what_is_on_record(write):
-    named = losses.named(COHORT, PRESET)
-    curve = [{"iteration": 1.0, "validation_dice": 0.3}, {"iteration": 2.0, "validation_dice": 0.2}]
-    for spec in named[losses.DICE]:
-        write(spec, 0.7, curves=curve)
-    write(named[losses.L1][0], 0.6, converged=False)
-    runs = Runs.load({name: named[name] for name in (losses.DICE, losses.L1)}, PRESET)
-    assert runs.missing == [losses.L1]
-    assert losses.L1 in runs.note
-    rows = runs.test()
-    assert set(rows["part"]) == {"test"}
-    replicates = rows[rows["row"] == losses.DICE].groupby(["fold", "seed"])["replicate"].first()
-    assert replicates.tolist() == [0, 1, 2, 0, 0]
-    assert len(runs.test(box=None)) == 2 * len(rows)
-    trained = runs.trainings().set_index("row")
-    columns = ["trainings", "best validation", "last validation"]
-    assert trained.loc[losses.DICE, columns].tolist() == [5, 0.3, 0.2]
-    assert trained.loc[losses.L1, "converged"] == "0 of 1"
-    assert trained["processor minutes"].isna().all()  # these records do not tell
-
-
-def test_smoke_and_phantoms_are_not_judged(write):
-    assert is_judged("cdd-cesm", "reference")
-    assert not is_judged("cdd-cesm", "smoke")
-    spec = losses.named("phantom", "reference")[losses.DICE][0]
-    write(spec, 0.7)
-    assert not Runs.load({"a": [spec]}, "reference").rows["judged"].any()

@@ -23,7 +23,6 @@ from mammostudy.study.recipes import (
     LONGER,
     PRIOR_ROW,
     RETINA,
-    SSD300,
 )
 
 PATIENTS = {"test": 4, "validation": 2}
@@ -82,20 +81,6 @@ def runs_of(made, preset="reference"):
 BOTH = {(HEAD, PRIOR_ROW): {}, (EQUAL, PRIOR_ROW): {}, (LONG, PRIOR_ROW): {}}
 
 
-@pytest.mark.parametrize(
-    ("cohort", "preset", "rows"),
-    [
-        ("cdd-cesm", "reference", {HEAD: 2, EQUAL: 7, LONG: 8, LONGER: 1, ABLATED: 5}),
-        ("cdd-cesm-archive", "reference", {HEAD: 2, EQUAL: 7, LONG: 8, LONGER: 1, ABLATED: 6}),
-        ("phantom", "smoke", {HEAD: 2, EQUAL: 3, LONG: 2, ABLATED: 2}),
-        ("phantom", "quick", {HEAD: 2, LONG: 2}),
-    ],
-)
-def test_the_grid_has_the_promised_rows(cohort, preset, rows):
-    grid = detection.grid(cohort, preset)
-    assert pd.Series([group for group, _ in grid]).value_counts().to_dict() == rows
-
-
 def test_scores_by_hand():
     found = detection.detectors(runs_of({(HEAD, LIGHT): {}, **BOTH}))
     table = detection.summary(found[HEAD]).set_index(["row", "metric"])
@@ -116,16 +101,6 @@ def test_the_threshold_knows_validation_only():
     scores = detection.measured(detection.detectors(runs)[HEAD][LIGHT])
     assert scores[FOUND][0] == pytest.approx((0 + 3 + 3) / 12)
     assert scores["at 8"][0] == pytest.approx(0.75)
-
-
-def test_a_diverged_detector_finds_nothing_and_breaks_nothing():
-    gone = {"status": "diverged", "found": 0, "seen": 0, "false": 0}
-    found = detection.detectors(runs_of({(LONG, SSD300): gone, **BOTH}))
-    one = found[LONG][SSD300]
-    assert one.converged == "diverged"
-    assert {value for value, *_ in detection.measured(one).values()} <= {0, 1}
-    assert detection.summary(found[ABLATED]).empty
-    assert detection.differences(found[ABLATED], UNCHANGED).empty
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,6 @@ def test_rows_are_sorted_and_sized(rows):
     assert np.isnan(table.loc["missed", "mean Dice"])
 
 
-def test_cases_by_rule(rows):
-    ruled = failures.by_rule(rows).set_index("rule")["dice"]
-    assert ruled[["best", "median", "worst"]].tolist() == [0.9, 0.8, 0.2]
-    assert failures.worst(rows, 2)["dice"].tolist() == [0.2, 0.5]
-    assert failures.overlays(COHORT, Runs({}, (), PRESET), failures.worst(rows)) == []
-
-
 def test_thirds_and_company(rows):
     sized = rows.assign(size=[4.0, 1.0, 2.0, 3.0], company=[True, False, False, True])
     table = failures.by_size(sized).set_index("third")
@@ -47,5 +40,3 @@ def test_thirds_and_company(rows):
     assert table.loc["smallest third", "to"] == 2.0
     company = failures.by_company(sized).query("metric == 'dice'").set_index("frame")["mean"]
     assert company["with a second mass"] == pytest.approx(0.55)
-    many = sized.assign(company_pixels=[5, 0, 0, 9])
-    assert failures.cut_masses(many)["dice"].tolist() == [0.9, 0.2]

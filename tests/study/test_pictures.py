@@ -1,7 +1,7 @@
 import pandas as pd
 
 from mammostudy.study import failures, pictures
-from mammostudy.study.pictures import at_hand, picked, typical_case
+from mammostudy.study.pictures import picked, typical_case
 
 ROWS = pd.DataFrame(
     {"case": list("abcde"), "dice": [0.1, 0.9, 0.5, 0.7, 0.8], "replicate": 0, "fold": 0}
@@ -30,8 +30,3 @@ def test_a_record_counts_where_it_tested_the_case(write, monkeypatch):
     assert found[3].sum() == 8 * 4
     assert pictures.seen("cohort", [record], "v1") is None  # a validation case
     assert pictures.seen(None, [record], "a1") is None
-
-
-def test_images_are_at_hand_or_not(monkeypatch):
-    monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)
-    assert at_hand("cdd-cesm") is None

@@ -2,8 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.study import postprocessing
-from mammostudy.study.comparing import Runs
 from mammostudy.study.postprocessing import DECIDED, STEPS, decide, decisions, ranked
 
 COHORT, PRESET = "cdd-cesm", "reference"
@@ -43,19 +41,3 @@ def test_the_choice_stands_first_whatever_test_says():
     assert table.loc[STEPS, "validation"] == pytest.approx(0.76)
     assert np.isnan(table.loc[DECIDED, "validation"])
     assert ranked(VALIDATION[:0], TEST).empty
-
-
-def test_cases_are_picked_by_their_gain():
-    picked = postprocessing.cases(TEST[TEST["fold"] == 0]).set_index("rule")
-    assert picked["gain"].tolist() == pytest.approx([0.1] * 3)
-    assert postprocessing.cases(TEST[TEST["row"] == "none"]).empty
-
-
-def test_gains_by_framing(write):
-    named = postprocessing.named(COHORT, PRESET)
-    for framing in ("loose", "full"):
-        write(named[framing][0], 0.8)
-    gains = postprocessing.gains(Runs.load(named, PRESET))
-    assert gains["a"].tolist() == [f"{f}, {STEPS}" for f in ("full", "full", "loose", "loose")]
-    dice = gains[gains["metric"] == "dice"]["difference"]
-    assert dice.tolist() == pytest.approx([0.01, 0.01])

@@ -31,20 +31,3 @@ def test_box_plots_are_ordered_quartiles():
     table = published.box_plots()
     assert (table[["q1", "median", "q3"]].diff(axis=1).iloc[:, 1:] > 0).all(axis=None)
     assert table["outliers"].map(len).tolist() == [0, 0, 0, 0, 0, 6, 0]
-
-
-def test_architecture_has_the_printed_widths():
-    widths = published.architecture().groupby("network")["filters"].apply(list)
-    assert widths["discriminator"] == [32, 64, 128, 256, 1]
-    assert widths["shape CNN"] == [64, 128, 256, 128, 4]
-
-
-def test_every_row_names_a_known_source_and_gaps_are_told():
-    names = ["literature_table", "box_plots", "accuracy_table", "shape_counts", "facts"]
-    tables = [getattr(published, name)() for name in names]
-    assert [len(table) for table in tables] == [4, 7, 5, 4, 22]
-    for table in tables:
-        assert set(table["source"]) <= set(published.SOURCES)
-    assert tables[0]["iou"].isna().sum() == 3
-    assert tables[2]["accuracy"].iloc[-1] == published.FACTS["shape accuracy"].value
-    assert len(published.not_reported()) == 6

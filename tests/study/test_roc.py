@@ -44,26 +44,6 @@ def three_rows(n=90, per_patient=2):
     return pd.concat(parts, ignore_index=True)
 
 
-def test_grid():
-    assert [row for _, row in roc.grid(COHORT, PRESET)] == [PAPER, STUDY, FOREST]
-    assert len(roc.specs(COHORT, PRESET)) == 15
-    assert [row for _, row in roc.grid("phantom", "quick")] == [PAPER, FOREST]
-
-
-def test_curves_and_areas_are_scikit_learns():
-    numbers, scores = noisy()
-    rows = table([CLASSES[k] for k in numbers], scores)
-    found = roc.rocs(rows, CLASSES)
-    for k, name in enumerate(CLASSES):
-        assert found[name].auc == pytest.approx(roc_auc_score(numbers == k, scores[:, k]))
-    for average in (roc.MACRO, roc.MICRO):
-        oracle = roc_auc_score(np.eye(3)[numbers], scores, average=average)
-        assert found[average].auc == pytest.approx(oracle)
-    for name, line in roc.curves(rows, CLASSES).groupby("curve"):
-        area = np.trapezoid(line["true_positive"], line["false_positive"])
-        assert area == pytest.approx(found[name].auc)
-
-
 def test_a_class_of_one_patient_has_no_interval_and_no_comparison():
     rows = three_rows()
     rows.loc[rows["label"] == "round", "patient"] = "one"
@@ -75,18 +55,6 @@ def test_a_class_of_one_patient_has_no_interval_and_no_comparison():
     assert np.isnan(areas.loc[(PAPER, "round", "over patients"), "low"])
     assert np.isfinite(areas.loc[(PAPER, "round", "DeLong"), "low"])
     assert roc.compare_areas(rows, CLASSES).empty
-
-
-def test_a_fold_without_a_class_is_left_out_of_its_mean():
-    labels = ["irregular", "oval", "round"] * 2 + ["irregular", "oval"] * 2
-    numbers = np.array([CLASSES.index(name) for name in labels])
-    scores = noisy(len(labels), seed=3)[1]
-    scores[:6] = 0.1 + 0.7 * np.eye(3)[numbers[:6]]  # the first fold is perfect
-    rows = table(labels, scores, folds=[0] * 6 + [1] * 4)
-    areas = roc.fold_areas(rows, CLASSES).set_index("curve")
-    assert areas.loc["round", ["mean", "folds"]].tolist() == [1, 1]
-    assert areas.loc[roc.MACRO, ["mean", "folds"]].tolist() == [1, 1]
-    assert areas.loc["oval", "folds"] == 2
 
 
 def test_macro_areas_are_compared_on_the_same_masks():
@@ -127,10 +95,3 @@ def test_published_numbers_of_the_committed_records():
     runs = Runs.load(roc.grid(COHORT, PRESET), PRESET, "group row")
     areas = roc.fold_areas(shapes.tested(runs, "classifier"), CLASSES).set_index(["row", "curve"])
     assert areas.loc[(PAPER, roc.MACRO), "mean"] == pytest.approx(0.7881, abs=1e-4)
-
-
-def test_a_page_without_runs_is_empty():
-    nothing = three_rows().iloc[:0]
-    tables = [make(nothing, CLASSES) for make in (roc.areas, roc.compare_areas, roc.fold_areas)]
-    assert all(table.empty for table in tables)
-    assert roc.calibration(nothing, Runs({}, (), PRESET, {}), CLASSES).empty

@@ -7,7 +7,7 @@ import pytest
 from mammostudy.evaluation.statistics import paired_test
 from mammostudy.study import shapes
 from mammostudy.study.comparing import Runs, compare, judge
-from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, TOOL, classes_of, rows_of
+from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, classes_of, rows_of
 
 COHORT, PRESET, REAL = "phantom", "reference", "cdd-cesm"
 CLASSES = classes_of(COHORT)
@@ -28,10 +28,6 @@ def runs_of(write_shape):
         return Runs.load(asked, PRESET, "group row")
 
     return write
-
-
-def test_every_run_is_asked_for_once():
-    assert [len(set(shapes.specs(cohort, PRESET))) for cohort in (COHORT, REAL)] == [115, 95]
 
 
 def test_scores_by_hand(runs_of):
@@ -66,13 +62,6 @@ def test_comparisons_are_paired_by_patient(runs_of):
     assert set(recalls["verdict"]) == {"not judged"}  # computer-made masks
 
 
-def test_confusions(runs_of):
-    rows = shapes.tested(runs_of(REAL), "classifier")
-    matrices = shapes.matrices(rows, classes_of(REAL))
-    assert list(matrices) == ["published", PAPER, STUDY]
-    assert matrices[PAPER].loc["irregular"].tolist() == [15, 5, 0]
-
-
 def test_missed_masks_are_wrong_and_stand_by_themselves(runs_of):
     runs = runs_of()
     rows = shapes.pooled(runs.of("source", "truth, random forest"), "segmenter")
@@ -82,18 +71,6 @@ def test_missed_masks_are_wrong_and_stand_by_themselves(runs_of):
     crossed = shapes.crossed(runs, CLASSES).set_index(["trained", "tested", "metric"])["mean"]
     assert crossed["truth, random forest", "truth", "accuracy"] == pytest.approx(0.75)
     assert crossed["truth, random forest", "segmenter", "accuracy"] == pytest.approx(11 / 16)
-
-
-def test_tools_of_outlines(runs_of):
-    runs, classes = runs_of(REAL), classes_of(REAL)
-    crossed = shapes.crossed(runs, classes).set_index(["trained", "tested", "metric"])
-    assert TOOL not in crossed.index.get_level_values("trained")
-    row = crossed.loc[("polygon only", "polygon", "macro recall")]
-    assert (row["masses"], row["mean"]) == (2 * 3 * 5, pytest.approx(0.5))
-    scored = shapes.tool_scores(runs, classes).set_index(["row", "metric"])["mean"]
-    assert scored["tool from the mask", "accuracy"] == pytest.approx(0.75)
-    # every shape is drawn with every tool equally often: the tool tells one of three
-    assert scored["shape from the tool alone", "macro recall"] == pytest.approx(1 / 3)
 
 
 def test_the_rule_of_the_tool_looks_at_other_folds_only():
@@ -110,16 +87,6 @@ def test_the_rule_of_the_tool_looks_at_other_folds_only():
     assert shapes.tool_rule(rows)["predicted"].tolist() == [
         "oval", "irregular", "oval", "irregular", "oval", "irregular",
     ]  # fmt: skip
-
-
-def test_a_page_without_runs_is_empty(write_shape):
-    runs = Runs.load(shapes.grid(REAL, PRESET), PRESET, "group row")
-    rows = shapes.tested(runs, "classifier")
-    tables = [shapes.summary(rows, CLASSES), shapes.crossed(runs, CLASSES)]
-    tables.append(shapes.tool_scores(runs, CLASSES))
-    tables.append(shapes.compare_recalls(rows, CLASSES, shapes.against(runs, "classifier")))
-    assert all(table.empty for table in tables)
-    assert shapes.explained(runs) == {}
 
 
 def test_accuracy_counts_each_patient_once_and_p_is_that_of_the_target_less_the_margin(write_shape):

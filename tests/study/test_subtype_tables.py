@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mammostudy.study import subtype_tables, subtypes
-from mammostudy.study.subtype_tables import CMMD, PUBLISHED, THREE
+from mammostudy.study.subtype_tables import CMMD, PUBLISHED
 
 TABLES = subtype_tables.tables()
 FOUND = subtypes.associations(subtype_tables.with_common(TABLES)).set_index("table")
@@ -47,19 +47,6 @@ def test_numbers_of_the_two_tables():
     assert FOUND.loc[PUBLISHED, "Cramer's V"] == "0.240 [0.198, 0.317]"
 
 
-def test_shared_classes():
-    assert subtype_tables.common(TABLES[PUBLISHED])["round or oval"].tolist() == [27, 25, 23, 22]
-    assert (FOUND.loc[f"{CMMD}{THREE}", "cases"], FOUND.loc[f"{CMMD}{THREE}", "shape"]) == (
-        141,
-        (4, 3),
-    )
-
-
 def test_polygonal_is_counted_both_ways():
     found = subtype_tables.luminal(TABLES)
-    assert found["a"].str.extract(r"\((.*)\)")[0].tolist() == [
-        "178 of 230",
-        "58 of 128",
-        "90 of 128",
-    ]
     assert found["difference"][2] == pytest.approx(90 / 128 - 45 / 58)

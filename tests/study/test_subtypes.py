@@ -5,13 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats.contingency import association as scipy_association
 
-from mammostudy.data.manifest import SHAPES, SUBTYPES
+from mammostudy.data.manifest import SHAPES
 from mammostudy.data.sources.phantom import SUBTYPE_BY_SHAPE
 from mammostudy.evaluation.association import cramers_v
 from mammostudy.study import published, subtypes
-from mammostudy.study.comparing import Runs, judge
+from mammostudy.study.comparing import judge
 from mammostudy.study.shape_recipes import PAPER, rows_of
 from mammostudy.study.subtypes import TRUE
 
@@ -91,47 +90,6 @@ def test_a_planted_association_is_recovered_through_a_classifier_that_errs():
     null = subtypes.nulls(named).iloc[0]
     assert null["p"] == pytest.approx(1 / 1001)
     assert null["from"] < 0.05 < null["to"]
-
-
-def test_the_null_is_not_recovered():
-    """A table as near to independence as whole numbers of the published margins allow."""
-    margins = PUBLISHED.sum(axis=1), PUBLISHED.sum()
-    table = (pd.DataFrame(np.outer(*margins), SUBTYPES, SHAPES) / 300).round().astype(int)
-    assert float(subtypes.associations({PREDICTED: table})["p, Fisher"][0]) > 0.05
-    null = subtypes.nulls({PREDICTED: table}).iloc[0]
-    assert null["p"] > 0.05
-    assert null["V observed"] < null["V high"]
-
-
-def test_empty_lines_are_left_out():
-    table = pd.DataFrame([[5, 0, 1], [0, 0, 0], [2, 0, 8]], list("abc"), list("xyz"))
-    (found,) = subtypes.associations({"t": table}).to_dict("records")
-    assert found["shape"] == (2, 2)
-    assert found["v"] == pytest.approx(scipy_association(np.array([[5, 1], [2, 8]])))
-    assert subtypes.shares({"t": table})["subtype"].unique().tolist() == ["a", "c"]
-    assert subtypes.associations({"t": table[["x"]]}).empty
-
-
-def test_luminal_difference_of_a_known_table():
-    (line,) = subtypes.luminal({"t": PUBLISHED}).to_dict("records")
-    assert line["difference"] == pytest.approx(178 / 230 - 25 / 70)
-    assert ("178 of 230" in line["a"], "25 of 70" in line["b"]) == (True, True)
-    assert line["verdict"] == "not judged"
-    index = ["Luminal-A", "HER-2"]
-    for counts in ({"irregular": [3, 0], "round": [1, 0]}, {"irregular": [3, 4]}, {"oval": [3, 4]}):
-        assert subtypes.luminal({"t": pd.DataFrame(counts, index)}).empty
-
-
-@pytest.mark.parametrize("cohort", ["cdd-cesm", "cdd-cesm-cm", "own"])
-def test_a_cohort_without_subtypes_gives_an_empty_page(monkeypatch, cohort):
-    """What a known cohort lacks stands in its descriptor; of others the masses are asked."""
-    none = SimpleNamespace(masses=pd.DataFrame({"subtype": [None]}))
-    monkeypatch.setattr(subtypes, "load_cohort", lambda name: none if name == "own" else 1 / 0)
-    assert subtypes.grid(cohort, "reference") == {}
-    persons = subtypes.everyone(Runs.load({}, "reference", "group row"), cohort)
-    assert persons == subtypes.tables(persons, SHAPES) == {}
-    assert subtypes.stacked({}).empty
-    assert "subtype" in subtypes.claim_line(cohort, "reference", 0, 0.1)["reason"]
 
 
 def test_the_claim_from_records(write_shape, monkeypatch):

@@ -6,16 +6,6 @@ from mammostudy.study.comparing import Runs
 COHORT, PRESET = "cdd-cesm", "reference"
 
 
-def test_grid():
-    named = transfer.named(COHORT, PRESET)
-    assert len(named) == 2 * 3 * 2
-    runs = [spec for runs in named.values() for spec in runs]
-    assert {spec.frame.truth for spec in runs} == {"target"}
-    phantoms = named["DM", "phantoms", transfer.MODEL][0]
-    assert (phantoms.cohort, phantoms.evaluation.test_cohort) == ("phantom", "cdd-cesm")
-    assert transfer.specs("phantom", PRESET) == transfer.specs(COHORT, "quick") == []
-
-
 def test_trainings_are_compared_on_the_same_masses(write):
     named = transfer.named(COHORT, PRESET)
     for home, score in (("DM", 0.8), ("CM", 0.7)):

@@ -41,12 +41,6 @@ def test_a_score_in_the_order_of_the_errors_is_perfect(monkeypatch):
     areas = uncertainty.areas(ROWS).set_index("score")
     assert areas["mean"].tolist() == pytest.approx([1.0] * 4)
     assert areas.loc["spread", "kept"] == pytest.approx(np.mean([0.9, 0.8, 0.7, 0.6]))
-    curves = uncertainty.curves(ROWS)
-    assert set(curves["score"]) == {*uncertainty.SCORES, "oracle", "random"}
-    oracle, spread = (
-        curves[curves["score"] == name]["risk"].tolist() for name in ("oracle", "spread")
-    )
-    assert oracle == spread
 
 
 def test_the_mean_is_set_against_one_draw():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,10 +14,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from mammostudy import cli
-from mammostudy.data.load import load_cohort
 from mammostudy.errors import SpecError
 from mammostudy.predictions import OUTPUTS
 from mammostudy.study import recipes
@@ -47,40 +44,36 @@ def picture(path: Path) -> Path:
     return path
 
 
-def test_help() -> None:
-    for words in ((), ("data",), ("run",), ("predict",), ("book",), ("doctor",)):
-        assert "Usage" in CliRunner().invoke(cli.app, [*words, "--help"]).output
-
-
 BOX = ("--box", "1,1,9,9")
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("data", "check", "nowhere", "--root", "{tmp}"), ("nowhere", "--root", "known: phantom")),
-        (("data", "build", "cdd-cesm", "--root", "{tmp}/away"), ("away/cdd-cesm", "no such")),
-        (("data", "describe", "[red]", "--root", "{tmp}"), ("[red]",)),
-        (("data", "check", "../x", "--root", "{tmp}"), ("'../x'", "not a name")),
-        (("run", "losses", "--preset", "huge"), ("preset 'huge'", "smoke, quick")),
-        (("run", "[moon]"), ("chapter '[moon]'", "losses", "shapes")),
-        (("run", "losses", "--cohort", "phantm", "--root", "{tmp}"), ("did you mean phantom",)),
-        (("run", "--cohort", "cdd-cesmm"), ("did you mean cdd-cesm",)),
-        (("predict", "{tmp}/[b]none.png", *BOX), ("[b]none.png", "no such image")),
-        (("predict", "{tmp}", *BOX), ("no such image file",)),
-        (("predict", "{tmp}/text.png", *BOX), ("text.png", "DICOM, PNG")),
-        (("predict", "{tmp}/a.png", "--box", "1,1,90,9"), ("not inside the image", "64 x 48")),
-        (("predict", "{tmp}/a.png", "--box", "1,1,9"), ("four whole numbers",)),
-        (("predict", "{tmp}/a.png", "--box", ""), ("four whole numbers",)),
-        (("predict", "{tmp}/a.png"), ("no box given", "--box", "mammostudy run detection")),
-        (("predict", "{tmp}/a.png", "--detector", "abc"), ("'abc'", "mammostudy run detection")),
-        (("predict", "{tmp}/a.png", *BOX), ("mammostudy run losses",)),
+        (("data", "check", "nowhere", "--root", "{tmp}"), "nowhere"),
+        (("data", "build", "cdd-cesm", "--root", "{tmp}/away"), "away/cdd-cesm"),
+        (("data", "check", "../x", "--root", "{tmp}"), "'../x'"),
+        (("run", "losses", "--preset", "huge"), "'huge'"),
+        (("run", "[moon]"), "'[moon]'"),
+        (("run", "losses", "--cohort", "phantm", "--root", "{tmp}"), "did you mean phantom"),
+        (("predict", "{tmp}/[b]none.png", *BOX), "[b]none.png"),
+        (("predict", "{tmp}/text.png", *BOX), "text.png"),
+        (("predict", "{tmp}/a.png", "--box", "1,1,90,9"), "not inside the image"),
+        (("predict", "{tmp}/a.png", "--box", ""), "four whole numbers"),
+        (("predict", "{tmp}/a.png"), "no box given"),
+        (("predict", "{tmp}/a.png", "--detector", "abc"), "'abc'"),
+        (("predict", "{tmp}/a.png", *BOX), "mammostudy run losses"),
+        (("book", "--data", "/no/such/folder"), "/no/such/folder"),
     ],
 )
 def test_what_a_user_can_mend_is_one_line_and_code_2(
-    words: tuple[str, ...], told: tuple[str, ...], tmp_path: Path, own_store: Path,
-    mammostudy: Call, monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    words: tuple[str, ...],
+    told: str,
+    tmp_path: Path,
+    own_store: Path,
+    mammostudy: Call,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     picture(tmp_path / "a.png")
     (tmp_path / "text.png").write_text("no image")
     monkeypatch.chdir(tmp_path)
@@ -89,15 +82,13 @@ def test_what_a_user_can_mend_is_one_line_and_code_2(
     assert outcome.code == 2
     (line,) = outcome.err.splitlines()
     assert line.startswith("mammostudy: ")
-    assert all(word in line for word in told)
+    assert told in line
     assert sorted(tmp_path.rglob("*")) == before  # nothing written, not even an empty folder
 
 
-@pytest.mark.parametrize("words", [("[fly]",), ("run", "--workers", "0"), ("run", "--wings")])
-def test_misspelt_commands_and_options(words: tuple[str, ...], mammostudy: Call) -> None:
-    outcome = mammostudy(*words)
-    assert (outcome.code, "Traceback" in outcome.err) == (2, False)
-    assert words[-1] in outcome.err or "--workers" in outcome.err
+def test_a_misspelt_option_ends_with_code_2(mammostudy: Call) -> None:
+    outcome = mammostudy("run", "--wings")
+    assert (outcome.code, "Traceback" in outcome.err, "--wings" in outcome.err) == (2, False, True)
 
 
 def test_predict_writes_its_files_and_says_its_doubts(
@@ -110,12 +101,8 @@ def test_predict_writes_its_files_and_says_its_doubts(
     outcome = mammostudy("predict", str(image), "--box", "1,14,29,25", "--out", str(out))
     assert outcome.code == 0
     assert [Path(line).name for line in outcome.out.split()] == list(OUTPUTS)
-    said, untold, *doubts = outcome.err.splitlines()
-    assert said.startswith("research only; not a medical device; segmenter ")
-    assert said.endswith("was trained on tiny")
-    assert untold.startswith("shape not told: ")
-    assert any(line.startswith("note: the background is bright") for line in doubts)
-    assert doubts[-1].startswith("doubtful: ")
+    assert "trained on tiny" in outcome.err
+    assert "doubtful: " in outcome.err
     assert sorted(path.name for path in out.iterdir()) == sorted(OUTPUTS)
     content = json.loads((out / "prediction.json").read_text())
     assert (content["trained_on"], content["doubtful"]) == ("tiny", True)
@@ -156,40 +143,6 @@ def test_run_reports_keeps_and_drops(
     assert not (committed / "old").exists()
 
 
-def test_fresh_drops_one_run_only(
-    trained: Trained, own_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(trained.store, own_store)
-    monkeypatch.setenv("MAMMOSTUDY_STORE", str(own_store))
-    other = own_store / "weights" / "other.safetensors"
-    other.touch()
-    cli._drop([trained.record.spec], kept=False)
-    assert not (own_store / "records" / "tiny" / trained.record.key).exists()
-    assert list((own_store / "weights").iterdir()) == [other]
-
-
-def test_a_run_without_its_library_is_told_and_keeps_its_record(
-    tiny: list[object], own_store: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    lite = {"name": "unet-lite0", "weights": "packaged"}
-    lacking = recipes.recipe("tiny", "smoke", frame__size=64).changed(model=lite)
-    tiny.append(lacking)
-    monkeypatch.setattr("mammostudy.runs.spec.find_spec", lambda package: None)
-    cli.run(["losses"], "tiny", "smoke", workers=1)
-    out = capsys.readouterr().out
-    assert "tiny, smoke: 2 runs, 2 of them to do" in out
-    assert "not run (1): unet-lite0 needs the package" in out
-    record = own_store / "records" / "tiny" / lacking.key(load_cohort("tiny").manifest_hash)
-    record.mkdir(parents=True)
-    cli.run(["losses"], "tiny", "smoke", workers=1, fresh=True)
-    assert record.is_dir()
-    monkeypatch.setattr("mammostudy.runs.spec.find_spec", lambda package: package)
-    monkeypatch.setattr("mammostudy.runs.execute.ensure", lambda *_, **__: [])
-    cli.run(["losses"], "tiny", "smoke", workers=1, fresh=True)  # the control
-    assert not record.exists()
-
-
 def shell(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     environ |= {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
     return subprocess.run(
@@ -198,9 +151,8 @@ def shell(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["png", "tif"])
-def test_in_a_shell_a_library_says_nothing_beside_the_one_line(tmp_path: Path, kind: str) -> None:
-    path = picture(tmp_path / f"cut.{kind}")
+def test_in_a_shell_a_library_says_nothing_beside_the_one_line(tmp_path: Path) -> None:
+    path = picture(tmp_path / "cut.tif")
     path.write_bytes(path.read_bytes()[:-500])
     words = ("-m", "mammostudy.cli", "predict", str(path), *BOX)
     call = shell(*words, cwd=tmp_path, MAMMOSTUDY_STORE=str(tmp_path / "store"))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 
-from mammostudy import cli, doctor, exported, inference
-from mammostudy.exported import EAGER, EXPORTED, MEND, export_path, segmenter_of, why_eager
+from mammostudy import cli, exported, inference
+from mammostudy.exported import EAGER, EXPORTED, export_path, segmenter_of, why_eager
 from mammostudy.runs.record import weights_path
 from mammostudy.runs.trained import trained_model
 from mammostudy.training.segmentation import predict_probabilities
@@ -60,27 +59,16 @@ class Off(torch.nn.Module):
         return self.model(images) + 3e-5
 
 
-def raises(*_: object) -> None:
-    raise NotImplementedError
-
-
 @needs_extra
-@pytest.mark.parametrize(
-    ("name", "instead", "note"),
-    [
-        ("_session", lambda path, real=exported._session: Off(real(path)), "differs by 1.5e-05"),
-        ("_write", raises, "cannot be exported (NotImplementedError)"),
-    ],
-)
-def test_an_export_that_fails_or_differs_is_not_used(
-    name: str, instead: Callable[..., object], note: str, trained: Trained,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+def test_an_export_that_differs_is_not_used(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
     export_path(trained.record).unlink(missing_ok=True)
-    monkeypatch.setattr(exported, name, instead)
+    real = exported._session
+    monkeypatch.setattr(exported, "_session", lambda path: Off(real(path)))
     found = segmenter_of(trained.record)
     assert found.path == EAGER
-    assert note in found.note
+    assert "differs" in found.note
     assert not export_path(trained.record).exists()
 
 
@@ -91,10 +79,8 @@ def test_without_the_extra_torch_predicts_and_says_so(
     image = np.random.default_rng(0).random((40, 40), dtype=np.float32)
     found = inference.predict(image, (8, 8, 30, 30), record=trained.record)
     assert found.segmented_by == found.summary()["segmented_by"] == EAGER
-    assert found.segmented_note == f"the exported path needs onnx: {MEND}"
+    assert "onnx" in found.segmented_note
     assert f"segmented by torch: {found.segmented_note}" in cli._warnings(found)
-    told = list(doctor._models())[-1]
-    assert (told.well, told.mend) == (False, MEND)
 
 
 @needs_extra
@@ -102,4 +88,3 @@ def test_dropout_at_prediction_keeps_to_torch(trained: Trained) -> None:
     spec = trained.record.spec
     assert why_eager(spec) == ""
     assert "dropout" in why_eager(spec.changed(model__dropout_at_prediction=True))
-    assert list(doctor._models())[-1].found.startswith(EXPORTED)

@@ -87,17 +87,3 @@ def test_nothing_is_judged_on_phantoms(copy):
     verdicts = r"\*\*(better|worse|alike|undecided)\*\*|>(supported|contradicted|undecided)<"
     texts = [*said(copy), *said(copy, "text/html")]
     assert not [found[0] for text in texts for found in re.finditer(verdicts, text)]
-
-
-@each(PAGES)
-def test_few_tables_stand_open(copy):
-    open_tables = [
-        cell
-        for cell in copy.cells
-        if "hide-output" not in cell.metadata.get("tags", [])
-        and any(
-            "<table" in str(out.get("data", {}).get("text/html", ""))
-            for out in cell.get("outputs", [])
-        )
-    ]
-    assert len(open_tables) <= 8

@@ -1,4 +1,4 @@
-"""The book as committed: table of contents, notebooks, files it must carry."""
+"""The book as committed: table of contents and notebooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from mammostudy.publishing.execute import check_parameters
 from mammostudy.publishing.pages import read_pages
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "_config.yml").read_text())
 MAXIMUM_LINES = 12
 TEMPLATES = sorted((ROOT / "book" / "chapters").glob("*.ipynb"))
 
@@ -56,8 +55,3 @@ def test_notebooks_are_clean(path):
             assert "remove-cell" in cell["metadata"]["tags"]
             declared = "".join(cell["source"]).splitlines()
             assert all(re.match(r"\w+: \w+ = .+  # .+", line) for line in declared)
-
-
-def test_mathjax_lies_beside_the_book():
-    folder = ROOT / "book" / "_static" / Path(CONFIG["sphinx"]["config"]["mathjax_path"]).parent
-    assert (folder / "tex-mml-chtml.js").stat().st_size > 1_000_000

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import nbformat
 import pytest
 
@@ -13,7 +11,7 @@ from mammostudy.publishing.freshness import is_fresh
 from mammostudy.publishing.pages import read_pages
 
 DECLARED = "n: int = 3  # how many\nx: float = 0.5\nloud: bool = False\nname: str = 'a'\nfree = 1"
-TELL = "import os\nprint(os.environ.get('OMP_NUM_THREADS'))\n1 / (name != 'two')"
+FAILING = "1 / (name != 'two')"
 
 
 def _page(book, **parameters):
@@ -70,17 +68,11 @@ def test_dead_kernels_and_timeouts_name_the_page(book, source, named):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_every_page_is_told_of_whatever_became_of_the_others(counting, monkeypatch, workers):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    counting.notebook("counted", TELL)
+def test_every_page_is_told_of_whatever_became_of_the_others(counting, workers):
+    counting.notebook("counted", FAILING)
     keyed = [(page, f"key of {page.name}") for page in read_pages(counting.root, {})]
     ended = {page.name: result for page, result in execute_pages(counting.root, keyed, workers)}
     assert sorted(ended) == ["one", "three", "two"]
     assert isinstance(ended["two"], BookError)
     for page, key in keyed:
         assert is_fresh(counting.root, page, key) == (page.name != "two")
-    copy = nbformat.read(counting.root / "book" / "pages" / "one.ipynb", as_version=4)
-    shown = [out for cell in copy.cells for out in cell.get("outputs", [])]
-    (said,) = [out["text"].strip() for out in shown if out["output_type"] == "stream"]
-    assert said == ("3" if workers == 1 else "1")
-    assert os.environ["OMP_NUM_THREADS"] == "3"  # of this process, left alone

@@ -21,15 +21,8 @@ from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.statistics import (
-    Times,
-    Values,
-    limits,
-    quotients,
-    resample,
-    smallest_detectable,
-    wilson_interval,
-)
+from mammostudy.evaluation import statistics
+from mammostudy.evaluation.statistics import Times, Values
 
 Table = ArrayLike | pd.DataFrame
 MISSED: Final = "none"
@@ -106,9 +99,7 @@ def v_of_tables(tables: Values, corrected: bool = False) -> Values:
     return np.asarray(np.sqrt(np.clip(squared, 0, 1)), dtype=np.float64)
 
 
-def cramers_v_ci(
-    table: Table, *, corrected: bool = False, draws: int = 2_000, seed: int = 0
-) -> tuple[float, float]:
+def cramers_v_ci(table: Table, *, corrected: bool = False) -> tuple[float, float]:
     """95 % bootstrap interval of Cramer's V over the cases of a table of whole counts.
 
     V cannot be negative and resampling adds chance association: the interval never reaches 0 and
@@ -122,7 +113,7 @@ def cramers_v_ci(
     def v(times: Times) -> Values:
         return v_of_tables(np.tensordot(times.astype(np.float64), cases, axes=1), corrected)
 
-    return limits(resample(v, len(cases), draws, seed, multinomial=True))
+    return statistics.limits(statistics.resample(v, len(cases), 2_000, 0, multinomial=True))
 
 
 def row_shares(table: pd.DataFrame) -> pd.DataFrame:
@@ -137,7 +128,7 @@ def row_shares(table: pd.DataFrame) -> pd.DataFrame:
         }
     )
     tidy["share"] = tidy["count"] / tidy["total"]
-    tidy["low"], tidy["high"] = wilson_interval(tidy["count"], tidy["total"])
+    tidy["low"], tidy["high"] = statistics.wilson_interval(tidy["count"], tidy["total"])
     return tidy
 
 
@@ -155,17 +146,15 @@ def smallest_detectable_v(shape: tuple[int, int], cases: int, power: float = 0.8
     return float(optimize.brentq(lambda v: chi_square_power(v, shape, cases) - power, 0.0, 1.0))
 
 
-def null_redraws(
-    columns: ArrayLike, margin: ArrayLike, draws: int = 1_000, seed: int = 0
-) -> pd.DataFrame:
+def null_redraws(columns: ArrayLike, margin: ArrayLike) -> pd.DataFrame:
     """Draw the rows of a table's cases anew without regard to their column: ``v`` and its ``p``.
 
     The number of cases of each column ``(c,)`` stays; the rows are drawn by their shares ``(r,)``.
     Lines that a redraw leaves empty are left out of its test; where too little is left, p is 1.
     """
     cases, weights = np.asarray(columns, dtype=np.int64), np.asarray(margin, dtype=np.float64)
-    rng = np.random.default_rng(seed)
-    rows = [rng.multinomial(n, weights / weights.sum(), draws) for n in cases]
+    rng = np.random.default_rng(0)
+    rows = [rng.multinomial(n, weights / weights.sum(), 1_000) for n in cases]
     drawn = np.stack(rows, axis=2).astype(np.float64)
     v = v_of_tables(drawn)
     r, c = ((drawn.sum(axis=axis) > 0).sum(axis=1) for axis in (2, 1))
@@ -174,9 +163,7 @@ def null_redraws(
     return pd.DataFrame({"v": v, "p": p})
 
 
-def share_difference(
-    first: tuple[int, int], second: tuple[int, int], draws: int = 10_000, seed: int = 0
-) -> dict[str, float]:
+def share_difference(first: tuple[int, int], second: tuple[int, int]) -> dict[str, float]:
     """Compare a share between two groups of independent cases, (hits, cases) each.
 
     The interval is of a bootstrap over all cases; p is the chance of all ways of dealing the hits
@@ -185,16 +172,18 @@ def share_difference(
     (a, n), (b, m) = first, second
     total, pooled = n + m, (a + b) / (n + m)
     chances = np.array([a, n - a, b, m - b]) / total
-    drawn = np.random.default_rng(seed).multinomial(total, chances, draws)
+    drawn = np.random.default_rng(0).multinomial(total, chances, 10_000)
     sizes = drawn[:, :2].sum(axis=1), drawn[:, 2:].sum(axis=1)
     whole = (sizes[0] > 0) & (sizes[1] > 0)
-    low, high = limits(drawn[whole, 0] / sizes[0][whole] - drawn[whole, 2] / sizes[1][whole])
+    low, high = statistics.limits(
+        drawn[whole, 0] / sizes[0][whole] - drawn[whole, 2] / sizes[1][whole]
+    )
     hits = np.arange(max(0, a + b - m), min(n, a + b) + 1)
     as_large = np.abs(hits / n - (a + b - hits) / m) >= abs(a / n - b / m) - 1e-12
     p = min(1.0, float(stats.hypergeom.pmf(hits, total, a + b, n)[as_large].sum()))
     error = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
     ends = {"difference": a / n - b / m, "low": low, "high": high}
-    return ends | {"p": p, "smallest_detectable": smallest_detectable(error)}
+    return ends | {"p": p, "smallest_detectable": statistics.smallest_detectable(error)}
 
 
 def patient_confusions(rows: pd.DataFrame, classes: Sequence[str]) -> Values:
@@ -213,48 +202,48 @@ def patient_confusions(rows: pd.DataFrame, classes: Sequence[str]) -> Values:
     return counts
 
 
-def confusion_intervals(counts: Values, seed: int = 0) -> dict[str, tuple[float, float, float]]:
+def confusion_intervals(counts: Values) -> dict[str, tuple[float, float, float]]:
     """Score confusion matrices of patients: (value, low, high), 95 % intervals over patients.
 
     Accuracy, macro recall, macro F1 and kappa, then ``recall k`` of each class by its number; macro
     scores are means over the classes that a resample holds. Missing: the recall of a class without
     a mask, and the ends where a single patient stands behind a score.
     """
-    value, drawn = _scores(counts.sum(axis=0)[None]), _scores(_resampled(counts, seed))
+    value, drawn = _scores(counts.sum(axis=0)[None]), _scores(_resampled(counts))
     behind = dict.fromkeys(value, len(counts))
     behind |= {f"recall {k}": int(n) for k, n in enumerate(counts.any(axis=2).sum(axis=0))}
     return {name: (float(value[name][0]), *_interval(drawn[name], behind[name])) for name in value}
 
 
-def macro_recall_test(a: Values, b: Values, seed: int = 0) -> dict[str, float]:
+def macro_recall_test(a: Values, b: Values) -> dict[str, float]:
     """Compare the macro recalls of two classifiers of the same masks, ``a`` minus ``b``.
 
     The same patients are drawn for both; p is of swapping whole patients' predictions at random.
     """
     gap = _macro(a.sum(axis=0)[None]) - _macro(b.sum(axis=0)[None])
-    drawn = _macro(_resampled(a, seed)) - _macro(_resampled(b, seed))
+    drawn = _macro(_resampled(a)) - _macro(_resampled(b))
     low, high = _interval(drawn, len(a))
-    swap = np.random.default_rng(seed).integers(0, 2, (_DRAWS, len(a))).astype(np.float64)
+    swap = np.random.default_rng(0).integers(0, 2, (_DRAWS, len(a))).astype(np.float64)
     first = np.tensordot(swap, a, 1) + np.tensordot(1 - swap, b, 1)
     chance = _macro(first) - _macro((a + b).sum(axis=0) - first)
     as_large = int((np.abs(chance) >= abs(gap[0]) - 1e-12).sum())
     ends = {"difference": float(gap[0]), "low": low, "high": high}
-    detectable = smallest_detectable(float(drawn.std()))
+    detectable = statistics.smallest_detectable(float(drawn.std()))
     return ends | {"p": (1 + as_large) / (1 + _DRAWS), "smallest_detectable": detectable}
 
 
-def _resampled(counts: Values, seed: int) -> Values:
+def _resampled(counts: Values) -> Values:
     """The summed counts of resamples of patients, ``(draws, k, k + 1)``."""
 
     def summed(times: Times) -> Values:
         return np.tensordot(times.astype(np.float64), counts, axes=1)
 
-    return resample(summed, len(counts), _DRAWS, seed, multinomial=True)
+    return statistics.resample(summed, len(counts), _DRAWS, 0, multinomial=True)
 
 
 def _recalls(matrices: Values) -> Values:
     """The recall of each class, ``(m, k)``; missing for a class that is not there."""
-    return quotients(np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=2))
+    return statistics.quotients(np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=2))
 
 
 def _macro(matrices: Values) -> Values:
@@ -266,13 +255,13 @@ def _scores(matrices: Values) -> dict[str, Values]:
     k, total = matrices.shape[1], matrices.sum(axis=(1, 2))
     hits, truth = np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=2)
     guessed, recalls = matrices.sum(axis=1)[:, :k], _recalls(matrices)
-    f1 = np.where(truth > 0, quotients(2 * hits, truth + guessed), np.nan)
+    f1 = np.where(truth > 0, statistics.quotients(2 * hits, truth + guessed), np.nan)
     accuracy, chance = hits.sum(axis=1) / total, (truth * guessed).sum(axis=1) / total**2
     found = {
         "accuracy": accuracy,
         "macro recall": np.nanmean(recalls, axis=1),
         "macro F1": np.nanmean(f1, axis=1),
-        "kappa": quotients(accuracy - chance, 1 - chance),
+        "kappa": statistics.quotients(accuracy - chance, 1 - chance),
     }
     return found | {f"recall {at}": recalls[:, at] for at in range(k)}
 

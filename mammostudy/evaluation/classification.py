@@ -20,18 +20,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from mammostudy.errors import DataError
-from mammostudy.evaluation.statistics import (
-    LEVEL,
-    Patients,
-    Times,
-    Values,
-    finite,
-    limits,
-    patient_codes,
-    quotients,
-    resample,
-    wilson_interval,
-)
+from mammostudy.evaluation import statistics
+from mammostudy.evaluation.statistics import Patients, Times, Values
 
 Flags = NDArray[np.bool_]
 Labels = NDArray[np.int64]
@@ -50,7 +40,7 @@ def class_labels(labels: ArrayLike, classes: int) -> Labels:
 
 def class_probabilities(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Values, Labels]:
     """Probabilities float64 ``(n, k)`` and labels int64 ``(n,)`` that fit each other."""
-    table = finite(probabilities, "probabilities")
+    table = statistics.finite(probabilities, "probabilities")
     if table.ndim != 2 or table.shape[1] < 2 or len(table) != np.size(labels):
         msg = f"probabilities of shape {table.shape} for {np.size(labels)} labels: (cases, classes)"
         raise DataError(msg)
@@ -70,7 +60,7 @@ def binned_shares(scores: Values, right: Flags, bins: int) -> pd.DataFrame:
     table["mean"] = np.bincount(place, weights=scores)[used] / table["cases"]
     hits = np.bincount(place, weights=right)[used]
     table["share"] = hits / table["cases"]
-    table["share_low"], table["share_high"] = wilson_interval(hits, table["cases"])
+    table["share_low"], table["share_high"] = statistics.wilson_interval(hits, table["cases"])
     return table
 
 
@@ -112,17 +102,15 @@ def expected_calibration_error(
     )
 
 
-def calibration_errors_by_chance(
-    probabilities: Values, bins: int = 15, draws: int = 300, seed: int = 0
-) -> Values:
+def calibration_errors_by_chance(probabilities: Values, bins: int = 15) -> Values:
     """What a perfectly calibrated forecast of so many independent cases scores by chance.
 
     Labels are drawn from the probabilities ``(n, k)`` themselves (Broecker and Smith 2007).
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     edges = np.cumsum(probabilities, axis=1)
     edges[:, -1] = 1.0
-    drawn = [(rng.random((len(edges), 1)) > edges).sum(axis=1) for _ in range(draws)]
+    drawn = [(rng.random((len(edges), 1)) > edges).sum(axis=1) for _ in range(300)]
     return np.array([expected_calibration_error(probabilities, each, bins) for each in drawn])
 
 
@@ -139,7 +127,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     Where no case is wrong the likelihood grows for ever towards 0 and says nothing: 1 is returned,
     the network's own probabilities. Source: Guo et al. 2017.
     """
-    values, truth = finite(logits, "logits"), np.asarray(labels)
+    values, truth = statistics.finite(logits, "logits"), np.asarray(labels)
     rows = np.arange(len(truth))
     others = np.where(np.eye(values.shape[1])[truth] > 0, -np.inf, values).max(axis=1)
     if (values[rows, truth] > others).all():
@@ -157,7 +145,9 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
 
 def apply_temperature(logits: ArrayLike, temperature: float = 1.0) -> Values:
     """Probabilities ``softmax(logits / temperature)``, float64 ``(n, k)``; rows sum to 1."""
-    return np.asarray(softmax(finite(logits, "logits") / temperature, axis=1), dtype=np.float64)
+    return np.asarray(
+        softmax(statistics.finite(logits, "logits") / temperature, axis=1), dtype=np.float64
+    )
 
 
 @dataclass(frozen=True)
@@ -276,7 +266,7 @@ def delong_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike) -> 
 def _placements(labels: ArrayLike, scores: ArrayLike) -> tuple[Values, Values]:
     """Share of negatives below each positive, and of positives above each negative."""
     positive = class_labels(labels, 2) == 1
-    values = finite(scores, "scores")
+    values = statistics.finite(scores, "scores")
     if values.shape != positive.shape or not 2 <= positive.sum() <= positive.size - 2:
         msg = f"scores of shape {values.shape} for {positive.sum()} positive of {positive.size}: "
         msg += "a score a case, two positive and two negative needed"
@@ -291,7 +281,7 @@ def _placements(labels: ArrayLike, scores: ArrayLike) -> tuple[Values, Values]:
 def auc_ci(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
     """95 % interval of an AUC from DeLong's variance, cut at 0 and 1 (where it has no width)."""
     auc, variance = delong_variance(labels, scores)
-    reach = float(stats.norm.ppf(0.5 + LEVEL / 2)) * math.sqrt(variance)
+    reach = float(stats.norm.ppf(0.5 + statistics.LEVEL / 2)) * math.sqrt(variance)
     return max(auc - reach, 0.0), min(auc + reach, 1.0)
 
 
@@ -301,23 +291,19 @@ def auc_difference_ci(
     scores_b: ArrayLike | None,
     patients: Patients,
     draws: int = 2_000,
-    seed: int = 0,
 ) -> tuple[float, float, float]:
-    """Difference of two AUCs of the same cases with its 95 % bootstrap interval over patients.
+    """Difference a less b of two AUCs, and the ends of its 95 % interval over patients.
 
     Labels are 0 or 1 for scores ``(n,)``, class numbers for the macro one-vs-rest AUC of
     probabilities ``(n, k)``; without ``scores_b`` the interval is of the AUC of a. A draw in which
     a class has no case is drawn again: the interval is conditional on an ROC that exists. A class
     of a single patient is refused: how patients differ cannot be seen in it.
-
-    Returns:
-        (AUC of a minus AUC of b, low, high).
     """
     both = (np.asarray(scores, float) for scores in (scores_a, scores_b) if scores is not None)
     tables = [scores.reshape(len(scores), -1) for scores in both]
     truth, classes = np.asarray(labels), tables[0].shape[1]
     hits = (truth == 1)[:, None] if classes == 1 else truth[:, None] == np.arange(classes)
-    codes = patient_codes(patients, len(hits))
+    codes = statistics.patient_codes(patients, len(hits))
     for number, positive in enumerate(hits.T):
         if min(len(np.unique(codes[side])) for side in (positive, ~positive)) < 2:
             msg = f"labels: column {number} has a class of one patient or none: no interval exists"
@@ -328,7 +314,7 @@ def auc_difference_ci(
         return areas[0] - areas[1] if len(areas) > 1 else areas[0]
 
     count = int(codes.max()) + 1
-    low, high = limits(resample(gaps, count, draws, seed, again=True))
+    low, high = statistics.limits(statistics.resample(gaps, count, draws, 0, again=True))
     return float(gaps(np.ones((1, count), dtype=np.int64))[0]), low, high
 
 
@@ -342,5 +328,5 @@ def _weighted_aucs(hits: Flags, columns: Values, times: Times) -> Values:
         above = np.add.reduceat(weights * positive[order], starts, axis=1)
         below = np.add.reduceat(weights * ~positive[order], starts, axis=1)
         won = (above * (np.cumsum(below, axis=1) - below / 2)).sum(axis=1)
-        total += quotients(won, above.sum(axis=1) * below.sum(axis=1))
+        total += statistics.quotients(won, above.sum(axis=1) * below.sum(axis=1))
     return np.asarray(total / columns.shape[1])

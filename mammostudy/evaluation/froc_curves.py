@@ -25,17 +25,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mammostudy.errors import DataError
+from mammostudy.evaluation import statistics
 from mammostudy.evaluation.boxes import HIT, Matches, match_detections
-from mammostudy.evaluation.statistics import (
-    Patients,
-    Times,
-    Values,
-    limits,
-    patient_codes,
-    percentiles,
-    quotients,
-    resample,
-)
+from mammostudy.evaluation.statistics import Patients, Times, Values
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False positives an image at which sensitivity is told: LUNA16's seven."""
@@ -63,9 +55,6 @@ class Froc:
         and MONAI interpolate linearly, which credits a detector with a single score for operating
         points that it does not have). A rate that the curve never reaches gives its end, the
         sensitivity with every prediction counted; a rate below its first point gives 0.
-
-        Raises:
-            DataError: a rate that is negative or not finite.
         """
         found = self.sensitivity[self._last_within(rate)]
         return float(found) if np.ndim(rate) == 0 else np.asarray(found, dtype=np.float64)
@@ -74,9 +63,9 @@ class Froc:
         """The lowest threshold with at most ``rate`` false positives an image, else infinity."""
         return float(self.thresholds[self._last_within(rate)])
 
-    def mean_sensitivity(self, rates: Sequence[float] = RATES) -> float:
-        """Mean of the sensitivities at several rates: LUNA16's competition metric (CPM)."""
-        return float(np.mean(self.sensitivity_at(rates)))
+    def mean_sensitivity(self) -> float:
+        """Mean of the sensitivities at the seven rates: LUNA16's competition metric (CPM)."""
+        return float(np.mean(self.sensitivity_at(RATES)))
 
     def _last_within(self, rate: ArrayLike) -> NDArray[np.intp]:
         wanted = np.asarray(rate, dtype=np.float64)
@@ -187,15 +176,14 @@ def ladder_sensitivities(ladder: Ladder, times: Times, rates: Values) -> Values:
     allowed = images[:, None] * rates + SLACK
     places = np.stack([(false <= limit[:, None]).sum(axis=1) for limit in allowed.T], axis=1)
     found = np.take_along_axis(hits, places, axis=1)
-    return quotients(found, (weights @ ladder.masses)[:, None])
+    return statistics.quotients(found, (weights @ ladder.masses)[:, None])
 
 
 def resample_ladders(
     detectors: Sequence[Sequence[Matches]],
     patients: Patients,
     measure: Callable[[Ladder, Times], Values],
-    draws: int,
-    seed: int,
+    draws: int = 2_000,
 ) -> list[Values]:
     """The mean measure of each detector's matches, of the same resamples, in which masses exist."""
     first = detectors[0][0]
@@ -204,7 +192,7 @@ def resample_ladders(
         if not same or not np.array_equal(first.true_boxes, other.true_boxes):
             msg = "true_boxes differ: compare detectors on the same images, in order"
             raise DataError(msg)
-    codes = patient_codes(patients, first.images)
+    codes = statistics.patient_codes(patients, first.images)
     if len(np.unique(codes[first.true_image])) < 2:
         msg = "patients: all masses come from one patient: no interval over patients exists"
         raise DataError(msg)
@@ -215,7 +203,7 @@ def resample_ladders(
         return np.stack(means, axis=1)
 
     count = int(codes.max()) + 1
-    found = resample(measured, count, draws, seed, multinomial=True, again=True)
+    found = statistics.resample(measured, count, draws, 0, multinomial=True, again=True)
     return [found[:, at] for at in range(len(detectors))]
 
 
@@ -225,7 +213,7 @@ def two_sided_p(found: Values) -> Values:
     return np.asarray(np.minimum(2 * (np.minimum(*sides) + 1) / (len(found) + 1), 1.0))
 
 
-def froc_band(curve: Froc, patients: Patients, draws: int = 2_000, seed: int = 0) -> pd.DataFrame:
+def froc_band(curve: Froc, patients: Patients) -> pd.DataFrame:
     """Sensitivity over the rates of a band with its pointwise 95 % interval over patients.
 
     Patients are given for each image ``(images,)``. Columns rate, reached (whether the curve has
@@ -233,21 +221,19 @@ def froc_band(curve: Froc, patients: Patients, draws: int = 2_000, seed: int = 0
     """
     rates = np.array(BAND_RATES)
     measure = partial(ladder_sensitivities, rates=rates)
-    low, high = percentiles(resample_ladders([[curve.matches]], patients, measure, draws, seed)[0])
+    low, high = statistics.percentiles(resample_ladders([[curve.matches]], patients, measure)[0])
     ends = {"sensitivity": curve.sensitivity_at(rates), "low": low, "high": high}
     reached = curve.false_positives_per_image[-1] >= rates
     return pd.DataFrame({"rate": rates, "reached": reached, **ends})
 
 
-def sensitivity_table(
-    curve: Froc, patients: Patients, draws: int = 2_000, seed: int = 0
-) -> pd.DataFrame:
+def sensitivity_table(curve: Froc, patients: Patients, draws: int = 2_000) -> pd.DataFrame:
     """Sensitivity at the seven rates and their mean (CPM), with 95 % intervals over patients.
 
     Columns as of :func:`froc_band`; the rate of the last row, the mean, is NaN.
     """
-    found = resample_ladders([[curve.matches]], patients, _at_seven, draws, seed)[0]
-    return _at_rates(curve, *percentiles(found))
+    found = resample_ladders([[curve.matches]], patients, _at_seven, draws)[0]
+    return _at_rates(curve, *statistics.percentiles(found))
 
 
 def _at_seven(ladder: Ladder, times: Times) -> Values:
@@ -266,25 +252,23 @@ def _with_mean(values: Values) -> Values:
     return np.column_stack([values, values.mean(axis=1)])
 
 
-def sensitivity_differences(
-    a: Froc, b: Froc, patients: Patients, draws: int = 2_000, seed: int = 0
-) -> pd.DataFrame:
+def sensitivity_differences(a: Froc, b: Froc, patients: Patients) -> pd.DataFrame:
     """Sensitivity of a less that of b, of the same images, on the same resamples of patients.
 
     Rows as of :func:`sensitivity_table`: rate, difference, low, high, p (two-sided, of the
     resamples; correct it where several rates or pairs are tested).
     """
     both = [[a.matches], [b.matches]]
-    first, second = resample_ladders(both, patients, _at_seven, draws, seed)
+    first, second = resample_ladders(both, patients, _at_seven)
     found = _with_mean((first - second)[:, :-1])
-    low, high = percentiles(found)
+    low, high = statistics.percentiles(found)
     gap = _with_mean((a.sensitivity_at(RATES) - b.sensitivity_at(RATES))[None])[0]
     ends = {"difference": gap, "low": low, "high": high, "p": two_sided_p(found)}
     return pd.DataFrame({"rate": [*RATES, np.nan], **ends})
 
 
 def sensitivity_by_size(
-    matches: Matches, patients: Patients, diameters: ArrayLike, draws: int = 2_000, seed: int = 0
+    matches: Matches, patients: Patients, diameters: ArrayLike, draws: int = 2_000
 ) -> pd.DataFrame:
     """Sensitivity of small, medium and large masses at equal false positives an image.
 
@@ -295,13 +279,13 @@ def sensitivity_by_size(
     """
     thirds = np.quantile(np.asarray(diameters), [1 / 3, 2 / 3])
     sizes = np.searchsorted(thirds, np.asarray(diameters), side="left")
-    codes = patient_codes(patients, matches.images)
+    codes = statistics.patient_codes(patients, matches.images)
     parts = {}
     for number, size in enumerate(("small", "medium", "large")):
         part = matches.only(sizes == number)
         holders = len(np.unique(codes[part.true_image]))
         if holders > 1:
-            parts[size] = sensitivity_table(froc_of(part), patients, draws, seed)
+            parts[size] = sensitivity_table(froc_of(part), patients, draws)
         elif holders:
             parts[size] = _at_rates(froc_of(part), np.nan, np.nan)
     return pd.concat(parts, names=["size"]).reset_index("size").reset_index(drop=True)
@@ -335,24 +319,24 @@ def ladder_precisions(ladder: Ladder, times: Times) -> Values:
     total = hits + weights @ ladder.false
     precision = np.divide(hits, total, out=np.zeros_like(hits), where=total > 0)
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    recall = np.nan_to_num(quotients(hits, masses[:, None]))
+    recall = np.nan_to_num(statistics.quotients(hits, masses[:, None]))
     sampled = np.searchsorted(RECALLS, recall, side="right")
     weight = np.diff(sampled, axis=1, prepend=0)
     return np.where(masses > 0, (envelope * weight).sum(axis=1) / len(RECALLS), np.nan)
 
 
 def average_precision_ci(
-    matches: Sequence[Matches], patients: Patients, draws: int = 2_000, seed: int = 0
+    matches: Sequence[Matches], patients: Patients, draws: int = 2_000
 ) -> tuple[float, float]:
     """95 % bootstrap interval of an average precision over the patients of the images."""
-    return limits(resample_ladders([matches], patients, ladder_precisions, draws, seed)[0])
+    return statistics.limits(resample_ladders([matches], patients, ladder_precisions, draws)[0])
 
 
 def average_precision_difference(
     a: Sequence[Matches], b: Sequence[Matches], patients: Patients, draws: int = 2_000
 ) -> pd.DataFrame:
     """Average precision of a less b on the same resamples: difference, low, high, p (two-sided)."""
-    first, second = resample_ladders([a, b], patients, ladder_precisions, draws, seed=0)
-    low, high = limits(first - second)
+    first, second = resample_ladders([a, b], patients, ladder_precisions, draws)
+    low, high = statistics.limits(first - second)
     p, gap = two_sided_p((first - second)[:, None]), average_precision(a) - average_precision(b)
     return pd.DataFrame({"difference": [gap], "low": low, "high": high, "p": p})

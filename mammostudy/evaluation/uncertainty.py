@@ -9,7 +9,6 @@ mean error of the rest: the risk-coverage curve shows by how much.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,21 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import entr
 
+from mammostudy.evaluation import statistics
 from mammostudy.evaluation.overlap import dice
-from mammostudy.evaluation.statistics import (
-    CHUNK,
-    Codes,
-    PairedTest,
-    Patients,
-    Times,
-    Values,
-    finite,
-    limits,
-    of_cases,
-    patient_codes,
-    resample,
-    smallest_detectable,
-)
+from mammostudy.evaluation.statistics import Codes, PairedTest, Patients, Times, Values
 
 THRESHOLD: Final = 0.5  # of the probability, from which a pixel is marked
 REACH: Final = 1.5  # interquartile ranges from the lower quartile to where outliers begin
@@ -99,14 +86,14 @@ class RankCorrelation:
 
 
 def rank_correlation(
-    scores: ArrayLike, errors: ArrayLike, patients: Patients, draws: int = 10_000, seed: int = 0
+    scores: ArrayLike, errors: ArrayLike, patients: Patients, draws: int = 10_000
 ) -> RankCorrelation:
     """Spearman's rank correlation of score and error, with a 95 % interval over patients.
 
     All are one a case, ``(n,)``; all cases of a drawn patient enter together.
     """
-    pair = finite(scores, "scores"), finite(errors, "errors")
-    codes = patient_codes(patients, len(pair[0]))
+    pair = statistics.finite(scores, "scores"), statistics.finite(errors, "errors")
+    codes = statistics.patient_codes(patients, len(pair[0]))
 
     def rho(rows: Codes) -> float:
         first, second = (stats.rankdata(each[rows]) - (len(rows) + 1) / 2 for each in pair)
@@ -114,8 +101,8 @@ def rank_correlation(
         return float((first * second).sum() / scale) if scale else 0.0
 
     count = int(codes.max()) + 1
-    found = resample(of_cases(codes, rho), count, draws, seed)
-    return RankCorrelation(rho(np.arange(len(codes))), *limits(found), len(codes), count)
+    found = statistics.resample(statistics.of_cases(codes, rho), count, draws, 0)
+    return RankCorrelation(rho(np.arange(len(codes))), *statistics.limits(found), len(codes), count)
 
 
 @dataclass(frozen=True)
@@ -154,13 +141,13 @@ def risk_coverage(scores: ArrayLike, errors: ArrayLike) -> RiskCoverage:
 
 
 def gain_interval(
-    scores: ArrayLike, errors: ArrayLike, patients: Patients, draws: int = 1000, seed: int = 0
+    scores: ArrayLike, errors: ArrayLike, patients: Patients, draws: int = 1000
 ) -> tuple[float, float]:
     """95 % bootstrap interval over patients of :attr:`RiskCoverage.gain`."""
     score, error = (np.asarray(each, dtype=np.float64) for each in (scores, errors))
-    codes = patient_codes(patients, len(score))
-    gain = of_cases(codes, lambda rows: risk_coverage(score[rows], error[rows]).gain)
-    return limits(resample(gain, int(codes.max()) + 1, draws, seed))
+    codes = statistics.patient_codes(patients, len(score))
+    gain = statistics.of_cases(codes, lambda rows: risk_coverage(score[rows], error[rows]).gain)
+    return statistics.limits(statistics.resample(gain, int(codes.max()) + 1, draws, 0))
 
 
 def low_outliers(values: ArrayLike) -> Mask:
@@ -174,7 +161,7 @@ def low_outliers(values: ArrayLike) -> Mask:
 
 
 def fewer_outliers(
-    a: ArrayLike, b: ArrayLike, patients: Patients, draws: int = 10_000, seed: int = 0
+    a: ArrayLike, b: ArrayLike, patients: Patients, draws: int = 10_000
 ) -> PairedTest:
     """Compare the shares of low outliers of two treatments of the same cases ``(n,)``.
 
@@ -182,21 +169,21 @@ def fewer_outliers(
     resampled whole, and the quartiles taken anew in each resample; the permutation exchanges the
     treatments of whole patients. No Wilcoxon test answers this: ``p_wilcoxon`` is NaN.
     """
-    first, second = finite(a, "a"), finite(b, "b")
-    codes = patient_codes(patients, len(first))
+    first, second = statistics.finite(a, "a"), statistics.finite(b, "b")
+    codes = statistics.patient_codes(patients, len(first))
     count = int(codes.max()) + 1
     difference = float(low_outliers(second).mean() - low_outliers(first).mean())
     if count == 1:
         return PairedTest(difference, -math.inf, math.inf, math.nan, 1.0, 1, math.inf)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
 
     def gaps(times: Times) -> Values:
         return _shares(second, times[:, codes]) - _shares(first, times[:, codes])
 
-    found = resample(gaps, count, draws, rng)
+    found = statistics.resample(gaps, count, draws, rng)
     p = _p_value(first, second, codes, difference, draws, rng)
-    detectable = smallest_detectable(float(found.std(ddof=1)))
-    return PairedTest(difference, *limits(found), math.nan, p, count, detectable)
+    detectable = statistics.smallest_detectable(float(found.std(ddof=1)))
+    return PairedTest(difference, *statistics.limits(found), math.nan, p, count, detectable)
 
 
 def _shares(cases: Values, times: Times) -> Values:
@@ -222,54 +209,10 @@ def _p_value(
 ) -> float:
     """Two-sided p of exchanging the treatments of whole patients, the data counting as one draw."""
     extreme = 0
-    for start in range(0, draws, CHUNK):
-        swapped = rng.integers(0, 2, (min(CHUNK, draws - start), int(codes.max()) + 1))
+    for start in range(0, draws, statistics.CHUNK):
+        swapped = rng.integers(0, 2, (min(statistics.CHUNK, draws - start), int(codes.max()) + 1))
         swap = swapped[:, codes] == 1
         one, other = np.where(swap, b, a), np.where(swap, a, b)
         shares = low_outliers(other).mean(axis=1) - low_outliers(one).mean(axis=1)
         extreme += int((np.abs(shares) >= abs(difference) - 1e-12).sum())
     return (extreme + 1) / (draws + 1)
-
-
-def occlusion_map(
-    mask: Mask,
-    label: int,
-    score: Callable[[Mask], NDArray[np.floating]],
-    patch: int = 9,
-    stride: int = 4,
-) -> Values:
-    """How much the score of a class falls when the mask is changed around each pixel.
-
-    A square patch is moved over the mask ``(s, s)``. Where it lies across the outline, the mask is
-    scored once with the mass under it removed and once with the patch filled with mass; of the two
-    falls the one of larger size counts, with its sign (of two equal ones, the removal's). Patches
-    wholly inside or outside count 0: a hole or a second object is no change of the outline, and no
-    classifier of masses has seen one. So does a removal that leaves no mass. A pixel has the mean
-    over all patches that cover it: above 0 where the outline speaks for the class, a column of the
-    score. Masks bool ``(n, s, s)`` are scored ``(n, k)`` at once, the unchanged one first.
-
-    Source: Zeiler and Fergus 2014, section 4.2 (grey patches over an image), here for masks.
-    """
-    last = len(mask) - patch
-    starts = sorted({*range(0, last + 1, stride), last})
-    windows = [np.s_[top : top + patch, left : left + patch] for top in starts for left in starts]
-    changed, owners = [mask], []
-    for number, window in enumerate(windows):
-        if mask[window].all() or not mask[window].any():
-            continue
-        for kind in (False, True):
-            other = mask.copy()
-            other[window] = kind
-            if other.any():
-                changed.append(other)
-                owners.append(number)
-    scores = np.asarray(score(np.stack(changed)), dtype=np.float64)[:, label]
-    falls = np.zeros(len(windows))
-    for number, fall in zip(owners, scores[0] - scores[1:], strict=True):
-        if abs(fall) > abs(falls[number]):
-            falls[number] = fall
-    total, count = np.zeros(mask.shape), np.zeros(mask.shape)
-    for fall, window in zip(falls, windows, strict=True):
-        total[window] += fall
-        count[window] += 1
-    return total / count

@@ -17,15 +17,9 @@ from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.splits import views_of
+from mammostudy.evaluation import froc_curves
 from mammostudy.evaluation.boxes import FALSE, HIT, OUTCOMES, REPEAT, Matches
 from mammostudy.evaluation.classification import binned_shares
-from mammostudy.evaluation.froc_curves import (
-    RATES,
-    froc_band,
-    froc_of,
-    precision_recall,
-    sensitivity_by_size,
-)
 from mammostudy.figures import primitives as look
 
 COLOURS: Final = {
@@ -76,19 +70,16 @@ def froc(panels: Mapping[str, Mapping[str, Searched]], *, band: bool = True) -> 
 
 def _by_rate(axes: Axes) -> None:
     axes.set(xscale="log", xlabel="false positives a view", ylabel="sensitivity")
-    axes.set_xticks(RATES, RATE_LABELS)
+    axes.set_xticks(froc_curves.RATES, RATE_LABELS)
     axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _curve(axes: Axes, one: Searched, name: str, band: bool) -> None:
-    colour, curve, laid = (
-        COLOURS.get(name, look.GREY),
-        froc_of(one.matches()),
-        one.matches(laid=True),
-    )
+    colour, laid = COLOURS.get(name, look.GREY), one.matches(laid=True)
+    curve = froc_curves.froc_of(one.matches())
     false, found = curve.false_positives_per_image, curve.sensitivity
     if band:
-        ends = froc_band(curve, one.patients)
+        ends = froc_curves.froc_band(curve, one.patients)
         ends = ends[ends["rate"] >= false[min(1, len(false) - 1)]]
         axes.fill_between(ends["rate"], ends["low"], ends["high"], color=colour, alpha=0.15, lw=0)
     point = (np.sum(laid.outcome == FALSE) / laid.images, np.mean(laid.found_by >= 0))
@@ -97,7 +88,7 @@ def _curve(axes: Axes, one: Searched, name: str, band: bool) -> None:
     else:
         axes.plot(false, found, color=colour, label=name, drawstyle="steps-post")
         axes.scatter(*point, color=colour, s=42, zorder=5, ec="white", lw=0.8)
-    axes.plot([false[-1], RATES[-1]], [found[-1]] * 2, color=colour, lw=1, ls=":")
+    axes.plot([false[-1], froc_curves.RATES[-1]], [found[-1]] * 2, color=colour, lw=1, ls=":")
 
 
 def _legend(figure: Figure, grid: Iterable[Axes], columns: int = 4) -> None:
@@ -115,13 +106,15 @@ def detail(one: Searched) -> Figure:
     """Behind one detector's curve: precision, scores, what a score means, sizes of masses."""
     figure, grid = plt.subplots(2, 2, figsize=look.TALL)
     (precision, scores), (meaning, sizes) = grid
-    curve = precision_recall(one.matches("iou50", "false_positive"))
+    curve = froc_curves.precision_recall(one.matches("iou50", "false_positive"))
     precision.plot(curve.recall, curve.precision, drawstyle="steps-post", color=look.BLUE)
     precision.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="recall", ylabel="precision, IoU 0.5")
     _scores(scores, one.matches(), one.free)
     _meaning(meaning, one.matches())
     masses = one.rows[one.rows["row"] == "mass"]
-    table = sensitivity_by_size(one.matches(), one.patients, masses["share"].to_numpy(float))
+    table = froc_curves.sensitivity_by_size(
+        one.matches(), one.patients, masses["share"].to_numpy(float)
+    )
     colours = {"small": look.ORANGE, "medium": look.GREY, "large": look.BLUE}
     known = table.dropna(subset=["rate", "sensitivity"])
     look.lines(sizes, known, "rate", "sensitivity", "size", colours, band=True, marker="o", ms=4)

@@ -35,10 +35,6 @@ _KINDS: Final = {
 }
 
 
-def _quantity(curves: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    return curves[curves["quantity"] == quantity]
-
-
 def loss_curves(curves: pd.DataFrame) -> Figure:
     """The generator's loss with Dice and with L1, and validation Dice of every row.
 
@@ -46,14 +42,13 @@ def loss_curves(curves: pd.DataFrame) -> Figure:
     Dice, one scale for all.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(look.WIDTH, 3.6))
-    descended = _quantity(curves, "generator")
-    descended = descended[descended["row"].isin(_UNITS)]
+    descended = curves[(curves["quantity"] == "generator") & curves["row"].isin(_UNITS)]
     look.lines(left, descended, "iteration", "value", colours=LOSSES)
     for line in left.get_lines():
         line.set_label(_UNITS[str(line.get_label())])
     left.set(yscale="log", xlabel="iteration", ylabel="loss of the generator, own units")
     left.legend(fontsize="x-small")
-    validated = _quantity(curves, "validation_dice")
+    validated = curves[curves["quantity"] == "validation_dice"]
     look.lines(right, validated, "iteration", "value", colours=LOSSES, marker=".")
     right.set(ylim=(-0.02, 1.02), xlabel="iteration", ylabel="validation Dice")
     if right.get_lines():
@@ -68,8 +63,8 @@ def adversaries(curves: pd.DataFrame) -> Figure:
     Two panels; the left scale is logarithmic beyond 1 in both directions.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(look.WIDTH, 3.2))
-    released = curves[curves["row"] == "cGAN, as released"]
-    look.lines(left, _quantity(released, "overlap"), "iteration", "value", colours=LOSSES)
+    released = curves[(curves["row"] == "cGAN, as released") & (curves["quantity"] == "overlap")]
+    look.lines(left, released, "iteration", "value", colours=LOSSES)
     left.axhline(0, color="black", ls="--", lw=1)
     left.set_yscale("symlog", linthresh=1)
     left.set(xlabel="iteration", ylabel="released Dice loss, no unit", title="as released")
@@ -158,11 +153,8 @@ def scales(summary: pd.DataFrame) -> Figure | None:
             look.lines(axes, band, "scale", "mean", colours=colours, band=True)
         axes.set(title=title, ylim=(-0.02, 1.02), xlabel="side of the frame / side of the box")
     panels[0].set_ylabel("Dice")
-    handles, names = panels[0].get_legend_handles_labels()
-    named = dict(zip(names[: len(rows)], handles, strict=False))
-    figure.legend(
-        named.values(), named.keys(), loc="outside lower center", ncols=5, fontsize="small"
-    )
+    handles, names = (each[: len(rows)] for each in panels[0].get_legend_handles_labels())
+    figure.legend(handles, names, loc="outside lower center", ncols=5, fontsize="small")
     return figure
 
 
@@ -201,10 +193,8 @@ def risk(curves: pd.DataFrame) -> Figure | None:
         return None
     figure, axes = plt.subplots(figsize=look.SINGLE)
     names = [name for name in curves["score"].unique() if name not in ("oracle", "random")]
-    colours = dict(zip(names, look.PALETTE, strict=False)) | {
-        "oracle": "black",
-        "random": look.GREY,
-    }
+    colours = {"oracle": "black", "random": look.GREY}
+    colours |= dict(zip(names, look.PALETTE, strict=False))
     look.lines(axes, curves, "coverage", "risk", by="score", colours=colours)
     axes.set(xlim=(0, 1), xlabel="share of masses kept", ylabel="mean 1 - Dice of those kept")
     axes.set_ylim(bottom=0)

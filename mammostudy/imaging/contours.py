@@ -30,10 +30,7 @@ _Whole = NDArray[np.int64]
 def fill_outline(points: ArrayLike, shape: tuple[int, int]) -> Mask:
     """The mask inside an outline, its sides and corners included: ``skimage.draw.polygon``'s.
 
-    What lies outside the image is cut off.
-
-    Raises:
-        DataError: fewer than three points, not pairs, not finite, or a tangle without end.
+    What lies outside the image is cut off; a DataError for what is no outline.
     """
     outline = np.asarray(points, dtype=np.float64)
     pairs = outline.ndim == 2 and outline.shape[1] == 2 and len(outline) >= 3

@@ -19,6 +19,7 @@ Box = tuple[int, int, int, int]
 Slices = tuple[slice, slice]
 STRATEGIES = ("full", "loose", "tight")
 ASPECTS = ("stretch", "square")
+SHIFT, RESIZE = 0.10, 0.20  # of an imperfect box, shares of its side
 
 
 def check_box(box: Box, image_shape: tuple[int, int]) -> Box:
@@ -80,26 +81,19 @@ def frame_box(
     return centred_box(inner, round(factor * width), round(factor * height))
 
 
-def jitter_box(
-    box: Box,
-    image_shape: tuple[int, int],
-    *,
-    rng: np.random.Generator,
-    shift: float = 0.10,
-    resize: float = 0.20,
-) -> Box:
+def jitter_box(box: Box, image_shape: tuple[int, int], *, rng: np.random.Generator) -> Box:
     """A box as an imperfect detector would give it, clipped to the image, 2 pixels or more a side.
 
-    The centre moves by at most the share ``shift`` of the side, each side changes by at most
-    ``resize``; ``rng`` takes four uniform draws: shift in x and y, size in x and y.
+    The centre moves by at most 10 % of the side, each side changes by at most 20 %; ``rng`` takes
+    four uniform draws: shift in x and y, size in x and y.
     """
     checked = check_box(box, image_shape)
     draws, edges = rng.uniform(-1.0, 1.0, size=4), []
     for axis, limit in ((0, image_shape[1]), (1, image_shape[0])):
         low, high = checked[axis], checked[axis + 2]
         side = high - low
-        centre = (low + high) / 2 + shift * side * float(draws[axis])
-        half = side * (1 + resize * float(draws[axis + 2])) / 2
+        centre = (low + high) / 2 + SHIFT * side * float(draws[axis])
+        half = side * (1 + RESIZE * float(draws[axis + 2])) / 2
         start = min(max(round(centre - half), 0), max(limit - 2, 0))
         edges.append((start, max(min(round(centre + half), limit), min(start + 2, limit))))
     return edges[0][0], edges[1][0], edges[0][1], edges[1][1]

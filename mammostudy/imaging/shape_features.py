@@ -32,7 +32,7 @@ FEATURES = (
 
 
 def shape_features(mask: NDArray[np.bool_]) -> Values:
-    """Measure the shape of a mask.
+    """Measure the shape of a mask: float64 ``(27,)``, finite, in the order of :data:`FEATURES`.
 
     - area_ratio: area over that of the upright box (disc pi/4, square 1).
     - eccentricity: of the ellipse with the same second moments (disc 0).
@@ -45,9 +45,6 @@ def shape_features(mask: NDArray[np.bool_]) -> Values:
     - hu_i: Hu's moments, each to the power 1 / its degree so that none is lost to its size, with
       sign; hu_7 without sign, since mirroring turns it.
 
-    Returns:
-        float64 ``(27,)``, finite, in the order of :data:`FEATURES`.
-
     Source: Rangayyan et al. 1997 and Kilday et al. 1993 (compactness, radial length); Zahn and
         Roskies 1972 (Fourier descriptors); Hu 1962; regions through ``skimage.measure``.
     """
@@ -58,10 +55,8 @@ def shape_features(mask: NDArray[np.bool_]) -> Values:
     fourier = waves[list(HARMONICS)] / waves[1]
     perimeter = float(np.abs(contour - np.roll(contour, 1)).sum())
     area = float(region.area)
-    solidity, compactness = (
-        min(area / float(region.area_convex), 1),
-        4 * np.pi * area / perimeter**2,
-    )
+    solidity = min(area / float(region.area_convex), 1)
+    compactness = 4 * np.pi * area / perimeter**2
     solid = [float(region.extent), float(region.eccentricity), solidity, compactness]
     hu = np.asarray(region.moments_hu, dtype=np.float64)
     rooted = np.sign(hu) * np.abs(hu) ** (1 / _HU_DEGREES)

@@ -18,10 +18,7 @@ def largest_part(mask: Mask) -> Mask:
     """The largest 8-connected part of a mask; of equal ones, the one met first row by row.
 
     This is the rule for masks of several parts wherever a shape is measured or classified: a mass
-    is one object, and what a segmenter leaves beside it is not its shape.
-
-    Raises:
-        DataError: no pixel.
+    is one object, and what a segmenter leaves beside it is not its shape. None is a DataError.
     """
     if not mask.any():
         msg = f"a mask of shape {mask.shape} is empty: it has no shape; count it as missed"
@@ -42,24 +39,11 @@ def place_mask(
     scale: float = 2.0,
     window: int | None = None,
 ) -> Mask:
-    """Put the largest part of a mask in the middle of the classifier's grid.
+    """Put the largest part of a mask ``(h, w)`` in the middle of a grid, bool ``(size, size)``.
 
-    Args:
-        mask: bool ``(h, w)``: the mask in the image, or in a frame that kept the aspect.
-        size: side of the result in pixels.
-        placement: ``stretch`` (each axis by itself, as published: a circle and an upright or level
-            oval give the same mask) or ``square`` (the aspect is kept).
-        keep_scale: a large mass stays larger than a small one. Else every mass is brought to the
-            same share of the grid, ``1 / scale`` of its side: what a loose frame does.
-        scale: side of the frame over the side of the mass (its longer side if ``square``).
-        window: with ``keep_scale``, side in mask pixels of what the grid shows; none: of the array.
-
-    Returns:
-        bool ``(size, size)``; resampled as 0/1, then >= 0.5.
-
-    Raises:
-        DataError: an empty mask, a scale below 1, a ``window`` smaller than the mass, or a mass
-            too small for the grid.
+    ``stretch`` scales each axis by itself, as published (a circle and an upright oval give the same
+    mask); ``square`` keeps the aspect. Every mass is brought to ``1 / scale`` of the grid's side,
+    or, with ``keep_scale``, shown in a window of ``window`` mask pixels (none: of the whole array).
     """
     part = largest_part(mask)
     box, shape = box_of(part), (mask.shape[0], mask.shape[1])

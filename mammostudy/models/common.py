@@ -73,10 +73,6 @@ class Segmenter(nn.Module):
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
-        """Segment a batch, float ``(n, in_channels, h, w)``: ``(n, out_channels, h, w)``.
-
-        Raises:
-            SpecError: h and w are not divisible by ``2**halvings``, or the channels are others.
-        """
+        """Segment a batch, float ``(n, in_channels, h, w)``: ``(n, out_channels, h, w)``."""
         check_sides(images, self.in_channels, self.halvings, self.title)
         return torch.tanh(self.logits(images) / 2)

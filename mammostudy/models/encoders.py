@@ -11,14 +11,7 @@ from typing import Literal, TypeVar
 
 import torch
 from torch import nn
-from torchvision.models import (
-    ResNet50_Weights,
-    ResNet101_Weights,
-    VGG16_BN_Weights,
-    VGG16_Weights,
-    resnet50,
-    resnet101,
-)
+from torchvision import models
 from torchvision.models.resnet import BasicBlock
 from torchvision.models.vgg import cfgs, make_layers
 
@@ -51,7 +44,9 @@ def draw_vgg16(*, batch_norm: bool) -> nn.Sequential:
     return layers
 
 
-def load_vgg16(layers: nn.Sequential, published: VGG16_Weights | VGG16_BN_Weights) -> nn.Sequential:
+def load_vgg16(
+    layers: nn.Sequential, published: models.VGG16_Weights | models.VGG16_BN_Weights
+) -> nn.Sequential:
     """Fill VGG16's convolutions with published weights, downloaded on first use."""
     state = fetch(lambda: published.get_state_dict(progress=False, check_hash=True), "imagenet")
     start = "features."
@@ -64,7 +59,7 @@ def vgg16_stages(weights: Weights, in_channels: int, *, batch_norm: bool) -> nn.
     """The convolutions of VGG16 in five stages, without the poolings between them."""
     layers = draw_vgg16(batch_norm=batch_norm)
     if weights == "imagenet":
-        bare, normed = VGG16_Weights.IMAGENET1K_V1, VGG16_BN_Weights.IMAGENET1K_V1
+        bare, normed = models.VGG16_Weights.IMAGENET1K_V1, models.VGG16_BN_Weights.IMAGENET1K_V1
         load_vgg16(layers, normed if batch_norm else bare)
     layers[0] = _takes(layers[0], in_channels)
     stages = nn.ModuleList()
@@ -84,8 +79,8 @@ def residual_trunk(depth: Literal[50, 101], weights: Weights, in_channels: int) 
     The last two stages keep their resolution and dilate instead: the output is smaller than the
     input by 8. Source: He et al. 2016; Yu and Koltun 2016 for the dilation; torchvision.
     """
-    build = resnet50 if depth == 50 else resnet101
-    published = ResNet50_Weights if depth == 50 else ResNet101_Weights
+    build = models.resnet50 if depth == 50 else models.resnet101
+    published = models.ResNet50_Weights if depth == 50 else models.ResNet101_Weights
     chosen = published.IMAGENET1K_V2 if weights == "imagenet" else None
     keep = [False, True, True]
     whole = fetch(

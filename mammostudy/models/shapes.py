@@ -47,18 +47,7 @@ class MaskClassifier(nn.Module):
         return embedding
 
     def forward(self, masks: Tensor) -> Tensor:
-        """Score the shapes of masks.
-
-        Args:
-            masks: float ``(n, 1, 64, 64)``, 1 in the mass and 0 outside.
-
-        Returns:
-            Logits ``(n, classes)``: the published softmax is left to the loss and to
-            ``torch.softmax(logits, dim=1)``, which is stable far from 0 and takes a temperature.
-
-        Raises:
-            SpecError: the input does not fit the network.
-        """
+        """Score masks, float ``(n, 1, 64, 64)`` of 0 and 1: logits ``(n, classes)``, no softmax."""
         logits: Tensor = self.head(self.dropout(self.embed(masks)))
         return logits
 

@@ -156,7 +156,7 @@ class ShapeEvaluation(Frozen):
     """What is measured on validation and test masks; the first source gives the temperature."""
 
     sources: tuple[Source, ...] = ("truth",)
-    explain: bool = False  # keep embeddings, occlusion maps, the walk from round to irregular
+    explain: bool = False  # keep embeddings, the walk from round to irregular
 
 
 class ShapeSpec(KeyedSpec):

@@ -20,7 +20,6 @@ from mammostudy.data.frames import Frame, Preprocessing, frame_cohort
 from mammostudy.data.splits import Split
 from mammostudy.errors import DataError
 from mammostudy.evaluation.classification import apply_temperature, fit_temperature
-from mammostudy.evaluation.uncertainty import occlusion_map
 from mammostudy.imaging.shape_masks import place_mask, shape_between
 from mammostudy.models.shapes import ShapeCNN, ShapeResNet
 from mammostudy.runs.kinds import ON_FEATURES, UNTRAINED, ShapeSpec
@@ -230,7 +229,7 @@ def run(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> Result:
     rows = pd.concat([_rows(task, logits, *each) for each in parts], ignore_index=True)
     temperature, arrays = _temperature(rows, spec), {}
     if spec.evaluation.explain and model and training and not training.diverged:
-        arrays = explanations(task, model, rows, temperature)
+        arrays = explanations(task, model, temperature)
     trained = dict(zip(spec.classes, task.counts.tolist(), strict=True))
     content = {"temperature": temperature, "classes_trained": trained}
     return Result(task.split, rows, training, arrays=arrays, content=content)
@@ -279,21 +278,16 @@ def _temperature(rows: pd.DataFrame, spec: ShapeSpec) -> float:
     return fit_temperature(_logits(seen, spec), numbers)
 
 
-def explanations(
-    task: Task, model: nn.Module, rows: pd.DataFrame, temperature: float
-) -> dict[str, NDArray[Any]]:
+def explanations(task: Task, model: nn.Module, temperature: float) -> dict[str, NDArray[Any]]:
     """Explain a trained network on the masks of the first source.
 
-    It gives the ``embedding`` ``(n, d)`` of all masks with their cases, labels and parts;
-    ``between_probabilities`` ``(seeds, positions, k)`` on the way between shapes; and
-    ``occlusion_maps`` ``(j, 64, 64)`` of the surest right and wrong test case of each class.
+    It gives the ``embedding`` ``(n, d)`` of all masks with their cases, labels and parts,
+    and ``between_probabilities`` ``(seeds, positions, k)`` on the way between shapes.
     """
     spec, source = task.spec, task.spec.evaluation.sources[0]
-    masks = task.masks(source)
-    seen = masks.seen()
-    test = rows[(rows["part"] == "test") & (rows["source"] == source) & ~rows["missed"]]
+    seen = task.masks(source).seen()
     part_of = {c: part for part, cases in task.split.parts().items() for c in cases if c in seen}
-    chosen, shown = _surest(test, spec), list(part_of)
+    shown = list(part_of)
 
     def probabilities(masks: NDArray[np.bool_]) -> Values:
         tensor = torch.from_numpy(masks.astype(np.float32)).unsqueeze(1).to(device())
@@ -303,8 +297,6 @@ def explanations(
         steps = (shape_between(float(at), 256, seed=seed) for at in POSITIONS)
         return probabilities(np.stack([place_mask(m, SIDE, spec.input.placement) for m in steps]))
 
-    asked = zip(masks.at(chosen), task.numbers(chosen).tolist(), strict=True)
-    maps = [occlusion_map(masks.masks[at], number, probabilities) for at, number in asked]
     return {
         "embedding": embed(model, task.shown(source, shown)).astype(np.float16),
         "embedding_cases": np.array(shown, dtype=np.str_),
@@ -313,20 +305,4 @@ def explanations(
         "between_positions": POSITIONS,
         "between_seeds": np.array(SEEDS),
         "between_probabilities": np.stack([walk(seed) for seed in SEEDS]).astype(np.float32),
-        "occlusion_cases": np.array(chosen, dtype=np.str_),
-        "occlusion_maps": np.array(maps, dtype=np.float16).reshape(-1, SIDE, SIDE),
     }
-
-
-def _surest(test: pd.DataFrame, spec: ShapeSpec) -> list[str]:
-    """Of each class the surest right and the surest wrong case, in the classes' order."""
-    ranked = np.sort(_logits(test, spec), axis=1)
-    margin = pd.Series(ranked[:, -1] - ranked[:, -2], index=test.index)
-    chosen = []
-    for name in spec.classes:
-        for right in (True, False):
-            group = test[(test["label"] == name) & ((test["predicted"] == name) == right)]
-            if len(group):
-                surest = int(margin[group.index].to_numpy().argmax())
-                chosen.append(str(group["case"].iloc[surest]))
-    return chosen

@@ -62,17 +62,10 @@ def run_steps(
     rows: int,
     **course: Unpack[Course],
 ) -> Fitted:
-    """Take steps, resuming from a checkpoint where there is one.
+    """Take ``total`` steps, resuming from a checkpoint where there is one.
 
-    Args:
-        step: takes the step after a number of others; :class:`NonFiniteLossError` ends training.
-        parts: what is trained, by the names of the checkpoint.
-        total: how many steps.
-        head: of (steps done, seconds spent): how a row of the curves begins.
-        validate: of the present weights; what it returns joins the row.
-        validations: how many, roughly; the last step is always validated.
-        rows: of the curves, roughly.
-        **course: see :class:`Course`.
+    ``head`` begins a row of the curves from (steps done, seconds spent); what ``validate`` returns
+    joins it, after the last step always. ``validations`` and ``rows`` are rough numbers.
     """
     checkpoint, progress = course["checkpoint"], course.get("progress")
     done, before, curves = _resumed(checkpoint, parts)

@@ -1,4 +1,4 @@
-"""Spread of samples, risk, outliers and occlusion: by hand, by scipy, by enumeration."""
+"""Spread of samples, risk and outliers: by hand, by scipy, by enumeration."""
 
 import math
 
@@ -112,26 +112,3 @@ def test_a_treatment_that_leaves_outliers_is_told_and_control_alike_ones_are_not
     assert (alike.difference, alike.low, alike.high, alike.p_permutation) == (0, 0, 0, 1)
     alone = ours.fewer_outliers(SPREAD, SPREAD / 2, np.zeros(19))
     assert (alone.low, alone.high, alone.patients) == (-math.inf, math.inf, 1)
-
-
-SQUARE = np.zeros((16, 16), dtype=np.bool_)
-SQUARE[4:12, 4:12] = True
-
-
-def area(masks):
-    share = masks.mean(axis=(1, 2))
-    return np.column_stack([share, 1 - share])
-
-
-def test_area_has_the_analytic_answer_patch_by_patch():
-    assert not ours.occlusion_map(SQUARE, 0, area, 4, 4).any()  # all lie wholly inside or outside
-    shifted = np.roll(SQUARE, (-1, -1), axis=(0, 1))  # mass 3..10: patches cut it in 1, 3 or all
-    found = ours.occlusion_map(shifted, 0, area, 4, 4)
-    inside = np.array([1, 4, 3, 0])  # mass rows in each band of four... of rows 3..10
-    mass = np.outer(inside, inside)
-    removal, filling = mass / 256, (mass - 16) / 256
-    expected = np.where(removal >= -filling, removal, filling)
-    expected[(mass == 0) | (mass == 16)] = 0
-    np.testing.assert_allclose(found, np.kron(expected, np.ones((4, 4))), atol=1e-15)
-    other = ours.occlusion_map(shifted, 1, area, 4, 4)
-    np.testing.assert_array_equal(found, -other)

@@ -105,21 +105,10 @@ class Detector(nn.Module):
         self.aspect: Aspect = aspect
 
     def forward(self, images: list[Tensor], targets: list[Target] | None = None) -> Any:
-        """Give losses in training mode, boxes in evaluation mode.
+        """Give losses by name in training mode; else boxes, falling scores and labels an image.
 
-        Args:
-            images: float32 ``(1, h, w)`` each, in [0, 1]; sizes may differ.
-            targets: in training mode one an image: ``boxes`` float32 ``(k, 4)``, half-open, in
-                pixels of that image, k may be 0; ``labels`` int64 ``(k,)``, all 1.
-
-        Returns:
-            Training: name -> loss, a scalar each; their sum is to be minimised. Evaluation: for
-            each image ``boxes`` float32 ``(k, 4)`` in its pixels and inside it, ``scores``
-            float32 ``(k,)`` in [0, 1], falling, and ``labels`` int64 ones.
-
-        Raises:
-            DataError: an image or target that is not as above; the message gives its index.
-            SpecError: a batch too small for batch norm at this size.
+        Images are float32 ``(1, h, w)`` in [0, 1] of any sizes. Targets and findings have ``boxes``
+        float32 ``(k, 4)``, half-open in pixels of their image, and ``labels`` int64 ones ``(k,)``.
         """
         _check_images(images)
         placed = [place(image, self.size, self.aspect) for image in images]
@@ -196,13 +185,8 @@ def box_side_quantiles(
 ) -> tuple[float, ...]:
     """Measure the boxes of training masses, for the field ``box_sides`` of a detector.
 
-    Args:
-        boxes: ``(k, 4)``, (x_min, y_min, x_max, y_max), half-open, pixels; one or more.
-        image_sizes: ``(k, 2)``, (height, width) of the image of each box, pixels.
-        aspect: of the detector; a letterbox measures both sides by the image's longer one.
-
-    Returns:
-        The :data:`QUANTILES` of the sides, shares in (0, 1], rounded to four places.
+    Boxes are ``(k, 4)`` in pixels, sizes ``(k, 2)``, (height, width) of the image of each. It gives
+    the :data:`QUANTILES` of the sides, shares in (0, 1]; a letterbox measures by the longer side.
     """
     corners = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     sizes = np.asarray(image_sizes, dtype=np.float64).reshape(-1, 2)

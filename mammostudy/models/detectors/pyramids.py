@@ -16,17 +16,8 @@ from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from mammostudy.models.common import Count
-from mammostudy.models.detectors.common import (
-    CLASSES,
-    GREY,
-    IMAGENET,
-    Anchors,
-    Aspect,
-    Detector,
-    Threshold,
-    check_fields,
-    level_sides,
-)
+from mammostudy.models.detectors import common
+from mammostudy.models.detectors.common import Anchors, Aspect, Detector, Threshold
 from mammostudy.models.encoders import Weights, fetch
 
 Trunk = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
@@ -42,7 +33,7 @@ def pyramid_sizes(
 
     ``octave`` is how many a level has, at even ratios up to the next level's.
     """
-    sides = level_sides(box_sides, [stride / size for stride in strides])
+    sides = common.level_sides(box_sides, [stride / size for stride in strides])
     return tuple(
         tuple(max(2, round(size * low * (high / low) ** (step / octave))) for step in range(octave))
         for low, high in itertools.pairwise(sides)
@@ -70,14 +61,14 @@ def pyramid_detector(
 
     Source: Ren et al. 2015; Lin et al. 2017 (pyramid, focal loss); Tian et al. 2019; torchvision.
     """
-    check_fields(anchors, box_sides, size, 64)
-    mean, std = GREY if weights == "none" else IMAGENET
+    common.check_fields(anchors, box_sides, size, 64)
+    mean, std = common.GREY if weights == "none" else common.IMAGENET
     seen: dict[str, Any] = {"min_size": size, "max_size": size, "fixed_size": (size, size)}
     seen |= {"image_mean": mean, "image_std": std}
     if kind == "faster-rcnn":
         network = FasterRCNN(
             backbone=_pyramid(trunk, weights, coarse=False),
-            num_classes=CLASSES,
+            num_classes=common.CLASSES,
             rpn_anchor_generator=_anchors(box_sides, RCNN_STRIDES, size, 1),
             box_score_thresh=score_threshold,
             box_detections_per_img=detections,

@@ -21,18 +21,8 @@ from torchvision.models.resnet import BasicBlock
 from torchvision.models.vgg import cfgs, make_layers
 
 from mammostudy.models.common import Count, he_initialise
-from mammostudy.models.detectors.common import (
-    CLASSES,
-    GREY,
-    IMAGENET,
-    Anchors,
-    Aspect,
-    Detector,
-    Target,
-    Threshold,
-    check_fields,
-    level_sides,
-)
+from mammostudy.models.detectors import common
+from mammostudy.models.detectors.common import Anchors, Aspect, Detector, Target, Threshold
 from mammostudy.models.encoders import Weights, draw_vgg16, fetch, halving_block, load_vgg16
 
 VGG_SIDE, VGG_SMALLEST = 300, 268  # below, the last convolutions have nothing left to see
@@ -108,7 +98,7 @@ def _default_boxes(
     oblong ones of its scale.
     """
     if box_sides:
-        scales = level_sides(box_sides, [stride / size for stride in strides])
+        scales = common.level_sides(box_sides, [stride / size for stride in strides])
     return DefaultBoxGenerator(
         [list(each) for each in ratios], min_ratio=0.2, max_ratio=0.95, scales=scales, steps=steps
     )
@@ -131,21 +121,21 @@ def ssd300_vgg16(
     7 % of the side and up, and the trunk has no batch norm, which is hard to train from scratch.
     With "imagenet" weights no layer is frozen. Source: Liu et al. 2016; torchvision.
     """
-    check_fields(anchors, box_sides, size, VGG_SMALLEST)
+    common.check_fields(anchors, box_sides, size, VGG_SMALLEST)
     steps = list(VGG_STRIDES) if size == VGG_SIDE else None
     generator = _default_boxes(
         VGG_RATIOS, box_sides, VGG_STRIDES, VGG_SIDE, scales=VGG_SCALES, steps=steps
     )
     if weights == "none":
-        trunk, grey = draw_vgg16(batch_norm=batch_norm), GREY
+        trunk, grey = draw_vgg16(batch_norm=batch_norm), common.GREY
     else:
         bare, normed = VGG16_Weights.IMAGENET1K_FEATURES, VGG16_BN_Weights.IMAGENET1K_V1
         trunk = load_vgg16(make_layers(cfgs["D"], batch_norm), normed if batch_norm else bare)
-        grey = IMAGENET if batch_norm else CAFFE
+        grey = common.IMAGENET if batch_norm else CAFFE
     extractor = SSDFeatureExtractorVGG(trunk, highres=False)
-    head = SSDHead(list(VGG_CHANNELS), generator.num_anchors_per_location(), CLASSES)
+    head = SSDHead(list(VGG_CHANNELS), generator.num_anchors_per_location(), common.CLASSES)
     network = MassSSD(
-        *(extractor, generator, (size, size), CLASSES, *grey, head),
+        *(extractor, generator, (size, size), common.CLASSES, *grey, head),
         negatives_on_empty=negatives_on_empty,
         score_thresh=score_threshold,
         detections_per_img=detections,
@@ -172,23 +162,23 @@ def ssdlite_mobilenetv3(
 
     Source: Howard et al. 2019; torchvision ``ssdlite320_mobilenet_v3_large``.
     """
-    check_fields(anchors, box_sides, size, 64)
+    common.check_fields(anchors, box_sides, size, 64)
     scratch = weights == "none"
     norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.1 if scratch else 0.03)
     plain: Any = fetch(
         lambda: ssdlite320_mobilenet_v3_large(
             weights=None,
             weights_backbone=None if scratch else MobileNet_V3_Large_Weights.IMAGENET1K_V1,
-            num_classes=CLASSES,
+            num_classes=common.CLASSES,
             progress=False,
             norm_layer=norm,
         ),
         weights,
     )
     generator = _default_boxes(LITE_RATIOS, box_sides, LITE_STRIDES, size)
-    grey = GREY if scratch else IMAGENET
+    grey = common.GREY if scratch else common.IMAGENET
     network = MassSSD(
-        *(plain.backbone, generator, (size, size), CLASSES, *grey, plain.head),
+        *(plain.backbone, generator, (size, size), common.CLASSES, *grey, plain.head),
         negatives_on_empty=negatives_on_empty,
         score_thresh=score_threshold,
         nms_thresh=0.55,
@@ -248,12 +238,12 @@ def ssd_light(
     Time grows with the square of the width; default scales rise from 0.2.
     Source: the head, matching and loss of Liu et al. 2016; blocks of He et al. 2016; torchvision.
     """
-    check_fields(anchors, box_sides, size, LIGHT_STRIDES[-1])
+    common.check_fields(anchors, box_sides, size, LIGHT_STRIDES[-1])
     generator = _default_boxes(LIGHT_RATIOS, box_sides, LIGHT_STRIDES, size)
     trunk = LightTrunk(width)
-    head = SSDHead(trunk.out_channels, generator.num_anchors_per_location(), CLASSES)
+    head = SSDHead(trunk.out_channels, generator.num_anchors_per_location(), common.CLASSES)
     network = MassSSD(
-        *(trunk, generator, (size, size), CLASSES, *GREY, head),
+        *(trunk, generator, (size, size), common.CLASSES, *common.GREY, head),
         negatives_on_empty=negatives_on_empty,
         score_thresh=score_threshold,
         detections_per_img=detections,

@@ -8,9 +8,8 @@ many masses and false positives each patient has from that score on (its *ladder
 patients is then one row times a matrix.
 
 Average precision is counted as COCO does (Lin et al. 2014): a second box on a found mass is a false
-positive, and precision is made falling before it is sampled at 101 recalls. One thing is otherwise:
-boxes of equal score enter together, where COCO takes them in the order given, so that a detector
-with few scores gets nothing by luck of order. Without ties the numbers are COCO's.
+positive, and precision is made falling before it is sampled at 101 recalls. Only boxes of equal
+score enter together, where COCO takes them in the order given.
 """
 
 from __future__ import annotations
@@ -51,10 +50,8 @@ class Froc:
     def sensitivity_at(self, rate: ArrayLike) -> Any:
         """Sensitivity at the lowest threshold with at most ``rate`` false positives an image.
 
-        The curve is a staircase: nothing is interpolated between thresholds that exist (LUNA16
-        and MONAI interpolate linearly, which credits a detector with a single score for operating
-        points that it does not have). A rate that the curve never reaches gives its end, the
-        sensitivity with every prediction counted; a rate below its first point gives 0.
+        The curve is a staircase: nothing is interpolated between thresholds (LUNA16 and MONAI do).
+        A rate beyond the curve gives its end; a rate below its first point gives 0.
         """
         found = self.sensitivity[self._last_within(rate)]
         return float(found) if np.ndim(rate) == 0 else np.asarray(found, dtype=np.float64)

@@ -18,10 +18,7 @@ _MARKERS = {"private": "o", "INbreast": "D"}
 
 
 def overlap_bound(pairs: pd.DataFrame) -> Figure:
-    """Printed Dice against printed IoU, and how far each pair is from the convexity bound.
-
-    Two panels; rings mark the pairs that break the bound.
-    """
+    """Printed Dice against printed IoU, and how far each pair is from the convexity bound."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 3.6))
     curve = pairs.sort_values("dice")
     left.plot(curve["dice"], curve["bound"], color="black", lw=1, label="least IoU, D/(2 - D)")
@@ -47,10 +44,7 @@ def overlap_bound(pairs: pd.DataFrame) -> Figure:
 
 
 def confusion(matrix: pd.DataFrame, shares: pd.DataFrame, accuracy: float, macro: float) -> Figure:
-    """The published confusion matrix, in counts and by row.
-
-    Two heat maps, the first named by the accuracy, the second by the mean recall.
-    """
+    """The published confusion matrix, in counts and by row."""
     figure, axes = plt.subplots(1, 2, figsize=(style.WIDTH, 3.4))
     style.heat(matrix, "masses", axes[0], "d", cbar=False, square=True)
     style.heat(100 * shares, "%", axes[1], vmin=0, vmax=100, cbar=False, square=True)
@@ -64,10 +58,7 @@ def confusion(matrix: pd.DataFrame, shares: pd.DataFrame, accuracy: float, macro
 
 
 def box_plots(plots: pd.DataFrame, means: pd.DataFrame) -> Figure:
-    """The published box plots redrawn from their quartiles, with the printed mean of each run.
-
-    One row a model; whiskers are left out, they were not read.
-    """
+    """The published box plots redrawn, without whiskers, and the printed mean of each run."""
     figure, axes = plt.subplots(figsize=(style.WIDTH, 3.6))
     for y, row in enumerate(plots.to_dict("records")):
         q1, median, q3 = (100 * row[name] for name in ("q1", "median", "q3"))
@@ -91,10 +82,7 @@ def box_plots(plots: pd.DataFrame, means: pd.DataFrame) -> Figure:
 
 
 def class_weights(weights: pd.DataFrame) -> Figure:
-    """Masses a class, the published weights beside balancing ones, and the pull that results.
-
-    Three panels of bars.
-    """
+    """Masses a class, the published weights beside balancing ones, and the pull that results."""
     figure, axes = plt.subplots(1, 3, figsize=style.WIDE)
     bars = weights.set_index("shape")
     names = {"weight": "published, 1 - n/N", "balanced": "N/(4n)"}
@@ -110,10 +98,7 @@ def class_weights(weights: pd.DataFrame) -> Figure:
 
 
 def uniform_costs(costs: pd.DataFrame) -> Figure:
-    """What the Dice loss charges for one grey value everywhere, on either range.
-
-    One panel, cost against output, cut at 10.
-    """
+    """What the Dice loss charges for one grey value everywhere, on either range."""
     figure, axes = plt.subplots(figsize=style.WIDE)
     for (name, part), colour in zip(costs.groupby("range"), (style.RED, style.BLUE), strict=True):
         cost = part["cost"].where(part["cost"].abs() < 30)
@@ -125,10 +110,7 @@ def uniform_costs(costs: pd.DataFrame) -> Figure:
 
 
 def same_mask(masks: Mapping[tuple[str, str], NDArray[np.bool_]]) -> Figure:
-    """A round and an oval mass, before and after their frames become 64 x 64 squares.
-
-    Two rows (round, oval) of three pictures.
-    """
+    """A round and an oval mass, before and after their frames become 64 x 64 squares."""
     titles = {
         "image": "in the mammogram",
         "stretch": "each axis resized (published)",

@@ -1,8 +1,6 @@
 """The look of every figure, and the figures that every chapter draws: one way each.
 
-Intervals are drawn by :func:`interval` alone, groups against each other by :func:`forest`, groups
-side by side by :func:`dots`, courses by :func:`lines`, pictures by :func:`montage`, counts in two
-ways by :func:`heat`. A chapter's own module draws what is special to it.
+A chapter's own module draws what is special to it.
 """
 
 from __future__ import annotations
@@ -82,10 +80,7 @@ def say(text: str) -> Any:
 
 
 def page_table(table: pd.DataFrame, precision: int = 1) -> Styler:
-    """Make a table ready for a page: no index, whole texts, fixed decimals, gaps named.
-
-    A styler, which a notebook shows as HTML.
-    """
+    """Make a table ready for a page: no index, whole texts, fixed decimals, gaps named."""
     name = f"{zlib.crc32(','.join(map(str, table.columns)).encode()):08x}"
     styler = table.style.hide(axis="index").set_uuid(name)
     styler = styler.format(precision=precision, na_rep="not reported", thousands=",")
@@ -124,10 +119,7 @@ def forest(
     label: str = "difference in Dice",
     names: Sequence[object] | None = None,
 ) -> Figure | None:
-    """Comparisons with their intervals, a row a comparison; the band is the margin.
-
-    The figure; None without comparisons.
-    """
+    """Comparisons with their intervals, a row a comparison; the band is the margin."""
     if tests.empty:
         return None
     rows = tests.to_dict("records")
@@ -156,10 +148,7 @@ def dots(
     colours: Mapping[Any, str] | None = None,
     limits: tuple[float, float] | None = (0, 1),
 ) -> Figure | None:
-    """Means with their intervals, a row a group, a panel a metric; rings had not converged.
-
-    The figure; None for an empty summary.
-    """
+    """Means with their intervals, a row a group, a panel a metric; rings had not converged."""
     if summary.empty:
         return None
     names = list(dict.fromkeys(summary[by]))
@@ -223,10 +212,7 @@ def montage(
     columns: int = 4,
     key: bool = False,
 ) -> Figure | None:
-    """Show pictures in a grid, in order, each with its title.
-
-    The figure; None without pictures (the images are not at hand).
-    """
+    """Show pictures in a grid, in order, each with its title; None where there are none."""
     each = list(pictures.items()) if isinstance(pictures, Mapping) else list(pictures)
     if not each:
         return None

@@ -36,11 +36,7 @@ _KINDS: Final = {
 
 
 def loss_curves(curves: pd.DataFrame) -> Figure:
-    """The generator's loss with Dice and with L1, and validation Dice of every row.
-
-    Two panels: losses on a logarithmic axis as in the paper, in units of their own; and validation
-    Dice, one scale for all.
-    """
+    """The generator's loss with Dice and with L1 (own units), and validation Dice of every row."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(look.WIDTH, 3.6))
     descended = curves[(curves["quantity"] == "generator") & curves["row"].isin(_UNITS)]
     look.lines(left, descended, "iteration", "value", colours=LOSSES)
@@ -58,10 +54,7 @@ def loss_curves(curves: pd.DataFrame) -> Figure:
 
 
 def adversaries(curves: pd.DataFrame) -> Figure:
-    """The released overlap loss, and the three adversarial losses of the paper's model.
-
-    Two panels; the left scale is logarithmic beyond 1 in both directions.
-    """
+    """The released overlap loss, and the three adversarial losses of the paper's model."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(look.WIDTH, 3.2))
     released = curves[(curves["row"] == "cGAN, as released") & (curves["quantity"] == "overlap")]
     look.lines(left, released, "iteration", "value", colours=LOSSES)
@@ -102,11 +95,7 @@ def mean_masks(masks: Mapping[str, NDArray[np.float64]]) -> Figure | None:
 
 
 def boxes(rows: pd.DataFrame, published: pd.DataFrame) -> Figure | None:
-    """Box plots of Dice of every row, with the paper's quartiles where they are known.
-
-    Whiskers reach 1.5 interquartile ranges; black lines below a box are the paper's quartiles and
-    median (other data). None without rows.
-    """
+    """Box plots of Dice of every row; black lines below: the paper's quartiles and median."""
     first = rows[rows["replicate"] == 0]
     if first.empty:
         return None

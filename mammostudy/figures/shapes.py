@@ -60,10 +60,7 @@ def crossed(table: pd.DataFrame) -> Figure | None:
 
 
 def walk(kept: Mapping[str, Any]) -> Figure | None:
-    """Class probabilities from round to irregular, with the masks below the axis.
-
-    Lines are means over several irregular outlines, bands hold the middle 80 % of them.
-    """
+    """Class probabilities from round to irregular, with the masks below (band: middle 80 %)."""
     if not kept:
         return None
     figure, (axes, strip) = plt.subplots(
@@ -118,10 +115,7 @@ def roc_curves(points: pd.DataFrame, rows: Sequence[str]) -> Figure:
 
 
 def reliability(table: pd.DataFrame) -> Figure | None:
-    """Confidence against accuracy before and after temperature scaling, and the masks behind it.
-
-    A square panel a classifier, with the number of masks by confidence below it.
-    """
+    """Confidence against accuracy before and after temperature scaling, and the masks behind it."""
     names = list(dict.fromkeys(table["row"]))
     if not names:
         return None

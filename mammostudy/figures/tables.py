@@ -1,7 +1,4 @@
-"""How pages print: a number with its interval, a table, a sentence a comparison.
-
-The layout of what ``mammostudy.study.comparing`` computes, the same on every page.
-"""
+"""How pages print: a number with its interval, a table, a sentence a comparison."""
 
 from __future__ import annotations
 
@@ -47,10 +44,7 @@ def show(
     digits: Mapping[str, int] | None = None,
     precision: int = 3,
 ) -> Styler | None:
-    """Lay out a table for a page: summaries and comparisons the same way everywhere.
-
-    What a notebook shows; None for a table without rows.
-    """
+    """Lay out a table for a page, the same way everywhere; None for a table without rows."""
     if table.empty:
         out = table
     elif "difference" in table and "p_holm" in table:

@@ -43,9 +43,8 @@ def fill_outline(points: ArrayLike, shape: tuple[int, int]) -> Mask:
 def fill_rows(points: NDArray[np.floating], shape: tuple[int, int]) -> Mask:
     """As :func:`fill_outline`, of points that are in order.
 
-    scikit-image tests every pixel of the outline's box against every corner: seconds for an outline
-    of a full mammogram. Here each row is filled between its crossings (even-odd rule), and only the
-    pixels on a side, where rounding decides, are put to scikit-image.
+    Each row is filled between its crossings (even-odd rule); only the pixels on a side, where
+    rounding decides, are put to scikit-image, which takes seconds for a whole outline.
     """
     mask = np.zeros(shape, np.bool_)
     start = np.ascontiguousarray(points, np.float64)

@@ -30,14 +30,9 @@ def fit_classical(
 ) -> ClassifierMixin:
     """Train a classifier on shape features, every class with the same weight.
 
-    - svm: standardised features, Gaussian kernel; C by balanced accuracy over folds of patients;
-      probabilities by Platt's sigmoid, one class against the rest, from the decision values of
-      the same held-out folds.
-    - random-forest: 500 trees.
-    - gradient-boosting: histogram trees, scikit-learn's default size and number.
-
-    Features are finite ``(n, f)``, labels class numbers from 0, groups the patient of each row: no
-    patient is on both sides of an inner fold.
+    The SVM's C is chosen by balanced accuracy over folds of patients, its probabilities are Platt's
+    sigmoid of the same held-out folds. Features are finite ``(n, f)``, labels class numbers from 0,
+    groups the patient of each row: no patient is on both sides of an inner fold.
     """
     if name not in CLASSICAL:
         msg = f"classifier {name!r} is unknown; use one of {', '.join(CLASSICAL)}"

@@ -52,9 +52,7 @@ def focal_loss(
     """Mean over cases of ``w (1 - p)^gamma (-log p)``, p the probability of the true class.
 
     With gamma 0 it is the published weighted cross-entropy. The sum is divided by the number of
-    cases, not by the sum of their weights as torch's own weighted mean is, so that a batch of rare
-    classes pulls harder. The paper does not say which; the two differ by a factor of the step.
-    Source: Lin et al. 2017, for several classes by softmax.
+    cases, not by the sum of their weights as in torch. Source: Lin et al. 2017.
     """
     labels = labels.to(logits.device)
     surprise = functional.cross_entropy(logits, labels, reduction="none")

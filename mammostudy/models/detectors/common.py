@@ -1,14 +1,11 @@
 """What all detectors share: the way of a grey image into the network, and of boxes out of it.
 
-An image comes as ``(1, h, w)`` in [0, 1]. It is resized to the square the network sees (bilinear
-with antialiasing), expanded to the three equal channels of every published trunk, and normalised:
-from scratch by the mean 0.449 and the standard deviation 0.226 (ImageNet's, averaged over its
-colours), else by the colour-wise numbers that the trunk was trained with. torchvision alone would
-take a one-channel image silently, and SSD300 would scale it to [0, 255] for weights from Caffe.
+An image ``(1, h, w)`` in [0, 1] is resized to the square the network sees (bilinear, antialiased),
+expanded to three equal channels, and normalised: from scratch by ImageNet's mean and standard
+deviation averaged over colours, else by the numbers that the trunk was trained with.
 
-Sizes of default boxes and anchors can come from a cohort's masses: torchvision's are meant for
-photographs, whose objects fill a third of the picture, a mass a tenth of a mammogram's side. They
-are shares of the side of the square; the side of a box is the square root of its area there.
+Sizes of default boxes can come from a cohort's masses, as shares of the side of the square; the
+side of a box is the square root of its area there.
 """
 
 from __future__ import annotations

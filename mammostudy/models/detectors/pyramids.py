@@ -54,10 +54,8 @@ def pyramid_detector(
     """Faster R-CNN, RetinaNet or FCOS on a ResNet with a feature pyramid.
 
     With ResNet-50 they have 41,352,281, 32,201,069 and 32,115,270 parameters. From scratch all
-    layers train, with batch norm; pretrained, batch norm and the first two stages stay as they are
-    (torchvision's own choice). The losses of RetinaNet and FCOS have one class and no background,
-    so that images without a mass count as they are. FCOS has no anchors; its published threshold of
-    scores, 0.2, is lowered to that of the others. torchvision's own shorter side is 800 pixels.
+    layers train, with batch norm; pretrained, batch norm and the first two stages stay as they are.
+    RetinaNet and FCOS have one class and no background; FCOS has no anchors.
 
     Source: Ren et al. 2015; Lin et al. 2017 (pyramid, focal loss); Tian et al. 2019; torchvision.
     """

@@ -155,10 +155,8 @@ def ssdlite_mobilenetv3(
 ) -> Detector:
     """SSDlite with the MobileNetV3-large trunk. 2,206,520 parameters from scratch.
 
-    Its finest map has a stride of 16 pixels and its last one a single pixel, so that a batch of
-    one image cannot train it. Default scales rise from 0.2. From scratch its batch norm has a
-    momentum of 0.1: torchvision's 0.03, meant for hundreds of thousands of steps, leaves so much of
-    the initial variance after some hundred that what was learnt is not predicted.
+    Its last map is a single pixel, so that a batch of one image cannot train it. From scratch its
+    batch norm has a momentum of 0.1: torchvision's 0.03 is too slow for some hundred steps.
 
     Source: Howard et al. 2019; torchvision ``ssdlite320_mobilenet_v3_large``.
     """

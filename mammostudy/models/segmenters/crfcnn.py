@@ -1,9 +1,7 @@
 """CRFCNN: an FCN whose scores a conditional random field refines, both trained together.
 
-Of each pixel the field asks its neighbours within a window for their labels, mass or background,
-weighed by two Gaussian kernels: of distance alone (smoothness), and of distance and grey value
-(appearance). The original sums over all pixels by filtering on a permutohedral lattice; the window
-cuts the kernels where they are small.
+Neighbours within a window are weighed by two Gaussian kernels: of distance alone (smoothness), and
+of distance and grey value (appearance). The original sums over all pixels.
 """
 
 from __future__ import annotations

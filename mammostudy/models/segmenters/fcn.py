@@ -15,9 +15,7 @@ class FCN8(Segmenter):
 
     VGG16's two dense layers become convolutions of 7x7 and 1x1 with dropout 0.5; their scores are
     upsampled by 2, added to the scores of the fourth pooling, by 2 again, added to those of the
-    third, and by 8. The upsampling is bilinear, where the original's starts from and is then
-    learnt (their paper finds no gain in learning the last one). ``dense`` filters make the two
-    layers: 4096 as published (134 million parameters in all).
+    third, and by 8, bilinearly (the original goes on to learn it). ``dense`` is 4096 as published.
 
     Source: Long, Shelhamer and Darrell 2015.
     """

@@ -12,9 +12,8 @@ from mammostudy.models.common import Count, Segmenter, he_initialise
 class PlainUnet(Segmenter):
     """Four poolings down, four transposed convolutions up, two convolutions at each level.
 
-    Convolutions are padded, so that the mask has the size of the image (the original lost a rim),
-    and followed by batch norm, without which it hardly trains from scratch at this size. The first
-    level has ``width`` filters, 64 as published; each one more has twice as many.
+    Convolutions are padded (the original lost a rim) and followed by batch norm. The first level
+    has ``width`` filters, 64 as published; each one more has twice as many.
 
     Source: Ronneberger, Fischer and Brox 2015.
     """

@@ -44,8 +44,7 @@ class SlsDeep(Segmenter):
     Its loss is the negative log likelihood and the end-point error of the outline
     (:func:`mammostudy.training.losses.nll_epe_loss`).
 
-    Source: Sarker et al. 2018 (SLSDeep), whose encoder is of this kind; its depth is not told in
-        the sources at hand.
+    Source: Sarker et al. 2018 (SLSDeep); the depth of its encoder is not told.
     """
 
     title = "SLSDeep"

@@ -296,6 +296,11 @@ class VarianceParts:
     patients: int
     seeds: int
 
+    def error_of_mean(self) -> float:
+        """Standard error of the mean score, over patients and seeds."""
+        patient, seed = self.patient_sd**2 / self.patients, self.seed_sd**2 / self.seeds
+        return math.sqrt(patient + seed + self.rest_sd**2 / (self.patients * self.seeds))
+
 
 def variance_parts(values: ArrayLike, patients: Patients, seeds: Patients) -> VarianceParts:
     """Take the variance of a score ``(n,)`` apart into seeds, patients and the rest.

@@ -140,6 +140,7 @@ def test_a_layout_by_hand():
     assert found.patient_sd**2 == pytest.approx((18 - 2) / 2)
     # F = 6 / 2 with 1 and 2 degrees of freedom: p = 1 - sqrt(3 / 5)
     assert found.p_seed == pytest.approx(1 - math.sqrt(3 / 5))
+    assert found.error_of_mean() == pytest.approx(math.sqrt(8 / 3 + 4 / 6 + 2 / 6))
 
 
 def test_mean_squares_and_p_are_those_of_statsmodels():

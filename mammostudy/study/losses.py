@@ -172,14 +172,14 @@ def mean_masks(runs: Runs) -> dict[str, NDArray[np.float64]]:
 
 def variances(rows: pd.DataFrame) -> pd.DataFrame:
     """Take trainings and patients apart, in the Dice of every row by lambda and in every gain."""
-    parts = {name: part.assign(a=part["dice"], b=0.0) for name, part in rows.groupby("row")}
+    parts = {str(name): part.assign(a=part["dice"], b=0.0) for name, part in rows.groupby("row")}
     for name, alone in WEIGHT_PAIRS:
         parts[f"{name} less {alone}"] = paired(rows, name, alone, "dice")
     lines = []
-    for name, part in parts.items():
+    for row, part in parts.items():
         if part["replicate"].nunique() > 1 and part["patient"].nunique() > 1:
             found = variance_parts(part["a"] - part["b"], part["patient"], part["replicate"])
-            lines.append({"row": name, **asdict(found), "error": found.error_of_mean()})
+            lines.append({"row": row, **asdict(found), "error": found.error_of_mean()})
     return pd.DataFrame(lines)
 
 

@@ -153,22 +153,13 @@ def alone(task: Callable[[str, int], None], name: str, views: int) -> None:
         sys.exit(process.exitcode)
 
 
-def lacks(name: str) -> str:
-    """The optional library that a detector needs and that is not installed; else empty."""
-    return DetectSpec.parse({"cohort": "any", "detector": {"name": name}}).cannot_run
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time the detectors.")
     parser.add_argument("names", nargs="*", default=LIGHT)
     parser.add_argument("--views", type=int, default=VIEWS, help="views of an epoch")
     parser.add_argument("--study", action="store_true", help="those of the study alone")
     given = parser.parse_args()
-    asked = tuple(detector_names()) if tuple(given.names) == ("all",) else tuple(given.names)
-    lacking = {name: reason for name in asked if (reason := lacks(name))}
-    for reason in lacking.values():
-        print(f"not run: {reason}")
-    names = [name for name in asked if name not in lacking]
+    names = detector_names() if list(given.names) == ["all"] else given.names
     if not given.study:
         print(f"{SIDE} x {SIDE} pixels, a mass an image; a bare start is part of the memory")
         for name, threads in itertools.product(names, (1, 2)):

@@ -37,7 +37,6 @@ from pydicom.uid import (
 )
 
 from mammostudy import inference
-from mammostudy import inference as detect
 from mammostudy.predictions import Findings, save_prediction
 from mammostudy.runs.record import Record
 
@@ -95,12 +94,13 @@ def stages(path: Path) -> tuple[Times, Findings]:
     times: Times = {}
     read = timed(times, "read", lambda: inference._read(path))
     pixels = read.image
-    detector: Record = timed(times, "records", lambda: detect.model_for("detection"))
+    detector: Record = timed(times, "records", lambda: inference.model_for("detection"))
     record: Record = inference.model_for("segmentation")
-    point = timed(times, "threshold", lambda: detect.operating_point(detector))
-    model = timed(times, "weights", lambda: detect.trained_model(detector))
-    boxes, scores = timed(times, "detect", lambda: detect.boxes_in(pixels, model, detector.spec))
-    found = detect.found_boxes(boxes, scores, point.threshold, pixels.shape)
+    point = timed(times, "threshold", lambda: inference.operating_point(detector))
+    model = timed(times, "weights", lambda: inference.trained_model(detector))
+    spec = detector.spec
+    boxes, scores = timed(times, "detect", lambda: inference.boxes_in(pixels, model, spec))
+    found = inference.found_boxes(boxes, scores, point.threshold, pixels.shape)
     masses = timed(times, "masses", lambda: inference._outlined(read, found, record, None))
     steps = inference.chosen_steps(record)
     findings = Findings(

@@ -39,10 +39,8 @@ def main() -> None:
     spec = recipe("phantom", "quick")
     print(f"{spec.frame.size} px, width {spec.model.width}, batch {spec.optimiser.batch}")
     speeds = {}
-    for name, chosen in (
-        ("cGAN", spec),
-        ("no adversary", spec.changed(loss__adversarial_weight=0.0)),
-    ):
+    alone = spec.changed(loss__adversarial_weight=0.0)
+    for name, chosen in (("cGAN", spec), ("no adversary", alone)):
         for threads in (1, 2):
             speeds[name, threads] = samples_per_second(chosen, threads)
             print(f"{name}, {threads} thread(s): {speeds[name, threads]:.1f} samples/s")

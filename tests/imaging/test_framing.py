@@ -74,13 +74,6 @@ def test_paste_back_is_the_inverse_when_nothing_is_resized(left, top, side, seed
     np.testing.assert_array_equal(grey, np.where(window, image, 0))
 
 
-def test_there_and_back_through_another_size_keeps_a_smooth_mask():
-    box = (90, 120, 190, 280)
-    mask, frame = inscribed_ellipse(box, SHAPE), frame_box(box, SHAPE)
-    for size in (64, 256):
-        assert dice(paste_back(crop_and_resize(mask, frame, size), frame, SHAPE), mask) > 0.97
-
-
 def test_stretch_makes_a_circle_and_an_oval_one_mask_and_square_does_not():
     circle, oval = (100, 200, 150, 250), (100, 200, 200, 250)
     cut = {
@@ -114,10 +107,8 @@ EMPTY = [(5, 5, 5, 9), (5, 9, 8, 9), (8, 5, 5, 9)]
 
 @pytest.mark.parametrize("box", [*EMPTY, (-1, 0, 5, 5), (0, -1, 5, 5), (0, 0, 301, 5)])
 def test_a_box_that_is_empty_or_outside_is_refused(box):
-    for use in (frame_box, lambda b, s: jitter_box(b, s, rng=np.random.default_rng(0))):
-        with pytest.raises(DataError, match="empty or not inside the image of 300 x 400"):
-            use(box, SHAPE)
-        use((5, 5, 8, 9), SHAPE)
+    with pytest.raises(DataError, match="empty or not inside the image of 300 x 400"):
+        frame_box(box, SHAPE)
 
 
 def test_settings_and_stacks_are_refused():
@@ -126,8 +117,6 @@ def test_settings_and_stacks_are_refused():
             frame_box((5, 5, 8, 9), SHAPE, **fields)
     with pytest.raises(DataError, match="is not one image"):
         crop_and_resize(np.zeros((2, 5, 5), np.float32), (0, 0, 5, 5), 4)
-    with pytest.raises(DataError, match="is not one image"):
-        paste_back(np.zeros((2, 5, 5), bool), (0, 0, 5, 5), (9, 9))
 
 
 def test_golden_numbers():

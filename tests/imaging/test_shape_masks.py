@@ -36,14 +36,6 @@ def test_size_is_lost_unless_it_is_kept(side):
     assert kept[2] - kept[0] == pytest.approx(side * 64 / 200, abs=2)
 
 
-def test_a_window_compares_masks_of_different_images():
-    large = np.pad(CIRCLE, 100)
-    one, two = (
-        place_mask(m, placement="square", keep_scale=True, window=160) for m in (CIRCLE, large)
-    )
-    assert (one == two).all()
-
-
 def test_only_the_largest_part_counts():
     speck = OVAL.copy()
     speck[0:3, 230:233] = True

@@ -1,7 +1,5 @@
 """The discriminator: published total, scores and receptive field."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn

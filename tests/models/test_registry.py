@@ -1,7 +1,5 @@
 """The registry: what its rows promise is what their builders take; names cost no heavy import."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from inspect import signature

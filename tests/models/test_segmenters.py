@@ -1,7 +1,5 @@
 """Every segmenter: what all must do, from one table."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +39,6 @@ CASES = {
     "unet-plain": Case(31_036_481, {"width": 8}, bad_size=76),
     "unet-vgg16": Case(23_755_537),
 }
-EVERY = pytest.mark.parametrize("name", sorted(CASES))
 HEAVY = {"cgan-resnet101", "fcn-resnet101", "slsdeep", "unet-vgg16"}
 
 
@@ -54,11 +51,7 @@ def shown(side: int) -> Tensor:
     return torch.rand(2, 1, side, side, generator=torch.Generator().manual_seed(1))
 
 
-def test_every_segmenter_has_a_case() -> None:
-    assert sorted(CASES) == segmenter_names()
-
-
-@EVERY
+@pytest.mark.parametrize("name", segmenter_names())
 def test_parameter_count(name: str) -> None:
     with torch.device("meta"):  # shapes without numbers
         whole = build_segmenter(name, **({"weights": "none"} if name == "unet-lite0" else {}))
@@ -98,27 +91,19 @@ def test_size_range_gradient_and_saved_weights(name: str, tmp_path: Path) -> Non
         module(torch.zeros(2, 2, 64, 64))
 
 
-@pytest.mark.parametrize("name", ["cgan", "unet", "unet-plain"])
-def test_channels(name: str) -> None:
-    out = build(name, in_channels=3, out_channels=2)(torch.rand(2, 3, 64, 64))
+def test_fields_are_taken_or_refused_by_name() -> None:
+    out = build("unet", in_channels=3, out_channels=2)(torch.rand(2, 3, 64, 64))
     assert out.shape == (2, 2, 64, 64)
-
-
-@pytest.mark.parametrize(
-    ("name", "fields", "message"),
-    [
+    for name, fields, message in (
         ("cgan", {"wdith": 3}, "no field wdith"),
         ("unet", {"in_channels": "one"}, "in_channels: "),
-        ("unet-plain", {"width": 0}, "width: "),
         ("fcn", {"dense": 0}, "dense: "),
         ("crfcnn", {"out_channels": 2}, "out_channels: "),
         ("crfcnn", {"window": 4}, "window = 4"),
         ("unet", {"encoder": "resnet1"}, "encoder 'resnet1' is unknown"),
-    ],
-)
-def test_fields_are_refused_by_name(name: str, fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(SpecError, match=message):
-        build(name, **fields)
+    ):
+        with pytest.raises(SpecError, match=message):
+            build(name, **fields)
 
 
 def test_a_batch_too_small_to_train_the_unet() -> None:
@@ -129,12 +114,11 @@ def test_a_batch_too_small_to_train_the_unet() -> None:
 
 
 def test_the_cgans_generator_overfits_four_crops() -> None:
-    """After few steps the running statistics lag behind; the crops' own count here."""
-    images, truth = four_crops(64)
+    images, truth = four_crops()
     module = build("cgan").train()
     optimiser = torch.optim.Adam(module.parameters(), lr=2e-3, betas=(0.5, 0.999))
     module.dropout_layers = 0  # it is there to prevent what is asked for here
-    for _ in range(60):
+    for _ in range(45):
         optimiser.zero_grad()
         share = (module(images) + 1) / 2
         (dice_loss(share, truth) + binary_cross_entropy(share, truth)).backward()
@@ -144,14 +128,10 @@ def test_the_cgans_generator_overfits_four_crops() -> None:
     assert dice.min() > 0.95
 
 
-def four_crops(size: int) -> tuple[Tensor, Tensor]:
-    """Noisy ellipses of unlike place and size: float (4, 1, s, s) images and 0/1 masks."""
-    shape, unit = (size, size), size // 16
-    boxes = ((4, 4, 12, 12), (2, 5, 11, 14), (6, 2, 13, 10), (3, 3, 14, 9))
-    truth = np.stack(
-        [inscribed_ellipse((unit * a, unit * b, unit * c, unit * d), shape) for a, b, c, d in boxes]
-    )
+def four_crops() -> tuple[Tensor, Tensor]:
+    """Noisy ellipses of unlike place and size: float (4, 1, 64, 64) images and 0/1 masks."""
+    boxes = ((16, 16, 48, 48), (8, 20, 44, 56), (24, 8, 52, 40), (12, 12, 56, 36))
+    truth = np.stack([inscribed_ellipse(box, (64, 64)) for box in boxes])[:, None]
     noise = 0.1 * np.random.default_rng(0).standard_normal(truth.shape)
     images = np.clip(0.3 + 0.3 * truth + noise, 0, 1)
-    one, other = (torch.tensor(a[:, None], dtype=torch.float32) for a in (images, truth))
-    return one, other
+    return torch.tensor(images, dtype=torch.float32), torch.tensor(truth, dtype=torch.float32)

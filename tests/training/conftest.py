@@ -1,7 +1,5 @@
 """A network pair and arrays small enough for tests, and one thread so that sums are the same."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import pytest
@@ -9,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mammostudy.models import Discriminator, Generator
+from mammostudy.training import loop
 from mammostudy.training.segmentation import Adversarial, Supervised
 
 SIDE = 32
@@ -52,3 +51,35 @@ def batch() -> tuple[Tensor, Tensor]:
         masks[i, :, 4 + i : 16 + i, 6 : 18 + i] = 1
     images = 0.5 * masks + 0.5 * torch.rand(masks.shape, generator=generator)
     return images, masks
+
+
+class KilledError(BaseException):
+    pass
+
+
+@pytest.fixture
+def killed():
+    """Return ``killed(train, after)``: training dies once the checkpoint of a step is written."""
+    usual = loop._keep
+
+    def kill(train, after: int) -> None:
+        def dying(path, parts, done, *rest):
+            usual(path, parts, done, *rest)
+            if done == after:
+                raise KilledError
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+            patch.setattr(loop, "_keep", dying)
+            with pytest.raises(KilledError):
+                train()
+
+    return kill
+
+
+@pytest.fixture
+def flat():
+    """Return ``flat(*modules)``: all that a checkpoint holds of modules, in one row."""
+    return lambda *modules: torch.cat(
+        [value.flatten().double() for each in modules for value in each.state_dict().values()]
+    )

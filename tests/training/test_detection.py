@@ -1,7 +1,5 @@
 """The training of detectors: seeded steps, resuming, divergence, and what predictions may be."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -9,18 +7,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision.transforms import v2
 
 from mammostudy.models import build_detector
-from mammostudy.training import detection as module
-from mammostudy.training import loop
 from mammostudy.training.detection import (
     DetectorBudget,
     augment_detection,
     fit_detector,
     predict_boxes,
 )
-from mammostudy.training.loop import Fitted, batch_of, load_checkpoint
+from mammostudy.training.loop import Fitted, load_checkpoint
 
 SIDE = 64
 Target = dict[str, Tensor]
@@ -63,11 +58,9 @@ class Told(nn.Module):
         super().__init__()
         self.weight, self.loss = nn.Parameter(torch.ones(())), loss
         self.boxes, self.scores = torch.zeros(0, 4), torch.zeros(0)
-        self.seen = []
 
     def forward(self, images, targets=None):
         if self.training:
-            self.seen.append((images, targets))
             return {"one": self.loss(self.weight), "two": 0 * self.weight}
         return [{"boxes": self.boxes, "scores": self.scores} for _ in images]
 
@@ -79,10 +72,6 @@ def drawing(seed: int = 0) -> Told:
     return model
 
 
-def flat(model: nn.Module) -> Tensor:
-    return torch.cat([value.flatten().double() for value in model.state_dict().values()])
-
-
 def run(model, views, checkpoint, *, iterations=6, seed=0, **budget) -> Fitted:
     fields = {"batch": 2, "validations": 3} | budget
     return fit_detector(
@@ -91,37 +80,21 @@ def run(model, views, checkpoint, *, iterations=6, seed=0, **budget) -> Fitted:
     )  # fmt: skip
 
 
-class KilledError(BaseException):
-    pass
-
-
 @pytest.mark.parametrize(("made", "after"), [(light, 1), (drawing, 4)], ids=["light", "drawing"])
-def test_a_killed_run_resumes_bit_for_bit(made, after, views, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
-    whole = made(0)
-    uninterrupted = run(whole, views, tmp_path / "whole.pt")
-    usual = module._batch
+def test_a_killed_run_resumes_bit_for_bit(made, after, views, killed, flat, tmp_path) -> None:
+    def trained(name: str, seed: int = 0):
+        model = made(seed)
+        curves = run(model, views, tmp_path / name).curves
+        return flat(model), [row | {"seconds": 0} for row in curves]
 
-    def dying(squares: Tensor, targets: Any, done: int, *rest: Any) -> Any:
-        if done == after:
-            raise KilledError
-        return usual(squares, targets, done, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "_batch", dying)
-        with pytest.raises(KilledError):
-            run(made(0), views, tmp_path / "killed.pt")
+    weights, curves = trained("whole.pt")
+    killed(lambda: trained("killed.pt"), after)
     assert load_checkpoint(tmp_path / "killed.pt")["iteration"] == after
-    resumed = made(9)  # its own weights are overwritten
     torch.manual_seed(99)
-    fitted = run(resumed, views, tmp_path / "killed.pt")
-    assert torch.equal(flat(resumed), flat(whole))
-    for ours, theirs in zip(fitted.curves, uninterrupted.curves, strict=True):
-        assert ours | {"seconds": 0} == theirs | {"seconds": 0}
-    (tmp_path / "killed.pt").unlink()
-    fresh = made(9)
-    run(fresh, views, tmp_path / "killed.pt")
-    assert not torch.equal(flat(fresh), flat(whole))  # control: without the checkpoint
+    resumed, again = trained("killed.pt", seed=9)  # its own weights are overwritten
+    assert torch.equal(resumed, weights)
+    assert again == curves
+    assert not torch.equal(trained("new.pt", seed=9)[0], weights)  # control: without the checkpoint
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -153,22 +126,6 @@ def test_weights_do_not_move_on_what_is_not_finite(loss, named, views, tmp_path)
     control = Told()
     assert run(control, views, tmp_path / "c.pt").diverged is None
     assert control.weight.item() < 1
-
-
-def test_steps_see_the_seeded_batches(views, tmp_path) -> None:
-    squares, targets = views
-    model = Told()
-    run(model, views, tmp_path / "c.pt", iterations=6, seed=4)
-    for iteration in range(6):
-        rows = batch_of(5, iteration, 2, seed=4).tolist()
-        if iteration % 3 == 2:  # what is left of an epoch is filled up: batch norm needs two
-            assert len(rows) == 1
-            rows.append((rows[0] + 1) % 5)
-        for row, image, learnt in zip(rows, *model.seen[iteration], strict=True):
-            drawn = {"seed": 4, "epoch": iteration // 3, "index": row}
-            wanted, boxes = augment_detection(squares[row], targets[row], **drawn)
-            assert torch.equal(image, wanted)
-            assert torch.equal(learnt["boxes"], boxes["boxes"])
 
 
 @pytest.mark.filterwarnings("error")
@@ -208,17 +165,6 @@ def test_boxes_stay_on_their_masses(index: int) -> None:
     assert (image.shape, image.dtype) == ((1, 60, 80), torch.float32)
     assert 0 <= image.min() <= image.max() <= 1
     assert out["labels"].tolist() == [1]
-
-
-def test_degenerate_boxes_are_dropped(monkeypatch) -> None:
-    boxes = target((40, 20, 40, 50), (50, 20, 70, 50), (200, 20, 220, 50))
-    drawn = {"seed": 1, "epoch": 2, "index": 0}
-    assert len(augment_detection(picture(), boxes, **drawn)[1]["boxes"]) == 1
-    assert augment_detection(picture(), target(), **drawn)[1]["boxes"].shape == (0, 4)
-    monkeypatch.setattr(v2, "SanitizeBoundingBoxes", lambda **_: v2.Identity())  # the control
-    module._changes.cache_clear()
-    assert len(augment_detection(picture(), boxes, **drawn)[1]["boxes"]) == 3
-    module._changes.cache_clear()
 
 
 def test_golden_numbers(views, tmp_path) -> None:

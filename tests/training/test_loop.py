@@ -1,12 +1,10 @@
 """The loop: batches, curves, checkpoints, resuming after any death, the average of weights."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mammostudy.errors import DataError
 from mammostudy.training import loop
@@ -25,11 +23,6 @@ def run(trainer, batch, path: Path) -> Fitted:
     )  # fmt: skip
 
 
-def flat(*modules: nn.Module) -> Tensor:
-    states = [each.state_dict().values() for each in modules]
-    return torch.cat([value.flatten().float() for state in states for value in state])
-
-
 @pytest.mark.parametrize(("n", "batch"), [(10, 4), (8, 8), (5, 8), (1, 1)])
 def test_every_epoch_is_a_permutation(n: int, batch: int) -> None:
     per_epoch = -(-n // batch)
@@ -43,10 +36,8 @@ def test_every_epoch_is_a_permutation(n: int, batch: int) -> None:
 
 
 def test_golden_order() -> None:
-    state = torch.get_rng_state()
     order = [batch_of(10, i, 4, seed=3).tolist() for i in range(4)]
     assert order == [[4, 5, 0, 1], [2, 8, 3, 6], [9, 7], [1, 9, 5, 6]]
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_curves_and_validations(adversarial, batch, tmp_path) -> None:
@@ -58,80 +49,39 @@ def test_curves_and_validations(adversarial, batch, tmp_path) -> None:
     assert not (tmp_path / "c.pt").exists()  # nothing to keep of a run shorter than half a minute
 
 
-class KilledError(BaseException):
-    pass
-
-
-def killed(trainer, after: int, batch, path: Path) -> bytes:
-    """Run until it dies, with a checkpoint after every step; return what it left."""
-    step, taken = trainer.step, []
-
-    def counted(images: Tensor, masks: Tensor) -> dict[str, float]:
-        if len(taken) == after:
-            raise KilledError
-        taken.append(images)
-        return step(images, masks)
-
-    trainer.step = counted
-    torch.manual_seed(5)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
-        with pytest.raises(KilledError):
-            run(trainer, batch, path)
-    return path.read_bytes()
-
-
 @pytest.mark.parametrize(("after", "decay"), [(1, 0.0), (3, 0.9), (6, 0.0)])
-def test_a_killed_run_resumes_bit_for_bit(after, decay, adversarial, batch, tmp_path) -> None:
-    def made(seed=0):
-        inner = adversarial(seed)
-        return (Averaged(inner, decay) if decay else inner), inner
-
-    whole, of_whole = made()
-    torch.manual_seed(5)
-    uninterrupted = run(whole, batch, tmp_path / "whole.pt")
-    killed(made()[0], after, batch, tmp_path / "killed.pt")
-    assert load_checkpoint(tmp_path / "killed.pt")["iteration"] == after
-    resumed, of_resumed = made(99)  # what it holds and the random state come from the checkpoint
-    torch.manual_seed(1234)
-    again = run(resumed, batch, tmp_path / "killed.pt")
-    assert again.curves == uninterrupted.curves
-    of_both = [
-        flat(trainer.generator, inner.generator, inner.discriminator)
-        for trainer, inner in ((whole, of_whole), (resumed, of_resumed))
-    ]
-    assert torch.equal(*of_both)
-
-
-def test_control_without_the_random_state_a_resumed_run_is_another(
-    adversarial, batch, tmp_path, monkeypatch
+def test_a_killed_run_resumes_bit_for_bit(
+    after, decay, adversarial, batch, killed, flat, tmp_path, monkeypatch
 ) -> None:
-    whole, resumed = adversarial(), adversarial()
-    torch.manual_seed(5)
-    run(whole, batch, tmp_path / "whole.pt")
-    killed(adversarial(), 3, batch, tmp_path / "killed.pt")
-    monkeypatch.setattr(torch, "set_rng_state", lambda state: None)
-    torch.manual_seed(1234)
-    run(resumed, batch, tmp_path / "killed.pt")
-    assert not torch.equal(flat(resumed.generator), flat(whole.generator))
+    def trained(name: str, seed: int = 0, drawn: int = 5):
+        inner = adversarial(seed)
+        trainer = Averaged(inner, decay) if decay else inner
+        torch.manual_seed(drawn)
+        curves = run(trainer, batch, tmp_path / name).curves
+        return curves, flat(trainer.generator, inner.generator, inner.discriminator)
+
+    curves, weights = trained("whole.pt")
+    killed(lambda: trained("killed.pt"), after)
+    assert load_checkpoint(tmp_path / "killed.pt")["iteration"] == after
+    again, resumed = trained("killed.pt", seed=99, drawn=1234)  # both come from the checkpoint
+    assert again == curves
+    assert torch.equal(resumed, weights)
+    monkeypatch.setattr(torch, "set_rng_state", lambda state: None)  # the control
+    assert not torch.equal(trained("killed.pt", drawn=1234)[1], weights)
 
 
 def test_the_state_of_every_graphics_card_is_kept_and_given_back(tmp_path, monkeypatch) -> None:
     """A machine with fewer of them takes what it can."""
     states = [torch.full((4,), number, dtype=torch.uint8) for number in (7, 8)]
-    parts = {"network": nn.Linear(1, 1)}
+    given, path, parts = {}, tmp_path / "c.pt", {"network": nn.Linear(1, 1)}
     with monkeypatch.context() as patch:
         patch.setattr(torch.cuda, "is_available", lambda: True)
         patch.setattr(torch.cuda, "get_rng_state_all", lambda: states)
-        loop._keep(tmp_path / "c.pt", parts, 2, 0.0, [])
-    given: dict[int, list[int]] = {}
-    monkeypatch.setattr(
-        torch.cuda, "set_rng_state", lambda state, number: given.update({number: state.tolist()})
-    )
-    for cards, expected in ((2, {0: [7] * 4, 1: [8] * 4}), (1, {0: [7] * 4}), (0, {})):
-        given.clear()
+        loop._keep(path, parts, 2, 0.0, [])
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda s, at: given.update({at: s.tolist()}))
+    for cards, expected in ((0, {}), (1, {0: [7] * 4}), (2, {0: [7] * 4, 1: [8] * 4})):
         monkeypatch.setattr(torch.cuda, "device_count", lambda cards=cards: cards)
-        assert loop._resumed(tmp_path / "c.pt", parts)[0] == 2
+        assert loop._resumed(path, parts)[0] == 2
         assert given == expected
 
 
@@ -146,10 +96,10 @@ def test_a_checkpoint_is_read_to_the_processor(tmp_path, monkeypatch) -> None:
 
 @pytest.mark.parametrize("other", ["wider", "no adversary", "renamed", "older"])
 def test_a_checkpoint_of_another_run_is_one_clear_error(
-    other, adversarial, supervised, batch, tmp_path
+    other, adversarial, supervised, batch, killed, tmp_path
 ) -> None:
     path = tmp_path / "c.pt"
-    kept = killed(adversarial(), 3, batch, path)
+    killed(lambda: run(adversarial(), batch, path), 3)
     trainer = supervised() if other == "no adversary" else adversarial()
     if other == "wider":
         trainer.parts["discriminator"] = nn.Linear(2, 2)
@@ -157,32 +107,27 @@ def test_a_checkpoint_of_another_run_is_one_clear_error(
         path = path.rename(tmp_path / "other.pt")
     elif other == "older":  # as the first house wrote them
         save_checkpoint(path, STATE | {"run": "c", "trainer": {}})
-        kept = path.read_bytes()
+    kept = path.read_bytes()
     with pytest.raises(DataError, match=f"{path.name}: the checkpoint .* delete the file"):
         run(trainer, batch, path)
     assert path.read_bytes() == kept
-
-
-def test_half_a_checkpoint_is_none(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "state.pt"
-    save_checkpoint(path, STATE)
-    assert [each.name for each in path.parent.iterdir()] == ["state.pt"]
-    assert torch.equal(load_checkpoint(path)["random"], STATE["random"])
-    whole = path.read_bytes()
-    for share in (0.0, 0.01, 0.3, 0.9, 0.999):
-        path.write_bytes(whole[: int(share * len(whole))])
-        assert load_checkpoint(path) is None
-    assert load_checkpoint(tmp_path) is None
 
 
 GARBAGE = [b"garbage", b"\x80\x02.", b"\x80\x04K\x01.", b"cos\nsystem\n(S'true'\ntR.", b"(lp0\n."]
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_garbage_is_none_and_no_code_runs(tmp_path: Path) -> None:
-    for content in (*GARBAGE, *(bytes([i]) * 40 for i in range(0, 256, 15))):
-        (tmp_path / "state.pt").write_bytes(content)
-        assert load_checkpoint(tmp_path / "state.pt") is None
+def test_half_a_checkpoint_or_garbage_is_none_and_no_code_runs(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "state.pt"
+    save_checkpoint(path, STATE)
+    assert [each.name for each in path.parent.iterdir()] == ["state.pt"]
+    assert torch.equal(load_checkpoint(path)["random"], STATE["random"])
+    whole = path.read_bytes()
+    halves = [whole[: int(share * len(whole))] for share in (0.0, 0.01, 0.3, 0.9, 0.999)]
+    for content in (*halves, *GARBAGE, *(bytes([i]) * 40 for i in range(0, 256, 15))):
+        path.write_bytes(content)
+        assert load_checkpoint(path) is None
+    assert load_checkpoint(tmp_path) is None
 
 
 def test_the_average_is_that_of_the_formula() -> None:

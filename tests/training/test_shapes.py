@@ -11,7 +11,6 @@ from torchvision.ops import sigmoid_focal_loss
 from mammostudy.errors import DataError, SpecError
 from mammostudy.imaging.shape_masks import shape_between
 from mammostudy.models import ShapeCNN, ShapeResNet
-from mammostudy.training import loop
 from mammostudy.training import shapes as module
 from mammostudy.training.loop import load_checkpoint
 from mammostudy.training.shapes import (
@@ -63,54 +62,22 @@ def run(model, inputs, path, **changes):
     return fit_shapes(model, inputs, **settings)
 
 
-def flat(model: nn.Module) -> Tensor:
-    return torch.cat([v.flatten().float() for v in model.state_dict().values()])
-
-
-def test_one_step_is_rmsprop(inputs, tmp_path):
-    model, oracle = small(), small()
-    model.dropout.p = oracle.dropout.p = 0.0
-    nn.functional.cross_entropy(oracle(inputs), LABELS).backward()
-    before = oracle.head.weight.detach().clone()
-    gradient = oracle.head.weight.grad
-    step = BUDGET.learning_rate * gradient / ((0.3 * gradient**2).sqrt() + 1e-8)
-    once = replace(BUDGET, epochs=1, batch=10, smoothing=0.7)
-    run(model, inputs, tmp_path / "c.pt", budget=once, rotate=False)
-    torch.testing.assert_close(model.head.weight.detach(), before - step, rtol=1e-4, atol=1e-6)
-
-
-class KilledError(BaseException):
-    pass
-
-
 @pytest.mark.parametrize(("network", "epochs"), [(Small, 1), (Small, 3), (ShapeResNet, 2)])
-def test_a_killed_run_resumes_bit_for_bit(network, epochs, inputs, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
-    torch.manual_seed(0)
-    whole = network()
-    torch.manual_seed(0)
-    killed = network()
-    uninterrupted = run(whole, inputs, tmp_path / "whole.pt", validate=dict)
-    done = iter(range(epochs))
+def test_a_killed_run_resumes_bit_for_bit(network, epochs, inputs, killed, flat, tmp_path):
+    def trained(name, seed=0):
+        torch.manual_seed(seed)
+        model = network()
+        return run(model, inputs, tmp_path / name).curves, flat(model)
 
-    def validate():
-        killed.eval()
-        if next(done, None) is None:
-            raise KilledError
-        return {}
-
-    with pytest.raises(KilledError):
-        run(killed, inputs, tmp_path / "killed.pt", validate=validate)
+    curves, weights = trained("whole.pt")
+    killed(lambda: trained("killed.pt"), epochs)
     assert load_checkpoint(tmp_path / "killed.pt")["iteration"] == epochs
-    torch.manual_seed(1234)
-    resumed = network()
-    again = run(resumed, inputs, tmp_path / "killed.pt", validate=dict)
-    assert torch.equal(flat(resumed), flat(whole))
-    losses = [[row["loss"] for row in fitted.curves] for fitted in (again, uninterrupted)]
-    assert losses[0] == losses[1]
+    again, resumed = trained("killed.pt", seed=1234)
+    assert torch.equal(resumed, weights)
+    assert again == curves
 
 
-def test_a_loss_that_is_not_finite_stops_before_the_step(inputs, tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_stops_before_the_step(inputs, flat, tmp_path, monkeypatch):
     usual, model, seen = module.focal_loss, small(), []
 
     def later_infinite(*given):
@@ -159,7 +126,7 @@ def test_turns_depend_on_seed_epoch_and_row_not_on_the_batch(inputs):
         assert not torch.equal(again, all_at_once)
 
 
-def test_golden_numbers(inputs, tmp_path):
+def test_golden_numbers(inputs, flat, tmp_path):
     model = small()
     fitted = run(model, inputs, tmp_path / "c.pt")
     found = [*(row["loss"] for row in fitted.curves), float(flat(model).abs().sum())]

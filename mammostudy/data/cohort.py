@@ -89,8 +89,7 @@ class Cohort:
     def row(self, case: str) -> pd.Series:
         """Return the manifest's row of a mass."""
         if case not in self.masses.index:
-            msg = f"{self.name}: no case {case!r}; the manifest's column `case` lists them"
-            raise DataError(msg)
+            raise DataError(f"{self.name}: no case {case!r}; its manifest lists them in `case`")
         return self.masses.loc[[case]].iloc[0]
 
     def image(self, row: pd.Series) -> NDArray[np.float32]:
@@ -196,8 +195,7 @@ class OutlineCohort(Cohort):
 
     def _refuse(self, *_: object) -> NoReturn:
         """Raise DataError: there are no images, and outlines of one image share no grid."""
-        msg = f"{self.name}: has outlines only, no images; use its `masses` and `mask(case)`"
-        raise DataError(msg)
+        raise DataError(f"{self.name}: has outlines only, no images; use `masses` and `mask(case)`")
 
     image = truth = sample = _refuse  # type: ignore[assignment]
 
@@ -233,8 +231,7 @@ def require(cohort: Cohort, task: str) -> None:
     """Raise DataError, with cohort, task and columns, where a cohort lacks what a task needs."""
     if lacks := lacking(cohort, task):
         fit = ", ".join(tasks_of(cohort)) or "no task"
-        msg = (
+        raise DataError(
             f"{cohort.name}: cannot be used for {task}: no mass has {'; '.join(lacks)}; fill the "
             f"column(s) of its manifest or choose another cohort (this one is fit for: {fit})"
         )
-        raise DataError(msg)

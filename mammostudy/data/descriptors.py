@@ -120,11 +120,7 @@ def cohort_names() -> list[str]:
 
 
 def describe(name: str) -> CohortFacts:
-    """Return what is known of a cohort; of a name without a descriptor what holds for any.
-
-    Raises:
-        DataError: a descriptor is unreadable, or a field of it is missing or ill-typed.
-    """
+    """Return what is known of a cohort; of a name without a descriptor what holds for any."""
     for sheet in _read_all(folder()).values():
         if name in sheet.cohorts:
             return sheet.cohorts[name]
@@ -146,5 +142,4 @@ def _read(path: Path) -> Descriptor:
             facts |= {"title": content["title"], "name": name, "descriptor": path.stem} | facts
         return Descriptor.model_validate(content)
     except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
-        msg = f"{path}: not a descriptor of cohorts: {error}"
-        raise DataError(msg) from error
+        raise DataError(f"{path}: not a descriptor of cohorts: {error}") from error

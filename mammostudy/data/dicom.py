@@ -18,17 +18,8 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_windowing
 
-from mammostudy.data import images
-from mammostudy.data.dicom_file import (
-    first_of,
-    guarded,
-    number,
-    read_header,
-    starts_as_dicom,
-    stored_pixels,
-    syntax_of,
-    text,
-)
+from mammostudy.data import dicom_file, images
+from mammostudy.data.dicom_file import guarded
 from mammostudy.data.dicom_header import USUAL_WALL, facts_of
 from mammostudy.errors import DataError
 
@@ -77,7 +68,7 @@ class Stages:
 
 def is_dicom(path: str | Path) -> bool:
     """Whether a file's content is DICOM, whatever its name."""
-    return starts_as_dicom(images.bytes_of(Path(path), 132))
+    return dicom_file.starts_as_dicom(images.bytes_of(Path(path), 132))
 
 
 def read_image(path: str | Path) -> NDArray[np.float32]:
@@ -86,17 +77,7 @@ def read_image(path: str | Path) -> NDArray[np.float32]:
 
 
 def read_mammogram(path: str | Path) -> Mammogram:
-    """Read a mammogram of any supported format, told by its content and not by its name.
-
-    Args:
-        path: a DICOM, PNG, JPEG or TIFF file.
-
-    Returns:
-        The image, float32 (h, w) in [0, 1], and what its file says.
-
-    Raises:
-        DataError: the file is missing, truncated, of several frames, too large or no image.
-    """
+    """Read a DICOM, PNG, JPEG or TIFF file, told by its content and not by its name."""
     path = Path(path)
     if is_dicom(path):
         return read_dicom(path)
@@ -108,19 +89,8 @@ def read_dicom(path: str | Path) -> Mammogram:
     """Read one DICOM mammogram, with or without a preamble.
 
     Values are scaled to [0, 1] by the first VOI LUT or window where the file has one (a LUT before
-    a window), otherwise by the range of the pixels that are not padding.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The image, float32 (h, w) in [0, 1], and what the header says of it.
-
-    Raises:
-        DataError: naming the file, the field at fault and the mend.
-
-    Source:
-        DICOM PS3.3 C.7.6.3, C.8.11.3, C.11.1, C.11.2; windows by pydicom.
+    a window), otherwise by the range of the pixels that are not padding (DICOM PS3.3 C.7.6.3,
+    C.8.11.3, C.11.1, C.11.2). A DataError names the file, the field at fault and the mend.
     """
     path = Path(path)
     with guarded(path, _DAMAGED):
@@ -131,32 +101,18 @@ def read_dicom(path: str | Path) -> Mammogram:
             image=_mapped(codes, steps.image),
             bits=int(header.BitsStored),
             step=steps.step,
-            transfer_syntax=syntax_of(header)[1],
+            transfer_syntax=dicom_file.syntax_of(header)[1],
         )
     return _judged(read)
 
 
 def read_stored_values(path: str | Path) -> NDArray[np.integer[Any]]:
-    """Read the stored values of a DICOM file as they are, as masks need them.
-
-    Returns:
-        uint8, uint16, int8 or int16 (h, w); bits above those stored are dropped.
-    """
+    """Read the stored values (h, w) of a DICOM file as they are, as masks need them."""
     return read_stages(path).stored
 
 
 def read_stages(path: str | Path) -> Stages:
-    """Read one DICOM mammogram and keep what each step makes of it.
-
-    Args:
-        path: the file.
-
-    Returns:
-        An array (h, w) for each step.
-
-    Raises:
-        DataError: as :func:`read_dicom`.
-    """
+    """Read one DICOM mammogram and keep what each step makes of it, an array (h, w) each."""
     with guarded(Path(path), _DAMAGED):
         _, codes, steps, _ = _opened(Path(path))
     names = ("stored", "modality", "voi", "image")
@@ -167,13 +123,9 @@ def read_stages(path: str | Path) -> Stages:
 def _opened(
     path: Path,
 ) -> tuple[FileDataset, NDArray[np.unsignedinteger[Any]], Stages, list[str]]:
-    """Decode a file's frame and work out the steps for every value that its bits can hold.
-
-    Returns:
-        The fields; the stored bits (h, w); the steps, each a table by stored bits; and notes.
-    """
-    header = read_header(path, images.bytes_of(path))
-    pixels, notes = stored_pixels(path, header)
+    """Return the fields, the stored bits (h, w), the steps as tables by those bits, and notes."""
+    header = dicom_file.read_header(path, images.bytes_of(path))
+    pixels, notes = dicom_file.stored_pixels(path, header)
     kind, bits = np.dtype(f"u{pixels.dtype.itemsize}"), int(header.BitsStored)
     codes = pixels.view(kind) & kind.type((1 << bits) - 1)
     numbers = np.arange(1 << bits, dtype=np.int64)
@@ -187,7 +139,8 @@ def _opened(
     modality = _modality(path, header, levels)
     voi, step, more = _voi(path, header, modality, held & ~padding)
     photometric, shape = (
-        text(header, name) for name in ("PhotometricInterpretation", "PresentationLUTShape")
+        dicom_file.text(header, name)
+        for name in ("PhotometricInterpretation", "PresentationLUTShape")
     )
     inverted = photometric == "MONOCHROME1" or shape == "INVERSE"
     image = np.where(padding, 0.0, 1.0 - voi if inverted else voi).astype(np.float32)
@@ -226,8 +179,10 @@ def _modality(path: Path, header: FileDataset, levels: NDArray[Any]) -> NDArray[
     with guarded(path, "field ModalityLUTSequence cannot be applied; correct it or remove it"):
         if header.get("ModalityLUTSequence"):
             return _looked_up(header.ModalityLUTSequence[0], levels)[0]
-    slope = number(path, header, "RescaleSlope", 1.0)
-    values = levels.astype(np.float64) * slope + number(path, header, "RescaleIntercept", 0.0)
+    slope = dicom_file.number(path, header, "RescaleSlope", 1.0)
+    values = levels.astype(np.float64) * slope + dicom_file.number(
+        path, header, "RescaleIntercept", 0.0
+    )
     if slope == 0.0 or not np.isfinite(values).all():
         raise DataError(f"{path}: field RescaleSlope cannot be applied; correct it or remove it")
     return np.asarray(values)
@@ -264,12 +219,12 @@ def _voi(
             return scaled, f"VOI LUT 1 of {len(tables)}", [note] * (depth < bits)
     fault = "WindowCenter, WindowWidth or VOILUTFunction cannot be applied; correct or remove them"
     with guarded(path, f"field {fault}"):
-        windows = [first_of(header, name) for name in ("WindowCenter", "WindowWidth")]
+        windows = [dicom_file.first_of(header, name) for name in ("WindowCenter", "WindowWidth")]
         if None in windows:
             kept = values[shown]
             low, high = (kept.min(), kept.max()) if kept.size else (0.0, 1.0)
             return np.clip((values - low) / ((high - low) or 1.0), 0, 1), "range of the pixels", []
-        function, notes = text(header, "VOILUTFunction") or "LINEAR", []
+        function, notes = dicom_file.text(header, "VOILUTFunction") or "LINEAR", []
         if function == "LINEAR" and 0 < windows[1] < 1:  # PS3.3 C.11.2.1.2.1 defines none
             function = "LINEAR_EXACT"
             notes = ["WindowWidth is below 1: applied as LINEAR_EXACT, for LINEAR is 1 or more"]

@@ -21,18 +21,11 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
+from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    RLELossless,
-)
 
 from mammostudy.data.images import MAX_PIXELS
 from mammostudy.errors import DataError
@@ -85,9 +78,6 @@ def read_header(path: Path, content: bytes) -> FileDataset:
 
     What functional groups say of the frame (its window, spacing, rescale, side) stands among the
     fields; size, depth and number of frames are checked; nothing is decoded.
-
-    Raises:
-        DataError: no DICOM file, damaged, without pixels, or another kind of image than is read.
     """
     if not starts_as_dicom(content):
         raise DataError(f"{path}: no DICOM file (no preamble DICM); give a DICOM or picture file")
@@ -101,7 +91,7 @@ def read_header(path: Path, content: bytes) -> FileDataset:
             if isinstance(value, bytes) and len(value) > _MAX_VALUE:
                 raise DataError(f"{path}: field {name} is longer than a mammogram's; correct it")
         implicit = header.original_encoding[0]
-        plain = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        plain = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
         header.file_meta.setdefault("TransferSyntaxUID", plain)
         _unfold_groups(header)
         _check_image(path, header)
@@ -112,7 +102,7 @@ def _check_inflated(path: Path, file: BytesIO) -> None:
     """Refuse a deflated file that inflates to more than is read, before the library does it."""
     read_preamble(file, force=True)
     syntax = _read_file_meta_info(file).get("TransferSyntaxUID")
-    if syntax == DeflatedExplicitVRLittleEndian:
+    if syntax == uid.DeflatedExplicitVRLittleEndian:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         inflater.decompress(file.read(), _MAX_INFLATED)
         if not inflater.eof:
@@ -193,26 +183,21 @@ def _check_image(path: Path, header: FileDataset) -> None:
             raise DataError(f"{path}: field {fault}")
 
 
-def syntax_of(header: FileDataset) -> tuple[UID, str]:
+def syntax_of(header: FileDataset) -> tuple[uid.UID, str]:
     """Return the transfer syntax and its name; what the standard does not know is not repeated."""
-    syntax = UID(str(header.file_meta.TransferSyntaxUID))
+    syntax = uid.UID(str(header.file_meta.TransferSyntaxUID))
     return syntax, "not a standard transfer syntax" if syntax.name == syntax else syntax.name
 
 
 def stored_pixels(path: Path, header: FileDataset) -> tuple[NDArray[np.integer[Any]], list[str]]:
-    """Decode the frame of a header, which loses its pixel data.
+    """Decode the frame (h, w) of a header, which loses its pixel data; return notes, too.
 
-    Returns:
-        Integers (h, w) of BitsAllocated bits, those above BitsStored as in the file; and notes.
-
-    Raises:
-        DataError: the transfer syntax is not read, its decoder is not installed, or the data do
-            not decode to the image that the header describes.
+    The integers have BitsAllocated bits; those above BitsStored are as in the file.
     """
     shape, width = (int(header.Rows), int(header.Columns)), int(header.BitsAllocated) // 8
     syntax, name = syntax_of(header)
     with guarded(path, f"field TransferSyntaxUID ({name}) has no decoder here; {_INSTALL}"):
-        own = not syntax.is_encapsulated or syntax == RLELossless  # pydicom itself decodes it
+        own = not syntax.is_encapsulated or syntax == uid.RLELossless  # pydicom itself decodes it
         available = get_decoder(syntax).available_plugins
         plugin = "" if own else next(each for each in _PLUGINS if each in available)
     fault = f"field PixelData ({name}) does not decode to Rows x Columns of BitsAllocated"

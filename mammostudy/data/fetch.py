@@ -77,9 +77,7 @@ def _fetch(folder: Path, wanted: dict[str, Any], patients: int | None, yes: bool
     if asked and input("Fetch it now? [y/N] ").strip().lower() in ("y", "yes"):
         yes = True
     if not yes:
-        raise DataError(
-            "nothing was fetched, as nobody said yes; say --yes where none can be asked"
-        )
+        raise DataError("nothing was fetched, as nobody said yes; say --yes to start unasked")
     for table in wanted.get("tables", ()):
         _fetch_table(folder, table)
     if client is not None:

@@ -101,8 +101,7 @@ def _row(sample: Sample, frame: Frame, steps: Preprocessing) -> tuple[NDArray[An
 def frame_cohort(cohort: Cohort, frame: Frame, steps: Preprocessing) -> FramedSet:
     """Frame every mass of a cohort; made once, then read from the cache."""
     if not len(cohort):
-        msg = f"{cohort.name}: the manifest has no row with a box; there is nothing to frame"
-        raise DataError(msg)
+        raise DataError(f"{cohort.name}: the manifest has no row with a box: nothing to frame")
 
     def make() -> Arrays:
         rows = [_row(sample, frame, steps) for sample in cohort]

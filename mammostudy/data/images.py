@@ -123,8 +123,7 @@ def chest_wall_seen(image: NDArray[np.float32]) -> str:
     """Return the edge, left or right, at which the pixels show the breast; else unknown.
 
     Black margins are left out; then the breast must fill the outer tenth of one side twice as far
-    as that of the other. Of the 526 views of CDD-CESM this tells 420 as the file name does, 101
-    not at all and 5 otherwise. The background of ``image``, (h, w) in [0, 1], is dark.
+    as that of the other. The background of ``image``, (h, w) in [0, 1], is dark.
     """
     thin = image[:: max(1, image.shape[0] // 512)]
     body = thin > max(_DARK, 0.2 * float(np.quantile(thin, 0.99)))

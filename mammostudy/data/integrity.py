@@ -69,16 +69,12 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFr
         table = table.drop(index=rows)
     if table.empty:
         listed = "\n  ".join(f"{case}: {reason}" for case, _, _, reason in faults[:20])
-        msg = f"{name}: no row of the manifest can be used; mend these cells:\n  {listed}"
-        raise DataError(msg)
+        raise DataError(f"{name}: no row of the manifest can be used; mend the cells:\n  {listed}")
     return manifest.validate(table, name), pd.DataFrame(faults, columns=list(FAULTS))
 
 
 def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read every file of a cohort with images once; its cache is neither used nor filled.
-
-    Returns its faults, and notes (image, note): no faults, but to be known (burned-in text).
-    """
+    """Read every file of a cohort once, past the cache; return faults, and notes (image, note)."""
     faults: list[tuple[str, str, str, str]] = []
     notes: list[tuple[str, str]] = []
     seen: list[tuple[pd.Series, Look]] = []

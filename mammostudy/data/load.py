@@ -70,8 +70,7 @@ def check_name(name: str) -> None:
     """Raise DataError, with the known cohorts, for what cannot be the name of a folder."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         known = ", ".join(cohort_names())
-        msg = f"cohort {name!r}: not a name of a folder; use one of yours, or one of {known}"
-        raise DataError(msg)
+        raise DataError(f"cohort {name!r}: not a name of a folder; use yours, or one of {known}")
 
 
 def find_folder(name: str, root: str | Path | None = None) -> Path:

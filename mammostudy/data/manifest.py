@@ -150,8 +150,7 @@ def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
     if faults:  # rows as a spreadsheet counts them
         places = ("column" if row is None else f"row {row + 2}," for row, _ in faults)
         listed = "".join(f"\n  {at} {said}" for at, (_, said) in zip(places, faults, strict=True))
-        msg = f"{name}: {len(faults)} fault(s) in the manifest; mend these cells:{listed}"
-        raise DataError(msg)
+        raise DataError(f"{name}: {len(faults)} fault(s) in the manifest; mend the cells:{listed}")
     return table[list(COLUMNS)]
 
 
@@ -162,8 +161,9 @@ def read_manifest(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        msg = f"{path}: missing or not a readable CSV table in UTF-8, a row a mass ({error})"
-        raise DataError(msg) from error
+        raise DataError(
+            f"{path}: missing or not a readable CSV table in UTF-8 ({error})"
+        ) from error
     return validate(table, str(path))
 
 

@@ -40,8 +40,7 @@ def pseudonym(text: str) -> str:
     """
     plain = unicodedata.normalize("NFC", text).strip(" \t\r\n\0")
     if not plain:
-        msg = "the patient's identifier is empty; give each row of the cohort its patient"
-        raise DataError(msg)
+        raise DataError("the patient's identifier is empty; give each row its patient")
     content = plain.encode("utf-8", "surrogatepass")
     return "p" + blake2b(content, key=_key(), person=b"mammostudy").hexdigest()[:12]
 
@@ -57,17 +56,14 @@ def _key() -> bytes:
         key = path.read_bytes()
         shared = os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077
     except OSError as error:
-        fault = (
-            f"cannot be read or written ({error.strerror}); check its owner, or MAMMOSTUDY_STORE"
-        )
+        fault = f"cannot be read or written ({error.strerror}); check its owner"
     else:
         if len(key) == KEY_BYTES and not shared:
             return key
         fault = "is open to others; chmod 600 it"
         if len(key) != KEY_BYTES:
             fault = "is damaged; restore it, or remove it and build every private cohort anew"
-    msg = f"{path}: the key of pseudonyms {fault}"
-    raise DataError(msg)
+    raise DataError(f"{path}: the key of pseudonyms {fault}")
 
 
 def _make(path: Path) -> None:

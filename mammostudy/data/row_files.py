@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.dicom import Mammogram, is_dicom, read_image, read_mammogram
-from mammostudy.data.images import bytes_of, same_aspect
+from mammostudy.data.images import bytes_of, decode, same_aspect
 from mammostudy.data.private import hiding, real_name
 from mammostudy.data.sources.ddsm import is_raw, read_raw
 from mammostudy.errors import DataError
@@ -37,8 +37,7 @@ def inside(root: Path, name: str, what: str = "path") -> Path:
             return path
     except (OSError, ValueError, RuntimeError):  # too long, a zero byte, links in a circle
         pass
-    msg = f"{root}: {what}: {name[:200]!r} leads out of the cohort's folder or is no path"
-    raise FileError(msg, "path")
+    raise FileError(f"{root}: {what}: {name[:200]!r} leads out of the folder or is no path", "path")
 
 
 def read_pixels(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], Mammogram]:
@@ -46,8 +45,7 @@ def read_pixels(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], Mammogr
     with hiding(root, str(row["image"])):
         path = inside(root, str(row["image"]), f"image of case {row['case']}")
         if hashlib.sha256(bytes_of(path)).hexdigest() != row["image_sha256"]:
-            msg = f"{path}: the file changed since the manifest was written; build it again"
-            raise FileError(msg)
+            raise FileError(f"{path}: the file changed since the manifest was written; build anew")
         read = Mammogram(read_raw(path)) if is_raw(path) else read_mammogram(path)
         return np.round(read.image * 65535).astype(np.uint16), read
 
@@ -55,11 +53,11 @@ def read_pixels(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], Mammogr
 def check_size(path: Path, row: pd.Series, shape: tuple[int, ...]) -> None:
     """Refuse a file whose pixels are not of the size that its row says."""
     if shape != (row["height"], row["width"]):
-        msg = (
+        raise FileError(
             f"{path}: is {shape[1]}x{shape[0]} pixels, but the manifest's width and height of "
-            f"case {row['case']} say {row['width']}x{row['height']}; image and mask need one grid"
+            f"case {row['case']} say {row['width']}x{row['height']}; image and mask need one grid",
+            "size",
         )
-        raise FileError(msg, "size")
 
 
 def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
@@ -80,26 +78,20 @@ def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
         mask = np.asarray(pixels > 0 if pd.isna(label) else pixels == int(label), dtype=np.bool_)
     if not mask.any():
         label = "" if pd.isna(row["mask_label"]) else f", mask_label {row['mask_label']}"
-        msg = f"{root}: case {row['case']}: {place}{label} is empty; draw it or drop the row"
-        raise FileError(msg, "empty")
+        raise FileError(
+            f"{root}: case {row['case']}: {place}{label} is empty; draw it or drop the row", "empty"
+        )
     return mask
 
 
 def _mask_pixels(root: Path, row: pd.Series, shape: tuple[int, int]) -> NDArray[Any]:
     """Return the values of a mask file ``(h, w)`` in the grid of its image; of DICOM 0 and 1."""
     path = inside(root, str(row["mask"]), f"mask of case {row['case']}")
+    dicom = is_dicom(path)
     pixels: NDArray[Any] | None
-    if is_dicom(path):
-        pixels = (read_image(path) > 0).astype(np.uint8)
-    else:
-        try:
-            content = np.frombuffer(bytes_of(path), np.uint8)
-            pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
-        except cv2.error:
-            pixels = None
+    pixels = (read_image(path) > 0).astype(np.uint8) if dicom else decode(bytes_of(path))
     if pixels is None:
-        msg = f"{path}: the mask of case {row['case']} is unreadable; restore it or drop the row"
-        raise FileError(msg)
+        raise FileError(f"{path}: the mask of case {row['case']} is unreadable; restore it")
     if pixels.ndim == 3:
         pixels = pixels[..., :3].max(axis=2)  # alpha is no mask
     if pixels.shape != shape:

@@ -86,19 +86,9 @@ def split_cases(
 ) -> Split:
     """Split masses, manifest rows with a box, indexed by case, by patient.
 
-    Args:
-        masses: the rows.
-        folds: number of folds.
-        fold: the one that is the test part, from 0.
-        seed: of the shuffling.
-        train_site: train on this site only; the other sites join the test part whole, as the
-            paper tests on INbreast (section 4). None: one pool.
-        validation_folds: the validation part is one in this many of the remaining patients.
-        unit: what stays together. ``image`` LEAKS: a patient's images are dealt out one by one.
-        rule: ``official`` takes the parts from the column ``part`` (:func:`parted`).
-
-    Raises:
-        SpecError: there is no such fold or site, patients are too few, or there is no training.
+    With ``train_site`` the other sites join the test part whole, as the paper tests on INbreast
+    (section 4). One in ``validation_folds`` of the remaining patients validates. The unit ``image``
+    LEAKS. ``official`` takes the parts from the column ``part`` (:func:`parted`).
     """
     if rule == "official":
         rest, test = (masses[masses["part"] == name] for name in ("train", "test"))
@@ -116,12 +106,10 @@ def _held_out(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the masses that stay, and those of the fold and of the other sites."""
     if not 0 <= fold < folds:
-        msg = f"split: fold {fold} of {folds} does not exist; fold counts from 0 to {folds - 1}"
-        raise SpecError(msg)
+        raise SpecError(f"split: there is no fold {fold}; it counts from 0 to {folds - 1}")
     known = sorted(masses["site"].unique())
     if train_site is not None and train_site not in known:
-        msg = f"split: train_site {train_site!r} is unknown; the cohort's sites are {known}"
-        raise SpecError(msg)
+        raise SpecError(f"split: train_site {train_site!r} is unknown; the sites are {known}")
     at_home = (masses["site"] == train_site) | (train_site is None)
     home = masses[at_home]
     if home[unit].nunique() < max(folds, 3):
@@ -138,16 +126,14 @@ def parted(cohort: Cohort, rows: pd.DataFrame, rule: Rule) -> pd.DataFrame:
     if not facts.owners_split:
         known = ", ".join(name for name in cohort_names() if describe(name).owners_split)
         said = f"cohort {cohort.name!r} comes without a split of its owners ({known} have one)"
-        msg = f"split.rule 'official': {said}; use 'folds'"
-        raise SpecError(msg)
+        raise SpecError(f"split.rule 'official': {said}; use 'folds'")
     every = cohort.manifest.set_index("case", drop=False)
     parts = reader_module(str(facts.reader)).official_part(every)
     if "train" not in set(parts):
-        msg = (
+        raise SpecError(
             f"split.rule 'official': all masses of {cohort.name} are for testing; train on another "
             "cohort that names it as evaluation.test_cohort, or use 'folds' and say so"
         )
-        raise SpecError(msg)
     return rows.assign(part=parts.loc[rows.index])
 
 
@@ -170,11 +156,10 @@ def check_patients(
     units = {name: set(table.loc[list(cases), unit]) for name, cases in parts.items()}
     for (one, ones), (other, others) in combinations(units.items(), 2):
         if shared := sorted(ones & others):
-            msg = (
+            raise DataError(
                 f"split: {unit} {', '.join(shared[:5])} stands in {one} and in {other}; "
                 f"split by the column `{unit}`"
             )
-            raise DataError(msg)
 
 
 def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
@@ -186,11 +171,10 @@ def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
         alike = next(stacks) @ next(stacks).T
         row, column = np.unravel_index(int(alike.argmax()), alike.shape)
         if alike[row, column] > integrity.CORRELATION:
-            msg = (
+            raise DataError(
                 f"split: {ones[row]} ({one}) and {others[column]} ({other}) are near-duplicates "
                 f"(correlation {alike[row, column]:.4f}); give them one patient or drop one"
             )
-            raise DataError(msg)
 
 
 def check_leakage(

@@ -5,14 +5,10 @@ downloaders give them. Known faults of the set and what is done about them:
 
 - paths with a line end in them, and crop and mask paths that are swapped: files are found under
   both paths, and the mask is the one of two values;
-- masks of another size than their image: kept where they differ by scale alone (same aspect within
-  1 %), else the row is dropped;
+- masses of another size than their image: kept where they differ by scale alone;
 - compound shapes: the mass is kept and its shape left empty;
-- the split was drawn for masses and for calcifications apart, so a patient can sit in the training
-  part of one table and in the test part of the other: it belongs to the part in which most of its
-  masses lie (without masses: most of its calcifications), and to test where both hold as many.
-
-Nothing is said of the pixel spacing in the archive's files, so it stays unknown.
+- patients in the training part of one table and the test part of the other: they go where most of
+  their masses lie (without masses: their calcifications), and to test where both hold as many.
 """
 
 from __future__ import annotations
@@ -99,8 +95,7 @@ def _read(folder: Path, kind: str, part: str) -> pd.DataFrame:
 def shape_of(cell: str) -> tuple[str | None, str | None]:
     """Map a cell of ``mass shape`` to one of the four shapes, or None and why.
 
-    Only a single word counts; the others leave the shape empty and keep the mass, which can still
-    be segmented.
+    Only a single word counts; a mass of others can still be segmented.
     """
     if cell in ("", "N/A"):
         return None, "shape left empty: not given"
@@ -111,11 +106,7 @@ def shape_of(cell: str) -> tuple[str | None, str | None]:
 
 
 def patients(tables: CbisTables) -> pd.DataFrame:
-    """Count every patient's rows by table, and give its part of the split.
-
-    Returns:
-        Indexed by patient: mass_train, mass_test, calcification_train, calcification_test, part.
-    """
+    """Count every patient's rows by table (as ``mass_train``), and give its part of the split."""
     counts = {
         f"{kind}_{part}": rows.loc[rows["part"] == part, "patient"].value_counts()
         for kind, rows in zip(KINDS, tables, strict=True)
@@ -128,11 +119,7 @@ def patients(tables: CbisTables) -> pd.DataFrame:
 
 
 def official_part(manifest: pd.DataFrame) -> pd.Series:
-    """Return ``train`` or ``test`` for each row of a manifest, by its case and patient.
-
-    No patient stands in two parts: one whose masses lie in both goes where most of them lie, and
-    to test where both hold as many.
-    """
+    """Return ``train`` or ``test`` for each row of a manifest, by its case and patient."""
     named = manifest["case"].astype(str).str.extract(_CASE)[0]
     if named.isna().any():
         case = manifest["case"][named.isna()].iloc[0]

@@ -99,9 +99,8 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
 def build_views(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str, int]]:
     """Add the views without a mass to :func:`build_manifest`: what a detector sees.
 
-    Those are the images of annotated regions none of which is said to be a mass; they show other
-    findings (asymmetries, distortions, calcifications, oedema), rarely nothing. Images whose masses
-    were all dropped, or whose regions are not told apart, are on neither side and left out.
+    Those are the images of annotated regions none of which is said to be a mass. Images whose
+    masses were all dropped, or whose regions are not told apart, are left out.
     """
     masses, dropped = build_manifest(folder, modality)
     images, regions = _tables(folder, modality)

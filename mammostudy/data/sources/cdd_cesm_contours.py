@@ -73,11 +73,7 @@ def outline_points(drawn: Any) -> Points:
 
 
 def read_contours(name: str, folder: Path, modality: str) -> OutlineCohort:
-    """Read the contours of one modality.
-
-    Kept are those of images whose report gives a single shape (irregular, oval or round) and no
-    finding but masses, and that enclose an area.
-    """
+    """Read contours of one modality: of images of a single shape and no finding but masses."""
     lines = [line for line in _lines(folder / FILENAME) if line[0]["modality"] == modality]
     kept = [(row, geometry) for row, geometry, reason in lines if reason is None]
     if not kept:

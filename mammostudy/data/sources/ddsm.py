@@ -2,10 +2,9 @@
 
 Reads the published layout: a folder a study with ``B-3030-1.ics``, ``B_3030_1.LEFT_CC.OVERLAY`` and
 the films, as PNG or TIFF that somebody converted (``B_3030_1.LEFT_CC.png``, also with ``.LJPEG``
-before the ending, also in a folder ``PNGFiles``) or raw (``B_3030_1.LEFT_CC.LJPEG.1``), as the
-owners' program unpacks them: two bytes a pixel, the most significant first, no header. Where both
-are there, the converted picture is taken; what was done to its grey levels is not known. Those of
-the scanners differ, so raw pixels are put on one scale of optical density.
+before the ending, also in a folder ``PNGFiles``), which goes first, or raw (as
+``B_3030_1.LEFT_CC.LJPEG.1``): two bytes a pixel, the most significant first, no header. Scanners
+differ, so raw pixels are put on one scale of optical density.
 """
 
 from __future__ import annotations
@@ -21,17 +20,7 @@ from numpy.typing import NDArray
 
 from mammostudy.data.dicom_file import guarded
 from mammostudy.data.images import same_aspect
-from mammostudy.data.sources.files import (
-    Gathered,
-    Points,
-    RejectedError,
-    Row,
-    look,
-    masses_or_view,
-    place,
-    read_text,
-    relative,
-)
+from mammostudy.data.sources import files
 from mammostudy.errors import DataError
 
 SHAPES: Final = {
@@ -51,9 +40,7 @@ CALIBRATION: Final = {
 }
 """Optical density by site and scanner: ``a + b * grey``, of DBA ``a + b * log10(grey)``.
 
-Source: the calibration page of DDSM. The owners' later detection software has slightly other
-constants for the first three: at most 0.15 apart in density for DBA, 0.001 for the others.
-"""
+Source: the calibration page of DDSM."""
 PATHOLOGY: Final = {
     "MALIGNANT": "malignant", "BENIGN": "benign", "BENIGN_WITHOUT_CALLBACK": "benign",
     "UNPROVEN": "unknown", "": "unknown",
@@ -105,11 +92,11 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
 
     Reasons that end on "(mass kept without a shape)" count labels, not rows.
     """
-    found = Gathered(folder)
+    found = files.Gathered(folder)
     studies: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.[iI][cC][sS]")):
         with found.sorting():
-            relative(folder, path)  # before it is read
+            files.relative(folder, path)  # before it is read
             if path.stem in studies:
                 raise DataError(f"{path}: the study stands in {studies[path.stem]} too; keep one")
             studies[path.stem] = path.parent
@@ -117,23 +104,25 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     return found.result()
 
 
-def _take_study(path: Path, found: Gathered) -> None:
+def _take_study(path: Path, found: files.Gathered) -> None:
     """Take the films of one study, each with its own fault."""
     scanner, views = read_ics(path)
     stem = path.stem.replace("-", "_")
     paths = (each for pattern in ("PNGFiles/*", "*") for each in sorted(path.parent.glob(pattern)))
-    files = {each.name.lower(): each for each in paths}  # beside the .ics file goes first
+    beside = {each.name.lower(): each for each in paths}  # beside the .ics file goes first
     for name, view in views.items():
         film = f"{stem}.{name}"
-        picture = next((files[e] for end in ENDINGS if (e := film.lower() + end) in files), None)
-        overlay = files.get(f"{film}.overlay".lower())
+        picture = next((beside[e] for end in ENDINGS if (e := film.lower() + end) in beside), None)
+        overlay = beside.get(f"{film}.overlay".lower())
         with found.sorting():
             if picture is None:
-                raise RejectedError("film without a picture, or still packed as LJPEG")
+                raise files.RejectedError("film without a picture, or still packed as LJPEG")
             if is_raw(picture) and scanner not in CALIBRATION:
-                raise RejectedError("raw film of a scanner without a published calibration")
+                raise files.RejectedError("raw film of a scanner without a published calibration")
             if overlay is None and view.overlay:
-                raise RejectedError("film whose .OVERLAY file is missing, or still packed (.gz)")
+                raise files.RejectedError(
+                    "film whose .OVERLAY file is missing, or still packed (.gz)"
+                )
             image = _image(found.folder, picture, view)
             side, projection = name.split("_")
             image |= {"case": film, "patient": stem[:-2], "site": scanner[0], "modality": "SFM"}
@@ -141,7 +130,7 @@ def _take_study(path: Path, found: Gathered) -> None:
             found.rows += _rows(found, image, view, overlay)
 
 
-def _image(folder: Path, picture: Path, view: View) -> Row:
+def _image(folder: Path, picture: Path, view: View) -> files.Row:
     """Return what the file of a film tells; a raw one has the size that its study says."""
     size = None
     if is_raw(picture):
@@ -149,41 +138,43 @@ def _image(folder: Path, picture: Path, view: View) -> Row:
         if picture.stat().st_size != 2 * view.rows * view.columns:
             fault = f"has not the bytes of {view.rows} LINES of {view.columns} PIXELS_PER_LINE"
             raise DataError(f"{picture}: {fault} of its .ics file; unpack the film anew")
-    image = look(folder, picture, size)
+    image = files.look(folder, picture, size)
     if not same_aspect((image["height"], image["width"]), (view.rows, view.columns)):
-        raise RejectedError("film whose picture has another aspect than its .ics file says")
+        raise files.RejectedError("film whose picture has another aspect than its .ics file says")
     scale = image["height"] / view.rows
     return image | {"spacing_mm": view.spacing_mm and view.spacing_mm / scale}
 
 
-def _rows(found: Gathered, image: Row, view: View, overlay: Path | None) -> list[Row]:
+def _rows(
+    found: files.Gathered, image: files.Row, view: View, overlay: Path | None
+) -> list[files.Row]:
     """Return the rows of one film: a row a boundary, or one without; none where it is dropped."""
-    masses: list[Row] = []
+    masses: list[files.Row] = []
     drawn = 0
     if overlay is not None:
-        relative(found.folder, overlay)  # before it is read
+        files.relative(found.folder, overlay)  # before it is read
         for abnormality in read_overlay(overlay):
             drawn += abnormality.mass * max(1, len(abnormality.boundaries))
             with found.sorting():
                 for case, pixels, facts in _boundaries(found, abnormality):
                     with found.sorting():
                         points = _points(pixels, image, view)
-                        mass = place(points, image, f"{overlay}: BOUNDARY") | facts
+                        mass = files.place(points, image, f"{overlay}: BOUNDARY") | facts
                         masses.append(image | mass | {"case": f"{image['case']}_{case}"})
-    return masses_or_view(image, masses, drawn)
+    return files.masses_or_view(image, masses, drawn)
 
 
 def _boundaries(
-    found: Gathered, abnormality: Abnormality
-) -> Iterator[tuple[str, NDArray[np.int64], Row]]:
+    found: files.Gathered, abnormality: Abnormality
+) -> Iterator[tuple[str, NDArray[np.int64], files.Row]]:
     """Yield number, pixels and labels of each boundary of an abnormality that is a mass."""
     boundaries, shapes = abnormality.boundaries, abnormality.shapes
     if not abnormality.mass:
-        raise RejectedError("abnormality that is no mass")
+        raise files.RejectedError("abnormality that is no mass")
     if not boundaries:
-        raise RejectedError("mass without a boundary")
+        raise files.RejectedError("mass without a boundary")
     if abnormality.outlines != len(boundaries) + abnormality.cores:
-        raise RejectedError("mass whose TOTAL_OUTLINES is not the number of its outlines")
+        raise files.RejectedError("mass whose TOTAL_OUTLINES is not the number of its outlines")
     found.dropped["inner outline of a mass (CORE), part of its boundary"] += abnormality.cores
     shape = SHAPES.get(next(iter(shapes), "")) if len(shapes) == 1 else None
     if shape is None:
@@ -195,12 +186,12 @@ def _boundaries(
         yield f"{abnormality.number}{suffix}", pixels, facts
 
 
-def _points(pixels: NDArray[np.int64], image: Row, view: View) -> Points:
+def _points(pixels: NDArray[np.int64], image: files.Row, view: View) -> files.Points:
     """Return a boundary's corners on the grid of the picture, which may be smaller."""
     if np.abs(pixels[-1] - pixels[0]).max() > max(2.0, GAP * (len(pixels) - 1)):
-        raise RejectedError("boundary that does not come back to its start")
+        raise files.RejectedError("boundary that does not come back to its start")
     if len(pixels) > view.rows * view.columns:
-        raise RejectedError("boundary of more steps than the film has pixels")
+        raise files.RejectedError("boundary of more steps than the film has pixels")
     points = corners(pixels).astype(np.float64)
     if (image["height"], image["width"]) == (view.rows, view.columns):
         return points
@@ -210,15 +201,12 @@ def _points(pixels: NDArray[np.int64], image: Row, view: View) -> Points:
 
 def _text(path: Path) -> str:
     """Return the lines that are not blank, their words parted by single spaces."""
-    lines = [" ".join(line.split()) for line in read_text(path).splitlines()]
+    lines = [" ".join(line.split()) for line in files.read_text(path).splitlines()]
     return "\n".join(filter(None, lines))
 
 
 def read_ics(path: Path) -> tuple[tuple[str, str], dict[str, View]]:
-    """Read one ``.ics`` file: site and scanner, and the films by name (``LEFT_CC``).
-
-    Read as ``read_ics_file`` of the owners' software does (Heath 2000).
-    """
+    """Read one ``.ics`` file: site and scanner, and the films by name (``LEFT_CC``)."""
     text = _text(path)
     views = {
         name: View(int(rows), int(columns), int(bits), float(um) / 1000 or None, drawn == "OVERLAY")
@@ -238,7 +226,7 @@ def read_ics(path: Path) -> tuple[tuple[str, str], dict[str, View]]:
             raise DataError(f"{path}: {fault}; copy the file anew")
     said = re.findall(r"^DIGITIZER.*\b(DBA|HOWTEK|LUMISYS)\b", text.upper(), re.MULTILINE)
     if named != [path.stem]:
-        raise RejectedError("study whose field filename is not the name of its .ics file")
+        raise files.RejectedError("study whose field filename is not the name of its .ics file")
     return (SITES[path.stem[0]], "".join(said)), views
 
 
@@ -275,8 +263,7 @@ def decode_chain(code: str) -> NDArray[np.int64]:
 def corners(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Leave out the pixels that lie straight between their neighbours, and a repeated first one.
 
-    The outline encloses the same pixels, and a manifest needs fewer points for it. Pixels that the
-    chain steps on twice stay: they may be a spike, one pixel wide.
+    Pixels that the chain steps on twice stay: they may be a spike, one pixel wide.
     """
     if len(pixels) > 1 and (pixels[0] == pixels[-1]).all():
         pixels = pixels[:-1]
@@ -293,11 +280,9 @@ def is_raw(path: Path) -> bool:
 
 
 def read_raw(path: Path) -> NDArray[np.float32]:
-    """Read an unpacked film, ``<film>.LJPEG.1``; the study's ``.ics`` file stands beside it.
+    """Read an unpacked film, ``<film>.LJPEG.1``, beside its ``.ics``: float32 ``(h, w)``.
 
-    Returns:
-        float32 ``(h, w)`` in [0, 1]: optical density from :data:`HIGHEST` (0, black film) to
-        :data:`LOWEST` (1), so dense tissue is bright.
+    Optical density from :data:`HIGHEST` (0, black film) to :data:`LOWEST` (1): dense is bright.
     """
     with guarded(path, "not the film that its .ics file describes; unpack it anew"):
         ((stem, name),) = _RAW.findall(path.name)

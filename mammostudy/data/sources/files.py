@@ -1,9 +1,7 @@
 """What the readers share: files of an owner's folder found and described, outlines boxed.
 
-Downloaders lay the series of an archive out in different ways: ``CASE/STUDY/SERIES/000000.dcm``,
-``CASE/DATE-STUDY/1.000000-DESCRIPTION-12345/1-1.dcm``, ``SERIES/1-1.dcm`` or
-``CASE/STUDY/MG_SERIES/FILE.dcm``. :func:`index_files` gives every file under the name of each
-folder above it, which covers them all.
+Downloaders lay out the series of an archive in different ways, as ``CASE/STUDY/SERIES/000000.dcm``,
+``SERIES/1-1.dcm`` or ``CASE/STUDY/MG_SERIES/FILE.dcm``; :func:`index_files` covers them all.
 """
 
 from __future__ import annotations

@@ -155,10 +155,7 @@ def write_template(folder: Path) -> tuple[Path, int]:
     """Write ``cohort.csv`` and its guide into a folder, a row for each image found there.
 
     A picture in a folder whose name starts with ``mask`` is a mask; it is put beside the image
-    of the same name. Patients, views and labels are left to fill in.
-
-    Returns:
-        The table's path and how many images are listed in it.
+    of the same name. The rest is left to fill in. Return the table's path and the images in it.
     """
     path = folder / PRIVATE_TABLE
     if path.exists():

@@ -17,16 +17,7 @@ import numpy as np
 import pandas as pd
 
 from mammostudy.data.dicom_file import guarded
-from mammostudy.data.sources.files import (
-    Gathered,
-    Points,
-    RejectedError,
-    Row,
-    look,
-    masses_or_view,
-    place,
-    relative,
-)
+from mammostudy.data.sources import files
 from mammostudy.data.tables import check, read_table
 from mammostudy.errors import DataError
 
@@ -50,13 +41,13 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     if len(homes) != 1:
         raise DataError(f"{folder}: not one folder AllDICOMs; name `INbreast Release 1.0`")
     listed = _listed(homes[0].parent / TABLE)
-    found = Gathered(folder)
+    found = files.Gathered(folder)
     seen: set[str] = set()
     for path in sorted(homes[0].glob("*.[dD][cC][mM]")):
         with found.sorting():
             named = _NAME.fullmatch(path.name)
             if named is None:
-                raise RejectedError("image with a name that is not of the set")
+                raise files.RejectedError("image with a name that is not of the set")
             if named[1] in seen:
                 raise DataError(f"{path}: another image has its number too; keep one of them")
             seen.add(named[1])
@@ -79,42 +70,42 @@ def _listed(path: Path) -> dict[str, tuple[str, str, str]]:
     return dict(zip(table["file_name"], said, strict=True))
 
 
-def _rows(found: Gathered, path: Path, said: tuple[str, str, str] | None) -> list[Row]:
+def _rows(found: files.Gathered, path: Path, said: tuple[str, str, str] | None) -> list[files.Row]:
     """Return the rows of one image: a row a mass, or one without; none where it is dropped."""
     number, patient, side, view = _NAME.findall(path.name)[0]
     annotation = path.parent.parent / "AllXML" / f"{number}.xml"
     if said is None:
-        raise RejectedError(f"image that {TABLE} does not list")
+        raise files.RejectedError(f"image that {TABLE} does not list")
     if said[:2] != (side, _VIEWS[view]):
-        raise RejectedError(f"image whose file name and {TABLE} disagree about side or view")
+        raise files.RejectedError(f"image whose file name and {TABLE} disagree about side or view")
     if not annotation.exists() and said[2] != "1":
-        raise RejectedError("image with findings (BI-RADS above 1) but no annotation file")
-    image = look(found.folder, path) | {
+        raise files.RejectedError("image with findings (BI-RADS above 1) but no annotation file")
+    image = files.look(found.folder, path) | {
         "case": number, "patient": patient, "site": "inbreast", "view": _VIEWS[view],
         "side": side, "modality": "DM", "pathology": "unknown",
     }  # fmt: skip
     pathology = PATHOLOGY.get(said[2], "unknown")
-    masses: list[Row] = []
+    masses: list[files.Row] = []
     drawn = 0
     rois = read_rois(found.folder, annotation) if annotation.exists() else []
     for place_, (name, points) in enumerate(rois, start=1):
         with found.sorting():
             if len(points) == 1:
-                raise RejectedError(CALCIFICATION)
+                raise files.RejectedError(CALCIFICATION)
             if name not in ("", "mass", "masses"):
-                raise RejectedError(NOT_A_MASS)
+                raise files.RejectedError(NOT_A_MASS)
             drawn += 1  # one without a name may be a mass
             if not name:
-                raise RejectedError("region without a name")
-            mass = place(points, image, f"{annotation}: field ROIs[{place_ - 1}]")
+                raise files.RejectedError("region without a name")
+            mass = files.place(points, image, f"{annotation}: field ROIs[{place_ - 1}]")
             mass |= {"case": f"{number}_{place_}", "pathology": pathology}
             masses.append(image | mass)
-    return masses_or_view(image, masses, drawn)
+    return files.masses_or_view(image, masses, drawn)
 
 
-def read_rois(folder: Path, path: Path) -> list[tuple[str, Points]]:
+def read_rois(folder: Path, path: Path) -> list[tuple[str, files.Points]]:
     """Read name and points of the regions of one mammogram; points are x and y in its pixels."""
-    relative(folder, path)
+    files.relative(folder, path)
     with guarded(path, "no property list of regions, or damaged; copy the file anew"):
         (image,) = plistlib.loads(path.read_bytes(), fmt=plistlib.FMT_XML)["Images"]
         rois = [_roi(roi) for roi in image["ROIs"]]
@@ -123,7 +114,7 @@ def read_rois(folder: Path, path: Path) -> list[tuple[str, Points]]:
         return rois
 
 
-def _roi(roi: dict[str, Any]) -> tuple[str, Points]:
+def _roi(roi: dict[str, Any]) -> tuple[str, files.Points]:
     found = [_POINT.fullmatch(point) for point in roi["Point_px"]]
     pairs = [(float(point[1]), float(point[2])) for point in found if point]
     if len(pairs) != len(found) or roi["NumberOfPoints"] != len(found):

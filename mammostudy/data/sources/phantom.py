@@ -17,13 +17,9 @@ import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import (
-    DigitalMammographyXRayImageStorageForPresentation,
-    ExplicitVRLittleEndian,
-    generate_uid,
-)
 
 from mammostudy.data.manifest import BOX, COLUMNS, FILENAME, SHAPES, SUBTYPES, write_manifest
 from mammostudy.data.sources.phantom_images import Field, Mass, draw_view
@@ -41,7 +37,7 @@ CROP: Final = 320  # px, side of a crop of phantom-shapes
 SPACING_MM: Final = 0.3125
 BLACK, WHITE, FULL = 300, 3700, 4095
 _OF_EVERY_FILE: Final[dict[str, Any]] = {
-    "SOPClassUID": DigitalMammographyXRayImageStorageForPresentation, "Modality": "MG",
+    "SOPClassUID": uid.DigitalMammographyXRayImageStorageForPresentation, "Modality": "MG",
     "PresentationIntentType": "FOR PRESENTATION", "ImageType": ["DERIVED", "PRIMARY"],
     "Manufacturer": "mammostudy", "PatientBirthDate": "", "PatientSex": "F",
     "PatientIdentityRemoved": "YES", "StudyDate": "", "StudyTime": "", "StudyID": "1",
@@ -112,10 +108,9 @@ def write(name: str, folder: Path, *, patients: int | None = None, seed: int | N
     """Write a phantom cohort as the study uses it, or a smaller one, whole or not at all.
 
     ``phantom-shapes`` has one crop a patient: the CC view of the diseased side, cut to 320 x 320 px
-    round its first mass (zeros where the cut leaves the view). A second mass stays in the picture,
-    and in the mask as label 2, but has no row. The same seed gives the same patients as in
-    ``phantom``; the study's is another one, so that no patient is shared. Of 375 patients about 300
-    are malignant: as many as in the paper's table of subtypes (section 6).
+    round its first mass (zeros where the cut leaves the view); a second mass is label 2 of the mask
+    and has no row. It has a seed of its own, so that no patient is shared. Of 375 patients about
+    300 are malignant, as in the paper's table of subtypes (section 6).
     """
     usual = (375, 2021) if name == "phantom-shapes" else (64, 2020)
     count, seed = patients or usual[0], usual[1] if seed is None else seed
@@ -198,9 +193,9 @@ class _Writer:
         person, place = f"mammostudy-phantom-{self.seed}-{patient.number}", f"{side}-{view}"
         pseudonym = f"{self.cohort}-{patient.number:03d}"
         fields = _OF_EVERY_FILE | {
-            "SOPInstanceUID": generate_uid(entropy_srcs=[person, place]),
-            "StudyInstanceUID": generate_uid(entropy_srcs=[person, "study"]),
-            "SeriesInstanceUID": generate_uid(entropy_srcs=[person, "series", place]),
+            "SOPInstanceUID": uid.generate_uid(entropy_srcs=[person, place]),
+            "StudyInstanceUID": uid.generate_uid(entropy_srcs=[person, "study"]),
+            "SeriesInstanceUID": uid.generate_uid(entropy_srcs=[person, "series", place]),
             "InstitutionName": patient.site, "PatientName": pseudonym, "PatientID": pseudonym,
             "ImageLaterality": side, "ViewPosition": view, "WindowCenter": middle,
             "Rows": stored.shape[0], "Columns": stored.shape[1],
@@ -211,9 +206,9 @@ class _Writer:
         meta = dataset.file_meta = FileMetaDataset()
         for name, value in fields.items():
             setattr(dataset, name, value)
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
         meta.MediaStorageSOPClassUID = dataset.SOPClassUID
         meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-        meta.ImplementationClassUID = generate_uid(entropy_srcs=["mammostudy phantom writer"])
+        meta.ImplementationClassUID = uid.generate_uid(entropy_srcs=["mammostudy phantom writer"])
         meta.ImplementationVersionName = "MAMMOSTUDY"
         dcmwrite(path, dataset, enforce_file_format=True)

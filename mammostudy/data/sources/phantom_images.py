@@ -76,11 +76,9 @@ def _radius(shape: str, rng: Random) -> Radius:
 def gaussian_radius(rng: Random, sigma: float, hurst: float, lowest: int = 2) -> Radius:
     """Draw a log-normal radius whose harmonics fall as fractional noise does.
 
-    ``r = exp(s)``, ``s`` a stationary Gaussian process on the circle with standard deviation
-    ``sigma`` and amplitudes ``n ** -(hurst + 1/2)`` from harmonic ``lowest`` to 40 (2 leaves the
-    centre in place): small ``hurst`` is rough, the fractal dimension is ``2 - hurst`` (Muinonen et
-    al. 1996, doi 10.1016/0022-4073(96)00003-9; of masses: de Sisternes et al. 2015; of contours:
-    Rangayyan and Nguyen 2007).
+    Standard deviation ``sigma``, amplitudes ``n ** -(hurst + 1/2)`` from harmonic ``lowest`` to 40
+    (2 leaves the centre in place), fractal dimension ``2 - hurst`` (Muinonen et al. 1996, doi
+    10.1016/0022-4073(96)00003-9; de Sisternes et al. 2015; Rangayyan and Nguyen 2007).
     """
     order = np.arange(lowest, 41)
     amplitude = order.astype(np.float64) ** -(hurst + 0.5)
@@ -109,8 +107,7 @@ def lobes_radius(rng: Random, lobes: int) -> Radius:
 def power_law_fields(shape: tuple[int, int], rng: Random, beta: float = 3.0) -> tuple[Field, Field]:
     """Draw two independent Gaussian fields whose power spectrum falls as ``1 / f ** beta``.
 
-    They have mean 0 and standard deviation 1. The exponent of mammograms is about 3 (Burgess,
-    Jacobson and Judy 2001).
+    Mean 0, standard deviation 1; of mammograms beta is about 3 (Burgess, Jacobson and Judy 2001).
     """
     f_y = fft.fftfreq(shape[0]).astype(np.float32)[:, None]
     f_x = fft.fftfreq(shape[1]).astype(np.float32)[None, :]

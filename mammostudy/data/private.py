@@ -56,7 +56,7 @@ def _key() -> bytes:
         key = path.read_bytes()
         shared = os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077
     except OSError as error:
-        fault = f"cannot be read or written ({error.strerror}); check its owner"
+        fault = f"cannot be read or written ({error.strerror}); check MAMMOSTUDY_STORE"
     else:
         if len(key) == KEY_BYTES and not shared:
             return key

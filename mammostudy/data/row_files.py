@@ -37,7 +37,7 @@ def inside(root: Path, name: str, what: str = "path") -> Path:
             return path
     except (OSError, ValueError, RuntimeError):  # too long, a zero byte, links in a circle
         pass
-    raise FileError(f"{root}: {what}: {name[:200]!r} leads out of the folder or is no path", "path")
+    raise FileError(f"{root}: {what}: {name[:200]!r} leads out of the cohort's folder", "path")
 
 
 def read_pixels(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], Mammogram]:

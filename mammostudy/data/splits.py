@@ -106,7 +106,7 @@ def _held_out(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the masses that stay, and those of the fold and of the other sites."""
     if not 0 <= fold < folds:
-        raise SpecError(f"split: there is no fold {fold}; it counts from 0 to {folds - 1}")
+        raise SpecError(f"split: no fold {fold} of {folds}; it counts from 0 to {folds - 1}")
     known = sorted(masses["site"].unique())
     if train_site is not None and train_site not in known:
         raise SpecError(f"split: train_site {train_site!r} is unknown; the sites are {known}")

@@ -69,6 +69,15 @@ def test_fisher_is_exact_on_two_by_two_and_agrees_with_enumeration():
     assert ours.fisher_monte_carlo(table, draws=9999) == pytest.approx(exact, abs=0.015)
 
 
+def test_interval_of_v_is_that_of_drawn_cases():
+    table = np.array([[12, 5, 3], [4, 10, 6]])
+    rng = np.random.default_rng(5)
+    drawn = rng.multinomial(40, table.ravel() / 40, 4000).reshape(-1, 2, 3).astype(float)
+    for corrected in (False, True):
+        slow = np.percentile(ours.v_of_tables(drawn, corrected), [2.5, 97.5])
+        assert ours.cramers_v_ci(table, corrected=corrected) == pytest.approx(slow, abs=0.03)
+
+
 @pytest.mark.parametrize(("v", "cases"), [(0.1, 300), (0.2, 80), (0.3, 186)])
 def test_power_agrees_with_statsmodels(v, cases):
     # a goodness-of-fit test of 10 bins has the 9 degrees of a 4 x 4 table
@@ -128,6 +137,15 @@ def test_missed_masks_are_wrong_and_unknown_classes_refused():
     )
     with pytest.raises(DataError, match="none of irregular"):
         ours.patient_confusions(rows.assign(label="blob"), CLASSES)
+
+
+def test_macro_recalls_are_compared_patient_by_patient():
+    a, b = (ours.patient_confusions(rows_of(240, 2, s), CLASSES) for s in (0.9, 0.4))
+    found = ours.macro_recall_test(a, b)
+    assert 0 < found["low"] < found["difference"] < found["high"]
+    assert found["p"] < 0.001
+    same = ours.macro_recall_test(a, a)
+    assert (same["difference"], same["low"], same["high"], same["p"]) == (0, 0, 0, 1)
 
 
 def test_redraws_keep_the_columns_and_the_level():

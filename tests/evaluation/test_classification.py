@@ -149,9 +149,9 @@ def test_difference_is_scikit_learns_and_interval_is_the_plain_bootstraps():
 
     value, low, high = ours.auc_difference_ci(labels, a, b, patients)
     assert value == pytest.approx(gap(np.arange(120)), abs=1e-12)
-    drawn = np.random.default_rng(1).integers(0, 60, (150, 60))
+    drawn = np.random.default_rng(1).integers(0, 60, (80, 60))
     slow = [gap(np.column_stack([2 * each, 2 * each + 1]).ravel()) for each in drawn]
-    assert (low, high) == pytest.approx(np.percentile(slow, [2.5, 97.5]), abs=0.03)
+    assert (low, high) == pytest.approx(np.percentile(slow, [2.5, 97.5]), abs=0.04)
     back = ours.auc_difference_ci(labels, b, a, patients)
     assert back == pytest.approx((-value, -high, -low))
     assert ours.auc_difference_ci(labels, a, a, patients) == (0, 0, 0)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from monai.metrics import compute_fp_tp_probs_nd, compute_froc_curve_data
 from torchmetrics.detection import MeanAveragePrecision
 
 from mammostudy.errors import DataError
@@ -63,7 +64,7 @@ def points_counted_afresh(case, rule, threshold, repeats):
 
 @pytest.mark.parametrize("repeats", ["ignore", "false_positive"])
 @pytest.mark.parametrize(("rule", "threshold"), [("iou", 0.1), ("iou", 0.5), ("centre", 0.5)])
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(data=st.data())
 def test_as_counted_afresh(any_detections, rule, threshold, repeats, data):
     case = data.draw(any_detections)
@@ -84,6 +85,45 @@ def repeated(case, times):
     return [[part[at] for at in images] for part in case]
 
 
+def on_a_grid(seed, tied):
+    """Masses that do not touch, boxes of even side with whole centres, and their label masks."""
+    rng = np.random.default_rng(seed)
+    case, masks = ([], [], []), []
+    for _ in range(6):
+        corners = rng.permutation(9)[: rng.integers(0, 4)] * 10
+        true = np.array([[c, c, c + 8, c + 6] for c in corners], float).reshape(-1, 4)
+        mask = np.zeros((90, 90), int)
+        for label, (x0, y0, x1, y1) in enumerate(true.astype(int), 1):
+            mask[y0:y1, x0:x1] = label
+        along = rng.integers(2, 88, 12)
+        centres = np.stack([along, np.clip(along + rng.integers(-3, 3, 12), 2, 87)], axis=1)
+        case[0].append(np.hstack([centres - 2, centres + 2]).astype(float))
+        case[1].append(rng.integers(1, 8 if tied else 4096, 12) / 4096)
+        case[2].append(true)
+        masks.append(mask)
+    return case, masks
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_as_monai_where_masses_do_not_touch(tied):
+    case, masks = on_a_grid(0, tied)
+    false, found, targets = [], [], 0
+    for boxes, scores, mask in zip(case[0], case[1], masks, strict=True):
+        centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(int)[:, ::-1]
+        if mask.max():
+            fp, tp, number = compute_fp_tp_probs_nd(scores, centres, mask)
+            false, found, targets = [*false, *fp], [*found, *tp], targets + number
+        else:
+            false = [*false, *scores]
+    rates, sensitivity = compute_froc_curve_data(np.array(false), np.array(found), targets, 6)
+    curve = ours.froc(*case, rule="centre")
+    # MONAI leaves out the lowest threshold if every mass is found
+    assert len(curve.sensitivity) - len(rates) == (0 if min(found) == 0 else 1)
+    assert curve.sensitivity[: len(rates)] == pytest.approx(sensitivity[::-1])
+    assert curve.false_positives_per_image[: len(rates)] == pytest.approx(rates[::-1])
+    assert curve.sensitivity[-1] > 0
+
+
 def test_differences_are_paired(make_detections):
     good, bad = (ours.froc(*make_detections(30, noise=noise)) for noise in (1, 4))
     patients = np.arange(30) // 2
@@ -101,7 +141,7 @@ def test_differences_are_paired(make_detections):
 SOME_RATES = np.array([0, 0.2, 0.29, 0.5, 1, 2, 8])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(data=st.data())
 def test_a_resample_is_the_images_repeated(any_detections, data):
     case = data.draw(any_detections)
@@ -206,3 +246,14 @@ def test_precision_by_hand(by_hand):
     assert curve["recall"].tolist() == pytest.approx([1 / 3] * 4 + [2 / 3] * 2)
     with pytest.raises(DataError, match="false_positive"):
         ours.average_precision([match_detections(*by_hand)])
+
+
+def test_intervals_and_paired_differences(make_detections):
+    good, bad = (counted(make_detections(30, noise=n), (0.5, 0.75)) for n in (1, 4))
+    patients = np.arange(30) // 2
+    low, high = ours.average_precision_ci(good, patients, draws=500)
+    assert low < ours.average_precision(good) < high
+    row = ours.average_precision_difference(good, bad, patients, draws=500).iloc[0]
+    assert 0 < row["low"] < row["difference"] < row["high"]
+    same = ours.average_precision_difference(good, good, patients, draws=100)
+    assert same.iloc[0].tolist() == [0, 0, 0, 1]

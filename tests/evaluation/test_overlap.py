@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 from monai.metrics import (
     compute_average_surface_distance,
+    compute_dice,
     compute_hausdorff_distance,
+    compute_iou,
 )
 from scipy import ndimage
 
@@ -49,7 +51,12 @@ def test_analytic_table(prediction, truth, expected):
 
 @settings(max_examples=40)
 @given(MASKS, MASKS)
-def test_overlaps_imply_each_other(a, b):
+def test_overlaps_are_monais_where_it_has_a_number_and_imply_each_other(a, b):
+    pair = [torch.from_numpy(each[:, None].astype(np.float32)) for each in (a, b)]
+    for metric, judge in ((dice, compute_dice), (iou, compute_iou)):
+        found, oracle = metric(a, b), judge(*pair, include_background=True)[:, 0].numpy()
+        known = np.isfinite(oracle) & b.any(axis=(1, 2))
+        np.testing.assert_allclose(found[known], oracle[known], atol=1e-6)
     assert precision(a, b) == pytest.approx(recall(b, a))
     assert dice(a, b) == pytest.approx(2 / (1 / iou(a, b).clip(1e-12) + 1), abs=1e-9)
 

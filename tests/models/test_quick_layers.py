@@ -11,8 +11,7 @@ from mammostudy.models.quick_layers import lay_channels_last
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
-    gap = (found.double() - expected).abs().max() / expected.abs().max()
-    return float(gap.detach())
+    return float(((found.double() - expected).abs().max() / expected.abs().max()).detach())
 
 
 @pytest.mark.parametrize(

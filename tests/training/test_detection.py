@@ -21,7 +21,7 @@ SIDE = 64
 Target = dict[str, Tensor]
 PYRAMID = {"trunk": "resnet18"}
 SMALL: dict[str, dict[str, Any]] = {
-    "faster-rcnn": PYRAMID, "fcos": PYRAMID, "retinanet": PYRAMID, "ssd-light": {"width": 8},
+    "faster-rcnn": PYRAMID, "fcos": PYRAMID, "ssd-light": {"width": 8},
     "ssdlite-mobilenetv3": {},
 }  # fmt: skip
 

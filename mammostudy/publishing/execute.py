@@ -13,9 +13,9 @@ from pathlib import Path
 import nbformat
 
 from mammostudy.data.cache import write_atomically
+from mammostudy.data.descriptors import describe
 from mammostudy.errors import BookError
 from mammostudy.publishing.pages import Page
-from mammostudy.study.recipes import cohort_title
 
 CELL_TIMEOUT = 900  # seconds; training is done before the pages, so no cell should come near
 HIDDEN = "remove-cell"
@@ -85,7 +85,7 @@ def execute_page(root: Path, page: Page, key: str, timeout: int = CELL_TIMEOUT) 
     check_parameters(root, page)
     notebook = with_name(notebook, page.name)
     if page.cohort:
-        put_title(notebook, cohort_title(page.cohort))
+        put_title(notebook, describe(page.cohort).title)
     scratch = root / "_build" / "papermill" / f"{page.name}.ipynb"
     scratch.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -13,13 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from mammostudy.data.descriptors import describe
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import MissingDataError
 from mammostudy.publishing.execute import read_template
 from mammostudy.publishing.pages import Page, read_claims_text
 from mammostudy.runs.record import Record, find_record
 from mammostudy.runs.spec import KeyedSpec
-from mammostudy.study.recipes import cohort_title
 
 CLAIMS = "claims"  # the chapter that judges the claims of study.yaml
 RUNNER_VERSION = 1  # raise when execution changes what a copy holds
@@ -113,7 +113,7 @@ def page_key(root: Path, page: Page, needs: Needs) -> str:
         "inputs": sorted(needs.inputs.items()),
         "code": code_digest(code),
         "claims": read_claims_text(root) if page.notebook == CLAIMS else None,
-        "title": cohort_title(page.cohort) if page.cohort else None,
+        "title": describe(page.cohort).title if page.cohort else None,
     }
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

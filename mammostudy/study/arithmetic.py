@@ -75,11 +75,7 @@ def largest_mean(
 
 
 def box_plot_means() -> pd.DataFrame:
-    """Printed mean Dice against the box plot of the same run (INbreast, loose frames).
-
-    Columns model, median, largest_mean, printed (all in %), above_median, impossible (printed
-    above the largest mean).
-    """
+    """Printed mean Dice against the box plot of the same run (INbreast, loose frames)."""
     plots = published.box_plots().query("metric == 'dice'")
     scores = published.segmentation_table().query("dataset == 'INbreast' and framing == 'loose'")
     table = plots.merge(scores[["model", "dice"]], on="model").rename(columns={"dice": "printed"})
@@ -129,10 +125,7 @@ def _mass(share: float, pixels: int) -> NDArray[np.float64]:
 
 
 def dice_loss_costs(share: float = 0.20) -> pd.DataFrame:
-    """Cost of some predictions, where a share of 256 x 256 pixels is mass.
-
-    Columns prediction, paper (Dice loss on [0, 1]), released (on [-1, 1]).
-    """
+    """Cost of some predictions, where a share of 256 x 256 pixels is mass."""
     truth = _mass(share, 256 * 256)
     pole = 1 - 2 * share
     uniform = {
@@ -148,10 +141,7 @@ def dice_loss_costs(share: float = 0.20) -> pd.DataFrame:
 
 
 def uniform_costs(share: float = 0.20) -> pd.DataFrame:
-    """Dice loss of a uniform output, by the two ranges, where a share of the frame is mass.
-
-    Columns output (of the tanh, in [-1, 1]), range ([0, 1] | [-1, 1]), cost.
-    """
+    """Dice loss of a uniform output, by the two ranges, where a share of the frame is mass."""
     truth = _mass(share, 10_000)
     rows = []
     for output in np.linspace(-1, 1, 401):
@@ -195,10 +185,7 @@ def parameter_count(
 
 
 def parameter_counts() -> pd.DataFrame:
-    """Parameter counts of the networks under the readings that are possible.
-
-    Columns network, reading, parameters, printed (missing = not reported), exact.
-    """
+    """Parameter counts of the networks under the readings that are possible."""
     table = published.read("readings")
     layers = table[["network", "in", "out"]].join(table[["shared_norm", "conv_bias"]] == "yes")
     table["parameters"] = [

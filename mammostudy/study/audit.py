@@ -33,10 +33,7 @@ def checks() -> pd.DataFrame:
 
 
 def deviations() -> pd.DataFrame:
-    """Paper, released code and this study side by side.
-
-    Columns topic, paper, released, study; what a source does not say is "not reported".
-    """
+    """Paper, released code and this study side by side."""
     return published.read("deviations")
 
 

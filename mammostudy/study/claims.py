@@ -28,17 +28,10 @@ from mammostudy.errors import SpecError
 from mammostudy.evaluation.statistics import bootstrap_ci, patient_differences
 from mammostudy.paths import project_root
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study import (
-    cropping,
-    detection,
-    losses,
-    segmenters,
-    shape_recipes,
-    shapes,
-    subtypes,
-)
+from mammostudy.study import cropping, detection, losses, segmenters, shapes, subtypes
 from mammostudy.study.comparing import Runs, compare, is_judged, judge, paired
 from mammostudy.study.recipes import headline
+from mammostudy.study.shape_recipes import PAPER, rows_of
 
 PUBLISHED_STEPS: Final = "close3+erode2+dilate3"
 NOT_TESTABLE: Final = "not testable here"
@@ -238,7 +231,7 @@ def specs(cohort: str, preset: str) -> list[Any]:
     """Return every run that the chapter shows, each once."""
     rows: list[Any] = [spec for runs, _ in arms(cohort, preset).values() for spec in runs]
     rows += [spec for runs in _loose(cohort, preset).values() for spec in runs]
-    rows += shape_recipes.rows_of(cohort, preset, "classifier").get(shape_recipes.PAPER, [])
+    rows += rows_of(cohort, preset, "classifier").get(PAPER, [])
     return list(dict.fromkeys([*rows, *detection.specs(cohort, preset)]))
 
 

@@ -17,13 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data import descriptors, dicom
-from mammostudy.data.descriptors import descriptor_names, read_descriptor
+from mammostudy.data.descriptors import describe, descriptor_names, read_descriptor
 from mammostudy.evaluation.statistics import POWER, smallest_detectable
 from mammostudy.imaging.framing import crop_and_resize
 from mammostudy.imaging.preprocessing import preprocess
 from mammostudy.paths import results_root
 from mammostudy.study import claims, data, fingerprint
-from mammostudy.study.recipes import cohort_title
 
 CONFIRMED: Final = "confirmed"
 DIFFERS: Final = "differs"
@@ -130,37 +129,20 @@ def overview() -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def sheets() -> str:
-    """Return all data sheets as HTML, one to open each; what comes from files is escaped."""
-    parts = []
-    for name in descriptor_names():
-        sheet = read_descriptor(name)
-        rows = {
-            "source": escape(sheet.source),
-            "licence": escape(sheet.licence),
-            "how to get it": escape(sheet.get),
-            "what is read": _pairs({key: facts.reads for key, facts in sheet.cohorts.items()}),
-            "files": _pairs(sheet.layout),
-            "shapes and labels": _pairs(sheet.label_mapping),
-            "split": escape(sheet.split_rule),
-            "known faults": "<br>".join(map(escape, sheet.known_faults)),
-            "to cite": "<br>".join(map(_cited, sheet.citation)),
-        }
-        body = "".join(f"<tr><th>{field}</th><td>{what}</td></tr>" for field, what in rows.items())
-        title = escape(sheet.title)
-        parts.append(f"<details><summary>{title}</summary><table>{body}</table></details>")
-    return "\n".join(parts)
-
-
-def _pairs(values: Mapping[str, str]) -> str:
-    lines = (f"<code>{escape(key)}</code>: {escape(said)}" for key, said in values.items())
-    return "<br>".join(lines)
-
-
-def _cited(work: descriptors.Reference) -> str:
-    doi = f' <a href="https://doi.org/{work.doi}">doi:{work.doi}</a>' if work.doi else ""
-    used = f" Used for: {escape(work.used_for)}." if work.used_for else ""
-    return f"{escape(work.text.rstrip('.'))}.{doi}{used}"
+def sheets() -> pd.DataFrame:
+    """Return what the data sheets say in words: data set, field, text."""
+    lines: list[tuple[str, str, str]] = []
+    for sheet in map(read_descriptor, descriptor_names()):
+        named = {key: facts.reads for key, facts in sheet.cohorts.items()}
+        said = [("source", sheet.source), ("licence", sheet.licence), ("how to get it", sheet.get)]
+        for each in (named, sheet.layout, sheet.label_mapping, {"split": sheet.split_rule}):
+            said += each.items()
+        said += [("known fault", fault) for fault in sheet.known_faults]
+        for work in sheet.citation:
+            used = f" Used for: {work.used_for}." if work.used_for else ""
+            said.append(("to cite", f"{work.text.rstrip('.')}. doi:{work.doi or '–'}{used}"))
+        lines += [(sheet.title, field, escape(text)) for field, text in said]
+    return pd.DataFrame(lines, columns=["data set", "field", "text"])
 
 
 def shapes_table() -> pd.DataFrame:
@@ -179,7 +161,7 @@ def shapes_table() -> pd.DataFrame:
 
 def side_by_side(contents: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Lay fingerprints out, a column a cohort; patients in brackets behind counts."""
-    return pd.DataFrame({cohort_title(str(each["cohort"])): _column(each) for each in contents})
+    return pd.DataFrame({describe(each["cohort"]).title: _column(each) for each in contents})
 
 
 def _column(content: dict[str, Any]) -> pd.Series:

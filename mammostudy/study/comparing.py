@@ -9,7 +9,7 @@ verdict rule, one layout and one sentence (:mod:`mammostudy.figures.tables`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal, Self
@@ -17,11 +17,11 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 import pandas as pd
 
+from mammostudy.data.descriptors import describe
 from mammostudy.evaluation.statistics import bootstrap_ci, effect_size, holm, paired_test
 from mammostudy.figures.tables import NOT_RUN
 from mammostudy.runs.record import find_record
 from mammostudy.runs.spec import COLUMNS
-from mammostudy.study.recipes import is_phantom
 
 TRAINED_BY_PAGES: Final = ("smoke", "quick")
 MARGIN: Final = 0.01
@@ -43,36 +43,33 @@ Group = tuple[Any, ...]
 
 def is_judged(cohort: str, preset: str) -> bool:
     """Whether verdicts are given: not on phantoms, nor from smoke runs."""
-    return preset != "smoke" and not is_phantom(cohort)
+    return preset != "smoke" and not describe(cohort).phantom
+
+
+def every_run(*grids: Callable[[str, str], Mapping[Any, Sequence[Any]]]) -> Callable[..., Any]:
+    """Return the function of cohort and preset that lists the runs of some grids, each once."""
+
+    def specs(cohort: str, preset: str) -> list[Any]:
+        found = [runs for grid in grids for runs in grid(cohort, preset).values()]
+        return list(dict.fromkeys(spec for runs in found for spec in runs))
+
+    return specs
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of a page: those asked for, those on record, and the rows of their cases.
-
-    Attributes:
-        asked: runs by group, a value a key.
-        keys: columns that name a group.
-        preset: of the page.
-        found: records by group, in the order asked.
-    """
+    """The runs of a page: those asked for, those on record, and the rows of their cases."""
 
     asked: Mapping[Group, Sequence[Any]]
-    keys: tuple[str, ...]
+    keys: tuple[str, ...]  # columns that name a group
     preset: str
     found: Mapping[Group, list[Any]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, asked: Mapping[Any, Sequence[Any]], preset: str, keys: str = "row") -> Self:
-        """Find the records of runs; small presets train what is missing first.
+        """Find the records of runs by group; small presets train what is missing first.
 
-        Args:
-            asked: runs by group: a name, or a tuple with a value a key.
-            preset: of the page.
-            keys: columns that name a group, parted by a space.
-
-        Raises:
-            DataError: a run of a small preset is missing and its cohort is not at hand.
+        A group is a name, or a tuple with a value for each of the ``keys``, parted by a space.
         """
         from mammostudy.runs.execute import ensure
         from mammostudy.runs.record import manifest_hash
@@ -142,8 +139,7 @@ class Runs:
     def test(self, **where: object) -> pd.DataFrame:
         """Return the test rows on known boxes before post-processing, or those asked for.
 
-        Args:
-            where: value a column must have; None lifts the condition on it.
+        ``where`` gives the value of a column; None lifts the condition on it.
         """
         wanted = {"part": "test", "box": "oracle", "postprocessing": "none"} | where
         keep = pd.Series(True, index=self.rows.index)
@@ -197,16 +193,9 @@ def summarise(
 ) -> pd.DataFrame:
     """Summarise metrics by group, with 95 % bootstrap intervals over patients.
 
-    Args:
-        rows: of :attr:`Runs.rows`, one row a case and training in each group.
-        metrics: columns to summarise.
-        by: columns that name a group.
-        over: ``first`` takes the first training of every fold, ``all`` averages the trainings.
-
-    Returns:
-        A row a group and metric: mean, low, high, median, seed_sd (of the first fold's means over
-        seeds), masses, patients, trainings (0 without training), converged (yes, no, or
-        ``no training``).
+    ``over`` is ``first`` (the first training of every fold) or ``all`` (the mean of the trainings).
+    A row a group and metric with the columns :data:`SUMMARY`; ``seed_sd`` is of the first fold's
+    means over seeds, ``converged`` is yes, no, or ``no training``.
     """
     metrics, lines = list(metrics), []
     for group, part in rows.groupby(list(by), sort=False, dropna=False):
@@ -248,16 +237,8 @@ def compare(
 ) -> pd.DataFrame:
     """Set groups against each other, paired case by case, each patient counting once.
 
-    Args:
-        rows: of :attr:`Runs.rows`, one row a case and training in each group.
-        pairs: groups to compare, ``a`` less ``b``; those not both on record are left out.
-        metric: a column of the rows.
-        by: column that names the group, or columns whose values, joined by a comma, name it.
-        margin: the smallest difference that matters.
-        over: ``first`` takes the first training of every fold, ``all`` averages the trainings.
-
-    Returns:
-        A row a pair with the columns :data:`COMPARISON`.
+    A row with the columns :data:`COMPARISON` for each pair ``a`` less ``b`` that is on record. A
+    group is named by a column, or by the values of several, joined by a comma.
     """
     if not isinstance(by, str):
         words = rows[list(by)].astype(str)
@@ -286,13 +267,7 @@ def judge(
 ) -> pd.DataFrame:
     """Make comparisons of one family a table: Holm's correction, and the verdict of each.
 
-    Args:
-        lines: a, b, difference, low, high, p and what else of :data:`COMPARISON` is known.
-        margin: the smallest difference that matters.
-        judged: whether a verdict is given (not on phantoms, nor on smoke runs).
-
-    Returns:
-        A row a line with the columns :data:`COMPARISON`.
+    Of a line a, b, difference, low, high and p must be known, of :data:`COMPARISON`.
     """
     table = pd.DataFrame(list(lines)).reindex(columns=list(COMPARISON))
     if table.empty:

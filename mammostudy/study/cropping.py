@@ -12,6 +12,7 @@ from skimage.draw import rectangle_perimeter
 from mammostudy.data.frames import Frame, Preprocessing, frame_of, frame_sample
 from mammostudy.imaging.overlays import outline_overlay
 from mammostudy.runs.spec import BASELINES, RunSpec
+from mammostudy.study.comparing import every_run
 from mammostudy.study.losses import published_cells
 from mammostudy.study.pictures import at_hand, typical_case
 from mammostudy.study.recipes import baselines, folds_for, folds_of, headline, recipe
@@ -80,10 +81,7 @@ def truths(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     return {"target": [main], "all masses": [recipe(cohort, preset, frame__truth="all")]}
 
 
-def specs(cohort: str, preset: str) -> list[RunSpec]:
-    """Return every run that the chapter shows, each once."""
-    grids = (named(cohort, preset), scaled(cohort, preset), truths(cohort, preset))
-    return list(dict.fromkeys(spec for grid in grids for runs in grid.values() for spec in runs))
+specs = every_run(named, scaled, truths)
 
 
 def beside_published(summary: pd.DataFrame) -> pd.DataFrame:
@@ -96,17 +94,16 @@ def beside_published(summary: pd.DataFrame) -> pd.DataFrame:
     return wide.loc[list(STRATEGIES)].reset_index()
 
 
-def frames(cohort: str, size: int = 256) -> list[tuple[str, NDArray[Any]]]:
+def frames(cohort: str) -> list[tuple[str, NDArray[Any]]]:
     """Cut the three frames of a typical mass around its known and a jittered box, titled.
 
-    uint8 ``(size, size, 3)``; on the full mammogram the other frames are drawn. Empty without the
-    images.
+    On the full mammogram the other frames are drawn. Empty without the images.
     """
     loaded = at_hand(cohort)
-    return [] if loaded is None else list(_cut(loaded.sample(typical_case(loaded.masses)), size))
+    return [] if loaded is None else list(_cut(loaded.sample(typical_case(loaded.masses))))
 
 
-def _cut(sample: Any, size: int) -> Iterator[tuple[str, NDArray[Any]]]:
+def _cut(sample: Any, size: int = 256) -> Iterator[tuple[str, NDArray[Any]]]:
     plain = Preprocessing(denoise_sigma=0.0, equalise=False)
     height, width = sample.image.shape
     for box, said in (("oracle", "known box"), ("jittered", "jittered box")):

@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mammostudy.data.descriptors import describe
 from mammostudy.data.frames import Frame, frame_sample
 from mammostudy.imaging.overlays import outline_overlay
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import published
-from mammostudy.study.comparing import TRAINED_BY_PAGES
+from mammostudy.study.comparing import TRAINED_BY_PAGES, every_run
 from mammostudy.study.fingerprint import GREY_BINS, STEPS
 from mammostudy.study.pictures import at_hand, typical_case
-from mammostudy.study.recipes import cohort_title, headline, preset, recipe
+from mammostudy.study.recipes import headline, preset, recipe
 
 PUBLISHED: Final = "as published"
 CHANGES: Final[dict[str, dict[str, Any]]] = {
@@ -59,15 +60,13 @@ def ablations(cohort: str, preset_name: str) -> dict[str, list[RunSpec]]:
     return {PUBLISHED: [main]} | runs
 
 
-def specs(cohort: str, preset_name: str) -> list[RunSpec]:
-    """Return every run that the chapter shows, each once."""
-    return [spec for row in ablations(cohort, preset_name).values() for spec in row]
+specs = every_run(ablations)
 
 
 def paper_table(content: dict[str, Any]) -> pd.DataFrame:
     """Set the paper's data beside a cohort's: data, masses, role, patients."""
     parts = ["training images", "test images", "INbreast images"]
-    here, patients = cohort_title(str(content["cohort"])), str(content["patients_with_mass"])
+    here, patients = describe(str(content["cohort"])).title, str(content["patients_with_mass"])
     return pd.DataFrame(
         {
             "data": [*["private (paper)"] * 2, "INbreast (paper)", f"{here} (here)"],
@@ -115,10 +114,7 @@ def dropped_table(content: dict[str, Any]) -> pd.DataFrame:
 
 
 def split_table(content: dict[str, Any], preset_name: str) -> pd.DataFrame:
-    """Return patients and masses of each part, for the folds of a preset.
-
-    Columns: fold, part, patients, masses, and the share of masses of each stratum in %.
-    """
+    """Return patients and masses of each part, for the folds of a preset."""
     table = pd.DataFrame(content["splits"])
     strata = pd.DataFrame(table.pop("strata").tolist()).add_suffix(", %")
     shares = (100 * strata).div(table["masses"].clip(lower=1), axis=0)
@@ -134,8 +130,8 @@ def grey_table(content: dict[str, Any]) -> pd.DataFrame:
     return table.assign(share=100 * table["share"])[["step", "value", "share"]]
 
 
-def steps_of(cohort: str, size: int = 256) -> dict[str, NDArray[np.float32]]:
-    """Return each pre-processing step on one loose frame, float32 ``(size, size)`` by step.
+def steps_of(cohort: str) -> dict[str, NDArray[np.float32]]:
+    """Return each pre-processing step on one loose frame, float32, by step.
 
     The mass of median area stands for the cohort; empty without the images.
     """
@@ -143,14 +139,13 @@ def steps_of(cohort: str, size: int = 256) -> dict[str, NDArray[np.float32]]:
     if loaded is None:
         return {}
     sample = loaded.sample(typical_case(loaded.masses))
-    return {name: frame_sample(sample, Frame(size=size), step)[0] for name, step in STEPS.items()}
+    return {name: frame_sample(sample, Frame(), step)[0] for name, step in STEPS.items()}
 
 
 def examples(cohort: str) -> dict[str, NDArray[np.uint8]]:
     """Return a mammogram of each site and view, then a mass of each shape, outlined, by title.
 
-    The mass of median box stands for its group. uint8 ``(h, w, 3)``; at most four mammograms; empty
-    without the images.
+    The mass of median box stands for its group; at most four mammograms, none without images.
     """
     loaded = at_hand(cohort)
     if loaded is None:

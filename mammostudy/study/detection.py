@@ -25,7 +25,7 @@ from mammostudy.runs.detection_rows import COCO, HEADLINE, matches_of
 from mammostudy.runs.kinds import SSDS, DetectSpec
 from mammostudy.runs.record import Record
 from mammostudy.study import recipes
-from mammostudy.study.comparing import Runs, judge
+from mammostudy.study.comparing import Runs, every_run, is_judged, judge
 from mammostudy.study.recipes import EQUAL, LIGHT, LONG, PRIOR_ROW
 
 HEAD, ABLATED, UNCHANGED = "all folds", "one field changed", "unchanged"
@@ -59,9 +59,7 @@ def grid(cohort: str, preset: str) -> dict[tuple[str, str], list[DetectSpec]]:
     return runs
 
 
-def specs(cohort: str, preset: str) -> list[DetectSpec]:
-    """Return every run that the page shows, each once."""
-    return list(dict.fromkeys(spec for runs in grid(cohort, preset).values() for spec in runs))
+specs = every_run(grid)
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,7 @@ def _detector(listed: Sequence[Record], undone: set[str], preset: str) -> Detect
     converged = "yes" if all(flags) else f"{sum(flags)} of {len(flags)}" if any(flags) else "no"
     if any(record.status == "diverged" for record in listed):
         converged = "diverged"
-    judged = preset != "smoke" and not describe(listed[0].spec.cohort).phantom
+    judged = is_judged(listed[0].spec.cohort, preset)
     return Detector(listed, converged if flags else "no training", judged)
 
 

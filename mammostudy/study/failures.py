@@ -11,7 +11,7 @@ from scipy.ndimage import binary_erosion
 
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study.comparing import Runs, summarise
+from mammostudy.study.comparing import Runs, every_run, summarise
 from mammostudy.study.pictures import at_hand, framed, picked, seen
 from mammostudy.study.recipes import folds_for, headline
 
@@ -28,9 +28,7 @@ def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     return {MODEL: headline(cohort, preset)[: len(folds_for(cohort, preset))]}
 
 
-def specs(cohort: str, preset: str) -> list[RunSpec]:
-    """Return every run that the chapter shows."""
-    return named(cohort, preset)[MODEL]
+specs = every_run(named)
 
 
 def tested_rows(runs: Runs, cohort: str) -> pd.DataFrame:

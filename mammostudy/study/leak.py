@@ -13,7 +13,7 @@ import pandas as pd
 
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import shape_recipes, shapes
-from mammostudy.study.comparing import Runs, compare, judge
+from mammostudy.study.comparing import Runs, compare, every_run, judge
 from mammostudy.study.recipes import baselines, headline, recipe
 
 PATIENT: Final = "by patient"
@@ -38,10 +38,7 @@ def by_image(spec: RunSpec) -> RunSpec:
 
 
 def named(cohort: str, preset: str) -> dict[tuple[str, str], list[Any]]:
-    """Return the runs by row and kind of fold: two trainings a fold of the model.
-
-    The forest is there for cohorts whose outlines carry shapes.
-    """
+    """Return the runs by row and kind of fold: two trainings a fold of the model."""
     if preset not in ("reference", "paper"):
         return {}
     main = headline(cohort, preset)
@@ -61,9 +58,7 @@ def named(cohort: str, preset: str) -> dict[tuple[str, str], list[Any]]:
     return out
 
 
-def specs(cohort: str, preset: str) -> list[Any]:
-    """Return every run that the chapter shows, each once."""
-    return list(dict.fromkeys(spec for runs in named(cohort, preset).values() for spec in runs))
+specs = every_run(named)
 
 
 def rows_of(runs: Runs) -> pd.DataFrame:

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.imaging.postprocessing import PUBLISHED, postprocess
-from mammostudy.runs.spec import RunSpec
 from mammostudy.study import cropping, pictures
-from mammostudy.study.comparing import Runs, compare, judge
+from mammostudy.study.comparing import Runs, compare, every_run, judge
 
 STEPS: Final = "+".join(PUBLISHED)
 DECIDED: Final = "decided on validation"
@@ -20,14 +19,7 @@ MARGIN: Final = 0.005
 """The smallest gain that matters, as the claim on post-processing says."""
 
 
-def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
-    """Return the paper's model in each framing; every order is measured on loose frames."""
-    return cropping.framings(cohort, preset)
-
-
-def specs(cohort: str, preset: str) -> list[RunSpec]:
-    """Return every run that the chapter shows, each once."""
-    return list(dict.fromkeys(spec for runs in named(cohort, preset).values() for spec in runs))
+specs = every_run(cropping.framings)
 
 
 def gains(runs: Runs) -> pd.DataFrame:

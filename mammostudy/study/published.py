@@ -25,15 +25,10 @@ class Fact(NamedTuple):
     what: str
 
 
-def read(name: str, source: str = "P") -> pd.DataFrame:
-    """Return a table of ``mammostudy/study/tables``, empty cells as empty text.
-
-    The attribute ``source`` holds the tag of its source.
-    """
+def read(name: str) -> pd.DataFrame:
+    """Return a table of ``mammostudy/study/tables``, empty cells as empty text."""
     path = Path(__file__).with_name("tables") / f"{name}.csv"
-    table = pd.read_csv(path, encoding="utf-8", keep_default_na=False)
-    table.attrs["source"] = source
-    return table
+    return pd.read_csv(path, encoding="utf-8", keep_default_na=False)
 
 
 SOURCES: Final = {str(tag): str(where) for tag, where in read("sources").itertuples(index=False)}
@@ -55,23 +50,11 @@ def segmentation_table() -> pd.DataFrame:
 
     Columns dataset (private | INbreast), images, model, pretrained, framing (full | loose |
     tight), dice (%), iou (%), source.
-
-    Source: paper, section on segmentation results.
     """
     table = read("segmentation").assign(source="P")
     sizes = {"private": "test images", "INbreast": "INbreast images"}
     images = {name: int(FACTS[fact].value) for name, fact in sizes.items()}
     table.insert(1, "images", table["dataset"].map(images))
-    return table
-
-
-def literature_table() -> pd.DataFrame:
-    """Scores of earlier work on INbreast tight frames, as the paper reports them.
-
-    Columns model, dice (%), iou (%; missing = not reported), dataset, framing, source.
-    """
-    table = read("literature").assign(dataset="INbreast", framing="tight", source="P")
-    table["iou"] = pd.to_numeric(table["iou"])
     return table
 
 
@@ -81,7 +64,7 @@ def box_plots() -> pd.DataFrame:
     Columns model, metric (dice | iou), q1, median, q3 (in [0, 1]), images, outliers (tuple;
     empty = not reported), dataset, framing, reading (how exactly the figure was read), source.
     """
-    table = read("box_plots", "F")
+    table = read("box_plots")
     drawn = table.pop("outliers")
     table["images"] = int(FACTS["INbreast images"].value)
     table["outliers"] = [tuple(map(float, values.split())) for values in drawn]

@@ -59,16 +59,6 @@ def _known(table: Mapping[str, Any], name: str, kind: str) -> Any:
     return table[name]
 
 
-def cohort_title(cohort: str) -> str:
-    """Return how a page names a cohort."""
-    return describe(cohort).title
-
-
-def is_phantom(cohort: str) -> bool:
-    """Whether a cohort is simulated."""
-    return describe(cohort).phantom
-
-
 def recipe(cohort: str, preset_name: str, variant: str = "paper", **changes: Any) -> RunSpec:
     """Return the spec of a variant within a preset's budget, with fields changed afterwards.
 
@@ -218,7 +208,7 @@ def detect_folds(
     cohort: str, preset_name: str, row: str = LIGHT, **changes: Any
 ) -> list[DetectSpec]:
     """Return a detector, as long as affordable, over the folds; the light SSD is the chain's."""
-    folds = (0,) if is_phantom(cohort) else folds_for(cohort, preset_name)
+    folds = (0,) if describe(cohort).phantom else folds_for(cohort, preset_name)
     return [
         detect_recipe(cohort, preset_name, row, split__fold=fold, seed=fold, **changes)
         for fold in folds

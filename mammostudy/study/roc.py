@@ -19,7 +19,7 @@ from mammostudy.evaluation import classification as scored
 from mammostudy.evaluation.classification import MeanRoc, Roc
 from mammostudy.evaluation.statistics import Values, bootstrap_ci, smallest_detectable
 from mammostudy.runs.kinds import ShapeSpec
-from mammostudy.study.comparing import Runs, judge, unsettled
+from mammostudy.study.comparing import Runs, every_run, judge, unsettled
 from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, rows_of
 from mammostudy.study.shapes import shared
 
@@ -38,9 +38,7 @@ def grid(cohort: str, preset: str) -> dict[tuple[str, str], list[ShapeSpec]]:
     return {("classifier", row): named[row] for row in (PAPER, STUDY, FOREST) if row in named}
 
 
-def specs(cohort: str, preset: str) -> list[ShapeSpec]:
-    """Return every run that the page shows."""
-    return [spec for runs in grid(cohort, preset).values() for spec in runs]
+specs = every_run(grid)
 
 
 def arrays(

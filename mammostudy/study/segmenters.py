@@ -14,7 +14,7 @@ from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.models.registry import SEGMENTERS
 from mammostudy.runs.spec import BASELINES, Model, RunSpec
 from mammostudy.study import losses, pictures, published
-from mammostudy.study.comparing import TESTED, Runs, paired, unsettled
+from mammostudy.study.comparing import TESTED, Runs, every_run, paired, unsettled
 from mammostudy.study.recipes import baselines_of, preset, recipe
 
 PROPOSED: Final = "proposed cGAN"
@@ -138,10 +138,7 @@ def ablations(cohort: str, preset_name: str) -> dict[str, list[RunSpec]]:
     return {WHOLE: [best]} | {name: [best.changed(**ABLATIONS[name])] for name in names}
 
 
-def specs(cohort: str, preset_name: str) -> list[RunSpec]:
-    """Return every run that the chapter shows, each once."""
-    every = [*named(cohort, preset_name).values(), *ablations(cohort, preset_name).values()]
-    return list(dict.fromkeys(spec for runs in every for spec in runs))
+specs = every_run(named, ablations)
 
 
 def beside_paper(summary: pd.DataFrame, framing: str) -> pd.DataFrame:

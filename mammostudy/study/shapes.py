@@ -18,8 +18,7 @@ from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.runs.kinds import SOURCES, TOOLS, ShapeSpec
 from mammostudy.runs.record import Record
 from mammostudy.study import published
-from mammostudy.study.comparing import Runs, compare, judge, unsettled
-from mammostudy.study.recipes import is_phantom
+from mammostudy.study.comparing import Runs, compare, every_run, judge, unsettled
 from mammostudy.study.shape_recipes import GROUPS, PAPER, STUDY, TOOL, rows_of
 
 NETWORKS: Final = (PAPER, STUDY)
@@ -36,9 +35,7 @@ def grid(cohort: str, preset: str) -> dict[tuple[str, str], list[ShapeSpec]]:
     return {(group, row): runs for group in GROUPS for row, runs in named[group].items()}
 
 
-def specs(cohort: str, preset: str) -> list[ShapeSpec]:
-    """Return every run that the page shows, each once."""
-    return list(dict.fromkeys(run for runs in grid(cohort, preset).values() for run in runs))
+specs = every_run(grid)
 
 
 def pooled(records: Sequence[Record], source: str | None = None) -> pd.DataFrame:
@@ -73,8 +70,8 @@ def tested(runs: Runs, *groups: str) -> pd.DataFrame:
         if group in groups and listed and row != TOOL
     ]
     rows = pd.concat(parts, ignore_index=True) if parts else pooled([])
-    phantom = any(is_phantom(spec.cohort) for listed in runs.asked.values() for spec in listed)
-    return rows.assign(judged=runs.preset != "smoke" and not phantom)
+    cohorts = {spec.cohort for listed in runs.asked.values() for spec in listed}
+    return rows.assign(judged=all(is_judged(cohort, runs.preset) for cohort in cohorts))
 
 
 def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

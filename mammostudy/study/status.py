@@ -10,7 +10,7 @@ import pandas as pd
 from mammostudy.data.descriptors import describe
 from mammostudy.runs.record import records
 from mammostudy.study.chapters import CHAPTERS
-from mammostudy.study.comparing import Runs
+from mammostudy.study.comparing import Runs, every_run
 
 
 def by_chapter(cohort: str, preset: str) -> dict[str, list[Any]]:
@@ -19,9 +19,7 @@ def by_chapter(cohort: str, preset: str) -> dict[str, list[Any]]:
     return {name: list(dict.fromkeys(grid(cohort, preset))) for name, grid in grids.items()}
 
 
-def specs(cohort: str, preset: str) -> list[Any]:
-    """Return the runs of all chapters, each once."""
-    return list(dict.fromkeys(s for runs in by_chapter(cohort, preset).values() for s in runs))
+specs = every_run(by_chapter)
 
 
 def counts(cohort: str, preset: str) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from mammostudy.evaluation.statistics import limits, wilson_interval
 from mammostudy.figures.tables import cell, p_value
 from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.study import published, roc
-from mammostudy.study.comparing import Runs, judge
+from mammostudy.study.comparing import Runs, every_run, judge
 from mammostudy.study.shape_recipes import PAPER, classes_of, rows_of
 from mammostudy.study.shapes import tested
 
@@ -54,9 +54,7 @@ def grid(cohort: str, preset: str) -> dict[tuple[str, str], list[ShapeSpec]]:
     return {} if subtypes_of(cohort).empty else roc.grid(cohort, preset)
 
 
-def specs(cohort: str, preset: str) -> list[ShapeSpec]:
-    """Return every run that the page shows."""
-    return [spec for runs in grid(cohort, preset).values() for spec in runs]
+specs = every_run(grid)
 
 
 def people(rows: pd.DataFrame, subtypes: pd.Series, classes: Sequence[str]) -> pd.DataFrame:

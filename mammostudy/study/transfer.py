@@ -13,7 +13,7 @@ import pandas as pd
 
 from mammostudy.data.descriptors import describe
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study.comparing import compare, judge
+from mammostudy.study.comparing import compare, every_run, judge
 from mammostudy.study.recipes import baselines, recipe
 
 COHORTS: Final = ("cdd-cesm", "cdd-cesm-cm", "phantom")
@@ -39,9 +39,7 @@ def named(cohort: str, preset: str) -> dict[tuple[str, str, str], list[RunSpec]]
     return out
 
 
-def specs(cohort: str, preset: str) -> list[RunSpec]:
-    """Return every run that the chapter shows, each once."""
-    return list(dict.fromkeys(spec for runs in named(cohort, preset).values() for spec in runs))
+specs = every_run(named)
 
 
 def against(rows: pd.DataFrame, what: str, box: str = "oracle") -> pd.DataFrame:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from mammostudy.evaluation.uncertainty import gain_interval, rank_correlation, risk_coverage
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study.comparing import compare
+from mammostudy.study.comparing import compare, every_run
 from mammostudy.study.recipes import folds_for, folds_of, headline
 
 SAMPLES: Final = {"reference": 16, "paper": 32}
@@ -40,9 +40,7 @@ def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     return {MEAN: drawn, ONE: headline(cohort, preset)[: len(folds_for(cohort, preset))]}
 
 
-def specs(cohort: str, preset: str) -> list[RunSpec]:
-    """Return every run that the chapter shows."""
-    return [spec for runs in named(cohort, preset).values() for spec in runs]
+specs = every_run(named)
 
 
 def scored(rows: pd.DataFrame, box: str = "oracle") -> pd.DataFrame:

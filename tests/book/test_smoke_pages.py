@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from mammostudy.data.descriptors import describe
 from mammostudy.publishing.banners import PHANTOM
 from mammostudy.publishing.pages import EXECUTED, read_pages
-from mammostudy.study.recipes import is_phantom
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {page.name: page for page in read_pages(ROOT, {"MAMMOSTUDY_PRESET": "smoke"})}
 OF_COHORTS = [name for name, page in PAGES.items() if page.cohort]
-OF_PHANTOMS = [name for name in OF_COHORTS if is_phantom(str(PAGES[name].cohort))]
+OF_PHANTOMS = [name for name in OF_COHORTS if describe(str(PAGES[name].cohort)).phantom]
 GAPS = r"\bnan\b|\bNaT\b|<NA>|>\s*None\s*<|\{\{ "
 
 pytestmark = pytest.mark.book

@@ -20,7 +20,7 @@ def test_counts_are_confirmed_or_open_never_guessed():
 def test_what_comes_from_files_is_escaped(monkeypatch):
     sheet = cohorts.read_descriptor("phantom").model_copy(update={"source": "<script>1</script>"})
     monkeypatch.setattr(cohorts, "read_descriptor", lambda name: sheet)
-    assert "<script>" not in cohorts.sheets()
+    assert "<script>" not in cohorts.sheets().to_csv()
 
 
 @pytest.mark.parametrize(("sd", "difference"), [(0.1, 0.05), (0.05, 0.01), (1.0, 2.0)])

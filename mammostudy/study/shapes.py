@@ -18,7 +18,7 @@ from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.runs.kinds import SOURCES, TOOLS, ShapeSpec
 from mammostudy.runs.record import Record
 from mammostudy.study import published
-from mammostudy.study.comparing import Runs, compare, every_run, judge, unsettled
+from mammostudy.study.comparing import Runs, compare, every_run, is_judged, judge, unsettled
 from mammostudy.study.shape_recipes import GROUPS, PAPER, STUDY, TOOL, rows_of
 
 NETWORKS: Final = (PAPER, STUDY)

@@ -246,11 +246,7 @@ class ChainRows:
 
 
 def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
-    """Send the test views through the chain.
-
-    ``record.json`` adds ``threshold`` (None where no box counts), ``postprocessing`` (the steps)
-    and ``stages``. The predictions are the masks of found masses, and their frames.
-    """
+    """Send the test views through the chain; found masses and their frames are kept."""
     detector, segmenter = record_of(spec.detector), record_of(spec.segmenter)
     shapes = [record_of(run) for run in spec.shapes]
     check_patients(cohort, detector, segmenter)
@@ -263,18 +259,11 @@ def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     tables = [work.view_rows(), *work.mass_rows(Shapes.of(shapes, cohort)), work.box_rows()]
     rows = pd.concat([table for table in tables if len(table)], ignore_index=True)
     rows.insert(0, "part", "test")
-    stages: dict[str, Sequence[Record]] = {
-        "detector": [detector],
-        "segmenter": [segmenter],
-        "shapes": shapes,
-    }
+    ran = [{name: each.content[name] for name in _KEPT} for each in (detector, segmenter, *shapes)]
     content = {
         "threshold": threshold if math.isfinite(threshold) else None,
         "postprocessing": list(steps),
-        "stages": {
-            stage: [{name: each.content[name] for name in _KEPT} for each in listed]
-            for stage, listed in stages.items()
-        },
+        "stages": {"detector": ran[:1], "segmenter": ran[1:2], "shapes": ran[2:]},
     }
     parts = {name: tuple(cases) for name, cases in detector.content["split"].items()}
     return Result(Split(**parts), whole_numbers(rows), None, work.kept(), content=content)
@@ -325,11 +314,7 @@ class Shapes:
     def tell(
         self, masks: Sequence[Mask], patients: Sequence[str]
     ) -> tuple[list[str | None], NDArray[np.float64]]:
-        """Tell the shapes of masks, each of its own size, and their calibrated probability.
-
-        A shape is ``none`` without a mask, or where the classifier diverged; it is None where every
-        classifier at hand has learnt from the patient.
-        """
+        """Tell the shapes of masks and their calibrated probability; None where no one may tell."""
         names: list[str | None] = [None] * len(masks)
         shares = np.full(len(masks), np.nan)
         judges = [self.judges.get(patient, 0) for patient in patients]

@@ -15,11 +15,7 @@ CHAPTERS: Final = {"segmentation": "losses", "detection": "detection", "shape": 
 
 
 def usable_records(kind: str) -> list[Record]:
-    """Return completed records of one kind of run whose weights are here, newest first.
-
-    Those that cannot be read are passed over, as ``mammostudy doctor`` counts them, and so are
-    models of a split by image, made to measure a leak.
-    """
+    """Return completed records of a kind, not leaky, whose weights are here, newest first."""
     found: dict[str, Record] = {}
     for root in (results_root(), local_records()):
         for path in root.glob("*/[!.]*/record.json"):
@@ -37,8 +33,7 @@ def usable_records(kind: str) -> list[Record]:
 def models(kind: str, cohorts: Sequence[str] = ()) -> list[Record]:
     """Return the ``study`` records whose models can be put to work, the best one first.
 
-    Those of ``cohorts`` come first; then those without an ablation, those that converged, those
-    trained longest, and the newest. Models of a smoke run are never among them.
+    Models of a smoke run are never among them; of equal ones the newest is first.
     """
 
     def rank(record: Record) -> tuple[bool, bool, bool, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,6 @@ from mammostudy.models.registry import build_detector
 from mammostudy.runs.detection_rows import Values, judged_rows, matches_of, whole_numbers
 from mammostudy.runs.kinds import DetectSpec
 from mammostudy.runs.provenance import Result
-from mammostudy.runs.record import Record
 from mammostudy.runs.trained import Training, train_or_read
 from mammostudy.runs.versions import versions_of
 from mammostudy.training.detection import DetectorBudget, fit_detector, predict_boxes
@@ -34,12 +33,7 @@ _OF_SQUARES: Final = ("runs.detect", "data.dicom", "models.detectors.common")
 
 
 def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
-    """Train a detector, or lay the prior box, find boxes in validation and test, and judge them.
-
-    Rows: see :mod:`mammostudy.runs.detection_rows`. ``record.json`` adds ``box_sides``, the
-    quantiles of the training masses' sides that anchors were made from. A detector that diverged
-    finds nothing.
-    """
+    """Train a detector, or lay the prior box, find boxes in validation and test, and judge them."""
     split, every = split_views(cohort, **spec.split.model_dump()), views_of(cohort)
     train = every.take(split.train)
     with_mass = [name for name, each in zip(train.names, train.boxes, strict=True) if len(each)]
@@ -75,22 +69,17 @@ def _prior_boxes(train: ViewSet, views: ViewSet) -> Found:
 
 def _box_sides(spec: DetectSpec, train: ViewSet) -> tuple[float, ...]:
     """Measure the training masses for the anchors; nothing where none are made from them."""
-    if not spec.has_anchors or spec.detector.anchors == "default":
+    if "anchors" not in spec.detector.own or spec.detector.anchors == "default":
         return ()
     sizes = np.repeat(np.asarray(train.shapes), [len(each) for each in train.boxes], axis=0)
     return box_side_quantiles(np.concatenate(train.boxes), sizes, spec.detector.aspect)
 
 
-def build(spec: DetectSpec, box_sides: Sequence[float]) -> Detector:
-    """Make the detector of a spec with fresh weights from its seed."""
+def network(spec: DetectSpec, content: Mapping[str, Any]) -> Detector:
+    """Make the detector of a spec and of ``box_sides`` with fresh weights from its seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
-        return build_detector(spec.detector.name, **spec.fields(tuple(box_sides)))
-
-
-def network(record: Record[DetectSpec]) -> Detector:
-    """Build the detector of a record."""
-    return build(record.spec, record.content["box_sides"])
+        return build_detector(spec.detector.name, **spec.fields(tuple(content["box_sides"])))
 
 
 def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor, list[Placement]]:
@@ -130,7 +119,7 @@ def _trained(
     progress: bool | None,
 ) -> tuple[Detector, Training]:
     """Train the detector of a spec, or read the weights where they were trained before."""
-    model, asked = build(spec, sides), spec.training
+    model, asked = network(spec, {"box_sides": sides}), spec.training
     run = f"fold {spec.split.fold} seed {spec.seed}"
 
     def validate() -> dict[str, float]:
@@ -140,13 +129,9 @@ def _trained(
 
     def fitted(checkpoint: Path) -> Fitted:
         squares, places = squares_of(spec, cohort, train)
-        targets = [
-            {
-                "boxes": where.to_square(torch.from_numpy(each)),
-                "labels": torch.ones(len(each)).long(),
-            }
-            for each, where in zip(train.boxes, places, strict=True)
-        ]
+        known = zip(train.boxes, places, strict=True)
+        boxes = [where.to_square(torch.from_numpy(each)) for each, where in known]
+        targets = [{"boxes": box, "labels": torch.ones(len(box)).long()} for box in boxes]
         model.to(device())
         return fit_detector(
             model,
@@ -166,10 +151,7 @@ def _trained(
 
 
 def boxes_on_views(model: Detector, squares: Tensor, places: Sequence[Placement]) -> Found:
-    """Find boxes in views that were brought to the detector's square, in the views' own pixels.
-
-    ``squares`` is float32 ``(n, 1, s, s)`` in [0, 1]; each view has its place in its square.
-    """
+    """Find boxes in views on the detector's square (:func:`squares_of`), in the views' pixels."""
     found: Found = ([], [])
     for each, score, where in zip(*predict_boxes(model, squares), places, strict=True):
         mapped = where.to_image(torch.from_numpy(each)).numpy()

@@ -138,11 +138,7 @@ def _nearest(predicted: Values, true: NDArray[np.float32]) -> tuple[NDArray[np.i
 
 
 def matches_of(rows: pd.DataFrame, rule: str = HEADLINE, repeats: str = "ignore") -> Matches:
-    """Rebuild the matches of views, in the order of their rows, from those rows.
-
-    Boxes of masses stand at the origin and are square, with the diameter of the real ones. A view
-    that stands in the rows twice, as of two folds with the same test views, is a DataError.
-    """
+    """Rebuild the matches of views; boxes of masses are squares of their diameter at the origin."""
     rows = rows.reset_index(drop=True)
     views = rows.loc[rows["row"] == "view", "view"]
     if (again := views.duplicated()).any():

@@ -36,13 +36,7 @@ def keep_freed_memory() -> None:
 
 
 def execute(spec: S, *, progress: bool | None = None) -> Record[S]:
-    """Run one spec and write its record; a second process asking for the same run waits.
-
-    Raises:
-        DataError: the cohort is not at hand or lacks what the task needs, a file behind it cannot
-            be used, or a patient or a near-duplicate image stands in two parts of the split.
-        SpecError: the split does not fit the cohort.
-    """
+    """Run one spec and write its record; a second process asking for the same run waits."""
     cohort = load_cohort(spec.cohort)
     if spec.task is not None:
         require(cohort, spec.task)
@@ -96,29 +90,14 @@ def _depth(spec: KeyedSpec) -> int:
     return 1 + max((_depth(run) for run in spec.before), default=-1)
 
 
-def default_workers() -> int:
-    """Return how many runs train at once: one a core, at most four (about 1 GiB each)."""
-    import torch
-
-    return 1 if torch.cuda.is_available() else min(4, os.cpu_count() or 1)
-
-
 def ensure(
     specs: Sequence[S], *, workers: int | None = None, progress: bool | None = None
 ) -> list[Record[S]]:
     """Return the records of some specs in order, running those that have none.
 
-    A run that this machine cannot make (:func:`cannot_run`) is left out.
-
-    Args:
-        specs: what is asked for; what they work on is made before them.
-        workers: 1 runs one after the other with all cores; more are processes of one thread each;
-            None takes :func:`default_workers`.
-        progress: show bars; None shows them on a terminal only.
-
-    Raises:
-        DataError: a run is missing and its cohort is not at hand, or lacks what the task of the
-            run needs; nothing has been trained then.
+    What they work on is made before them; a run that this machine cannot make is left out. One
+    worker has all cores; more are processes of one thread each, by default one a core and at most
+    four (about 1 GiB each). A DataError of a cohort that lacks something comes before any training.
     """
     absent = [spec for spec in missing(specs) if not spec.cannot_run]
     for name, task in dict.fromkeys((spec.cohort, spec.task) for spec in absent):
@@ -126,15 +105,18 @@ def ensure(
             require(load_cohort(name), task)
     for depth in sorted({_depth(spec) for spec in absent}):
         wave = [spec for spec in absent if _depth(spec) == depth]
-        _run_all(wave, workers or default_workers(), progress)
+        _run_all(wave, workers, progress)
     hashes = {cohort: store.manifest_hash(cohort) for cohort in {spec.cohort for spec in specs}}
     found = [find_record(spec, hashes[spec.cohort]) for spec in specs]
     return [record for record in found if record is not None]
 
 
-def _run_all(specs: Sequence[KeyedSpec], workers: int, progress: bool | None) -> None:
+def _run_all(specs: Sequence[KeyedSpec], workers: int | None, progress: bool | None) -> None:
     """Run specs that have no record, side by side (the longest first) or one after the other."""
+    import torch
+
     hidden = None if progress is None else not progress
+    workers = workers or (1 if torch.cuda.is_available() else min(4, os.cpu_count() or 1))
     if workers == 1:
         for spec in tqdm(specs, "runs", disable=hidden, leave=False):
             execute(spec, progress=progress)

@@ -12,15 +12,7 @@ from pydantic import Field, model_validator
 from mammostudy.data.manifest import SHAPES
 from mammostudy.models.registry import DETECTORS, SEGMENTERS
 from mammostudy.runs.detection_rows import HEADLINE, RULES
-from mammostudy.runs.spec import (
-    Frozen,
-    KeyedSpec,
-    RunSpec,
-    SplitSpec,
-    check_owned,
-    demand,
-    refuse_leaky,
-)
+from mammostudy.runs.spec import Frozen, KeyedSpec, RunSpec, SplitSpec, check_owned, demand
 
 PRIOR: Final = "fixed-prior"
 SSDS: Final = ("ssd-light", "ssd300-vgg16", "ssdlite-mobilenetv3")
@@ -89,7 +81,7 @@ class DetectSpec(KeyedSpec):
 
     @model_validator(mode="after")
     def _agree(self) -> DetectSpec:
-        refuse_leaky(self.split, "split")
+        self.split.refuse_leaky("split")
         trained = self.training.iterations > 0
         said = "training.iterations: 0 for fixed-prior, above 0 for a detector"
         demand((trained != self.is_baseline, said))
@@ -99,11 +91,6 @@ class DetectSpec(KeyedSpec):
     def is_baseline(self) -> bool:
         """Whether nothing is trained."""
         return self.detector.name == PRIOR
-
-    @property
-    def has_anchors(self) -> bool:
-        """Whether the detector starts from boxes of given sizes."""
-        return "anchors" in self.detector.own
 
     def components(self) -> set[str]:
         """Return what makes the boxes, and the weights where there are any."""
@@ -115,7 +102,7 @@ class DetectSpec(KeyedSpec):
         """Return the fields that the detector is built with; sides are of training masses."""
         asked = self.detector
         found = {name: getattr(asked, name) for name in ("size", "aspect", *asked.own)}
-        if self.has_anchors:
+        if "anchors" in found:
             found["box_sides"] = box_sides if asked.anchors == "cohort" else ()
         return found | {"detections": DETECTIONS}
 
@@ -187,7 +174,7 @@ class ShapeSpec(KeyedSpec):
     @model_validator(mode="after")
     def _agree(self) -> ShapeSpec:
         for run in self.segmenter:
-            refuse_leaky(run.split, "segmenter.split")
+            run.split.refuse_leaky("segmenter.split")
         known, asked = SHAPES if self.target == "shape" else TOOLS, self.evaluation
         of_segmenter = "segmenter" in (self.input.source, *asked.sources)
         distinct = len(set(self.classes)) == len(self.classes) >= 2
@@ -204,11 +191,6 @@ class ShapeSpec(KeyedSpec):
     def task(self) -> str | None:
         """What the cohort must be fit for; who drew the outlines is no task."""
         return self.needs if self.target == "shape" else None
-
-    @property
-    def is_network(self) -> bool:
-        """Whether it is trained by gradient descent."""
-        return self.classifier in NETWORKS
 
     @property
     def before(self) -> tuple[Any, ...]:
@@ -261,7 +243,7 @@ class ChainSpec(KeyedSpec):
     @model_validator(mode="after")
     def _agree(self) -> ChainSpec:
         for shape in self.shapes:
-            refuse_leaky(shape.split, "shapes.split")
+            shape.split.refuse_leaky("shapes.split")
         told = {shape.target for shape in self.shapes} <= {"shape"}
         on_masks = {shape.classifier for shape in self.shapes} <= set(ON_MASKS)
         scaled = any(shape.input.keep_scale for shape in self.shapes)

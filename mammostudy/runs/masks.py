@@ -37,17 +37,11 @@ Found = Iterator[tuple[str, Mask]]
 
 @dataclass(frozen=True)
 class MaskSet:
-    """Masks of one source on the classifier's grid; a case that it does not know is not among them.
-
-    Attributes:
-        cases: names, n of them.
-        masks: bool ``(n, 64, 64)``; empty where missed.
-        missed: bool ``(n,)``: the source left no mask, or one that vanishes on the grid.
-    """
+    """Masks of one source on the classifier's grid, of the cases that it knows."""
 
     cases: tuple[str, ...]
-    masks: Mask
-    missed: Mask
+    masks: Mask  # (n, 64, 64); empty where missed
+    missed: Mask  # (n,): the source left no mask, or one that vanishes on the grid
 
     def at(self, cases: Sequence[str]) -> list[int]:
         """Return the positions of those of some cases that are in the set, in their order."""
@@ -92,10 +86,7 @@ def mask_set(spec: ShapeSpec, source: str, cohort: Cohort) -> MaskSet:
 
 
 def placed_mask(mask: Mask, placement: str, window: int | None = None) -> Mask:
-    """Place a mask on the grid; an empty one, or one that the grid cannot show, gives an empty one.
-
-    Where the scale is kept (``window``), a mask too long for the window fills the grid.
-    """
+    """Place a mask on the grid, to scale in a window; empty where the grid cannot show it."""
     fields: dict[str, Any] = {}
     if window is not None:
         fits = max(mask.shape) <= window
@@ -121,17 +112,13 @@ def feature_table(spec: ShapeSpec, source: str, cohort: Cohort) -> pd.DataFrame:
 
 
 def native_masks(cohort: Cohort, source: str, segmenter: Sequence[RunSpec] = ()) -> dict[str, Mask]:
-    """Return the masks of a source at the image's own scale, cut to their largest part.
-
-    They are bool arrays of their own sizes by case; ``(1, 1)`` and empty where the source found
-    nothing. Cases that the source does not know are absent.
-    """
+    """Return a source's masks by case, of the image's own scale, cut to their largest part."""
 
     def make() -> Arrays:
         masks = {case: _cut(mask) for case, mask in _drawn(cohort, source, segmenter)}
         shapes = np.array([mask.shape for mask in masks.values()], np.int64).reshape(-1, 2)
         flat = [np.zeros(0, np.bool_), *(mask.ravel() for mask in masks.values())]
-        cases = np.array(list(masks), dtype=np.str_)
+        cases = np.array(list(masks), dtype=np.str_)  # those that the source knows
         return {"cases": cases, "shapes": shapes, "bits": np.packbits(np.concatenate(flat))}
 
     stored = cached_arrays("shape-masks", _content(cohort, source, segmenter), make)

@@ -103,11 +103,7 @@ class Record(Generic[S]):
         return self.cases[self.cases["row"] == kind]
 
     def predictions(self) -> dict[str, Any]:
-        """Return the predicted masks by case.
-
-        Of a segmentation they are bool ``(s, s)``, in oracle frames before post-processing. A chain
-        gives such a mask, post-processed, and its frame in the image, int64 ``(4,)``.
-        """
+        """Return the predicted masks by case, bool ``(s, s)``; of a chain, frames ``(4,)`` too."""
         stored = self._archive("predictions.npz", "bits", "cases", "side")
         side, cases = int(stored["side"]), stored["cases"].tolist()
         masks = np.unpackbits(stored["bits"], axis=1)[:, : side * side].reshape(-1, side, side)
@@ -144,11 +140,6 @@ class Record(Generic[S]):
         found = self.content["threshold"]
         return float("inf") if found is None else float(found)
 
-    @property
-    def stages(self) -> dict[str, list[Content]]:
-        """Key, status and convergence of a chain's ``detector``, ``segmenter``, ``shapes``."""
-        return cast("dict[str, list[Content]]", self.content["stages"])
-
 
 def _damaged(path: Path, error: Exception) -> DataError:
     return DataError(f"{path}: not a readable record ({error}); delete the folder and run it again")
@@ -171,10 +162,7 @@ def write_record(
     arrays: Mapping[str, NDArray[Any]] | None = None,
     root: Path | None = None,
 ) -> Record:
-    """Write the folder of a run in one move, by default to the local store; return its record.
-
-    ``predictions`` are by case a mask, or a mask and its frame; all masks are of one side.
-    """
+    """Write the folder of a run in one move, by default to the local store; return its record."""
     folder = (root or local_records()) / content["spec"]["cohort"] / content["key"]
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
@@ -247,11 +235,7 @@ def _by_recipe(place: Path, changed: int) -> dict[str, Path]:
 
 
 def find_record(spec: S, manifest_hash: str | None) -> Record[S] | None:
-    """Find the record of a spec, a committed one first.
-
-    Where the data are not at hand (``manifest_hash`` None), a record of the same recipe is taken,
-    whatever data it saw. A damaged record is a DataError.
-    """
+    """Find the record of a spec, a committed one first; without data, any of the same recipe."""
     for place in (results_root() / spec.cohort, local_records() / spec.cohort):
         folder = None
         if manifest_hash is not None:

@@ -29,15 +29,8 @@ from mammostudy.runs.provenance import Result
 from mammostudy.runs.record import Record
 from mammostudy.runs.spec import COLUMNS, Model, RunSpec, SplitSpec
 from mammostudy.runs.trained import Training, train_or_read
+from mammostudy.training import segmentation as training
 from mammostudy.training.loop import Fitted, device
-from mammostudy.training.segmentation import (
-    Adversarial,
-    Averaged,
-    Budget,
-    Supervised,
-    fit,
-    predict_probabilities,
-)
 
 Masks = NDArray[np.bool_]
 Maps = NDArray[np.float32]
@@ -105,11 +98,7 @@ def _measured(masks: Masks, framed: FramedSet, windows: Sequence[Window]) -> pd.
 def evaluate(
     spec: RunSpec, cohort: Cohort, cases: Sequence[str], predict: Callable[[FramedSet], Prediction]
 ) -> tuple[pd.DataFrame, dict[str, Masks]]:
-    """Predict and measure the cases of one part; masks of the first kind of box go with the rows.
-
-    The rows have :data:`COLUMNS` but ``part``. What is asked for beside them (``boundary_iou``,
-    scores of sampled predictions) tells of masks before post-processing.
-    """
+    """Predict and measure the cases of one part; the masks of the first box go with the rows."""
     asked = spec.evaluation
     windows = [window_of(cohort, case, spec.frame.truth) for case in cases]
     orders = orderings(PUBLISHED) if asked.postprocessing == "every" else [(), PUBLISHED]
@@ -120,7 +109,7 @@ def evaluate(
         framed = frame_cohort(cohort, frame, spec.preprocessing).take(cases)
         found = predict(framed)
         kept = kept or dict(zip(cases, found.masks, strict=True))
-        beside = dict(found.scores)
+        beside = dict(found.scores)  # what tells of masks before post-processing
         if asked.boundary:
             beside = {"boundary_iou": overlap.boundary_iou(found.masks, framed.masks)} | beside
         for steps in orders:
@@ -134,11 +123,7 @@ def evaluate(
 
 
 def baseline_masks(name: str, framed: FramedSet) -> Masks:
-    """Return the masks of a baseline that needs no training, bool ``(n, s, s)``.
-
-    The ellipse is inscribed in the given box; Chan-Vese starts from one of the given box's size in
-    the middle of the frame.
-    """
+    """Return the masks of a baseline that needs no training, bool ``(n, s, s)``."""
     side = framed.images.shape[1]
     if name == "all-mass":
         return np.ones(framed.masks.shape, dtype=bool)
@@ -159,40 +144,32 @@ def model_fields(model: Model) -> dict[str, Any]:
     return {"in_channels": model.channels, "out_channels": model.channels} | own
 
 
-def build_model(spec: RunSpec) -> nn.Module:
+def network(spec: RunSpec, _: object = None) -> nn.Module:
     """Build the segmenter of a spec, initialised from torch's present random state."""
     return build_segmenter(spec.model.name, **model_fields(spec.model))
 
 
-def network(record: Record[RunSpec]) -> nn.Module:
-    """Build the segmenter of a record."""
-    return build_model(record.spec)
-
-
-def build_trainer(spec: RunSpec) -> Supervised:
-    """Build the trainer of a spec, initialised as published from torch's present random state.
-
-    The wide cGAN of the paper trains in channels-last layout on a processor.
-    """
+def build_trainer(spec: RunSpec) -> training.Supervised:
+    """Build the trainer of a spec, initialised as published from torch's present random state."""
     asked, loss = spec.optimiser, spec.loss
 
     def adam(parameters: Iterator[nn.Parameter]) -> optim.Optimizer:
         betas = (asked.beta1, asked.beta2)
         return torch.optim.Adam(parameters, lr=asked.learning_rate, betas=betas, fused=True)
 
-    def placed(network: nn.Module) -> nn.Module:
-        network.to(device())
-        return lay_channels_last(network) if spec.trains_channels_last else network
+    def placed(model: nn.Module) -> nn.Module:
+        model.to(device())
+        return lay_channels_last(model) if spec.trains_channels_last else model
 
     fields: dict[str, Any] = {"overlap": loss.overlap, "overlap_weight": loss.overlap_weight}
-    generator = placed(build_model(spec))
+    generator = placed(network(spec))
     if loss.adversarial_weight == 0:
-        trainer = Supervised(generator, **fields, optimiser=adam)
+        trainer = training.Supervised(generator, **fields, optimiser=adam)
     else:
         judge = Discriminator(in_channels=2 * spec.model.channels, width=spec.model.width)
         fields |= {"signed_masks": loss.signed_masks, "adversarial_weight": loss.adversarial_weight}
-        trainer = Adversarial(generator, placed(judge), **fields, optimiser=adam)
-    return Averaged(trainer, asked.averaging) if asked.averaging else trainer
+        trainer = training.Adversarial(generator, placed(judge), **fields, optimiser=adam)
+    return training.Averaged(trainer, asked.averaging) if asked.averaging else trainer
 
 
 def as_tensor(planes: Maps | Masks, channels: int) -> Tensor:
@@ -205,7 +182,7 @@ def one_draw(model: nn.Module, framed: FramedSet, spec: RunSpec, draw: int = 0) 
     """Return the probability of mass, float32 ``(n, s, s)``; draw 0 of the z is the run's own."""
     images = as_tensor(framed.images, spec.model.channels)
     seed = spec.seed if draw == 0 else 1_000 * (spec.seed + 1) + draw
-    return predict_probabilities(model, images, seed=seed)
+    return training.predict_probabilities(model, images, seed=seed)
 
 
 def flip_averaged(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Maps:
@@ -262,16 +239,15 @@ def run(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
     test, found = evaluate(spec, tested, cases, predictor)
     rows = pd.concat([validation.assign(part="validation"), test.assign(part="test")])
     rows = rows[[*COLUMNS, *rows.columns.difference([*COLUMNS], sort=False)]]
-    training = trained[1] if trained else None
     said = {"test_manifest_hash": tested.manifest_hash} if spec.evaluation.test_cohort else {}
-    return Result(replace(split, test=cases), rows, training, kept | found, content=said)
+    left = trained[1] if trained else None
+    return Result(replace(split, test=cases), rows, left, kept | found, content=said)
 
 
 def held_out(spec: RunSpec, cohort: Cohort, split: Split) -> tuple[Cohort, tuple[str, ...]]:
     """Return the cohort and the cases that a run is tested on.
 
-    Of another cohort all masses are taken whose patients the run has not met: two cohorts may
-    hold the same patients (two kinds of image of one examination).
+    Two cohorts may hold the same patients: of another one only those are taken that are new.
     """
     if not spec.evaluation.test_cohort:
         return cohort, split.test
@@ -289,34 +265,29 @@ def _trained(
 ) -> tuple[nn.Module, Training]:
     """Train the model of a spec, or read the weights where they were trained before."""
     framed = frame_cohort(cohort, spec.frame, spec.preprocessing)
-    training, validation = framed.take(split.train), framed.take(split.validation)
+    shown, validation = framed.take(split.train), framed.take(split.validation)
     torch.manual_seed(spec.seed)
     trainer, asked = build_trainer(spec), spec.optimiser
+    leaky = " LEAKY" if spec.split.leaky else ""
+    said = f"{spec.cohort} {spec.frame.strategy}{leaky} {spec.variant} {spec.model.name}"
 
     def validate() -> float:
         masks = one_draw(trainer.generator, validation, spec) >= THRESHOLD
         return float(overlap.dice(masks, validation.masks).mean())
 
     def fitted(checkpoint: Path) -> Fitted:
-        return fit(
+        return training.fit(
             trainer,
-            as_tensor(training.images, spec.model.channels),
-            as_tensor(training.masks, spec.model.channels),
-            Budget(asked.iterations, asked.batch, asked.validations),
+            as_tensor(shown.images, spec.model.channels),
+            as_tensor(shown.masks, spec.model.channels),
+            training.Budget(asked.iterations, asked.batch, asked.validations),
             seed=spec.seed,
             validate=validate,
             augment=asked.augment,
             checkpoint=checkpoint,
-            label=_label(spec),
+            label=f"{said} fold {spec.split.fold} seed {spec.seed}",
             progress=progress,
         )
 
     key = spec.training_key(cohort.manifest_hash)
     return trainer.generator, train_or_read(key, trainer.generator, fitted)
-
-
-def _label(spec: RunSpec) -> str:
-    """Name a training for a person."""
-    leaky = " LEAKY" if spec.split.leaky else ""
-    said = f"{spec.cohort} {spec.frame.strategy}{leaky} {spec.variant} {spec.model.name}"
-    return f"{said} fold {spec.split.fold} seed {spec.seed}"

@@ -22,21 +22,14 @@ from mammostudy.errors import DataError
 from mammostudy.evaluation.classification import apply_temperature, fit_temperature
 from mammostudy.imaging.shape_masks import place_mask, shape_between
 from mammostudy.models.shapes import ShapeCNN, ShapeResNet
-from mammostudy.runs.kinds import ON_FEATURES, UNTRAINED, ShapeSpec
+from mammostudy.runs.kinds import NETWORKS, ON_FEATURES, UNTRAINED, ShapeSpec
 from mammostudy.runs.masks import SIDE, MaskSet, feature_table, labelled, mask_set, pixels_of
 from mammostudy.runs.provenance import Result
-from mammostudy.runs.record import Record
 from mammostudy.runs.segmentation import checked_split
 from mammostudy.runs.trained import Training, train_or_read
+from mammostudy.training import shapes as training
 from mammostudy.training.classical import classical_probabilities, fit_classical
 from mammostudy.training.loop import Fitted, device
-from mammostudy.training.shapes import (
-    ShapeBudget,
-    embed,
-    fit_shapes,
-    predict_logits,
-    shape_class_weights,
-)
 
 POSITIONS: Final = np.linspace(0, 3, 25)
 SEEDS: Final = (0, 1, 2, 3, 4)
@@ -73,7 +66,7 @@ class Task:
 
     @property
     def shares(self) -> Values:
-        """The share of each class among the training cases, float64 ``(k,)``."""
+        """The share of each class among the training cases, ``(k,)``."""
         return np.asarray(self.counts / self.counts.sum(), dtype=np.float64)
 
     def training(self) -> list[str]:
@@ -106,7 +99,7 @@ def build_classifier(
     task: Task, progress: bool | None
 ) -> tuple[Logits, nn.Module | None, Training | None]:
     """Make and train the classifier of a task; what is no network has no training."""
-    if task.spec.is_network:
+    if task.spec.classifier in NETWORKS:
         return _trained(task, progress)
     if task.spec.classifier in ON_FEATURES:
         return _on_features(task), None, None
@@ -135,15 +128,13 @@ def _on_features(task: Task) -> Logits:
     model = fit_classical(spec.classifier, shown, numbers, patients.to_numpy(str), seed=spec.seed)
 
     def logits(source: str, cases: Sequence[str]) -> Values:
-        if not cases:
-            return np.zeros((0, len(spec.classes)))
         shares = classical_probabilities(model, features(source, cases), len(spec.classes))
         return np.log(np.clip(shares, 1e-6, None))
 
     return logits
 
 
-def _built(spec: ShapeSpec) -> nn.Module:
+def network(spec: ShapeSpec, _: object = None) -> nn.Module:
     """Build the network of a spec from torch's present random state, on the device of runs."""
     made = ShapeResNet if spec.classifier == "resnet" else ShapeCNN
     return made(len(spec.classes)).to(device())
@@ -153,21 +144,19 @@ def _trained(task: Task, progress: bool | None) -> tuple[Logits, nn.Module, Trai
     """Train a network by RMSProp on masks, or on the grey pixels of their frames."""
     spec, asked = task.spec, task.spec.training
     torch.manual_seed(spec.seed)
-    model, cases = _built(spec), task.training()
+    model, cases = network(spec), task.training()
 
     def logits(source: str, cases: Sequence[str]) -> Values:
-        if not cases:
-            return np.zeros((0, len(spec.classes)))
-        return predict_logits(model, task.shown(source, cases))
+        return training.predict_logits(model, task.shown(source, cases))
 
     def fitted(checkpoint: Path) -> Fitted:
         rates = asked.learning_rate, asked.momentum, asked.smoothing
-        return fit_shapes(
+        return training.fit_shapes(
             model,
             task.shown(spec.input.source, cases),
             torch.from_numpy(task.numbers(cases)).to(device()),
-            ShapeBudget(asked.epochs, asked.batch, *rates),
-            weights=shape_class_weights(task.counts, asked.weighting),
+            training.ShapeBudget(asked.epochs, asked.batch, *rates),
+            weights=training.shape_class_weights(task.counts, asked.weighting),
             focal_gamma=asked.focal_gamma,
             rotate=asked.rotate,
             binary=spec.classifier != "grey-cnn",
@@ -190,8 +179,7 @@ def _validation(task: Task, logits_of: Logits) -> Callable[[], dict[str, float]]
     numbers = task.numbers(cases)
 
     def validate() -> dict[str, float]:
-        logits = logits_of(source, cases)
-        if not len(logits) or not np.isfinite(logits).all():
+        if not cases or not np.isfinite(logits := logits_of(source, cases)).all():
             return {}
         right = logits.argmax(axis=1) == numbers
         surprise = -log_softmax(logits, axis=1)[np.arange(len(numbers)), numbers]
@@ -205,11 +193,6 @@ def _validation(task: Task, logits_of: Logits) -> Callable[[], dict[str, float]]
     return validate
 
 
-def network(record: Record[ShapeSpec]) -> nn.Module:
-    """Build the network of a record."""
-    return _built(record.spec)
-
-
 def task_of(spec: ShapeSpec, cohort: Cohort) -> Task:
     """Split the labelled masses of a cohort by patient and check for leaks."""
     rows = labelled(cohort, spec)
@@ -217,32 +200,31 @@ def task_of(spec: ShapeSpec, cohort: Cohort) -> Task:
 
 
 def run(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> Result:
-    """Train or fit a classifier, and test it on every source asked for.
-
-    A case whose mask is empty is ``missed``: its prediction is ``none``, which is wrong
-    everywhere, and its logits are those of the training shares, as nothing else is known of it.
-    So is a case of which a network that diverged says nothing.
-    """
+    """Train or fit a classifier, and test it on every source asked for."""
     task = task_of(spec, cohort)
-    logits, model, training = build_classifier(task, progress)
+    logits, model, trained = build_classifier(task, progress)
     parts = [(source, part) for source in spec.evaluation.sources for part in _TOLD]
     rows = pd.concat([_rows(task, logits, *each) for each in parts], ignore_index=True)
     temperature, arrays = _temperature(rows, spec), {}
-    if spec.evaluation.explain and model and training and not training.diverged:
+    if spec.evaluation.explain and model and trained and not trained.diverged:
         arrays = explanations(task, model, temperature)
-    trained = dict(zip(spec.classes, task.counts.tolist(), strict=True))
-    content = {"temperature": temperature, "classes_trained": trained}
-    return Result(task.split, rows, training, arrays=arrays, content=content)
+    counts = dict(zip(spec.classes, task.counts.tolist(), strict=True))
+    content = {"temperature": temperature, "classes_trained": counts}
+    return Result(task.split, rows, trained, arrays=arrays, content=content)
 
 
 def _rows(task: Task, told: Logits, source: str, part: str) -> pd.DataFrame:
-    """Return the rows of one source and part."""
+    """Return the rows of one source and part.
+
+    An empty mask is ``missed``: its prediction is ``none``, its logits those of the shares.
+    """
     masks, known = task.masks(source), np.log(task.shares)
     drawn, seen = set(masks.cases), masks.seen()
     cases = [case for case in task.split.parts()[part] if case in drawn]
     missed = np.array([case not in seen for case in cases], dtype=np.bool_)
     logits = np.tile(known, (len(cases), 1))
-    logits[~missed] = told(source, [case for case in cases if case in seen])
+    if not missed.all():
+        logits[~missed] = told(source, [case for case in cases if case in seen])
     lost = ~np.isfinite(logits).all(axis=1)  # of a network that diverged
     logits[lost] = known
     rows = task.rows.loc[cases]
@@ -264,10 +246,6 @@ def _rows(task: Task, told: Logits, source: str, part: str) -> pd.DataFrame:
     return table
 
 
-def _logits(rows: pd.DataFrame, spec: ShapeSpec) -> Values:
-    return rows[[f"logit_{name}" for name in spec.classes]].to_numpy(np.float64)
-
-
 def _temperature(rows: pd.DataFrame, spec: ShapeSpec) -> float:
     """Fit the temperature on the validation masks of the first source; 1 without a mask."""
     first = rows[(rows["part"] == "validation") & (rows["source"] == spec.evaluation.sources[0])]
@@ -275,15 +253,12 @@ def _temperature(rows: pd.DataFrame, spec: ShapeSpec) -> float:
     if spec.classifier in UNTRAINED or seen.empty:
         return 1.0
     numbers = np.array([spec.classes.index(name) for name in seen["label"]])
-    return fit_temperature(_logits(seen, spec), numbers)
+    logits = seen[[f"logit_{name}" for name in spec.classes]].to_numpy(np.float64)
+    return fit_temperature(logits, numbers)
 
 
 def explanations(task: Task, model: nn.Module, temperature: float) -> dict[str, NDArray[Any]]:
-    """Explain a trained network on the masks of the first source.
-
-    It gives the ``embedding`` ``(n, d)`` of all masks with their cases, labels and parts,
-    and ``between_probabilities`` ``(seeds, positions, k)`` on the way between shapes.
-    """
+    """Embed the masks of the first source ``(n, d)``, and walk from shape to shape."""
     spec, source = task.spec, task.spec.evaluation.sources[0]
     seen = task.masks(source).seen()
     part_of = {c: part for part, cases in task.split.parts().items() for c in cases if c in seen}
@@ -291,14 +266,14 @@ def explanations(task: Task, model: nn.Module, temperature: float) -> dict[str, 
 
     def probabilities(masks: NDArray[np.bool_]) -> Values:
         tensor = torch.from_numpy(masks.astype(np.float32)).unsqueeze(1).to(device())
-        return apply_temperature(predict_logits(model, tensor), temperature)
+        return apply_temperature(training.predict_logits(model, tensor), temperature)
 
     def walk(seed: int) -> Values:
         steps = (shape_between(float(at), 256, seed=seed) for at in POSITIONS)
         return probabilities(np.stack([place_mask(m, SIDE, spec.input.placement) for m in steps]))
 
     return {
-        "embedding": embed(model, task.shown(source, shown)).astype(np.float16),
+        "embedding": training.embed(model, task.shown(source, shown)).astype(np.float16),
         "embedding_cases": np.array(shown, dtype=np.str_),
         "embedding_labels": task.rows.loc[shown, "label"].to_numpy(np.str_),
         "embedding_parts": np.array(list(part_of.values()), dtype=np.str_),

@@ -134,10 +134,9 @@ class SplitSpec(Frozen):
         """Whether a patient may stand in two parts."""
         return self.unit != "patient"
 
-
-def refuse_leaky(split: SplitSpec, field: str) -> None:
-    """Raise the error of a field where a split by image stands and none may be."""
-    demand((not split.leaky, f"{field}.unit 'image' puts patients in training and test"))
+    def refuse_leaky(self, field: str) -> None:
+        """Raise the error of a field where a split by image stands and none may be."""
+        demand((not self.leaky, f"{field}.unit 'image' puts patients in training and test"))
 
 
 class Model(Frozen):

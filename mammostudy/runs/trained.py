@@ -31,10 +31,7 @@ class Training:
 
 
 def train_or_read(key: str, model: nn.Module, fit: Callable[[Path], Fitted]) -> Training:
-    """Train a model in place, or read the weights where they were trained before.
-
-    ``fit`` trains it, and keeps its state at the path of a checkpoint.
-    """
+    """Train a model in place by ``fit`` (path of a checkpoint), or read the weights kept before."""
     from safetensors.torch import save_model
 
     from mammostudy.training.loop import load_checkpoint, save_checkpoint
@@ -77,7 +74,7 @@ def trained_model(record: Record) -> Any:
 
     path = weights_path(str(record.content["training_key"]))
     with torch.random.fork_rng(devices=[]):
-        model = module_of(record.kind).network(record)
+        model = module_of(record.kind).network(record.spec, record.content)
     if not _read(model, path):
         raise DataError(
             f"{path}: the weights of {record.kind} run {record.key} are missing or damaged; delete "

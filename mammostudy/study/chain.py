@@ -85,7 +85,7 @@ def specs(cohort: str, preset: str) -> list[Any]:
 
 def settled(record: Record) -> bool:
     """Whether every stage of a chain was trained to its end and had converged."""
-    stages = [each for listed in record.stages.values() for each in listed]
+    stages = [each for listed in record.content["stages"].values() for each in listed]
     return all(each["converged"] is not False and each["status"] == "completed" for each in stages)
 
 

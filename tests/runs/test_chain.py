@@ -79,7 +79,7 @@ def test_exact_boxes_cost_nothing(tiny: Cohort) -> None:
     assert not views[["false_boxes", "repeats"]].any(axis=None)
     assert record.rows("box").empty
     assert (record.threshold, record.converged) == (0.9, None)
-    assert set(record.stages) == {"detector", "segmenter", "shapes"}
+    assert set(record.content["stages"]) == {"detector", "segmenter", "shapes"}
     assert detected[["label", "predicted"]].isna().all(axis=None)
     kept = record.predictions()
     assert set(kept) == set(detected.index)

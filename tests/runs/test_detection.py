@@ -181,7 +181,7 @@ def test_a_leak_is_refused_before_training(
     check: str, cohort: Cohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A patient in two parts, or two images that are one."""
-    monkeypatch.setattr(module, "build", refuse)
+    monkeypatch.setattr(module, "network", refuse)
 
     def leak(*_: object, **__: object) -> None:
         raise DataError("a leak")

@@ -91,7 +91,7 @@ def test_an_evaluation_alone_does_not_train_again(
     changes: dict[str, object], tiny: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = one(tiny_spec.changed(**changes))
-    monkeypatch.setattr(segmentation, "fit", refuse)
+    monkeypatch.setattr(segmentation.training, "fit", refuse)
     other = one(first.spec.changed(evaluation__postprocessing="every"))
     assert other.key != first.key
     assert other.content["curves"] == first.content["curves"]

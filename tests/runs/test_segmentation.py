@@ -28,13 +28,13 @@ from mammostudy.runs.record import Record
 from mammostudy.runs.segmentation import (
     Prediction,
     baseline_masks,
-    build_model,
     build_trainer,
     checked_split,
     chosen_steps,
     evaluate,
     flip_averaged,
     held_out,
+    network,
     one_draw,
     predict_framed,
     window_of,
@@ -104,7 +104,7 @@ def test_the_trainer_follows_the_spec() -> None:
     signed = build_trainer(small(loss__signed_masks=True, loss__overlap="released_dice"))
     assert isinstance(signed, Adversarial)
     assert signed.signed_masks
-    model: Any = build_model(small(model__channels=3, model__dropout_at_prediction=False))
+    model: Any = network(small(model__channels=3, model__dropout_at_prediction=False))
     assert (model.in_channels, model.dropout_at_prediction) == (3, False)
 
 

@@ -259,7 +259,8 @@ def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     tables = [work.view_rows(), *work.mass_rows(Shapes.of(shapes, cohort)), work.box_rows()]
     rows = pd.concat([table for table in tables if len(table)], ignore_index=True)
     rows.insert(0, "part", "test")
-    ran = [{name: each.content[name] for name in _KEPT} for each in (detector, segmenter, *shapes)]
+    listed: list[Record] = [detector, segmenter, *shapes]
+    ran = [{name: each.content[name] for name in _KEPT} for each in listed]
     content = {
         "threshold": threshold if math.isfinite(threshold) else None,
         "postprocessing": list(steps),

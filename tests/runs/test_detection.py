@@ -186,9 +186,9 @@ def test_a_leak_is_refused_before_training(
     def leak(*_: object, **__: object) -> None:
         raise DataError("a leak")
 
-    monkeypatch.setattr(views_module.splits, check, leak)
+    monkeypatch.setattr(views_module, check, leak)
     with pytest.raises(DataError, match="a leak"):
         one(SPEC.changed(seed=1))
-    monkeypatch.setattr(views_module.splits, check, lambda *_, **__: None)
+    monkeypatch.setattr(views_module, check, lambda *_, **__: None)
     with pytest.raises(RanError):  # the control
         one(SPEC.changed(seed=1))

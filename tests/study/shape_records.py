@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from mammostudy.runs.kinds import NETWORKS
 from mammostudy.runs.record import read_record, write_record
 
 MASKS = ("00", "01", "02", "10")  # patient and mask of each class and fold
@@ -42,7 +43,7 @@ def write_shape_fold(spec, *, converged=True, temperature=2.0, **said):
     """Write the record of one shape run into the local store and read it back."""
     table = shape_cases(spec, **said)
     trained = {"curves": [], "temperature": temperature, "converged": None}
-    if spec.is_network:
+    if spec.classifier in NETWORKS:
         trained["converged"] = converged
     content = {
         "spec": spec.model_dump(mode="json"), "key": spec.key(HASH), "manifest_hash": HASH,

@@ -48,8 +48,8 @@ def record(spec, gain, open_end):
     stage = {"status": "completed", "converged": True}
     stages = {"detector": [stage], "segmenter": [stage | {"converged": not open_end}]}
     return SimpleNamespace(
-        spec=spec, cases=cases(gain), stages=stages, threshold=0.25, status="completed",
-        converged=None, content={"postprocessing": []},
+        spec=spec, cases=cases(gain), threshold=0.25, status="completed",
+        converged=None, content={"postprocessing": [], "stages": stages},
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ def test_shared_runs_count_once_in_the_total(monkeypatch):
 
     asked = {"one": ["a", "b", "c"], "two": ["c", "d"]}  # d has no record
     monkeypatch.setattr(status, "by_chapter", lambda cohort, preset: asked)
+    monkeypatch.setattr(status, "specs", lambda cohort, preset: ["a", "b", "c", "d"])
     monkeypatch.setattr(status.Runs, "load", load)
     table = status.counts("phantom", "quick").set_index("chapter")
     assert table.loc["one"].tolist() == [3, 3, 1, 1, 3.0]

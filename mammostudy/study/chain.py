@@ -89,6 +89,24 @@ def settled(record: Record) -> bool:
     return all(each["converged"] is not False and each["status"] == "completed" for each in stages)
 
 
+def stages(runs: Runs) -> pd.DataFrame:
+    """Return what stands in each chain, a row an arm and fold; an open end had not converged."""
+    lines = []
+    for (arm,), records in runs.found.items():
+        for record in records:
+            spec, ran = record.spec, record.content["stages"]
+            ends = [each for listed in ran.values() for each in listed]
+            line: dict[str, Any] = {"chain": arm, "fold": spec.split.fold + 1}
+            line |= {"detector": spec.detector.detector.name}
+            line["score from"] = record.content["threshold"]
+            line["segmenter"] = f"{spec.segmenter.model.name}, {spec.segmenter.variant}"
+            line["post-processing"] = ", ".join(record.content["postprocessing"]) or "none"
+            line["shape models"] = len(spec.shapes)
+            line["open ends"] = sum(each["converged"] is False for each in ends)
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
 def masses_of(runs: Runs) -> pd.DataFrame:
     """Return the rows of the masses of all chains, a row a mass and source of its mask.
 

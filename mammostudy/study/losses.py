@@ -29,7 +29,9 @@ UNET: Final = "U-Net, ResNet-18 encoder"
 STUDY: Final = "study"
 TRAINED: Final = (DICE, L1, RELEASED, PLAIN, UNET, STUDY)
 PAIRS: Final = tuple((DICE, other) for other in (L1, RELEASED, PLAIN, UNET, STUDY, "ellipse"))
-METRICS: Final = {"dice": "Dice", "iou": "IoU", "hd95": "HD95, frame pixels"}
+METRICS: Final = {"dice": "Dice", "iou": "IoU"} | {
+    name: f"{name.upper()}, frame pixels" for name in ("hd95", "assd")
+}
 _UNET_STEPS: Final = 100  # of the preset quick
 PUBLISHED: Final = ("dice loss at the end", "L1 loss at the end", "iterations", "lambda", "batch")
 """Facts about the paper's figure of both losses."""

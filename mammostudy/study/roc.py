@@ -194,6 +194,9 @@ def calibration(rows: pd.DataFrame, runs: Runs, classes: Classes) -> pd.DataFram
         line |= {
             f"ECE, {n} bins": scored.expected_calibration_error(scores, labels, n) for n in BINS
         }
+        if named["scaling"] == "after":
+            fitted = [record.temperature for record in runs.of("classifier", named["row"])]
+            line["mean temperature"] = np.mean(fitted)
         line |= {"by chance": chance.mean(), "by chance, 95 %": np.percentile(chance, 95)}
         lines.append(line)
     return pd.DataFrame(lines)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.evaluation.uncertainty import fewer_outliers
+from mammostudy.evaluation.uncertainty import fewer_outliers, low_outliers
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.models.registry import SEGMENTERS
 from mammostudy.runs.spec import BASELINES, Model, RunSpec
@@ -159,6 +159,16 @@ def framing_pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
     """Pair loose frames with full and tight ones, model by model."""
     known = [row for row in rows["row"].unique() if row in MODELS]
     return [(f"loose, {row}", f"{other}, {row}") for row in known for other in ("full", "tight")]
+
+
+def spread(loose: pd.DataFrame) -> pd.DataFrame:
+    """Return quartiles of Dice by model, and how many masses are low outliers of it."""
+    first = loose[loose["replicate"] == 0].groupby("row", sort=False)["dice"]
+    table = first.describe().rename_axis("model").reset_index()
+    names = {"25%": "lower quartile", "50%": "median", "75%": "upper quartile", "min": "worst"}
+    table = table.rename(columns=names)[["model", "worst", *list(names.values())[:3]]]
+    counts = first.agg(lambda scores: low_outliers(scores).sum())
+    return table.assign(outliers=counts.to_numpy(int), masses=first.size().to_numpy())
 
 
 def fewer_outliers_than(loose: pd.DataFrame, other: str) -> dict[str, Any] | None:

@@ -76,8 +76,9 @@ def test_calibration_by_hand():
     labels = ["irregular"] * 7 + ["oval"] * 3
     rows = table(labels, [[0.7, 0.3, 0.0]] * 10)
     record = SimpleNamespace(
+        temperature=1.5,
         content={"classes_trained": {"irregular": 6, "oval": 3, "round": 1}},
-        spec=SimpleNamespace(split=SimpleNamespace(fold=0)),
+        spec=SimpleNamespace(temperature=1.5, split=SimpleNamespace(fold=0)),
     )
     runs = Runs({}, ("group", "row"), PRESET, {("classifier", PAPER): [record]})
     found = roc.calibration(rows, runs, CLASSES).set_index(["row", "scaling"])

@@ -280,7 +280,7 @@ def _trained(
             trainer,
             as_tensor(shown.images, spec.model.channels),
             as_tensor(shown.masks, spec.model.channels),
-            training.Budget(asked.iterations, asked.batch, asked.validations),
+            training.Budget(asked.iterations, asked.batch, asked.validations, asked.schedule),
             seed=spec.seed,
             validate=validate,
             augment=asked.augment,

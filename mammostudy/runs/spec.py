@@ -188,6 +188,7 @@ class Optimiser(Frozen):
     iterations: int = Field(4200, ge=0)
     validations: int = Field(20, ge=1)  # how often the validation cases are predicted
     augment: bool = False  # flips and quarter turns
+    schedule: Literal["constant", "cosine"] = "constant"  # of the rate; cosine ends at zero
     averaging: float = Field(0.0, ge=0, lt=1)  # decay of the average of the weights that predicts
 
 
@@ -263,7 +264,8 @@ class RunSpec(KeyedSpec):
         quick = {"models.channels_last", "models.winograd"} if self.trains_channels_last else ()
         judge = {"models.discriminator"} if self.loss.adversarial_weight > 0 else ()
         averaged = {"training.averaging"} if self.optimiser.averaging > 0 else ()
-        return {*_FRAMED, *_TRAINED}.union(model, quick, judge, averaged)
+        scheduled = {"training.schedule"} if self.optimiser.schedule != "constant" else ()
+        return {*_FRAMED, *_TRAINED}.union(model, quick, judge, averaged, scheduled)
 
 
 _FRAMED: Final = (

@@ -29,6 +29,7 @@ PRESETS: Final = {
     "smoke": Preset(size=64, width=4, levels=6, iterations=6),
     "quick": Preset(size=64, width=16, levels=6, iterations=200),
     "reference": Preset(128, width=16, levels=7, iterations=300, folds=(0, 1, 2), seeds=(0, 1, 2)),
+    "evidence": Preset(128, width=16, levels=7, iterations=1200, folds=(0, 1, 2), seeds=(0, 1, 2)),
     "paper": Preset(256, width=32, levels=8, iterations=4200, folds=(0, 1, 2), seeds=(0, 1, 2)),
 }
 _VARIANTS: Final[dict[str, dict[str, Any]]] = {
@@ -76,7 +77,11 @@ def recipe(cohort: str, preset_name: str, variant: str = "paper", **changes: Any
             "preprocessing": parts.get("preprocessing", {}),
             "model": {"width": spent.width, "levels": spent.levels, **parts.get("model", {})},
             "loss": parts.get("loss", {}),
-            "optimiser": {"iterations": spent.iterations, **parts.get("optimiser", {})},
+            "optimiser": {
+                "iterations": spent.iterations,
+                **({"schedule": "cosine", "averaging": 0.99} if preset_name == "evidence" else {}),
+                **parts.get("optimiser", {}),
+            },
         }
     )
     return spec.changed(**changes)
@@ -109,6 +114,13 @@ def replicates(
     cohort: str, preset_name: str, variant: str = "paper", **changes: Any
 ) -> list[RunSpec]:
     """Return :func:`folds_of`, and the first fold again with the preset's further seeds."""
+    if preset_name == "evidence":
+        folds = folds_for(cohort, preset_name)
+        return [
+            recipe(cohort, preset_name, variant, split__fold=f, seed=f + 3 * k, **changes)
+            for k in (0, 1, 2)
+            for f in folds
+        ]
     once = folds_of(cohort, preset_name, variant, **changes)
     first, seeds = once[0], [seed for seed in preset(preset_name).seeds if seed > 0]
     return once + [first.changed(seed=first.seed + seed * len(once)) for seed in seeds]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Unpack
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from mammostudy.training import loop
 from mammostudy.training.loop import Fitted, Losses
@@ -112,6 +114,7 @@ class Budget(NamedTuple):
     iterations: int
     batch: int
     validations: int
+    schedule: str = "constant"  # of the learning rate; ``cosine`` falls to zero at the end
 
 
 def fit(
@@ -130,15 +133,19 @@ def fit(
     ``seed`` is of batches and of the augmentation (flips and quarter turns); ``validate`` returns
     the validation Dice of the present weights.
     """
+    schedules = falling(trainer.parts, budget.iterations) if budget.schedule == "cosine" else {}
 
     def step(done: int) -> Losses:
         rows = loop.batch_of(len(images), done, budget.batch, seed)
         batch = images[rows], masks[rows]
-        return trainer.step(*(flip_and_rotate(*batch, done, seed) if augment else batch))
+        losses = trainer.step(*(flip_and_rotate(*batch, done, seed) if augment else batch))
+        for schedule in schedules.values():
+            schedule.step()
+        return losses
 
     return loop.run_steps(
         step,
-        trainer.parts,
+        trainer.parts | schedules,
         budget.iterations,
         head=lambda done, _: {"iteration": float(done)},
         validate=lambda: {"validation_dice": validate()},
@@ -146,6 +153,16 @@ def fit(
         rows=400,
         **course,
     )
+
+
+def falling(parts: loop.Parts, total: int) -> dict[str, LambdaLR]:
+    """Schedules that let the learning rate of every optimiser fall along a cosine, to zero."""
+
+    def share(step: int) -> float:
+        return (1 + math.cos(math.pi * step / total)) / 2
+
+    optimisers = {name: x for name, x in parts.items() if isinstance(x, torch.optim.Optimizer)}
+    return {f"{name}_schedule": LambdaLR(each, share) for name, each in optimisers.items()}
 
 
 def flip_and_rotate(

@@ -26,7 +26,8 @@ models.winograd runs.chain runs.chain_rows runs.chain_spec runs.chain_stages run
 runs.detect_spec runs.detection_rows runs.evaluate runs.mask_sets runs.segmenters
 runs.shape_spec runs.shapes runs.spec training.averaging training.detection
 training.detection_augmentation training.fit training.losses training.prediction
-training.schedule training.segmentation training.shape_features training.shape_weights training.shapes
+training.schedule training.segmentation training.shape_features training.shape_weights
+training.shapes
 """
 _RAISED: Final = {"data.sources.phantom": 2}
 VERSIONS: Final[dict[str, int]] = dict.fromkeys(_FIRST.split(), 1) | _RAISED

@@ -157,12 +157,11 @@ def fit(
 
 def falling(parts: loop.Parts, total: int) -> dict[str, LambdaLR]:
     """Schedules that let the learning rate of every optimiser fall along a cosine, to zero."""
-
-    def share(step: int) -> float:
-        return (1 + math.cos(math.pi * step / total)) / 2
-
-    optimisers = {name: x for name, x in parts.items() if isinstance(x, torch.optim.Optimizer)}
-    return {f"{name}_schedule": LambdaLR(each, share) for name, each in optimisers.items()}
+    return {
+        f"{name}_schedule": LambdaLR(part, lambda step: (1 + math.cos(math.pi * step / total)) / 2)
+        for name, part in parts.items()
+        if isinstance(part, torch.optim.Optimizer)
+    }
 
 
 def flip_and_rotate(

@@ -22,8 +22,7 @@ Optimisers = Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]
 class Supervised:
     """Minimise ``weight * overlap(G(x), y)``, weight being the paper's lambda.
 
-    ``overlap`` is a name for :func:`~mammostudy.training.losses.overlap_loss`; ``optimiser`` makes
-    an optimiser of parameters.
+    ``overlap`` names an :func:`~mammostudy.training.losses.overlap_loss`; ``optimiser`` makes one.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class Adversarial(Supervised):
     """The paper's cGAN.
 
     G descends ``-log D(x, G(x)) + lambda * overlap``, D ``-log D(x, y) - log(1 - D(x, G(x)))``.
-
     ``signed_masks`` shows the discriminator masks in [-1, 1], as the released code does; else it
     sees 0/1 masks and probabilities. ``adversarial_weight`` is of the adversarial term in G's loss.
     """
@@ -184,8 +182,8 @@ def predict_probabilities(
 ) -> NDArray[np.float32]:
     """Predict the probability of mass in ``(n, c, s, s)`` images: float32 ``(n, s, s)``.
 
-    Where the model keeps dropout on at prediction (the paper's z), the draws follow ``seed``; the
-    caller's random state is left as it was. Channels of the output are averaged.
+    Where the model keeps dropout on at prediction (the paper's z), the draws follow ``seed``, and
+    the caller's random state is left as it was. Channels of the output are averaged.
     """
     model.eval()
     with torch.random.fork_rng(), torch.inference_mode():

@@ -48,14 +48,14 @@ def refresh(root: Path, pages: list[Page], workers: int = 1) -> Outcome:
             path.unlink()
     logger.info("looking up cohorts and records of %d pages", len(pages))
     needed = {page.name: needs_of(page) for page in pages}
-    stale = []
+    keys = {page.name: page_key(root, page, needed[page.name]) for page in pages}
     for page in pages:
-        outcome.keys[page.name] = page_key(root, page, needed[page.name])
-        if not is_fresh(root, page, outcome.keys[page.name]):
+        if not is_fresh(root, page, keys[page.name]):
             check_parameters(root, page)
-            stale.append(page)
-    _train(pages, needed)
-    keys = {page.name: page_key(root, page, needed[page.name]) for page in stale}
+    if _train(pages, needed):  # whose records are part of the keys, of copies made without them too
+        keys = {page.name: page_key(root, page, needed[page.name]) for page in pages}
+    stale = [page for page in pages if not is_fresh(root, page, keys[page.name])]
+    outcome.keys = {page.name: keys[page.name] for page in pages if page not in stale}
     ended = execute_pages(root, [(page, keys[page.name]) for page in stale], workers)
     for page, result in tqdm(ended, "executing pages", len(stale), disable=None, leave=False):
         if isinstance(result, BookError):
@@ -67,8 +67,8 @@ def refresh(root: Path, pages: list[Page], workers: int = 1) -> Outcome:
     return outcome
 
 
-def _train(pages: Iterable[Page], needed: dict[str, Needs]) -> None:
-    """Make the missing records of all pages before the first kernel starts."""
+def _train(pages: Iterable[Page], needed: dict[str, Needs]) -> bool:
+    """Make the missing records of all pages before the first kernel starts; whether any was."""
     from mammostudy.runs.execute import ensure
 
     absent = missing_specs(needed[page.name] for page in pages if not page.fixed)
@@ -78,6 +78,7 @@ def _train(pages: Iterable[Page], needed: dict[str, Needs]) -> None:
     if missing:
         logger.info("training %d run(s) that have no record yet", len(missing))
         ensure(missing, progress=True)
+    return bool(missing)
 
 
 def on_config_inited(app: Any, config: Any) -> None:

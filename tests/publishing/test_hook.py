@@ -136,9 +136,10 @@ def test_what_cannot_be_made_here_is_left_out_and_the_rest_is_made(cohorts, worl
     monkeypatch.setattr(sys.modules[__name__], "LACKING", {"r2"})
     assert sorted(refresh(cohorts).executed) == ["a", "b", "c"]
     assert world.trained == ["r1"]
-    LACKING.clear()  # the control: with its library it is made
-    refresh(cohorts)
+    LACKING.clear()  # with its library it is made, and its pages show it at once
+    assert sorted(refresh(cohorts).executed) == ["a", "b"]
     assert world.trained == ["r1", "r2"]
+    assert refresh(cohorts).executed == {}
 
 
 def test_a_page_runs_again_when_what_it_stands_on_changes(cohorts, world, tmp_path):

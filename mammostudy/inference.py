@@ -20,7 +20,7 @@ from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.framing import Box, check_box, paste_back
 from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.predictions import Findings, OperatingPoint, Prediction, Shape
-from mammostudy.runs.chain import frame_boxes, whole_box
+from mammostudy.runs.chain import boxed, frame_boxes, whole_box
 from mammostudy.runs.choice import model_for, models
 from mammostudy.runs.detection_rows import Values, matches_of, rounded
 from mammostudy.runs.kinds import DetectSpec
@@ -177,7 +177,7 @@ def _segment(
     image: NDArray[np.float32], box: Box, record: Record, model: Any, steps: tuple[str, ...]
 ) -> NDArray[np.bool_]:
     """Outline the mass in a box as the record's run did, bool ``(h, w)``."""
-    framed = frame_boxes(image, [box], record.spec)
+    framed = frame_boxes(boxed(image, [box]), record.spec)
     mask = one_draw(model, framed, record.spec)[0] >= THRESHOLD
     x_min, y_min, x_max, y_max = framed.boxes[0].tolist()
     window, shape = (x_min, y_min, x_max, y_max), (image.shape[0], image.shape[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -98,15 +98,18 @@ def _row(sample: Sample, frame: Frame, steps: Preprocessing) -> tuple[NDArray[An
     return image, mask, np.array(box), given, np.array(others.sum())
 
 
+def frame_samples(samples: Iterable[Sample], frame: Frame, steps: Preprocessing) -> Arrays:
+    """Frame one sample or more; return the arrays of a :class:`FramedSet`."""
+    rows = [_row(sample, frame, steps) for sample in samples]
+    return dict(zip(_ARRAYS, map(np.stack, zip(*rows, strict=True)), strict=True))
+
+
 def frame_cohort(cohort: Cohort, frame: Frame, steps: Preprocessing) -> FramedSet:
     """Frame every mass of a cohort; made once, then read from the cache."""
     if not len(cohort):
         raise DataError(f"{cohort.name}: the manifest has no row with a box: nothing to frame")
 
-    def make() -> Arrays:
-        rows = [_row(sample, frame, steps) for sample in cohort]
-        return dict(zip(_ARRAYS, map(np.stack, zip(*rows, strict=True)), strict=True))
-
-    how = {"frame": frame.model_dump(), "preprocessing": steps.model_dump()}
-    arrays = cached_arrays("frames", {"manifest": cohort.manifest_hash, **how}, make)
+    content = {"manifest": cohort.manifest_hash, "frame": frame.model_dump()}
+    content["preprocessing"] = steps.model_dump()
+    arrays = cached_arrays("frames", content, lambda: frame_samples(cohort, frame, steps))
     return FramedSet(tuple(cohort.masses.index), **arrays)

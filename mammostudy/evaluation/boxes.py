@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -83,10 +84,17 @@ class Matches:
     mass: Numbers  # that a hit finds, -1 for others, (n,)
     true_boxes: Values  # of the masses, (m, 4)
     true_image: Numbers  # of the masses, (m,)
-    found_by: Numbers  # number of the prediction that finds the mass, -1 if missed, (m,)
     rule: str  # iou or centre
     threshold: float  # of the IoU; without meaning for centre
     repeats: str  # ignore or false_positive
+
+    @cached_property
+    def found_by(self) -> Numbers:
+        """Number of the prediction that finds each mass, -1 if missed, ``(m,)``."""
+        numbers = np.full(len(self.true_boxes), -1, np.int64)
+        hits = np.flatnonzero(self.mass >= 0)
+        numbers[self.mass[hits]] = hits
+        return numbers
 
     @property
     def is_false_positive(self) -> Flags:
@@ -108,7 +116,6 @@ class Matches:
             mass=mass,
             true_boxes=self.true_boxes[masses],
             true_image=self.true_image[masses],
-            found_by=self.found_by[masses],
         )
 
 
@@ -141,8 +148,6 @@ def match_detections(
     mass = np.concatenate(
         [np.where(m >= 0, m + n, -1) for (m, _), n in zip(judged, starts[:-1], strict=True)]
     )
-    found_by = np.full(starts[-1], -1, np.int64)
-    found_by[mass[mass >= 0]] = np.flatnonzero(mass >= 0)
     return Matches(
         images=len(true),
         boxes=np.concatenate(predicted),
@@ -152,7 +157,6 @@ def match_detections(
         mass=mass,
         true_boxes=np.concatenate(true),
         true_image=np.repeat(np.arange(len(true)), counts),
-        found_by=found_by,
         rule=rule,
         threshold=threshold,
         repeats=repeats,

@@ -19,18 +19,17 @@ patient and site:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort, box_of_row
-from mammostudy.data.frames import FramedSet, frame_cohort
+from mammostudy.data.cohort import Cohort, Sample, box_of_row
+from mammostudy.data.frames import FramedSet, frame_samples
 from mammostudy.data.load import load_cohort
 from mammostudy.data.splits import Split
 from mammostudy.errors import SpecError
@@ -38,18 +37,16 @@ from mammostudy.evaluation import overlap
 from mammostudy.evaluation.boxes import pairwise_iou
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.evaluation.froc_curves import froc_of
-from mammostudy.imaging.framing import Box, crop_and_resize, frame_box
+from mammostudy.imaging.framing import Box, paste_back
 from mammostudy.imaging.postprocessing import PUBLISHED, postprocess
-from mammostudy.imaging.preprocessing import preprocess
 from mammostudy.runs.detection_rows import EDGES, NOTHING, matches_of, whole_numbers
 from mammostudy.runs.kinds import ChainSpec, DetectSpec, ShapeSpec
 from mammostudy.runs.masks import Mask, labelled, placed_mask
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.record import Record, record_of
-from mammostudy.runs.segmentation import baseline_masks, chosen_steps, pasted, predict_framed
+from mammostudy.runs.segmentation import as_tensor, chosen_steps, marked, model_of, predict_framed
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.trained import trained_model
-from mammostudy.training.loop import device
 from mammostudy.training.shapes import predict_logits
 
 _KEPT: Final = ("key", "status", "converged")  # of the record of a stage
@@ -66,24 +63,17 @@ def whole_box(edges: Sequence[float], shape: tuple[int, int]) -> Box:
     return x_min, y_min, x_max, min(max(round(edges[3]), y_min + 1), height)
 
 
-def frame_boxes(image: NDArray[np.float32], boxes: Sequence[Box], run: RunSpec) -> FramedSet:
-    """Frame boxes in an image as a segmentation run frames them; there is no truth."""
-    size, n = run.frame.size, len(boxes)
-    fields = run.frame.model_dump(include={"strategy", "scale", "aspect"})
-    frames = [frame_box(box, (image.shape[0], image.shape[1]), **fields) for box in boxes]
-    asked = run.preprocessing.model_dump()
-    shown = [preprocess(crop_and_resize(image, frame, size), **asked) for frame in frames]
-    windows = np.array(frames, np.int64).reshape(-1, 4)
-    corners = np.tile(windows[:, :2], 2).astype(np.float32)
-    sides = np.tile(windows[:, 2:] - windows[:, :2], 2).astype(np.float32)
-    return FramedSet(
-        tuple(str(at) for at in range(n)),
-        np.array(shown, np.float32).reshape(-1, size, size),
-        np.zeros((n, size, size), np.bool_),
-        windows,
-        (np.array(boxes, np.float32).reshape(-1, 4) - corners) * size / sides,
-        np.zeros(n, np.int64),
-    )
+def boxed(image: NDArray[np.float32], boxes: Iterable[Sequence[float]]) -> Iterator[Sample]:
+    """Yield the detected boxes of an image as masses of which no truth is known."""
+    shape, nothing = (image.shape[0], image.shape[1]), np.zeros(image.shape, np.bool_)
+    for edges in boxes:
+        yield Sample("", "", image, nothing, nothing, whole_box(edges, shape), pd.Series())
+
+
+def frame_boxes(samples: Iterable[Sample], run: RunSpec) -> FramedSet:
+    """Frame one detected box (:func:`boxed`) or more as a segmentation run frames masses."""
+    arrays = frame_samples(samples, run.frame, run.preprocessing)
+    return FramedSet(tuple(map(str, range(len(arrays["images"])))), **arrays)
 
 
 class ChainRows:
@@ -92,56 +82,30 @@ class ChainRows:
     def __init__(
         self, segmenter: Record[RunSpec], steps: Any, cohort: Cohort, rows: pd.DataFrame, rule: str
     ) -> None:
-        self.record, self.run, self.steps, self.cohort = segmenter, segmenter.spec, steps, cohort
+        self.segmenter, self.steps, self.cohort = segmenter, steps, cohort
+        self.images = cohort.manifest.set_index("case", drop=False)
         self.views = rows[rows["row"] == "view"].set_index("view", drop=False)
         self.masses = rows[rows["row"] == "mass"].reset_index(drop=True)
         self.boxes = rows[rows["row"] == "box"].reset_index(drop=True)
         self.rule = self.boxes[rule].to_numpy(np.int64)
-        self._last: tuple[str, dict[str, Mask]] = ("", {})
-        self.windows, self.marked = self._segmented()
+        self.truth = lru_cache(maxsize=1)(lambda view: cohort.truth(self.images["image"][view]))
+        self.marked: list[Framed] = []
+        if len(self.boxes):
+            framed = frame_boxes(self._samples(), segmenter.spec)
+            found = predict_framed(model_of(segmenter), framed, segmenter.spec).masks
+            self.marked = list(zip(postprocess(found, steps), framed.boxes, strict=True))
         case_of = self.masses.set_index(["view", "mass"])["case"].astype(str)
         hits = np.flatnonzero(self.rule > NOTHING).tolist()
         self.hits = {case_of[self.boxes["view"][at], int(self.rule[at])]: at for at in hits}
 
-    def _segmented(self) -> tuple[NDArray[np.int64], Mask]:
-        """Frame every box, the images read one after the other, and mark what is in it."""
-        images = self.cohort.manifest.set_index("case", drop=False)
-        framed = [frame_boxes(np.zeros((1, 1), np.float32), [], self.run)]
+    def _samples(self) -> Iterator[Sample]:
         for view, part in self.boxes.groupby("view", sort=False):  # a view's boxes stand together
-            image = self.cohort.image(images.loc[[str(view)]].iloc[0])
-            shape = (image.shape[0], image.shape[1])
-            boxes = [whole_box(edges, shape) for edges in part[list(EDGES)].to_numpy().tolist()]
-            framed.append(frame_boxes(image, boxes, self.run))
-        stacked = {
-            name: np.concatenate([getattr(each, name) for each in framed])
-            for name in ("images", "masks", "boxes", "given", "company")
-        }
-        names = tuple(str(at) for at in range(len(self.boxes)))
-        whole = replace(framed[0], cases=names, **stacked)
-        return whole.boxes, self._mark(whole)
+            image = self.cohort.image(self.images.loc[[str(view)]].iloc[0])
+            yield from boxed(image, part[list(EDGES)].to_numpy().tolist())
 
-    @cached_property
-    def _model(self) -> Any:
-        return trained_model(self.record)
-
-    def _mark(self, framed: FramedSet) -> Mask:
-        """Mark the mass in frames, bool ``(n, s, s)``, post-processed."""
-        if not framed.cases:
-            return framed.masks
-        if self.run.is_baseline:
-            return postprocess(baseline_masks(self.run.model.name, framed), self.steps)
-        return postprocess(predict_framed(self._model, framed, self.run).masks, self.steps)
-
-    def _shape(self, view: str) -> tuple[int, int]:
-        height, width = self.views.loc[[view], ["height", "width"]].to_numpy(np.int64)[0].tolist()
-        return height, width
-
-    def _truths(self, view: str) -> dict[str, Mask]:
-        """Return the masks of the masses of a view, by case; the last view's are kept."""
-        if self._last[0] != view:
-            cases = self.masses.loc[self.masses["view"] == view, "case"].astype(str)
-            self._last = view, {case: self.cohort.mask(case) for case in cases}
-        return dict(self._last[1])
+    def kept(self) -> dict[str, Framed]:
+        """Return the masks of found masses and their frames, by case."""
+        return {case: self.marked[at] for case, at in sorted(self.hits.items())}
 
     def view_rows(self) -> pd.DataFrame:
         """Return a row a view."""
@@ -152,25 +116,24 @@ class ChainRows:
         pixels = self.views["height"] * self.views["width"]
         return table.assign(row="view", pixels=pixels.astype(np.int64)).reset_index(drop=True)
 
-    def mass_rows(self, shapes: Any) -> list[pd.DataFrame]:
-        """Return the rows of the masses, a table a source; ``shapes`` tell what they are."""
-        labels = self.masses["case"].astype(str).map(shapes.labels).astype(object)
-        base = self.masses[["row", "view", "patient", "site", "case"]].assign(label=labels)
-        return [self._source(base, source, shapes) for source in _SOURCES]
-
-    def _source(self, base: pd.DataFrame, source: str, shapes: Any) -> pd.DataFrame:
-        """Measure the masks of one source and tell their shapes."""
-        cases, views = (base[name].astype(str).tolist() for name in ("case", "view"))
-        found = self._masks(source, cases)
-        whole = [self._whole(mask, view) for mask, view in zip(found, views, strict=True)]
+    def mass_rows(self, source: str, shapes: Shapes) -> pd.DataFrame:
+        """Measure the masks of one source, a row a mass; ``shapes`` tell what they are."""
+        base = self.masses[["row", "view", "patient", "site", "case"]]
+        cases, views, patients = (base[name].astype(str) for name in ("case", "view", "patient"))
+        if source == "truth":
+            found, whole = set(cases), [self.cohort.mask(case) for case in cases]
+        else:
+            framed = self._framed(source, cases.tolist())
+            found, whole = set(framed), list(map(self._whole, views, map(framed.get, cases)))
         measured = [self._measure(*each) for each in zip(cases, views, whole, strict=True)]
         dice, truth, predicted = zip(*measured, strict=True)
-        told, shares = shapes.tell(whole, base["patient"].astype(str).tolist())
+        told, shares = shapes.tell(whole, patients.tolist())
         at = (self._box_of(case) if source == "detected" else (np.nan, np.nan) for case in cases)
         scores, overlaps = zip(*at, strict=True)
         return base.assign(
+            label=cases.map(shapes.labels).astype(object),
             source=source,
-            found=[mask is not None for mask in found],
+            found=cases.isin(found),
             score=scores,
             iou=overlaps,
             dice=dice,
@@ -180,36 +143,28 @@ class ChainRows:
             probability=shares,
         )
 
-    def _masks(self, source: str, cases: Sequence[str]) -> Sequence[Framed | Mask | None]:
-        """Return the mask of each case: in its frame, or (truth) whole; None where missed."""
-        if source == "truth":
-            return [self.cohort.mask(case) for case in cases]
+    def _framed(self, source: str, cases: Sequence[str]) -> dict[str, Framed]:
+        """Return the masks of a source in their frames, by case; missed ones are left out."""
         if source == "detected":
-            kept = self.kept()
-            return [kept.get(case) for case in cases]
-        run, owner = self.run, self.cohort
-        if run.cohort != owner.name:
-            owner = load_cohort(run.cohort, owner.root.parent)
-        frame = run.frame.model_copy(update={"box": source})
-        framed = frame_cohort(owner, frame, run.preprocessing).take(cases)
-        if source == "oracle":  # as the record keeps them
-            stored = self.record.predictions()
-            found = postprocess(np.stack([stored[case] for case in cases]), self.steps)
-        else:
-            found = self._mark(framed)
-        return list(zip(found, framed.boxes, strict=True))
+            return self.kept()
+        owner, name = self.cohort, self.segmenter.spec.cohort
+        if name != owner.name:
+            owner = load_cohort(name, owner.root.parent)
+        framed, masks = marked(self.segmenter, owner, cases, source)
+        found = zip(postprocess(masks, self.steps), framed.boxes, strict=True)
+        return dict(zip(cases, found, strict=True))
 
-    def _whole(self, found: Framed | Mask | None, view: str) -> Mask:
+    def _whole(self, view: str, framed: Framed | None) -> Mask:
         """Return a mask in the image's grid; a missed one is empty."""
-        if found is None:
-            return np.zeros(self._shape(view), np.bool_)
-        return pasted(*found, self._shape(view)) if isinstance(found, tuple) else found
+        height, width = (int(self.views[name][view]) for name in ("height", "width"))
+        if framed is None:
+            return np.zeros((height, width), np.bool_)
+        return paste_back(framed[0], framed[1].tolist(), (height, width))
 
     def _measure(self, case: str, view: str, mask: Mask) -> tuple[float, int, int]:
         """Return Dice, and the pixels of truth and mask."""
-        truths = self._truths(view)
-        own = truths.pop(case)
-        spared = mask & (own | ~np.any([*truths.values(), np.zeros_like(own)], axis=0))
+        own = self.cohort.mask(case)
+        spared = mask & (own | ~self.truth(view))
         return float(overlap.dice(spared[None], own[None])[0]), int(own.sum()), int(mask.sum())
 
     def _box_of(self, case: str) -> tuple[float, float]:
@@ -226,40 +181,30 @@ class ChainRows:
         out = []
         for at in np.flatnonzero(self.rule <= NOTHING).tolist():
             view = str(self.boxes.loc[at, "view"])
-            mask = self._whole((self.marked[at], self.windows[at]), view)
-            painted = mask & ~np.any([*self._truths(view).values(), np.zeros_like(mask)], axis=0)
-            out.append(
-                {
-                    "row": "box",
-                    **self.views.loc[view, ["view", "patient", "site"]],
-                    "kind": "false" if self.rule[at] == NOTHING else "repeat",
-                    "score": self.boxes.loc[at, "score"],
-                    "predicted_pixels": int(mask.sum()),
-                    "painted": int(painted.sum()),
-                }
-            )
+            mask = self._whole(view, self.marked[at])
+            row = {"row": "box", **self.views.loc[view, ["view", "patient", "site"]]}
+            row["kind"] = "false" if self.rule[at] == NOTHING else "repeat"
+            row["score"] = self.boxes.loc[at, "score"]
+            row["predicted_pixels"] = int(mask.sum())
+            row["painted"] = int((mask & ~self.truth(view)).sum())
+            out.append(row)
         return pd.DataFrame(out)
-
-    def kept(self) -> dict[str, Framed]:
-        """Return the masks of found masses and their frames, by case."""
-        return {case: (self.marked[at], self.windows[at]) for case, at in sorted(self.hits.items())}
 
 
 def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Send the test views through the chain; found masses and their frames are kept."""
-    detector, segmenter = record_of(spec.detector), record_of(spec.segmenter)
-    shapes = [record_of(run) for run in spec.shapes]
+    detector, segmenter, *shapes = listed = [record_of(run) for run in spec.before]
     check_patients(cohort, detector, segmenter)
     validation = froc_of(matches_of(detector.part("validation"), spec.rule))
     threshold = validation.threshold_at(spec.operating)
     steps = tuple(PUBLISHED) if spec.postprocessing == "published" else chosen_steps(segmenter)
     tested = detector.part("test")
     tested = tested[(tested["row"] != "box") | (tested["score"] >= threshold)]
-    work = ChainRows(segmenter, steps, cohort, tested, spec.rule)
-    tables = [work.view_rows(), *work.mass_rows(Shapes.of(shapes, cohort)), work.box_rows()]
+    work, told = ChainRows(segmenter, steps, cohort, tested, spec.rule), Shapes.of(shapes, cohort)
+    masses = [work.mass_rows(source, told) for source in _SOURCES]
+    tables = [work.view_rows(), *masses, work.box_rows()]
     rows = pd.concat([table for table in tables if len(table)], ignore_index=True)
     rows.insert(0, "part", "test")
-    listed: list[Record] = [detector, segmenter, *shapes]
     ran = [{name: each.content[name] for name in _KEPT} for each in listed]
     content = {
         "threshold": threshold if math.isfinite(threshold) else None,
@@ -277,11 +222,10 @@ def check_patients(
     of_case = cohort.manifest.set_index("case")["patient"].astype(str)
     with_mass = set(cohort.masses["patient"].astype(str))
     for part in ("train", "validation", "test"):
-        views, cases = (sorted(each.content["split"][part]) for each in (detector, segmenter))
+        views, cases = (each.content["split"][part] for each in (detector, segmenter))
         if foreign := sorted(set(cases) - set(cohort.masses.index)):
             raise SpecError(f"{cohort.name}: the segmenter's mass {foreign[0]} is not in it")
-        seen = set(of_case.loc[views]) & with_mass
-        if differ := sorted(seen ^ set(of_case.loc[cases])):
+        if differ := sorted((set(of_case.loc[views]) & with_mass) ^ set(of_case.loc[cases])):
             said = f"patient {differ[0]} stands in the {part} part of only one of"
             raise SpecError(f"{cohort.name}: {said} detector and segmenter")
 
@@ -299,16 +243,15 @@ class Shapes:
         """Note who has learnt from whom, and the labels."""
         if not records:
             return cls(records)
-        spec, judges = records[0].spec, dict[str, int | None]()
+        spec = records[0].spec
         owner = load_cohort(spec.cohort)
-        shared = set(owner.masses["patient"]) & set(cohort.manifest["patient"])
-        for number, record in enumerate(records if shared else ()):
-            for part, cases in record.content["split"].items():
-                for patient in set(owner.masses.loc[cases, "patient"]):
-                    if part == "test":
-                        judges[patient] = number
-                    else:
-                        judges.setdefault(patient, None)
+        patients = owner.masses["patient"]
+        shared = set(patients) & set(cohort.manifest["patient"])
+        splits = [record.content["split"] for record in records if shared]
+        met = {name for split in splits for cases in split.values() for name in patients[cases]}
+        judges: dict[str, int | None] = dict.fromkeys(met)
+        for number, split in enumerate(splits):
+            judges |= dict.fromkeys(patients[split["test"]], number)
         labels = labelled(owner if shared else cohort, spec)["label"]
         return cls(records, {str(case): str(label) for case, label in labels.items()}, judges)
 
@@ -331,8 +274,7 @@ def _told_by(record: Record[ShapeSpec], masks: Sequence[Mask]) -> list[tuple[str
     """Return the class that a classifier tells from each mask, and its probability."""
     spec = record.spec
     grid = np.stack([placed_mask(mask, spec.input.placement) for mask in masks])
-    tensor = torch.from_numpy(grid.astype(np.float32)).unsqueeze(1).to(device())
-    logits = predict_logits(trained_model(record), tensor)
+    logits = predict_logits(trained_model(record), as_tensor(grid, 1))
     sound = np.asarray(np.isfinite(logits).all(axis=1) & grid.any(axis=(1, 2)))
     shares = apply_temperature(np.where(sound[:, None], logits, 0.0), record.temperature)
     return [

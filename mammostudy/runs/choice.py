@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from mammostudy.errors import DataError, StudyError
@@ -17,16 +18,14 @@ CHAPTERS: Final = {"segmentation": "losses", "detection": "detection", "shape": 
 def usable_records(kind: str) -> list[Record]:
     """Return completed records of a kind, not leaky, whose weights are here, newest first."""
     found: dict[str, Record] = {}
-    for root in (results_root(), local_records()):
-        for path in root.glob("*/[!.]*/record.json"):
-            try:
-                record = read_record(path.parent)
-                there = weights_path(str(record.content["training_key"])).is_file()
-                usable = record.kind == kind and record.status == "completed" and not record.leaky
-                if there and usable and record.spec and record.provenance["finished"]:
-                    found.setdefault(str(path.parent.relative_to(root)), record)
-            except (StudyError, KeyError):
-                continue
+    roots = results_root(), local_records()
+    for path in (path for root in roots for path in root.glob("*/[!.]*/record.json")):
+        with suppress(StudyError, KeyError):
+            record = read_record(path.parent)
+            there = weights_path(str(record.content["training_key"])).is_file()
+            usable = record.kind == kind and record.status == "completed" and not record.leaky
+            if there and usable and record.spec and record.provenance["finished"]:
+                found.setdefault(record.key, record)
     return sorted(found.values(), key=lambda each: str(each.provenance["finished"]), reverse=True)
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import astuple
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from mammostudy.data.cache import cached_arrays
+from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.splits import Split, ViewSet, split_views, views_of
+from mammostudy.data.splits import ViewSet, split_views, views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import fixed_prior, prior_boxes
 from mammostudy.evaluation.froc_curves import froc_of
@@ -35,17 +34,18 @@ _OF_SQUARES: Final = ("runs.detect", "data.dicom", "models.detectors.common")
 def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train a detector, or lay the prior box, find boxes in validation and test, and judge them."""
     split, every = split_views(cohort, **spec.split.model_dump()), views_of(cohort)
-    train = every.take(split.train)
+    parts = {name: every.take(names) for name, names in split.parts().items()}
+    train = parts.pop("train")
     with_mass = [name for name, each in zip(train.names, train.boxes, strict=True) if len(each)]
     if not with_mass:
         at = f"cohort {cohort.name!r}, fold {spec.split.fold}"
         raise DataError(f"{at}: no training view has a mass")
-    parts = {"validation": every.take(split.validation), "test": every.take(split.test)}
     sides = _box_sides(spec, train)
     training: Training | None = None
     if not spec.is_baseline:
+        model = network(spec, {"box_sides": sides}).to(device())
         shown = train if spec.training.mass_free else train.take(tuple(with_mass))
-        model, training = _trained(spec, cohort, shown, parts["validation"], sides, progress)
+        training = _trained(spec, cohort, model, [shown, parts["validation"]], progress)
 
     def found(views: ViewSet) -> Found:
         if training is None:
@@ -56,7 +56,7 @@ def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
 
     tables = [judged_rows(part, views, *found(views)) for part, views in parts.items()]
     rows = whole_numbers(pd.concat(tables, ignore_index=True))
-    return Result(Split(**split.parts()), rows, training, content={"box_sides": list(sides)})
+    return Result(split, rows, training, content={"box_sides": list(sides)})
 
 
 def _prior_boxes(train: ViewSet, views: ViewSet) -> Found:
@@ -86,16 +86,14 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
     """Bring views to the detector's square, float32 ``(n, 1, s, s)`` in [0, 1], and place each."""
     size, aspect = spec.detector.size, spec.detector.aspect
 
-    def make() -> dict[str, NDArray[Any]]:
-        every = views_of(cohort)
-        images = cohort.manifest.drop_duplicates("image").set_index("image", drop=False)
+    def make() -> Arrays:
+        first = cohort.manifest.drop_duplicates("image")
         squares, places = [], []
-        for name in every.table["image"].astype(str):
-            image = torch.from_numpy(cohort.image(images.loc[[name]].iloc[0]))
-            square, where = place(image[None], size, aspect)
+        for _, row in first.iterrows():
+            square, where = place(torch.from_numpy(cohort.image(row))[None], size, aspect)
             squares.append((square * 65535).round().numpy().astype(np.uint16))
-            places.append(list(vars(where).values()))
-        names = np.array(every.names, dtype=np.str_)
+            places.append(astuple(where))
+        names = first["case"].to_numpy(np.str_)
         return {"squares": np.stack(squares), "places": np.array(places), "names": names}
 
     content = {"manifest": cohort.manifest_hash, "size": size, "aspect": aspect}
@@ -104,50 +102,36 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
     at = {name: i for i, name in enumerate(stored["names"].tolist())}
     rows = [at[name] for name in views.names]
     squares = torch.from_numpy(stored["squares"][rows].astype(np.float32) / 65535)
-    return squares.clamp_(0, 1), [
-        Placement(int(height), int(width), x_scale, y_scale, int(x_offset), int(y_offset))
-        for height, width, x_scale, y_scale, x_offset, y_offset in stored["places"][rows].tolist()
-    ]
+    return squares.clamp_(0, 1), [Placement(*each) for each in stored["places"][rows].tolist()]
 
 
 def _trained(
-    spec: DetectSpec,
-    cohort: Cohort,
-    train: ViewSet,
-    validation: ViewSet,
-    sides: tuple[float, ...],
-    progress: bool | None,
-) -> tuple[Detector, Training]:
-    """Train the detector of a spec, or read the weights where they were trained before."""
-    model, asked = network(spec, {"box_sides": sides}), spec.training
-    run = f"fold {spec.split.fold} seed {spec.seed}"
+    spec: DetectSpec, cohort: Cohort, model: Detector, views: list[ViewSet], progress: bool | None
+) -> Training:
+    """Train a detector, or read the weights where they were trained before."""
+    train, validation = views
 
     def validate() -> dict[str, float]:
         found = boxes_on_views(model, *squares_of(spec, cohort, validation))
         rows = judged_rows("validation", validation, *found)
         return {"validation_sensitivity": froc_of(matches_of(rows)).mean_sensitivity()}
 
-    def fitted(checkpoint: Path) -> Fitted:
+    def fitted(**course: Any) -> Fitted:
         squares, places = squares_of(spec, cohort, train)
         known = zip(train.boxes, places, strict=True)
         boxes = [where.to_square(torch.from_numpy(each)) for each, where in known]
-        targets = [{"boxes": box, "labels": torch.ones(len(box)).long()} for box in boxes]
-        model.to(device())
         return fit_detector(
             model,
             squares,
-            targets,
-            DetectorBudget(**asked.model_dump(exclude={"augment", "mass_free"})),
+            [{"boxes": box, "labels": torch.ones(len(box)).long()} for box in boxes],
+            DetectorBudget(**spec.training.model_dump(exclude={"augment", "mass_free"})),
             seed=spec.seed,
             validate=validate,
-            augment=asked.augment,
-            checkpoint=checkpoint,
-            label=f"{spec.cohort} {spec.detector.name} {spec.detector.size} px {run}",
-            progress=progress,
+            augment=spec.training.augment,
+            **course,
         )
 
-    training = train_or_read(spec.training_key(cohort.manifest_hash), model, fitted)
-    return model.to(device()), training
+    return train_or_read(spec, cohort, model, fitted, progress)
 
 
 def boxes_on_views(model: Detector, squares: Tensor, places: Sequence[Placement]) -> Found:

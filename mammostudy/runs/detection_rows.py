@@ -59,15 +59,16 @@ def judged_rows(
 ) -> pd.DataFrame:
     """Judge the boxes of one part, ``(k, 4)`` and scores ``(k,)`` a view, by every rule."""
     boxes, scores = rounded(boxes, scores)
-    rows = pd.concat([_views(views), _masses(views), _boxes(views, boxes, scores)])
-    rows = rows.sort_values(["view_number", "order"], kind="stable", ignore_index=True)
-    of_view = views.table.iloc[rows["view_number"].to_numpy(np.int64)]
-    of_box = (rows["row"] == "box").to_numpy()
+    tables = _views(views), _masses(views), _boxes(views, boxes, scores)
+    rows = pd.concat(tables).sort_index(kind="stable")
+    of_view = views.table.iloc[rows.index]
+    rows = rows.reset_index(drop=True)
     rows.insert(0, "part", part)
     rows.insert(2, "view", of_view.index.to_numpy(str))
+    of_box = (rows["row"] == "box").to_numpy()
     for at, name in enumerate(("patient", "site", "side")):
         rows.insert(3 + at, name, of_view[name].where(~of_box, None).to_numpy(object))
-    return rows.drop(columns=["view_number", "order"])
+    return rows
 
 
 def whole_numbers(rows: pd.DataFrame) -> pd.DataFrame:
@@ -77,38 +78,32 @@ def whole_numbers(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _views(views: ViewSet) -> pd.DataFrame:
     sizes = views.table[["height", "width"]].reset_index(drop=True).astype(np.int64)
-    columns = {"row": "view", "view_number": np.arange(len(views)), "order": 0}
-    return pd.DataFrame(columns).assign(**sizes, masses=[len(each) for each in views.boxes])
+    sizes.insert(0, "row", "view")
+    return sizes.assign(masses=[len(each) for each in views.boxes])
 
 
 def _masses(views: ViewSet) -> pd.DataFrame:
     counts = [len(each) for each in views.boxes]
     number = np.repeat(np.arange(len(views)), counts)
-    every = np.concatenate([np.zeros((0, 4)), *views.boxes]).astype(np.float64)
-    diameter = judging.box_diameters(every)
+    diameter = judging.box_diameters(np.concatenate(views.boxes).astype(np.float64))
     whole = np.sqrt([height * width for height, width in views.shapes])
-    return pd.DataFrame(
-        {
-            "row": "mass",
-            "view_number": number,
-            "order": 1,
-            "case": [case for cases in views.cases for case in cases],
-            "mass": np.concatenate([np.zeros(0, np.int64), *map(np.arange, counts)]).astype(int),
-            "diameter": np.round(diameter, 1),
-            "share": np.round(diameter / whole[number], 4),
-        }
-    )
+    columns = {
+        "row": "mass",
+        "case": [case for cases in views.cases for case in cases],
+        "mass": np.concatenate([np.arange(count) for count in counts]),
+        "diameter": np.round(diameter, 1),
+        "share": np.round(diameter / whole[number], 4),
+    }
+    return pd.DataFrame(columns, number)
 
 
 def _boxes(views: ViewSet, boxes: Sequence[Values], scores: Sequence[Values]) -> pd.DataFrame:
     number = np.repeat(np.arange(len(views)), [len(each) for each in boxes])
-    table = pd.DataFrame({"row": "box", "view_number": number, "order": 2})
-    table["score"] = np.concatenate([np.zeros(0), *scores])
-    table[list(EDGES)] = np.concatenate([np.zeros((0, 4)), *boxes])
-    pairs = [_nearest(p, t) for p, t in zip(boxes, views.boxes, strict=True)]
-    table["nearest"] = np.concatenate([np.zeros(0, np.int64), *(near for near, _ in pairs)])
-    errors = np.concatenate([np.zeros((0, len(ERRORS))), *(off for _, off in pairs)])
-    table[list(ERRORS)] = np.round(errors, 3)
+    table = pd.DataFrame({"row": "box", "score": np.concatenate(scores)}, number)
+    table[list(EDGES)] = np.concatenate(boxes)
+    near, errors = zip(*map(_nearest, boxes, views.boxes), strict=True)
+    table["nearest"] = np.concatenate(near)
+    table[list(ERRORS)] = np.round(np.concatenate(errors), 3)
     starts = np.cumsum([0, *(len(each) for each in views.boxes)])
     for name, (rule, threshold) in RULES.items():
         matches = judging.match_detections(boxes, scores, views.boxes, rule, threshold)
@@ -139,33 +134,25 @@ def _nearest(predicted: Values, true: NDArray[np.float32]) -> tuple[NDArray[np.i
 
 def matches_of(rows: pd.DataFrame, rule: str = HEADLINE, repeats: str = "ignore") -> Matches:
     """Rebuild the matches of views; boxes of masses are squares of their diameter at the origin."""
-    rows = rows.reset_index(drop=True)
     views = rows.loc[rows["row"] == "view", "view"]
     if (again := views.duplicated()).any():
         raise DataError(f"view {views[again].iloc[0]!r} stands in the rows twice: judge each once")
-    number = rows["view"].map({name: i for i, name in enumerate(views)})
-    of_mass = rows["row"] == "mass"
-    masses = rows[of_mass].assign(image=number[of_mass])
-    masses = masses.sort_values(["image", "mass"], kind="stable")
+    rows = rows.assign(image=rows["view"].map({name: i for i, name in enumerate(views)}))
+    masses = rows[rows["row"] == "mass"].sort_values(["image", "mass"], kind="stable")
     boxes = rows[rows["row"] == "box"]
-    image, found = number[boxes.index].to_numpy(np.int64), boxes[rule].to_numpy(np.int64)
+    image, found = (boxes[name].to_numpy(np.int64) for name in ("image", rule))
     true_image, side = masses["image"].to_numpy(np.int64), masses["diameter"].to_numpy(np.float64)
     starts = np.searchsorted(true_image, np.arange(len(views)))
-    hit = found >= 0
-    mass = np.where(hit, found + starts[image], NOTHING).astype(np.int64)
-    found_by = np.full(len(masses), NOTHING, np.int64)
-    found_by[mass[hit]] = np.flatnonzero(hit)
     kind, threshold = RULES[rule]
     return Matches(
         images=len(views),
         boxes=boxes[list(EDGES)].to_numpy(np.float64),
         scores=boxes["score"].to_numpy(np.float64),
         image=image,
-        outcome=np.select([hit, found == AGAIN], [HIT, REPEAT], FALSE).astype(np.int64),
-        mass=mass,
+        outcome=np.select([found >= 0, found == AGAIN], [HIT, REPEAT], FALSE).astype(np.int64),
+        mass=np.where(found >= 0, found + starts[image], NOTHING).astype(np.int64),
         true_boxes=np.column_stack([np.zeros((len(side), 2)), side, side]),
         true_image=true_image,
-        found_by=found_by,
         rule=kind,
         threshold=threshold,
         repeats=repeats,

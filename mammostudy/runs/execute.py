@@ -9,13 +9,13 @@ import platform
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 
-from filelock import FileLock
 from tqdm.auto import tqdm
 
-from mammostudy.data.cohort import Cohort, require
+from mammostudy.data.cache import locked
+from mammostudy.data.cohort import require
 from mammostudy.data.load import load_cohort
-from mammostudy.paths import store_root
 from mammostudy.runs import record as store
 from mammostudy.runs.kinds import KINDS, kind_of, module_of
 from mammostudy.runs.provenance import record_content
@@ -41,17 +41,13 @@ def execute(spec: S, *, progress: bool | None = None) -> Record[S]:
     if spec.task is not None:
         require(cohort, spec.task)
     keep_freed_memory()
-    lock = store_root() / "locks" / f"{spec.training_key(cohort.manifest_hash)}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        return find_record(spec, cohort.manifest_hash) or _execute(spec, cohort, progress)
-
-
-def _execute(spec: S, cohort: Cohort, progress: bool | None) -> Record[S]:
-    started = time.monotonic()
-    result = module_of(kind_of(spec)).run(spec, cohort, progress)
-    content = record_content(spec, cohort, result, time.monotonic() - started)
-    return write_record(content, result.rows, result.predictions, result.arrays)
+    with locked(spec.training_key(cohort.manifest_hash)):
+        if record := find_record(spec, cohort.manifest_hash):
+            return record
+        started = time.monotonic()
+        result = module_of(kind_of(spec)).run(spec, cohort, progress)
+        content = record_content(spec, cohort, result, time.monotonic() - started)
+        return write_record(content, result.rows, result.predictions, result.arrays)
 
 
 def _worker(spec: KeyedSpec) -> None:
@@ -64,13 +60,10 @@ def _worker(spec: KeyedSpec) -> None:
 
 def missing(specs: Iterable[KeyedSpec]) -> list[KeyedSpec]:
     """Return the specs without a record, each once, what a missing one works on before it."""
-    hashes: dict[str, str | None] = {}
-    found: dict[KeyedSpec, None] = {}
+    manifest, found = cache(store.manifest_hash), dict[KeyedSpec, None]()
 
     def add(spec: KeyedSpec) -> None:
-        if spec.cohort not in hashes:
-            hashes[spec.cohort] = store.manifest_hash(spec.cohort)
-        if spec not in found and find_record(spec, hashes[spec.cohort]) is None:
+        if spec not in found and find_record(spec, manifest(spec.cohort)) is None:
             for run in spec.before:
                 add(run)
             found[spec] = None
@@ -106,8 +99,8 @@ def ensure(
     for depth in sorted({_depth(spec) for spec in absent}):
         wave = [spec for spec in absent if _depth(spec) == depth]
         _run_all(wave, workers, progress)
-    hashes = {cohort: store.manifest_hash(cohort) for cohort in {spec.cohort for spec in specs}}
-    found = [find_record(spec, hashes[spec.cohort]) for spec in specs]
+    manifest = cache(store.manifest_hash)
+    found = [find_record(spec, manifest(spec.cohort)) for spec in specs]
     return [record for record in found if record is not None]
 
 

@@ -7,12 +7,13 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mammostudy.data.manifest import SHAPES
 from mammostudy.models.registry import DETECTORS, SEGMENTERS
 from mammostudy.runs.detection_rows import HEADLINE, RULES
-from mammostudy.runs.spec import Frozen, KeyedSpec, RunSpec, SplitSpec, check_owned, demand
+from mammostudy.runs.spec import Frozen, KeyedSpec, Rules, RunSpec, SplitSpec, rules_of_network
+from mammostudy.runs.versions import components_of
 
 PRIOR: Final = "fixed-prior"
 SSDS: Final = ("ssd-light", "ssd300-vgg16", "ssdlite-mobilenetv3")
@@ -45,12 +46,9 @@ class Detecting(Frozen):
         """The fields that the detector takes, beside those that all take."""
         return DETECTORS[self.name].fields if self.name in DETECTORS else ()
 
-    @model_validator(mode="after")
-    def _agree(self) -> Detecting:
-        known = (*DETECTORS, PRIOR)
-        demand((self.name in known, f"name {self.name!r} is unknown; use one of {known}"))
-        check_owned(self, {"size", "aspect", *self.own})
-        return self
+    def _rules(self) -> Rules:
+        owned = {"size", "aspect", *self.own}
+        return rules_of_network(self, self.name, (*DETECTORS, PRIOR), owned)
 
 
 class DetectorTraining(Frozen):
@@ -70,6 +68,7 @@ class DetectSpec(KeyedSpec):
 
     needs: ClassVar[str] = "detection"
     trained_as: ClassVar[str] = "detector"
+    named: ClassVar[str] = "detector.name"
     untrained: ClassVar[set[str]] = {"variant"}
 
     kind: Literal["detection"] = "detection"
@@ -79,13 +78,10 @@ class DetectSpec(KeyedSpec):
     training: DetectorTraining = DetectorTraining()
     seed: int = Field(0, ge=0)  # of weights, batches and augmentation
 
-    @model_validator(mode="after")
-    def _agree(self) -> DetectSpec:
-        self.split.refuse_leaky("split")
+    def _rules(self) -> Rules:
+        yield from self.split.by_patient("split")
         trained = self.training.iterations > 0
-        said = "training.iterations: 0 for fixed-prior, above 0 for a detector"
-        demand((trained != self.is_baseline, said))
-        return self
+        yield trained != self.is_baseline, "training.iterations: 0 for fixed-prior, else above 0"
 
     @property
     def is_baseline(self) -> bool:
@@ -95,8 +91,9 @@ class DetectSpec(KeyedSpec):
     def components(self) -> set[str]:
         """Return what makes the boxes, and the weights where there are any."""
         if self.is_baseline:
-            return {*_DETECTION, "evaluation.priors"}
-        return {*_DETECTION, *_DETECTOR, *DETECTORS[self.detector.name].versions}
+            return components_of("detection", "prior")
+        network = DETECTORS[self.detector.name].versions
+        return components_of("detection", "detector").union(network)
 
     def fields(self, box_sides: tuple[float, ...] = ()) -> dict[str, Any]:
         """Return the fields that the detector is built with; sides are of training masses."""
@@ -105,16 +102,6 @@ class DetectSpec(KeyedSpec):
         if "anchors" in found:
             found["box_sides"] = box_sides if asked.anchors == "cohort" else ()
         return found | {"detections": DETECTIONS}
-
-
-_DETECTION: Final = (
-    "data.dicom", "data.splits", "data.views", "evaluation.matching", "runs.detect",
-    "runs.detect_spec", "runs.detection_rows",
-)  # fmt: skip
-_DETECTOR: Final = (
-    "evaluation.froc_curves", "models.detectors.anchors", "models.detectors.common",
-    "training.detection", "training.detection_augmentation",
-)  # fmt: skip
 
 
 class ShapeInput(Frozen):
@@ -142,7 +129,7 @@ class ShapeTraining(Frozen):
 class ShapeEvaluation(Frozen):
     """What is measured on validation and test masks; the first source gives the temperature."""
 
-    sources: tuple[Source, ...] = ("truth",)
+    sources: tuple[Source, ...] = Field(("truth",), min_length=1)
     explain: bool = False  # keep embeddings, the walk from round to irregular
 
 
@@ -155,6 +142,7 @@ class ShapeSpec(KeyedSpec):
 
     needs: ClassVar[str] = "shape"
     trained_as: ClassVar[str] = "shape"
+    named: ClassVar[str] = "classifier"
 
     kind: Literal["shape"] = "shape"
     variant: Literal["paper", "study", "alternative"] = "paper"
@@ -171,21 +159,16 @@ class ShapeSpec(KeyedSpec):
     segmenter: tuple[RunSpec, ...] = ()
     seed: int = Field(0, ge=0)
 
-    @model_validator(mode="after")
-    def _agree(self) -> ShapeSpec:
+    def _rules(self) -> Rules:
         for run in self.segmenter:
-            run.split.refuse_leaky("segmenter.split")
+            yield from run.split.by_patient("segmenter.split")
         known, asked = SHAPES if self.target == "shape" else TOOLS, self.evaluation
-        of_segmenter = "segmenter" in (self.input.source, *asked.sources)
         distinct = len(set(self.classes)) == len(self.classes) >= 2
-        demand(
-            (distinct, "classes: name two or more, each once"),
-            (set(self.classes) <= set(known), f"classes: use some of {', '.join(known)}"),
-            (asked.sources, f"evaluation.sources is empty; name some of {', '.join(SOURCES)}"),
-            (self.segmenter or not of_segmenter, "segmenter: no run is named that draws the masks"),
-            (self.classifier in ON_MASKS or not asked.explain, "evaluation.explain: cnn or resnet"),
-        )
-        return self
+        yield distinct, "classes: name two or more, each once"
+        yield set(self.classes) <= set(known), f"classes: use some of {', '.join(known)}"
+        drawn = self.segmenter or "segmenter" not in (self.input.source, *asked.sources)
+        yield drawn, "segmenter: no run is named that draws the masks"
+        yield self.classifier in ON_MASKS or not asked.explain, "evaluation.explain: cnn or resnet"
 
     @property
     def task(self) -> str | None:
@@ -199,24 +182,10 @@ class ShapeSpec(KeyedSpec):
 
     def components(self) -> set[str]:
         """Return what makes this run's numbers, those of its segmenters too."""
-        own = {*_SHAPES, *_CLASSIFIERS[self.classifier]}
-        masks = {"data.sources.phantom"} if self.segmenter else set()
-        return own.union(masks, *(run.components() for run in self.segmenter))
-
-
-_SHAPES: Final = (
-    "data.dicom", "data.splits", "evaluation.calibration", "imaging.contours", "imaging.framing",
-    "imaging.preprocessing", "imaging.shape_masks", "runs.mask_sets", "runs.shape_spec",
-    "runs.shapes",
-)  # fmt: skip
-_NETWORK: Final = ("training.shapes", "training.shape_weights")
-_CLASSIFIERS: Final[dict[str, tuple[str, ...]]] = {
-    "cnn": (*_NETWORK, "models.shape_cnn"),
-    "grey-cnn": (*_NETWORK, "models.shape_cnn", "data.frames"),
-    "resnet": (*_NETWORK, "models.shape_resnet"),
-    **dict.fromkeys(ON_FEATURES, ("imaging.shape_features", "training.shape_features")),
-    **dict.fromkeys(UNTRAINED, ()),
-}
+        own = ["features"] if self.classifier in ON_FEATURES else []
+        own += [self.classifier] if self.classifier in NETWORKS else []
+        own += ["segmented"] if self.segmenter else []
+        return components_of("shapes", *own).union(*(run.components() for run in self.segmenter))
 
 
 class ChainSpec(KeyedSpec):
@@ -240,26 +209,22 @@ class ChainSpec(KeyedSpec):
     operating: float = Field(1.0, gt=0, allow_inf_nan=False)  # false positives a validation view
     rule: str = HEADLINE  # when a box finds a mass, of :data:`mammostudy.runs.detection_rows.RULES`
 
-    @model_validator(mode="after")
-    def _agree(self) -> ChainSpec:
+    def _rules(self) -> Rules:
+        """Yield what must hold between the stages: above all, that none tests what one learnt."""
         for shape in self.shapes:
-            shape.split.refuse_leaky("shapes.split")
-        told = {shape.target for shape in self.shapes} <= {"shape"}
-        on_masks = {shape.classifier for shape in self.shapes} <= set(ON_MASKS)
-        scaled = any(shape.input.keep_scale for shape in self.shapes)
+            yield from shape.split.by_patient("shapes.split")
+            told = shape.target == "shape" and shape.classifier in ON_MASKS
+            yield told, f"shapes: networks that tell shapes from masks, {ON_MASKS}"
+            scaled = shape.input.keep_scale
+            yield not scaled, "shapes: a classifier that keeps the scale needs all masks at once"
         recipes = {(shape.cohort, shape.classes) for shape in self.shapes}
-        same = self.segmenter.split == self.detector.split  # else one tests what the other learnt
+        yield len(recipes) < 2, "shapes: give folds of one recipe, of one cohort and its classes"
+        yield self.cohort == self.detector.cohort, "cohort must be the detector's"
+        same = self.segmenter.split == self.detector.split
+        yield same, "segmenter.split is not detector.split: give both the same"
         framed = self.segmenter.frame.strategy != "full"
-        demand(
-            (self.cohort == self.detector.cohort, "cohort must be the detector's"),
-            (same, "segmenter.split is not detector.split: give both the same"),
-            (framed, "segmenter.frame.strategy full does not use a box; use loose or tight"),
-            (self.rule in RULES, f"rule {self.rule!r} is unknown: use one of {', '.join(RULES)}"),
-            (told and on_masks, f"shapes: networks that tell shapes from masks, {ON_MASKS}"),
-            (not scaled, "shapes: a classifier that keeps the scale needs all masks at once"),
-            (len(recipes) < 2, "shapes: give folds of one recipe, of one cohort and its classes"),
-        )
-        return self
+        yield framed, "segmenter.frame.strategy full does not use a box; use loose or tight"
+        yield self.rule in RULES, f"rule {self.rule!r} is unknown: use one of {', '.join(RULES)}"
 
     @property
     def split(self) -> SplitSpec:
@@ -273,15 +238,8 @@ class ChainSpec(KeyedSpec):
 
     def components(self) -> set[str]:
         """Return what makes this run's numbers, those of its stages too."""
-        return set(_CHAIN).union(*(run.components() for run in self.before))
+        return components_of("chain").union(*(run.components() for run in self.before))
 
-
-_CHAIN: Final = (
-    "data.frames", "evaluation.calibration", "evaluation.froc_curves", "evaluation.overlap",
-    "imaging.framing", "imaging.postprocessing", "imaging.shape_masks", "runs.chain",
-    "runs.chain_rows", "runs.chain_spec", "runs.chain_stages", "runs.detection_rows",
-    "runs.mask_sets",
-)  # fmt: skip
 
 Spec = RunSpec | DetectSpec | ShapeSpec | ChainSpec
 

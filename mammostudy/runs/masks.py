@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -18,13 +17,13 @@ from mammostudy.data.frames import Frame, FramedSet, Preprocessing, frame_cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
 from mammostudy.imaging import contours, shape_features
+from mammostudy.imaging.framing import paste_back
 from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.imaging.shape_masks import largest_part, place_mask
 from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.runs.record import record_of
-from mammostudy.runs.segmentation import baseline_masks, chosen_steps, pasted, predict_framed
+from mammostudy.runs.segmentation import baseline_masks, chosen_steps, marked
 from mammostudy.runs.spec import RunSpec
-from mammostudy.runs.trained import trained_model
 from mammostudy.runs.versions import versions_of
 
 SIDE: Final = 64
@@ -33,24 +32,6 @@ _OF_OUTLINES: Final = ("runs.mask_sets", "imaging.contours", "imaging.shape_mask
 _OF_FRAMES: Final = ("data.dicom", "imaging.framing", "imaging.preprocessing", "runs.segmenters")
 Mask = NDArray[np.bool_]
 Found = Iterator[tuple[str, Mask]]
-
-
-@dataclass(frozen=True)
-class MaskSet:
-    """Masks of one source on the classifier's grid, of the cases that it knows."""
-
-    cases: tuple[str, ...]
-    masks: Mask  # (n, 64, 64); empty where missed
-    missed: Mask  # (n,): the source left no mask, or one that vanishes on the grid
-
-    def at(self, cases: Sequence[str]) -> list[int]:
-        """Return the positions of those of some cases that are in the set, in their order."""
-        place = {case: i for i, case in enumerate(self.cases)}
-        return [place[case] for case in cases if case in place]
-
-    def seen(self) -> set[str]:
-        """Return the cases that are not missed."""
-        return {self.cases[i] for i in np.flatnonzero(~self.missed)}
 
 
 def labelled(cohort: Cohort, spec: ShapeSpec) -> pd.DataFrame:
@@ -71,18 +52,19 @@ def pixels_of(cohort: Cohort) -> Cohort:
     return load_cohort(str(describe(cohort.name).pixels), cohort.root.parent)
 
 
-def mask_set(spec: ShapeSpec, source: str, cohort: Cohort) -> MaskSet:
-    """Return the labelled masks of a source, placed as the spec's input says."""
+def placed_masks(spec: ShapeSpec, source: str, cohort: Cohort) -> dict[str, Mask]:
+    """Return a source's labelled masks, by case, on the classifier's grid; missed ones are empty.
+
+    The source left no such mask, or one that vanishes on the grid.
+    """
     rows = labelled(cohort, spec)
     native = native_masks(cohort, source, spec.segmenter)
-    cases = tuple(case for case in rows.index if case in native)
     window = None
     if spec.input.keep_scale:  # the grid shows half as much again as the longest mass
         longest = max((rows[f"{axis}_max"] - rows[f"{axis}_min"]).max() for axis in "xy")
         window = math.ceil(1.5 * float(longest))
-    placed = [placed_mask(native[case], spec.input.placement, window) for case in cases]
-    masks = np.array(placed, np.bool_).reshape(-1, SIDE, SIDE)
-    return MaskSet(cases, masks, np.asarray(~masks.any(axis=(1, 2)), np.bool_))
+    known = [case for case in rows.index if case in native]
+    return {case: placed_mask(native[case], spec.input.placement, window) for case in known}
 
 
 def placed_mask(mask: Mask, placement: str, window: int | None = None) -> Mask:
@@ -102,8 +84,8 @@ def feature_table(spec: ShapeSpec, source: str, cohort: Cohort) -> pd.DataFrame:
     native = native_masks(cohort, source, spec.segmenter)
     cases = labelled(cohort, spec).index
     seen = tuple(case for case in cases if case in native and native[case].any())
-    versions = versions_of(["imaging.shape_features"])
-    content = _content(cohort, source, spec.segmenter) | {"features": versions, "cases": seen}
+    content = _content(cohort, source, spec.segmenter) | {"cases": seen}
+    content["features"] = versions_of(["imaging.shape_features"])
 
     def make() -> Arrays:
         return {"features": shape_features.features_of([native[case] for case in seen])}
@@ -115,18 +97,10 @@ def native_masks(cohort: Cohort, source: str, segmenter: Sequence[RunSpec] = ())
     """Return a source's masks by case, of the image's own scale, cut to their largest part."""
 
     def make() -> Arrays:
-        masks = {case: _cut(mask) for case, mask in _drawn(cohort, source, segmenter)}
-        shapes = np.array([mask.shape for mask in masks.values()], np.int64).reshape(-1, 2)
-        flat = [np.zeros(0, np.bool_), *(mask.ravel() for mask in masks.values())]
-        cases = np.array(list(masks), dtype=np.str_)  # those that the source knows
-        return {"cases": cases, "shapes": shapes, "bits": np.packbits(np.concatenate(flat))}
+        return {f"of {case}": _cut(mask) for case, mask in _drawn(cohort, source, segmenter)}
 
-    stored = cached_arrays("shape-masks", _content(cohort, source, segmenter), make)
-    sizes = stored["shapes"].prod(axis=1)
-    flat = np.unpackbits(stored["bits"], count=int(sizes.sum())).astype(np.bool_)
-    parts = np.split(flat, np.cumsum(sizes))[:-1]
-    named = zip(stored["cases"].tolist(), parts, stored["shapes"].tolist(), strict=True)
-    return {case: part.reshape(shape) for case, part, shape in named}
+    stored = cached_arrays("native-masks", _content(cohort, source, segmenter), make)
+    return {name.removeprefix("of "): mask for name, mask in stored.items()}
 
 
 def _content(cohort: Cohort, source: str, segmenter: Sequence[RunSpec]) -> dict[str, object]:
@@ -172,16 +146,11 @@ def _segmented(cohort: Cohort, run: RunSpec) -> Found:
     cases = [case for case in cohort.masses.index if case in known]
     if not cases:
         return
-    framed = frame_cohort(pixels, run.frame, run.preprocessing).take(cases)
-    if own:
-        stored = record.predictions()
-        masks = np.stack([stored[case] for case in cases])
-    else:
-        masks = predict_framed(trained_model(record), framed, run).masks
+    framed, masks = marked(record, pixels, cases)
     yield from _in_images(pixels, framed, postprocess(masks, chosen_steps(record)))
 
 
 def _in_images(cohort: Cohort, framed: FramedSet, masks: Mask) -> Found:
-    for case, mask, box in zip(framed.cases, masks, framed.boxes, strict=True):
+    for case, mask, box in zip(framed.cases, masks, framed.boxes.tolist(), strict=True):
         row = cohort.row(case)
-        yield case, pasted(mask, box, (int(row["height"]), int(row["width"])))
+        yield case, paste_back(mask, box, (int(row["height"]), int(row["width"])))

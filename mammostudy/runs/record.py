@@ -134,12 +134,6 @@ class Record(Generic[S]):
         names = [f"logit_{name}" for name in self.content["spec"]["classes"]]
         return (self.cases if rows is None else rows)[names].to_numpy(dtype=np.float64)
 
-    @property
-    def threshold(self) -> float:
-        """The score from which a chain's detected box counts; infinity where none does."""
-        found = self.content["threshold"]
-        return float("inf") if found is None else float(found)
-
 
 def _damaged(path: Path, error: Exception) -> DataError:
     return DataError(f"{path}: not a readable record ({error}); delete the folder and run it again")

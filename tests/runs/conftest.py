@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -19,8 +20,9 @@ from mammostudy.data.cohort import Cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import write_manifest
 from mammostudy.runs.execute import ensure
-from mammostudy.runs.kinds import SOURCES, ShapeSpec
+from mammostudy.runs.kinds import SOURCES, DetectSpec, ShapeSpec
 from mammostudy.runs.masks import native_masks
+from mammostudy.runs.record import Record
 from mammostudy.runs.spec import RunSpec
 
 SIDE = 64
@@ -40,13 +42,13 @@ def mass_row(
     }  # fmt: skip
 
 
-def write_tiny(folder: Path, *, twins: bool = False) -> None:
-    """Write eight patients with an image of two square masses each; twins share their pixels."""
+def write_tiny(folder: Path) -> None:
+    """Write eight patients with an image of two square masses each."""
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
     rows = []
     for number in range(8):
-        rng = np.random.default_rng(0 if twins else number)
+        rng = np.random.default_rng(number)
         labels = np.zeros((SIDE, SIDE), np.uint8)
         boxes = []
         for label, corner in ((1, 8), (2, 36)):
@@ -80,25 +82,37 @@ def tiny(own_folders: Path) -> Cohort:
     return load_cohort("tiny")
 
 
-@pytest.fixture
-def tiny_twins(own_folders: Path) -> Cohort:
-    """The cohort ``tiny``, every image the same."""
-    write_tiny(own_folders / "data" / "tiny", twins=True)
-    return load_cohort("tiny")
+TINY = RunSpec.parse(
+    {
+        "cohort": "tiny",
+        "split": {"folds": 4, "validation_folds": 3},
+        "frame": {"size": 32},
+        "model": {"width": 2, "levels": 5},
+        "optimiser": {"iterations": 2, "batch": 4, "validations": 2},
+    }
+)
 
 
 @pytest.fixture
 def tiny_spec() -> RunSpec:
     """Two iterations of a small cGAN on ``tiny``."""
-    return RunSpec.parse(
-        {
-            "cohort": "tiny",
-            "split": {"folds": 4, "validation_folds": 3},
-            "frame": {"size": 32},
-            "model": {"width": 2, "levels": 5},
-            "optimiser": {"iterations": 2, "batch": 4, "validations": 2},
-        }
-    )
+    return TINY
+
+
+@pytest.fixture
+def one() -> Callable[[Any], Record]:
+    """Run one spec in this process, and what it works on before it."""
+    return lambda spec: ensure([spec], workers=1, progress=False)[0]
+
+
+@pytest.fixture
+def refuse() -> Callable[..., None]:
+    """Stand in for what must not run: it raises RuntimeError, ``ran``."""
+
+    def ran(*_: object, **__: object) -> None:
+        raise RuntimeError("ran")
+
+    return ran
 
 
 @pytest.fixture(autouse=True)
@@ -111,16 +125,8 @@ def _one_thread() -> Iterator[None]:
 
 def shaped_specs() -> tuple[tuple[RunSpec, ...], ShapeSpec]:
     """Segmenters of the three folds of ``tiny``, and a shape run on masks of every source."""
-    first = RunSpec.parse(
-        {
-            "cohort": "tiny",
-            "split": {"folds": 3, "validation_folds": 3},
-            "frame": {"size": 32},
-            "model": {"width": 2, "levels": 5},
-            "optimiser": {"iterations": 1, "batch": 4, "validations": 1},
-        }
-    )
-    runs = tuple(first.changed(split__fold=fold) for fold in range(3))
+    changes = {"split__folds": 3, "optimiser__iterations": 1, "optimiser__validations": 1}
+    runs = tuple(TINY.changed(**changes, split__fold=fold) for fold in range(3))
     shape = ShapeSpec.parse(
         {
             "cohort": "tiny",
@@ -136,19 +142,12 @@ def shaped_specs() -> tuple[tuple[RunSpec, ...], ShapeSpec]:
 
 @dataclass(frozen=True)
 class Shaped:
-    """The cohort ``tiny`` of 18 patients, odd ones round, and what was run on it.
+    """The cohort ``tiny`` of 18 patients, odd ones round, and what was run on it."""
 
-    Attributes:
-        cohort: 37 masses.
-        store: where ``runs`` have their records.
-        runs: segmenters, one a fold.
-        spec: a shape run on ``truth``, tested on all sources.
-    """
-
-    cohort: Cohort
-    store: Path
-    runs: tuple[RunSpec, ...]
-    spec: ShapeSpec
+    cohort: Cohort  # 37 masses
+    store: Path  # where ``runs`` have their records
+    runs: tuple[RunSpec, ...]  # segmenters, one a fold
+    spec: ShapeSpec  # on ``truth``, tested on all sources
 
 
 @pytest.fixture(scope="session")
@@ -174,3 +173,33 @@ def shaped(_shaped: Shaped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(store))
     monkeypatch.setenv("MAMMOSTUDY_DATA", str(_shaped.cohort.root.parent))
     return replace(_shaped, store=store)
+
+
+VIEWS = DetectSpec.parse(
+    {
+        "cohort": "views",
+        "variant": "study",
+        "split": {"folds": 3, "validation_folds": 4},
+        "detector": {"name": "ssd-light", "size": 64, "width": 8, "aspect": "letterbox"},
+        "training": {"iterations": 4, "batch": 4, "validations": 2},
+    }
+)
+
+
+@pytest.fixture(scope="session")
+def _searched(tmp_path_factory: pytest.TempPathFactory, write_views: Callable[..., Path]) -> Path:
+    root = tmp_path_factory.mktemp("searched")
+    write_views(root / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAMMOSTUDY_STORE", str(root / "store"))
+        patch.setenv("MAMMOSTUDY_DATA", str(root / "data"))
+        ensure([VIEWS], workers=1, progress=False)
+    return root
+
+
+@pytest.fixture
+def searched(_searched: Path, own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Twelve patients, four without a mass; 25 views of 48 x 64 pixels; a detector on record."""
+    shutil.copytree(_searched / "store", own_folders / "store")
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(_searched / "data"))
+    return SimpleNamespace(cohort=load_cohort("views"), spec=VIEWS)

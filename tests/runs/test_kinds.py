@@ -1,138 +1,166 @@
-"""Specs of detectors, shapes and chains: what is refused, what makes a key, what stands before."""
+"""What runs of all trained kinds have in common: records, seeds, leaks, divergence, weights."""
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from mammostudy.errors import SpecError
-from mammostudy.models.registry import DETECTORS
-from mammostudy.runs import versions
-from mammostudy.runs.execute import _depth
-from mammostudy.runs.kinds import (
-    KINDS,
-    TOOLS,
-    ChainSpec,
-    DetectSpec,
-    ShapeSpec,
-    kind_of,
-)
-from mammostudy.runs.spec import KeyedSpec, RunSpec
-
-MANIFEST = "0123456789abcdef"
-IMAGES = {"split": {"unit": "image"}}
-CHAIN: dict[str, Any] = {
-    "cohort": "c",
-    "detector": {"cohort": "c"},
-    "segmenter": {"cohort": "c"},
-    "shapes": [{"cohort": "s"}, {"cohort": "s", "split": {"fold": 1}}],
-}
+from mammostudy.data import splits
+from mammostudy.data.cohort import Cohort
+from mammostudy.errors import DataError
+from mammostudy.paths import store_root
+from mammostudy.runs import detection, segmentation, shapes
+from mammostudy.runs.record import Record, weights_path
+from mammostudy.runs.trained import trained_model
 
 
-def detector(**fields: Any) -> dict[str, Any]:
-    return {"cohort": "c", "detector": fields}
+@dataclass(frozen=True)
+class Kind:
+    """A run of a kind on a cohort, and where it trains."""
+
+    cohort: Cohort
+    spec: Any
+    module: ModuleType
+    fits: str  # the function that trains
+    diverges: dict[str, Any]  # changes with which a loss is not finite
 
 
-@pytest.mark.parametrize(
-    ("kind", "content", "named"),
-    [
-        ("detection", detector(name="yolo"), "'yolo' is unknown; use one of .*fixed-prior"),
-        ("detection", detector(name="fcos", anchors="default"), "anchors is no field of fcos"),
-        ("detection", detector(name="fixed-prior"), r"training\.iterations: 0 for fixed-prior"),
-        ("detection", {"cohort": "c", **IMAGES}, r"split\.unit 'image'"),
-        ("shape", {"cohort": "c", "classes": ["oval"]}, "classes: name two or more"),
-        ("shape", {"cohort": "c", "classes": ["oval", "oval"]}, "each once"),
-        ("shape", {"cohort": "c", "classes": ["oval", "big"]}, "classes: use some of irregular"),
-        ("shape", {"cohort": "c", "evaluation": {"sources": []}}, r"evaluation\.sources is empty"),
-        ("shape", {"cohort": "c", "input": {"source": "segmenter"}}, "segmenter: no run is named"),
-        ("shape", {"cohort": "c", "segmenter": [{"cohort": "c", **IMAGES}]}, r"segmenter\.split"),
-        ("shape", {"cohort": "c", "classifier": "svm", "evaluation": {"explain": True}}, "explain"),
-        ("chain", CHAIN | {"detector": {"cohort": "d"}}, "cohort must be the detector's"),
-        (
-            "chain",
-            CHAIN | {"segmenter": {"cohort": "c", "split": {"fold": 1}}},
-            r"segmenter\.split",
-        ),
-        ("chain", CHAIN | {"segmenter": {"cohort": "c", "frame": {"strategy": "full"}}}, "full"),
-        ("chain", CHAIN | {"rule": "iou33"}, "rule 'iou33' is unknown: use one of iou10"),
-        ("chain", CHAIN | {"shapes": [{"cohort": "s", "classifier": "svm"}]}, "shapes: networks"),
-        ("chain", CHAIN | {"shapes": [{"cohort": "s", "input": {"keep_scale": True}}]}, "scale"),
-        ("chain", CHAIN | {"shapes": [{"cohort": "s"}, {"cohort": "t"}]}, "of one recipe"),
-        ("chain", CHAIN | {"shapes": [{"cohort": "s", **IMAGES}]}, r"shapes\.split\.unit 'image'"),
-    ],
-)
-def test_a_bad_field_is_refused_by_name(kind: str, content: dict[str, Any], named: str) -> None:
-    with pytest.raises(SpecError, match=f"^run spec: .*{named}"):
-        KINDS[kind].spec.parse(content)
+@pytest.fixture(params=["segmentation", "detection", "shape"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    if request.param == "segmentation":
+        cohort, spec = (request.getfixturevalue(name) for name in ("tiny", "tiny_spec"))
+        far = {"optimiser__learning_rate": 1e38, "optimiser__iterations": 8}
+        return Kind(cohort, spec, segmentation, "training.fit", far)
+    if request.param == "detection":
+        made = request.getfixturevalue("searched")
+        far = {"training__learning_rate": 1e30, "training__iterations": 8}
+        return Kind(made.cohort, made.spec, detection, "fit_detector", far)
+    made = request.getfixturevalue("shaped")
+    plain = made.spec.changed(evaluation__sources=("truth",), segmenter=())
+    far = {"training__learning_rate": 1e30, "training__epochs": 4, "evaluation__explain": True}
+    return Kind(made.cohort, plain, shapes, "training.fit_shapes", far)
 
 
-SPECS: dict[str, KeyedSpec] = {
-    "detection": DetectSpec(cohort="c"),
-    "shape": ShapeSpec(cohort="c"),
-    "chain": ChainSpec.parse(CHAIN),
-}
-CHANGES: dict[str, list[dict[str, Any]]] = {
-    "detection": [
-        {"seed": 1}, {"split__fold": 1}, {"detector__size": 300}, {"detector__batch_norm": True},
-        {"detector__anchors": "default"}, {"training__mass_free": False}, {"training__batch": 2},
-    ],
-    "shape": [
-        {"seed": 1}, {"split__fold": 1}, {"classes": ("oval", "round")}, {"classifier": "resnet"},
-        {"target": "tool", "classes": TOOLS}, {"input__placement": "square"},
-        {"input__source": "active-contour"}, {"training__rotate": True},
-        {"segmenter": [{"cohort": "c"}]}, {"segmenter": [{"cohort": "c", "seed": 1}]},
-    ],
-    "chain": [
-        {"operating": 2.0}, {"postprocessing": "published"}, {"rule": "iou50"}, {"shapes": ()},
-        {"detector__seed": 1}, {"segmenter__seed": 1},
-    ],
-}  # fmt: skip
-MEASURED: dict[str, list[dict[str, Any]]] = {
-    "detection": [{"variant": "study"}],
-    "shape": [
-        {"variant": "study"}, {"evaluation__sources": ("truth", "active-contour")},
-        {"evaluation__sources": ("active-contour", "truth")}, {"evaluation__explain": True},
-    ],
-    "chain": [{"variant": "paper"}],
-}  # fmt: skip
+def weights_of(record: Record) -> dict[str, torch.Tensor]:
+    return load_file(weights_path(str(record.content["training_key"])))
 
 
-@pytest.mark.parametrize("kind", SPECS)
-def test_the_key_follows_data_and_fields(kind: str) -> None:
-    spec = SPECS[kind]
-    others = [spec.changed(**change) for change in (*CHANGES[kind], *MEASURED[kind])]
-    assert kind_of(spec) == kind_of(spec.model_dump()) == kind
-    assert type(spec).parse(spec.model_dump(mode="json")) == spec
-    assert spec.key(MANIFEST) != spec.key("another")
-    assert len({each.key(MANIFEST) for each in (spec, *others)}) == len(others) + 1
-    trained = [each.training_key(MANIFEST) for each in (spec, *others)]
-    assert len(set(trained)) == len(CHANGES[kind]) + 1
-    assert set(trained[-len(MEASURED[kind]) :]) == {spec.training_key(MANIFEST)}
+def same(first: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in first.items())
 
 
-@pytest.mark.parametrize("name", DETECTORS)
-def test_every_detector_has_versions_and_the_fields_it_takes(name: str) -> None:
-    spec = DetectSpec.parse(detector(name=name))
-    assert all(version >= 1 for version in spec.recipe_versions().values())
-    fields = spec.fields((0.1, 0.2))
-    assert set(DETECTORS[name].fields) <= set(fields)
-    assert fields["detections"] == 20
-    has_anchors = "anchors" in DETECTORS[name].fields
-    assert has_anchors == (fields.get("box_sides") == (0.1, 0.2))
-    if has_anchors:
-        assert spec.changed(detector__anchors="default").fields((0.1,))["box_sides"] == ()
+def forget(record: Record) -> None:
+    """Delete a record and its weights, so that it is run again."""
+    shutil.rmtree(record.folder)
+    for path in (store_root() / "weights").glob(f"{record.content['training_key']}*"):
+        path.unlink()
 
 
-def test_a_run_comes_after_those_it_works_on_and_holds_their_versions(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_record_holds_all_of_its_run(kind: Kind, one: Callable[[Any], Record]) -> None:
+    record, spec, manifest = one(kind.spec), kind.spec, kind.cohort.manifest_hash
+    assert (record.spec, record.status, record.converged) == (spec, "completed", False)
+    assert (record.key, record.leaky) == (spec.key(manifest), False)
+    assert record.content["recipe_versions"] == spec.recipe_versions()
+    assert len(record.curves) >= 2
+    measured = [name for name in record.curves if name.startswith("validation_")]
+    assert record.curves[measured[-1]].dropna().between(0, 1).all()
+    assert {"processor", "instructions"} <= set(record.provenance["machine"])
+    assert record.provenance["training_cpu_seconds"] >= 0
+    files = {path.name for path in store_root().rglob("*") if path.is_file()}
+    key = spec.training_key(manifest)
+    assert {f"{key}.safetensors", f"{key}.history"} <= files
+    assert not [name for name in files if name.endswith(".pt")]  # the checkpoint has served
+
+
+def test_same_spec_same_rows_and_no_training_twice(
+    kind: Kind, one: Callable[[Any], Record], refuse: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chain, run = ChainSpec.parse(CHAIN), RunSpec(cohort="c").changed(model__name="unet")
-    shape = ShapeSpec(cohort="c", segmenter=(run,))
-    assert chain.before == (chain.detector, chain.segmenter, *chain.shapes)
-    assert [_depth(each) for each in (run, shape, chain)] == [0, 1, 1]
-    assert run.components() | {"data.sources.phantom"} <= shape.components()
-    before = chain.key(MANIFEST), shape.key(MANIFEST)
-    monkeypatch.setitem(versions.VERSIONS, "models.generator", 2)  # of the chain's segmenter
-    assert chain.key(MANIFEST) != before[0]
-    assert shape.key(MANIFEST) == before[1]  # control: its segmenter is another
+    first = one(kind.spec)
+    weights, other = weights_of(first), kind.spec.changed(seed=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{kind.module.__name__}.{kind.fits}", refuse)
+        renamed = one(kind.spec.changed(variant="alternative"))
+        pd.testing.assert_frame_equal(renamed.cases, first.cases)
+        assert renamed.content["curves"] == first.content["curves"]
+        spent = [record.provenance["training_cpu_seconds"] for record in (first, renamed)]
+        assert spent[0] == spent[1]
+        with pytest.raises(RuntimeError, match="ran"):  # the control
+            one(other)
+    forget(first)
+    torch.manual_seed(77)
+    again = one(kind.spec)
+    pd.testing.assert_frame_equal(again.cases, first.cases)
+    assert same(weights, weights_of(again))
+    assert not same(weights, weights_of(one(other)))
+
+
+@pytest.mark.parametrize("check", ["check_patients", "check_images"])
+def test_a_leak_is_refused_before_training(
+    check: str, kind: Kind, one: Callable[[Any], Record], refuse: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A patient in two parts, or two images that are one."""
+
+    def leak(*_: object, **__: object) -> None:
+        raise DataError("a leak")
+
+    monkeypatch.setattr(f"{kind.module.__name__}.{kind.fits}", refuse)
+    monkeypatch.setattr(splits, check, leak)
+    with pytest.raises(DataError, match="a leak"):
+        one(kind.spec.changed(seed=1))
+    monkeypatch.setattr(splits, check, lambda *_, **__: None)
+    with pytest.raises(RuntimeError, match="ran"):  # the control: without the check it trains
+        one(kind.spec.changed(seed=1))
+
+
+def _strict(text: str) -> None:
+    raise AssertionError(f"{text} is not JSON")
+
+
+@pytest.mark.parametrize("loss", [{}, {"loss__adversarial_weight": 0, "loss__overlap": "dice_bce"}])
+def test_a_diverged_run_is_a_record(
+    loss: dict[str, Any], kind: Kind, one: Callable[[Any], Record]
+) -> None:
+    if loss and kind.module is not segmentation:
+        return
+    spec = kind.spec.changed(**kind.diverges, **loss)
+    record = one(spec)
+    assert (record.status, record.converged) == ("diverged", False)
+    assert len(record.curves) < 8
+    text = (record.folder / "record.json").read_text(encoding="utf-8")
+    json.loads(text, parse_constant=_strict)
+    assert {"nan", "inf", "-inf"} & set(record.content["diverged_with"].values())
+    assert not (record.folder / "arrays.npz").exists()  # it explains nothing
+    if kind.module is detection:
+        assert record.rows("box").empty
+        assert len(record.rows("mass")) > 0
+    else:
+        assert record.cases.drop(columns="tool", errors="ignore").notna().all(axis=None)
+    again = one(spec.changed(variant="alternative"))  # from the stored weights
+    assert again.status == "diverged"
+
+
+def test_trained_models_load_and_leave_the_random_state_alone(
+    kind: Kind, one: Callable[[Any], Record]
+) -> None:
+    record = one(kind.spec)
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    trained_model(record)
+    assert torch.equal(torch.rand(2), expected)
+    path = weights_path(str(record.content["training_key"]))
+    whole = path.read_bytes()
+    for damage in (b"", whole[: len(whole) // 2], None):
+        path.unlink() if damage is None else path.write_bytes(damage)
+        with pytest.raises(DataError, match=f"{path.name}: .* of {record.kind} run {record.key}"):
+            trained_model(record)

@@ -21,13 +21,7 @@ from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.imaging.shape_features import shape_features
 from mammostudy.runs import masks as module
 from mammostudy.runs.kinds import ShapeSpec
-from mammostudy.runs.masks import (
-    SIDE,
-    feature_table,
-    mask_set,
-    native_masks,
-    placed_mask,
-)
+from mammostudy.runs.masks import SIDE, feature_table, native_masks, placed_mask, placed_masks
 from mammostudy.runs.record import find_record
 from mammostudy.runs.segmentation import chosen_steps
 
@@ -132,10 +126,8 @@ def test_features_are_those_of_the_whole_masks_that_are_there(
     assert set(table.index) == set(native) - {gone}
     for case, row in table.iterrows():
         np.testing.assert_array_equal(row, shape_features(native[str(case)]))
-    placed = mask_set(shaped.spec, "truth", shaped.cohort)
-    assert [c for c, m in zip(placed.cases, placed.missed, strict=True) if m] == [gone]
-    assert placed.at(["x", gone]) == [3]
-    assert placed.seen() == set(table.index)
+    placed = placed_masks(shaped.spec, "truth", shaped.cohort)
+    assert [case for case, mask in placed.items() if not mask.any()] == [gone]
 
 
 def test_scale_is_that_of_the_longest_mass(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,8 +136,8 @@ def test_scale_is_that_of_the_longest_mass(monkeypatch: pytest.MonkeyPatch) -> N
     rows = pd.DataFrame({"case": list(drawn), "patient": list(drawn), "shape": "round", **edges})
     monkeypatch.setattr(module, "native_masks", lambda *_: drawn)
     spec = ShapeSpec.parse({"cohort": "made", "input": {"keep_scale": True}})
-    found = mask_set(spec, "truth", Cohort("made", Path("nowhere"), rows))
-    assert spread(found.masks[0])[0] == pytest.approx(2 * spread(found.masks[1])[0], abs=2.1)
+    found = placed_masks(spec, "truth", Cohort("made", Path("nowhere"), rows))
+    assert spread(found["a"])[0] == pytest.approx(2 * spread(found["b"])[0], abs=2.1)
 
 
 def test_a_segmenter_of_other_patients_marks_every_mass(

@@ -188,17 +188,17 @@ PAIR: dict[str, Box] = {"a1": (40, 40, 60, 60), "a2": (62, 62, 70, 70)}
 def test_a_frames_mask_is_pasted_back_into_the_window(tmp_path: Path) -> None:
     cohort = squares(tmp_path, PAIR)
     alone, both = window_of(cohort, "a1", "target"), window_of(cohort, "a1", "all")
-    whole, tight = np.ones((20, 20), bool), np.array([40, 40, 60, 60])
+    whole, tight = np.ones((20, 20), bool), (40, 40, 60, 60)
     left = whole.copy()
     left[:, 10:] = False
     assert module._in_image(whole, tight, alone) == (1.0, 1.0)
     assert module._in_image(left, tight, alone) == pytest.approx((2 / 3, 1 / 2))
     # The tight frame cannot reach the second mass: it costs in the window.
     assert module._in_image(whole, tight, both) == pytest.approx((800 / 864, 400 / 464))
-    assert module._in_image(whole, np.array([60, 40, 80, 60]), alone) == (0.0, 0.0)
+    assert module._in_image(whole, (60, 40, 80, 60), alone) == (0.0, 0.0)
     middle = np.zeros((80, 80), bool)
     middle[20:60, 20:60] = True  # the loose frame at twice its size
-    assert module._in_image(middle, np.array([30, 30, 70, 70]), alone) == (1.0, 1.0)
+    assert module._in_image(middle, (30, 30, 70, 70), alone) == (1.0, 1.0)
 
 
 def test_rows_and_masks_of_an_evaluation(tmp_path: Path) -> None:

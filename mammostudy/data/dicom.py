@@ -3,28 +3,41 @@
 The order of DICOM steps is the standard's: stored values, modality LUT or rescale, VOI LUT or
 window, and only then the inversion of ``MONOCHROME1``. Every step acts on a pixel's value alone,
 and a value has at most 16 bits: the steps are worked out once for each value, in float64, and the
-image is looked up in the table that results.
+image is looked up in the table that results. pydicom decodes and applies windows; JPEG of any kind
+is decoded in a process of its own (:mod:`mammostudy.data.gdcm_worker`).
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import uid
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.multival import MultiValue
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_windowing
+from pydicom.pixels.utils import pixel_array
 
 from mammostudy.data import dicom_file, images
-from mammostudy.data.dicom_file import guarded
-from mammostudy.data.dicom_header import USUAL_WALL, facts_of
+from mammostudy.data.dicom_file import guarded, number, text, values_of
 from mammostudy.errors import DataError
 
-Value = TypeVar("Value", bound=np.generic)
+Integers = NDArray[np.integer[Any]]
+Levels = NDArray[np.float64]
+_POLARITY: Final = ("PhotometricInterpretation", "PresentationLUTShape")
 _DAMAGED: Final = "the DICOM file is damaged; copy it anew"
+_PLUGINS: Final = ("pylibjpeg", "gdcm", "pyjpegls", "pillow")  # the first installed one decodes
+_INSTALL: Final = "run pip install 'mammostudy[dicom]', or convert to Explicit VR Little Endian"
+_WORKER: Final = str(Path(__file__).with_name("gdcm_worker.py"))
+_SECONDS: Final = 10.0  # a decoder may take, and one more a million pixels
 
 
 @dataclass(frozen=True)
@@ -41,8 +54,7 @@ class Mammogram:
     bits: int = 0  # stored, 8 to 16; 0 for a picture
     step: str = ""  # the VOI step applied, such as "window 1 of 2 (LINEAR)"
     transfer_syntax: str = ""  # how the pixels were stored, in the standard's words
-    chest_wall_said: str = "unknown"  # edge, left or right, at which the header puts it
-    chest_wall_seen: str = "unknown"  # edge at which the pixels show it
+    chest_wall: str = "unknown"  # edge, left or right, where the pixels show it or else the header
 
     @property
     def flipped(self) -> bool | None:
@@ -50,20 +62,8 @@ class Mammogram:
 
         The pixels are never flipped by the reader: boxes and masks are in the file's own grid.
         """
-        usual, wall = USUAL_WALL.get(self.side, "unknown"), self.chest_wall_seen
-        wall = self.chest_wall_said if wall == "unknown" else wall
-        return None if "unknown" in (usual, wall) else usual != wall
-
-
-@dataclass(frozen=True)
-class Stages:
-    """One frame after each step, for pages that show the way from the file to the image."""
-
-    stored: NDArray[np.integer[Any]]  # as the file holds them; bits above those stored are dropped
-    modality: NDArray[np.float32]  # after the modality LUT or rescale
-    voi: NDArray[np.float32]  # in [0, 1], after the VOI LUT or window
-    image: NDArray[np.float32]  # in [0, 1], after the inversion, padding 0
-    step: str  # the VOI step applied
+        known = "unknown" not in (self.side, self.chest_wall)
+        return self.side != self.chest_wall[0].upper() if known else None
 
 
 def is_dicom(path: str | Path) -> bool:
@@ -81,8 +81,7 @@ def read_mammogram(path: str | Path) -> Mammogram:
     path = Path(path)
     if is_dicom(path):
         return read_dicom(path)
-    image, notes = images.decode_picture(path, images.bytes_of(path))
-    return _judged(Mammogram(image, notes))
+    return _judged(*images.decode_picture(path, images.bytes_of(path)))
 
 
 def read_dicom(path: str | Path) -> Mammogram:
@@ -94,165 +93,166 @@ def read_dicom(path: str | Path) -> Mammogram:
     """
     path = Path(path)
     with guarded(path, _DAMAGED):
-        header, codes, steps, notes = _opened(path)
-        facts = facts_of(header)
-        read = Mammogram(
-            **facts | {"notes": (*facts["notes"], *notes)},
-            image=_mapped(codes, steps.image),
-            bits=int(header.BitsStored),
-            step=steps.step,
-            transfer_syntax=dicom_file.syntax_of(header)[1],
-        )
-    return _judged(read)
+        header = dicom_file.read_header(path, images.bytes_of(path))
+        facts = dicom_file.facts_of(header)
+        codes, levels = _stored(path, header, facts["notes"])
+        count, padding = len(levels), _padding(path, header, levels)
+        held = cv2.calcHist([codes], [0], None, [count], [0, count]).ravel() > 0
+        values = _modality(path, header, levels)
+        shown, step = _voi(path, header, values, held & ~padding, facts["notes"])
+        said = {text(header, name) for name in _POLARITY}
+        if said & {"MONOCHROME1", "INVERSE"}:
+            shown = 1.0 - shown
+        image = _mapped(codes, np.where(padding, 0.0, shown).astype(np.float32))
+    return _judged(image, step=step, **facts)
 
 
 def read_stored_values(path: str | Path) -> NDArray[np.integer[Any]]:
     """Read the stored values (h, w) of a DICOM file as they are, as masks need them."""
-    return read_stages(path).stored
+    path = Path(path)
+    with guarded(path, _DAMAGED):
+        return _mapped(*_stored(path, dicom_file.read_header(path, images.bytes_of(path)), []))
 
 
-def read_stages(path: str | Path) -> Stages:
-    """Read one DICOM mammogram and keep what each step makes of it, an array (h, w) each."""
-    with guarded(Path(path), _DAMAGED):
-        _, codes, steps, _ = _opened(Path(path))
-    names = ("stored", "modality", "voi", "image")
-    mapped: dict[str, Any] = {name: _mapped(codes, getattr(steps, name)) for name in names}
-    return replace(steps, **mapped)
-
-
-def _opened(
-    path: Path,
-) -> tuple[FileDataset, NDArray[np.unsignedinteger[Any]], Stages, list[str]]:
-    """Return the fields, the stored bits (h, w), the steps as tables by those bits, and notes."""
-    header = dicom_file.read_header(path, images.bytes_of(path))
-    pixels, notes = dicom_file.stored_pixels(path, header)
-    kind, bits = np.dtype(f"u{pixels.dtype.itemsize}"), int(header.BitsStored)
-    codes = pixels.view(kind) & kind.type((1 << bits) - 1)
-    numbers = np.arange(1 << bits, dtype=np.int64)
-    if pixels.dtype.kind == "i":
-        numbers[len(numbers) // 2 :] -= len(numbers)
-    levels = numbers.astype(pixels.dtype)
-    held = np.zeros(len(levels), bool)
-    for row in codes:
-        held[row] = True
-    padding = _padding(path, header, levels)
-    modality = _modality(path, header, levels)
-    voi, step, more = _voi(path, header, modality, held & ~padding)
-    photometric, shape = (
-        dicom_file.text(header, name)
-        for name in ("PhotometricInterpretation", "PresentationLUTShape")
-    )
-    inverted = photometric == "MONOCHROME1" or shape == "INVERSE"
-    image = np.where(padding, 0.0, 1.0 - voi if inverted else voi).astype(np.float32)
-    steps = Stages(levels, modality.astype(np.float32), voi.astype(np.float32), image, step)
-    return header, codes, steps, notes + more
-
-
-def _mapped(codes: NDArray[np.unsignedinteger[Any]], table: NDArray[Value]) -> NDArray[Value]:
+def _mapped(codes: Integers, table: NDArray[Any]) -> NDArray[Any]:
     """Look up the image (h, w) in a table, by rows: the indices are eight bytes each."""
-    return np.stack([table[row] for row in codes])
+    row_type = np.dtype((table.dtype, codes.shape[1:]))
+    return np.fromiter((table[row] for row in codes), row_type, len(codes))
 
 
-def _integers(header: Dataset, name: str) -> list[int]:
-    """Return the integers of a field that may be written signed, unsigned or as plain bytes."""
-    value = header.get(name)
-    if value is None or value == "":
-        return []
-    if isinstance(value, (bytes, bytearray)):
-        order = "<" if header.original_encoding[1] in (True, None) else ">"
-        return [int(v) for v in np.frombuffer(value, f"{order}u2", len(value) // 2)]
-    return [int(v) for v in value] if isinstance(value, (MultiValue, list)) else [int(value)]
+def _stored(path: Path, header: FileDataset, notes: list[str]) -> tuple[Integers, Integers]:
+    """Decode the frame of a header, which loses it, to codes (h, w); return the value of each, too.
+
+    A code is the BitsStored bits of a pixel as an unsigned number.
+    """
+    shape, bits = (int(header.Rows), int(header.Columns)), int(header.BitsStored)
+    width = int(header.BitsAllocated) // 8
+    kind = "i" if number(path, header, "PixelRepresentation") else "u"
+    syntax, name = dicom_file.syntax_of(header)
+    with guarded(path, f"field TransferSyntaxUID ({name}) has no decoder here; {_INSTALL}"):
+        own = not syntax.is_encapsulated or syntax == uid.RLELossless  # pydicom itself decodes it
+        available = get_decoder(syntax).available_plugins
+        plugin = "" if own else next(each for each in _PLUGINS if each in available)
+    fault = f"field PixelData ({name}) does not decode to Rows x Columns of BitsAllocated"
+    with guarded(path, f"{fault}; the file is truncated, damaged or of a rare variant"):
+        longer = len(header.PixelData) > shape[0] * shape[1] * width + 1
+        if longer and not syntax.is_encapsulated:
+            notes.append("PixelData is longer than Rows and Columns say: the rest is left out")
+        if not own and b"\xff\xd9" not in header.PixelData:  # decoders fill in what is cut off
+            raise ValueError
+        pixels = pixel_array(header, index=0) if own else _decoded_apart(path, shape, plugin)
+        if pixels.shape != shape:
+            raise ValueError
+        del header.PixelData
+        codes = pixels.astype(f"u{width}", copy=False) & ((1 << bits) - 1)
+    spare = 8 * width - bits  # shifted there and back, the sign is carried on
+    return codes, (np.arange(1 << bits) << spare).astype(f"{kind}{width}") >> spare
+
+
+def _decoded_apart(path: Path, shape: tuple[int, int], plugin: str) -> NDArray[Any]:
+    """Decode in a process of its own, which damaged data may end, fill or never let end."""
+    with tempfile.TemporaryFile() as decoded:  # a pipe would hold the pixels twice
+        done = subprocess.run(
+            [sys.executable, "-P", _WORKER, str(path), plugin],
+            stdout=decoded,
+            stderr=subprocess.PIPE,
+            check=True,
+            timeout=_SECONDS + shape[0] * shape[1] / 1e6,
+        )
+        if b"Corrupt JPEG data" in done.stderr:
+            raise ValueError
+        decoded.seek(0)
+        return np.asarray(np.load(decoded))
 
 
 def _padding(path: Path, header: FileDataset, levels: NDArray[Any]) -> NDArray[np.bool_]:
     """Which stored values are padding, whatever sign the padding value was written in."""
     with guarded(path, "field PixelPaddingValue is not a number; correct it or remove it"):
-        first = _integers(header, "PixelPaddingValue")[:1]
-        last = _integers(header, "PixelPaddingRangeLimit")[:1] or first
-        if not first:
-            return np.zeros(levels.shape, dtype=bool)
-        low, high = np.sort(np.array(first + last).astype(levels.dtype))
-        return np.asarray((levels >= low) & (levels <= high))
+        said = values_of(header, "PixelPaddingValue")[:1]
+        said += values_of(header, "PixelPaddingRangeLimit")[: len(said)]
+        if not said:
+            return np.zeros(len(levels), bool)
+        ends = np.array(said, np.int64).astype(levels.dtype)
+        return np.asarray((levels >= ends.min()) & (levels <= ends.max()))
 
 
-def _modality(path: Path, header: FileDataset, levels: NDArray[Any]) -> NDArray[np.float64]:
+def _modality(path: Path, header: FileDataset, levels: NDArray[Any]) -> Levels:
     with guarded(path, "field ModalityLUTSequence cannot be applied; correct it or remove it"):
         if header.get("ModalityLUTSequence"):
             return _looked_up(header.ModalityLUTSequence[0], levels)[0]
-    slope = dicom_file.number(path, header, "RescaleSlope", 1.0)
-    values = levels.astype(np.float64) * slope + dicom_file.number(
-        path, header, "RescaleIntercept", 0.0
-    )
+    slope = number(path, header, "RescaleSlope", 1.0)
+    values = levels.astype(np.float64) * slope + number(path, header, "RescaleIntercept")
     if slope == 0.0 or not np.isfinite(values).all():
         raise DataError(f"{path}: field RescaleSlope cannot be applied; correct it or remove it")
     return np.asarray(values)
 
 
-def _looked_up(
-    item: Dataset, values: NDArray[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.int64], int]:
-    """Look values up in a table (PS3.3 C.11.1.1, C.11.2.1.1); return its entries and depth, too."""
-    count, first, bits = _integers(item, "LUTDescriptor")
+def _looked_up(item: Dataset, values: NDArray[Any]) -> tuple[Levels, int, int]:
+    """Look values up in a table (PS3.3 C.11.1.1, C.11.2.1.1); return its depth and highest, too.
+
+    pydicom's own functions refuse a modality LUT of 10 to 14 bits and entries packed in bytes, take
+    an unsigned first value as it stands where values are negative, and wrap what lies beyond it.
+    """
+    count, first, bits = map(int, values_of(item, "LUTDescriptor"))
     count, first = (count & 0xFFFF) or 1 << 16, first & 0xFFFF
     if first >= 1 << 15 and values.min() < 0:
         first -= 1 << 16
     value = item["LUTData"].value
     packed = isinstance(value, bytes) and bits == 8 and len(value) in (count, count + count % 2)
-    listed = np.frombuffer(value, np.uint8, count) if packed else _integers(item, "LUTData")
-    entries = np.asarray(listed, dtype=np.int64)
+    entries = np.array(list(value[:count]) if packed else values_of(item, "LUTData"), np.int64)
     if not 8 <= bits <= 16 or len(entries) != count:
         raise ValueError
     index = np.clip(np.rint(values).astype(np.int64) - first, 0, count - 1)
-    return entries.astype(np.float64)[index], entries, bits
+    return entries.astype(np.float64)[index], bits, int(entries.max())
 
 
 def _voi(
-    path: Path, header: FileDataset, values: NDArray[np.float64], shown: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], str, list[str]]:
+    path: Path, header: FileDataset, values: Levels, shown: NDArray[np.bool_], notes: list[str]
+) -> tuple[Levels, str]:
     """Apply a VOI LUT, else a window, else the range of the values shown; scale to [0, 1]."""
     with guarded(path, "field VOILUTSequence cannot be applied; correct it or remove it"):
         if tables := header.get("VOILUTSequence"):
-            looked_up, entries, bits = _looked_up(tables[0], values)
-            depth = min(bits, images.depth_of(int(entries.max())))
-            note = f"the VOI LUT says {bits} bits and holds {depth}: scaled by those"
-            scaled = np.clip(looked_up / (2.0**depth - 1), 0, 1)
-            return scaled, f"VOI LUT 1 of {len(tables)}", [note] * (depth < bits)
+            looked_up, bits, highest = _looked_up(tables[0], values)
+            depth = min(bits, images.depth_of(highest))
+            if depth < bits:
+                notes.append(f"the VOI LUT says {bits} bits and holds {depth}: scaled by those")
+            return np.clip(looked_up / (2.0**depth - 1), 0, 1), f"VOI LUT 1 of {len(tables)}"
     fault = "WindowCenter, WindowWidth or VOILUTFunction cannot be applied; correct or remove them"
     with guarded(path, f"field {fault}"):
-        windows = [dicom_file.first_of(header, name) for name in ("WindowCenter", "WindowWidth")]
-        if None in windows:
-            kept = values[shown]
-            low, high = (kept.min(), kept.max()) if kept.size else (0.0, 1.0)
-            return np.clip((values - low) / ((high - low) or 1.0), 0, 1), "range of the pixels", []
-        function, notes = dicom_file.text(header, "VOILUTFunction") or "LINEAR", []
-        if function == "LINEAR" and 0 < windows[1] < 1:  # PS3.3 C.11.2.1.2.1 defines none
-            function = "LINEAR_EXACT"
-            notes = ["WindowWidth is below 1: applied as LINEAR_EXACT, for LINEAR is 1 or more"]
-        header.VOILUTFunction = function
-        low, high = apply_windowing(np.array([-1e12, 1e12]), header)
-        scaled = np.asarray((apply_windowing(values, header) - low) / (high - low))
+        centers, widths = (values_of(header, name) for name in ("WindowCenter", "WindowWidth"))
+        step = "range of the pixels"
+        if centers and widths:
+            function = text(header, "VOILUTFunction") or "LINEAR"
+            if function == "LINEAR" and 0 < widths[0] < 1:  # PS3.3 C.11.2.1.2.1 defines none
+                function = "LINEAR_EXACT"
+                notes.append("WindowWidth is below 1, where LINEAR is not: shown as LINEAR_EXACT")
+            header.VOILUTFunction, step = function, f"window 1 of {len(centers)} ({function})"
+            low, high = apply_windowing(np.array([-1e12, 1e12]), header)
+            values = apply_windowing(values, header)
+        else:
+            kept = values[shown] if shown.any() else np.array([0.0, 1.0])
+            low, high = kept.min(), kept.max() + float(np.ptp(kept) == 0)
+        scaled = (values - low) / (high - low)
         if not np.isfinite(scaled).all():
             raise ValueError
-        step = f"window 1 of {header['WindowCenter'].VM} ({function})"
-        return np.clip(scaled, 0, 1), step, notes
+        return np.clip(scaled, 0, 1), step
 
 
-def _judged(read: Mammogram) -> Mammogram:
+def _judged(image: NDArray[np.float32], notes: Iterable[str], **facts: Any) -> Mammogram:
     """Set what is read against its pixels, and note what they contradict."""
-    image = read.image
+    read = Mammogram(image, **facts)
     bright = images.background_is_bright(image)
     seen = "unknown" if bright else images.chest_wall_seen(image)
-    flat = not image.any() or (image.min() == image.max() and image.size > 1)
+    other = read.modality not in ("MG", "unknown")
     doubts = {
         "the background is bright: the grey values may be inverted": bright,
-        f"Modality is {read.modality}, not MG: it may be no mammogram": (
-            read.modality not in ("MG", "unknown")
-        ),
-        f"every pixel has one grey value after {read.step or 'reading'}": flat,
+        f"Modality is {read.modality}, not MG: it may be no mammogram": other,
+        f"every pixel has one grey value after {read.step or 'reading'}": np.ptp(image) == 0,
     }
-    notes = [doubt for doubt, applies in doubts.items() if applies]
-    doubtful = bool(notes)
-    notes += read.notes
-    if "unknown" not in (read.chest_wall_said, seen) and read.chest_wall_said != seen:
-        notes.append("the breast lies at the other edge than the header says: flipped, or its side")
-    return replace(read, notes=tuple(notes), doubtful=doubtful, chest_wall_seen=seen)
+    found = [doubt for doubt, applies in doubts.items() if applies]
+    doubtful = bool(found)
+    found += notes
+    if {read.chest_wall, seen} == {"left", "right"}:
+        found.append("the breast lies at the other edge than the header says: flipped, or its side")
+    wall = read.chest_wall if seen == "unknown" else seen
+    return replace(read, notes=tuple(found), doubtful=doubtful, chest_wall=wall)

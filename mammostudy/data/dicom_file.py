@@ -1,53 +1,56 @@
-"""Open a DICOM file within bounds, keep the fields that are needed, and decode its frame.
+"""Open a DICOM file within bounds, and tell in fixed words what its header says.
 
-pydicom parses and decodes. Only the fields of :data:`FIELDS` are ever kept: names, identifiers and
-dates stay on the disk and cannot reach a message. JPEG of any kind is decoded in a process of its
-own (:mod:`mammostudy.data.gdcm_worker`).
+pydicom parses. Only the fields of :data:`FIELDS` are ever kept, and no text of them is repeated:
+what is not in a list of known words becomes ``other`` or ``unknown``. So a name, an identifier or
+a date, in whatever field, stays on the disk and cannot reach a message.
 """
 
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
-import tempfile
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, MutableSequence
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import _read_file_meta_info, read_preamble
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.utils import pixel_array
 
 from mammostudy.data.images import MAX_PIXELS
 from mammostudy.errors import DataError
 
-FIELDS: Final = [
-    "Modality", "PresentationIntentType", "ImageLaterality", "Laterality", "ViewPosition",
-    "ViewCodeSequence", "PatientOrientation", "FieldOfViewHorizontalFlip", "ImagerPixelSpacing",
-    "PixelSpacing", "PixelSpacingCalibrationType", "NominalScannedPixelSpacing",
-    "EstimatedRadiographicMagnificationFactor", "BurnedInAnnotation", "LossyImageCompression",
-    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
-    "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
-    "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
-    "ModalityLUTSequence", "VOILUTSequence", "VOILUTFunction", "WindowCenter", "WindowWidth",
-    "PresentationLUTShape", "PixelData",
-]  # fmt: skip
+_FIELDS: Final = """
+    Modality PresentationIntentType ImageLaterality FrameLaterality Laterality ViewPosition
+    ViewCodeSequence PatientOrientation FieldOfViewHorizontalFlip ImagerPixelSpacing PixelSpacing
+    PixelSpacingCalibrationType NominalScannedPixelSpacing EstimatedRadiographicMagnificationFactor
+    BurnedInAnnotation LossyImageCompression SamplesPerPixel PhotometricInterpretation
+    PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated BitsStored HighBit
+    PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit RescaleSlope RescaleIntercept
+    ModalityLUTSequence VOILUTSequence VOILUTFunction WindowCenter WindowWidth
+    PresentationLUTShape PixelData
+"""
+FIELDS: Final = _FIELDS.split()
 _GROUPS: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
-_PLUGINS: Final = ("pylibjpeg", "gdcm", "pyjpegls", "pillow")  # the first installed one decodes
-_INSTALL: Final = "run pip install 'mammostudy[dicom]', or convert to Explicit VR Little Endian"
-_WORKER: Final = str(Path(__file__).with_name("gdcm_worker.py"))
 _MAX_INFLATED: Final = 1 << 27  # bytes that a deflated file holds
 _MAX_VALUE: Final = 1 << 20  # bytes of a field: room for several look-up tables
-_SECONDS: Final = 10.0  # a decoder may take, and one more a million pixels
+_VIEWS: Final = ("CC", "MLO", "ML", "LM")
+_CODES: Final = {  # SNOMED CT and the older SNOMED RT of ViewCodeSequence (PS3.16 CID 4014)
+    "399162004": "CC", "R-10242": "CC", "399368009": "MLO", "R-10226": "MLO",
+    "399260004": "ML", "R-10224": "ML", "399352003": "LM", "R-10228": "LM",
+}  # fmt: skip
+_MODALITIES: Final = "MG CR DX OT SC SR SEG CT MR US RF XA PX PT NM"
+_SAID: Final = {
+    "BurnedInAnnotation": ("YES", "text in the pixels may name the patient"),
+    "LossyImageCompression": ("01", "grey values were changed before"),
+    "PresentationIntentType": ("FOR PROCESSING", "raw values, not made for reading"),
+    "FieldOfViewHorizontalFlip": ("YES", "the detector's image was mirrored"),
+}
 
 
 @contextmanager
@@ -93,7 +96,12 @@ def read_header(path: Path, content: bytes) -> FileDataset:
         implicit = header.original_encoding[0]
         plain = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
         header.file_meta.setdefault("TransferSyntaxUID", plain)
-        _unfold_groups(header)
+        for name in _GROUPS:  # of the only frame (C.7.6.16)
+            groups = header.get(name)
+            for element in groups[0].iterall() if groups else ():
+                if element.keyword in FIELDS and element.keyword not in header:
+                    header.add(element)
+            header.pop(name, None)
         _check_image(path, header)
     return header
 
@@ -102,85 +110,99 @@ def _check_inflated(path: Path, file: BytesIO) -> None:
     """Refuse a deflated file that inflates to more than is read, before the library does it."""
     read_preamble(file, force=True)
     syntax = _read_file_meta_info(file).get("TransferSyntaxUID")
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     if syntax == uid.DeflatedExplicitVRLittleEndian:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         inflater.decompress(file.read(), _MAX_INFLATED)
         if not inflater.eof:
-            most = f"{_MAX_INFLATED >> 20} MiB"
-            raise DataError(f"{path}: the deflated data end early or inflate to more than {most}")
+            raise DataError(f"{path}: deflated data that end early or are too many; copy it anew")
     file.seek(0)
 
 
-def _unfold_groups(header: FileDataset) -> None:
-    """Put what the functional groups say of the only frame beside the other fields (C.7.6.16)."""
-    for name in _GROUPS:
-        groups = header.get(name)
-        header.pop(name, None)
-        for macro in groups[0] if groups else ():
-            for element in macro.value[0] if macro.VR == "SQ" and macro.value else ():
-                if element.keyword == "FrameLaterality":
-                    header.setdefault("ImageLaterality", element.value)
-                elif element.keyword in FIELDS and element.keyword not in header:
-                    header.add(element)
+def _check_image(path: Path, header: FileDataset) -> None:
+    of = partial(number, path, header)
+    rows, columns, bits, allocated = map(of, ("Rows", "Columns", "BitsStored", "BitsAllocated"))
+    grey = text(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
+    small = min(rows, columns) >= 1 and rows * columns <= MAX_PIXELS
+    sound = {
+        "PixelData is missing, cut off or no image": "PixelData" in header,
+        "NumberOfFrames is more than 1 (tomosynthesis?)": of("NumberOfFrames", 1) <= 1,
+        "PhotometricInterpretation is not MONOCHROME1 or 2": grey,
+        "SamplesPerPixel is not 1": of("SamplesPerPixel", 1) == 1,
+        f"Rows and Columns are not 1 to {MAX_PIXELS:,} pixels": small,
+        "BitsStored is not 8 to 16, or more than BitsAllocated": 8 <= bits <= allocated,
+        "BitsAllocated is not 8 or 16": allocated in (8, 16),
+        "HighBit is not BitsStored - 1 (PS3.5 8.1.1)": of("HighBit", bits - 1) == bits - 1,
+    }
+    for fault, is_sound in sound.items():
+        if not is_sound:
+            raise DataError(f"{path}: field {fault}; export one grey frame of 8 to 16 bits")
 
 
-def first_of(header: Dataset, field: str) -> Any:
-    """Return the (first) value of a field, None where it is absent or empty."""
+def values_of(header: Dataset, field: str) -> list[Any]:
+    """Return the values of a field, of plain bytes its words; none where it is absent or empty."""
     value = header.get(field)
-    several = value is not None and header[field].VM != 1
-    return (value[0] if len(value) else None) if several else value
+    if isinstance(value, bytes):
+        order = "<" if header.original_encoding[1] in (True, None) else ">"
+        return list(np.frombuffer(value, f"{order}u2", len(value) // 2))
+    if isinstance(value, MutableSequence):
+        return list(value)
+    return [] if value in (None, "") else [value]
 
 
-def number(path: Path, header: Dataset, field: str, default: float) -> float:
+def number(path: Path, header: Dataset, field: str, default: float = 0.0) -> float:
     """Return the (first) number of a field, or the default where it is absent or empty."""
     with guarded(path, f"field {field} is not a number; correct it or remove it"):
-        value = first_of(header, field)
-        found = float(default if value in (None, "") else value)
+        found = float([*values_of(header, field), default][0])
         if not np.isfinite(found):
             raise ValueError
         return found
 
 
-def text(header: Dataset, field: str, words: tuple[str, ...] = ()) -> str:
+def text(header: Dataset, field: str, words: Collection[str] = ()) -> str:
     """Return the (first) text of a field in capitals; empty where it is absent or no text.
 
     Where the words are given, another text is ``other`` and none is ``unknown``.
     """
     try:
-        said = str(first_of(header, field) or "").strip().upper()
+        said = str([*values_of(header, field), ""][0] or "").strip().upper()
     except Exception:
         said = ""
     return said if not words or said in words else ("other" if said else "unknown")
 
 
-def _check_image(path: Path, header: FileDataset) -> None:
-    rows, columns, bits, allocated, samples, frames = (
-        number(path, header, name, usual)
-        for name, usual in (
-            ("Rows", 0), ("Columns", 0), ("BitsStored", 0), ("BitsAllocated", 0),
-            ("SamplesPerPixel", 1), ("NumberOfFrames", 1),
-        )
-    )  # fmt: skip
-    sound = {
-        "PixelData is missing; the file is cut off or holds no image": "PixelData" in header,
-        "NumberOfFrames is more than 1 (tomosynthesis?); export one frame": frames <= 1,
-        "PhotometricInterpretation is not MONOCHROME1 or 2; export the grey image": (
-            text(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
-        ),
-        "SamplesPerPixel is not 1; export the grey image": samples == 1,
-        f"Rows and Columns must be 1 to {MAX_PIXELS:,} pixels; export the image smaller": (
-            min(rows, columns) >= 1 and rows * columns <= MAX_PIXELS
-        ),
-        "BitsStored is not 8 to 16, or BitsAllocated not 8 or 16 and enough; convert the file": (
-            8 <= bits <= allocated and allocated in (8, 16)
-        ),
-        "HighBit is not BitsStored - 1 (PS3.5 8.1.1); convert the file": (
-            number(path, header, "HighBit", bits - 1) == bits - 1
-        ),
+def facts_of(header: FileDataset) -> dict[str, Any]:
+    """Return what a Mammogram says of its header, by the names of its attributes.
+
+    Side is L, R or unknown (ImageLaterality, then Laterality). The chest wall is at the edge that
+    PatientOrientation says, whose rows run from it to the front of the body (A) or back (P), else
+    where a breast usually hangs: of left ones at the left.
+    """
+    laterality = [text(header, f"{of}Laterality") for of in ("Image", "Frame", "")]
+    side = next((side for side in laterality if side in ("L", "R")), "unknown")
+    usual = {"L": "left", "R": "right"}.get(side, "unknown")
+    orientation = text(header, "PatientOrientation")[:1]
+    spacing, notes = _spacing(header)
+    for name, (value, why) in _SAID.items():
+        if text(header, name) == value:
+            notes.append(f"{name} is {value}: {why}")
+    if {"L", "R"} <= set(laterality):
+        notes.append("Laterality contradicts ImageLaterality, which is used")
+    shape = text(header, "PresentationLUTShape", ("IDENTITY", "INVERSE"))
+    contradicted = {"IDENTITY": "MONOCHROME1", "INVERSE": "MONOCHROME2"}.get(shape)
+    if contradicted == text(header, "PhotometricInterpretation"):
+        notes.append("PresentationLUTShape contradicts PhotometricInterpretation; inverted once")
+    elif shape == "other":
+        notes.append("PresentationLUTShape is not one that is known and is left out")
+    return {
+        "view": _view(header),
+        "side": side,
+        "spacing_mm": spacing,
+        "modality": text(header, "Modality", _MODALITIES.split()),
+        "bits": int(header.BitsStored),
+        "transfer_syntax": syntax_of(header)[1],
+        "chest_wall": {"A": "left", "P": "right"}.get(orientation, usual),
+        "notes": notes,
     }
-    for fault, is_sound in sound.items():
-        if not is_sound:
-            raise DataError(f"{path}: field {fault}")
 
 
 def syntax_of(header: FileDataset) -> tuple[uid.UID, str]:
@@ -189,44 +211,44 @@ def syntax_of(header: FileDataset) -> tuple[uid.UID, str]:
     return syntax, "not a standard transfer syntax" if syntax.name == syntax else syntax.name
 
 
-def stored_pixels(path: Path, header: FileDataset) -> tuple[NDArray[np.integer[Any]], list[str]]:
-    """Decode the frame (h, w) of a header, which loses its pixel data; return notes, too.
+def _view(header: Dataset) -> str:
+    """Read ViewPosition, else PatientOrientation (so CBIS-DDSM), else ViewCodeSequence."""
+    position, orientation = text(header, "ViewPosition", _VIEWS), text(header, "PatientOrientation")
+    if position != "unknown" or orientation in _VIEWS:
+        return position if position != "unknown" else orientation
+    try:
+        return _CODES.get(str(header.ViewCodeSequence[0].CodeValue), "other")
+    except Exception:
+        return "unknown"
 
-    The integers have BitsAllocated bits; those above BitsStored are as in the file.
+
+def _spacing(header: Dataset) -> tuple[float | None, list[str]]:
+    """Return millimetres a pixel in the breast, and notes (PS3.3 10.7.1.3, C.8.11.7.1).
+
+    A calibrated PixelSpacing counts first; then the spacing at the detector, divided by the
+    magnification where that is said; then an uncalibrated PixelSpacing, and that of the film's
+    scanner. What is not plausible is left out; zeros stand for unknown.
     """
-    shape, width = (int(header.Rows), int(header.Columns)), int(header.BitsAllocated) // 8
-    syntax, name = syntax_of(header)
-    with guarded(path, f"field TransferSyntaxUID ({name}) has no decoder here; {_INSTALL}"):
-        own = not syntax.is_encapsulated or syntax == uid.RLELossless  # pydicom itself decodes it
-        available = get_decoder(syntax).available_plugins
-        plugin = "" if own else next(each for each in _PLUGINS if each in available)
-    fault = f"field PixelData ({name}) does not decode to Rows x Columns of BitsAllocated"
-    with guarded(path, f"{fault}; the file is truncated, damaged or of a rare variant"):
-        data = header["PixelData"].value
-        notes = []
-        if not syntax.is_encapsulated and len(data) > shape[0] * shape[1] * width + 1:
-            notes = ["PixelData is longer than Rows and Columns say: the rest is left out"]
-        if not own and b"\xff\xd9" not in data:  # decoders fill in what is cut off
-            raise ValueError
-        pixels = pixel_array(header, index=0) if own else _decoded_apart(path, shape, plugin)
-        if pixels.shape != shape:
-            raise ValueError
-        dtype = np.dtype(f"{'i' if number(path, header, 'PixelRepresentation', 0) else 'u'}{width}")
-        del header.PixelData
-        return pixels.astype(dtype, copy=False), notes
-
-
-def _decoded_apart(path: Path, shape: tuple[int, int], plugin: str) -> NDArray[Any]:
-    """Decode in a process of its own, which damaged data may end, fill or never let end."""
-    with tempfile.TemporaryFile() as decoded:  # a pipe would hold the pixels twice
-        done = subprocess.run(
-            [sys.executable, "-P", _WORKER, str(path), plugin],
-            stdout=decoded,
-            stderr=subprocess.PIPE,
-            check=True,
-            timeout=_SECONDS + shape[0] * shape[1] / 1e6,
-        )
-        if b"Corrupt JPEG data" in done.stderr:
-            raise ValueError
-        decoded.seek(0)
-        return np.asarray(np.load(decoded))
+    detector, image, scanner = "ImagerPixelSpacing", "PixelSpacing", "NominalScannedPixelSpacing"
+    factor = "EstimatedRadiographicMagnificationFactor"
+    found: dict[str, float] = {}
+    notes = []
+    for name, least in {detector: 0.001, image: 0.001, scanner: 0.001, factor: 1.0}.items():
+        try:
+            pair = np.array(values_of(header, name)[:2] or [0], dtype=float)
+        except Exception:
+            pair = np.array([np.nan])
+        if least <= pair[0] <= 10 and np.ptp(pair) <= 0.01 * pair[0]:
+            found[name] = float(pair[0])
+        elif pair[0] != 0:
+            notes.append(f"{name} is not plausible, or not equal both ways, and is left out")
+    magnification = found.pop(factor, 1.0)
+    if detector in found:
+        found[detector] /= magnification
+    if image in found and text(header, "PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL"):
+        found = {image: found[image]} | found  # corrected for where the breast lay
+    used = next(iter(found), "")
+    for name, spacing in found.items():
+        if abs(spacing - found[used]) > 0.01 * found[used]:
+            notes.append(f"{used} and {name} differ: {used} is used")
+    return found.get(used), notes

@@ -54,17 +54,12 @@ def decode_picture(path: Path, content: bytes) -> tuple[NDArray[np.float32], tup
         "PNG": b"IEND\xaeB`\x82" in content,
         "JPEG": content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda"),
     }
-    pixels = None
     if kind == "TIFF" and pages > 1:
-        fault = "the TIFF holds several pages; export one image a file"
-    elif not whole.get(kind, True):
-        fault = f"truncated: the end of the {kind} is missing; copy the file anew"
-    elif (pixels := decode(content)) is None:
-        fault = f"the {kind} data do not decode; copy the file anew or save it as PNG"
-    elif not np.isfinite(pixels).all():
-        fault, pixels = "the pixels are not finite numbers; export 8- or 16-bit integers", None
-    if pixels is None:
-        raise DataError(f"{path}: {fault}")
+        raise DataError(f"{path}: the TIFF holds several pages; export one image a file")
+    pixels = decode(content) if whole.get(kind, True) else None
+    if pixels is None or not np.isfinite(pixels).all():
+        fault = f"the {kind} is truncated, or its pixels do not decode to finite numbers"
+        raise DataError(f"{path}: {fault}; copy the file anew, or export it as 16-bit PNG")
     if pixels.ndim == 3:  # blue first; an alpha channel is dropped
         pixels = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)
     image = _unit(pixels)
@@ -81,13 +76,13 @@ def open_picture(path: Path, content: bytes) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             picture = Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "TIFF"))
-        too_large = picture.width * picture.height > MAX_PIXELS
+        pixels = picture.width * picture.height
     except Image.DecompressionBombError:
-        too_large = True
+        pixels = MAX_PIXELS + 1
     except Exception:  # whatever Pillow meets in a header
         fault = "not an image that is read here, or cut off; give a DICOM, PNG, JPEG or TIFF file"
         raise DataError(f"{path}: {fault}") from None
-    if too_large:
+    if pixels > MAX_PIXELS:
         raise DataError(f"{path}: holds more than {MAX_PIXELS:,} pixels; export the image smaller")
     return picture
 

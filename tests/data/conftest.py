@@ -7,7 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import (
     DigitalMammographyXRayImageStorageForPresentation,
     ExplicitVRBigEndian,
@@ -37,11 +41,10 @@ def dicom_dataset(pixels: np.ndarray, bits: int, syntax: str, fields: dict[str, 
     ds.BitsAllocated, ds.BitsStored = 8 * pixels.dtype.itemsize, bits
     ds.HighBit, ds.PixelRepresentation = bits - 1, int(pixels.dtype.kind == "i")
     for name, value in fields.items():
-        setattr(ds, name, value)
-    ordered = pixels.astype(
-        pixels.dtype.newbyteorder(">" if syntax == ExplicitVRBigEndian else "<")
-    )
-    data = ordered.tobytes()
+        if not isinstance(value, bytes):
+            setattr(ds, name, value)
+    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
     ds.PixelData = data + bytes(len(data) % 2)
     ds["PixelData"].VR = "OB" if pixels.dtype.itemsize == 1 else "OW"
     if syntax in (RLELossless, JPEG2000Lossless):
@@ -68,9 +71,10 @@ def recode(path: Path, name: str) -> None:
 
 @pytest.fixture(scope="session")
 def write_dicom() -> DicomWriter:
-    """Return ``write(path, pixels, bits=12, syntax=ExplicitVRLittleEndian, **fields)``.
+    """Return ``write(path, pixels, bits=12, syntax=..., change=None, **fields)``: plain by default.
 
-    ``syntax`` is a UID, or for JPEG Lossless and JPEG-LS the name that python-gdcm has for it.
+    ``syntax`` is a UID, or for JPEG Lossless and JPEG-LS the name that python-gdcm has for it;
+    ``change`` takes the dataset as it was written; fields given as bytes are written as they are.
     """
 
     def write(
@@ -78,6 +82,7 @@ def write_dicom() -> DicomWriter:
         pixels: np.ndarray,
         bits: int = 12,
         syntax: str = ExplicitVRLittleEndian,
+        change: Callable[[Dataset], None] | None = None,
         **fields: object,
     ) -> Path:
         if syntax == JPEG2000Lossless:
@@ -86,9 +91,24 @@ def write_dicom() -> DicomWriter:
         ds.save_as(path, enforce_file_format=True)
         if syntax in GDCM_NAMES:
             recode(path, syntax)
+        ds = dcmread(path)
+        for name, value in fields.items():
+            if isinstance(value, bytes):
+                tag = Tag(name)
+                raw = (tag, dictionary_VR(tag), len(value), value, 0, False, True)
+                ds._dict[tag] = RawDataElement(*raw)
+        if change:
+            change(ds)
+        ds.save_as(path)
         return path
 
     return write
+
+
+@pytest.fixture
+def written(tmp_path: Path, write_dicom: DicomWriter) -> DicomWriter:
+    """Return ``written(pixels, ...)``, which writes as ``write_dicom`` does, to one place."""
+    return lambda *args, **fields: write_dicom(tmp_path / "a.dcm", *args, **fields)
 
 
 @pytest.fixture

@@ -42,37 +42,25 @@ def test_min_is_white_is_inverted(tmp_path: Path, pixels: np.ndarray, bigtiff: b
         tifffile.imwrite(tmp_path / kind, pixels, photometric=kind, bigtiff=bigtiff)
     black, white = (read_mammogram(tmp_path / kind) for kind in ("minisblack", "miniswhite"))
     np.testing.assert_allclose(white.image, 1 - black.image, atol=1e-6)
-    assert any("min-is-white" in note for note in white.notes)
-    assert not any("min-is-white" in note for note in black.notes)
-
-
-def encoded(suffix: str) -> bytes:
-    noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
-    return cv2.imencode(suffix, noise)[1].tobytes()
+    noted = [any("min-is-white" in note for note in read.notes) for read in (black, white)]
+    assert noted == [False, True]
 
 
 @pytest.mark.parametrize("kind", [".png", ".jpg", ".tif"])
 @pytest.mark.parametrize("share", [0.02, 0.9])
-def test_truncated_files(tmp_path: Path, kind: str, share: float) -> None:
-    content = encoded(kind)
+def test_truncated_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, share: float
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+    content = cv2.imencode(kind, noise)[1].tobytes()
     path = tmp_path / f"cut{kind}"
     path.write_bytes(content + bytes(range(256)))  # what lies behind the end is no damage
-    read_image(path)
+    assert read_image(path).shape == noise.shape
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(DataError, match=r"cut\.\w+: .*(truncated|cut off|do not decode)"):
+    if kind != ".tif":  # older decoders fill in grey
+        monkeypatch.setattr(images, "decode", lambda _: noise)
+    with pytest.raises(DataError, match=r"cut\.\w+: .*(truncated|cut off)"):
         read_image(path)
-
-
-def test_a_cut_picture_needs_the_check_of_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "cut.jpg"
-    path.write_bytes(encoded(".jpg")[:-200])
-    monkeypatch.setattr(images, "decode", lambda _: SMALL)  # older decoders fill in grey
-    with pytest.raises(DataError, match="truncated"):
-        read_image(path)
-    path.write_bytes(encoded(".jpg"))
-    assert read_image(path).shape == SMALL.shape  # control: only the end was missing
 
 
 @pytest.mark.parametrize("kind", [".png", ".tif"])
@@ -82,19 +70,18 @@ def test_the_size_is_asked_before_decoding(
     path = tmp_path / f"bomb{kind}"
     cv2.imwrite(str(path), np.zeros((7000, 7000), np.uint8))
     monkeypatch.setattr(images, "decode", lambda _: pytest.fail("it was decoded"))
-    with pytest.raises(DataError, match=r"bomb\.\w+: holds more than 48,000,000 pixels"):
+    with pytest.raises(DataError, match=r"bomb\.\w+: .*pixels"):
         read_image(path)
     assert images.MAX_PIXELS > 5517 * 6897  # the largest films pass: 24 x 30 cm at 43.5 um
 
 
 def test_what_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "notes.dcm").write_bytes(b"%PDF-1.7" + bytes(400))
-    with pytest.raises(DataError, match="DICOM, PNG, JPEG"):
-        read_image(tmp_path / "notes.dcm")
-    with pytest.raises(DataError, match="DICM"):
-        read_dicom(tmp_path / "notes.dcm")
+    for read in (read_image, read_dicom):
+        with pytest.raises(DataError, match=r"notes\.dcm: .*DICOM"):
+            read(tmp_path / "notes.dcm")
     cv2.imwritemulti(str(tmp_path / "a.tif"), [SMALL, SMALL])
-    with pytest.raises(DataError, match="several pages"):
+    with pytest.raises(DataError, match=r"a\.tif: .*pages"):
         read_image(tmp_path / "a.tif")
     os.mkfifo(tmp_path / "pipe")
     for name in ("nowhere.dcm", ".", "pipe", "x" * 5000):

@@ -18,8 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.dicom_file import guarded, read_header, starts_as_dicom
-from mammostudy.data.dicom_header import facts_of
+from mammostudy.data.dicom_file import facts_of, guarded, read_header, starts_as_dicom
 from mammostudy.data.images import bytes_of, open_picture
 from mammostudy.data.manifest import BOX, COLUMNS
 from mammostudy.errors import DataError

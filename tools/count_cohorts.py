@@ -38,16 +38,20 @@ def tally(values: pd.Series) -> dict[str, int]:
 
 
 def _cbis_ddsm(folder: Path) -> Read:
-    tables = cbis_ddsm.read_tables(folder)
-    shapes = tables.masses["shape_words"].map(lambda words: cbis_ddsm.shape_of(words)[0])
-    people = cbis_ddsm.patients(tables)
-    people.columns = people.columns.str.replace("calcification", "calc")
+    masses = cbis_ddsm.read_masses(folder)
+    shapes = masses["shape_words"].map(lambda words: cbis_ddsm.shape_of(words)[0])
+    named = {
+        name.replace("_case_description", "").removesuffix("_set.csv"): pd.read_csv(folder / name)
+        for name in _TABLES
+    }
+    rows = {name: table["patient_id"].value_counts() for name, table in named.items()}
+    people = pd.DataFrame(rows).fillna(0)
     both = {
         f"{one}_and_{other}": int(((people[one] > 0) & (people[other] > 0)).sum())
         for one, other in _CROSSING
     }
     counts = {"patients_of_all_tables": len(people), "patients_in_train_and_test": both}
-    return tables.masses.assign(shape=shapes), counts
+    return masses.assign(shape=shapes), counts
 
 
 _CROSSING: Final = (
@@ -68,7 +72,8 @@ def _cdd_cesm_contours(folder: Path) -> Read:
 
 
 def _cdd_cesm_archive(folder: Path) -> Read:
-    tools = cdd_cesm_contours.count_tools(folder)
+    lines = (folder / "contours.jsonl").read_text(encoding="utf-8").splitlines()
+    tools = tally(pd.Series([json.loads(line)["geometry"]["name"] for line in lines]))
     counts = {"outlines_of_mass_images": sum(tools.values()), "tools_of_mass_images": tools}
     return pd.DataFrame(), counts
 

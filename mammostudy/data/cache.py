@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from mammostudy.paths import store_root
 
 VERSION: Final = 2
-"""Raised by hand when the same files give other rows, pixels, frames or phantoms: all that the
-store keeps of data is then made anew. Keys of runs have versions of their own."""
+"""Raised by hand when the same files give other rows, pixels, frames or phantoms: the store makes
+all it keeps of data anew. Keys of runs have versions of their own."""
 Arrays = dict[str, NDArray[Any]]
 
 

@@ -67,7 +67,7 @@ class Cohort:
     @cached_property
     def truth_hash(self) -> str | None:
         """Hash of the mask files' content, which the manifest names by path alone; None of none."""
-        names = sorted(set(self.masses["mask"].dropna()))
+        names = sorted(set(self.masses.get("mask", pd.Series()).dropna()))
         total = hashlib.sha256()
         for name in names:
             path = row_files.inside(self.root, str(name), "mask")
@@ -139,8 +139,7 @@ class Geometry:
         """Whether it encloses nothing: no area, or a radius below one pixel."""
         if self.tool != "polygon":
             return min(self.points[1]) < 1
-        x, y = self._corners.T
-        return bool(np.dot(x, np.roll(y, -1)) == np.dot(y, np.roll(x, -1)))
+        return bool(cv2.contourArea(self._corners.astype(np.float32)) == 0)
 
     @property
     def _corners(self) -> NDArray[np.float64]:
@@ -170,8 +169,8 @@ class Geometry:
 class OutlineCohort(Cohort):
     """Outlines of masses whose images are not at hand: material for classifiers of shape.
 
-    ``manifest`` has the columns :data:`OUTLINE_COLUMNS` and a row an outline; boxes are half-open,
-    in pixels of the original image, whose size is unknown. ``image`` is a name and no path.
+    ``manifest`` has the columns :data:`OUTLINE_COLUMNS` and a row an outline; boxes are in pixels
+    of the original image, whose size is unknown; ``image`` is a name and no path.
     """
 
     outlines: Mapping[str, Geometry] = field(default_factory=dict)  # what was drawn, by case
@@ -183,11 +182,6 @@ class OutlineCohort(Cohort):
         drawn = [(case, one.tool, one.points) for case, one in sorted(self.outlines.items())]
         content = f"1{MARGIN}{table}{json.dumps(drawn)}"  # 1: how outlines are filled
         return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-    @cached_property
-    def truth_hash(self) -> str | None:
-        """None: there are no mask files, and :attr:`manifest_hash` covers the outlines."""
-        return None
 
     def mask(self, case: str) -> NDArray[np.bool_]:
         """Return one mass at the original scale, in a grid of its own (:meth:`Geometry.mask`)."""
@@ -231,7 +225,6 @@ def require(cohort: Cohort, task: str) -> None:
     """Raise DataError, with cohort, task and columns, where a cohort lacks what a task needs."""
     if lacks := lacking(cohort, task):
         fit = ", ".join(tasks_of(cohort)) or "no task"
-        raise DataError(
-            f"{cohort.name}: cannot be used for {task}: no mass has {'; '.join(lacks)}; fill the "
-            f"column(s) of its manifest or choose another cohort (this one is fit for: {fit})"
-        )
+        fault = f"cannot be used for {task}: no mass has {'; '.join(lacks)}"
+        mend = f"fill the column(s) of its manifest or choose another cohort (fit for: {fit})"
+        raise DataError(f"{cohort.name}: {fault}; {mend}")

@@ -1,9 +1,8 @@
-"""Fetch a public set from its archive, or say how to get it; what ``mammostudy data fetch`` does.
+"""Fetch a public set from its archive, or say how to get it.
 
 Where a set is comes from its descriptor (``data_manifests/*.yaml``): ``fetch.tables`` are files of
-the archive's web site (pooch), ``fetch.images`` a collection of the Imaging Data Commons
-(idc-index), and ``steps`` tell what no program can fetch. Everything is checked afterwards: the
-transfer itself compares no hash, and the commons give sizes and counts alone.
+the archive's web site, ``fetch.images`` a collection of the Imaging Data Commons, and ``steps``
+tell what no program can fetch. All is checked afterwards, for the transfer compares no hash.
 """
 
 from __future__ import annotations
@@ -18,14 +17,13 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from mammostudy.data.descriptors import cohort_names, describe, read_descriptor
-from mammostudy.data.load import check_name, find_folder
+from mammostudy.data.load import find_folder
 from mammostudy.data.sources.files import look
 from mammostudy.data.tables import read_table
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.paths import data_root
 
-ARCHIVED: Final = {"cdd-cesm": "cdd-cesm-archive"}
-"""Short names of sets whose archive publishes another layout than the cohort of that name has."""
+ARCHIVED: Final = {"cdd-cesm": "cdd-cesm-archive"}  # short names of sets of another layout
 LAYOUT: Final = "%PatientID/%StudyInstanceUID/%Modality_%SeriesInstanceUID"
 TOLERANCE: Final = 0.01  # of the size of a series in the index, which is rounded
 
@@ -39,7 +37,6 @@ def fetch(
     cohort's folder (default MAMMOSTUDY_DATA); of images those of so many ``patients`` are fetched,
     the first ones by name; ``yes`` does not ask before it starts.
     """
-    check_name(name)
     cohort = ARCHIVED.get(name, name)
     if not describe(cohort).built:
         known = ", ".join(other for other in cohort_names() if describe(other).built)
@@ -67,37 +64,31 @@ def fetch(
 
 def _fetch(folder: Path, wanted: dict[str, Any], patients: int | None, yes: bool) -> None:
     """Fetch tables and images, after asking."""
+    try:
+        idc_index, pooch = import_module("idc_index"), import_module("pooch")
+    except ImportError as error:
+        mend = "run: pip install -e '.[download]'"
+        raise DataError(f"fetching needs the package {error.name}; {mend}") from None
     client, series = None, pd.DataFrame()
     if "images" in wanted:
-        client = _library("idc_index").IDCClient()
+        client = idc_index.IDCClient()
         series = select(client.index, wanted["images"], patients)
         size = series["series_size_MB"].sum() / 1000
         print(f"  images: {series['instanceCount'].sum():,} files, {size:.1f} GB")
-    asked = not yes and sys.stdin.isatty()
-    if asked and input("Fetch it now? [y/N] ").strip().lower() in ("y", "yes"):
-        yes = True
+    if not yes and sys.stdin.isatty():
+        yes = input("Fetch it now? [y/N] ").strip().lower() in ("y", "yes")
     if not yes:
         raise DataError("nothing was fetched, as nobody said yes; say --yes to start unasked")
     for table in wanted.get("tables", ()):
-        _fetch_table(folder, table)
+        _fetch_table(pooch, folder, table)
     if client is not None:
         _fetch_series(client, folder, series)
-
-
-def _library(name: str) -> Any:
-    """Import a package of the extra ``download``; the other commands need none."""
-    try:
-        return import_module(name)
-    except ImportError:
-        fault = f"fetching needs the package {name}; run: pip install -e '.[download]'"
-        raise DataError(fault) from None
 
 
 def select(index: pd.DataFrame, images: dict[str, str], patients: int | None) -> pd.DataFrame:
     """Return the original series of a collection in the index of the Imaging Data Commons.
 
-    ``images`` has the ``collection``; ``patient``, a pattern of it in the column PatientID;
-    and ``starts``, what that column starts with, where a part of the collection is read.
+    In PatientID ``patient`` is a pattern, and ``starts`` what the part starts with that is read.
     """
     here = (index["collection_id"] == images["collection"]) & index["analysis_result_id"].isna()
     rows = index[here & index["PatientID"].str.startswith(images.get("starts", ""))]
@@ -141,13 +132,13 @@ def _fault(folder: Path, row: Mapping[Any, Any]) -> str | None:
     return None
 
 
-def _fetch_table(folder: Path, table: dict[str, Any]) -> None:
+def _fetch_table(pooch: Any, folder: Path, table: dict[str, Any]) -> None:
     """Fetch a table from the first address that gives it, and check that it is that table."""
     path = folder / table["file"]
     there, reasons = path.is_file(), []
     for address in table["addresses"]:
         try:
-            _library("pooch").retrieve(address, known_hash=None, fname=path.name, path=folder)
+            pooch.retrieve(address, known_hash=None, fname=path.name, path=folder)
             rows = len(read_table(path))
             if rows == table.get("rows", rows):
                 print(f"  {path.name}: fetched, {rows:,} rows")

@@ -1,14 +1,10 @@
-"""Whether what a manifest says is true of its files, and which images are the same picture.
-
-Faults are a table, a row each: case, image, check (of :data:`CHECKS`) and reason. The perceptual
-hash is the difference hash of 16 x 16 gradients (Krawetz, "Kind of like that", 2013).
-"""
+"""Whether what a manifest says is true of its files, and which images are the same picture."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -32,27 +28,19 @@ CHECKS: Final = {
     "border": "a mask that touches the border of its image",
     "box": "a box that is not that of its mask",
     "duplicate": "an image file that another row has under another name",
-    "near-duplicate": "an image that looks like another one (perceptual hash and correlation)",
+    "near-duplicate": "an image that looks like another one (correlation of thumbnails)",
 }
-FAULTS: Final = ("case", "image", "check", "reason")
+FAULTS: Final = ("case", "image", "check", "reason")  # columns of a table of them
 MIRRORED: Final = "the image is mirrored against the usual hanging; boxes and masks are in its grid"
 SPECK: Final = 0.01  # share of the largest part from which on another part counts
 TOLERANCE: Final = 0.02  # share of its longer side by which a box may miss its mask, 1 px at least
 FITTING: Final = ("MG", "CR", "DX", "OT", "unknown")  # films digitised anew say CR, DX or OT
 LEVELS: Final = 16  # grey levels below which a picture is a mask or a drawing
 COLOURED: Final = 4.0  # of 255, mean difference of the brightest and the darkest channel
-HASH_SIDE: Final = 16
-MAXIMUM_DISTANCE: Final = 26  # of 256 bits: one in ten
 THUMBNAIL: Final = 64  # px
 CORRELATION: Final = 0.995  # of two thumbnails, from which on they count as one image
 _BLOCK: Final = 1024  # images compared at once
-
-
-class Look(NamedTuple):
-    """What is kept of an image to compare it."""
-
-    bits: NDArray[np.bool_]  # (256,), the difference hash
-    thumbnail: NDArray[np.float32]  # (4096,) of zero mean and unit length
+Picture = NDArray[np.float32]  # (4096,), a thumbnail of zero mean and unit length
 
 
 def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -77,35 +65,31 @@ def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read every file of a cohort once, past the cache; return faults, and notes (image, note)."""
     faults: list[tuple[str, str, str, str]] = []
     notes: list[tuple[str, str]] = []
-    seen: list[tuple[pd.Series, Look]] = []
+    shown: list[pd.Series] = []
+    pictures: list[Picture] = []
     groups = cohort.manifest.groupby("image", sort=False)
     for image, rows in tqdm(groups, "checking", disable=None):
         found: list[tuple[str, str]] = []
-        shown, first = cohort.root / str(image), rows.iloc[0]
+        path, first = cohort.root / str(image), rows.iloc[0]
         try:
             pixels, read = row_files.read_pixels(cohort.root, first)
             said = (*read.notes, *((MIRRORED,) if read.flipped else ()))
             notes += [(str(image), note) for note in said]
-            row_files.check_size(shown, first, pixels.shape)
-            path = row_files.inside(cohort.root, str(image))
-            if why := why_no_mammogram(path, pixels, read.modality):
-                raise row_files.FileError(f"{shown}: {why}", "not a mammogram")
-            seen.append((first, look(pixels)))
+            row_files.check_size(path, first, pixels.shape)
+            file = row_files.inside(cohort.root, str(image))
+            if why := why_no_mammogram(file, pixels, read.modality):
+                raise row_files.FileError(f"{path}: {why}", "not a mammogram")
+            shown.append(first)
+            pictures.append(thumbnail(pixels))
         except DataError as error:
-            found.append(_fault_of(error))
+            found.append((getattr(error, "check", "unreadable"), str(error)))
         for _, row in rows.iterrows():
             drawn = _of_mask(cohort.root, row) if pd.notna(row["x_min"]) else ()
             faults += [(row["case"], str(image), *fault) for fault in (*found, *drawn)]
-    for image, fault in _duplicates(seen).items():
+    for image, fault in _duplicates(shown, pictures).items():
         faults += [(case, image, *fault) for case in groups.get_group(image)["case"]]
-    order = {case: place for place, case in enumerate(cohort.manifest["case"])}
-    faults.sort(key=lambda fault: order[fault[0]])
     table = pd.DataFrame(faults, columns=list(FAULTS))
     return table, pd.DataFrame(notes, columns=["image", "note"])
-
-
-def _fault_of(error: DataError) -> tuple[str, str]:
-    return getattr(error, "check", "unreadable"), str(error)
 
 
 def why_no_mammogram(path: Path, pixels: NDArray[np.uint16], modality: str) -> str | None:
@@ -128,7 +112,7 @@ def _of_mask(root: Path, row: pd.Series) -> Iterator[tuple[str, str]]:
     try:
         mask = row_files.read_mask(root, row)
     except DataError as error:
-        yield _fault_of(error)
+        yield getattr(error, "check", "unreadable"), str(error)
         return
     place = root / str(row["mask"]) if pd.notna(row["mask"]) else root
     x_min, y_min, x_max, y_max = drawn = box_of(mask)
@@ -146,11 +130,11 @@ def _of_mask(root: Path, row: pd.Series) -> Iterator[tuple[str, str]]:
         yield "box", f"{place}: the box {said} of the row is not that of the mask, {drawn}"
 
 
-def _duplicates(seen: list[tuple[pd.Series, Look]]) -> dict[str, tuple[str, str]]:
+def _duplicates(rows: list[pd.Series], pictures: list[Picture]) -> dict[str, tuple[str, str]]:
     """Return the images that an earlier row shows under another name, each with its fault."""
     again: dict[str, tuple[str, str]] = {}
-    for one, other, correlation in alike([look for _, look in seen]):
-        first, row = seen[one][0], seen[other][0]
+    for one, other, correlation in alike(pictures):
+        first, row = rows[one], rows[other]
         whose = f"across patients {first['patient']} and {row['patient']}"
         if first["patient"] == row["patient"]:
             whose = f"both of patient {row['patient']}"
@@ -161,30 +145,18 @@ def _duplicates(seen: list[tuple[pd.Series, Look]]) -> dict[str, tuple[str, str]
     return again
 
 
-def thumbnail(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a small copy, float32 ``(4096,)``; the dot product of two is their correlation."""
-    small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel()
+def thumbnail(image: NDArray[Any]) -> Picture:
+    """Return a small copy ``(4096,)``; the dot product of two is their correlation."""
+    pixels = np.asarray(image, dtype=np.float32)
+    small = cv2.resize(pixels, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel()
     centred = small - small.mean()
     return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-9), dtype=np.float32)
 
 
-def look(image: NDArray[np.generic]) -> Look:
-    """Return the difference hash and the thumbnail of a grey image ``(h, w)``."""
-    pixels = np.asarray(image, dtype=np.float32)
-    wide = cv2.resize(pixels, (HASH_SIDE + 1, HASH_SIDE), interpolation=cv2.INTER_AREA)
-    return Look(np.asarray(wide[:, 1:] > wide[:, :-1]).ravel(), thumbnail(pixels))
-
-
-def alike(looks: Sequence[Look]) -> Iterator[tuple[int, int, float]]:
-    """Yield pairs of near-duplicates by hash and correlation: first, later one, correlation."""
-    if not looks:
-        return
-    signs = np.stack([np.where(one.bits, 1, -1) for one in looks]).astype(np.float32)
-    least = signs.shape[1] - 2 * MAXIMUM_DISTANCE  # dot product of two hashes that near
-    for start in range(0, len(looks), _BLOCK):
-        near = signs[start : start + _BLOCK] @ signs.T >= least
-        for row, first in np.argwhere(near):
-            later = row + start
-            correlation = float(looks[first].thumbnail @ looks[later].thumbnail)
-            if first < later and correlation > CORRELATION:
-                yield int(first), int(later), correlation
+def alike(pictures: Sequence[Picture]) -> Iterator[tuple[int, int, float]]:
+    """Yield pairs of near-duplicates among thumbnails: first, later one, correlation."""
+    for start in range(0, len(pictures), _BLOCK):
+        near = np.stack(pictures[start : start + _BLOCK]) @ np.stack(pictures[start:]).T
+        for row, later in np.argwhere(near > CORRELATION):
+            if row < later:
+                yield int(start + row), int(start + later), float(near[row, later])

@@ -66,16 +66,11 @@ def module_of(name: str, folder: Path) -> str | None:
     return "folder" if private else None
 
 
-def check_name(name: str) -> None:
-    """Raise DataError, with the known cohorts, for what cannot be the name of a folder."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        known = ", ".join(cohort_names())
-        raise DataError(f"cohort {name!r}: not a name of a folder; use yours, or one of {known}")
-
-
 def find_folder(name: str, root: str | Path | None = None) -> Path:
     """Return a cohort's folder below the root; the root itself where its files tell it."""
-    check_name(name)
+    known = ", ".join(cohort_names())
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise DataError(f"cohort {name!r}: not a name of a folder; use yours, or one of {known}")
     facts = describe(name)
     base = Path(root).expanduser() if root is not None else data_root()
     fault = f"cohort {name!r}: no data folder is set"
@@ -87,7 +82,7 @@ def find_folder(name: str, root: str | Path | None = None) -> Path:
             return base
         fault = f"{base / facts.folder}: no such folder for cohort {name!r}"
     near = [] if facts.descriptor else get_close_matches(name, cohort_names())
-    told = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(cohort_names())}"
+    told = f"did you mean {' or '.join(near)}?" if near else f"known: {known}"
     where = f"name the folder that holds `{facts.folder}/` with --root or MAMMOSTUDY_DATA"
     raise MissingDataError(f"{fault}; {where} ({told})")
 
@@ -98,12 +93,10 @@ def phantom_folder(name: str) -> Path:
 
 
 def _phantom(name: str) -> Cohort:
-    from mammostudy.data.sources import phantom
-
     folder = phantom_folder(name)
     with locked(folder.name):
         if not (folder / manifest.FILENAME).is_file():
-            phantom.write(name, folder)
+            reader_module("phantom").write(name, folder)
     return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
 
 
@@ -124,13 +117,12 @@ def build(name: str, folder: Path, source: str, *, strict: bool = False) -> Coho
     kept = clean[~clean["case"].isin(faults["case"])].reset_index(drop=True)
     if strict or kept.empty:
         refuse(name, faults)
-    built = Cohort(name, folder, kept, {str(why): int(count) for why, count in dropped.items()})
+    built = Cohort(name, folder, kept, dropped)
     place(name, "build.json").unlink(missing_ok=True)  # an interrupted build is built again
     manifest.write_manifest(kept, place(name, "csv"))
     write_rows(name, "quarantine", faults)
     write_rows(name, "notes", notes)
-    content = {"made_of": _made_of(folder, source), "dropped": built.dropped}
-    text = json.dumps(content, indent=1) + "\n"
+    text = json.dumps({"made_of": _made_of(folder, source), "dropped": built.dropped}, indent=1)
     write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))
     return built
 

@@ -23,10 +23,17 @@ from mammostudy.errors import DataError
 SHAPES: Final = ("irregular", "lobular", "oval", "round")
 SUBTYPES: Final = ("Luminal-A", "Luminal-B", "HER-2", "Basal-like")
 VIEWS: Final = ("CC", "MLO", "ML", "LM", "other", "unknown")
+WORDS: Final = {
+    "view": VIEWS,
+    "side": ("L", "R", "unknown"),
+    "modality": ("DM", "CM", "SFM"),
+    "shape": SHAPES,
+    "pathology": ("benign", "malignant", "unknown"),
+    "subtype": SUBTYPES,
+}
 BOX: Final = ("x_min", "y_min", "x_max", "y_max")
 FILENAME: Final = "manifest.csv"
-Fault = tuple[int | None, str]
-"""A row (from 0; None: the table as a whole) and ``column: what is wrong``."""
+Fault = tuple[int | None, str]  # row (from 0; None: the whole table), `column: what is wrong`
 
 
 def _is_polygon(text: object) -> bool:
@@ -38,8 +45,8 @@ def _is_polygon(text: object) -> bool:
     return len(points) >= 3 and points.shape[1:] == (2,) and bool(np.isfinite(points).all())
 
 
-def _words(*values: str, nullable: bool = False) -> pa.Column:
-    check = pa.Check.isin(values, error=f"not one of {', '.join(values)}")
+def _words(column: str, nullable: bool = False) -> pa.Column:
+    check = pa.Check.isin(WORDS[column], error=f"not one of {', '.join(WORDS[column])}")
     return pa.Column(str, check, nullable=nullable)
 
 
@@ -62,17 +69,17 @@ SCHEMA: Final = pa.DataFrameSchema(
         "image": pa.Column(str, _INSIDE),
         "height": pa.Column(int, _POSITIVE),
         "width": pa.Column(int, _POSITIVE),
-        "view": _words(*VIEWS),
-        "side": _words("L", "R", "unknown"),
-        "modality": _words("DM", "CM", "SFM"),
+        "view": _words("view"),
+        "side": _words("side"),
+        "modality": _words("modality"),
         **dict.fromkeys(BOX, _SIDE),
         "mask": pa.Column(str, _INSIDE, nullable=True),
         "mask_label": pa.Column("Int64", _POSITIVE, nullable=True),
         "outline": pa.Column(str, _POLYGON, nullable=True),
         "spacing_mm": pa.Column(float, _POSITIVE, nullable=True),
-        "shape": _words(*SHAPES, nullable=True),
-        "pathology": _words("benign", "malignant", "unknown"),
-        "subtype": _words(*SUBTYPES, nullable=True),
+        "shape": _words("shape", nullable=True),
+        "pathology": _words("pathology"),
+        "subtype": _words("subtype", nullable=True),
         "image_sha256": pa.Column(str, _SHA256),
     },
     strict=True,
@@ -161,9 +168,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(
-            f"{path}: missing or not a readable CSV table in UTF-8 ({error})"
-        ) from error
+        fault = f"missing or not a readable CSV table in UTF-8 ({error})"
+        raise DataError(f"{path}: {fault}") from error
     return validate(table, str(path))
 
 

@@ -26,7 +26,6 @@ from mammostudy.errors import DataError
 from mammostudy.paths import store_root
 
 PRIVATE_TABLE: Final = "cohort.csv"
-"""The table of a private cohort (:mod:`mammostudy.data.sources.folder`)."""
 SUFFIXES: Final = (".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
 KEY_NAME: Final = "pseudonym.key"
 KEY_BYTES: Final = 32

@@ -53,44 +53,36 @@ def read_pixels(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], Mammogr
 def check_size(path: Path, row: pd.Series, shape: tuple[int, ...]) -> None:
     """Refuse a file whose pixels are not of the size that its row says."""
     if shape != (row["height"], row["width"]):
-        raise FileError(
-            f"{path}: is {shape[1]}x{shape[0]} pixels, but the manifest's width and height of "
-            f"case {row['case']} say {row['width']}x{row['height']}; image and mask need one grid",
-            "size",
-        )
+        said = f"case {row['case']} say {row['width']}x{row['height']}"
+        fault = f"is {shape[1]}x{shape[0]} pixels, but the manifest's width and height of {said}"
+        raise FileError(f"{path}: {fault}; image and mask need one grid", "size")
 
 
 def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
-    """Read the mask of a row's mass, bool ``(h, w)``, from its file or its outline.
-
-    A file is PNG, TIFF or DICOM. One that differs from its image by scale alone (same aspect
-    within 1 %) is resized to it, nearest neighbour.
-    """
+    """Read the mask of a row's mass, bool ``(h, w)``, from its file or its outline."""
     shape = (int(row["height"]), int(row["width"]))
+    label, place = row["mask_label"], "outline"
     if pd.isna(row["mask"]):
-        place = "outline"
         mask = fill_outline(np.asarray(json.loads(row["outline"]), np.float64), shape)
     else:
-        label = row["mask_label"]
-        place = f"mask {root / str(row['mask'])}"
+        of = "" if pd.isna(label) else f", mask_label {label}"
+        place = f"mask {root / str(row['mask'])}{of}"
         with hiding(root, str(row["mask"])):
             pixels = _mask_pixels(root, row, shape)
         mask = np.asarray(pixels > 0 if pd.isna(label) else pixels == int(label), dtype=np.bool_)
     if not mask.any():
-        label = "" if pd.isna(row["mask_label"]) else f", mask_label {row['mask_label']}"
-        raise FileError(
-            f"{root}: case {row['case']}: {place}{label} is empty; draw it or drop the row", "empty"
-        )
+        fault = f"case {row['case']}: {place} is empty; draw it or drop the row"
+        raise FileError(f"{root}: {fault}", "empty")
     return mask
 
 
 def _mask_pixels(root: Path, row: pd.Series, shape: tuple[int, int]) -> NDArray[Any]:
-    """Return the values of a mask file ``(h, w)`` in the grid of its image; of DICOM 0 and 1."""
+    """Return the values of a PNG, TIFF or DICOM mask (0 and 1), resized to the image's grid."""
     path = inside(root, str(row["mask"]), f"mask of case {row['case']}")
-    dicom = is_dicom(path)
     pixels: NDArray[Any] | None
-    pixels = (read_image(path) > 0).astype(np.uint8) if dicom else decode(bytes_of(path))
-    if pixels is None:
+    if is_dicom(path):
+        pixels = (read_image(path) > 0).astype(np.uint8)
+    elif (pixels := decode(bytes_of(path))) is None:
         raise FileError(f"{path}: the mask of case {row['case']} is unreadable; restore it")
     if pixels.ndim == 3:
         pixels = pixels[..., :3].max(axis=2)  # alpha is no mask

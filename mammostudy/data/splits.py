@@ -1,8 +1,7 @@
 """Splits of masses and views by patient, and the check that nothing leaks across them.
 
 A split by image exists for one page alone, which measures what a leak is worth: it must be asked
-for by name (``unit="image"``) in the split and again in the check. Where the owners of a cohort
-publish a split, its reader has a function ``official_part``.
+for by name (``unit="image"``) in the split and again in the check.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mammostudy.data import integrity
-from mammostudy.data.cache import cached_arrays
+from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.descriptors import cohort_names, describe
 from mammostudy.data.manifest import BOX
@@ -93,7 +92,17 @@ def split_cases(
     if rule == "official":
         rest, test = (masses[masses["part"] == name] for name in ("train", "test"))
     else:
-        rest, test = _held_out(masses, folds, fold, seed, train_site, unit)
+        if not 0 <= fold < folds:
+            raise SpecError(f"split: no fold {fold} of {folds}; it counts from 0 to {folds - 1}")
+        known = sorted(masses["site"].unique())
+        if train_site is not None and train_site not in known:
+            raise SpecError(f"split: train_site {train_site!r} is unknown; the sites are {known}")
+        at_home = (masses["site"] == train_site) | (train_site is None)
+        home = masses[at_home]
+        if home[unit].nunique() < max(folds, 3):
+            raise _too_few(home, folds, unit)
+        tested = _part(home, folds, fold, seed, unit)
+        rest, test = home[~tested], pd.concat([home[tested], masses[~at_home]])
     validation = _part(rest, min(validation_folds, rest[unit].nunique()), 0, seed, unit)
     split = Split(tuple(rest.index[~validation]), tuple(rest.index[validation]), tuple(test.index))
     if not all(split.parts().values()):
@@ -101,25 +110,8 @@ def split_cases(
     return split
 
 
-def _held_out(
-    masses: pd.DataFrame, folds: int, fold: int, seed: int, train_site: str | None, unit: Unit
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the masses that stay, and those of the fold and of the other sites."""
-    if not 0 <= fold < folds:
-        raise SpecError(f"split: no fold {fold} of {folds}; it counts from 0 to {folds - 1}")
-    known = sorted(masses["site"].unique())
-    if train_site is not None and train_site not in known:
-        raise SpecError(f"split: train_site {train_site!r} is unknown; the sites are {known}")
-    at_home = (masses["site"] == train_site) | (train_site is None)
-    home = masses[at_home]
-    if home[unit].nunique() < max(folds, 3):
-        raise _too_few(home, folds, unit)
-    tested = _part(home, folds, fold, seed, unit)
-    return home[~tested], pd.concat([home[tested], masses[~at_home]])
-
-
 def parted(cohort: Cohort, rows: pd.DataFrame, rule: Rule) -> pd.DataFrame:
-    """Return rows of a cohort, by ``official`` with their owners' part, told from all rows."""
+    """Return rows of a cohort; by ``official`` with their owners' part, which its reader tells."""
     if rule == "folds":
         return rows
     facts = describe(cohort.name)
@@ -130,23 +122,10 @@ def parted(cohort: Cohort, rows: pd.DataFrame, rule: Rule) -> pd.DataFrame:
     every = cohort.manifest.set_index("case", drop=False)
     parts = reader_module(str(facts.reader)).official_part(every)
     if "train" not in set(parts):
-        raise SpecError(
-            f"split.rule 'official': all masses of {cohort.name} are for testing; train on another "
-            "cohort that names it as evaluation.test_cohort, or use 'folds' and say so"
-        )
+        said = f"all masses of {cohort.name} are for testing"
+        mend = "train on another cohort and test on it (evaluation.test_cohort), or use 'folds'"
+        raise SpecError(f"split.rule 'official': {said}; {mend}")
     return rows.assign(part=parts.loc[rows.index])
-
-
-def thumbnails(cohort: Cohort) -> dict[str, NDArray[np.float32]]:
-    """Return a standardised thumbnail of every image, by its path."""
-    rows = cohort.manifest.drop_duplicates("image").set_index("image", drop=False)
-
-    def make() -> dict[str, NDArray[np.float32]]:
-        pictures = [integrity.thumbnail(cohort.image(row)) for _, row in rows.iterrows()]
-        return {"all": np.stack(pictures)}
-
-    stacked = cached_arrays("thumbnails", {"manifest": cohort.manifest_hash}, make)["all"]
-    return dict(zip(rows.index, stacked, strict=True))
 
 
 def check_patients(
@@ -156,25 +135,27 @@ def check_patients(
     units = {name: set(table.loc[list(cases), unit]) for name, cases in parts.items()}
     for (one, ones), (other, others) in combinations(units.items(), 2):
         if shared := sorted(ones & others):
-            raise DataError(
-                f"split: {unit} {', '.join(shared[:5])} stands in {one} and in {other}; "
-                f"split by the column `{unit}`"
-            )
+            fault = f"{unit} {', '.join(shared[:5])} stands in {one} and in {other}"
+            raise DataError(f"split: {fault}; split by the column `{unit}`")
 
 
 def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
     """Raise DataError where two parts of images (paths) share one or hold near-duplicates."""
-    pictures = thumbnails(cohort)
-    images = {name: sorted(set(paths)) for name, paths in parts.items() if len(paths)}
-    for (one, ones), (other, others) in combinations(images.items(), 2):
-        stacks = (np.stack([pictures[image] for image in paths]) for paths in (ones, others))
-        alike = next(stacks) @ next(stacks).T
-        row, column = np.unravel_index(int(alike.argmax()), alike.shape)
-        if alike[row, column] > integrity.CORRELATION:
-            raise DataError(
-                f"split: {ones[row]} ({one}) and {others[column]} ({other}) are near-duplicates "
-                f"(correlation {alike[row, column]:.4f}); give them one patient or drop one"
-            )
+    rows = cohort.manifest.drop_duplicates("image").set_index("image", drop=False)
+
+    def make() -> Arrays:
+        thumbnails = [integrity.thumbnail(cohort.image(row)) for _, row in rows.iterrows()]
+        return {"all": np.stack(thumbnails)}
+
+    stacked = cached_arrays("thumbnails", {"manifest": cohort.manifest_hash}, make)["all"]
+    pictures = dict(zip(rows.index, stacked, strict=True))
+    shown = sorted({(path, part) for part, paths in parts.items() for path in paths})
+    for one, other, alike in integrity.alike([pictures[path] for path, _ in shown]):
+        (path, part), (twin, there) = shown[one], shown[other]
+        if part != there:
+            pair = f"{path} ({part}) and {twin} ({there}) are near-duplicates"
+            mend = "give them one patient or drop one"
+            raise DataError(f"split: {pair} (correlation {alike:.4f}); {mend}")
 
 
 def check_leakage(
@@ -211,8 +192,7 @@ class ViewSet:
     @property
     def shapes(self) -> list[tuple[int, int]]:
         """(height, width) of each view, pixels."""
-        sizes = self.table[["height", "width"]].to_numpy(dtype=np.int64).tolist()
-        return [(height, width) for height, width in sizes]
+        return list(self.table[["height", "width"]].astype(int).itertuples(index=False, name=None))
 
     def take(self, names: tuple[str, ...]) -> ViewSet:
         """Return some views, in the order asked for."""
@@ -237,9 +217,8 @@ def views_of(cohort: Cohort) -> ViewSet:
 def split_views(cohort: Cohort, **fields: Any) -> Split:
     """Split views by patient (``fields`` of ``split_cases``), and check that nothing leaks.
 
-    Patients with masses stand where :func:`split_cases` puts them, so that a detector and a
-    segmenter of one fold have learnt from the same patients. Those without any are dealt out to
-    the folds in a seeded order by the same shares, or stand where the owners say.
+    Patients with masses stand where :func:`split_cases` puts them: detector and segmenter of a fold
+    learn from the same ones. Those without are dealt out by the seed, or stand where owners say.
     """
     rule, site = fields.get("rule", "folds"), fields["train_site"]
     masses, table = parted(cohort, cohort.masses, rule), views_of(cohort).table

@@ -35,8 +35,7 @@ def find_table(folder: Path, *patterns: str) -> Path:
 def read_table(path: Path, needed: Iterable[str] = (), separators: str = ",") -> pd.DataFrame:
     """Read a CSV table in UTF-8, or the first sheet of a workbook (``.xlsx``).
 
-    Cells are parted by the first of the separators that the header holds; the columns needed are
-    named as by :func:`column_name`.
+    Cells are parted by the first of the separators that the header holds.
     """
     if path.suffix.lower() == ".xlsx":
         table = next(iter(read_sheets(path).values()))

@@ -9,7 +9,14 @@ import pandas as pd
 import pytest
 
 from mammostudy.data import manifest
-from mammostudy.data.manifest import COLUMNS, content_hash, read_manifest, validate, write_manifest
+from mammostudy.data.manifest import (
+    BOX,
+    COLUMNS,
+    content_hash,
+    read_manifest,
+    validate,
+    write_manifest,
+)
 from mammostudy.errors import DataError
 
 SHA = "0" * 64
@@ -41,12 +48,10 @@ def test_valid_tables_get_the_types_of_the_schema() -> None:
     assert str(checked["x_min"].dtype) == "Int64"
     assert checked["spacing_mm"].tolist()[0] == 0.07
     assert checked["mask_label"].isna().all()
-    free = dict.fromkeys(("x_min", "y_min", "x_max", "y_max", "mask", "shape"))
-    assert validate(table(1, **free))["x_min"].isna().all()
+    assert validate(table(1, **dict.fromkeys((*BOX, "mask", "shape"))))["x_min"].isna().all()
 
 
 DEEP = "[" * 100_000 + "]" * 100_000
-BOXLESS = dict.fromkeys(("x_min", "y_min", "x_max", "y_max"))
 
 
 @pytest.mark.parametrize(("column", "value", "field"), [
@@ -78,28 +83,23 @@ def test_every_fault_of_a_table_is_in_one_message() -> None:
     bad.loc[1, "height"] = "tall"
     bad.loc[2, "x_max"] = 90
     bad.loc[3, "case"] = "c0"
-    bad.loc[4, list(BOXLESS)] = None
+    bad.loc[4, list(BOX)] = None
     with pytest.raises(DataError) as caught:
         validate(bad)
     lines = str(caught.value).splitlines()
     assert "5 fault(s)" in lines[0]
     places = ("2, shape", "3, height", "4, x_max", "5, case", "6, x_min")
     assert sorted(line.split(":")[0] for line in lines[1:]) == [f"  row {one}" for one in places]
-
-
-def test_missing_and_strange_columns_are_named() -> None:
-    bad = table().drop(columns=["site", "x_max"]).assign(age=50)
     with pytest.raises(DataError) as caught:
-        validate(bad)
-    for words in ("column site: missing", "column x_max: missing", "column age: not a column"):
-        assert words in str(caught.value)
+        validate(table().drop(columns=["site", "x_max"]).assign(age=50))
+    assert all(f"column {name}: " in str(caught.value) for name in ("site", "x_max", "age"))
 
 
 @pytest.mark.parametrize("column", ["patient", "height", "width", "image_sha256"])
 def test_rows_of_one_image_agree(column: str) -> None:
     bad = table(image="images/0.png", patient="p")
     bad.loc[2, column] = {"patient": "q", "image_sha256": "1" * 64}.get(column, 44)
-    with pytest.raises(DataError, match=rf"row 4, {column}: .* not what an earlier row says"):
+    with pytest.raises(DataError, match=rf"row 4, {column}: "):
         validate(bad)
     validate(bad.assign(image=[f"{i}.png" for i in range(3)]))  # control
 
@@ -113,17 +113,12 @@ def test_text_comes_back_as_it_went(tmp_path: Path) -> None:
     assert read["patient"].tolist() == ["007", "NA"]
     assert read["outline"][0] == outline
     assert read["mask_label"].tolist()[1] == 3
-    assert content_hash(read) == content_hash(validate(given))
+    assert content_hash(read) == content_hash(validate(given)) == content_hash(read.iloc[::-1])
+    changed = validate(given.assign(image_sha256=["1" * 64, SHA]))
+    assert content_hash(changed) != content_hash(read)
     (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe\x00a")
     with pytest.raises(DataError, match=r"manifest\.csv"):
         read_manifest(tmp_path / "manifest.csv")
-
-
-def test_the_hash_follows_content_and_not_order() -> None:
-    checked = validate(table())
-    assert content_hash(checked) == content_hash(checked.iloc[::-1])
-    changed = validate(table(image_sha256=["1" * 64, SHA, SHA]))
-    assert content_hash(changed) != content_hash(checked)
 
 
 def test_the_written_schema_is_the_one_in_use() -> None:

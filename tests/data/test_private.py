@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import pickle
 import re
 import stat
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
+import pandas as pd
 import pytest
+from writers import Change, noise, write_picture
 
 from mammostudy.data import private
 from mammostudy.data.load import build, load_cohort, read_rows
@@ -27,7 +26,8 @@ FILE = "Canary_Jane/1967-04-12 left.png"
 
 
 def test_a_pseudonym_is_stable_keyed_and_well_formed(own_store: Path) -> None:
-    found = pseudonym(NAME)
+    with ThreadPoolExecutor(8) as pool:  # several at once share one key
+        (found,) = set(pool.map(lambda _: pseudonym(NAME), range(64)))
     assert re.fullmatch(r"p[0-9a-f]{12}", found)
     assert found == pseudonym(f" {NAME} \0") != pseudonym("Doe^John")
     assert pseudonym("Zoe\u0308") == pseudonym("Zo\u00eb")
@@ -37,10 +37,12 @@ def test_a_pseudonym_is_stable_keyed_and_well_formed(own_store: Path) -> None:
     assert found == "p" + expected[:12]
     plain = hashlib.blake2b(NAME.encode(), person=b"mammostudy").hexdigest()
     assert found != "p" + plain[:12]  # control: without the key anybody could try names
+    with pytest.raises(DataError, match="empty"):
+        pseudonym(" \0")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX")
-def test_the_key_is_its_owners_alone(own_store: Path) -> None:
+def test_the_key_is_its_owners_alone_and_a_damaged_one_is_never_replaced(own_store: Path) -> None:
     pseudonym(NAME)
     key = own_store / KEY_NAME
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
@@ -49,16 +51,6 @@ def test_the_key_is_its_owners_alone(own_store: Path) -> None:
     key.chmod(0o644)
     with pytest.raises(DataError, match="chmod 600"):
         pseudonym(NAME)
-
-
-def test_several_at_once_share_one_key(own_store: Path) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        assert len(set(pool.map(lambda _: pseudonym(NAME), range(64)))) == 1
-
-
-def test_a_damaged_key_is_never_replaced(own_store: Path) -> None:
-    pseudonym(NAME)
-    key = own_store / KEY_NAME
     key.write_bytes(key.read_bytes()[:20])
     with pytest.raises(DataError, match="damaged") as caught:
         pseudonym(NAME)
@@ -70,8 +62,6 @@ def test_a_store_that_cannot_be_written(own_store: Path) -> None:
     own_store.write_text("")
     with pytest.raises(DataError, match="MAMMOSTUDY_STORE"):
         pseudonym(NAME)
-    with pytest.raises(DataError, match="empty"):
-        pseudonym(" \0")
 
 
 @pytest.fixture
@@ -82,16 +72,11 @@ def clinic(tmp_path: Path, own_store: Path) -> Path:
     for number, name in enumerate((FILE, "Roe/2.png", "Poe/3.png")):
         mask = np.zeros((48, 64), np.uint8)
         mask[10 + number : 20, 30:45] = 1
-        noise = cv2.GaussianBlur(np.random.default_rng(number).normal(0, 1, mask.shape), (0, 0), 3)
-        (folder / name).parent.mkdir(parents=True)
-        cv2.imwrite(str(folder / name), np.clip(110 + 300 * noise, 0, 255).astype(np.uint8))
         drawn = name.replace(".png", " mask.png")
-        cv2.imwrite(str(folder / drawn), mask)
+        write_picture(folder / name, noise(mask.shape, number))
+        write_picture(folder / drawn, mask)
         rows.append({"image": name, "mask": drawn, "patient": name.split("/")[0]})
-    with (folder / "cohort.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    pd.DataFrame(rows).to_csv(folder / "cohort.csv", index=False)
     return folder
 
 
@@ -121,7 +106,7 @@ def test_an_error_keeps_its_type_and_names_the_row(clinic: Path) -> None:
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"\x89PNG cut")])
 @pytest.mark.parametrize("kind", ["image", "mask"])
 def test_no_error_of_a_file_says_its_name(
-    kind: str, damage: Callable[[Path], object], clinic: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, damage: Change, clinic: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort = load_cohort("clinic", clinic.parent)
     row = cohort.masses.iloc[0]
@@ -135,8 +120,7 @@ def test_no_error_of_a_file_says_its_name(
 
 
 def test_the_quarantine_names_the_row(clinic: Path) -> None:
-    path = clinic / FILE
-    cv2.imwrite(str(path), np.full((48, 64, 3), (0, 90, 255), np.uint8))
+    path = write_picture(clinic / FILE, np.full((48, 64, 3), (0, 90, 255), np.uint8))
     build("clinic", clinic, "folder")
     quarantine = read_rows("clinic", "quarantine")
     assert set(quarantine["check"]) == {"not a mammogram"}

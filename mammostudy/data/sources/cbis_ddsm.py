@@ -1,22 +1,21 @@
 """CBIS-DDSM: masses on scanned films with outlines of a lesion each (Lee et al. 2017, CC BY 3.0).
 
-Reads the four case tables and the DICOM files of the masses in whatever layout the archive's
-downloaders give them. Known faults of the set and what is done about them:
+Reads the two tables of masses and their DICOM files in whatever layout the archive's downloaders
+give them. Known faults of the set and what is done about them:
 
 - paths with a line end in them, and crop and mask paths that are swapped: files are found under
   both paths, and the mask is the one of two values;
 - masses of another size than their image: kept where they differ by scale alone;
 - compound shapes: the mass is kept and its shape left empty;
-- patients in the training part of one table and the test part of the other: they go where most of
-  their masses lie (without masses: their calcifications), and to test where both hold as many.
+- patients of both parts: they go where most of their masses lie, to test where both hold as many.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -26,26 +25,22 @@ from numpy.typing import NDArray
 from mammostudy.data.dicom import read_stored_values
 from mammostudy.data.images import same_aspect
 from mammostudy.data.manifest import BOX
+from mammostudy.data.sources import ddsm
 from mammostudy.data.sources.files import Gathered, RejectedError, Row, index_files, look
 from mammostudy.data.tables import check, find_table, read_table
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 
-PARTS: Final = ("train", "test")
-KINDS: Final = ("mass", "calcification")
-SHAPES: Final = {
-    "IRREGULAR": "irregular", "LOBULATED": "lobular", "OVAL": "oval", "ROUND": "round",
-    "ARCHITECTURAL_DISTORTION": None, "ASYMMETRIC_BREAST_TISSUE": None,
-    "FOCAL_ASYMMETRIC_DENSITY": None, "LYMPH_NODE": None,
-}  # fmt: skip
-"""The words of ``mass shape``, and the shape that each alone stands for."""
-PATHOLOGIES: Final = {
-    "MALIGNANT": "malignant", "BENIGN": "benign", "BENIGN_WITHOUT_CALLBACK": "benign",
-}  # fmt: skip
-_SHAPE: Final = f"(?:{'|'.join(SHAPES)})"
+_OTHERS: Final = (
+    "ARCHITECTURAL_DISTORTION", "ASYMMETRIC_BREAST_TISSUE", "FOCAL_ASYMMETRIC_DENSITY",
+    "LYMPH_NODE",
+)  # fmt: skip
+_SHAPE: Final = f"(?:{'|'.join([*ddsm.SHAPES, *_OTHERS])})"
 _WORDS: Final = {
     "patient_id": r"P_\d{5}", "breast_density": "[0-4]?", "left_or_right_breast": "LEFT|RIGHT",
-    "image_view": "CC|MLO", "abnormality_id": r"[1-9]\d?", "pathology": "|".join(PATHOLOGIES),
+    "image_view": "CC|MLO", "abnormality_id": r"[1-9]\d?", "abnormality_type": "mass",
+    "mass_shape": f"(?:{_SHAPE}(?:-{_SHAPE})*)?|N/A",
+    "pathology": "MALIGNANT|BENIGN(?:_WITHOUT_CALLBACK)?",
 }  # fmt: skip
 _PATHS: Final = {
     "image": "image_file_path", "crop": "cropped_image_file_path", "mask": "roi_mask_file_path",
@@ -54,68 +49,40 @@ _PATH: Final = r"\A([\w-]+)/\d+(?:\.\d+)+/\d+(?:\.\d+)+/\w+\.dcm\Z"
 _CASE: Final = r"\AMass-(Training|Test)_P_\d{5}_(?:LEFT|RIGHT)_(?:CC|MLO)_\d{1,2}\Z"
 
 
-class CbisTables(NamedTuple):
-    """The four tables, a row a lesion, indexed by its case; ``image`` to ``mask`` are paths."""
-
-    masses: pd.DataFrame
-    calcifications: pd.DataFrame
+def read_masses(folder: Path) -> pd.DataFrame:
+    """Read the tables of a folder, or of one in it: a row a mass, by case, with its paths."""
+    return pd.concat([_read(folder, "train", "Training"), _read(folder, "test", "Test")])
 
 
-def read_tables(folder: Path) -> CbisTables:
-    """Read the four case tables from a folder, or from a folder of it (as ``csv/``)."""
-    masses, others = (pd.concat([_read(folder, kind, part) for part in PARTS]) for kind in KINDS)
-    return CbisTables(masses, others)
-
-
-def _read(folder: Path, kind: str, part: str) -> pd.DataFrame:
-    path = find_table(folder, f"{kind[:4]}_case_description_{part}_set.csv")
-    words = _WORDS | {"abnormality_type": kind}
-    if kind == "mass":
-        words["mass_shape"] = f"(?:{_SHAPE}(?:-{_SHAPE})*)?|N/A"
-    table = read_table(path, {*words, *_PATHS.values()})
-    start = f"{kind[:4].capitalize()}-{'Training' if part == 'train' else 'Test'}_"
-    image = start + table["patient_id"] + "_" + table["left_or_right_breast"]
+def _read(folder: Path, part: str, word: str) -> pd.DataFrame:
+    path = find_table(folder, f"mass_case_description_{part}_set.csv")
+    table = read_table(path, {*_WORDS, *_PATHS.values()})
+    image = f"Mass-{word}_" + table["patient_id"] + "_" + table["left_or_right_breast"]
     image += "_" + table["image_view"]
     case = image + "_" + table["abnormality_id"]
     faults = {"abnormality_id: a case twice": case.duplicated()}
     for key, column in _PATHS.items():
         folders = table[column].str.extract(_PATH, re.ASCII)[0]
         faults[f"{column}: no path of this case"] = folders != (image if key == "image" else case)
-    check(path, table, words, faults)
+    check(path, table, _WORDS, faults)
     columns = {
         "case": case, "patient": table["patient_id"], "part": part,
         "side": table["left_or_right_breast"].str[0], "view": table["image_view"],
-        "density": table["breast_density"], "pathology": table["pathology"].map(PATHOLOGIES),
-        "shape_words": table["mass_shape"] if kind == "mass" else "",
+        "density": table["breast_density"], "pathology": table["pathology"].map(ddsm.PATHOLOGY),
+        "shape_words": table["mass_shape"],
     }  # fmt: skip
     columns |= {key: table[column] for key, column in _PATHS.items()}
     return pd.DataFrame(columns).set_index("case")
 
 
 def shape_of(cell: str) -> tuple[str | None, str | None]:
-    """Map a cell of ``mass shape`` to one of the four shapes, or None and why.
-
-    Only a single word counts; a mass of others can still be segmented.
-    """
+    """Map a cell of ``mass shape``, if it is a single word, to one of the four, or None and why."""
     if cell in ("", "N/A"):
         return None, "shape left empty: not given"
     if "-" in cell:
         return None, "shape left empty: several words (compound)"
-    shape = SHAPES[cell]
+    shape = ddsm.SHAPES.get(cell)
     return shape, None if shape else "shape left empty: none of the four shapes"
-
-
-def patients(tables: CbisTables) -> pd.DataFrame:
-    """Count every patient's rows by table (as ``mass_train``), and give its part of the split."""
-    counts = {
-        f"{kind}_{part}": rows.loc[rows["part"] == part, "patient"].value_counts()
-        for kind, rows in zip(KINDS, tables, strict=True)
-        for part in PARTS
-    }
-    table = pd.DataFrame(counts).fillna(0).astype(int).rename_axis("patient").sort_index()
-    mass_train, mass_test, calc_train, calc_test = (table[name] for name in counts)
-    trains = (mass_train > mass_test).where(mass_train + mass_test > 0, calc_train > calc_test)
-    return table.assign(part=trains.map({True: "train", False: "test"}))
 
 
 def official_part(manifest: pd.DataFrame) -> pd.Series:
@@ -131,18 +98,17 @@ def official_part(manifest: pd.DataFrame) -> pd.Series:
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the masses; shapes left empty are counted as well."""
-    tables = read_tables(folder)
+    masses = read_masses(folder)
     find = partial(_find, folder, index_files(folder))
-    look_once = cache(partial(look, folder))
     found = Gathered(folder, store)
-    for case, mass in tables.masses.iterrows():
+    for case, mass in masses.iterrows():
         with found.sorting():
             images = find(mass["image"])
             if len(images) != 1:
                 reason = "several files for one image" if images else "image not found"
                 raise RejectedError(reason, str(case), mass["image"])
             try:
-                image = look_once(images[0])
+                image = look(folder, images[0])
             except DataError as error:
                 raise RejectedError("image damaged", str(case), mass["image"], str(error)) from None
             drawn = dict.fromkeys([*find(mass["mask"]), *find(mass["crop"])])
@@ -152,7 +118,7 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
             row |= {"shape": shape_of(mass["shape_words"])[0]}
             row |= {"mask": mask.relative_to(folder).as_posix(), **box}
             found.rows.append(image | row)
-    kept = tables.masses.loc[[row["case"] for row in found.rows], "shape_words"]
+    kept = masses.loc[[row["case"] for row in found.rows], "shape_words"]
     found.dropped.update(reason for _, reason in map(shape_of, kept) if reason)
     return found.result()
 

@@ -10,7 +10,6 @@ meet in one number.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.manifest import BOX, COLUMNS
-from mammostudy.data.sources.files import Gathered, Row, look, read_text
-from mammostudy.data.tables import read_table
+from mammostudy.data.sources.files import Gathered, RejectedError, Row, look, read_text
+from mammostudy.data.tables import check, read_table
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of, fill_outline
 
@@ -30,20 +29,18 @@ MAXIMUM_ASPECT: Final = 3.0  # longer over shorter side of the box
 NESTED: Final = 0.95  # share of a region inside a larger one from which on it is part of that mass
 SIZE: Final = 512
 SHAPES: Final = ("irregular", "oval", "round")
-INSIDE: Final = "inside another mass"
 NO_MASS: Final = "image without a mass"
-_IMAGES: Final = ("image", "patient_id", "side", "modality", "view", "pathology", "mask_kind")
+_IMAGES: Final = (
+    "image", "patient_id", "side", "modality", "view", "pathology", "mask_kind", "breast_density",
+)  # fmt: skip
 _REGIONS: Final = (
     "image", "region_id", *BOX, "area_px", "mass_image", "mass_shape", "only_mass_findings",
 )  # fmt: skip
 
 
 def rule_fault(area: float, width: float, height: float, scale: float = 1.0) -> str | None:
-    """Return why a region of this area and box is no mass by the rule, None where it is.
-
-    The scale is that of the 512-px grid to the one in which they are given.
-    """
-    if area * scale**2 < MINIMUM_AREA:
+    """Return why a region of this area and box is no mass by the rule, None where it is."""
+    if area * scale**2 < MINIMUM_AREA:  # the scale is that of the 512-px grid to theirs
         return f"smaller than {MINIMUM_AREA} px"
     if area < MINIMUM_FILL * width * height:
         return f"fills less than {MINIMUM_FILL:.0%} of its box"
@@ -51,16 +48,19 @@ def rule_fault(area: float, width: float, height: float, scale: float = 1.0) -> 
     return f"box aspect above {MAXIMUM_ASPECT:g}" if long else None
 
 
-def nested(masks: Sequence[NDArray[np.bool_]], *, equal: bool = False) -> list[bool]:
-    """Mark the masks ``(h, w)`` that lie within a larger one, or, of equal ones, the later."""
+def outermost(
+    found: Gathered, rows: list[Row], masks: list[NDArray[np.bool_]], *, equal: bool = False
+) -> list[Row]:
+    """Leave out the rows whose masks lie within a larger one or, if so asked, an equal earlier."""
     sizes = [(int(mask.sum()), -place * equal) for place, mask in enumerate(masks)]
-    return [
-        any(
-            larger > size and (mask & other).sum() >= NESTED * size[0]
-            for larger, other in zip(sizes, masks, strict=True)
-        )
-        for size, mask in zip(sizes, masks, strict=True)
+    drawn = list(zip(sizes, masks, strict=True))
+    kept = [
+        row
+        for row, (size, mask) in zip(rows, drawn, strict=True)
+        if not any(o > size and (mask & other).sum() >= NESTED * size[0] for o, other in drawn)
     ]
+    found.dropped["inside another mass"] += len(rows) - len(kept)
+    return kept
 
 
 def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -69,28 +69,24 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
     outlines = _outlines(folder / "outlines.jsonl")
     found = Gathered(folder)
     for _, image in images.iterrows():
-        taken, masks = [], []
+        rows, masks = [], []
         for _, region in regions[regions["image"] == image["image"]].iterrows():
-            x_min, y_min, x_max, y_max, area = region[[*BOX, "area_px"]]
-            reason = rule_fault(area, x_max - x_min, y_max - y_min)
-            reason = reason if region["mass_image"] == "True" else NO_MASS
-            if reason:
-                found.dropped[reason] += 1
-                continue
-            key = image["image"], region["region_id"]
-            if key not in outlines:
-                raise DataError(f"{folder / 'outlines.jsonl'}: no outline of region {key}")
-            taken.append(region)
-            masks.append(fill_outline(outlines[key], (SIZE, SIZE)))
-        for region, mask, inner in zip(taken, masks, nested(masks), strict=True):
-            if inner:
-                found.dropped[INSIDE] += 1
-                continue
-            number, shape = region["region_id"], region["mass_shape"]
-            sure = region["only_mass_findings"] == "True" and shape in SHAPES
-            row = _row(folder, image, number) | dict(zip(BOX, box_of(mask), strict=True))
-            row |= {"outline": json.dumps(outlines[image["image"], number])}
-            found.rows.append(row | {"shape": shape if sure else None})
+            with found.sorting():
+                if region["mass_image"] != "True":
+                    raise RejectedError(NO_MASS)
+                x_min, y_min, x_max, y_max, area = region[[*BOX, "area_px"]]
+                if reason := rule_fault(area, x_max - x_min, y_max - y_min):
+                    raise RejectedError(reason)
+                key = image["image"], region["region_id"]
+                if key not in outlines:
+                    raise DataError(f"{folder / 'outlines.jsonl'}: no outline of region {key}")
+                mask, shape = fill_outline(outlines[key], (SIZE, SIZE)), region["mass_shape"]
+                sure = region["only_mass_findings"] == "True" and shape in SHAPES
+                row = _row(folder, image, key[1]) | dict(zip(BOX, box_of(mask), strict=True))
+                row |= {"outline": json.dumps(outlines[key]), "shape": shape if sure else None}
+                rows.append(row)
+                masks.append(mask)
+        found.rows += outermost(found, rows, masks)
     together = int((images["mask_kind"] == "binary").sum())
     found.dropped["regions not told apart (counted in images)"] = together
     return found.result()
@@ -118,21 +114,18 @@ def build_views(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str, in
 
 def read_images(folder: Path) -> pd.DataFrame:
     """Read the table of all images, with patient, and density: a letter a to d or missing."""
-    images = read_table(folder / "images.csv", (*_IMAGES, "breast_density"))
+    images = read_table(folder / "images.csv", _IMAGES)
     letters = images["breast_density"].str.lower()
     density = letters.where(letters.isin(list("abcd")))
-    return images.assign(patient="P" + images["patient_id"], density=density).reset_index(drop=True)
+    return images.assign(patient="P" + images["patient_id"], density=density)
 
 
 def _tables(folder: Path, modality: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the images of a modality and all regions, their boxes and areas as numbers."""
-    images = read_table(folder / "images.csv", _IMAGES)
+    images = read_images(folder)
     regions = read_table(folder / "regions.csv", _REGIONS)
-    try:
-        regions = regions.astype(dict.fromkeys((*BOX, "area_px"), float))
-    except ValueError as error:
-        fault = f"a box or area is no number ({error}); copy it anew"
-        raise DataError(f"{folder / 'regions.csv'}: {fault}") from None
+    check(folder / "regions.csv", regions, dict.fromkeys((*BOX, "area_px"), r"-?\d+(\.\d+)?"))
+    regions = regions.astype(dict.fromkeys((*BOX, "area_px"), float))
     return images[images["modality"] == modality], regions
 
 
@@ -152,6 +145,5 @@ def _row(folder: Path, image: pd.Series, region: str) -> Row:
     facts = look(folder, path)
     if (facts["height"], facts["width"]) != (SIZE, SIZE):
         raise DataError(f"{path}: expected an image of {SIZE}x{SIZE} pixels; copy it anew")
-    same = {name: image[name] for name in ("view", "side", "modality", "pathology")}
-    named = {"case": f"{image['image']}_{region}", "patient": f"P{image['patient_id']}"}
-    return facts | same | named | {"site": "cdd-cesm"}
+    same = {name: image[name] for name in ("patient", "view", "side", "modality", "pathology")}
+    return facts | same | {"case": f"{image['image']}_{region}", "site": "cdd-cesm"}

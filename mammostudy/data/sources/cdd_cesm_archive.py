@@ -24,6 +24,7 @@ from mammostudy.data.sources.cdd_cesm_contours import IMAGE_NAME, outline_points
 from mammostudy.data.tables import check, find_table, read_sheets, read_table
 from mammostudy.errors import DataError
 
+MODALITY: Final = "DM"  # low energy
 CONTOURS: Final = "Radiology_hand_drawn_segmentations*.csv"
 WORKBOOK: Final = "Radiology*annotations*.xlsx"
 MASSES: Final = ("mass_description", "mass_enhancement_description")
@@ -32,22 +33,17 @@ PATHOLOGY: Final = {"benign": "benign", "malignant": "malignant", "normal": "unk
 
 
 class Findings(NamedTuple):
-    """What the tables say of an image: its pathology, whether it holds a mass, of which shape.
-
-    The shape is given where it is a single one and the image has no other finding.
-    """
+    """What the tables say of an image."""
 
     pathology: str
-    mass: bool
-    shape: str | None
+    mass: bool  # whether it holds one
+    shape: str | None  # where it is a single one and the image has no other finding
 
 
-def build_manifest(
-    folder: Path, store: Path | None = None, modality: str = "DM"
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Pick the masses of one modality, ``DM`` (low energy) or ``CM`` (subtracted), by the rule.
+def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Pick the masses of the low-energy images by the rule.
 
-    Every other image that the tables describe and that holds no mass is a row without a box.
+    Every other one that the tables describe and that holds no mass is a row without a box.
     """
     images, findings = _images(folder), read_findings(folder)
     found = files.Gathered(folder)
@@ -58,7 +54,7 @@ def build_manifest(
         image = _image(row["#filename"])
         with found.sorting():
             named = IMAGE_NAME.fullmatch(image)
-            if named is not None and named[3] != modality:
+            if named is not None and named[3] != MODALITY:
                 raise files.RejectedError("contours of the other modality (never mixed)")
             if image not in images:
                 raise files.RejectedError("contours of images that are not there")
@@ -71,11 +67,9 @@ def build_manifest(
                 raise DataError(f"{path}: {fault}") from None
             contours.setdefault(image, []).append((row["region_id"], points))
     for image, picture in sorted(images.items()):
-        if image in findings and IMAGE_NAME.findall(image)[0][2] == modality:
+        if image in findings and IMAGE_NAME.findall(image)[0][2] == MODALITY:
             with found.sorting():
                 found.rows += _rows(found, picture, findings[image], contours.get(image, []))
-    if not found.faults and not any("outline" in row for row in found.rows):
-        raise DataError(f"{folder}: no mass of modality {modality} is left; copy the files anew")
     return found.result()
 
 
@@ -107,21 +101,21 @@ def _rows(
         "pathology": said.pathology,
     }  # fmt: skip
     size = image["height"], image["width"]
-    scale = cdd_cesm.SIZE / max(size)  # outlines of one image are compared on a smaller grid
+    scale = cdd_cesm.SIZE / max(size)
+    smaller = min(1.0, scale)  # outlines of one image are compared on a smaller grid
     rows, filled = [], []
     for region, points in contours:
         with found.sorting():
             mass = files.place(points, image, f"{path}: contour {region}")
             sides = mass["x_max"] - mass["x_min"], mass["y_max"] - mass["y_min"]
-            if reason := cdd_cesm.rule_fault(files.enclosed_area(points), *sides, scale):
+            area = cv2.contourArea(points.astype(np.float32))
+            if reason := cdd_cesm.rule_fault(area, *sides, scale):
                 raise files.RejectedError(reason)
             rows.append(image | mass | {"case": f"{name}_{region}", "shape": said.shape})
-            body = np.zeros(np.ceil(np.multiply(size, min(1.0, scale))).astype(int), np.uint8)
-            cv2.fillPoly(body, [np.round(points * min(1.0, scale)).astype(np.int32)], 1)
+            body = np.zeros(np.ceil(np.multiply(size, smaller)).astype(int), np.uint8)
+            cv2.fillPoly(body, [np.round(points * smaller).astype(np.int32)], 1)
             filled.append(body > 0)
-    inner = cdd_cesm.nested(filled, equal=True)
-    found.dropped[cdd_cesm.INSIDE] += sum(inner)
-    rows = [row for row, inside in zip(rows, inner, strict=True) if not inside]
+    rows = cdd_cesm.outermost(found, rows, filled, equal=True)
     return files.masses_or_view(image, rows, said.mass)
 
 

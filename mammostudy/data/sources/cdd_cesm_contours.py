@@ -8,9 +8,7 @@ with the VGG image annotator: as polygon, polyline, ellipse, circle or point.
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,8 +25,7 @@ FILENAME: Final = "contours.jsonl"
 CORNERS: Final = 128  # of the polygon that stands for an ellipse
 GAP: Final = 0.1  # share of a line's length that its ends may be apart and still enclose a region
 FARTHEST: Final = 100_000  # px
-IMAGE_NAME: Final = re.compile(r"P(\d+)_([LR])_(DM|CM)_([A-Z]+)\w*")
-"""Patient, side, modality and view in the name of an image."""
+IMAGE_NAME: Final = re.compile(r"P(\d+)_([LR])_(DM|CM)_([A-Z]+)\w*")  # the last is the view
 _LINE: Final = ("all_points_x", "all_points_y")
 _NUMBERS: Final = {
     "polygon": _LINE, "polyline": _LINE, "point": ("cx", "cy"), "circle": ("cx", "cy", "r", "r"),
@@ -49,11 +46,7 @@ def read_region(drawn: Any) -> Geometry:
 
 
 def outline_points(drawn: Any) -> Points:
-    """Return the outline of a region, or raise RejectedError where it encloses nothing.
-
-    A polyline whose ends lie within :data:`GAP` of its length is closed; an open one and a point
-    enclose nothing. Ellipses become polygons of :data:`CORNERS` corners.
-    """
+    """Return the outline of a region, or raise RejectedError where it encloses nothing."""
     region = read_region(drawn)
     points = np.array(region.points)
     if region.tool == "point":
@@ -68,44 +61,38 @@ def outline_points(drawn: Any) -> Points:
     (cx, cy), (rx, ry) = region.points
     x, y = rx * np.cos(angle), ry * np.sin(angle)
     theta = float(drawn.get("theta") or 0)
-    c, s = math.cos(theta), math.sin(theta)
+    c, s = np.cos(theta), np.sin(theta)
     return np.stack([cx + c * x - s * y, cy + s * x + c * y], axis=1)
 
 
 def read_contours(name: str, folder: Path, modality: str) -> OutlineCohort:
     """Read contours of one modality: of images of a single shape and no finding but masses."""
-    lines = [line for line in _lines(folder / FILENAME) if line[0]["modality"] == modality]
-    kept = [(row, geometry) for row, geometry, reason in lines if reason is None]
-    if not kept:
-        raise DataError(f"{folder / FILENAME}: no contour of type {modality} is left")
-    table = pd.DataFrame([row for row, _ in kept], columns=list(OUTLINE_COLUMNS))
-    dropped = Counter(reason for *_, reason in lines if reason)
-    outlines = {row["case"]: geometry for row, geometry in kept}
-    return OutlineCohort(name, folder, table, dict(dropped), outlines)
-
-
-def count_tools(folder: Path) -> dict[str, int]:
-    """Count the contours of a folder by drawing tool, those left out by the rule as well."""
-    return dict(Counter(geometry.tool for _, geometry, _ in _lines(folder / FILENAME)))
-
-
-def _lines(path: Path) -> list[tuple[dict[str, Any], Geometry, str | None]]:
-    """Return each contour's row and outline, and why it is left out (None where it is kept)."""
-    found: dict[str, tuple[dict[str, Any], Geometry, str | None]] = {}
+    path = folder / FILENAME
+    read: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         try:
-            row, geometry, reason = _read_line(json.loads(line))
-            if row["case"] in found:
+            row = _read_line(json.loads(line))
+            if row["case"] in read:
                 raise ValueError("it stands twice")
         except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
             fault = f"line {number} is no contour ({error}); copy the file anew"
             raise DataError(f"{path}: {fault}") from None
-        found[row["case"]] = row, geometry, reason
-    return list(found.values())
+        read[row["case"]] = row
+    table = pd.DataFrame(list(read.values()), columns=[*OUTLINE_COLUMNS, "outline", "dropped"])
+    table = table[table["modality"] == modality]
+    kept = table[table["dropped"].isna()].reset_index(drop=True)
+    if kept.empty:
+        raise DataError(f"{path}: no contour of type {modality} is left")
+    dropped = {str(why): int(n) for why, n in table["dropped"].value_counts().items()}
+    outlines = dict(zip(kept["case"], kept["outline"], strict=True))
+    return OutlineCohort(name, folder, kept[list(OUTLINE_COLUMNS)], dropped, outlines)
 
 
-def _read_line(content: dict[str, Any]) -> tuple[dict[str, Any], Geometry, str | None]:
-    """Read a line; its fields must agree with the name of its image."""
+def _read_line(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a line, its outline and why it is dropped (None: it is not).
+
+    The fields must agree with the name of the image.
+    """
     ((patient, side, modality, view),) = IMAGE_NAME.findall(content["image"])
     said = [str(content[key]) for key in ("patient", "type", "view")]
     if said != [str(int(patient)), modality, view]:
@@ -114,14 +101,15 @@ def _read_line(content: dict[str, Any]) -> tuple[dict[str, Any], Geometry, str |
     if shape not in (None, "", *SHAPES) or pathology not in ("benign", "malignant"):
         raise ValueError("mass_shape or pathology: not a word of the report")
     geometry = read_region(content["geometry"])
-    row = {
+    dropped = "degenerate geometry" if geometry.degenerate else None
+    if not content["only_mass_findings"]:
+        dropped = "image with findings other than masses"
+    if not shape:
+        dropped = "no single shape label"
+    return {
         "case": f"{content['image']}_{int(content['region'])}", "patient": f"P{int(patient)}",
         "site": "cdd-cesm", "image": content["image"], "view": view, "side": side,
         "modality": modality, "shape": shape or None, "pathology": pathology,
         "tool": geometry.tool, **dict(zip(BOX, geometry.box, strict=True)),
+        "outline": geometry, "dropped": dropped,
     }  # fmt: skip
-    if not shape:
-        return row, geometry, "no single shape label"
-    if not content["only_mass_findings"]:
-        return row, geometry, "image with findings other than masses"
-    return row, geometry, "degenerate geometry" if geometry.degenerate else None

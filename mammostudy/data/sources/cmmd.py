@@ -41,11 +41,7 @@ _WORDS: Final = {
 
 
 def read_breasts(folder: Path) -> pd.DataFrame:
-    """Read the clinical table from a folder, or from a folder of it.
-
-    A row a breast, indexed by ``breast`` (``D1-0001_R``): patient, side, images (as the table
-    counts them), abnormality, pathology, subtype (missing where it was not determined).
-    """
+    """Read the clinical table of a folder, or of one in it: a row a breast (``D1-0001_R``)."""
     path = find_table(folder, *TABLES)
     table = read_table(path, _WORDS, separators=",;")
     breast = table["id1"] + "_" + table["leftright"]

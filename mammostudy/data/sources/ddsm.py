@@ -10,7 +10,6 @@ differ, so raw pixels are put on one scale of optical density.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -26,11 +25,10 @@ from mammostudy.errors import DataError
 SHAPES: Final = {
     "IRREGULAR": "irregular", "LOBULATED": "lobular", "OVAL": "oval", "ROUND": "round",
 }  # fmt: skip
-"""SHAPE of one word; every other mass is kept for segmentation, without a shape."""
+"""Of one word; every other mass is kept for segmentation, without a shape."""
 ENDINGS: Final = (".png", ".tif", ".tiff", ".ljpeg.png", ".ljpeg.tif", ".ljpeg.tiff", ".ljpeg.1")
 GAP: Final = 0.1  # of the steps, by which the last pixel may be away from the first; or 2
-SITES: Final = {"A": "MGH", "B": "WFU", "C": "WFU", "D": "ISMD"}
-"""By the first letter of a study: Massachusetts General, Wake Forest, and the third centre."""
+SITES: Final = {"A": "MGH", "B": "WFU", "C": "WFU", "D": "ISMD"}  # by the letter of a study
 LOWEST, HIGHEST = 0.05, 3.60  # optical density: the range of the owners' own software
 CALIBRATION: Final = {
     ("MGH", "DBA"): (4.80662 / 1.07553, -1 / 1.07553),
@@ -38,9 +36,7 @@ CALIBRATION: Final = {
     ("WFU", "LUMISYS"): (4096.99 / 1009.01, -1 / 1009.01),
     ("ISMD", "HOWTEK"): (3.96604095240593, -0.00099055807612),
 }
-"""Optical density by site and scanner: ``a + b * grey``, of DBA ``a + b * log10(grey)``.
-
-Source: the calibration page of DDSM."""
+"""Optical density by site and scanner: ``a + b * grey``, of DBA log10 of grey (DDSM's own page)."""
 PATHOLOGY: Final = {
     "MALIGNANT": "malignant", "BENIGN": "benign", "BENIGN_WITHOUT_CALLBACK": "benign",
     "UNPROVEN": "unknown", "": "unknown",
@@ -73,25 +69,19 @@ class View(NamedTuple):
 
 
 class Abnormality(NamedTuple):
-    """One abnormality of a film; ``outlines`` is what it says, ``cores`` are inner outlines.
-
-    A compound shape has several words. A boundary is the pixels of its chain, int ``(k, 2)``.
-    """
+    """One abnormality of a film."""
 
     number: str
     mass: bool
-    shapes: set[str]
+    shapes: set[str]  # words; a compound shape has several
     pathology: str
-    outlines: int
-    boundaries: list[NDArray[np.int64]]
-    cores: int
+    outlines: int  # as it says
+    boundaries: list[NDArray[np.int64]]  # pixels of a chain each, (k, 2)
+    cores: int  # inner outlines
 
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Read the studies of a folder, at any depth.
-
-    Reasons that end on "(mass kept without a shape)" count labels, not rows.
-    """
+    """Read the studies of a folder, at any depth; masses kept without a shape are counted, too."""
     found = files.Gathered(folder)
     studies: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.[iI][cC][sS]")):
@@ -120,9 +110,7 @@ def _take_study(path: Path, found: files.Gathered) -> None:
             if is_raw(picture) and scanner not in CALIBRATION:
                 raise files.RejectedError("raw film of a scanner without a published calibration")
             if overlay is None and view.overlay:
-                raise files.RejectedError(
-                    "film whose .OVERLAY file is missing, or still packed (.gz)"
-                )
+                raise files.RejectedError("film whose .OVERLAY is missing, or still packed (.gz)")
             image = _image(found.folder, picture, view)
             side, projection = name.split("_")
             image |= {"case": film, "patient": stem[:-2], "site": scanner[0], "modality": "SFM"}
@@ -132,12 +120,7 @@ def _take_study(path: Path, found: files.Gathered) -> None:
 
 def _image(folder: Path, picture: Path, view: View) -> files.Row:
     """Return what the file of a film tells; a raw one has the size that its study says."""
-    size = None
-    if is_raw(picture):
-        size = view.rows, view.columns
-        if picture.stat().st_size != 2 * view.rows * view.columns:
-            fault = f"has not the bytes of {view.rows} LINES of {view.columns} PIXELS_PER_LINE"
-            raise DataError(f"{picture}: {fault} of its .ics file; unpack the film anew")
+    size = (view.rows, view.columns) if is_raw(picture) else None
     image = files.look(folder, picture, size)
     if not same_aspect((image["height"], image["width"]), (view.rows, view.columns)):
         raise files.RejectedError("film whose picture has another aspect than its .ics file says")
@@ -156,34 +139,32 @@ def _rows(
         for abnormality in read_overlay(overlay):
             drawn += abnormality.mass * max(1, len(abnormality.boundaries))
             with found.sorting():
-                for case, pixels, facts in _boundaries(found, abnormality):
+                facts = _facts(found, abnormality)
+                for part, pixels in enumerate(abnormality.boundaries, start=1):
+                    suffix = f".{part}" if len(abnormality.boundaries) > 1 else ""
+                    case = {"case": f"{image['case']}_{abnormality.number}{suffix}"}
                     with found.sorting():
                         points = _points(pixels, image, view)
-                        mass = files.place(points, image, f"{overlay}: BOUNDARY") | facts
-                        masses.append(image | mass | {"case": f"{image['case']}_{case}"})
+                        mass = files.place(points, image, f"{overlay}: BOUNDARY")
+                        masses.append(image | mass | facts | case)
     return files.masses_or_view(image, masses, drawn)
 
 
-def _boundaries(
-    found: files.Gathered, abnormality: Abnormality
-) -> Iterator[tuple[str, NDArray[np.int64], files.Row]]:
-    """Yield number, pixels and labels of each boundary of an abnormality that is a mass."""
-    boundaries, shapes = abnormality.boundaries, abnormality.shapes
+def _facts(found: files.Gathered, abnormality: Abnormality) -> files.Row:
+    """Return shape and pathology of an abnormality that is a mass with a boundary."""
+    shapes, cores = abnormality.shapes, abnormality.cores
     if not abnormality.mass:
         raise files.RejectedError("abnormality that is no mass")
-    if not boundaries:
+    if not abnormality.boundaries:
         raise files.RejectedError("mass without a boundary")
-    if abnormality.outlines != len(boundaries) + abnormality.cores:
+    if abnormality.outlines != len(abnormality.boundaries) + cores:
         raise files.RejectedError("mass whose TOTAL_OUTLINES is not the number of its outlines")
-    found.dropped["inner outline of a mass (CORE), part of its boundary"] += abnormality.cores
+    found.dropped["inner outline of a mass (CORE), part of its boundary"] += cores
     shape = SHAPES.get(next(iter(shapes), "")) if len(shapes) == 1 else None
     if shape is None:
         what = "of several words" if len(shapes) > 1 else "that is none of the four"
         found.dropped[f"shape {what} (mass kept without a shape)"] += 1
-    for part, pixels in enumerate(boundaries, start=1):
-        suffix = f".{part}" if len(boundaries) > 1 else ""
-        facts = {"shape": shape, "pathology": abnormality.pathology}
-        yield f"{abnormality.number}{suffix}", pixels, facts
+    return {"shape": shape, "pathology": abnormality.pathology}
 
 
 def _points(pixels: NDArray[np.int64], image: files.Row, view: View) -> files.Points:
@@ -251,26 +232,20 @@ def read_overlay(path: Path) -> list[Abnormality]:
 
 
 def decode_chain(code: str) -> NDArray[np.int64]:
-    """Return the pixels of a chain code (column, row, directions), int64 ``(k, 2)`` of x and y.
-
-    A chain that comes back to its first pixel has it at both ends.
-    """
+    """Return the pixels of a chain code (column, row, directions), int64 ``(k, 2)`` of x and y."""
     numbers = np.array(code.split(), np.int64)
     steps = np.array(STEPS, np.int64)[numbers[2:]]
     return np.cumsum(np.concatenate([numbers[None, :2], steps]), axis=0)
 
 
 def corners(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Leave out the pixels that lie straight between their neighbours, and a repeated first one.
-
-    Pixels that the chain steps on twice stay: they may be a spike, one pixel wide.
-    """
+    """Leave out the pixels that lie straight between their neighbours, and a repeated first one."""
     if len(pixels) > 1 and (pixels[0] == pixels[-1]).all():
         pixels = pixels[:-1]
     before = pixels - np.roll(pixels, 1, axis=0)
     after = np.roll(pixels, -1, axis=0) - pixels
     _, at, visits = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
-    kept = (before != after).any(axis=1) | (visits[at.ravel()] > 1)
+    kept = (before != after).any(axis=1) | (visits[at.ravel()] > 1)  # twice: maybe a spike
     return pixels[kept] if len(pixels) > 2 else pixels
 
 

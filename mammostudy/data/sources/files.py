@@ -1,8 +1,4 @@
-"""What the readers share: files of an owner's folder found and described, outlines boxed.
-
-Downloaders lay out the series of an archive in different ways, as ``CASE/STUDY/SERIES/000000.dcm``,
-``SERIES/1-1.dcm`` or ``CASE/STUDY/MG_SERIES/FILE.dcm``; :func:`index_files` covers them all.
-"""
+"""What the readers share: files of an owner's folder found and described, outlines boxed."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -45,8 +42,8 @@ def read_text(path: Path) -> str:
 def index_files(folder: Path) -> dict[str, list[Path]]:
     """List the DICOM files below a folder, by the name of every folder above them.
 
-    ``MG_`` before a series is left out. All of them stand under the empty name; links that lead
-    out of the folder are passed over.
+    Downloaders write ``CASE/STUDY/SERIES/000000.dcm``, ``SERIES/1-1.dcm`` or ``MG_SERIES/...``. All
+    stand under the empty name, too; links that lead out of the folder are passed over.
     """
     index: dict[str, list[Path]] = defaultdict(list)
     root = folder.resolve()
@@ -61,8 +58,7 @@ def index_files(folder: Path) -> dict[str, list[Path]]:
 def look(folder: Path, path: Path, size: tuple[int, int] | None = None) -> Row:
     """Return the manifest's columns that an image file tells; its pixels are not decoded.
 
-    They are image, height, width and image_sha256; of DICOM also view, side and spacing_mm. The
-    size (height, width) is given where the file has no header.
+    The size (height, width) is given where the file has no header.
     """
     name = relative(folder, path)
     content = bytes_of(path)
@@ -82,24 +78,17 @@ def look(folder: Path, path: Path, size: tuple[int, int] | None = None) -> Row:
     return row | {name: facts[name] for name in ("view", "side", "spacing_mm")}
 
 
-def enclosed_area(points: Points) -> float:
-    """Return the pixels that an outline encloses, its corners at their centres (shoelace)."""
-    x, y = (points - points.mean(axis=0)).T
-    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
-
-
 def place(points: Points, image: Row, where: str) -> Row:
     """Box an outline and write it as a manifest has it, or raise RejectedError.
 
-    What lies outside the image by at most :data:`OVERHANG` is cut off, as annotators drew over
-    the edge. The columns are x_min to y_max and outline.
+    What leaves the image by at most :data:`OVERHANG` is cut off: annotators drew over the edge.
     """
     shape = image["height"], image["width"]
     beyond = max(2.0, OVERHANG * max(shape))
     limit = np.array([shape[1] - 1, shape[0] - 1]) + beyond
     if len(points) and not ((points >= -beyond) & (points <= limit)).all():
         raise RejectedError("outline that leaves the image")
-    if len(points) < 3 or enclosed_area(points) < 1:
+    if len(points) < 3 or cv2.contourArea(points.astype(np.float32)) < 1:
         raise RejectedError("outline that encloses no area")
     try:
         mask = fill_rows(points, shape)

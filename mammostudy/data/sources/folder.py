@@ -16,7 +16,7 @@ from typing import Final
 import pandas as pd
 
 from mammostudy.data import manifest, row_files
-from mammostudy.data.manifest import BOX, SHAPES, SUBTYPES, VIEWS
+from mammostudy.data.manifest import BOX, WORDS
 from mammostudy.data.private import PRIVATE_TABLE, SUFFIXES, hidden_name, pseudonym, without
 from mammostudy.data.sources.files import Row, look
 from mammostudy.data.tables import read_table
@@ -25,46 +25,34 @@ from mammostudy.imaging.contours import box_of
 
 GUIDE_FILE: Final = "cohort-guide.md"
 FREE: Final = ("", "none")  # of the column mask: a view without a mass
-WORDS: Final = {
-    "view": VIEWS,
-    "side": ("L", "R", "unknown"),
-    "modality": ("DM", "CM", "SFM"),
-    "shape": SHAPES,
-    "pathology": ("benign", "malignant", "unknown"),
-    "subtype": SUBTYPES,
-}
-NEEDED: Final = ("image", "mask", "patient")
 COLUMNS: Final = {
     "image": "path of the mammogram inside this folder: DICOM, PNG, JPEG or TIFF",
     "mask": "path of a mask, PNG, TIFF or DICOM, white where the mass is; empty: no mass in view",
     "mask_label": "the grey value of this mass where one file holds several; else empty",
     "patient": "any name or number, the same for all images of a patient; kept as a keyed hash",
     "site": "a letter or number for the hospital or scanner, not its name; empty: one site",
-    "view": f"{', '.join(VIEWS)}; empty: as the DICOM file says",
+    "view": f"{', '.join(WORDS['view'])}; empty: as the DICOM file says",
     "side": "L, R or unknown; empty: as the DICOM file says",
     "modality": "DM (digital), CM (contrast-enhanced) or SFM (film); empty: DM",
     "spacing_mm": "millimetres a pixel; empty: as the DICOM file says, never guessed",
-    "shape": f"{', '.join(SHAPES)}, or empty",
+    "shape": f"{', '.join(WORDS['shape'])}, or empty",
     "pathology": "benign, malignant or unknown; empty: unknown",
-    "subtype": f"{', '.join(SUBTYPES)}, or empty",
+    "subtype": f"{', '.join(WORDS['subtype'])}, or empty",
 }
-"""The columns of ``cohort.csv`` and what they hold."""
 
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read a private cohort; an error lists every fault of the table and its files at once."""
-    table = read_table(folder / PRIVATE_TABLE, NEEDED, ",;\t")
+    table = read_table(folder / PRIVATE_TABLE, ("image", "mask", "patient"), ",;\t")
     known = f"no column of the table; use {', '.join(COLUMNS)}"
     faults = [f"row 1, {name}: {known}" for name in table.columns.difference(list(COLUMNS))]
     table = table.reindex(columns=list(COLUMNS), fill_value="")
     again = table.duplicated(["image", "mask", "mask_label"])
     rows: list[Row] = []
-    images: dict[str, Row | str] = {}
     for (number, cells), twice in zip(table.iterrows(), again, strict=True):
-        row: Row = {"site": cells["site"] or "own", "modality": "DM"}
-        row |= dict.fromkeys(("pathology", "view", "side"), "unknown")
-        found = [*_image(folder, cells, row, images), *_words(cells, row)]
-        found += _truth(folder, cells, row)
+        row: Row = dict.fromkeys(("pathology", "view", "side"), "unknown")
+        row |= {"site": cells["site"] or "own", "modality": "DM"}
+        found = [*_image(folder, cells, row), *_words(cells, row), *_truth(folder, cells, row)]
         if twice:
             found.append("image: the same image and mask as in a row above")
         for fault in found:  # named by its row and column, not by its files
@@ -73,9 +61,8 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
             faults.append(f"row {number}, {fault}")
         rows.append(row)
     if faults:
-        listed = "\n  ".join(faults)
-        fault = f"{len(faults)} fault(s); mend them:\n  {listed}"
-        raise DataError(f"{folder / PRIVATE_TABLE}: {fault}")
+        listed = "\n  ".join([f"{len(faults)} fault(s); mend them:", *faults])
+        raise DataError(f"{folder / PRIVATE_TABLE}: {listed}")
     count: Counter[str] = Counter()
     for row in rows:  # a case is pseudonym, side, view and a number
         stem = f"{row['patient']}_{row['side']}_{row['view']}"
@@ -84,23 +71,17 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     return pd.DataFrame(rows, columns=list(manifest.COLUMNS)), {}
 
 
-def _image(folder: Path, cells: pd.Series, row: Row, images: dict[str, Row | str]) -> Iterator[str]:
+def _image(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:
     """Put the patient and what the image's file says into a row; yield what is wrong with them."""
     if cells["patient"]:
         row["patient"] = pseudonym(cells["patient"])
     else:
         yield "patient: empty; name the patient, or the split cannot be by patient"
-    name = cells["image"]
-    if name not in images:
-        try:
-            images[name] = look(folder, row_files.inside(folder, name, "image"))
-        except DataError as error:
-            images[name] = str(error)
-    seen = images[name]
-    if isinstance(seen, str):
-        yield f"image: {seen}"
-    else:
-        row |= seen | {"image": hidden_name(name)}
+    try:
+        seen = look(folder, row_files.inside(folder, cells["image"], "image"))
+        row |= seen | {"image": hidden_name(cells["image"])}
+    except DataError as error:
+        yield f"image: {error}"
 
 
 def _words(cells: pd.Series, row: Row) -> Iterator[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import plistlib
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -22,17 +22,13 @@ from mammostudy.data.tables import check, read_table
 from mammostudy.errors import DataError
 
 TABLE: Final = "INbreast.csv"
-PATHOLOGY: Final = {"1": "benign", "2": "benign", "6": "malignant"}
-"""By BI-RADS, an assessment: 6 is proven by biopsy; 0, 3, 4 and 5 leave it unknown."""
-CALCIFICATION: Final = "region of a single point (calcification)"
-NOT_A_MASS: Final = "region with another name than mass"
+PATHOLOGY: Final = {"1": "benign", "2": "benign", "6": "malignant"}  # by BI-RADS; 6 is proven
 _NAME: Final = re.compile(r"(\d{1,12})_([0-9A-Za-z]{1,64})_MG_([LR])_(CC|MLO|ML)_ANON\.dcm")
 _VIEWS: Final = {"CC": "CC", "ML": "MLO", "MLO": "MLO"}  # the set has no true lateral views
 _WORDS: Final = {
     "laterality": "[LRlr]", "view": "(?i:CC|ML|MLO)", "file_name": r"\d{1,12}",
     "bi-rads": "[0-6]|4[abcABC]",
 }  # fmt: skip
-_POINT: Final = re.compile(r"\(\s*([-+]?[\d.]{1,20})\s*,\s*([-+]?[\d.]{1,20})\s*\)", re.ASCII)
 
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -91,9 +87,9 @@ def _rows(found: files.Gathered, path: Path, said: tuple[str, str, str] | None) 
     for place_, (name, points) in enumerate(rois, start=1):
         with found.sorting():
             if len(points) == 1:
-                raise files.RejectedError(CALCIFICATION)
+                raise files.RejectedError("region of a single point (calcification)")
             if name not in ("", "mass", "masses"):
-                raise files.RejectedError(NOT_A_MASS)
+                raise files.RejectedError("region with another name than mass")
             drawn += 1  # one without a name may be a mass
             if not name:
                 raise files.RejectedError("region without a name")
@@ -108,16 +104,13 @@ def read_rois(folder: Path, path: Path) -> list[tuple[str, files.Points]]:
     files.relative(folder, path)
     with guarded(path, "no property list of regions, or damaged; copy the file anew"):
         (image,) = plistlib.loads(path.read_bytes(), fmt=plistlib.FMT_XML)["Images"]
-        rois = [_roi(roi) for roi in image["ROIs"]]
+        rois = []
+        for roi in image["ROIs"]:
+            pairs = [point.strip("() ").split(",") for point in roi["Point_px"]]
+            points = np.array(pairs, np.float64).reshape(-1, 2)
+            if len(points) != roi["NumberOfPoints"] or not np.isfinite(points).all():
+                raise ValueError
+            rois.append((str(roi.get("Name", "")).strip().casefold(), points))
         if image["NumberOfROIs"] != len(rois):
             raise ValueError
         return rois
-
-
-def _roi(roi: dict[str, Any]) -> tuple[str, files.Points]:
-    found = [_POINT.fullmatch(point) for point in roi["Point_px"]]
-    pairs = [(float(point[1]), float(point[2])) for point in found if point]
-    if len(pairs) != len(found) or roi["NumberOfPoints"] != len(found):
-        raise ValueError
-    name = str(roi.get("Name", "")).strip().casefold()
-    return name, np.asarray(pairs, np.float64).reshape(-1, 2)

@@ -50,7 +50,7 @@ _OF_EVERY_FILE: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Patient:
-    """One patient of the phantom."""
+    """One patient."""
 
     number: int  # 1, 2, ...; the pseudonym is made of it
     site: str  # north or south
@@ -109,8 +109,8 @@ def write(name: str, folder: Path, *, patients: int | None = None, seed: int | N
 
     ``phantom-shapes`` has one crop a patient: the CC view of the diseased side, cut to 320 x 320 px
     round its first mass (zeros where the cut leaves the view); a second mass is label 2 of the mask
-    and has no row. It has a seed of its own, so that no patient is shared. Of 375 patients about
-    300 are malignant, as in the paper's table of subtypes (section 6).
+    and has no row. Its seed is its own, so that no patient is shared. Of 375 patients about 300 are
+    malignant, as in the paper's table of subtypes (section 6).
     """
     usual = (375, 2021) if name == "phantom-shapes" else (64, 2020)
     count, seed = patients or usual[0], usual[1] if seed is None else seed
@@ -129,14 +129,6 @@ def write(name: str, folder: Path, *, patients: int | None = None, seed: int | N
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _views(patient: Patient) -> Iterator[tuple[str, str, tuple[Mass, ...]]]:
-    """Yield side, view and the masses in it."""
-    for view in ("CC", "MLO"):
-        yield patient.side, view, patient.masses
-    for view in patient.free_views:
-        yield "R" if patient.side == "L" else "L", view, ()
-
-
 @dataclass(frozen=True)
 class _Writer:
     """What the files of a cohort have in common."""
@@ -147,8 +139,11 @@ class _Writer:
 
     def rows(self, patient: Patient) -> Iterator[dict[str, object]]:
         """Write a patient's views, or the crop of the first one, and yield their rows."""
-        crops = self.cohort == "phantom-shapes"
-        for number, (side, view, masses) in enumerate(_views(patient)):
+        crops, other = self.cohort == "phantom-shapes", "R" if patient.side == "L" else "L"
+        views: list[tuple[str, str, tuple[Mass, ...]]]
+        views = [(patient.side, view, patient.masses) for view in ("CC", "MLO")]
+        views += [(other, view, ()) for view in patient.free_views]
+        for number, (side, view, masses) in enumerate(views[:1] if crops else views):
             rng = np.random.default_rng([self.seed, 2, patient.number, number])
             image, labels = draw_view(view, side, patient.site, patient.density, masses, rng)
             if crops:
@@ -168,26 +163,12 @@ class _Writer:
                     "shape": mass.shape, "pathology": patient.pathology, "subtype": patient.subtype,
                 }  # fmt: skip
                 yield shared | own | dict(zip(BOX, box_of(labels == label), strict=True))
-            if crops:
-                return
 
     def image(self, image: Field, patient: Patient, side: str, view: str) -> dict[str, object]:
         """Write a view's file; return the columns that its rows share, as a row without a mass."""
-        pseudonym = f"{self.cohort}-{patient.number:03d}"
-        name = f"images/{pseudonym}_{side}_{view}.dcm"
-        self.dicom(self.folder / name, image, patient, side, view)
-        return {
-            "case": f"{pseudonym}_{side}_{view}", "patient": pseudonym, "site": patient.site,
-            "image": name, "height": image.shape[0], "width": image.shape[1], "view": view,
-            "side": side, "modality": "DM", "spacing_mm": SPACING_MM, "pathology": "unknown",
-            "image_sha256": hashlib.sha256((self.folder / name).read_bytes()).hexdigest(),
-        }  # fmt: skip
-
-    def dicom(self, path: Path, image: Field, patient: Patient, side: str, view: str) -> None:
-        """Write one mammogram; every second patient of site south has MONOCHROME1."""
         stored = np.round(BLACK + (WHITE - BLACK) * image.astype(np.float64)).astype(np.uint16)
         middle, kind = (BLACK + WHITE + 1) / 2, ("MONOCHROME2", "IDENTITY")
-        if patient.number % 8 == 0:
+        if patient.number % 8 == 0:  # every second one of site south
             stored, middle = (FULL - stored).astype(np.uint16), FULL + 1 - middle
             kind = ("MONOCHROME1", "INVERSE")
         person, place = f"mammostudy-phantom-{self.seed}-{patient.number}", f"{side}-{view}"
@@ -204,11 +185,15 @@ class _Writer:
         }  # fmt: skip
         dataset = Dataset()
         meta = dataset.file_meta = FileMetaDataset()
-        for name, value in fields.items():
-            setattr(dataset, name, value)
+        dataset.update(fields)  # type: ignore[arg-type]  # keywords serve as well as tags
         meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-        meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-        meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         meta.ImplementationClassUID = uid.generate_uid(entropy_srcs=["mammostudy phantom writer"])
         meta.ImplementationVersionName = "MAMMOSTUDY"
-        dcmwrite(path, dataset, enforce_file_format=True)
+        name = f"images/{pseudonym}_{side}_{view}.dcm"
+        dcmwrite(self.folder / name, dataset, enforce_file_format=True)
+        return {
+            "case": f"{pseudonym}_{side}_{view}", "patient": pseudonym, "site": patient.site,
+            "image": name, "height": stored.shape[0], "width": stored.shape[1], "view": view,
+            "side": side, "modality": "DM", "spacing_mm": SPACING_MM, "pathology": "unknown",
+            "image_sha256": hashlib.sha256((self.folder / name).read_bytes()).hexdigest(),
+        }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Phantom mammograms: outlines, tissue, and whole views with masses in them; no files here.
+"""Phantom mammograms: outlines, tissue, and whole views with masses in them.
 
 Everything is drawn in a fixed order of random draws and float operations: the same seed gives the
 same pixels. Works that are named by authors and year are cited in ``data_manifests/phantom.yaml``.
@@ -16,8 +16,7 @@ from scipy import fft
 
 SIZE: Final = (768, 640)  # (h, w) of a view
 _THETA: Final = np.linspace(0.0, 2.0 * np.pi, 360, endpoint=False)
-Radius = NDArray[np.float64]  # (360,) by angle
-Points = NDArray[np.float64]  # (k, 2) of x and y in pixels
+Points = NDArray[np.float64]  # (k, 2) of x and y in pixels; of a radius (360,) by angle
 Field = NDArray[np.float32]  # (h, w)
 Random = np.random.Generator
 
@@ -55,7 +54,7 @@ def draw_outline(shape: str, diameter: float, rng: Random) -> Points:
     return np.asarray(points @ rotation, dtype=np.float64)
 
 
-def _radius(shape: str, rng: Random) -> Radius:
+def _radius(shape: str, rng: Random) -> Points:
     if shape == "round":
         return ellipse_radius(rng.uniform(0.90, 1.0)) * gaussian_radius(rng, 0.02, 1.0, lowest=3)
     if shape == "oval":
@@ -73,7 +72,7 @@ def _radius(shape: str, rng: Random) -> Radius:
     return np.asarray(body * (1.0 + spikes))
 
 
-def gaussian_radius(rng: Random, sigma: float, hurst: float, lowest: int = 2) -> Radius:
+def gaussian_radius(rng: Random, sigma: float, hurst: float, lowest: int = 2) -> Points:
     """Draw a log-normal radius whose harmonics fall as fractional noise does.
 
     Standard deviation ``sigma``, amplitudes ``n ** -(hurst + 1/2)`` from harmonic ``lowest`` to 40
@@ -88,12 +87,12 @@ def gaussian_radius(rng: Random, sigma: float, hurst: float, lowest: int = 2) ->
     return np.asarray(np.exp(cosines @ np.cos(angles) + sines @ np.sin(angles)))
 
 
-def ellipse_radius(aspect: float) -> Radius:
+def ellipse_radius(aspect: float) -> Points:
     """Return the radius of an ellipse with half axes 1 and ``aspect``."""
     return np.asarray(aspect / np.hypot(aspect * np.cos(_THETA), np.sin(_THETA)))
 
 
-def lobes_radius(rng: Random, lobes: int) -> Radius:
+def lobes_radius(rng: Random, lobes: int) -> Points:
     """Draw a union of discs, cusps between rounded lobes (Rangayyan et al. 2000)."""
     directions = 2.0 * np.pi * (np.arange(lobes) + rng.uniform(-0.2, 0.2, lobes)) / lobes
     sizes = rng.uniform(0.48, 0.72, lobes)
@@ -154,11 +153,9 @@ def draw_breast(view: str, shape: tuple[int, int], rng: Random) -> Breast:
 
 
 def draw_parenchyma(breast: Breast, density: float, rng: Random) -> tuple[Field, Field]:
-    """Draw glandular tissue: its attenuation above that of fat, and where the gland is, [0, 1].
-
-    A gland behind the nipple, broken up by a power-law field, textured by a second one and
-    crossed by thin strands along the level lines of a third (ducts and ligaments).
-    """
+    """Draw glandular tissue: its attenuation above that of fat, and where the gland is, [0, 1]."""
+    # a gland behind the nipple, broken up by a power-law field, textured by a second one and
+    # crossed by thin strands along the level lines of a third (ducts and ligaments)
     shape = (breast.depth.shape[0], breast.depth.shape[1])
     clumps, texture = power_law_fields(shape, rng)
     fine, coarse = power_law_fields((shape[0] // 4, shape[1] // 4), rng, beta=2.6)
@@ -237,10 +234,8 @@ def _beside(first: Points, second: Points, breast: Breast, rng: Random) -> Point
 def _add_mass(
     tissue: Field, body: NDArray[np.uint8], outline: Points, mass: Mass, rng: Random
 ) -> Field:
-    """Lay a mass into the tissue: a textured dome that displaces part of what it covers.
-
-    A central body with grown strands: de Sisternes et al. 2015; its border: Saunders et al. 2006.
-    """
+    """Lay a mass into the tissue: a textured dome that displaces part of what it covers."""
+    # a central body with grown strands: de Sisternes et al. 2015; its border: Saunders et al. 2006
     radius = mass.diameter / 2.0
     depth = cv2.distanceTransform(body, cv2.DIST_L2, 5)
     rise = np.clip(depth / (0.55 * radius), 0.0, 1.0)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from writers import write_dicom, write_picture
 
 from mammostudy.data.sources.files import RejectedError, index_files, look, place
 from mammostudy.errors import DataError
 
 PIXELS = np.arange(20 * 16, dtype=np.uint16).reshape(20, 16)
-Writer = Callable[..., Path]
 
 
 @pytest.fixture
-def film(tmp_path: Path, write_dicom: Writer) -> Path:
+def film(tmp_path: Path) -> Path:
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "399368009", "SCT", "MLO"
     said = {"ImageLaterality": "L", "ViewCodeSequence": [code], "ImagerPixelSpacing": [0.07, 0.07]}
@@ -37,9 +35,7 @@ def test_look_tells_the_columns_of_a_manifest(tmp_path: Path, film: Path) -> Non
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "tiff"])
 def test_look_reads_the_size_of_pictures(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"b.{ending}"
-    cv2.imwrite(str(path), np.zeros((50, 40), np.uint8))
-    found = look(tmp_path, path)
+    found = look(tmp_path, write_picture(tmp_path / f"b.{ending}", np.zeros((50, 40), np.uint8)))
     assert (found["image"], found["height"], found["width"]) == (f"b.{ending}", 50, 40)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,14 +14,10 @@ import pytest
 from scipy.stats import chi2_contingency, chisquare
 
 from mammostudy.data import dicom
+from mammostudy.data.cohort import box_of_row
 from mammostudy.data.manifest import SHAPES, SUBTYPES, read_manifest
 from mammostudy.data.sources import phantom
-from mammostudy.data.sources.phantom import (
-    CROP,
-    SUBTYPE_BY_SHAPE,
-    Patient,
-    draw_patients,
-)
+from mammostudy.data.sources.phantom import CROP, SUBTYPE_BY_SHAPE, Patient, draw_patients
 from mammostudy.imaging.contours import box_of, chan_vese_mask, inscribed_ellipse, otsu_mask
 from mammostudy.imaging.framing import crop_and_resize, frame_box
 from mammostudy.imaging.preprocessing import preprocess
@@ -34,10 +31,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
     return {
-        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
     }
+
+
+def labels_of(folder: Path, row: pd.Series) -> np.ndarray:
+    return cv2.imread(str(folder / row["mask"]), cv2.IMREAD_UNCHANGED)
 
 
 def test_the_manifest_is_valid_and_matches_the_files(folder: Path) -> None:
@@ -47,59 +49,49 @@ def test_the_manifest_is_valid_and_matches_the_files(folder: Path) -> None:
     assert len(masses) == 2 * 8 + 2  # CC and MLO, one patient with a second mass
     assert table["image"].nunique() >= 3 * 8
     assert (table["x_min"].isna()).sum() >= 8  # mass-free views
-    for row in masses.to_dict("records"):
-        labels = cv2.imread(str(folder / row["mask"]), cv2.IMREAD_UNCHANGED)
+    for _, row in masses.iterrows():
+        labels = labels_of(folder, row)
         assert labels.shape == (row["height"], row["width"])
-        box = tuple(int(row[k]) for k in ("x_min", "y_min", "x_max", "y_max"))
-        assert box_of(labels == row["mask_label"]) == box
+        assert box_of(labels == row["mask_label"]) == box_of_row(row)
     files = digests(folder)
     assert dict(zip(table["image"], table["image_sha256"], strict=True)).items() <= files.items()
 
 
 def test_the_dicom_files_are_mammograms(folder: Path) -> None:
-    table = read_manifest(folder / "manifest.csv")
-    photometrics = set()
-    uids = set()
-    for row in table.drop_duplicates("image").to_dict("records"):
+    table = read_manifest(folder / "manifest.csv").drop_duplicates("image")
+    photometrics, uids = set(), set()
+    for _, row in table.iterrows():
         ds = pydicom.dcmread(folder / row["image"])
         assert (ds.BitsStored, ds.PatientID) == (12, row["patient"])
         assert ds.pixel_array.max() <= 4095
         photometrics.add((row["site"], ds.PhotometricInterpretation))
         uids.add(ds.SOPInstanceUID)
         read = dicom.read_dicom(folder / row["image"])
-        assert (read.view, read.side) == (row["view"], row["side"])
-        assert read.spacing_mm == row["spacing_mm"]
+        said = row[["view", "side", "spacing_mm"]].tolist()
+        assert [read.view, read.side, read.spacing_mm] == said
         assert read.image.shape == (row["height"], row["width"])
         dark = read.image[:, -20:] if row["side"] == "L" else read.image[:, :20]
         assert dark.mean() < 0.1  # air is dark, MONOCHROME1 or 2
     assert photometrics == {
         ("north", "MONOCHROME2"), ("south", "MONOCHROME1"), ("south", "MONOCHROME2"),
     }  # fmt: skip
-    assert len(uids) == table["image"].nunique()
+    assert len(uids) == len(table)
 
 
-def test_same_call_same_bytes(folder: Path, tmp_path: Path) -> None:
+def test_same_call_same_bytes_and_nothing_half_written(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     phantom.write("phantom", tmp_path / "again", patients=4, seed=8)
     phantom.write("phantom", tmp_path / "again", patients=8, seed=7)  # replaces what stood there
     assert digests(tmp_path / "again") == digests(folder)
-    assert len(list(tmp_path.iterdir())) == 1
 
-
-def test_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(phantom, "write_manifest", fails)
     with pytest.raises(KeyboardInterrupt):
         phantom.write("phantom", tmp_path / "phantom", patients=4)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture(scope="module")
-def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cohorts") / "phantom-shapes"
-    phantom.write("phantom-shapes", folder, patients=8, seed=7)
-    return folder
+    assert [path.name for path in tmp_path.iterdir()] == ["again"]
 
 
 def around(array: np.ndarray, x: int, y: int) -> np.ndarray:
@@ -112,25 +104,26 @@ def around(array: np.ndarray, x: int, y: int) -> np.ndarray:
     return out
 
 
-def test_crops_are_cut_from_the_views_of_the_same_seed(folder: Path, crops: Path) -> None:
+def test_crops_are_cut_from_the_views_of_the_same_seed(folder: Path, tmp_path: Path) -> None:
+    crops = tmp_path / "phantom-shapes"
+    phantom.write("phantom-shapes", crops, patients=8, seed=7)
     views = read_manifest(folder / "manifest.csv").set_index("case")
     table = read_manifest(crops / "manifest.csv")
     assert table["patient"].tolist() == [f"phantom-shapes-{k:03d}" for k in range(1, 9)]
     assert table["case"].tolist() == [f"{Path(p).stem}_1" for p in table["image"]]
     assert (table[["height", "width"]] == CROP).all(axis=None)
     seconds = 0
-    for row in table.to_dict("records"):
+    for _, row in table.iterrows():
         whole = views.loc[row["case"].replace("phantom-shapes", "phantom")]
         same = ["site", "view", "side", "shape", "pathology", "subtype", "spacing_mm"]
-        pd.testing.assert_series_equal(pd.Series(row)[same], whole[same], check_names=False)
+        pd.testing.assert_series_equal(row[same], whole[same], check_names=False)
         x = (whole["x_min"] + whole["x_max"]) // 2 - CROP // 2
         y = (whole["y_min"] + whole["y_max"]) // 2 - CROP // 2
         assert (row["x_min"], row["y_max"]) == (whole["x_min"] - x, whole["y_max"] - y)
         image = around(dicom.read_image(folder / whole["image"]), x, y)
         np.testing.assert_allclose(dicom.read_image(crops / row["image"]), image, atol=1e-6)
-        whole_labels = cv2.imread(str(folder / whole["mask"]), cv2.IMREAD_UNCHANGED)
-        labels = cv2.imread(str(crops / row["mask"]), cv2.IMREAD_UNCHANGED)
-        np.testing.assert_array_equal(labels, around(whole_labels, x, y))
+        labels = labels_of(crops, row)
+        np.testing.assert_array_equal(labels, around(labels_of(folder, whole), x, y))
         seconds += 2 in labels
     assert seconds == 1  # in the picture, without a row
 
@@ -147,11 +140,9 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def baselines(folder: Path) -> pd.DataFrame:
-    table = read_manifest(folder / "manifest.csv").dropna(subset=["x_min"])
     rows = []
-    for row in table.to_dict("records"):
-        image = dicom.read_image(folder / row["image"])
-        labels = cv2.imread(str(folder / row["mask"]), cv2.IMREAD_UNCHANGED)
+    for _, row in read_manifest(folder / "manifest.csv").dropna(subset=["x_min"]).iterrows():
+        image, labels = dicom.read_image(folder / row["image"]), labels_of(folder, row)
         box = frame_box(box_of(labels == row["mask_label"]), image.shape)
         framed = preprocess(crop_and_resize(image, box, 128))
         truth = crop_and_resize(labels > 0, box, 128)
@@ -163,19 +154,17 @@ def baselines(folder: Path) -> pd.DataFrame:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("association", [True, False])
+@pytest.mark.parametrize("name", ["phantom", "phantom-null"])
 def test_calibration_before_models_are_compared(
-    tmp_path: Path, association: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the masses of the site that trains; what is not looked at is not drawn."""
-    draw, views = phantom.draw_patients, phantom._views
+    draw = phantom.draw_patients
 
     def of_one_site(*words: object, **fields: object) -> list[Patient]:
-        return [one for one in draw(*words, **fields) if one.site == "north"]
+        return [replace(p, free_views=()) for p in draw(*words, **fields) if p.site == "north"]
 
     monkeypatch.setattr(phantom, "draw_patients", of_one_site)
-    monkeypatch.setattr(phantom, "_views", lambda one: (view for view in views(one) if view[2]))
-    name = "phantom" if association else "phantom-null"
     phantom.write(name, tmp_path / "phantom")
     scores = baselines(tmp_path / "phantom")
     assert len(scores) > 60
@@ -186,21 +175,13 @@ def test_calibration_before_models_are_compared(
     assert scores["diameter"].median() / np.sqrt(768 * 640) == pytest.approx(0.09, abs=0.012)
 
 
-MANY = 4000
-
-
-def cross_table(patients: list[Patient]) -> np.ndarray:
-    table = np.zeros((4, 4))
-    for patient in patients:
-        if patient.subtype:
-            row, column = SUBTYPES.index(patient.subtype), SHAPES.index(patient.masses[0].shape)
-            table[row, column] += 1
-    return table
-
-
 @pytest.mark.parametrize("association", [True, False])
 def test_shape_given_subtype(association: bool) -> None:
-    drawn = cross_table(draw_patients(MANY, 2, association=association))
+    drawn = np.zeros((4, 4))
+    for patient in draw_patients(4000, 2, association=association):
+        if patient.subtype:
+            shape = SHAPES.index(patient.masses[0].shape)
+            drawn[SUBTYPES.index(patient.subtype), shape] += 1
     share = SUBTYPE_BY_SHAPE / 300
     if not association:
         share = np.outer(share.sum(axis=1), share.sum(axis=0))
@@ -209,17 +190,13 @@ def test_shape_given_subtype(association: bool) -> None:
     assert (other < 1e-6) == association
 
 
-def test_both_variants_differ_in_nothing_but_the_shape_draw() -> None:
-    pairs = zip(draw_patients(50, 3), draw_patients(50, 3, association=False), strict=True)
-    for one, other in pairs:
-        assert (one.side, one.site, one.subtype) == (other.side, other.site, other.subtype)
-        assert one.masses[0].diameter == other.masses[0].diameter
-
-
-def test_sites_second_masses_and_free_views() -> None:
-    patients = draw_patients(64, 2020)
+def test_sites_second_masses_free_views_and_both_variants() -> None:
+    patients, null = draw_patients(64, 2020), draw_patients(64, 2020, association=False)
     assert sum(p.site == "south" for p in patients) == 16
     assert sum(len(p.masses) == 2 for p in patients) == 8
     assert all(set(p.free_views) <= {"CC", "MLO"} and p.free_views for p in patients)
     assert {p.side for p in patients} == {"L", "R"}
     assert all((p.subtype is None) == (p.pathology == "benign") for p in patients)
+    for one, other in zip(patients, null, strict=True):  # they differ in the shape draw alone
+        assert (one.side, one.site, one.subtype) == (other.side, other.site, other.subtype)
+        assert one.masses[0].diameter == other.masses[0].diameter

@@ -1,8 +1,0 @@
-"""Let the test modules of this room import their writer of DICOM files."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,153 @@
+"""What the tests of this room write: pictures, DICOM files, links, and changes of either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
+from pydicom.uid import (
+    DigitalMammographyXRayImageStorageForPresentation,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    RLELossless,
+    generate_uid,
+)
+
+from mammostudy.data.cohort import Cohort
+
+Change = Callable[[Path], object]
+GDCM_NAMES = {"JPEGLosslessProcess14_1", "JPEGLosslessProcess14", "JPEGLSLossless"}
+
+
+def noise(shape: tuple[int, int], seed: int) -> np.ndarray:
+    """A grey picture that passes every check and looks like that of no other seed."""
+    drawn = cv2.GaussianBlur(np.random.default_rng(seed).standard_normal(shape), (0, 0), 3)
+    return np.clip(110 + 35 * drawn / drawn.std(), 0, 255).astype(np.uint8)
+
+
+def write_picture(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), pixels)
+    return path
+
+
+def write_dicom(
+    path: Path,
+    pixels: np.ndarray,
+    bits: int = 12,
+    syntax: str = ExplicitVRLittleEndian,
+    change: Callable[[Dataset], None] | None = None,
+    **fields: object,
+) -> Path:
+    """Write grey pixels ``(h, w)`` and fields, those given as bytes as they are; plain by default.
+
+    ``syntax`` is a UID, or for JPEG Lossless and JPEG-LS the name that python-gdcm has for it;
+    ``change`` takes the dataset as it was written.
+    """
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    compressed = syntax in {RLELossless, JPEG2000Lossless} | GDCM_NAMES
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if compressed else syntax
+    ds.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
+    ds.SOPInstanceUID = generate_uid(entropy_srcs=["t"])
+    ds.Modality, ds.PhotometricInterpretation, ds.SamplesPerPixel = "MG", "MONOCHROME2", 1
+    ds.Rows, ds.Columns = pixels.shape[-2:]
+    ds.BitsAllocated, ds.BitsStored = 8 * pixels.dtype.itemsize, bits
+    ds.HighBit, ds.PixelRepresentation = bits - 1, int(pixels.dtype.kind == "i")
+    for name, value in fields.items():
+        if not isinstance(value, bytes):
+            setattr(ds, name, value)
+    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    ds.PixelData = data + bytes(len(data) % 2)
+    ds["PixelData"].VR = "OB" if pixels.dtype.itemsize == 1 else "OW"
+    if syntax == JPEG2000Lossless:
+        pytest.importorskip("openjpeg")
+    if syntax in (RLELossless, JPEG2000Lossless):
+        plugin = "pydicom" if syntax == RLELossless else "pylibjpeg"
+        ds.compress(syntax, generate_instance_uid=False, encoding_plugin=plugin)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ds.save_as(path, enforce_file_format=True)
+    if syntax in GDCM_NAMES:
+        recode(path, syntax)
+    raw = {Tag(name): value for name, value in fields.items() if isinstance(value, bytes)}
+    if change or raw:
+        ds = dcmread(path)
+        for tag, value in raw.items():
+            element = tag, dictionary_VR(tag), len(value), value, 0, False, True
+            ds._dict[tag] = RawDataElement(*element)
+        if change:
+            change(ds)
+        ds.save_as(path)
+    return path
+
+
+def recode(path: Path, name: str) -> None:
+    """Compress a file in place, by python-gdcm."""
+    gdcm = pytest.importorskip("gdcm")
+    reader, writer = gdcm.ImageReader(), gdcm.ImageWriter()
+    change = gdcm.ImageChangeTransferSyntax()
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, name)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(path))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-700])
+
+
+def swap(place: str, old: str, new: str) -> Change:
+    """A change of the first file of that pattern in a folder: one text for another, once."""
+
+    def change(folder: Path) -> None:
+        path = next(folder.rglob(place))
+        content = path.read_bytes()
+        assert old.encode() in content
+        path.write_bytes(content.replace(old.encode(), new.encode(), 1))
+
+    return change
+
+
+def put(place: str, content: str | bytes) -> Change:
+    """A change of the first file of that pattern in a folder: this content for its own."""
+    content = content.encode() if isinstance(content, str) else content
+    return lambda folder: next(folder.rglob(place)).write_bytes(content)
+
+
+def remove(place: str) -> Change:
+    return lambda folder: next(folder.rglob(place)).unlink()
+
+
+def link(place: str) -> Change:
+    """A change of the first file of that pattern in a folder: a link to a place outside of it."""
+
+    def change(folder: Path) -> None:
+        path = next(folder.rglob(place))
+        outside = path.rename(folder.parent / f"outside-{path.name}")
+        path.symlink_to(outside)
+
+    return change
+
+
+def with_cells(cohort: Cohort, case: str, /, **cells: object) -> Cohort:
+    """A cohort of which the manifest says other things of a case."""
+    rows = cohort.manifest.copy()
+    for column, value in cells.items():
+        rows.loc[rows["case"] == case, column] = value
+    return replace(cohort, manifest=rows)

@@ -17,10 +17,10 @@ from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import pairwise_iou
 from mammostudy.exported import segmenter_of
 from mammostudy.imaging.contours import box_of
-from mammostudy.imaging.framing import Box, check_box, paste_back
+from mammostudy.imaging.framing import Box, check_box, paste_back, whole_box
 from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.predictions import Findings, OperatingPoint, Prediction, Shape
-from mammostudy.runs.chain import boxed, frame_boxes, whole_box
+from mammostudy.runs.chain import boxed, frame_boxes
 from mammostudy.runs.choice import model_for, models
 from mammostudy.runs.detection_rows import Values, matches_of, rounded
 from mammostudy.runs.kinds import DetectSpec

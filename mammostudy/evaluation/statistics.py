@@ -339,3 +339,18 @@ def _cells(values: ArrayLike, patients: Patients, seeds: Patients) -> Values:
     order = np.lexsort((scores, place))  # the order of the rows does not enter the sums
     sums = np.bincount(place[order], weights=scores[order]).reshape(shape)
     return np.asarray(sums / sizes)
+
+
+def has_converged(curves: Sequence[dict[str, float]], metric: str) -> bool:
+    """Return whether a validation metric, of which more is better, had settled at the end.
+
+    The mean of the last fifth's validations must lie neither more than 1 % above the best one
+    before them (it still rose) nor more than 10 % below (it collapsed), and that best one above 0.
+    """
+    points = [(row["iteration"], row[metric]) for row in curves if metric in row]
+    if len(points) < 5:
+        return False
+    border = 0.8 * points[-1][0]
+    before = max((value for at, value in points if at <= border), default=0.0)
+    last = float(np.mean([value for at, value in points if at > border]))
+    return before > 0 and 0.9 * before <= last <= 1.01 * before

@@ -7,6 +7,7 @@ Source: section "Workflow" of Singh et al. (2020) for full, loose and tight fram
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -31,6 +32,15 @@ def check_box(box: Box, image_shape: tuple[int, int]) -> Box:
         msg = f"box {whole} is empty or not inside {inside}: check that they belong together"
         raise DataError(msg)
     return x_min, y_min, x_max, y_max
+
+
+def whole_box(edges: Sequence[float], shape: tuple[int, int]) -> Box:
+    """Round a detected box to whole pixels inside an image, at least one pixel a side."""
+    height, width = shape
+    x_min = min(max(round(edges[0]), 0), width - 1)
+    y_min = min(max(round(edges[1]), 0), height - 1)
+    x_max = min(max(round(edges[2]), x_min + 1), width)
+    return x_min, y_min, x_max, min(max(round(edges[3]), y_min + 1), height)
 
 
 def centred_box(box: Box, width: int, height: int) -> Box:

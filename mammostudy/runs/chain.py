@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -37,7 +36,7 @@ from mammostudy.evaluation import overlap
 from mammostudy.evaluation.boxes import pairwise_iou
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.evaluation.froc_curves import froc_of
-from mammostudy.imaging.framing import Box, paste_back
+from mammostudy.imaging.framing import paste_back, whole_box
 from mammostudy.imaging.postprocessing import PUBLISHED, postprocess
 from mammostudy.runs.detection_rows import EDGES, NOTHING, matches_of, whole_numbers
 from mammostudy.runs.kinds import ChainSpec, DetectSpec, ShapeSpec
@@ -52,15 +51,6 @@ from mammostudy.training.shapes import predict_logits
 _KEPT: Final = ("key", "status", "converged")  # of the record of a stage
 _SOURCES: Final = ("truth", "oracle", "jittered", "detected")
 Framed = tuple[Mask, NDArray[np.int64]]  # a mask in its frame, and the frame's box in the image
-
-
-def whole_box(edges: Sequence[float], shape: tuple[int, int]) -> Box:
-    """Round a detected box to whole pixels inside an image, at least one pixel a side."""
-    height, width = shape
-    x_min = min(max(round(edges[0]), 0), width - 1)
-    y_min = min(max(round(edges[1]), 0), height - 1)
-    x_max = min(max(round(edges[2]), x_min + 1), width)
-    return x_min, y_min, x_max, min(max(round(edges[3]), y_min + 1), height)
 
 
 def boxed(image: NDArray[np.float32], boxes: Iterable[Sequence[float]]) -> Iterator[Sample]:
@@ -92,7 +82,7 @@ class ChainRows:
         self.marked: list[Framed] = []
         if len(self.boxes):
             framed = frame_boxes(self._samples(), segmenter.spec)
-            found = predict_framed(model_of(segmenter), framed, segmenter.spec).masks
+            found = predict_framed(model_of(segmenter), framed, segmenter.spec)[0]
             self.marked = list(zip(postprocess(found, steps), framed.boxes, strict=True))
         case_of = self.masses.set_index(["view", "mass"])["case"].astype(str)
         hits = np.flatnonzero(self.rule > NOTHING).tolist()
@@ -200,7 +190,7 @@ def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     steps = tuple(PUBLISHED) if spec.postprocessing == "published" else chosen_steps(segmenter)
     tested = detector.part("test")
     tested = tested[(tested["row"] != "box") | (tested["score"] >= threshold)]
-    work, told = ChainRows(segmenter, steps, cohort, tested, spec.rule), Shapes.of(shapes, cohort)
+    work, told = ChainRows(segmenter, steps, cohort, tested, spec.rule), Shapes(shapes, cohort)
     masses = [work.mass_rows(source, told) for source in _SOURCES]
     tables = [work.view_rows(), *masses, work.box_rows()]
     rows = pd.concat([table for table in tables if len(table)], ignore_index=True)
@@ -230,30 +220,25 @@ def check_patients(
             raise SpecError(f"{cohort.name}: {said} detector and segmenter")
 
 
-@dataclass(frozen=True)
 class Shapes:
     """The classifiers of a chain, and which of them may judge whom."""
 
-    records: Sequence[Record[ShapeSpec]]
-    labels: dict[str, str] = field(default_factory=dict)  # shape by case, where it is known
-    judges: dict[str, int | None] = field(default_factory=dict)  # by patient; None: all know it
-
-    @classmethod
-    def of(cls, records: Sequence[Record[ShapeSpec]], cohort: Cohort) -> Shapes:
-        """Note who has learnt from whom, and the labels."""
+    def __init__(self, records: Sequence[Record[ShapeSpec]], cohort: Cohort) -> None:
+        self.records = records
+        self.labels: dict[Any, Any] = {}  # shape by case, where it is known
+        self.judges: dict[str, int | None] = {}  # by patient; None: all know it
         if not records:
-            return cls(records)
+            return
         spec = records[0].spec
         owner = load_cohort(spec.cohort)
         patients = owner.masses["patient"]
         shared = set(patients) & set(cohort.manifest["patient"])
         splits = [record.content["split"] for record in records if shared]
         met = {name for split in splits for cases in split.values() for name in patients[cases]}
-        judges: dict[str, int | None] = dict.fromkeys(met)
+        self.judges |= dict.fromkeys(met)
         for number, split in enumerate(splits):
-            judges |= dict.fromkeys(patients[split["test"]], number)
-        labels = labelled(owner if shared else cohort, spec)["label"]
-        return cls(records, {str(case): str(label) for case, label in labels.items()}, judges)
+            self.judges |= dict.fromkeys(patients[split["test"]], number)
+        self.labels |= labelled(owner if shared else cohort, spec)["label"].to_dict()
 
     def tell(
         self, masks: Sequence[Mask], patients: Sequence[str]

@@ -108,7 +108,6 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
 def _trained(
     spec: DetectSpec, cohort: Cohort, model: Detector, views: list[ViewSet], progress: bool | None
 ) -> Training:
-    """Train a detector, or read the weights where they were trained before."""
     train, validation = views
 
     def validate() -> dict[str, float]:
@@ -125,7 +124,6 @@ def _trained(
             squares,
             [{"boxes": box, "labels": torch.ones(len(box)).long()} for box in boxes],
             DetectorBudget(**spec.training.model_dump(exclude={"augment", "mass_free"})),
-            seed=spec.seed,
             validate=validate,
             augment=spec.training.augment,
             **course,

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from mammostudy.data.splits import ViewSet
 from mammostudy.errors import DataError
 from mammostudy.evaluation import boxes as judging
-from mammostudy.evaluation.boxes import FALSE, HIT, REPEAT, Matches
+from mammostudy.evaluation.boxes import ERRORS, FALSE, HIT, REPEAT, Matches
 
 COCO: Final = tuple(f"iou{step}" for step in range(50, 100, 5))
 RULES: Final[dict[str, tuple[str, float]]] = {
@@ -39,10 +39,6 @@ RULES: Final[dict[str, tuple[str, float]]] = {
 }
 """Column -> (rule, threshold) of :func:`mammostudy.evaluation.match_detections`."""
 HEADLINE: Final = "iou25"
-ERRORS: Final = (
-    "iou", "centre_x_error", "centre_y_error", "centre_distance", "width_log_ratio",
-    "height_log_ratio",
-)  # fmt: skip
 EDGES: Final = ("x_min", "y_min", "x_max", "y_max")
 NOTHING, AGAIN = -1, -2
 Values = NDArray[np.float64]
@@ -101,7 +97,7 @@ def _boxes(views: ViewSet, boxes: Sequence[Values], scores: Sequence[Values]) ->
     number = np.repeat(np.arange(len(views)), [len(each) for each in boxes])
     table = pd.DataFrame({"row": "box", "score": np.concatenate(scores)}, number)
     table[list(EDGES)] = np.concatenate(boxes)
-    near, errors = zip(*map(_nearest, boxes, views.boxes), strict=True)
+    near, errors = zip(*map(judging.nearest, boxes, views.boxes), strict=True)
     table["nearest"] = np.concatenate(near)
     table[list(ERRORS)] = np.round(np.concatenate(errors), 3)
     starts = np.cumsum([0, *(len(each) for each in views.boxes)])
@@ -111,25 +107,6 @@ def _boxes(views: ViewSet, boxes: Sequence[Values], scores: Sequence[Values]) ->
         hit, again = matches.outcome == HIT, matches.outcome == REPEAT
         table[name] = np.select([hit, again], [found, AGAIN], NOTHING)
     return table
-
-
-def _nearest(predicted: Values, true: NDArray[np.float32]) -> tuple[NDArray[np.int64], Values]:
-    """The mass of highest IoU of each box, and how far off the box is; NaN without overlap."""
-    near = np.full(len(predicted), NOTHING, np.int64)
-    errors = np.full((len(predicted), len(ERRORS)), np.nan)
-    if not len(predicted) or not len(true):
-        return near, errors
-    overlap = judging.pairwise_iou(predicted, true)
-    best, touched = overlap.argmax(axis=1), overlap.max(axis=1) > 0
-    near[touched] = best[touched]
-    of = true[best].astype(np.float64)
-    sides = judging.box_sides(of)
-    shift = judging.box_centres(predicted) - judging.box_centres(of)
-    distance = np.hypot(shift[:, 0], shift[:, 1]) / judging.box_diameters(of)
-    ratio = np.log(judging.box_sides(predicted) / sides)
-    found = np.column_stack([overlap.max(axis=1), shift / sides, distance, ratio])
-    errors[touched] = found[touched]
-    return near, errors
 
 
 def matches_of(rows: pd.DataFrame, rule: str = HEADLINE, repeats: str = "ignore") -> Matches:

@@ -24,10 +24,9 @@ from mammostudy.runs.spec import KeyedSpec
 
 
 def keep_freed_memory() -> None:
-    """Ask glibc to keep what is freed, where the C library is glibc.
+    """Ask glibc, where it is the C library, to keep what is freed (manual, 3.2.3.7).
 
-    It maps each block above some 32 MiB anew, so that a step of training pays for fresh zeroed
-    pages again and again (glibc manual, 3.2.3.7, "Malloc Tunable Parameters").
+    It maps each block above 32 MiB anew: every step of training would pay for fresh zeroed pages.
     """
     if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc":
         mallopt = ctypes.CDLL(None).mallopt
@@ -48,14 +47,6 @@ def execute(spec: S, *, progress: bool | None = None) -> Record[S]:
         result = module_of(kind_of(spec)).run(spec, cohort, progress)
         content = record_content(spec, cohort, result, time.monotonic() - started)
         return write_record(content, result.rows, result.predictions, result.arrays)
-
-
-def _worker(spec: KeyedSpec) -> None:
-    """Run one spec with one thread, in a process of its own."""
-    import torch
-
-    torch.set_num_threads(1)
-    execute(spec, progress=False)
 
 
 def missing(specs: Iterable[KeyedSpec]) -> list[KeyedSpec]:
@@ -116,8 +107,9 @@ def _run_all(specs: Sequence[KeyedSpec], workers: int | None, progress: bool | N
         return
     longest = sorted(specs, key=lambda spec: KINDS[kind_of(spec)].cost(spec), reverse=True)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = [pool.submit(_worker, spec) for spec in longest]
+    alone = torch.set_num_threads, (1,)  # one thread a process
+    with ProcessPoolExecutor(workers, context, *alone) as pool:
+        futures = [pool.submit(execute, spec, progress=False) for spec in longest]
         try:
             for future in tqdm(as_completed(futures), "runs", len(futures), disable=hidden):
                 future.result()

@@ -22,7 +22,7 @@ from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.imaging.shape_masks import largest_part, place_mask
 from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.runs.record import record_of
-from mammostudy.runs.segmentation import baseline_masks, chosen_steps, marked
+from mammostudy.runs.segmentation import chosen_steps, marked
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.versions import versions_of
 
@@ -31,7 +31,6 @@ CONTOUR_FRAME: Final = Frame(aspect="square", size=128, truth="target")
 _OF_OUTLINES: Final = ("runs.mask_sets", "imaging.contours", "imaging.shape_masks")
 _OF_FRAMES: Final = ("data.dicom", "imaging.framing", "imaging.preprocessing", "runs.segmenters")
 Mask = NDArray[np.bool_]
-Found = Iterator[tuple[str, Mask]]
 
 
 def labelled(cohort: Cohort, spec: ShapeSpec) -> pd.DataFrame:
@@ -124,33 +123,30 @@ def _cut(mask: Mask) -> Mask:
     return np.pad(part[y_min:y_max, x_min:x_max], 2)
 
 
-def _drawn(cohort: Cohort, source: str, segmenter: Sequence[RunSpec]) -> Found:
+def _drawn(cohort: Cohort, source: str, segmenter: Sequence[RunSpec]) -> Iterator[tuple[str, Mask]]:
     """Yield the masks of a source in their images: the owners', Chan-Vese's or a segmenter's."""
     if source == "truth":
         yield from ((case, cohort.mask(case)) for case in cohort.masses.index)
-    elif source == "segmenter":
-        for run in segmenter:
-            yield from _segmented(cohort, run)
-    else:
-        pixels = pixels_of(cohort)
-        cases = [case for case in cohort.masses.index if case in pixels.masses.index]
-        framed = frame_cohort(pixels, CONTOUR_FRAME, Preprocessing()).take(cases)
-        yield from _in_images(pixels, framed, baseline_masks("chan-vese", framed))
-
-
-def _segmented(cohort: Cohort, run: RunSpec) -> Found:
-    """Yield the masks of a segmentation run: of no mass that it was trained on."""
-    pixels, record = pixels_of(cohort), record_of(run)
-    own = run.cohort == pixels.name
-    known = set(record.content["split"]["test"] if own else pixels.masses.index)
-    cases = [case for case in cohort.masses.index if case in known]
-    if not cases:
         return
-    framed, masks = marked(record, pixels, cases)
-    yield from _in_images(pixels, framed, postprocess(masks, chosen_steps(record)))
+    pixels = pixels_of(cohort)
+    cases = [case for case in cohort.masses.index if case in pixels.masses.index]
+    for framed, masks in _framed(pixels, cases, source, segmenter):
+        for case, mask, box in zip(framed.cases, masks, framed.boxes.tolist(), strict=True):
+            row = pixels.row(case)
+            yield case, paste_back(mask, box, (int(row["height"]), int(row["width"])))
 
 
-def _in_images(cohort: Cohort, framed: FramedSet, masks: Mask) -> Found:
-    for case, mask, box in zip(framed.cases, masks, framed.boxes.tolist(), strict=True):
-        row = cohort.row(case)
-        yield case, paste_back(mask, box, (int(row["height"]), int(row["width"])))
+def _framed(
+    pixels: Cohort, cases: Sequence[str], source: str, segmenter: Sequence[RunSpec]
+) -> Iterator[tuple[FramedSet, Mask]]:
+    """Yield the masks of a source in their frames: of no mass that a run was trained on."""
+    if source == "active-contour":
+        framed = frame_cohort(pixels, CONTOUR_FRAME, Preprocessing()).take(cases)
+        yield framed, contours.baseline_masks("chan-vese", framed.images, framed.given)
+        return
+    for record in map(record_of, segmenter):
+        own = record.spec.cohort == pixels.name
+        known = set(record.content["split"]["test"] if own else cases)
+        if seen := [case for case in cases if case in known]:
+            framed, masks = marked(record, pixels, seen)
+            yield framed, postprocess(masks, chosen_steps(record))

@@ -14,11 +14,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pandas as pd
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.splits import Split
+from mammostudy.evaluation.statistics import has_converged
 from mammostudy.runs.kinds import KINDS, kind_of
 
 if TYPE_CHECKING:
@@ -40,21 +40,6 @@ class Result:
     predictions: Mapping[str, Any] | None = None  # by case a mask, or a mask and its frame
     arrays: Mapping[str, Any] = field(default_factory=dict)  # of ``arrays.npz``
     content: Mapping[str, Any] = field(default_factory=dict)  # of this kind of run alone
-
-
-def has_converged(curves: list[dict[str, float]], metric: str = "validation_dice") -> bool:
-    """Return whether a validation metric, of which more is better, had settled at the end.
-
-    The mean of the last fifth's validations must lie neither more than 1 % above the best one
-    before them (it still rose) nor more than 10 % below (it collapsed), and that best one above 0.
-    """
-    points = [(row["iteration"], row[metric]) for row in curves if metric in row]
-    if len(points) < 5:
-        return False
-    border = 0.8 * points[-1][0]
-    before = max((value for at, value in points if at <= border), default=0.0)
-    last = float(np.mean([value for at, value in points if at > border]))
-    return before > 0 and 0.9 * before <= last <= 1.01 * before
 
 
 def record_content(spec: Any, cohort: Cohort, result: Result, seconds: float) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from mammostudy.data.load import load_cohort
 from mammostudy.data.splits import Split, check_leakage, parted, split_cases
 from mammostudy.errors import DataError
 from mammostudy.evaluation import overlap, uncertainty
-from mammostudy.imaging.contours import chan_vese_mask, inscribed_ellipse, otsu_mask
+from mammostudy.imaging.contours import baseline_masks
 from mammostudy.imaging.framing import Box, frame_box, paste_back
 from mammostudy.imaging.postprocessing import PUBLISHED, orderings, postprocess
 from mammostudy.models.discriminator import Discriminator
@@ -35,54 +35,28 @@ from mammostudy.training.loop import Fitted, device
 Masks = NDArray[np.bool_]
 Maps = NDArray[np.float32]
 THRESHOLD: Final = 0.5  # of the probability; the paper does not report its own
+METRICS: Final = ("dice", "iou", "precision", "recall", "hd95", "assd")  # in the frame's grid
+Prediction = tuple[Masks, dict[str, NDArray[np.float64]]]  # masks, and scores of uncertainty
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Masks of framed cases, bool ``(n, s, s)``, and their uncertainty where it was sampled."""
+def judge_of(cohort: Cohort, case: str, truth: str) -> Callable[[Masks, Box], tuple[float, float]]:
+    """Return what pastes a frame's mask into the image, and gives its Dice and IoU there.
 
-    masks: Masks
-    scores: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-
-
-class Window(NamedTuple):
-    """Where framings are compared: the oracle loose frame at scale 2, cut to the image."""
-
-    rows: slice
-    columns: slice
-    image: tuple[int, int]
-    truth: Masks  # in the window, of every mass or of the target alone
-
-
-def window_of(cohort: Cohort, case: str, truth: str) -> Window:
-    """Cut the window of a case from its image's truth, ``all`` or ``target``."""
+    They are measured where framings are compared: in the oracle loose frame at scale 2, cut to the
+    image, against every mass (``truth`` is ``all``) or the case alone (``target``).
+    """
     row = cohort.row(case)
     shape = int(row["height"]), int(row["width"])
     x_min, y_min, x_max, y_max = frame_box(box_of_row(row), shape, strategy="loose", scale=2.0)
-    rows, columns = slice(max(y_min, 0), y_max), slice(max(x_min, 0), x_max)
+    window = slice(max(y_min, 0), y_max), slice(max(x_min, 0), x_max)
     whole = cohort.truth(str(row["image"])) if truth == "all" else cohort.mask(case)
-    return Window(rows, columns, shape, whole[rows, columns])
+    known = whole[window][None].copy()
 
+    def judge(mask: Masks, frame: Box) -> tuple[float, float]:
+        cut = paste_back(mask, frame, shape)[window][None]
+        return float(overlap.dice(cut, known)[0]), float(overlap.iou(cut, known)[0])
 
-def _in_image(mask: Masks, frame: Box, window: Window) -> tuple[float, float]:
-    """Paste a frame's mask back and return Dice and IoU within the window."""
-    cut = paste_back(mask, frame, window.image)[None, window.rows, window.columns]
-    truth = window.truth[None]
-    return float(overlap.dice(cut, truth)[0]), float(overlap.iou(cut, truth)[0])
-
-
-def _measured(masks: Masks, framed: FramedSet, windows: Sequence[Window]) -> pd.DataFrame:
-    """Measure masks ``(n, s, s)`` in the frame's grid (pixels) and, pasted back, in the image's."""
-    truth, metrics = framed.masks, ("dice", "iou", "precision", "recall", "hd95", "assd")
-    whole = [_in_image(*each) for each in zip(masks, framed.boxes.tolist(), windows, strict=True)]
-    return pd.DataFrame(whole, columns=["dice_image", "iou_image"]).assign(
-        **{name: getattr(overlap, name)(masks, truth) for name in metrics},
-        case=framed.cases,
-        truth_pixels=truth.sum(axis=(1, 2)),
-        predicted_pixels=masks.sum(axis=(1, 2)),
-        company_pixels=framed.company,
-        diagonal=float(np.hypot(*truth.shape[1:])),
-    )
+    return judge
 
 
 def evaluate(
@@ -90,40 +64,33 @@ def evaluate(
 ) -> tuple[pd.DataFrame, dict[str, Masks]]:
     """Predict and measure the cases of one part; the masks of the first box go with the rows."""
     asked = spec.evaluation
-    windows = [window_of(cohort, case, spec.frame.truth) for case in cases]
+    judges = [judge_of(cohort, case, spec.frame.truth) for case in cases]
     orders = orderings(PUBLISHED) if asked.postprocessing == "every" else [(), PUBLISHED]
     tables: list[pd.DataFrame] = []
     kept: dict[str, Masks] = {}
     for box in asked.boxes:
         frame = spec.frame.model_copy(update={"box": box})
         framed = frame_cohort(cohort, frame, spec.preprocessing).take(cases)
-        found = predict(framed)
-        kept = kept or dict(zip(cases, found.masks, strict=True))
-        beside = dict(found.scores)  # what tells of masks before post-processing
+        masks, beside = predict(framed)  # beside: what tells of masks before post-processing
+        kept = kept or dict(zip(cases, masks, strict=True))
         if asked.boundary:
-            beside = {"boundary_iou": overlap.boundary_iou(found.masks, framed.masks)} | beside
+            beside = {"boundary_iou": overlap.boundary_iou(masks, framed.masks)} | beside
         for steps in orders:
-            table = _measured(postprocess(found.masks, steps), framed, windows)
+            done = postprocess(masks, steps)
+            each = zip(judges, done, framed.boxes.tolist(), strict=True)
+            whole = [judge(mask, place) for judge, mask, place in each]
+            table = pd.DataFrame(whole, columns=["dice_image", "iou_image"]).assign(
+                **{name: getattr(overlap, name)(done, framed.masks) for name in METRICS},
+                case=cases,
+                truth_pixels=framed.masks.sum(axis=(1, 2)),
+                predicted_pixels=done.sum(axis=(1, 2)),
+                company_pixels=framed.company,
+                diagonal=float(np.hypot(*done.shape[1:])),
+            )
             name = "+".join(steps) or "none"
             tables.append(table.assign(box=box, postprocessing=name, **({} if steps else beside)))
     rows = pd.concat(tables, ignore_index=True)
     return rows.join(cohort.masses[["patient", "site"]], on="case"), kept
-
-
-def baseline_masks(name: str, framed: FramedSet) -> Masks:
-    """Return the masks of a baseline that needs no training, bool ``(n, s, s)``."""
-    side = framed.images.shape[1]
-    if name == "all-mass":
-        return np.ones(framed.masks.shape, dtype=bool)
-    if name == "ellipse":
-        edges = ([round(float(edge)) for edge in given] for given in framed.given)
-        boxes = [(x, y, max(right, x + 1), max(low, y + 1)) for x, y, right, low in edges]
-        return np.stack([inscribed_ellipse(box, (side, side)) for box in boxes])
-    if name == "otsu":
-        return np.stack([otsu_mask(image) for image in framed.images])
-    shares = np.clip((framed.given[:, 2:] - framed.given[:, :2]).mean(axis=1) / side, 0.05, 1.0)
-    started = zip(framed.images, shares.tolist(), strict=True)
-    return np.stack([chan_vese_mask(image, box_fraction=share) for image, share in started])
 
 
 def model_fields(model: Model) -> dict[str, Any]:
@@ -185,10 +152,10 @@ def flip_averaged(model: nn.Module, framed: FramedSet, spec: RunSpec) -> Maps:
 def predict_framed(model: nn.Module | None, framed: FramedSet, spec: RunSpec) -> Prediction:
     """Predict framed cases as a spec says, before post-processing; a baseline has no model."""
     if model is None:
-        return Prediction(baseline_masks(spec.model.name, framed))
+        return baseline_masks(spec.model.name, framed.images, framed.given), {}
     if not spec.evaluation.samples:
         draw = flip_averaged if spec.evaluation.flips else one_draw
-        return Prediction(draw(model, framed, spec) >= THRESHOLD)
+        return draw(model, framed, spec) >= THRESHOLD, {}
     draws = range(spec.evaluation.samples)
     samples = np.stack([one_draw(model, framed, spec, draw) for draw in draws])  # (k, n, s, s)
     scores = {
@@ -196,7 +163,7 @@ def predict_framed(model: nn.Module | None, framed: FramedSet, spec: RunSpec) ->
         "information": uncertainty.spread_score(uncertainty.information_map(samples), samples),
         "disagreement": uncertainty.disagreement(samples),
     }
-    return Prediction(samples.mean(axis=0) >= THRESHOLD, scores)
+    return samples.mean(axis=0) >= THRESHOLD, scores
 
 
 def marked(
@@ -209,7 +176,7 @@ def marked(
     if run.cohort == cohort.name and box == "oracle":
         stored = record.predictions()
         return framed, np.stack([stored[case] for case in cases])
-    return framed, predict_framed(model_of(record), framed, run).masks
+    return framed, predict_framed(model_of(record), framed, run)[0]
 
 
 def model_of(record: Record[RunSpec]) -> nn.Module | None:
@@ -266,7 +233,6 @@ def held_out(spec: RunSpec, cohort: Cohort, split: Split) -> tuple[Cohort, tuple
 def _trained(
     spec: RunSpec, cohort: Cohort, split: Split, progress: bool | None
 ) -> tuple[nn.Module, Training]:
-    """Train the model of a spec, or read the weights where they were trained before."""
     framed = frame_cohort(cohort, spec.frame, spec.preprocessing)
     shown, validation = framed.take(split.train), framed.take(split.validation)
     torch.manual_seed(spec.seed)
@@ -282,7 +248,6 @@ def _trained(
             as_tensor(shown.images, spec.model.channels),
             as_tensor(shown.masks, spec.model.channels),
             training.Budget(asked.iterations, asked.batch, asked.validations, asked.schedule),
-            seed=spec.seed,
             validate=validate,
             augment=asked.augment,
             **course,

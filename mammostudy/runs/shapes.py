@@ -162,7 +162,6 @@ def _trained(task: Task, progress: bool | None) -> tuple[Logits, nn.Module, Trai
             focal_gamma=asked.focal_gamma,
             rotate=asked.rotate,
             binary=spec.classifier != "grey-cnn",
-            seed=spec.seed,
             validate=validate,
             **course,
         )

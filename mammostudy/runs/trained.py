@@ -44,7 +44,7 @@ def train_or_read(
     name = attrgetter(spec.named)(spec)
     label = f"{spec.cohort} {spec.variant} {name} fold {spec.split.fold} seed {spec.seed}"
     label += " LEAKY" if spec.split.leaky else ""
-    fitted = fit(checkpoint=checkpoint, label=label, progress=progress)
+    fitted = fit(seed=spec.seed, checkpoint=checkpoint, label=label, progress=progress)
     spent = None if resumed else round(time.process_time() - started, 1)
     training = Training(**vars(fitted), cpu_seconds=spent)
     write_atomically(weights, lambda partial: save_model(model, str(partial)))

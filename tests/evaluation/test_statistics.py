@@ -12,6 +12,7 @@ from scipy import stats
 
 from mammostudy.errors import DataError
 from mammostudy.evaluation import statistics as ours
+from mammostudy.evaluation.statistics import has_converged
 
 RNG = np.random.default_rng(7)
 SKEWED = RNG.beta(8, 2, 80)
@@ -164,3 +165,31 @@ def test_refuses_bad_input():
             ours.bootstrap_ci(values, ["a", "b"][: len(values)])
     with pytest.raises(DataError, match="patients"):
         ours.bootstrap_ci([0.1, 0.2], ["a", None])
+
+
+RISING = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("dice", "converged"),
+    [
+        ((), False),
+        ((0.8, 0.8, 0.8, 0.8), False),  # too few to tell
+        ((0.1, 0.5, 0.8, 0.8, 0.807), True),  # 0.9 %
+        ((0.1, 0.5, 0.8, 0.8, 0.809), False),  # 1.1 %
+        ((*RISING, 0.79, 0.82), True),  # mean of two: 0.805
+        ((*RISING, 0.81, 0.82), False),  # 0.815
+        ((0.1, 0.9, 0.8, 0.8, 0.82), True),  # falls a little
+        ((0.1, 0.9, 0.8, 0.8, 0.8), False),  # 0.89 of the best
+        ((0.1, 0.8, 0.8, 0.8, 0.008), False),  # collapses
+        ((0.0, 0.0, 0.0, 0.0, 0.1), False),
+    ],
+)
+def test_has_converged(dice, converged):
+    rows = [{"iteration": 2.0 * at + 1, "validation_dice": d} for at, d in enumerate(dice)]
+    assert (
+        has_converged([*rows, {"iteration": 99.0, "overlap": 1.0}], "validation_dice") is converged
+    )
+    rows = [{"iteration": row["iteration"], "other": row["validation_dice"]} for row in rows]
+    assert has_converged(rows, "other") is converged
+    assert not has_converged(rows, "validation_dice")

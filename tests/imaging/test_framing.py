@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mammostudy.errors import DataError
 from mammostudy.imaging import framing
 from mammostudy.imaging.contours import box_of, inscribed_ellipse
-from mammostudy.imaging.framing import crop_and_resize, frame_box, jitter_box, paste_back
+from mammostudy.imaging.framing import crop_and_resize, frame_box, jitter_box, paste_back, whole_box
 
 SHAPE = (400, 300)
 
@@ -131,3 +131,17 @@ def test_golden_numbers():
     assert numbers == pytest.approx([0.428327, 0.755738, 0.233077], abs=1e-4)
     assert crop_and_resize(image > 0.5, square, 16).sum() == 117
     assert paste_back(cut > 0.4, frame, shape).sum() == 331
+
+
+@pytest.mark.parametrize(
+    ("edges", "box"),
+    [
+        ((1.4, 2.6, 10.2, 12.5), (1, 3, 10, 12)),
+        ((-5, -5, 4, 4), (0, 0, 4, 4)),
+        ((60, 30, 90, 90), (60, 30, 64, 40)),
+        ((5.2, 5.2, 5.4, 5.4), (5, 5, 6, 6)),
+        ((70, 50, 80, 60), (63, 39, 64, 40)),
+    ],
+)
+def test_boxes_become_whole_inside_the_image(edges, box):
+    assert whole_box(edges, (40, 64)) == box

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -22,15 +20,12 @@ from mammostudy.data.manifest import write_manifest
 from mammostudy.runs.execute import ensure
 from mammostudy.runs.kinds import SOURCES, DetectSpec, ShapeSpec
 from mammostudy.runs.masks import native_masks
-from mammostudy.runs.record import Record
 from mammostudy.runs.spec import RunSpec
 
 SIDE = 64
 
 
-def mass_row(
-    case: str, patient: str, image: Path, box: tuple[int, int, int, int]
-) -> dict[str, Any]:
+def mass_row(case, patient, image, box):
     """A manifest row of a square mass in ``masks/<image>.png``."""
     return {
         "case": case, "patient": patient, "site": "one", "image": f"images/{image.name}",
@@ -42,7 +37,7 @@ def mass_row(
     }  # fmt: skip
 
 
-def write_tiny(folder: Path) -> None:
+def write_tiny(folder):
     """Write eight patients with an image of two square masses each."""
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
@@ -65,7 +60,7 @@ def write_tiny(folder: Path) -> None:
 
 
 @pytest.fixture
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_folders(tmp_path, monkeypatch):
     """A project, a store and a data folder of this test alone."""
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "study.yaml").touch()
@@ -76,7 +71,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def tiny(own_folders: Path) -> Cohort:
+def tiny(own_folders):
     """The cohort ``tiny``."""
     write_tiny(own_folders / "data" / "tiny")
     return load_cohort("tiny")
@@ -94,36 +89,36 @@ TINY = RunSpec.parse(
 
 
 @pytest.fixture
-def tiny_spec() -> RunSpec:
+def tiny_spec():
     """Two iterations of a small cGAN on ``tiny``."""
     return TINY
 
 
 @pytest.fixture
-def one() -> Callable[[Any], Record]:
+def one():
     """Run one spec in this process, and what it works on before it."""
     return lambda spec: ensure([spec], workers=1, progress=False)[0]
 
 
 @pytest.fixture
-def refuse() -> Callable[..., None]:
+def refuse():
     """Stand in for what must not run: it raises RuntimeError, ``ran``."""
 
-    def ran(*_: object, **__: object) -> None:
+    def ran(*_, **__):
         raise RuntimeError("ran")
 
     return ran
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
+def _one_thread():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
 
 
-def shaped_specs() -> tuple[tuple[RunSpec, ...], ShapeSpec]:
+def shaped_specs():
     """Segmenters of the three folds of ``tiny``, and a shape run on masks of every source."""
     changes = {"split__folds": 3, "optimiser__iterations": 1, "optimiser__validations": 1}
     runs = tuple(TINY.changed(**changes, split__fold=fold) for fold in range(3))
@@ -151,7 +146,7 @@ class Shaped:
 
 
 @pytest.fixture(scope="session")
-def _shaped(tmp_path_factory: pytest.TempPathFactory, write_cohort: Callable[..., Path]) -> Shaped:
+def _shaped(tmp_path_factory, write_cohort):
     data, store = tmp_path_factory.mktemp("shaped-data"), tmp_path_factory.mktemp("shaped-store")
     write_cohort(data, patients=18)
     runs, spec = shaped_specs()
@@ -166,7 +161,7 @@ def _shaped(tmp_path_factory: pytest.TempPathFactory, write_cohort: Callable[...
 
 
 @pytest.fixture
-def shaped(_shaped: Shaped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shaped:
+def shaped(_shaped, tmp_path, monkeypatch):
     """``tiny`` with segmenters and masks, in a copy of their store that this test alone uses."""
     store = tmp_path / "shaped"
     shutil.copytree(_shaped.store, store)
@@ -187,7 +182,7 @@ VIEWS = DetectSpec.parse(
 
 
 @pytest.fixture(scope="session")
-def _searched(tmp_path_factory: pytest.TempPathFactory, write_views: Callable[..., Path]) -> Path:
+def _searched(tmp_path_factory, write_views):
     root = tmp_path_factory.mktemp("searched")
     write_views(root / "data")
     with pytest.MonkeyPatch.context() as patch:
@@ -198,7 +193,7 @@ def _searched(tmp_path_factory: pytest.TempPathFactory, write_views: Callable[..
 
 
 @pytest.fixture
-def searched(_searched: Path, own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def searched(_searched, own_folders, monkeypatch):
     """Twelve patients, four without a mass; 25 views of 48 x 64 pixels; a detector on record."""
     shutil.copytree(_searched / "store", own_folders / "store")
     monkeypatch.setenv("MAMMOSTUDY_DATA", str(_searched / "data"))

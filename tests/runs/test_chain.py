@@ -5,17 +5,15 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data.cohort import Cohort
 from mammostudy.data.splits import Split, split_views, views_of
 from mammostudy.errors import DataError, SpecError
 from mammostudy.runs import chain as module
-from mammostudy.runs.chain import Shapes, check_patients, whole_box
+from mammostudy.runs.chain import Shapes, check_patients
 from mammostudy.runs.detection_rows import judged_rows
 from mammostudy.runs.execute import ensure, execute
 from mammostudy.runs.kinds import ChainSpec, ShapeSpec
@@ -31,7 +29,7 @@ SPEC = ChainSpec.parse(
 FALSE = [26.0, 24.0, 34.0, 32.0]  # between the masses of every image
 
 
-def detect(cohort: Cohort, lay: Any, spec: ChainSpec = SPEC) -> None:
+def detect(cohort, lay, spec=SPEC):
     """Write the record of a detector whose boxes ``lay(true boxes)`` gives, with scores."""
     split = split_views(cohort, **spec.split.model_dump())
     tables = []
@@ -44,27 +42,27 @@ def detect(cohort: Cohort, lay: Any, spec: ChainSpec = SPEC) -> None:
     write_record(record_content(spec.detector, cohort, result, 0.0), result.rows)
 
 
-def run(spec: ChainSpec = SPEC) -> Record:
+def run(spec=SPEC):
     """Run a chain, and its segmenter before it."""
     return ensure([spec], workers=1, progress=False)[0]
 
 
-def exact(true: np.ndarray) -> tuple[Any, Any]:
+def exact(true):
     return true, np.full(len(true), 0.9)
 
 
-def first_and_false(true: np.ndarray) -> tuple[Any, Any]:
+def first_and_false(true):
     """The first mass, found twice, and one box on nothing."""
     again = true[0] + [1, 0, 1, 0]
     return np.stack([true[0], again, FALSE]), np.array([0.9, 0.8, 0.7])
 
 
-def masses(record: Record, source: str) -> pd.DataFrame:
+def masses(record, source):
     rows = record.rows("mass")
     return rows[rows["source"] == source].set_index("case")
 
 
-def test_exact_boxes_cost_nothing(tiny: Cohort) -> None:
+def test_exact_boxes_cost_nothing(tiny):
     detect(tiny, exact)
     record = run()
     oracle, detected = masses(record, "oracle"), masses(record, "detected")
@@ -89,7 +87,7 @@ def test_exact_boxes_cost_nothing(tiny: Cohort) -> None:
     assert frame[2] - frame[0] == 2 * (row["x_max"] - row["x_min"])
 
 
-def test_missed_masses_count_zero_and_false_boxes_are_painted(tiny: Cohort) -> None:
+def test_missed_masses_count_zero_and_false_boxes_are_painted(tiny):
     detect(tiny, first_and_false)
     record = run()
     detected = masses(record, "detected")
@@ -106,7 +104,7 @@ def test_missed_masses_count_zero_and_false_boxes_are_painted(tiny: Cohort) -> N
     assert (repeat["painted"] < repeat["predicted_pixels"] / 2).all()
 
 
-def test_a_detector_without_boxes_misses_everything(tiny: Cohort) -> None:
+def test_a_detector_without_boxes_misses_everything(tiny):
     detect(tiny, lambda true: (np.zeros((0, 4)), np.zeros(0)))
     record = run()
     assert record.content["threshold"] is None
@@ -118,10 +116,10 @@ def test_a_detector_without_boxes_misses_everything(tiny: Cohort) -> None:
     assert record.rows("box").empty
 
 
-def test_the_threshold_is_set_on_validation_by_the_rate(tiny: Cohort) -> None:
+def test_the_threshold_is_set_on_validation_by_the_rate(tiny):
     """Two false boxes a view: at 1 false positive a view the lower one and what is below go."""
 
-    def lay(true: np.ndarray) -> tuple[Any, Any]:
+    def lay(true):
         return np.stack([FALSE, true[0], [0, 0, 5, 5], true[1]]), np.array([0.9, 0.8, 0.5, 0.3])
 
     detect(tiny, lay)
@@ -131,7 +129,7 @@ def test_the_threshold_is_set_on_validation_by_the_rate(tiny: Cohort) -> None:
         assert masses(record, "detected")["found"].mean() == found
 
 
-def test_pixels_of_other_masses_are_not_held_against_a_mass(tiny: Cohort) -> None:
+def test_pixels_of_other_masses_are_not_held_against_a_mass(tiny):
     """Everything in a frame is painted: what lies on the second mass alone does not count."""
     spec = SPEC.changed(segmenter__model__name="all-mass", segmenter__frame__scale=8.0)
     detect(tiny, exact, spec)
@@ -145,9 +143,7 @@ def test_pixels_of_other_masses_are_not_held_against_a_mass(tiny: Cohort) -> Non
     assert row["dice"] > 2 * own.sum() / (painted + own.sum()) * 1.02  # without the rule
 
 
-def test_stages_that_learnt_from_other_patients_are_refused(
-    tiny: Cohort, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stages_that_learnt_from_other_patients_are_refused(tiny, monkeypatch):
     detect(tiny, exact)
     with pytest.raises(DataError, match="a segmentation run that this run works on has no record"):
         execute(SPEC)
@@ -167,23 +163,7 @@ def test_stages_that_learnt_from_other_patients_are_refused(
         execute(SPEC)
 
 
-@pytest.mark.parametrize(
-    ("edges", "box"),
-    [
-        ((1.4, 2.6, 10.2, 12.5), (1, 3, 10, 12)),
-        ((-5, -5, 4, 4), (0, 0, 4, 4)),
-        ((60, 30, 90, 90), (60, 30, 64, 40)),
-        ((5.2, 5.2, 5.4, 5.4), (5, 5, 6, 6)),
-        ((70, 50, 80, 60), (63, 39, 64, 40)),
-    ],
-)
-def test_boxes_become_whole_inside_the_image(edges: Any, box: Any) -> None:
-    assert whole_box(edges, (40, 64)) == box
-
-
-def test_a_classifier_judges_only_patients_new_to_it(
-    tiny: Cohort, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_classifier_judges_only_patients_new_to_it(tiny, monkeypatch):
     cases = {n: [f"p{n}-1", f"p{n}-2"] for n in range(8)}
     splits = [
         {"test": cases[0], "train": cases[1] + cases[2], "validation": []},
@@ -195,12 +175,12 @@ def test_a_classifier_judges_only_patients_new_to_it(
     monkeypatch.setattr(module, "labelled", lambda *_: labels)
     asked: dict[str, int] = {}
 
-    def told(record: Record, masks: list[Any]) -> list[tuple[str, float]]:
+    def told(record, masks):
         asked[record.folder.name] = len(masks)
         return [(f"by {record.folder.name}", 0.5)] * len(masks)
 
     monkeypatch.setattr(module, "_told_by", told)
-    shapes = Shapes.of(records, tiny)
+    shapes = Shapes(records, tiny)
     names, shares = shapes.tell([np.ones((3, 3), bool)] * 4, ["p0", "p1", "p2", "p7"])
     assert names == ["by 0", "by 1", None, "by 0"]  # p2 is new to none, p7 to both
     assert np.isnan(shares[2])

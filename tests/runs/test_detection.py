@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +13,9 @@ from mammostudy.models.detectors import common
 from mammostudy.runs import detection as module
 from mammostudy.runs.detection import squares_of
 from mammostudy.runs.detection_rows import EDGES
-from mammostudy.runs.record import Record
 
 
-def test_rows_are_of_all_views_and_boxes_in_their_own_pixels(
-    searched: Any, one: Callable[[Any], Record]
-) -> None:
+def test_rows_are_of_all_views_and_boxes_in_their_own_pixels(searched, one):
     cohort, spec = searched.cohort, searched.spec
     record = one(spec)
     assert record.curves["iteration"].tolist() == [1, 2, 3, 4]
@@ -49,9 +44,7 @@ def test_rows_are_of_all_views_and_boxes_in_their_own_pixels(
 
 
 @pytest.mark.parametrize("aspect", ["letterbox", "stretch"])
-def test_squares_are_the_views_made_once(
-    aspect: str, searched: Any, refuse: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_squares_are_the_views_made_once(aspect, searched, refuse, monkeypatch):
     cohort, spec = searched.cohort, searched.spec.changed(detector__aspect=aspect)
     views = views_of(cohort).take(("P0_CC_1", "free", "P9_CC_1"))
     squares, places = squares_of(spec, cohort, views)
@@ -59,7 +52,7 @@ def test_squares_are_the_views_made_once(
     rows = cohort.manifest.set_index("case", drop=False)
     for square, where, name in zip(squares, places, views.names, strict=True):
         image = torch.from_numpy(cohort.image(rows.loc[name]))
-        wanted, place = common.place(image[None], 64, aspect)  # type: ignore[arg-type]
+        wanted, place = common.place(image[None], 64, aspect)
         assert where == place
         torch.testing.assert_close(square, wanted, atol=1e-5, rtol=0)
     boxes = torch.from_numpy(views.boxes[0])
@@ -70,7 +63,7 @@ def test_squares_are_the_views_made_once(
         squares_of(spec.changed(detector__size=96), cohort, views)
 
 
-def test_the_prior_box_by_hand(searched: Any, one: Callable[[Any], Record]) -> None:
+def test_the_prior_box_by_hand(searched, one):
     plain = {"detector": {"name": "fixed-prior"}, "training": {"iterations": 0}}
     cohort, prior = searched.cohort, searched.spec.changed(variant="baseline", **plain)
     record = one(prior)

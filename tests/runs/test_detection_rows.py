@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +16,7 @@ Boxes = list[np.ndarray]
 EDGES = ["x_min", "y_min", "x_max", "y_max"]
 
 
-def views_of_boxes(boxes: list[list[list[float]]], height: int = 80, width: int = 100) -> ViewSet:
+def views_of_boxes(boxes, height=80, width=100):
     """One view a list, of a patient a pair of views."""
     n = len(boxes)
     columns = {"patient": [f"P{i // 2}" for i in range(n)], "site": "one", "side": ["R", "L"] * n}
@@ -32,7 +30,7 @@ def views_of_boxes(boxes: list[list[list[float]]], height: int = 80, width: int 
     )
 
 
-def random_case(seed: int, views: int = 30) -> tuple[ViewSet, Boxes, Boxes]:
+def random_case(seed, views=30):
     """Views of 0 to 2 masses; boxes near them, doubled now and then, and false ones."""
     rng = np.random.default_rng(seed)
     true: list[list[list[float]]] = []
@@ -49,7 +47,7 @@ def random_case(seed: int, views: int = 30) -> tuple[ViewSet, Boxes, Boxes]:
     return views_of_boxes(true), predicted, scores
 
 
-def read_again(rows: pd.DataFrame) -> pd.DataFrame:
+def read_again(rows):
     """Through ``cases.csv``, as a record keeps them."""
     content = dict.fromkeys(("recipe_key", "manifest_hash", "status", "converged"), "x")
     spec = {"kind": "detection", "cohort": "c"}
@@ -59,11 +57,11 @@ def read_again(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(autouse=True)
-def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _store(tmp_path, monkeypatch):
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(tmp_path))
 
 
-def test_rows_by_hand() -> None:
+def test_rows_by_hand():
     views = views_of_boxes([[[10, 10, 30, 30], [60, 40, 70, 50]], [], [[0, 0, 8, 8]], []])
     boxes = [
         np.array([[12, 10, 32, 30], [10, 10, 30, 26], [60, 40, 66, 45], [80, 60, 90, 70.0]]),
@@ -103,7 +101,7 @@ def test_rows_by_hand() -> None:
 
 @pytest.mark.parametrize("rule", ["iou10", "iou25", "centre", "iou50", "iou75"])
 @pytest.mark.parametrize("repeats", ["ignore", "false_positive"])
-def test_matches_come_back_through_the_file(rule: str, repeats: str) -> None:
+def test_matches_come_back_through_the_file(rule, repeats):
     views, boxes, scores = random_case(1)
     whole = judged_rows("test", views, boxes, scores)
     parts = [
@@ -122,7 +120,7 @@ def test_matches_come_back_through_the_file(rule: str, repeats: str) -> None:
     assert (found.outcome == 2).any()  # repeats to tell apart
 
 
-def test_what_cannot_be_judged_is_refused() -> None:
+def test_what_cannot_be_judged_is_refused():
     rows = judged_rows("test", *random_case(5))
     with pytest.raises(DataError, match=r"view 'v0' stands in the rows twice"):
         matches_of(pd.concat([rows, rows], ignore_index=True))
@@ -130,7 +128,7 @@ def test_what_cannot_be_judged_is_refused() -> None:
         judged_rows("test", views_of_boxes([[]]), [np.array([[5, 5, 5, 9.0]])], [np.array([0.5])])
 
 
-def test_what_is_judged_is_what_is_kept() -> None:
+def test_what_is_judged_is_what_is_kept():
     """A box on the border of a rule is judged after rounding, so that rows tell the truth."""
     views = views_of_boxes([[[0, 0, 10, 10]]])
     box = [np.array([[0, 0, 5.04, 9.96]])]  # IoU 0.50198 as given, exactly 0.5 as kept
@@ -144,7 +142,7 @@ def test_what_is_judged_is_what_is_kept() -> None:
     assert matches_of(rows).boxes.tolist() == [[3000, 2000.3, 3402.3, 2399.9]]
 
 
-def test_views_where_nothing_is_found_or_nothing_is_to_be_found() -> None:
+def test_views_where_nothing_is_found_or_nothing_is_to_be_found():
     views = views_of_boxes([[[10, 10, 30, 30], [60, 40, 70, 50]], []])
     rows = judged_rows("validation", views, [np.zeros((0, 4))] * 2, [np.zeros(0)] * 2)
     for table in (rows, read_again(rows)):

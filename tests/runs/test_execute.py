@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data.cohort import Cohort
 from mammostudy.errors import DataError
 from mammostudy.paths import store_root
 from mammostudy.runs import execute as module
@@ -26,14 +23,12 @@ from mammostudy.runs.spec import BASELINES, COLUMNS, RunSpec
 GONE = ("x_min", "y_min", "x_max", "y_max", "mask", "mask_label", "outline")
 
 
-def baselines(spec: RunSpec) -> list[RunSpec]:
+def baselines(spec):
     plain = {"optimiser": {"iterations": 0}, "variant": "baseline"}
     return [spec.changed(model={"name": name}, **plain) for name in BASELINES]
 
 
-def test_rows_are_of_all_cases_and_of_the_kept_masks(
-    tiny: Cohort, tiny_spec: RunSpec, one: Any
-) -> None:
+def test_rows_are_of_all_cases_and_of_the_kept_masks(tiny, tiny_spec, one):
     record = one(tiny_spec)
     assert record.curves["iteration"].tolist() == [1, 2]
     split = record.content["split"]
@@ -47,9 +42,7 @@ def test_rows_are_of_all_cases_and_of_the_kept_masks(
     assert raw["predicted_pixels"].to_dict() == sums
 
 
-def test_a_second_call_runs_nothing(
-    tiny: Cohort, tiny_spec: RunSpec, one: Any, refuse: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_call_runs_nothing(tiny, tiny_spec, one, refuse, monkeypatch):
     specs = [tiny_spec, *baselines(tiny_spec)]
     assert missing([*specs, tiny_spec]) == specs
     first = ensure(specs, workers=1, progress=False)
@@ -65,9 +58,7 @@ def test_a_second_call_runs_nothing(
         one(tiny_spec.changed(seed=1))
 
 
-def test_layers_that_share_weights_are_kept_and_read(
-    tiny: Cohort, tiny_spec: RunSpec, one: Any, refuse: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_layers_that_share_weights_are_kept_and_read(tiny, tiny_spec, one, refuse, monkeypatch):
     first = one(tiny_spec.changed(model__shared_batch_norm=True, model__channels=3))
     monkeypatch.setattr(segmentation.training, "fit", refuse)
     other = one(first.spec.changed(evaluation__postprocessing="every"))
@@ -76,9 +67,7 @@ def test_layers_that_share_weights_are_kept_and_read(
         assert np.array_equal(other.predictions()[case], mask)
 
 
-def test_weights_of_another_network_are_one_clear_error(
-    tiny: Cohort, tiny_spec: RunSpec, one: Any
-) -> None:
+def test_weights_of_another_network_are_one_clear_error(tiny, tiny_spec, one):
     wide = tiny_spec.changed(model__width=4)
     ensure([tiny_spec, wide], workers=1, progress=False)
     shutil.rmtree(local_records())
@@ -90,7 +79,7 @@ def test_weights_of_another_network_are_one_clear_error(
 
 
 @pytest.mark.slow
-def test_workers_give_the_rows_of_one_process(tiny: Cohort, tiny_spec: RunSpec) -> None:
+def test_workers_give_the_rows_of_one_process(tiny, tiny_spec):
     specs = [tiny_spec, tiny_spec.changed(seed=1)]
     alone = [record.cases for record in ensure(specs, workers=1, progress=False)]
     shutil.rmtree(store_root())
@@ -103,13 +92,7 @@ def test_workers_give_the_rows_of_one_process(tiny: Cohort, tiny_spec: RunSpec) 
 @pytest.mark.parametrize(("kind", "gone"), [
     (RunSpec, GONE), (DetectSpec, GONE), (ShapeSpec, ("shape",)),
 ])  # fmt: skip
-def test_a_cohort_without_the_columns_is_refused_for_the_task(
-    kind: type[RunSpec | DetectSpec | ShapeSpec],
-    gone: tuple[str, ...],
-    tiny: Cohort,
-    refuse: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_cohort_without_the_columns_is_refused(kind, gone, tiny, refuse, monkeypatch):
     lacking = replace(tiny, manifest=tiny.manifest.assign(**dict.fromkeys(gone)))
     monkeypatch.setattr(module, "load_cohort", lambda _: lacking)
     monkeypatch.setattr(module, "_run_all", refuse)
@@ -123,9 +106,7 @@ def test_a_cohort_without_the_columns_is_refused_for_the_task(
         ensure([spec], workers=1, progress=False)
 
 
-def test_runs_that_others_stand_on_wait_for_the_refusal(
-    tiny: Cohort, tiny_spec: RunSpec, one: Any, refuse: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_that_others_stand_on_wait_for_the_refusal(tiny, tiny_spec, one, refuse, monkeypatch):
     """``tiny`` has masses and no shapes: its segmenter is not trained for nothing."""
     monkeypatch.setattr(module, "module_of", refuse)
     with pytest.raises(DataError, match="cannot be used for shape: no mass has shape"):
@@ -135,9 +116,7 @@ def test_runs_that_others_stand_on_wait_for_the_refusal(
     assert missing([chain]) == [detector, tiny_spec, chain]
 
 
-def test_a_run_that_cannot_be_made_holds_up_no_other(
-    tiny: Cohort, tiny_spec: RunSpec, one: Any, refuse: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_cannot_be_made_holds_up_no_other(tiny, tiny_spec, one, refuse, monkeypatch):
     lite = {"name": "unet-lite0", "weights": "packaged"}
     lacking, other = tiny_spec.changed(model=lite), baselines(tiny_spec)[0]
     monkeypatch.setattr(specs_module, "find_spec", lambda package: None)
@@ -151,8 +130,8 @@ def test_a_run_that_cannot_be_made_holds_up_no_other(
 
 
 def test_folds_by_image_are_named_to_the_check_and_in_the_record(
-    tiny: Cohort, tiny_spec: RunSpec, one: Any, refuse: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    tiny, tiny_spec, one, refuse, monkeypatch
+):
     told: list[str] = []
     monkeypatch.setattr(segmentation, "check_leakage", lambda *_, unit: told.append(unit))
     leaky, honest = one(tiny_spec.changed(split__unit="image")), one(tiny_spec)
@@ -162,13 +141,11 @@ def test_folds_by_image_are_named_to_the_check_and_in_the_record(
     assert "warning" not in honest.content
 
 
-def test_a_second_process_waits_for_the_first(
-    tiny: Cohort, tiny_spec: RunSpec, one: Any, refuse: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_process_waits_for_the_first(tiny, tiny_spec, one, refuse, monkeypatch):
     held, usual = [], module.locked
 
     @contextmanager
-    def locked(name: str) -> Iterator[None]:
+    def locked(name):
         held.append(name)
         monkeypatch.setattr(module, "locked", usual)
         execute(tiny_spec, progress=False)  # another process is first

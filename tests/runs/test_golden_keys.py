@@ -13,7 +13,7 @@ COHORTS = ("cdd-cesm", "cdd-cesm-cm", "cdd-cesm-contours", "cdd-cesm-views")
 
 
 @pytest.mark.parametrize("cohort", COHORTS)
-def test_stored_keys_are_those_of_today(cohort: str) -> None:
+def test_stored_keys_are_those_of_today(cohort):
     found = list(records(cohort))
     assert found
     for record in found:
@@ -24,12 +24,12 @@ def test_stored_keys_are_those_of_today(cohort: str) -> None:
         assert record.key == record.folder.name == spec.key(manifest), record.folder
 
 
-def test_every_committed_record_is_of_a_cohort_above() -> None:
+def test_every_committed_record_is_of_a_cohort_above():
     folders = {path.parent.parent.name for path in results_root().glob("*/*/record.json")}
     assert folders <= set(COHORTS)
 
 
-def test_a_component_without_a_version_is_an_error() -> None:
+def test_a_component_without_a_version_is_an_error():
     assert versions_of(["mammostudy.data.dicom"]) == {"mammostudy.data.dicom": 1}
     with pytest.raises(SpecError, match="new_model"):
         versions_of(["mammostudy.models.new_model"])

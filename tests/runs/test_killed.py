@@ -14,11 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mammostudy.data.cohort import Cohort
 from mammostudy.paths import store_root
 from mammostudy.runs.execute import execute
 from mammostudy.runs.record import local_records, weights_path
-from mammostudy.runs.spec import RunSpec
 from mammostudy.training import loop
 from mammostudy.training.loop import load_checkpoint
 
@@ -47,13 +45,7 @@ execute(RunSpec.model_validate_json(sys.argv[1]), progress=False)
 
 
 @pytest.mark.parametrize(("write", "resumes_after"), [("beside and moved", 2), ("in place", 0)])
-def test_killed_in_the_middle_of_a_checkpoint(
-    write: str,
-    resumes_after: int,
-    tiny: Cohort,
-    tiny_spec: RunSpec,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_killed_in_the_middle_of_a_checkpoint(write, resumes_after, tiny, tiny_spec, monkeypatch):
     """The checkpoint before stays whole; the control writes in place and loses all of it."""
     spec = tiny_spec.changed(optimiser__iterations=5)
     weights = weights_path(spec.training_key(tiny.manifest_hash))
@@ -71,7 +63,7 @@ def test_killed_in_the_middle_of_a_checkpoint(
 
     usual, taken = loop.batch_of, []
 
-    def counted(n: int, iteration: int, batch: int, seed: int) -> torch.Tensor:
+    def counted(n, iteration, batch, seed):
         taken.append(iteration)
         return usual(n, iteration, batch, seed)
 

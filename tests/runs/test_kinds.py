@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -19,7 +18,7 @@ from mammostudy.data.cohort import Cohort
 from mammostudy.errors import DataError
 from mammostudy.paths import store_root
 from mammostudy.runs import detection, segmentation, shapes
-from mammostudy.runs.record import Record, weights_path
+from mammostudy.runs.record import weights_path
 from mammostudy.runs.trained import trained_model
 
 
@@ -35,7 +34,7 @@ class Kind:
 
 
 @pytest.fixture(params=["segmentation", "detection", "shape"])
-def kind(request: pytest.FixtureRequest) -> Kind:
+def kind(request):
     if request.param == "segmentation":
         cohort, spec = (request.getfixturevalue(name) for name in ("tiny", "tiny_spec"))
         far = {"optimiser__learning_rate": 1e38, "optimiser__iterations": 8}
@@ -50,22 +49,22 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return Kind(made.cohort, plain, shapes, "training.fit_shapes", far)
 
 
-def weights_of(record: Record) -> dict[str, torch.Tensor]:
+def weights_of(record):
     return load_file(weights_path(str(record.content["training_key"])))
 
 
-def same(first: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+def same(first, other):
     return all(torch.equal(value, other[name]) for name, value in first.items())
 
 
-def forget(record: Record) -> None:
+def forget(record):
     """Delete a record and its weights, so that it is run again."""
     shutil.rmtree(record.folder)
     for path in (store_root() / "weights").glob(f"{record.content['training_key']}*"):
         path.unlink()
 
 
-def test_a_record_holds_all_of_its_run(kind: Kind, one: Callable[[Any], Record]) -> None:
+def test_a_record_holds_all_of_its_run(kind, one):
     record, spec, manifest = one(kind.spec), kind.spec, kind.cohort.manifest_hash
     assert (record.spec, record.status, record.converged) == (spec, "completed", False)
     assert (record.key, record.leaky) == (spec.key(manifest), False)
@@ -81,9 +80,7 @@ def test_a_record_holds_all_of_its_run(kind: Kind, one: Callable[[Any], Record])
     assert not [name for name in files if name.endswith(".pt")]  # the checkpoint has served
 
 
-def test_same_spec_same_rows_and_no_training_twice(
-    kind: Kind, one: Callable[[Any], Record], refuse: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_same_spec_same_rows_and_no_training_twice(kind, one, refuse, monkeypatch):
     first = one(kind.spec)
     weights, other = weights_of(first), kind.spec.changed(seed=1)
     with monkeypatch.context() as patch:
@@ -104,13 +101,10 @@ def test_same_spec_same_rows_and_no_training_twice(
 
 
 @pytest.mark.parametrize("check", ["check_patients", "check_images"])
-def test_a_leak_is_refused_before_training(
-    check: str, kind: Kind, one: Callable[[Any], Record], refuse: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+def test_a_leak_is_refused_before_training(check, kind, one, refuse, monkeypatch):
     """A patient in two parts, or two images that are one."""
 
-    def leak(*_: object, **__: object) -> None:
+    def leak(*_, **__):
         raise DataError("a leak")
 
     monkeypatch.setattr(f"{kind.module.__name__}.{kind.fits}", refuse)
@@ -122,14 +116,12 @@ def test_a_leak_is_refused_before_training(
         one(kind.spec.changed(seed=1))
 
 
-def _strict(text: str) -> None:
+def _strict(text):
     raise AssertionError(f"{text} is not JSON")
 
 
 @pytest.mark.parametrize("loss", [{}, {"loss__adversarial_weight": 0, "loss__overlap": "dice_bce"}])
-def test_a_diverged_run_is_a_record(
-    loss: dict[str, Any], kind: Kind, one: Callable[[Any], Record]
-) -> None:
+def test_a_diverged_run_is_a_record(loss, kind, one):
     if loss and kind.module is not segmentation:
         return
     spec = kind.spec.changed(**kind.diverges, **loss)
@@ -149,9 +141,7 @@ def test_a_diverged_run_is_a_record(
     assert again.status == "diverged"
 
 
-def test_trained_models_load_and_leave_the_random_state_alone(
-    kind: Kind, one: Callable[[Any], Record]
-) -> None:
+def test_trained_models_load_and_leave_the_random_state_alone(kind, one):
     record = one(kind.spec)
     torch.manual_seed(3)
     expected = torch.rand(2)

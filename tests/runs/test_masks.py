@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -25,19 +23,16 @@ from mammostudy.runs.masks import SIDE, feature_table, native_masks, placed_mask
 from mammostudy.runs.record import find_record
 from mammostudy.runs.segmentation import chosen_steps
 
-if TYPE_CHECKING:
-    from tests.runs.conftest import Shaped
-
 Mask = NDArray[np.bool_]
 
 
-def block(size: int, height: int, width: int) -> Mask:
+def block(size, height, width):
     mask = np.zeros((size, size), bool)
     mask[2 : 2 + height, 2 : 2 + width] = True
     return mask
 
 
-def spread(mask: Mask) -> tuple[int, int]:
+def spread(mask):
     x_min, y_min, x_max, y_max = box_of(mask)
     return y_max - y_min, x_max - x_min
 
@@ -52,15 +47,13 @@ def spread(mask: Mask) -> tuple[int, int]:
         (block(304, 300, 300), "stretch", 30, (SIDE, SIDE)),  # too long for the window: it fills
     ],
 )
-def test_masks_are_placed(
-    mask: Mask, placement: str, window: int | None, seen: tuple[float, float]
-) -> None:
+def test_masks_are_placed(mask, placement, window, seen):
     placed = placed_mask(mask, placement, window)
     assert placed.shape == (SIDE, SIDE)
     assert spread(placed) == pytest.approx(seen, abs=1.1)
 
 
-def test_a_mask_that_is_empty_or_vanishes_is_missed() -> None:
+def test_a_mask_that_is_empty_or_vanishes_is_missed():
     for mask in (np.zeros((1, 1), bool), block(600, 1, 590)):
         assert not placed_mask(mask, "square").any()
     assert not placed_mask(block(5, 1, 1), "stretch", 900).any()
@@ -69,9 +62,7 @@ def test_a_mask_that_is_empty_or_vanishes_is_missed() -> None:
     assert np.array_equal(placed_mask(crumbs, "square"), placed_mask(block(60, 40, 40), "square"))
 
 
-def test_true_masks_are_those_of_the_cohort_made_once(
-    shaped: Shaped, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_true_masks_are_those_of_the_cohort_made_once(shaped, monkeypatch):
     found = native_masks(shaped.cohort, "truth")
     assert list(found) == list(shaped.cohort.masses.index)
     for case, mask in found.items():
@@ -89,9 +80,7 @@ def test_true_masks_are_those_of_the_cohort_made_once(
         native_masks(others, "truth")
 
 
-def test_a_segmenter_marks_no_mass_that_it_was_trained_on(
-    shaped: Shaped,
-) -> None:
+def test_a_segmenter_marks_no_mass_that_it_was_trained_on(shaped):
     for run in shaped.runs:
         record = find_record(run, shaped.cohort.manifest_hash)
         assert record is not None
@@ -109,15 +98,13 @@ def test_a_segmenter_marks_no_mass_that_it_was_trained_on(
         told = replace(record, content={**record.content, "split": wide})
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "record_of", lambda _, told=told: told)
-            control = {case for case, _ in module._segmented(shaped.cohort, run)}
+            control = {case for case, _ in module._drawn(shaped.cohort, "segmenter", (run,))}
         assert control & set(split["validation"])  # a record that takes them for unseen
     every = native_masks(shaped.cohort, "segmenter", shaped.runs)
     assert set(every) == set(shaped.cohort.masses.index)
 
 
-def test_features_are_those_of_the_whole_masks_that_are_there(
-    shaped: Shaped, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_features_are_those_of_the_whole_masks_that_are_there(shaped, monkeypatch):
     native = native_masks(shaped.cohort, "truth")
     gone = list(native)[3]
     holed = {**native, gone: np.zeros((1, 1), bool)}
@@ -130,7 +117,7 @@ def test_features_are_those_of_the_whole_masks_that_are_there(
     assert [case for case, mask in placed.items() if not mask.any()] == [gone]
 
 
-def test_scale_is_that_of_the_longest_mass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scale_is_that_of_the_longest_mass(monkeypatch):
     drawn = {"a": block(68, 64, 64), "b": block(36, 32, 32)}
     edges = {"x_min": 0, "y_min": 0, "x_max": [64, 32], "y_max": [64, 32]}
     rows = pd.DataFrame({"case": list(drawn), "patient": list(drawn), "shape": "round", **edges})
@@ -140,10 +127,7 @@ def test_scale_is_that_of_the_longest_mass(monkeypatch: pytest.MonkeyPatch) -> N
     assert spread(found["a"])[0] == pytest.approx(2 * spread(found["b"])[0], abs=2.1)
 
 
-def test_a_segmenter_of_other_patients_marks_every_mass(
-    shaped: Shaped, tmp_path: Path, write_cohort: Callable[..., Path],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+def test_a_segmenter_of_others_marks_every_mass(shaped, tmp_path, write_cohort, monkeypatch):
     other = tmp_path / "data"
     write_cohort(other, "fresh", patients=4)
     (other / "tiny").symlink_to(shaped.cohort.root)

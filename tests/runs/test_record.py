@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort
 from mammostudy.errors import DataError
 from mammostudy.paths import results_root, store_root
 from mammostudy.runs.execute import ensure, execute
 from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.runs.record import (
-    Record,
     find_record,
     keep,
     local_records,
@@ -46,11 +40,11 @@ ARRAYS = {"embedding": np.arange(6, dtype=np.float16).reshape(3, 2), "names": np
 
 
 @pytest.fixture(autouse=True)
-def _own(request: pytest.FixtureRequest) -> None:
+def _own(request):
     request.getfixturevalue("own_folders")
 
 
-def content(spec: Any = SPEC, manifest: str = MANIFEST, **changes: Any) -> dict[str, Any]:
+def content(spec=SPEC, manifest=MANIFEST, **changes):
     return {
         "spec": spec.model_dump(mode="json"),
         "key": spec.key(manifest),
@@ -64,16 +58,16 @@ def content(spec: Any = SPEC, manifest: str = MANIFEST, **changes: Any) -> dict[
     }
 
 
-def masks(side: int = 5) -> dict[str, NDArray[np.bool_]]:
+def masks(side=5):
     rng = np.random.default_rng(0)
     return {name: rng.random((side, side)) > 0.5 for name in ("001", "b", "NA")}
 
 
-def written(root: Path | None = None, **changes: Any) -> Record:
+def written(root=None, **changes):
     return write_record(content(**changes), CASES, masks(), root=root)
 
 
-def test_round_trip() -> None:
+def test_round_trip():
     record = written()
     assert record.folder == local_records() / "c" / SPEC.key(MANIFEST)
     assert (record.spec, record.key) == (SPEC, SPEC.key(MANIFEST))
@@ -86,7 +80,7 @@ def test_round_trip() -> None:
 
 
 @pytest.mark.parametrize("side", [5, 8, 33])
-def test_predictions_are_kept_to_the_bit(side: int) -> None:
+def test_predictions_are_kept_to_the_bit(side):
     frame = np.array([1, 2, 30, 40])
     framed = {case: (mask, frame) for case, mask in masks(side).items()}
     plain, found = (
@@ -101,7 +95,7 @@ def test_predictions_are_kept_to_the_bit(side: int) -> None:
     assert write_record(content(), CASES, {}).predictions() == {}
 
 
-def test_shape_records_come_back_as_they_were() -> None:
+def test_shape_records_come_back_as_they_were():
     record = write_record(content(SHAPE, temperature=1.25), CASES, arrays=ARRAYS)
     assert (record.kind, record.spec, record.temperature) == ("shape", SHAPE, 1.25)
     assert record.cases["missed"].dtype == bool
@@ -117,8 +111,8 @@ def test_shape_records_come_back_as_they_were() -> None:
     assert files == ["cases.csv", "record.json"]
 
 
-def test_a_half_written_folder_is_never_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full_disk(*args: object, **fields: object) -> None:
+def test_a_half_written_folder_is_never_seen(monkeypatch):
+    def full_disk(*args, **fields):
         assert not list(records("c"))
         raise OSError("no space left")
 
@@ -129,7 +123,7 @@ def test_a_half_written_folder_is_never_seen(monkeypatch: pytest.MonkeyPatch) ->
     assert find_record(SPEC, MANIFEST) is None
 
 
-def test_what_a_killed_write_leaves_is_not_a_record_and_writing_again_replaces() -> None:
+def test_what_a_killed_write_leaves_is_not_a_record_and_writing_again_replaces():
     partial = local_records() / "c" / ".partial-x"
     partial.mkdir(parents=True)
     (partial / "record.json").write_text("{", encoding="utf-8")
@@ -145,7 +139,7 @@ def test_what_a_killed_write_leaves_is_not_a_record_and_writing_again_replaces()
         content() | {"format": 1, "spec": SPEC.model_dump(mode="json") | {"kind": kind}}
     ) for kind in ("subtype", None, []))],
 )  # fmt: skip
-def test_a_damaged_record_is_one_clear_error(text: str | None) -> None:
+def test_a_damaged_record_is_one_clear_error(text):
     record = written()
     path = record.folder / "record.json"
     path.unlink() if text is None else path.write_text(text, encoding="utf-8")
@@ -166,9 +160,7 @@ def test_a_damaged_record_is_one_clear_error(text: str | None) -> None:
     ],
 )
 @pytest.mark.parametrize("damage", ["missing", b"", b"PK", 60])
-def test_damaged_tables_are_one_clear_error(
-    name: str, read: Callable[[Record], object], damage: str | bytes | int
-) -> None:
+def test_damaged_tables_are_one_clear_error(name, read, damage):
     record = write_record(content(), CASES, masks(), ARRAYS)
     path = record.folder / name
     if name == "cases.csv" and damage not in ("missing", b""):
@@ -176,13 +168,13 @@ def test_damaged_tables_are_one_clear_error(
     if damage == "missing":
         path.unlink()
     else:
-        path.write_bytes(path.read_bytes()[:damage] if isinstance(damage, int) else damage)  # type: ignore[arg-type]
+        path.write_bytes(path.read_bytes()[:damage] if isinstance(damage, int) else damage)
     with pytest.raises(DataError, match=f"{name}: not a readable record"):
         read(record)
 
 
 @pytest.mark.parametrize("manifest", [MANIFEST, None])
-def test_committed_comes_before_local(manifest: str | None) -> None:
+def test_committed_comes_before_local(manifest):
     assert find_record(SPEC, manifest) is None
     written()
     written(results_root(), provenance={"commit": "committed"})
@@ -196,7 +188,7 @@ def test_committed_comes_before_local(manifest: str | None) -> None:
     assert found.provenance["commit"] == "abc"
 
 
-def test_without_data_a_record_of_the_recipe_is_taken() -> None:
+def test_without_data_a_record_of_the_recipe_is_taken():
     written(results_root())
     write_record(content(SHAPE), CASES)
     assert find_record(SPEC, "other-data") is None
@@ -210,9 +202,7 @@ def test_without_data_a_record_of_the_recipe_is_taken() -> None:
     assert find_record(SPEC.changed(seed=1), None) is not None  # one came since
 
 
-def test_what_is_kept_has_no_weights_and_serves_without_store_and_data(
-    tiny: Cohort, tiny_spec: RunSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_kept_serves_without_store_and_data(tiny, tiny_spec, monkeypatch):
     record = execute(tiny_spec, progress=False)
     assert list(store_root().rglob("*.safetensors"))
     assert keep([record]) == [results_root() / "tiny" / record.key]
@@ -226,7 +216,7 @@ def test_what_is_kept_has_no_weights_and_serves_without_store_and_data(
     assert found.cases.equals(rows)
 
 
-def test_a_faulty_manifest_is_not_taken_for_missing_data(tiny: Cohort) -> None:
+def test_a_faulty_manifest_is_not_taken_for_missing_data(tiny):
     assert manifest_hash("elsewhere") is None
     assert manifest_hash("tiny") == tiny.manifest_hash
     path = tiny.root / "manifest.csv"

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
 
-from mammostudy.data.cohort import Cohort
-from mammostudy.data.splits import Split
 from mammostudy.errors import DataError
 from mammostudy.imaging.shape_masks import place_mask, shape_between
 from mammostudy.runs import shapes as module
-from mammostudy.runs.kinds import NETWORKS, ON_FEATURES, SOURCES, ShapeSpec
+from mammostudy.runs.kinds import NETWORKS, ON_FEATURES, SOURCES
 from mammostudy.runs.masks import SIDE, labelled, placed_masks
-from mammostudy.runs.record import Record, local_records, weights_path
+from mammostudy.runs.record import local_records, weights_path
 from mammostudy.runs.segmentation import checked_split
 from mammostudy.runs.trained import trained_model
 from mammostudy.training.shapes import predict_logits
-
-if TYPE_CHECKING:
-    from tests.runs.conftest import Shaped
 
 CLASSES = ("irregular", "round")
 COLUMNS = [
@@ -31,20 +24,20 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def plain(spec: ShapeSpec, **changes: object) -> ShapeSpec:
+def plain(spec, **changes):
     """The same run on true masks alone."""
     return spec.changed(evaluation__sources=("truth",), segmenter=(), **changes)
 
 
-def shares_of(record: Record) -> np.ndarray:
+def shares_of(record):
     counts = record.content["classes_trained"]
     return np.array([counts[name] for name in CLASSES]) / sum(counts.values())
 
 
-def miss(monkeypatch: pytest.MonkeyPatch, source: str, cases: set[str]) -> None:
+def miss(monkeypatch, source, cases):
     """Let a source leave no mask of some cases."""
 
-    def holed(spec: ShapeSpec, asked: str, cohort: Cohort) -> dict[str, Any]:
+    def holed(spec, asked, cohort):
         found = placed_masks(spec, asked, cohort)
         gone = cases if asked == source else set()
         return {case: mask & (case not in gone) for case, mask in found.items()}
@@ -52,11 +45,11 @@ def miss(monkeypatch: pytest.MonkeyPatch, source: str, cases: set[str]) -> None:
     monkeypatch.setattr(module, "placed_masks", holed)
 
 
-def split_of(shaped: Shaped) -> Split:
+def split_of(shaped):
     return checked_split(shaped.cohort, labelled(shaped.cohort, shaped.spec), shaped.spec.split)
 
 
-def test_rows_are_of_every_source_by_the_kept_weights(shaped: Shaped, one: Any) -> None:
+def test_rows_are_of_every_source_by_the_kept_weights(shaped, one):
     record = one(shaped.spec)
     assert record.curves["epoch"].tolist() == [1, 2]
     assert set(record.curves) >= {"validation_loss", "validation_accuracy"}
@@ -84,9 +77,7 @@ def test_rows_are_of_every_source_by_the_kept_weights(shaped: Shaped, one: Any) 
 
 
 @pytest.mark.parametrize("classifier", [*ON_FEATURES, "majority", "chance", "resnet", "grey-cnn"])
-def test_every_classifier_gives_the_same_kind_of_rows(
-    classifier: str, shaped: Shaped, one: Any
-) -> None:
+def test_every_classifier_gives_the_same_kind_of_rows(classifier, shaped, one):
     asked = {"classifier": classifier, "evaluation__sources": ("truth", "segmenter")}
     record = one(shaped.spec.changed(training__epochs=1, **asked))
     rows = record.cases
@@ -112,9 +103,7 @@ def test_every_classifier_gives_the_same_kind_of_rows(
         assert (test["label"] == test["predicted"]).all()  # these shapes are easily told
 
 
-def test_a_missed_mask_is_none_with_the_training_shares(
-    shaped: Shaped, one: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missed_mask_is_none_with_the_training_shares(shaped, one, monkeypatch):
     spec = shaped.spec.changed(evaluation__sources=("truth", "active-contour"))
     split = split_of(shaped)
     gone = {split.test[0], split.validation[0]}
@@ -128,9 +117,7 @@ def test_a_missed_mask_is_none_with_the_training_shares(
     assert set(rows.loc[~rows["missed"], "predicted"]) <= set(CLASSES)
 
 
-def test_missed_masks_neither_train_nor_give_the_temperature(
-    shaped: Shaped, one: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missed_masks_neither_train_nor_give_the_temperature(shaped, one, monkeypatch):
     split = split_of(shaped)
     gone = {*split.train[:3], split.validation[0]}
     miss(monkeypatch, "truth", gone)
@@ -146,9 +133,7 @@ def test_missed_masks_neither_train_nor_give_the_temperature(
 
 
 @pytest.mark.parametrize("classifier", ["cnn", "random-forest", "majority"])
-def test_a_class_without_a_training_mask_is_one_clear_error(
-    classifier: str, shaped: Shaped, one: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_class_without_a_training_mask_is_one_clear_error(classifier, shaped, one, monkeypatch):
     masses = shaped.cohort.masses
     miss(monkeypatch, "truth", set(masses.index[masses["shape"] == "round"]))
     spec = plain(shaped.spec, classifier=classifier, split__fold=2)
@@ -157,7 +142,7 @@ def test_a_class_without_a_training_mask_is_one_clear_error(
     assert not list((local_records() / "tiny").glob(spec.key(shaped.cohort.manifest_hash)))
 
 
-def test_explanations_by_hand(shaped: Shaped, one: Any) -> None:
+def test_explanations_by_hand(shaped, one):
     record = one(plain(shaped.spec, evaluation__explain=True))
     found, split = record.arrays(), record.content["split"]
     parts = dict(zip(found["embedding_cases"], found["embedding_parts"], strict=True))

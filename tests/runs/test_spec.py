@@ -63,7 +63,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "content", "named"), BAD)
-def test_a_bad_field_is_refused_by_name(kind: str, content: dict[str, Any], named: str) -> None:
+def test_a_bad_field_is_refused_by_name(kind, content, named):
     whole = CHAIN if kind == "chain" else {}
     with pytest.raises(SpecError, match=f"^run spec: .*{named}") as caught:
         KINDS[kind].spec.parse({"cohort": "c", **whole, **content})
@@ -113,7 +113,7 @@ MEASURED: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("kind", SPECS)
-def test_the_key_follows_data_and_fields(kind: str) -> None:
+def test_the_key_follows_data_and_fields(kind):
     spec = SPECS[kind]
     others = [spec.changed(**change) for change in (*CHANGES[kind], *MEASURED[kind])]
     assert kind_of(spec) == kind_of(spec.model_dump()) == kind
@@ -127,11 +127,11 @@ def test_the_key_follows_data_and_fields(kind: str) -> None:
     assert set(trained[-len(MEASURED[kind]) :]) == {spec.training_key(MANIFEST)}
     assert len({spec, type(spec).parse(spec.model_dump()), others[0]}) == 2
     with pytest.raises(ValueError, match="frozen"):
-        spec.cohort = "d"  # type: ignore[misc]
+        spec.cohort = "d"
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_every_detector_has_versions_and_the_fields_it_takes(name: str) -> None:
+def test_every_detector_has_versions_and_the_fields_it_takes(name):
     spec = DetectSpec.parse({"cohort": "c", "detector": {"name": name}})
     assert all(version >= 1 for version in spec.recipe_versions().values())
     fields = spec.fields((0.1, 0.2))
@@ -142,14 +142,12 @@ def test_every_detector_has_versions_and_the_fields_it_takes(name: str) -> None:
         assert spec.changed(detector__anchors="default").fields((0.1,))["box_sides"] == ()
 
 
-def test_keys_hold_the_versions_of_what_a_run_uses_and_of_those_it_works_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_keys_hold_the_versions_of_what_a_run_uses_and_of_those_it_works_on(monkeypatch):
     chain, run = SPECS["chain"], RunSpec(cohort="c").changed(model__name="unet")
     plain = {"name": "ellipse"}, {"iterations": 0}
     ellipse = RunSpec(cohort="c").changed(model=plain[0], optimiser=plain[1])
     shape = ShapeSpec(cohort="c", segmenter=(run,))
-    assert chain.before == (chain.detector, chain.segmenter, *chain.shapes)  # type: ignore[attr-defined]
+    assert chain.before == (chain.detector, chain.segmenter, *chain.shapes)
     assert [_depth(each) for each in (run, shape, chain)] == [0, 1, 1]
     assert run.components() | {"data.sources.phantom"} <= shape.components()
     specs = (run, chain, shape, ellipse)
@@ -161,7 +159,7 @@ def test_keys_hold_the_versions_of_what_a_run_uses_and_of_those_it_works_on(
         assert (run.training_key(MANIFEST) != trained) == (0 in changed)
 
 
-def test_a_key_needs_no_torch() -> None:
+def test_a_key_needs_no_torch():
     code = (
         "import sys; from mammostudy.runs.kinds import ChainSpec, RunSpec; "
         "from mammostudy.runs.execute import ensure; "

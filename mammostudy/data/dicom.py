@@ -3,15 +3,11 @@
 The order of DICOM steps is the standard's: stored values, modality LUT or rescale, VOI LUT or
 window, and only then the inversion of ``MONOCHROME1``. Every step acts on a pixel's value alone,
 and a value has at most 16 bits: the steps are worked out once for each value, in float64, and the
-image is looked up in the table that results. pydicom decodes and applies windows; JPEG of any kind
-is decoded in a process of its own (:mod:`mammostudy.data.gdcm_worker`).
+image is looked up in the table that results.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +24,7 @@ from pydicom.pixels.utils import pixel_array
 
 from mammostudy.data import dicom_file, images
 from mammostudy.data.dicom_file import guarded, number, text, values_of
+from mammostudy.data.gdcm_worker import decoded_apart
 from mammostudy.errors import DataError
 
 Integers = NDArray[np.integer[Any]]
@@ -36,7 +33,6 @@ _POLARITY: Final = ("PhotometricInterpretation", "PresentationLUTShape")
 _DAMAGED: Final = "the DICOM file is damaged; copy it anew"
 _PLUGINS: Final = ("pylibjpeg", "gdcm", "pyjpegls", "pillow")  # the first installed one decodes
 _INSTALL: Final = "run pip install 'mammostudy[dicom]', or convert to Explicit VR Little Endian"
-_WORKER: Final = str(Path(__file__).with_name("gdcm_worker.py"))
 _SECONDS: Final = 10.0  # a decoder may take, and one more a million pixels
 
 
@@ -126,7 +122,7 @@ def _stored(path: Path, header: FileDataset, notes: list[str]) -> tuple[Integers
     A code is the BitsStored bits of a pixel as an unsigned number.
     """
     shape, bits = (int(header.Rows), int(header.Columns)), int(header.BitsStored)
-    width = int(header.BitsAllocated) // 8
+    width, size = int(header.BitsAllocated) // 8, shape[0] * shape[1]
     kind = "i" if number(path, header, "PixelRepresentation") else "u"
     syntax, name = dicom_file.syntax_of(header)
     with guarded(path, f"field TransferSyntaxUID ({name}) has no decoder here; {_INSTALL}"):
@@ -135,34 +131,18 @@ def _stored(path: Path, header: FileDataset, notes: list[str]) -> tuple[Integers
         plugin = "" if own else next(each for each in _PLUGINS if each in available)
     fault = f"field PixelData ({name}) does not decode to Rows x Columns of BitsAllocated"
     with guarded(path, f"{fault}; the file is truncated, damaged or of a rare variant"):
-        longer = len(header.PixelData) > shape[0] * shape[1] * width + 1
-        if longer and not syntax.is_encapsulated:
+        if not syntax.is_encapsulated and len(header.PixelData) > size * width + 1:
             notes.append("PixelData is longer than Rows and Columns say: the rest is left out")
         if not own and b"\xff\xd9" not in header.PixelData:  # decoders fill in what is cut off
             raise ValueError
-        pixels = pixel_array(header, index=0) if own else _decoded_apart(path, shape, plugin)
+        seconds = _SECONDS + size / 1e6
+        pixels = pixel_array(header, index=0) if own else decoded_apart(path, plugin, seconds)
         if pixels.shape != shape:
             raise ValueError
         del header.PixelData
         codes = pixels.astype(f"u{width}", copy=False) & ((1 << bits) - 1)
     spare = 8 * width - bits  # shifted there and back, the sign is carried on
     return codes, (np.arange(1 << bits) << spare).astype(f"{kind}{width}") >> spare
-
-
-def _decoded_apart(path: Path, shape: tuple[int, int], plugin: str) -> NDArray[Any]:
-    """Decode in a process of its own, which damaged data may end, fill or never let end."""
-    with tempfile.TemporaryFile() as decoded:  # a pipe would hold the pixels twice
-        done = subprocess.run(
-            [sys.executable, "-P", _WORKER, str(path), plugin],
-            stdout=decoded,
-            stderr=subprocess.PIPE,
-            check=True,
-            timeout=_SECONDS + shape[0] * shape[1] / 1e6,
-        )
-        if b"Corrupt JPEG data" in done.stderr:
-            raise ValueError
-        decoded.seek(0)
-        return np.asarray(np.load(decoded))
 
 
 def _padding(path: Path, header: FileDataset, levels: NDArray[Any]) -> NDArray[np.bool_]:

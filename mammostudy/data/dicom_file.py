@@ -11,7 +11,7 @@ import logging
 import warnings
 import zlib
 from collections.abc import Collection, Iterator, MutableSequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -86,10 +86,17 @@ def read_header(path: Path, content: bytes) -> FileDataset:
         raise DataError(f"{path}: no DICOM file (no preamble DICM); give a DICOM or picture file")
     with guarded(path, "the DICOM header cannot be read; the file is damaged, copy it anew"):
         file = BytesIO(content)
-        _check_inflated(path, file)
+        read_preamble(file, force=True)
+        syntax = _read_file_meta_info(file).get("TransferSyntaxUID")
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        if syntax == uid.DeflatedExplicitVRLittleEndian:  # the library would fill the memory
+            inflater.decompress(file.read(), _MAX_INFLATED)
+            if not inflater.eof:
+                raise DataError(f"{path}: deflated data that end early or are too many; copy anew")
+        file.seek(0)
         header = dcmread(file, force=True, specific_tags=[*FIELDS, *_GROUPS])
         header.buffer = None  # the library would keep the whole file beside its pixels
-        for name in {*FIELDS, *_GROUPS} - {"PixelData"}:  # converting it would fill the memory
+        for name in {*FIELDS, *_GROUPS} - {"PixelData"}:  # as converting a long value would
             value = getattr(header.get_item(name), "value", None)
             if isinstance(value, bytes) and len(value) > _MAX_VALUE:
                 raise DataError(f"{path}: field {name} is longer than a mammogram's; correct it")
@@ -104,18 +111,6 @@ def read_header(path: Path, content: bytes) -> FileDataset:
             header.pop(name, None)
         _check_image(path, header)
     return header
-
-
-def _check_inflated(path: Path, file: BytesIO) -> None:
-    """Refuse a deflated file that inflates to more than is read, before the library does it."""
-    read_preamble(file, force=True)
-    syntax = _read_file_meta_info(file).get("TransferSyntaxUID")
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    if syntax == uid.DeflatedExplicitVRLittleEndian:
-        inflater.decompress(file.read(), _MAX_INFLATED)
-        if not inflater.eof:
-            raise DataError(f"{path}: deflated data that end early or are too many; copy it anew")
-    file.seek(0)
 
 
 def _check_image(path: Path, header: FileDataset) -> None:
@@ -163,10 +158,9 @@ def text(header: Dataset, field: str, words: Collection[str] = ()) -> str:
 
     Where the words are given, another text is ``other`` and none is ``unknown``.
     """
-    try:
+    said = ""
+    with suppress(Exception):
         said = str([*values_of(header, field), ""][0] or "").strip().upper()
-    except Exception:
-        said = ""
     return said if not words or said in words else ("other" if said else "unknown")
 
 
@@ -180,7 +174,11 @@ def facts_of(header: FileDataset) -> dict[str, Any]:
     laterality = [text(header, f"{of}Laterality") for of in ("Image", "Frame", "")]
     side = next((side for side in laterality if side in ("L", "R")), "unknown")
     usual = {"L": "left", "R": "right"}.get(side, "unknown")
-    orientation = text(header, "PatientOrientation")[:1]
+    orientation = text(header, "PatientOrientation")
+    views = [text(header, "ViewPosition", _VIEWS)]  # then as CBIS-DDSM has it, then the code
+    views += [orientation] if orientation in _VIEWS else []
+    with suppress(Exception):
+        views.append(_CODES.get(str(header.ViewCodeSequence[0].CodeValue), "other"))
     spacing, notes = _spacing(header)
     for name, (value, why) in _SAID.items():
         if text(header, name) == value:
@@ -194,13 +192,13 @@ def facts_of(header: FileDataset) -> dict[str, Any]:
     elif shape == "other":
         notes.append("PresentationLUTShape is not one that is known and is left out")
     return {
-        "view": _view(header),
+        "view": next((view for view in views if view != "unknown"), "unknown"),
         "side": side,
         "spacing_mm": spacing,
         "modality": text(header, "Modality", _MODALITIES.split()),
         "bits": int(header.BitsStored),
         "transfer_syntax": syntax_of(header)[1],
-        "chest_wall": {"A": "left", "P": "right"}.get(orientation, usual),
+        "chest_wall": {"A": "left", "P": "right"}.get(orientation[:1], usual),
         "notes": notes,
     }
 
@@ -209,17 +207,6 @@ def syntax_of(header: FileDataset) -> tuple[uid.UID, str]:
     """Return the transfer syntax and its name; what the standard does not know is not repeated."""
     syntax = uid.UID(str(header.file_meta.TransferSyntaxUID))
     return syntax, "not a standard transfer syntax" if syntax.name == syntax else syntax.name
-
-
-def _view(header: Dataset) -> str:
-    """Read ViewPosition, else PatientOrientation (so CBIS-DDSM), else ViewCodeSequence."""
-    position, orientation = text(header, "ViewPosition", _VIEWS), text(header, "PatientOrientation")
-    if position != "unknown" or orientation in _VIEWS:
-        return position if position != "unknown" else orientation
-    try:
-        return _CODES.get(str(header.ViewCodeSequence[0].CodeValue), "other")
-    except Exception:
-        return "unknown"
 
 
 def _spacing(header: Dataset) -> tuple[float | None, list[str]]:
@@ -234,10 +221,9 @@ def _spacing(header: Dataset) -> tuple[float | None, list[str]]:
     found: dict[str, float] = {}
     notes = []
     for name, least in {detector: 0.001, image: 0.001, scanner: 0.001, factor: 1.0}.items():
-        try:
+        pair = np.array([np.nan])
+        with suppress(Exception):
             pair = np.array(values_of(header, name)[:2] or [0], dtype=float)
-        except Exception:
-            pair = np.array([np.nan])
         if least <= pair[0] <= 10 and np.ptp(pair) <= 0.01 * pair[0]:
             found[name] = float(pair[0])
         elif pair[0] != 0:

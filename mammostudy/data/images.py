@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,10 +90,9 @@ def open_picture(path: Path, content: bytes) -> Image.Image:
 
 def decode(content: bytes) -> NDArray[Any] | None:
     """Decode a picture as it is, (h, w) or (h, w, channels), blue first; None where it fails."""
-    try:
+    with suppress(cv2.error):
         return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        return None
+    return None
 
 
 def _unit(pixels: NDArray[Any]) -> NDArray[np.float32]:

@@ -66,17 +66,15 @@ def mutants(content: bytes, count: int, seed: str) -> Iterator[tuple[str, bytes]
     for number in range(count):
         data, kind = bytearray(content), ("cut", "flip", "length", "insert", "delete")[number % 5]
         place, some = rng.randrange(132, len(data)), rng.choice((1, 2, 8, 64))
-        if kind == "cut":
-            del data[place:]
-        elif kind == "flip":
+        if kind == "flip":
             for _ in range(some):
                 data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         elif kind == "length":
             place = rng.randrange(132, min(len(data), 900))
             data[place : place + 4] = rng.choice((b"\xff" * 4, b"\xfe\xff\xff\x7f", bytes(4)))
         else:
-            end = place + some if kind == "delete" else place
-            data[place:end] = b"" if kind == "delete" else rng.randbytes(some)
+            end = {"cut": len(data), "insert": place, "delete": place + some}[kind]
+            data[place:end] = rng.randbytes(some) if kind == "insert" else b""
         yield f"{number:03d}-{kind}", bytes(data)
 
 
@@ -128,7 +126,7 @@ def test_hostile_files_are_refused_soon(tmp_path: Path, written: Writer) -> None
     with (folder / "endless").open("wb") as file:
         file.write(written(PIXELS).read_bytes())
         file.truncate(3 << 30)  # sparse
-    assert [name for name, found in read_all(folder).items() if found != "DataError"] == []
+    assert set(read_all(folder).values()) == {"DataError"}
 
 
 def test_a_decoder_that_ends_its_process_ends_only_its_own(written: Writer) -> None:

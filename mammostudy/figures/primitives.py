@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from textwrap import fill
-from typing import Any
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,6 +31,7 @@ VERDICT_COLOURS = {
 }  # fmt: skip
 AGREEMENT = {"true positive": "#ffff00", "false negative": "#ff0000", "false positive": "#00ff00"}
 SEQUENTIAL = "Blues"
+GAP = "not reported"
 
 WIDTH = 7.2
 """Width of a figure on a page, inches."""
@@ -58,6 +59,7 @@ def use_style() -> None:
             "grid.linewidth": 0.6,
             "image.cmap": "gray",
             "legend.frameon": False,
+            "text.parse_math": False,  # names of cases and sites may hold any sign
         },
     )
 
@@ -79,11 +81,22 @@ def say(text: str) -> Any:
     return Markdown(text) if text else None
 
 
+class PageTable(Styler):
+    """A table of a page: as HTML and LaTeX with what data hold escaped, and as plain text."""
+
+    def __repr__(self) -> str:
+        return str(cast(Any, self).data.to_string(index=False, na_rep=GAP))
+
+    def _repr_latex_(self) -> str:
+        plain = cast(Any, self).data.style.hide(axis="index").format(na_rep=GAP, escape="latex")
+        return str(plain.format_index(axis=1, escape="latex").to_latex(hrules=True))
+
+
 def page_table(table: pd.DataFrame, precision: int = 1) -> Styler:
     """Make a table ready for a page: no index, whole texts, fixed decimals, gaps named."""
-    name = f"{zlib.crc32(','.join(map(str, table.columns)).encode()):08x}"
-    styler = table.style.hide(axis="index").set_uuid(name)
-    styler = styler.format(precision=precision, na_rep="not reported", thousands=",")
+    name = f"{zlib.crc32(table.to_csv().encode()):08x}"  # equal in equal runs
+    styler = PageTable(table, uuid=name).hide(axis="index").format_index(axis=1, escape="html")
+    styler = styler.format(precision=precision, na_rep=GAP, thousands=",", escape="html")
     return styler.set_properties(None, **{"text-align": "left", "vertical-align": "top"})
 
 

@@ -23,8 +23,8 @@ LOSSES: Final = {
     "study": look.BROWN,
 }
 _UNITS: Final = {
-    "cGAN, Dice (paper)": r"$\lambda$ (1 - Dice) + adversarial",
-    "cGAN, L1": r"$\lambda$ L1 + adversarial",
+    "cGAN, Dice (paper)": "λ (1 - Dice) + adversarial",
+    "cGAN, L1": "λ L1 + adversarial",
 }
 _KINDS: Final = {
     "missed": look.RED,

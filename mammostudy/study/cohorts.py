@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -141,7 +140,7 @@ def sheets() -> pd.DataFrame:
         for work in sheet.citation:
             used = f" Used for: {work.used_for}." if work.used_for else ""
             said.append(("to cite", f"{work.text.rstrip('.')}. doi:{work.doi or '–'}{used}"))
-        lines += [(sheet.title, field, escape(text)) for field, text in said]
+        lines += [(sheet.title, field, text) for field, text in said]
     return pd.DataFrame(lines, columns=["data set", "field", "text"])
 
 

@@ -46,3 +46,19 @@ def test_lines_stand_in_the_order_of_x():
     primitives.lines(axes, table, "x", "y", band=True)
     assert axes.get_lines()[0].get_ydata().tolist() == [3, 4]  # in the order of x
     assert primitives.montage([]) is None
+
+
+def test_what_data_hold_is_shown_and_never_run():
+    signs = ["<script>alert(1)</script>", "a_b % $\\frac{$", "{{7*7}} [red]"]
+    table = primitives.page_table(pd.DataFrame({"<b>case</b>": signs, "n": [1, 2.5, None]}))
+    page, paper = table.to_html(), table._repr_latex_()
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert "&lt;script&gt;" in page
+    assert all(sign in repr(table) for sign in signs)
+    assert r"a\_b \% \$" in paper
+    assert repr(table) == repr(primitives.page_table(table.data))  # equal runs give equal files
+    assert table.to_html() == primitives.page_table(table.data).to_html()
+    primitives.use_style()
+    figure = primitives.montage([(sign, np.zeros((4, 4))) for sign in signs])
+    figure.canvas.draw()  # mathematics in a name would stop here

@@ -4,6 +4,7 @@ import pytest
 from statsmodels.stats.power import TTestPower
 
 from mammostudy.data.descriptors import descriptor_names
+from mammostudy.figures.primitives import page_table
 from mammostudy.study import cohorts
 
 
@@ -20,7 +21,7 @@ def test_counts_are_confirmed_or_open_never_guessed():
 def test_what_comes_from_files_is_escaped(monkeypatch):
     sheet = cohorts.read_descriptor("phantom").model_copy(update={"source": "<script>1</script>"})
     monkeypatch.setattr(cohorts, "read_descriptor", lambda name: sheet)
-    assert "<script>" not in cohorts.sheets().to_csv()
+    assert "<script>" not in page_table(cohorts.sheets()).to_html()
 
 
 @pytest.mark.parametrize(("sd", "difference"), [(0.1, 0.05), (0.05, 0.01), (1.0, 2.0)])

@@ -1,9 +1,5 @@
 """The cache: made once, remade when damaged, never half-written."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,22 +7,20 @@ from mammostudy.data.cache import cached_arrays, write_atomically
 
 
 class Maker:
-    def __init__(self) -> None:
+    def __init__(self):
         self.calls = 0
 
-    def __call__(self) -> dict[str, np.ndarray]:
+    def __call__(self):
         self.calls += 1
         return {"a": np.arange(6.0).reshape(2, 3), "b": np.array([True, False])}
 
 
-def files(store: Path) -> list[Path]:
+def files(store):
     return [path for path in store.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("damage", [None, "empty", "half", "text", "flipped"])
-def test_arrays_are_made_once_and_again_where_the_file_is_damaged(
-    own_store: Path, damage: str | None
-) -> None:
+def test_arrays_are_made_once_and_again_where_the_file_is_damaged(own_store, damage):
     make = Maker()
     first = cached_arrays("room", {"of": "test"}, make)
     (path,) = files(own_store)
@@ -45,8 +39,8 @@ def test_arrays_are_made_once_and_again_where_the_file_is_damaged(
     assert len(files(own_store)) == 2
 
 
-def test_a_killed_write_leaves_nothing(tmp_path: Path) -> None:
-    def half(partial: Path) -> None:
+def test_a_killed_write_leaves_nothing(tmp_path):
+    def half(partial):
         partial.write_bytes(b"half")
         raise KeyboardInterrupt
 

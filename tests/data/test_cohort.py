@@ -1,8 +1,5 @@
 """Cohorts: lazily read arrays, outlines without images, and what each task needs of them."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +27,7 @@ from mammostudy.imaging.contours import box_of, fill_outline
 OUTSIDE = "[[-9, -9], [-5, -9], [-5, -5]]"
 
 
-def test_samples_hold_what_the_files_hold(tiny: Cohort) -> None:
+def test_samples_hold_what_the_files_hold(tiny):
     assert (len(tiny), len(tiny.manifest), tiny.masses["patient"].nunique()) == (13, 14, 6)
     for sample in tiny:
         assert sample.image.dtype == np.float32
@@ -47,7 +44,7 @@ def test_samples_hold_what_the_files_hold(tiny: Cohort) -> None:
     assert list(Cohort("tiny", tiny.root, manifest.validate(free))) == []
 
 
-def test_the_hash_follows_the_content_of_the_masks(tiny: Cohort) -> None:
+def test_the_hash_follows_the_content_of_the_masks(tiny):
     path = tiny.root / "masks" / "P0_CC.png"
     before, pixels = tiny.truth_hash, cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     pixels[0, 0] = 9
@@ -69,14 +66,7 @@ def test_the_hash_follows_the_content_of_the_masks(tiny: Cohort) -> None:
     ({"mask_label": 7}, None, None, ("P1_CC.png, mask_label 7 is empty",)),
     ({"mask": None, "mask_label": None, "outline": OUTSIDE}, None, None, ("outline is empty",)),
 ])  # fmt: skip
-def test_a_file_that_cannot_be_used_is_one_error(
-    cells: dict[str, object],
-    file: str | None,
-    content: bytes | np.ndarray | None,
-    words: tuple[str, ...],
-    tiny: Cohort,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+def test_a_file_that_cannot_be_used_is_one_error(cells, file, content, words, tiny, capfd):
     tiny.sample("P1_CC_1")  # control; the image is in the cache from here on
     if file is not None:
         (tiny.root / file).unlink()
@@ -99,7 +89,7 @@ DISC = Geometry("circle", ((50, 60), (20, 20)))
 
 
 @pytest.fixture
-def outlined() -> OutlineCohort:
+def outlined():
     """An outline of each of six patients; discs round, stars irregular."""
     drawn = {f"P{patient}_CC": DISC if patient % 2 else STAR for patient in range(6)}
     rows = [
@@ -113,7 +103,7 @@ def outlined() -> OutlineCohort:
 
 
 @pytest.mark.parametrize("drawn", [STAR, OVAL, DISC])
-def test_an_outline_fills_its_own_box_but_for_the_margin(drawn: Geometry) -> None:
+def test_an_outline_fills_its_own_box_but_for_the_margin(drawn):
     mask = drawn.mask()
     x_min, y_min, x_max, y_max = drawn.box
     assert mask.shape == (y_max - y_min + 2 * MARGIN, x_max - x_min + 2 * MARGIN)
@@ -132,16 +122,12 @@ def test_an_outline_fills_its_own_box_but_for_the_margin(drawn: Geometry) -> Non
     lambda c: c.image(c.row("P1_CC")), lambda c: c.truth("P1_CC"), lambda c: c.sample("P1_CC"),
     list, lambda c: require(c, "segmentation"),
 ])  # fmt: skip
-def test_outlines_have_no_images(
-    outlined: OutlineCohort, call: Callable[[OutlineCohort], object]
-) -> None:
+def test_outlines_have_no_images(outlined, call):
     with pytest.raises(DataError, match="outlines only"):
         call(outlined)
 
 
-def test_the_hash_follows_table_geometry_and_the_way_of_filling(
-    outlined: OutlineCohort, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_hash_follows_table_geometry_and_the_way_of_filling(outlined, monkeypatch):
     turned = dict(reversed(outlined.outlines.items()))
     shuffled = replace(outlined, manifest=outlined.manifest.iloc[::-1], outlines=turned)
     assert shuffled.manifest_hash == outlined.manifest_hash
@@ -153,7 +139,7 @@ def test_the_hash_follows_table_geometry_and_the_way_of_filling(
     assert outlined.truth_hash is None
 
 
-def test_what_a_cohort_can_be_used_for(tiny: Cohort, outlined: OutlineCohort) -> None:
+def test_what_a_cohort_can_be_used_for(tiny, outlined):
     assert tasks_of(tiny) == ["detection", "segmentation", "shape"]
     assert tasks_of(outlined) == ["shape"]
     assert descriptors.describe("cmmd").needs == {"subtype": ("image", "subtype")}
@@ -171,9 +157,7 @@ def test_what_a_cohort_can_be_used_for(tiny: Cohort, outlined: OutlineCohort) ->
     # of two patients, so never in one row
     ({"shape": {"P1": "oval"}, "subtype": {"P2": "HER-2"}}, "subtype", "a row with shape, subtype"),
 ])  # fmt: skip
-def test_a_column_that_is_missing(
-    cells: dict[str, object], task: str, words: str, tiny: Cohort
-) -> None:
+def test_a_column_that_is_missing(cells, task, words, tiny):
     patient = tiny.manifest["patient"]
     cells = {k: patient.map(v) if isinstance(v, dict) else v for k, v in cells.items()}
     with pytest.raises(DataError, match=f"tiny: cannot be used for {task}: .*{words}"):

@@ -1,10 +1,7 @@
 """The descriptions of the cohorts: complete, and their expected counts are what is found."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +12,7 @@ from mammostudy.errors import DataError
 
 
 @pytest.mark.parametrize("text", ["title: [", "[1, 2]", "title: x", "cohorts: {a: }"])
-def test_a_faulty_descriptor_is_named(
-    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_faulty_descriptor_is_named(text, tmp_path, monkeypatch):
     monkeypatch.setattr(descriptors, "folder", lambda: tmp_path)
     (tmp_path / "moon.yaml").write_text(text)
     with pytest.raises(DataError, match=r"moon\.yaml: not a descriptor"):
@@ -41,14 +36,14 @@ FACTS = {  # title, truth, split, views, shapes: those that committed records st
 
 
 @pytest.mark.parametrize("name", FACTS)
-def test_facts_of_a_cohort(name: str) -> None:
+def test_facts_of_a_cohort(name):
     facts = describe(name)
     assert (facts.title, facts.truth, facts.split, facts.views, facts.shapes) == FACTS[name]
     assert facts.phantom == name.startswith("phantom")
     assert (facts.descriptor is None) == (name == "mine")
 
 
-def test_companions_are_cohorts_and_names_stand_once() -> None:
+def test_companions_are_cohorts_and_names_stand_once():
     names = cohort_names()
     assert len(set(names)) == len(names)
     for name in names:
@@ -59,7 +54,7 @@ def test_companions_are_cohorts_and_names_stand_once() -> None:
         assert set(facts.classes) <= set(SHAPES)
 
 
-def test_facts_need_neither_arrays_nor_tables() -> None:
+def test_facts_need_neither_arrays_nor_tables():
     code = (
         "import sys; from mammostudy.data.descriptors import describe; describe('phantom');"
         "print([m for m in ('torch', 'numpy', 'pandas', 'cv2', 'pydicom') if m in sys.modules])"

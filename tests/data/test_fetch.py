@@ -1,12 +1,8 @@
 """Fetching without a network: a client that writes what an archive sends, or something else."""
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +21,7 @@ TABLE = "CMMD_clinicaldata_revision.xlsx"
 Output = pytest.CaptureFixture[str]
 
 
-def index() -> pd.DataFrame:
+def index():
     """An index as idc-index has it: two patients of CMMD and an analysis, four names of CBIS."""
     names = [("cmmd", "D1-0002"), ("cmmd", "D1-0001"), ("cmmd", "D1-0001")]
     names += [("cbis_ddsm", f"{kind}-Test_P_0000{k}_LEFT_CC") for kind in ("Mass", "Calc")
@@ -41,12 +37,12 @@ def index() -> pd.DataFrame:
 class Client:
     """Takes the place of ``IDCClient``; ``spoil`` changes what was written."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.index = index()
-        self.asked: list[list[str]] = []
-        self.spoil: Callable[[Path], object] = lambda path: None
+        self.asked = []
+        self.spoil = lambda path: None
 
-    def download_from_selection(self, folder: str, **said: Any) -> None:
+    def download_from_selection(self, folder, **said):
         assert said["dirTemplate"] == LAYOUT
         assert said["use_s5cmd_sync"]
         self.asked.append(said["seriesInstanceUID"])
@@ -61,12 +57,12 @@ class Client:
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Client:
+def client(monkeypatch, tmp_path):
     made = Client()
     pd.DataFrame({"ID1": ["D1-0001"]}).to_excel(tmp_path / "table.xlsx", index=False)
     tables = {TABLE: (tmp_path / "table.xlsx").read_bytes()}
 
-    def retrieve(address: str, *, known_hash: None, fname: str, path: Path) -> None:
+    def retrieve(address, *, known_hash, fname, path):
         if fname not in tables:
             raise OSError(address)
         path.mkdir(parents=True, exist_ok=True)
@@ -79,7 +75,7 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Client:
     return made
 
 
-def test_a_set_is_fetched_verified_and_kept(client: Client, tmp_path: Path, capsys: Output) -> None:
+def test_a_set_is_fetched_verified_and_kept(client, tmp_path, capsys):
     fetch("cmmd", tmp_path / "data", yes=True)
     said = capsys.readouterr().out
     for words in ("CC BY 4.0", "Cui et al.", "4 files", "2 series", "data build cmmd --root"):
@@ -98,9 +94,7 @@ def test_a_set_is_fetched_verified_and_kept(client: Client, tmp_path: Path, caps
     (lambda path: path.write_bytes(path.read_bytes()[:-9000]), "2 files, 0.23 MB; the index has"),
     (lambda path: path.write_bytes(bytes(path.stat().st_size)), "0.dcm"),
 ])  # fmt: skip
-def test_what_is_not_whole_is_named(
-    client: Client, tmp_path: Path, spoil: Callable[[Path], object], words: str
-) -> None:
+def test_what_is_not_whole_is_named(client, tmp_path, spoil, words):
     client.spoil = spoil
     with pytest.raises(DataError, match=rf"2 series are not whole.*\n.*{words}"):
         fetch("cmmd", tmp_path, yes=True)
@@ -110,9 +104,7 @@ def test_what_is_not_whole_is_named(
     fetch("cmmd", tmp_path, yes=True)  # control
 
 
-def test_a_table_that_is_another_file_is_refused_and_not_kept(
-    client: Client, tmp_path: Path
-) -> None:
+def test_a_table_that_is_another_file_is_refused_and_not_kept(client, tmp_path):
     sys.modules["pooch"].tables[TABLE] = b"<html>gone</html>"
     with pytest.raises(DataError, match=TABLE):
         fetch("cmmd", tmp_path, yes=True)
@@ -123,7 +115,7 @@ def test_a_table_that_is_another_file_is_refused_and_not_kept(
     assert (tmp_path / "cmmd" / TABLE).read_bytes() == b"mine"  # a user's own file is left alone
 
 
-def test_series_are_those_of_the_collection_and_patients() -> None:
+def test_series_are_those_of_the_collection_and_patients():
     assert select(index(), CBIS, None)["PatientID"].tolist() == [
         "Mass-Test_P_00001_LEFT_CC", "Mass-Test_P_00002_LEFT_CC"
     ]  # fmt: skip
@@ -133,9 +125,7 @@ def test_series_are_those_of_the_collection_and_patients() -> None:
             select(index(), odd, None)
 
 
-def test_nothing_is_fetched_without_a_yes(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_fetched_without_a_yes(client, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="--yes"):
         fetch("cmmd", tmp_path)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
@@ -148,9 +138,7 @@ def test_nothing_is_fetched_without_a_yes(
     assert client.asked
 
 
-def test_what_a_user_must_be_told(
-    client: Client, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_user_must_be_told(client, tmp_path, capsys, monkeypatch):
     tables = sys.modules["pooch"].tables
     tables["Radiology-manual-annotations.xlsx"] = tables[TABLE]
     tables["Radiology_hand_drawn_segmentations_v2.csv"] = b"#filename\nx\n"
@@ -167,7 +155,7 @@ def test_what_a_user_must_be_told(
 
 
 @pytest.mark.slow
-def test_the_installed_client_has_the_collections_that_descriptors_name(tmp_path: Path) -> None:
+def test_the_installed_client_has_the_collections_that_descriptors_name(tmp_path):
     idc_index = pytest.importorskip("idc_index")
     client = idc_index.IDCClient()
     for name, count in (("cmmd", 1775), ("cbis-ddsm", 2888)):

@@ -1,7 +1,5 @@
 """Frames of a cohort: against the imaging functions, in order, cached, and the same every time."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest
@@ -21,7 +19,7 @@ PLAIN = Preprocessing(denoise_sigma=0.0, equalise=False)
 
 
 @pytest.mark.parametrize("steps", [PLAIN, Preprocessing(), Preprocessing(value_range="signed")])
-def test_preprocessing_acts_on_the_resized_frame(tiny: Cohort, steps: Preprocessing) -> None:
+def test_preprocessing_acts_on_the_resized_frame(tiny, steps):
     frame = Frame(size=24)
     framed = frame_cohort(tiny, frame, steps)
     assert framed.cases == tuple(tiny.masses.index)
@@ -30,7 +28,7 @@ def test_preprocessing_acts_on_the_resized_frame(tiny: Cohort, steps: Preprocess
         np.testing.assert_array_equal(framed.images[row], preprocess(resized, **steps.model_dump()))
 
 
-def test_company_counts_the_pixels_of_the_other_masses(tiny: Cohort) -> None:
+def test_company_counts_the_pixels_of_the_other_masses(tiny):
     frame = Frame(size=32, scale=3, truth="target")
     framed = frame_cohort(tiny, frame, PLAIN)
     company = dict(zip(framed.cases, framed.company.tolist(), strict=True))
@@ -43,7 +41,7 @@ def test_company_counts_the_pixels_of_the_other_masses(tiny: Cohort) -> None:
     assert not tight.company.any()  # a tight frame shows none of them
 
 
-def test_the_given_box_in_the_frame(tiny: Cohort) -> None:
+def test_the_given_box_in_the_frame(tiny):
     loose = frame_cohort(tiny, Frame(size=64), PLAIN)
     np.testing.assert_allclose(loose.given, [[16, 16, 48, 48]] * 13, atol=2.0)  # its middle half
     tight = frame_cohort(tiny, Frame(size=64, strategy="tight"), PLAIN)
@@ -53,7 +51,7 @@ def test_the_given_box_in_the_frame(tiny: Cohort) -> None:
     np.testing.assert_allclose(full.given, boxes * [1, 64 / 48, 1, 64 / 48], rtol=1e-6)
 
 
-def test_jittered_boxes_are_the_same_every_time_and_differ_by_case(tiny: Cohort) -> None:
+def test_jittered_boxes_are_the_same_every_time_and_differ_by_case(tiny):
     frame = Frame(box="jittered")
     first = {sample.case: given_box(sample, frame) for sample in tiny}
     again = {sample.case: given_box(sample, frame) for sample in reversed(list(tiny))}
@@ -68,8 +66,8 @@ def test_jittered_boxes_are_the_same_every_time_and_differ_by_case(tiny: Cohort)
         assert box[2] <= 64
 
 
-def test_the_second_call_reads_no_image(tiny: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads: list[object] = []
+def test_the_second_call_reads_no_image(tiny, monkeypatch):
+    reads = []
     read = row_files.read_mammogram
     monkeypatch.setattr(row_files, "read_mammogram", lambda path: reads.append(path) or read(path))
     first = frame_cohort(tiny, Frame(size=32), PLAIN)
@@ -83,7 +81,7 @@ def test_the_second_call_reads_no_image(tiny: Cohort, monkeypatch: pytest.Monkey
         frame_cohort(tiny, Frame(size=32, scale=2.5), PLAIN)  # control: another recipe does read
 
 
-def test_a_redrawn_mask_is_framed_again(tiny: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redrawn_mask_is_framed_again(tiny, monkeypatch):
     before = frame_cohort(tiny, Frame(size=32), PLAIN)
     path = tiny.root / "masks" / "P1_CC.png"
     labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)

@@ -1,11 +1,7 @@
 """Every check finds its fault, and nothing on a cohort without one."""
 
-from __future__ import annotations
-
 import hashlib
 import json
-from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,12 +18,12 @@ from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 
 
-def with_image(tiny: Cohort, case: str, content: bytes) -> Cohort:
+def with_image(tiny, case, content):
     (tiny.root / tiny.row(case)["image"]).write_bytes(content)
     return with_cells(tiny, case, image_sha256=hashlib.sha256(content).hexdigest())
 
 
-def with_mask(tiny: Cohort, *discs: tuple[int, int, int]) -> Cohort:
+def with_mask(tiny, *discs):
     """The mask of P1_CC_1 drawn anew: discs of centre and radius, with the box round them all."""
     labels = np.zeros((48, 64), np.uint8)
     for x, y, radius in discs:
@@ -36,18 +32,18 @@ def with_mask(tiny: Cohort, *discs: tuple[int, int, int]) -> Cohort:
     return with_cells(tiny, "P1_CC_1", **dict(zip(BOX, box_of(labels > 0), strict=True)))
 
 
-def with_outline(tiny: Cohort, *points: tuple[int, int]) -> Cohort:
+def with_outline(tiny, *points):
     """The outline of P1_MLO_1 drawn anew."""
     low, high = np.min(points, axis=0), np.max(points, axis=0) + 1
     box = dict(zip(BOX, (*low, *high), strict=True))
     return with_cells(tiny, "P1_MLO_1", **box, outline=json.dumps(points))
 
 
-def shifted(tiny: Cohort, by: int) -> Cohort:
+def shifted(tiny, by):
     return with_cells(tiny, "P1_CC_1", x_max=int(tiny.row("P1_CC_1")["x_max"]) + by)
 
 
-def after(change: Callable[[Path], object]) -> Callable[[Cohort], Cohort]:
+def after(change):
     return lambda tiny: (change(tiny.root), tiny)[1]
 
 
@@ -74,18 +70,14 @@ def after(change: Callable[[Path], object]) -> Callable[[Cohort], Cohort]:
     (None, "one pixel", lambda tiny: shifted(tiny, 1)),
     ("P1_CC_1", "box", lambda tiny: shifted(tiny, 2)),
 ])  # fmt: skip
-def test_each_check(
-    case: str | None, check: str, change: Callable[[Cohort], Cohort], tiny: Cohort
-) -> None:
+def test_each_check(case, check, change, tiny):
     faults, notes = examine(change(tiny))
     found = set(zip(faults["case"], faults["check"], strict=True))
     assert found == ({(case, check)} if case else set())
     assert notes.empty
 
 
-def test_duplicates_within_and_across_patients(
-    tiny: Cohort, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_duplicates_within_and_across_patients(tiny, monkeypatch):
     images = {name: (tiny.root / row["image"]).read_bytes() for name, row in tiny.masses.iterrows()}
     again = with_image(tiny, "P2_CC_1", images["P1_CC_1"])  # another patient's file
     again = with_image(again, "P3_MLO_1", images["P3_CC_1"])  # the patient's other view
@@ -102,7 +94,7 @@ def test_duplicates_within_and_across_patients(
     assert examine(again)[0].empty  # control
 
 
-def test_rows_out_of_vocabulary_are_taken_out(tiny: Cohort) -> None:
+def test_rows_out_of_vocabulary_are_taken_out(tiny):
     bad = Cohort(tiny.name, tiny.root, tiny.manifest.astype(object))
     for case, column, value in (
         ("P1_CC_1", "shape", "blob"), ("P2_CC_1", "image", "../out.png"), ("P3_CC_1", "x_max", 999),
@@ -119,11 +111,11 @@ def test_rows_out_of_vocabulary_are_taken_out(tiny: Cohort) -> None:
         clean_table(tiny.manifest.assign(shape="blob"), "tiny")
 
 
-def test_the_real_views_and_masses_pass(real_data: Path, own_store: Path) -> None:
+def test_the_real_views_and_masses_pass(real_data, own_store):
     assert examine(load_cohort("cdd-cesm-views", real_data))[0].empty
 
 
-def test_copies_are_found_and_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_are_found_and_others_are_not(monkeypatch):
     one = noise((96, 80), 1)
     larger = cv2.resize(one, (240, 288), interpolation=cv2.INTER_CUBIC)
     noisy = (one + np.random.default_rng(9).normal(0, 1, one.shape)).clip(0, 255)
@@ -140,14 +132,12 @@ def test_copies_are_found_and_others_are_not(monkeypatch: pytest.MonkeyPatch) ->
     (np.dstack([noise((96, 80), 0)] * 3), None),
     (np.dstack([noise((96, 80), 0) // k for k in (1, 2, 1)]), "in colour"),
 ])  # fmt: skip
-def test_a_picture_that_is_no_mammogram(
-    picture: np.ndarray, said: str | None, tmp_path: Path
-) -> None:
+def test_a_picture_that_is_no_mammogram(picture, said, tmp_path):
     why = why_not(write_picture(tmp_path / "a.png", picture.astype(np.uint8)))
     assert why is None if said is None else said in str(why)
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path):
     read = read_mammogram(path)
     return why_no_mammogram(path, np.round(read.image * 65535).astype(np.uint16), read.modality)
 
@@ -155,7 +145,7 @@ def why_not(path: Path) -> str | None:
 @pytest.mark.parametrize(("modality", "kept"), [
     ("MG", True), ("", True), ("CT", False), ("QQ", False),
 ])  # fmt: skip
-def test_the_modality_of_a_dicom_file(modality: str, kept: bool, tmp_path: Path) -> None:
+def test_the_modality_of_a_dicom_file(modality, kept, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 4095, (40, 30)).astype(np.uint16)
     why = why_not(write_dicom(tmp_path / "a.dcm", pixels, Modality=modality))
     assert why is None if kept else "Modality" in str(why)

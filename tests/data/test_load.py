@@ -1,11 +1,7 @@
 """Cohorts by name: where each is looked for, made or built; drop, quarantine, note, refuse."""
 
-from __future__ import annotations
-
 import sys
 import types
-from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -34,9 +30,7 @@ SOURCE = "mammostudy.data.sources.inbreast"
 
 
 @pytest.mark.parametrize("name", [name for name in cohort_names() if describe(name).built])
-def test_a_cohorts_own_folder_is_told_by_its_files(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cohorts_own_folder_is_told_by_its_files(name, tmp_path, monkeypatch):
     own = tmp_path / "somewhere"
     path = own / MARKS[name]
     path.parent.mkdir(parents=True)
@@ -52,7 +46,7 @@ def test_a_cohorts_own_folder_is_told_by_its_files(
         find_folder(name, own)  # control
 
 
-def test_a_missing_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_data_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)
     for root in (None, tmp_path / "away"):
         with pytest.raises(MissingDataError, match=r"'tiny'.*--root or MAMMOSTUDY_DATA"):
@@ -62,7 +56,7 @@ def test_a_missing_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             load_cohort(name, tmp_path)
 
 
-def quick_view(*words: object) -> tuple[np.ndarray, np.ndarray]:
+def quick_view(*words):
     """Grey values and masses as good as drawn ones, where a test looks at files alone."""
     *_, masses, rng = words
     labels = np.zeros((80, 64), np.uint8)
@@ -72,14 +66,12 @@ def quick_view(*words: object) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", ["phantom", "phantom-null", "phantom-shapes"])
-def test_a_phantom_is_made_once_and_whole(
-    name: str, own_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_phantom_is_made_once_and_whole(name, own_store, monkeypatch):
     monkeypatch.setattr(phantom, "draw_view", quick_view)
-    calls: list[tuple[int, int, bool]] = []
+    calls = []
     draw = phantom.draw_patients
 
-    def four(count: int, seed: int, *, association: bool = True) -> list[phantom.Patient]:
+    def four(count, seed, *, association=True):
         calls.append((count, seed, association))
         return draw(4, seed, association=association)
 
@@ -96,25 +88,23 @@ def test_a_phantom_is_made_once_and_whole(
 
 
 @pytest.fixture
-def reads(
-    tmp_path: Path, write_cohort: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> list[pd.DataFrame]:
+def reads(tmp_path, write_cohort, monkeypatch):
     """Let ``inbreast`` be the small cohort; the list holds what its reader gives, and how often."""
     given = [read_manifest(write_cohort(tmp_path, "inbreast") / "manifest.csv")]
     module = types.ModuleType(SOURCE)
 
-    def build_manifest(folder: Path, store: Path | None = None) -> object:
+    def build_manifest(folder, store=None):
         given.append(given[0])
         return given[0].copy(), {"region of a single point": 3}
 
-    module.build_manifest = build_manifest  # type: ignore[attr-defined]
+    module.build_manifest = build_manifest
     monkeypatch.setitem(sys.modules, SOURCE, module)
     return given
 
 
 def test_rows_with_faults_go_to_quarantine_with_the_reason_or_are_refused(
-    reads: list[pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    reads, tmp_path, monkeypatch
+):
     folder = tmp_path / "inbreast"
     write_picture(folder / "masks" / "P1_CC.png", np.zeros((48, 64), np.uint8))
     args = ("inbreast", folder, "inbreast")
@@ -136,9 +126,7 @@ def test_rows_with_faults_go_to_quarantine_with_the_reason_or_are_refused(
 
 
 @pytest.mark.parametrize("what", ["folder", "version", "build.json"])
-def test_it_is_built_again_where_what_it_is_made_of_changes(
-    what: str, reads: list[pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_built_again_where_what_it_is_made_of_changes(what, reads, tmp_path, monkeypatch):
     cohort, again = load_cohort("inbreast", tmp_path), load_cohort("inbreast", tmp_path)
     assert (len(cohort), len(reads)) == (13, 2)  # read once
     assert cohort.dropped == again.dropped == {"region of a single point": 3}
@@ -157,12 +145,7 @@ def test_it_is_built_again_where_what_it_is_made_of_changes(
 
 
 @pytest.mark.parametrize("command", [data_commands.build, data_commands.check])
-def test_notes_are_counted_and_kept(
-    command: Callable[[str], None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_notes_are_counted_and_kept(command, tmp_path, monkeypatch, capsys):
     """One view: a right breast that stands at the left edge, with text in the pixels."""
     folder = tmp_path / "clinic"
     y, x = np.mgrid[:96, :80]

@@ -1,7 +1,5 @@
 """Manifests: every fault in one message, exact types, nothing half-written."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -23,7 +21,7 @@ SHA = "0" * 64
 FOLDER = Path(__file__).parents[2] / "data_manifests"
 
 
-def table(n: int = 3, **columns: object) -> pd.DataFrame:
+def table(n=3, **columns):
     rows = pd.DataFrame(
         {
             "case": [f"c{i}" for i in range(n)],
@@ -42,7 +40,7 @@ def table(n: int = 3, **columns: object) -> pd.DataFrame:
     return rows
 
 
-def test_valid_tables_get_the_types_of_the_schema() -> None:
+def test_valid_tables_get_the_types_of_the_schema():
     checked = validate(table(x_min=[2.0, 2, 2], spacing_mm=["0.07", None, None]))
     assert list(checked.columns) == list(COLUMNS)
     assert str(checked["x_min"].dtype) == "Int64"
@@ -68,7 +66,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
     ("mask", "../secret.png", None), ("image", "/root/a.png", None),
     ("mask_label", 0, None), ("spacing_mm", -0.1, None), ("image_sha256", "abc", None),
 ])  # fmt: skip
-def test_each_fault_names_row_and_column(column: str, value: object, field: str | None) -> None:
+def test_each_fault_names_row_and_column(column, value, field):
     bad = table()
     validate(bad)  # control: without the fault the table passes
     bad.loc[1, column] = value
@@ -77,7 +75,7 @@ def test_each_fault_names_row_and_column(column: str, value: object, field: str 
     assert len(str(caught.value)) < 1000
 
 
-def test_every_fault_of_a_table_is_in_one_message() -> None:
+def test_every_fault_of_a_table_is_in_one_message():
     bad = table(5)
     bad.loc[0, "shape"] = "blob"
     bad.loc[1, "height"] = "tall"
@@ -96,7 +94,7 @@ def test_every_fault_of_a_table_is_in_one_message() -> None:
 
 
 @pytest.mark.parametrize("column", ["patient", "height", "width", "image_sha256"])
-def test_rows_of_one_image_agree(column: str) -> None:
+def test_rows_of_one_image_agree(column):
     bad = table(image="images/0.png", patient="p")
     bad.loc[2, column] = {"patient": "q", "image_sha256": "1" * 64}.get(column, 44)
     with pytest.raises(DataError, match=rf"row 4, {column}: "):
@@ -104,7 +102,7 @@ def test_rows_of_one_image_agree(column: str) -> None:
     validate(bad.assign(image=[f"{i}.png" for i in range(3)]))  # control
 
 
-def test_text_comes_back_as_it_went(tmp_path: Path) -> None:
+def test_text_comes_back_as_it_went(tmp_path):
     outline = json.dumps([[0.5, 1], [9, 1], [4, 8.25]])
     given = table(2, mask=[None, "m.png"], outline=[outline, None], mask_label=[None, 3])
     given["patient"] = ["007", "NA"]
@@ -121,7 +119,7 @@ def test_text_comes_back_as_it_went(tmp_path: Path) -> None:
         read_manifest(tmp_path / "manifest.csv")
 
 
-def test_the_written_schema_is_the_one_in_use() -> None:
+def test_the_written_schema_is_the_one_in_use():
     """``manifest_schema.json`` tells readers without Python what a manifest holds."""
     written = json.loads((FOLDER / "manifest_schema.json").read_text(encoding="utf-8"))
     kinds = {"i": "integer", "f": "number", "s": "text"}

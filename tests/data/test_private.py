@@ -1,7 +1,5 @@
 """Keyed pseudonyms of people and files: what they are, what they hide, and where the key lies."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import pickle
@@ -13,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from writers import Change, noise, write_picture
+from writers import noise, write_picture
 
 from mammostudy.data import private
 from mammostudy.data.load import build, load_cohort, read_rows
@@ -25,7 +23,7 @@ NAME = "Doe^Jane"
 FILE = "Canary_Jane/1967-04-12 left.png"
 
 
-def test_a_pseudonym_is_stable_keyed_and_well_formed(own_store: Path) -> None:
+def test_a_pseudonym_is_stable_keyed_and_well_formed(own_store):
     with ThreadPoolExecutor(8) as pool:  # several at once share one key
         (found,) = set(pool.map(lambda _: pseudonym(NAME), range(64)))
     assert re.fullmatch(r"p[0-9a-f]{12}", found)
@@ -42,7 +40,7 @@ def test_a_pseudonym_is_stable_keyed_and_well_formed(own_store: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX")
-def test_the_key_is_its_owners_alone_and_a_damaged_one_is_never_replaced(own_store: Path) -> None:
+def test_the_key_is_its_owners_alone_and_a_damaged_one_is_never_replaced(own_store):
     pseudonym(NAME)
     key = own_store / KEY_NAME
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
@@ -58,14 +56,14 @@ def test_the_key_is_its_owners_alone_and_a_damaged_one_is_never_replaced(own_sto
     assert len(key.read_bytes()) == 20
 
 
-def test_a_store_that_cannot_be_written(own_store: Path) -> None:
+def test_a_store_that_cannot_be_written(own_store):
     own_store.write_text("")
     with pytest.raises(DataError, match="MAMMOSTUDY_STORE"):
         pseudonym(NAME)
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, own_store: Path) -> Path:
+def clinic(tmp_path, own_store):
     """A cohort of three patients whose files are named after them."""
     folder = tmp_path / "clinic"
     rows = []
@@ -80,7 +78,7 @@ def clinic(tmp_path: Path, own_store: Path) -> Path:
     return folder
 
 
-def test_the_owners_table_tells_which_file_a_hidden_name_is(clinic: Path) -> None:
+def test_the_owners_table_tells_which_file_a_hidden_name_is(clinic):
     assert re.fullmatch(r"file-p[0-9a-f]{12}\.png", hidden_name(FILE))
     assert "." not in hidden_name("1.2.Jane")
     assert len({hidden_name(name) for name in ("a.png", "b.png", "x/a.png")}) == 3
@@ -92,7 +90,7 @@ def test_the_owners_table_tells_which_file_a_hidden_name_is(clinic: Path) -> Non
     assert real_name(clinic, hidden_name(FILE)) == hidden_name(FILE)  # read anew
 
 
-def test_an_error_keeps_its_type_and_names_the_row(clinic: Path) -> None:
+def test_an_error_keeps_its_type_and_names_the_row(clinic):
     with pytest.raises(FileError) as caught, hiding(clinic, hidden_name(FILE)):
         raise FileError(f"{clinic / FILE}: cut", "size") from OSError(FILE)
     assert str(caught.value) == f"{clinic}/{hidden_name(FILE)} (row 2 of cohort.csv): cut"
@@ -105,9 +103,7 @@ def test_an_error_keeps_its_type_and_names_the_row(clinic: Path) -> None:
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"\x89PNG cut")])
 @pytest.mark.parametrize("kind", ["image", "mask"])
-def test_no_error_of_a_file_says_its_name(
-    kind: str, damage: Change, clinic: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_error_of_a_file_says_its_name(kind, damage, clinic, monkeypatch):
     cohort = load_cohort("clinic", clinic.parent)
     row = cohort.masses.iloc[0]
     damage(clinic / real_name(clinic, str(row[kind])))
@@ -119,7 +115,7 @@ def test_no_error_of_a_file_says_its_name(
         load_cohort("clinic", clinic.parent).sample(str(row["case"]))
 
 
-def test_the_quarantine_names_the_row(clinic: Path) -> None:
+def test_the_quarantine_names_the_row(clinic):
     path = write_picture(clinic / FILE, np.full((48, 64, 3), (0, 90, 255), np.uint8))
     build("clinic", clinic, "folder")
     quarantine = read_rows("clinic", "quarantine")

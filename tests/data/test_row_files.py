@@ -1,28 +1,23 @@
 """Paths stay inside the cohort's folder; masks are PNG, TIFF or DICOM of the image's aspect."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from writers import cut, link, write_dicom, write_picture
 
 from mammostudy.data import row_files
-from mammostudy.data.cohort import Cohort
 from mammostudy.data.row_files import FileError, inside, read_mask
 from mammostudy.errors import DataError
 
 
-def row(**cells: object) -> pd.Series:
+def row(**cells):
     shared = {"case": "c", "height": 40, "width": 60, "mask": "m.png", "mask_label": None,
               "outline": None}  # fmt: skip
     return pd.Series(shared | cells, dtype=object)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path):
     """A folder with links that stay inside, lead out, and run in a circle."""
     root = tmp_path / "cohort"
     root.mkdir()
@@ -39,14 +34,14 @@ def root(tmp_path: Path) -> Path:
     "../secret.png", "a/../../secret.png", "/etc/passwd", "", ".", "a\0b", "x" * 5000, "far.png",
     "up/secret.png",
 ])  # fmt: skip
-def test_paths_that_lead_out(name: str, root: Path) -> None:
+def test_paths_that_lead_out(name, root):
     with pytest.raises(FileError, match="leads out of the cohort's folder") as caught:
         inside(root, name, "mask of case c")
     assert caught.value.check == "path"
     assert "\n" not in str(caught.value)
 
 
-def test_links_may_stay_inside(root: Path, tmp_path: Path) -> None:
+def test_links_may_stay_inside(root, tmp_path):
     assert inside(root, "near.png") == root / "near.png"
     linked = tmp_path / "linked"
     linked.symlink_to(root)  # the folder itself may be a link
@@ -56,9 +51,7 @@ def test_links_may_stay_inside(root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("column", ["image", "mask"])
-def test_a_link_in_a_cohort_is_one_error_and_the_guard_is_what_stops_it(
-    column: str, tiny: Cohort, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_link_in_a_cohort_is_one_error_and_the_guard_is_what_stops_it(column, tiny, monkeypatch):
     link(str(tiny.row("P1_CC_1")[column]))(tiny.root)
     with pytest.raises(DataError, match="leads out of the cohort's folder"):
         tiny.sample("P1_CC_1")
@@ -70,7 +63,7 @@ def test_a_link_in_a_cohort_is_one_error_and_the_guard_is_what_stops_it(
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3])
-def test_a_mask_of_another_scale_is_resized(scale: int, tmp_path: Path) -> None:
+def test_a_mask_of_another_scale_is_resized(scale, tmp_path):
     truth = np.zeros((40, 60), np.uint8)
     truth[10:20, 30:45] = 7
     drawn = np.kron(truth, np.ones((scale, scale), np.uint8))
@@ -85,9 +78,7 @@ def test_a_mask_of_another_scale_is_resized(scale: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("size", "kept"), [
     ((404, 600), True), ((408, 600), False), ((60, 40), False),
 ])  # fmt: skip
-def test_the_aspect_may_differ_by_one_percent(
-    size: tuple[int, int], kept: bool, tmp_path: Path
-) -> None:
+def test_the_aspect_may_differ_by_one_percent(size, kept, tmp_path):
     write_picture(tmp_path / "m.png", np.full(size, 255, np.uint8))
     if kept:
         assert read_mask(tmp_path, row()).shape == (40, 60)
@@ -97,7 +88,7 @@ def test_the_aspect_may_differ_by_one_percent(
         assert caught.value.check == "size"
 
 
-def test_dicom_masks_that_are_cut_or_empty(tmp_path: Path) -> None:
+def test_dicom_masks_that_are_cut_or_empty(tmp_path):
     cut(write_dicom(tmp_path / "cut.dcm", np.full((80, 120), 255, np.uint8), 8))
     with pytest.raises(DataError, match=r"cut\.dcm"):
         read_mask(tmp_path, row(mask="cut.dcm"))

@@ -1,13 +1,9 @@
 """Splits: a patient never crosses, the seed decides, strata balance, leaks are named."""
 
-from __future__ import annotations
-
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +18,7 @@ from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import BOX
 from mammostudy.data.sources import inbreast
-from mammostudy.data.sources.cbis_ddsm import read_masses
+from mammostudy.data.sources.cbis_ddsm import official_part, read_masses
 from mammostudy.data.splits import (
     Split,
     check_leakage,
@@ -38,7 +34,7 @@ from mammostudy.errors import DataError, SpecError
 pytestmark = pytest.mark.usefixtures("own_store")
 
 
-def masses(counts: list[int], *, shapes: bool = True, sites: int = 1) -> pd.DataFrame:
+def masses(counts, *, shapes=True, sites=1):
     """Masses of patients, ``counts[i]`` of patient i."""
     rows = [
         {"case": f"c{patient}_{k}", "patient": f"P{patient}", "site": f"site{patient % sites}",
@@ -49,7 +45,7 @@ def masses(counts: list[int], *, shapes: bool = True, sites: int = 1) -> pd.Data
     return pd.DataFrame(rows).set_index("case", drop=False)
 
 
-def patients_of(table: pd.DataFrame, cases: tuple[str, ...]) -> set[str]:
+def patients_of(table, cases):
     return set(table.loc[list(cases), "patient"])
 
 
@@ -61,9 +57,7 @@ def patients_of(table: pd.DataFrame, cases: tuple[str, ...]) -> set[str]:
     shapes=st.booleans(),
     data=st.data(),
 )
-def test_every_mass_stands_once_and_no_patient_crosses(
-    counts: list[int], seed: int, folds: int, shapes: bool, data: st.DataObject
-) -> None:
+def test_every_mass_stands_once_and_no_patient_crosses(counts, seed, folds, shapes, data):
     table = masses(counts, shapes=shapes)
     fold = data.draw(st.integers(0, folds - 1))
     try:
@@ -80,7 +74,7 @@ def test_every_mass_stands_once_and_no_patient_crosses(
     check_patients(table, parts)
 
 
-def test_strata_are_thirds_of_area_where_a_shape_is_unknown() -> None:
+def test_strata_are_thirds_of_area_where_a_shape_is_unknown():
     table = masses([1] * 30)
     assert set(strata(table)) == {"round", "oval", "lobular", "irregular"}
     table.loc["c3_0", "shape"] = None
@@ -90,7 +84,7 @@ def test_strata_are_thirds_of_area_where_a_shape_is_unknown() -> None:
     assert area[thirds == "0"].max() < area[thirds == "1"].min()
 
 
-def test_train_site_sends_the_other_sites_to_the_test_part() -> None:
+def test_train_site_sends_the_other_sites_to_the_test_part():
     table = masses([2] * 30, sites=2)
     split = split_cases(table, train_site="site0")
     at_home = set(table.index[table["site"] == "site0"])
@@ -105,14 +99,12 @@ def test_train_site_sends_the_other_sites_to_the_test_part() -> None:
     ([3] * 4, {}, "12 masses of 4 patients are too few for 5 folds"), ([1] * 5, {}, "too few"),
     ([5] * 3, {"folds": 2}, "too few"),
 ])  # fmt: skip
-def test_impossible_splits_are_refused(
-    counts: list[int], options: dict[str, Any], words: str
-) -> None:
+def test_impossible_splits_are_refused(counts, options, words):
     with pytest.raises(SpecError, match=words):
         split_cases(masses(counts), **options)
 
 
-def test_a_patient_in_two_parts(tiny: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_patient_in_two_parts(tiny, monkeypatch):
     split = Split(("P0_CC_1", "P1_CC_1"), ("P2_CC_1",), ("P3_CC_1", "P1_MLO_1"))
     with pytest.raises(DataError, match="patient P1 stands in train and in test"):
         check_leakage(tiny, split)
@@ -123,7 +115,7 @@ def test_a_patient_in_two_parts(tiny: Cohort, monkeypatch: pytest.MonkeyPatch) -
     check_leakage(tiny, split)  # control: the images differ, so nothing else sees it
 
 
-def test_patients_alone_are_checked_of_outlines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patients_alone_are_checked_of_outlines(monkeypatch):
     table = masses([2] * 30).assign(image="none")
     outlines = OutlineCohort("outlines", Path("nowhere"), table.reset_index(drop=True))
     split = split_cases(table, folds=3)
@@ -135,8 +127,8 @@ def test_patients_alone_are_checked_of_outlines(monkeypatch: pytest.MonkeyPatch)
         check_leakage(Cohort("images", Path("nowhere"), outlines.manifest), split)
 
 
-def test_folds_by_image_are_refused_unless_named_and_keep_images_whole(tiny: Cohort) -> None:
-    fields: dict[str, Any] = {"folds": 3, "validation_folds": 2, "unit": "image"}
+def test_folds_by_image_are_refused_unless_named_and_keep_images_whole(tiny):
+    fields = {"folds": 3, "validation_folds": 2, "unit": "image"}
     parts = [split_cases(tiny.masses, fold=fold, **fields) for fold in range(3)]
     assert sorted(case for split in parts for case in split.test) == sorted(tiny.masses.index)
     for split in parts:
@@ -149,9 +141,7 @@ def test_folds_by_image_are_refused_unless_named_and_keep_images_whole(tiny: Coh
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg"])
-def test_near_duplicates_across_parts(
-    tiny: Cohort, ending: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_near_duplicates_across_parts(tiny, ending, monkeypatch):
     """An image of another patient comes back brighter, or compressed."""
     source = cv2.imread(str(tiny.root / "images" / "P1_CC.png"), cv2.IMREAD_UNCHANGED)
     pixels = (source * 0.8 + 20).astype(np.uint8) if ending == ".png" else source
@@ -170,12 +160,10 @@ def test_near_duplicates_across_parts(
 FOR_TEST = frozenset(["P8", "P9", "P10", "P11"])
 
 
-def test_the_test_part_is_the_owners(
-    tmp_path: Path, write_cohort: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_test_part_is_the_owners(tmp_path, write_cohort, monkeypatch):
     write_cohort(tmp_path, patients=12)
 
-    def official_part(rows: pd.DataFrame) -> pd.Series:
+    def official_part(rows):
         seen = rows.groupby("patient")["view"].transform("nunique") > 1  # all of each patient
         part = rows["patient"].isin(FOR_TEST).map({True: "test", False: "train"})
         return part.where(seen, "unknown")
@@ -198,34 +186,35 @@ def test_the_test_part_is_the_owners(
         parted(replace(owned, name="inbreast"), some, "official")
 
 
-def test_the_published_tables_give_the_published_parts(real_data: Path) -> None:
+def test_the_published_tables_give_the_published_parts(real_data):
     box = dict(zip(BOX, (0, 0, 9, 9), strict=True))
     rows = read_masses(real_data / "cbis-ddsm-tables").reset_index()
+    assert official_part(rows).tolist() == rows["part"].tolist()
     cohort = Cohort("cbis-ddsm", real_data, rows.assign(shape="oval", site="cbis-ddsm", **box))
-    split: Split = split_cases(parted(cohort, cohort.masses, "official"), rule="official")
+    split = split_cases(parted(cohort, cohort.masses, "official"), rule="official")
     assert (len(split.test), len(split.train) + len(split.validation)) == (378, 1318)
     check_patients(cohort.masses, split.parts())
     assert len(patients_of(cohort.masses, split.test)) == 201
     assert len(patients_of(cohort.masses, split.validation)) == 691 // 6
 
 
-FIELDS: dict[str, Any] = {
+FIELDS = {
     "folds": 3, "fold": 0, "seed": 0, "train_site": None, "validation_folds": 4,
 }  # fmt: skip
 
 
 @pytest.fixture
-def cohort(tmp_path: Path, own_store: Path, write_views: Callable[..., Path]) -> Cohort:
+def cohort(tmp_path, own_store, write_views):
     """Twelve patients, P8 to P11 without a mass; 25 views of 48 x 64 pixels."""
     write_views(tmp_path)
     return load_cohort("views", tmp_path)
 
 
-def patients_seen(cohort: Cohort, names: tuple[str, ...]) -> set[str]:
+def patients_seen(cohort, names):
     return patients_of(views_of(cohort).table, names)
 
 
-def test_every_view_once_with_all_its_masses(cohort: Cohort) -> None:
+def test_every_view_once_with_all_its_masses(cohort):
     views = views_of(cohort)
     assert len(views) == len(set(views.names)) == 25
     assert views.table["image"].tolist() == cohort.manifest["image"].unique().tolist()
@@ -242,8 +231,8 @@ def test_every_view_once_with_all_its_masses(cohort: Cohort) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_view_stands_once_and_no_patient_crosses(cohort: Cohort, seed: int) -> None:
-    tested: list[str] = []
+def test_every_view_stands_once_and_no_patient_crosses(cohort, seed):
+    tested = []
     dealt = []
     for fold in range(3):
         fields = FIELDS | {"fold": fold, "seed": seed}
@@ -258,7 +247,7 @@ def test_every_view_stands_once_and_no_patient_crosses(cohort: Cohort, seed: int
     assert sorted(tested) == sorted(views_of(cohort).names)
 
 
-def test_the_other_site_is_tested_whole(cohort: Cohort) -> None:
+def test_the_other_site_is_tested_whole(cohort):
     split = split_views(cohort, **(FIELDS | {"folds": 2, "train_site": "south"}))
     table = views_of(cohort).table
     away = set(table.index[table["site"] == "north"])
@@ -268,9 +257,7 @@ def test_the_other_site_is_tested_whole(cohort: Cohort) -> None:
     assert len(patients_seen(cohort, split.test) & {"P8", "P10"}) == 1  # and a fold of its own
 
 
-def test_patients_without_a_mass_stand_where_the_owners_say(
-    cohort: Cohort, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_patients_without_a_mass_stand_where_the_owners_say(cohort, monkeypatch):
     rows = cohort.manifest.set_index("case", drop=False)
     parts = rows["patient"].isin(("P0", "P9")).map({True: "test", False: "train"})
     monkeypatch.setattr(splits, "parted", lambda _, rows, __: rows.assign(part=parts[rows.index]))
@@ -282,7 +269,7 @@ def test_patients_without_a_mass_stand_where_the_owners_say(
 
 
 @pytest.mark.slow
-def test_real_views_hold_the_masses_and_folds_of_the_masses_alone(real_data: Path) -> None:
+def test_real_views_hold_the_masses_and_folds_of_the_masses_alone(real_data):
     views, alone = load_cohort("cdd-cesm-views", real_data), load_cohort("cdd-cesm", real_data)
     pd.testing.assert_frame_equal(views.masses, alone.masses)
     counts = [len(boxes) for boxes in views_of(views).boxes]

@@ -1,9 +1,5 @@
 """Owners' tables: CSV and Excel give the same cells, and what is no table is one error."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
@@ -15,7 +11,7 @@ CELLS = [["P1_L_DM_CC", "1", "45"], ["P2", "2.5", ""]]
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Path:
+def book(tmp_path):
     cells = [["Image_name", " Patient_ID ", "Age"], ["P1_L_DM_CC ", 1, 45.0], [None] * 3,
              [None] * 3, ["P2", 2.5, None]]  # fmt: skip
     with pd.ExcelWriter(tmp_path / "b.xlsx") as writer:
@@ -24,7 +20,7 @@ def book(tmp_path: Path) -> Path:
     return tmp_path / "b.xlsx"
 
 
-def test_a_workbook_and_its_csv_are_one_table(book: Path) -> None:
+def test_a_workbook_and_its_csv_are_one_table(book):
     path = book.with_suffix(".csv")
     path.write_text(TEXT, encoding="utf-8")
     for table in (read_table(path), read_table(book), read_sheets(book)["mass_description"]):
@@ -35,7 +31,7 @@ def test_a_workbook_and_its_csv_are_one_table(book: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["\ufeffa;b\r\n1,5;x\r\n", 'a,b\n"1,5",x', 'A,B\n"1,5","x\n"\n'])
-def test_spellings_that_spreadsheets_give(tmp_path: Path, text: str) -> None:
+def test_spellings_that_spreadsheets_give(tmp_path, text):
     (tmp_path / "t.csv").write_bytes(text.encode())
     table = read_table(tmp_path / "t.csv", ("a", "b"), separators=";,")
     assert table.to_dict("records") == [{"a": "1,5", "b": "x"}]
@@ -50,7 +46,7 @@ def test_spellings_that_spreadsheets_give(tmp_path: Path, text: str) -> None:
     ("a,b\n1,2\n".encode("utf-16"), "UTF-8"),
     (b"<html><body>Not found</body></html>", "a missing"),
 ])  # fmt: skip
-def test_what_is_no_table(tmp_path: Path, content: bytes, words: str) -> None:
+def test_what_is_no_table(tmp_path, content, words):
     path = tmp_path / "t.csv"
     path.write_bytes(content)
     with pytest.raises(DataError, match=rf"t\.csv: .*{words}") as caught:
@@ -59,7 +55,7 @@ def test_what_is_no_table(tmp_path: Path, content: bytes, words: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"PK\x03\x04" + bytes(range(256))])
-def test_what_is_no_workbook(tmp_path: Path, book: Path, content: bytes) -> None:
+def test_what_is_no_workbook(tmp_path, book, content):
     for cut in (content, book.read_bytes()[:-40]):
         (tmp_path / "c.xlsx").write_bytes(cut)
         with pytest.raises(DataError, match=r"c\.xlsx: .*not a readable workbook"):
@@ -68,7 +64,7 @@ def test_what_is_no_workbook(tmp_path: Path, book: Path, content: bytes) -> None
         read_sheets(tmp_path / "absent.xlsx")
 
 
-def test_cells_at_fault_are_named_by_column_and_row(tmp_path: Path) -> None:
+def test_cells_at_fault_are_named_by_column_and_row(tmp_path):
     table = pd.DataFrame({"a": ["x", "y", "Doe"], "b": ["1"] * 3}, index=[2, 3, 5])
     path = tmp_path / "t.csv"
     check(path, table, {"a": "[a-zA-Z]+", "b": r"\d"})
@@ -80,7 +76,7 @@ def test_cells_at_fault_are_named_by_column_and_row(tmp_path: Path) -> None:
         check(path, table, {}, {"a": many})
 
 
-def test_a_table_is_found_below_its_folder_and_must_be_one(tmp_path: Path) -> None:
+def test_a_table_is_found_below_its_folder_and_must_be_one(tmp_path):
     with pytest.raises(DataError, match=r"a\.csv: missing; download"):
         find_table(tmp_path / "absent", "a.csv")
     for place in ("one", "two"):

@@ -1,10 +1,6 @@
 """What the tests of this room write: pictures, DICOM files, links, and changes of either."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -23,32 +19,25 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from mammostudy.data.cohort import Cohort
+from mammostudy.data.manifest import validate
+from mammostudy.errors import DataError
 
-Change = Callable[[Path], object]
 GDCM_NAMES = {"JPEGLosslessProcess14_1", "JPEGLosslessProcess14", "JPEGLSLossless"}
 
 
-def noise(shape: tuple[int, int], seed: int) -> np.ndarray:
+def noise(shape, seed):
     """A grey picture that passes every check and looks like that of no other seed."""
     drawn = cv2.GaussianBlur(np.random.default_rng(seed).standard_normal(shape), (0, 0), 3)
     return np.clip(110 + 35 * drawn / drawn.std(), 0, 255).astype(np.uint8)
 
 
-def write_picture(path: Path, pixels: np.ndarray) -> Path:
+def write_picture(path, pixels):
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), pixels)
     return path
 
 
-def write_dicom(
-    path: Path,
-    pixels: np.ndarray,
-    bits: int = 12,
-    syntax: str = ExplicitVRLittleEndian,
-    change: Callable[[Dataset], None] | None = None,
-    **fields: object,
-) -> Path:
+def write_dicom(path, pixels, bits=12, syntax=ExplicitVRLittleEndian, change=None, **fields):
     """Write grey pixels ``(h, w)`` and fields, those given as bytes as they are; plain by default.
 
     ``syntax`` is a UID, or for JPEG Lossless and JPEG-LS the name that python-gdcm has for it;
@@ -92,7 +81,7 @@ def write_dicom(
     return path
 
 
-def recode(path: Path, name: str) -> None:
+def recode(path, name):
     """Compress a file in place, by python-gdcm."""
     gdcm = pytest.importorskip("gdcm")
     reader, writer = gdcm.ImageReader(), gdcm.ImageWriter()
@@ -108,14 +97,14 @@ def recode(path: Path, name: str) -> None:
     assert writer.Write()
 
 
-def cut(path: Path) -> None:
+def cut(path):
     path.write_bytes(path.read_bytes()[:-700])
 
 
-def swap(place: str, old: str, new: str) -> Change:
+def swap(place, old, new):
     """A change of the first file of that pattern in a folder: one text for another, once."""
 
-    def change(folder: Path) -> None:
+    def change(folder):
         path = next(folder.rglob(place))
         content = path.read_bytes()
         assert old.encode() in content
@@ -124,20 +113,20 @@ def swap(place: str, old: str, new: str) -> Change:
     return change
 
 
-def put(place: str, content: str | bytes) -> Change:
+def put(place, content):
     """A change of the first file of that pattern in a folder: this content for its own."""
     content = content.encode() if isinstance(content, str) else content
     return lambda folder: next(folder.rglob(place)).write_bytes(content)
 
 
-def remove(place: str) -> Change:
+def remove(place):
     return lambda folder: next(folder.rglob(place)).unlink()
 
 
-def link(place: str) -> Change:
+def link(place):
     """A change of the first file of that pattern in a folder: a link to a place outside of it."""
 
-    def change(folder: Path) -> None:
+    def change(folder):
         path = next(folder.rglob(place))
         outside = path.rename(folder.parent / f"outside-{path.name}")
         path.symlink_to(outside)
@@ -145,9 +134,33 @@ def link(place: str) -> Change:
     return change
 
 
-def with_cells(cohort: Cohort, case: str, /, **cells: object) -> Cohort:
+def with_cells(cohort, case, /, **cells):
     """A cohort of which the manifest says other things of a case."""
     rows = cohort.manifest.copy()
     for column, value in cells.items():
         rows.loc[rows["case"] == case, column] = value
     return replace(cohort, manifest=rows)
+
+
+def cells(table, *columns):
+    """The cells of some columns, row by row, the empty ones None."""
+    chosen = table[list(columns)].astype(object)
+    return chosen.where(chosen.notna(), None).to_numpy().tolist()
+
+
+def refused(read, folder, change, words):
+    """Check that a reader reads a folder, and after the change names what is wrong in one line."""
+    read(folder)
+    change(folder)
+    with pytest.raises(DataError, match=words) as caught:
+        read(folder)
+    assert "\n" not in str(caught.value)
+
+
+def dropped(build, folder, change, reason):
+    """Check that a change has a reader drop something for a reason, once; return what is left."""
+    assert not [told for told in build(folder)[1] if reason in told]
+    change(folder)
+    table, counts = build(folder)
+    assert [count for told, count in counts.items() if reason in told] == [1]
+    return validate(table)

@@ -1,9 +1,6 @@
 """Files of an owner's folder: found under every folder above them, described without decoding."""
 
-from __future__ import annotations
-
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +14,7 @@ PIXELS = np.arange(20 * 16, dtype=np.uint16).reshape(20, 16)
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Path:
+def film(tmp_path):
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "399368009", "SCT", "MLO"
     said = {"ImageLaterality": "L", "ViewCodeSequence": [code], "ImagerPixelSpacing": [0.07, 0.07]}
@@ -25,7 +22,7 @@ def film(tmp_path: Path) -> Path:
     return write_dicom(tmp_path / "a.dcm", PIXELS, **said, **named)
 
 
-def test_look_tells_the_columns_of_a_manifest(tmp_path: Path, film: Path) -> None:
+def test_look_tells_the_columns_of_a_manifest(tmp_path, film):
     assert look(tmp_path, film) == {
         "image": "a.dcm", "height": 20, "width": 16, "spacing_mm": pytest.approx(0.07),
         "view": "MLO", "side": "L",
@@ -34,19 +31,19 @@ def test_look_tells_the_columns_of_a_manifest(tmp_path: Path, film: Path) -> Non
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "tiff"])
-def test_look_reads_the_size_of_pictures(tmp_path: Path, ending: str) -> None:
+def test_look_reads_the_size_of_pictures(tmp_path, ending):
     found = look(tmp_path, write_picture(tmp_path / f"b.{ending}", np.zeros((50, 40), np.uint8)))
     assert (found["image"], found["height"], found["width"]) == (f"b.{ending}", 50, 40)
 
 
 @pytest.mark.parametrize("length", [0, 140, -100])
-def test_truncated_files_are_refused(tmp_path: Path, film: Path, length: int) -> None:
+def test_truncated_files_are_refused(tmp_path, film, length):
     film.write_bytes(film.read_bytes()[:length])
     with pytest.raises(DataError, match=str(film)):
         look(tmp_path, film)
 
 
-def test_files_stand_under_every_folder_above_them_and_links_lead_nowhere(tmp_path: Path) -> None:
+def test_files_stand_under_every_folder_above_them_and_links_lead_nowhere(tmp_path):
     folder = tmp_path / "set"
     deep = folder / "P1" / "MG_1.2.3" / "1-1.DCM"
     deep.parent.mkdir(parents=True)
@@ -62,7 +59,7 @@ def test_files_stand_under_every_folder_above_them_and_links_lead_nowhere(tmp_pa
         look(folder, folder / "link.dcm")
 
 
-def test_an_outline_is_boxed_cut_at_the_edge_or_refused() -> None:
+def test_an_outline_is_boxed_cut_at_the_edge_or_refused():
     image = {"height": 40, "width": 30}
     points = np.array([[5, 6], [15, 6], [15, 20.25], [5, 20.25]])
     assert place(points, image, "x") == {

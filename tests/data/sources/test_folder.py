@@ -1,9 +1,5 @@
 """A private cohort: its table, every fault of it at once, and no name that gets out."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,7 +23,7 @@ FREE = {"image": "images/Roe_3.png", "mask": "", "mask_label": "", "patient": "R
         "pathology": "", "subtype": ""}  # fmt: skip
 
 
-def faults_of(folder: Path, *rows: dict[str, str]) -> list[str]:
+def faults_of(folder, *rows):
     if rows:
         pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(folder / "cohort.csv", index=False)
     try:
@@ -38,7 +34,7 @@ def faults_of(folder: Path, *rows: dict[str, str]) -> list[str]:
 
 
 @pytest.fixture
-def clinic(tmp_path: Path) -> Path:
+def clinic(tmp_path):
     """Two masses in two views of one patient and a view of another one without."""
     folder = tmp_path / "clinic"
     for seed, name in enumerate(("Doe_Jane_1", "Doe_Jane_2", "Roe_3")):
@@ -53,7 +49,7 @@ def clinic(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_manifest_of_a_clinic(clinic: Path) -> None:
+def test_the_manifest_of_a_clinic(clinic):
     table, dropped = build_manifest(clinic)
     table = manifest.validate(table)
     assert dropped == {}
@@ -67,7 +63,7 @@ def test_the_manifest_of_a_clinic(clinic: Path) -> None:
     assert table["patient"].nunique() == 2
 
 
-def test_no_name_of_a_patient_or_file_is_in_the_manifest(clinic: Path) -> None:
+def test_no_name_of_a_patient_or_file_is_in_the_manifest(clinic):
     cohort = load_cohort("clinic", clinic.parent)
     named = cohort.manifest.to_csv()
     assert named.count("file-p") == 7  # four images and three masks
@@ -77,7 +73,7 @@ def test_no_name_of_a_patient_or_file_is_in_the_manifest(clinic: Path) -> None:
     assert again.manifest["patient"].equals(cohort.manifest["patient"])
 
 
-def test_the_header_of_a_dicom_file_fills_what_is_empty(clinic: Path) -> None:
+def test_the_header_of_a_dicom_file_fills_what_is_empty(clinic):
     pixels = np.random.default_rng(0).integers(0, 4095, SIZE, dtype=np.uint16)
     said = {"ViewPosition": "MLO", "ImageLaterality": "R", "ImagerPixelSpacing": [0.07, 0.07]}
     write_dicom(clinic / "images" / "a.dcm", pixels, **said)
@@ -97,7 +93,7 @@ def test_the_header_of_a_dicom_file_fills_what_is_empty(clinic: Path) -> None:
     ({"shape": "blob"}, "shape: 'blob'"), ({"spacing_mm": "nan"}, "spacing_mm: 'nan'"),
     ({"mask": "", "mask_label": "", "subtype": ""}, "shape: "),
 ])  # fmt: skip
-def test_each_fault_is_one_line(cells: dict[str, str], fault: str, clinic: Path) -> None:
+def test_each_fault_is_one_line(cells, fault, clinic):
     (clinic.parent / "secret.png").write_bytes((clinic / "masks/Roe_3.png").read_bytes())
     (told,) = faults_of(clinic, BASE | cells)
     assert told.startswith(f"row 2, {fault}")
@@ -105,7 +101,7 @@ def test_each_fault_is_one_line(cells: dict[str, str], fault: str, clinic: Path)
     assert faults_of(clinic, BASE) == []  # control
 
 
-def test_a_template_lists_the_images_and_pairs_the_masks(clinic: Path) -> None:
+def test_a_template_lists_the_images_and_pairs_the_masks(clinic):
     (clinic / "cohort.csv").unlink()
     (clinic / "masks" / "Roe_3.png").unlink()
     path, images = write_template(clinic)

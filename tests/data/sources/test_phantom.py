@@ -1,7 +1,5 @@
 """The phantom cohorts: patients by the published table, files, determinism, calibration."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -17,20 +15,20 @@ from mammostudy.data import dicom
 from mammostudy.data.cohort import box_of_row
 from mammostudy.data.manifest import SHAPES, SUBTYPES, read_manifest
 from mammostudy.data.sources import phantom
-from mammostudy.data.sources.phantom import CROP, SUBTYPE_BY_SHAPE, Patient, draw_patients
+from mammostudy.data.sources.phantom import CROP, SUBTYPE_BY_SHAPE, draw_patients
 from mammostudy.imaging.contours import box_of, chan_vese_mask, inscribed_ellipse, otsu_mask
 from mammostudy.imaging.framing import crop_and_resize, frame_box
 from mammostudy.imaging.preprocessing import preprocess
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cohorts") / "phantom"
     phantom.write("phantom", folder, patients=8, seed=7)
     return folder
 
 
-def digests(folder: Path) -> dict[str, str]:
+def digests(folder):
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
@@ -38,11 +36,11 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def labels_of(folder: Path, row: pd.Series) -> np.ndarray:
+def labels_of(folder, row):
     return cv2.imread(str(folder / row["mask"]), cv2.IMREAD_UNCHANGED)
 
 
-def test_the_manifest_is_valid_and_matches_the_files(folder: Path) -> None:
+def test_the_manifest_is_valid_and_matches_the_files(folder):
     table = read_manifest(folder / "manifest.csv")
     masses = table[table["x_min"].notna()]
     assert table["patient"].nunique() == 8
@@ -57,7 +55,7 @@ def test_the_manifest_is_valid_and_matches_the_files(folder: Path) -> None:
     assert dict(zip(table["image"], table["image_sha256"], strict=True)).items() <= files.items()
 
 
-def test_the_dicom_files_are_mammograms(folder: Path) -> None:
+def test_the_dicom_files_are_mammograms(folder):
     table = read_manifest(folder / "manifest.csv").drop_duplicates("image")
     photometrics, uids = set(), set()
     for _, row in table.iterrows():
@@ -78,14 +76,12 @@ def test_the_dicom_files_are_mammograms(folder: Path) -> None:
     assert len(uids) == len(table)
 
 
-def test_same_call_same_bytes_and_nothing_half_written(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_same_call_same_bytes_and_nothing_half_written(folder, tmp_path, monkeypatch):
     phantom.write("phantom", tmp_path / "again", patients=4, seed=8)
     phantom.write("phantom", tmp_path / "again", patients=8, seed=7)  # replaces what stood there
     assert digests(tmp_path / "again") == digests(folder)
 
-    def fails(*args: object, **kwargs: object) -> None:
+    def fails(*args, **kwargs):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(phantom, "write_manifest", fails)
@@ -94,7 +90,7 @@ def test_same_call_same_bytes_and_nothing_half_written(
     assert [path.name for path in tmp_path.iterdir()] == ["again"]
 
 
-def around(array: np.ndarray, x: int, y: int) -> np.ndarray:
+def around(array, x, y):
     """Cut a crop out pixel by pixel: an oracle without padding or slices of padded arrays."""
     out = np.zeros((CROP, CROP), array.dtype)
     height, width = array.shape
@@ -104,7 +100,7 @@ def around(array: np.ndarray, x: int, y: int) -> np.ndarray:
     return out
 
 
-def test_crops_are_cut_from_the_views_of_the_same_seed(folder: Path, tmp_path: Path) -> None:
+def test_crops_are_cut_from_the_views_of_the_same_seed(folder, tmp_path):
     crops = tmp_path / "phantom-shapes"
     phantom.write("phantom-shapes", crops, patients=8, seed=7)
     views = read_manifest(folder / "manifest.csv").set_index("case")
@@ -128,18 +124,18 @@ def test_crops_are_cut_from_the_views_of_the_same_seed(folder: Path, tmp_path: P
     assert seconds == 1  # in the picture, without a row
 
 
-def test_the_two_cohorts_share_no_patient() -> None:
+def test_the_two_cohorts_share_no_patient():
     """A segmenter of one reads the other; the seeds are those that the study writes them with."""
     views, crops = draw_patients(64, 2020), draw_patients(375, 2021)
     assert not {one.masses for one in views} & {one.masses for one in crops}
     assert {one.masses for one in views} <= {one.masses for one in draw_patients(64, 2020)}
 
 
-def dice(one: np.ndarray, other: np.ndarray) -> float:
+def dice(one, other):
     return float(2 * (one & other).sum() / (one.sum() + other.sum()))
 
 
-def baselines(folder: Path) -> pd.DataFrame:
+def baselines(folder):
     rows = []
     for _, row in read_manifest(folder / "manifest.csv").dropna(subset=["x_min"]).iterrows():
         image, labels = dicom.read_image(folder / row["image"]), labels_of(folder, row)
@@ -155,13 +151,11 @@ def baselines(folder: Path) -> pd.DataFrame:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["phantom", "phantom-null"])
-def test_calibration_before_models_are_compared(
-    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calibration_before_models_are_compared(tmp_path, name, monkeypatch):
     """On the masses of the site that trains; what is not looked at is not drawn."""
     draw = phantom.draw_patients
 
-    def of_one_site(*words: object, **fields: object) -> list[Patient]:
+    def of_one_site(*words, **fields):
         return [replace(p, free_views=()) for p in draw(*words, **fields) if p.site == "north"]
 
     monkeypatch.setattr(phantom, "draw_patients", of_one_site)
@@ -176,7 +170,7 @@ def test_calibration_before_models_are_compared(
 
 
 @pytest.mark.parametrize("association", [True, False])
-def test_shape_given_subtype(association: bool) -> None:
+def test_shape_given_subtype(association):
     drawn = np.zeros((4, 4))
     for patient in draw_patients(4000, 2, association=association):
         if patient.subtype:
@@ -190,7 +184,7 @@ def test_shape_given_subtype(association: bool) -> None:
     assert (other < 1e-6) == association
 
 
-def test_sites_second_masses_free_views_and_both_variants() -> None:
+def test_sites_second_masses_free_views_and_both_variants():
     patients, null = draw_patients(64, 2020), draw_patients(64, 2020, association=False)
     assert sum(p.site == "south" for p in patients) == 16
     assert sum(len(p.masses) == 2 for p in patients) == 8

@@ -1,7 +1,5 @@
 """Phantom views: outlines by formula, tissue by spectrum, labels, sides, a second mass."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import cv2
@@ -23,7 +21,7 @@ from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.framing import frame_box
 
 
-def test_classes_differ_in_solidity_and_aspect_and_share_their_area() -> None:
+def test_classes_differ_in_solidity_and_aspect_and_share_their_area():
     solidity, aspect = {}, {}
     for shape in SHAPES:
         found = []
@@ -44,7 +42,7 @@ def test_classes_differ_in_solidity_and_aspect_and_share_their_area() -> None:
     assert aspect["oval"] < 0.75 < 0.88 < aspect["round"]
 
 
-def test_gaussian_radius_has_the_asked_spread_and_spectrum() -> None:
+def test_gaussian_radius_has_the_asked_spread_and_spectrum():
     logs = np.log([gaussian_radius(np.random.default_rng(s), 0.2, 0.5) for s in range(400)])
     assert logs.std() == pytest.approx(0.2, rel=0.05)
     power = (np.abs(np.fft.rfft(logs, axis=1)) ** 2).mean(axis=0)[2:41]
@@ -52,7 +50,7 @@ def test_gaussian_radius_has_the_asked_spread_and_spectrum() -> None:
     assert slope == pytest.approx(-2.0, abs=0.1)  # amplitude n^-(H + 1/2), H = 1/2
 
 
-def measured_exponent(field: np.ndarray) -> float:
+def measured_exponent(field):
     power = np.abs(np.fft.fft2(field)) ** 2
     frequency = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, field.shape)))
     edges = np.geomspace(0.02, 0.4, 12)
@@ -62,7 +60,7 @@ def measured_exponent(field: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("beta", [2.0, 3.0])
-def test_power_law_exponent(beta: float) -> None:
+def test_power_law_exponent(beta):
     for field in power_law_fields((256, 256), np.random.default_rng(0), beta):
         assert field.dtype == np.float32
         assert field.mean() == pytest.approx(0, abs=1e-3)
@@ -74,13 +72,13 @@ OVAL = Mass("oval", 60.0, 0.05, 0.6)
 SMALL = Mass("round", 40.0, 0.05, 0.6)
 
 
-def view(name: str = "CC", side: str = "L", site: str = "north", masses=(OVAL,), seed: int = 0):
+def view(name="CC", side="L", site="north", masses=(OVAL,), seed=0):
     return draw_view(name, side, site, 0.4, masses, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("name", ["CC", "MLO"])
 @pytest.mark.parametrize("site", ["north", "south"])
-def test_a_view_and_its_mirror(name: str, site: str) -> None:
+def test_a_view_and_its_mirror(name, site):
     image, labels = view(name, site=site)
     assert image.shape == labels.shape == SIZE
     assert image.dtype == np.float32
@@ -94,7 +92,7 @@ def test_a_view_and_its_mirror(name: str, site: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_loose_frame_cuts_the_second_mass(seed: int) -> None:
+def test_the_loose_frame_cuts_the_second_mass(seed):
     _, labels = view("MLO", masses=(OVAL, SMALL), seed=seed)
     x_min, y_min, x_max, y_max = frame_box(box_of(labels == 1), SIZE)
     second = labels == 2

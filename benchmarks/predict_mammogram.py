@@ -101,10 +101,10 @@ def stages(path: Path) -> tuple[Times, Findings]:
     spec = detector.spec
     boxes, scores = timed(times, "detect", lambda: inference.boxes_in(pixels, model, spec))
     found = inference.found_boxes(boxes, scores, point.threshold, pixels.shape)
-    masses = timed(times, "masses", lambda: inference._outlined(read, found, record, None))
-    steps = inference.chosen_steps(record)
+    seen = inference._seen(read, record)
+    masses = timed(times, "masses", lambda: inference._outlined(found, seen, None))
     findings = Findings(
-        tuple(masses), pixels, read.spacing_mm, detector, point, None, record, steps
+        masses=tuple(masses), detector=detector, operating_point=point, best_score=None, **seen
     )
     with tempfile.TemporaryDirectory() as folder:
         timed(times, "write", lambda: save_prediction(findings, Path(folder), path))
@@ -138,7 +138,7 @@ def main() -> None:
             )
             height, width = found.image.shape
             print(
-                f"{number}: {height} x {width}, {len(found)} found: {told}; together "
+                f"{number}: {height} x {width}, {len(found.masses)} found: {told}; together "
                 f"{whole[0]:.2f} s ({whole[1]:.2f})",
                 flush=True,
             )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mammostudy._lazy import attach
+from lazy_loader import attach
 
 if TYPE_CHECKING:
-    from mammostudy.data.load import load_cohort
-    from mammostudy.inference import predict
+    from mammostudy.data.load import load_cohort as load_cohort
+    from mammostudy.inference import predict as predict
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_cohort", "predict"]
-__getattr__, __dir__ = attach(__name__, {"load_cohort": ".data.load", "predict": ".inference"})
+__getattr__, __dir__, __all__ = attach(
+    __name__, submod_attrs={"data.load": ["load_cohort"], "inference": ["predict"]}
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from mammostudy.data.descriptors import describe
 from mammostudy.data.dicom import Mammogram, read_mammogram
 from mammostudy.errors import DataError
-from mammostudy.evaluation.boxes import pairwise_iou
 from mammostudy.exported import segmenter_of
 from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.framing import Box, check_box, paste_back, whole_box
@@ -72,9 +70,14 @@ def predict(
         raise DataError("a box and a detector: give the box, or let the detector find it")
     height, width = read.image.shape
     known = check_box(_four_whole(box), (height, width))
-    record = record or model_for("segmentation")
-    (found,) = _outlined(read, [(known, 1.0)], record, shape_record)
-    return replace(found, score=None)
+    seen = _seen(read, record or model_for("segmentation"))
+    return _outlined([(known, None)], seen, shape_record)[0]
+
+
+def _seen(read: Mammogram, record: Record) -> dict[str, Any]:
+    """Return the fields that one mass and several share."""
+    seen = {name: getattr(read, name) for name in ("image", "spacing_mm", "notes", "doubtful")}
+    return seen | {"record": record, "postprocessing": chosen_steps(record)}
 
 
 def _search(
@@ -92,20 +95,15 @@ def _search(
         cohorts = {each.spec.cohort for each in models("segmentation")}
         kindred = [name for name in cohorts if describe(name).views == detector.spec.cohort]
         record = model_for("segmentation", kindred)
-    point = operating_point(detector)
+    seen, point = _seen(read, record), operating_point(detector)
     boxes, scores = boxes_in(read.image, trained_model(detector), detector.spec)
     found = found_boxes(boxes, scores, point.threshold, read.image.shape)
     return Findings(
-        tuple(_outlined(read, found, record, shape_record)),
-        read.image,
-        read.spacing_mm,
-        detector,
-        point,
-        float(scores.max()) if len(scores) else None,
-        record,
-        chosen_steps(record),
-        read.notes,
-        read.doubtful,
+        masses=tuple(_outlined(found, seen, shape_record)),
+        detector=detector,
+        operating_point=point,
+        best_score=float(scores.max()) if len(scores) else None,
+        **seen,
     )
 
 
@@ -137,51 +135,47 @@ def found_boxes(
     boxes: Values, scores: Values, threshold: float, image_shape: tuple[int, ...]
 ) -> list[tuple[Box, float]]:
     """Return the boxes of at least a score inside the image, best first, each mass once."""
-    best: list[int] = []
-    for at in np.argsort(-scores, kind="stable"):
-        if scores[at] < threshold:
-            break
-        if not best or pairwise_iou(boxes[[at]], boxes[best]).max() <= SAME_MASS:
-            best.append(int(at))
+    import torch
+    from torchvision.ops import nms
+
+    boxes, scores = boxes[scores >= threshold], scores[scores >= threshold]
+    exact = [torch.as_tensor(each, dtype=torch.float64) for each in (boxes, scores)]
+    best = nms(*exact, SAME_MASS).tolist()
     size = (image_shape[0], image_shape[1])
     return [(whole_box(boxes[at], size), float(scores[at])) for at in best]
 
 
 def _outlined(
-    read: Mammogram,
-    boxes: Sequence[tuple[Box, float]],
-    record: Record,
-    shape_record: Record | None,
+    boxes: Sequence[tuple[Box, float | None]], seen: dict[str, Any], shape_record: Record | None
 ) -> list[Prediction]:
     """Segment the mass in each box and tell its shape; each model is read once."""
     if not boxes:
         return []
-    steps, segmenter = chosen_steps(record), segmenter_of(record)
-    masks = [_segment(read.image, box, record, segmenter.model, steps) for box, _ in boxes]
+    record: Record = seen["record"]
+    model, path, why = segmenter_of(record)
+    masks = [_segment(box, model, seen) for box, _ in boxes]
+    seen = seen | {"segmented_by": path, "segmented_note": why}
     kindred = (record.spec.cohort, describe(record.spec.cohort).shapes)
     shape_record = shape_record or next(iter(models("shape", kindred)), None)
     whole = [mask for mask in masks if mask.any()]
     told = iter(shapes_of(whole, shape_record) if shape_record and whole else [])
-    shared: dict[str, Any] = {"image": read.image, "record": record, "postprocessing": steps}
-    shared |= {"spacing_mm": read.spacing_mm, "notes": read.notes, "doubtful": read.doubtful}
-    shared |= {"segmented_by": segmenter.path, "segmented_note": segmenter.note}
     found = []
     for (box, score), mask in zip(boxes, masks, strict=True):
         shape = next(told) if shape_record and mask.any() else None
         note = "" if shape else NO_MASK if shape_record else NO_SHAPE_MODEL
-        found.append(Prediction(box, mask, shape=shape, shape_note=note, score=score, **shared))
+        found.append(
+            Prediction(box=box, mask=mask, shape=shape, shape_note=note, score=score, **seen)
+        )
     return found
 
 
-def _segment(
-    image: NDArray[np.float32], box: Box, record: Record, model: Any, steps: tuple[str, ...]
-) -> NDArray[np.bool_]:
+def _segment(box: Box, model: Any, seen: dict[str, Any]) -> NDArray[np.bool_]:
     """Outline the mass in a box as the record's run did, bool ``(h, w)``."""
-    framed = frame_boxes(boxed(image, [box]), record.spec)
-    mask = one_draw(model, framed, record.spec)[0] >= THRESHOLD
+    image, spec = seen["image"], seen["record"].spec
+    framed = frame_boxes(boxed(image, [box]), spec)
+    mask = postprocess(one_draw(model, framed, spec)[0] >= THRESHOLD, seen["postprocessing"])
     x_min, y_min, x_max, y_max = framed.boxes[0].tolist()
-    window, shape = (x_min, y_min, x_max, y_max), (image.shape[0], image.shape[1])
-    return np.asarray(paste_back(postprocess(mask, steps), window, shape), dtype=np.bool_)
+    return np.asarray(paste_back(mask, (x_min, y_min, x_max, y_max), image.shape), dtype=np.bool_)
 
 
 def shapes_of(masks: Sequence[NDArray[np.bool_]], record: Record) -> list[Shape]:

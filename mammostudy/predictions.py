@@ -67,23 +67,49 @@ class OperatingPoint:
         }
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, kw_only=True)
+class Segmented:
+    """The image in which one mass or several were outlined, and what outlined them."""
+
+    image: NDArray[np.float32]  # (h, w) in [0, 1], before framing
+    spacing_mm: float | None  # of the image's pixels, where known
+    notes: tuple[str, ...]  # what a reader of the image should know (mammostudy.data.dicom)
+    doubtful: bool  # whether it is a mammogram, or shown rightly
+    record: Record  # the run whose model drew the masks
+    postprocessing: tuple[str, ...]  # steps applied to them, chosen on the run's validation masses
+
+    def of_image(self) -> dict[str, Any]:
+        """Return what ``prediction.json`` holds of the image."""
+        return {
+            "image_height": self.image.shape[0],
+            "image_width": self.image.shape[1],
+            "image_notes": list(self.notes),
+            "doubtful": self.doubtful,
+            "note": NOT_CLINICAL,
+        }
+
+    def of_segmenter(self) -> dict[str, Any]:
+        """Return what ``prediction.json`` holds of the segmenter."""
+        return {
+            "model": self.record.key,
+            "variant": self.record.spec.variant,
+            "trained_on": self.record.spec.cohort,
+            "trained_iterations": self.record.spec.optimiser.iterations,
+            "postprocessing": list(self.postprocessing),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Segmented):
     """A segmented mass, and what its image and its models say of themselves."""
 
     box: Box  # given or found; half-open pixels
     mask: NDArray[np.bool_]  # (h, w), in the image's own grid
-    image: NDArray[np.float32]  # (h, w) in [0, 1], before framing
-    record: Record  # the run whose model drew the mask
-    postprocessing: tuple[str, ...]  # steps applied to it, chosen on the run's validation masses
-    spacing_mm: float | None  # of the image's pixels, where known
     shape: Shape | None = None  # what the shape model says of the mask
     shape_note: str = ""  # why it says nothing
     score: float | None = None  # of the detector, in [0, 1]; None for a given box
     segmented_by: str = "torch"  # what the segmenter ran on: this, or ``ONNX Runtime``
     segmented_note: str = ""  # why it was torch
-    notes: tuple[str, ...] = ()  # what a reader of the image should know (mammostudy.data.dicom)
-    doubtful: bool = False  # whether it is a mammogram, or shown rightly
 
     @property
     def masses(self) -> tuple[Prediction, ...]:
@@ -114,8 +140,8 @@ class Prediction:
         """Return what ``prediction.json`` holds; nothing of it names a person or a file."""
         return {
             **self.of_mass(),
-            **_of_image(self),
-            **_of_segmenter(self.record, self.postprocessing),
+            **self.of_image(),
+            **self.of_segmenter(),
             "box_from": "user" if self.score is None else "detector",
         }
 
@@ -131,23 +157,14 @@ class Prediction:
         }
 
 
-@dataclass(frozen=True)
-class Findings:
+@dataclass(frozen=True, kw_only=True)
+class Findings(Segmented):
     """The masses found in a mammogram, and what found them."""
 
     masses: tuple[Prediction, ...]  # best score first; none where no box reached the threshold
-    image: NDArray[np.float32]  # this, spacing_mm, notes and doubtful as of a prediction
-    spacing_mm: float | None
     detector: Record  # the run whose detector searched
     operating_point: OperatingPoint  # from which score on a box counts
     best_score: float | None  # of any box; None where the detector drew none
-    segmenter: Record  # the run whose model drew the masks
-    postprocessing: tuple[str, ...]  # steps applied to them
-    notes: tuple[str, ...] = ()
-    doubtful: bool = False
-
-    def __len__(self) -> int:
-        return len(self.masses)
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -172,7 +189,7 @@ class Findings:
             ],
             **self.operating_point.summary(),
             "best_score": self.best_score,
-            **_of_image(self),
+            **self.of_image(),
             "box_from": "detector",
             "detector": {
                 "model": self.detector.key,
@@ -182,7 +199,7 @@ class Findings:
                 "trained_iterations": spec.training.iterations,
                 "converged": self.detector.converged,
             },
-            "segmenter": _of_segmenter(self.segmenter, self.postprocessing),
+            "segmenter": self.of_segmenter(),
         }
 
     def none_found(self) -> str:
@@ -194,26 +211,6 @@ class Findings:
         return f"no mass found: no box reached the score {threshold:.3g} ({drawn})"
 
 
-def _of_image(found: Prediction | Findings) -> dict[str, Any]:
-    return {
-        "image_height": found.image.shape[0],
-        "image_width": found.image.shape[1],
-        "image_notes": list(found.notes),
-        "doubtful": found.doubtful,
-        "note": NOT_CLINICAL,
-    }
-
-
-def _of_segmenter(record: Record, steps: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "model": record.key,
-        "variant": record.spec.variant,
-        "trained_on": record.spec.cohort,
-        "trained_iterations": record.spec.optimiser.iterations,
-        "postprocessing": list(steps),
-    }
-
-
 def save_prediction(
     prediction: Prediction | Findings, folder: Path, source: Path | None = None
 ) -> list[Path]:
@@ -222,8 +219,8 @@ def save_prediction(
     The source's name stands nowhere; its content is told by hash.
     """
     masses = prediction.masses
-    scores = enumerate((one.score for one in masses), start=1)
-    labels = ["" if score is None else f"{at}: {score:.2f}" for at, score in scores]
+    numbered = enumerate(masses, start=1)
+    labels = ["" if one.score is None else f"{at}: {one.score:.2f}" for at, one in numbered]
     boxes, masks = [one.box for one in masses], [one.mask for one in masses]
     drawn = findings_overlay(prediction.image, boxes, masks, labels)
     planes = prediction.values, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR, dst=drawn)

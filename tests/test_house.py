@@ -20,7 +20,7 @@ PACKAGE_BUDGET, TESTS_BUDGET = 21_000, 17_000
 MODULE, CHAPTER, FUNCTION = 400, 340, 40
 WIDE_CHAPTERS = {"subtypes", "cohorts", "comparing"}  # up to MODULE
 FLOORS = (
-    {"errors", "paths", "_lazy"},
+    {"errors", "paths"},
     {"imaging"},
     {"data"},
     {"evaluation", "models"},

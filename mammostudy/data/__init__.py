@@ -1,8 +1,11 @@
 """Cohorts: sources, manifests, splits and the way from a row to an array."""
 
-from mammostudy._lazy import attach
+from lazy_loader import attach
 
-__all__ = ["Cohort", "Sample", "load_cohort"]
-__getattr__, __dir__ = attach(
-    __name__, {"Cohort": ".cohort", "Sample": ".cohort", "load_cohort": ".load"}
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    submod_attrs={
+        "cohort": ["Cohort", "Sample"],
+        "load": ["load_cohort"],
+    },
 )

@@ -1,13 +1,12 @@
 """Arrays in, arrays out: frames, pre-processing, post-processing, outlines and overlays."""
 
-from mammostudy._lazy import attach
+from lazy_loader import attach
 
-_NAMES = {
-    "crop_and_resize": ".framing",
-    "frame_box": ".framing",
-    "paste_back": ".framing",
-    "postprocess": ".postprocessing",
-    "preprocess": ".preprocessing",
-}
-__all__ = list(_NAMES)
-__getattr__, __dir__ = attach(__name__, _NAMES)
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    submod_attrs={
+        "framing": ["crop_and_resize", "frame_box", "paste_back"],
+        "postprocessing": ["postprocess"],
+        "preprocessing": ["preprocess"],
+    },
+)

@@ -43,19 +43,17 @@ def check_sides(
 ) -> None:
     """Refuse a batch that a network of stride-2 levels cannot bring back to its own size."""
     if images.ndim != 4 or images.shape[1] != channels:
-        msg = (
+        raise SpecError(
             f"{network} takes (n, {channels}, h, w), not {tuple(images.shape)}: "
             "check in_channels of the model"
         )
-        raise SpecError(msg)
     height, width = images.shape[2:]
     factor = 2**halvings
     if height % factor or width % factor or not height or not width:
-        msg = (
+        raise SpecError(
             f"{network} halves its input {halvings} times: an input of {height} x {width} pixels "
             f"must be divisible by {factor}; {mend}"
         )
-        raise SpecError(msg)
 
 
 class Segmenter(nn.Module):

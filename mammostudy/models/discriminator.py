@@ -9,29 +9,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mammostudy.errors import SpecError
 from mammostudy.models.common import initialise_weights
-
-SMALLEST_SIDE = 24
 
 
 class Discriminator(nn.Module):
     """Patch discriminator of width x (1, 2, 4, 8) filters and one score.
 
-    Args:
-        in_channels: of the image and the mask together: 1 + 1.
-        width: filters of Cn1.
-
-    Raises:
-        SpecError: a number of channels or filters that makes no network.
+    It sees image and mask together, ``in_channels``; ``width`` is the filters of Cn1.
     """
 
     def __init__(self, in_channels: int = 2, width: int = 32) -> None:
         super().__init__()
-        if min(in_channels, width) < 1:
-            msg = "in_channels and width of the discriminator must be 1 or more"
-            raise SpecError(msg)
-        self.in_channels = in_channels
         layers: list[nn.Module] = []
         inputs = in_channels
         for number, stride in enumerate((2, 2, 2, 1)):
@@ -46,22 +34,8 @@ class Discriminator(nn.Module):
         initialise_weights(self)
 
     def forward(self, pairs: Tensor) -> Tensor:
-        """Score how real each patch of a batch looks.
+        """Score how real each patch looks of image and mask, float ``(n, in_channels, h, w)``.
 
-        Args:
-            pairs: float ``(n, in_channels, h, w)``: image and mask, concatenated.
-
-        Returns:
-            ``(n, 1, h/8 - 2, w/8 - 2)`` in [0, 1]: 30 x 30 scores of 256 x 256 pixels.
-
-        Raises:
-            SpecError: the input does not fit the network.
+        It gives ``(n, 1, h/8 - 2, w/8 - 2)`` in [0, 1]: 30 x 30 scores of 256 x 256 pixels.
         """
-        channels, shape = self.in_channels, tuple(pairs.shape)
-        if pairs.ndim != 4 or shape[1] != channels or min(shape[2:]) < SMALLEST_SIDE:
-            msg = (
-                f"the discriminator takes (n, {channels}, h, w), channels of image and mask "
-                f"together, sides of {SMALLEST_SIDE} pixels or more, not {shape}"
-            )
-            raise SpecError(msg)
         return torch.sigmoid(self.layers(pairs))

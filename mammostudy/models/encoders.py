@@ -27,11 +27,10 @@ def fetch(make: Callable[[], Made], weights: str) -> Made:
     try:
         return make()
     except OSError as error:
-        msg = (
+        raise DataError(
             f"weights = {weights!r}: the encoder's weights could not be downloaded ({error}); use "
             "weights = 'none', or put the file into torch's cache (TORCH_HOME) first"
-        )
-        raise DataError(msg) from error
+        ) from error
 
 
 def draw_vgg16(*, batch_norm: bool) -> nn.Sequential:
@@ -44,14 +43,12 @@ def draw_vgg16(*, batch_norm: bool) -> nn.Sequential:
     return layers
 
 
-def load_vgg16(
-    layers: nn.Sequential, published: models.VGG16_Weights | models.VGG16_BN_Weights
-) -> nn.Sequential:
-    """Fill VGG16's convolutions with published weights, downloaded on first use."""
-    state = fetch(lambda: published.get_state_dict(progress=False, check_hash=True), "imagenet")
-    start = "features."
-    kept = {name: each for name, each in state.items() if name.startswith(start)}
-    layers.load_state_dict({name.removeprefix(start): each for name, each in kept.items()})
+def load_vgg16(layers: nn.Sequential, published: str) -> nn.Sequential:
+    """Fill VGG16's convolutions with torchvision's weights of a name, downloaded on first use."""
+    made = models.get_weight(published)
+    state = fetch(lambda: made.get_state_dict(progress=False, check_hash=True), "imagenet")
+    kept = {name: each for name, each in state.items() if name.startswith("features.")}
+    layers.load_state_dict({name.removeprefix("features."): each for name, each in kept.items()})
     return layers
 
 
@@ -59,8 +56,7 @@ def vgg16_stages(weights: Weights, in_channels: int, *, batch_norm: bool) -> nn.
     """The convolutions of VGG16 in five stages, without the poolings between them."""
     layers = draw_vgg16(batch_norm=batch_norm)
     if weights == "imagenet":
-        bare, normed = models.VGG16_Weights.IMAGENET1K_V1, models.VGG16_BN_Weights.IMAGENET1K_V1
-        load_vgg16(layers, normed if batch_norm else bare)
+        load_vgg16(layers, f"VGG16{'_BN' if batch_norm else ''}_Weights.IMAGENET1K_V1")
     layers[0] = _takes(layers[0], in_channels)
     stages = nn.ModuleList()
     run = nn.Sequential()
@@ -79,13 +75,9 @@ def residual_trunk(depth: Literal[50, 101], weights: Weights, in_channels: int) 
     The last two stages keep their resolution and dilate instead: the output is smaller than the
     input by 8. Source: He et al. 2016; Yu and Koltun 2016 for the dilation; torchvision.
     """
-    build = models.resnet50 if depth == 50 else models.resnet101
-    published = models.ResNet50_Weights if depth == 50 else models.ResNet101_Weights
-    chosen = published.IMAGENET1K_V2 if weights == "imagenet" else None
-    keep = [False, True, True]
-    whole = fetch(
-        lambda: build(weights=chosen, progress=False, replace_stride_with_dilation=keep), weights
-    )
+    fields = {"progress": False, "replace_stride_with_dilation": [False, True, True]}
+    chosen = "IMAGENET1K_V2" if weights == "imagenet" else None
+    whole = fetch(lambda: models.get_model(f"resnet{depth}", weights=chosen, **fields), weights)
     stem = nn.Sequential(_takes(whole.conv1, in_channels), whole.bn1, whole.relu)
     layer1 = nn.Sequential(whole.maxpool, whole.layer1)
     deeper = {name: getattr(whole, name) for name in ("layer2", "layer3", "layer4")}

@@ -8,12 +8,14 @@ before each convolution, and (``shared_batch_norm``) one batch norm for all laye
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F  # noqa: N812
+from pydantic import Field
 from torch import Tensor, nn
 
-from mammostudy.errors import SpecError
-from mammostudy.models.common import check_sides, initialise_weights
+from mammostudy.models.common import Count, check_sides, initialise_weights
 
 DROPOUT = 0.5
 SLOPE = 0.2
@@ -38,27 +40,18 @@ class Generator(nn.Module):
             one a layer.
         dropout_at_prediction: dropout also acts in evaluation mode (the z of the paper); batch
             norm still uses its running statistics. An attribute too.
-
-    Raises:
-        SpecError: a number of channels, filters or levels that makes no network.
     """
 
     def __init__(
         self,
-        in_channels: int = 1,
-        out_channels: int = 1,
-        width: int = 32,
-        levels: int = 8,
+        in_channels: Count = 1,
+        out_channels: Count = 1,
+        width: Count = 32,
+        levels: Annotated[int, Field(ge=2, le=9)] = 8,
         shared_batch_norm: bool = False,
         dropout_at_prediction: bool = False,
     ) -> None:
         super().__init__()
-        if not 2 <= levels <= 9:
-            msg = f"levels {levels} must be from 2 to 9 (8 for 256 pixels, 7 for 128, 6 for 64)"
-            raise SpecError(msg)
-        if min(in_channels, out_channels, width) < 1:
-            msg = "in_channels, out_channels and width of the generator must be 1 or more"
-            raise SpecError(msg)
         self.in_channels, self.levels = in_channels, levels
         self.shared_batch_norm = shared_batch_norm
         self.dropout_at_prediction = dropout_at_prediction
@@ -87,16 +80,9 @@ class Generator(nn.Module):
         return self.norms[key]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Segment a batch.
+        """Segment a batch, float ``(n, in_channels, h, w)``: ``(n, out_channels, h, w)``.
 
-        Args:
-            images: float ``(n, in_channels, h, w)``, h and w divisible by ``2**levels``.
-
-        Returns:
-            ``(n, out_channels, h, w)`` in [-1, 1]: t of which (t + 1) / 2 is the probability.
-
-        Raises:
-            SpecError: the input does not fit the network.
+        It gives t in [-1, 1], of which (t + 1) / 2 is the probability.
         """
         mend = "change the input size or `levels` (8 for 256 pixels, 7 for 128, 6 for 64)"
         check_sides(images, self.in_channels, self.levels, "the generator", mend)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Final, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, cast, get_type_hints
 
 from pydantic import ConfigDict, ValidationError, create_model
 
@@ -59,9 +59,10 @@ def _pyramid(kind: str, fields: tuple[str, ...], **given: Any) -> Row:
     return Row(made, (*fields, "trunk", "weights"), labels, 15, given={"kind": kind, **given})
 
 
-def _ssd(made: str, fields: tuple[str, ...], cost: int = 1, *versions: str) -> Row:
+def _ssd(kind: str, fields: tuple[str, ...], cost: int, *versions: str, **given: Any) -> Row:
     labels = _labels("detectors.", "ssd", *versions)
-    return Row(f"detectors.ssd:{made}", ("anchors", "negatives_on_empty", *fields), labels, cost)
+    fields = ("anchors", "negatives_on_empty", *fields)
+    return Row("detectors.ssd:ssd", fields, labels, cost, given={"kind": kind, **given})
 
 
 SEGMENTERS: Final[Mapping[str, Row]] = {
@@ -96,9 +97,9 @@ DETECTORS: Final[Mapping[str, Row]] = {
     "faster-rcnn": _pyramid("faster-rcnn", ("anchors",)),
     "fcos": _pyramid("fcos", (), anchors="default", box_sides=()),
     "retinanet": _pyramid("retinanet", ("anchors",)),
-    "ssd-light": _ssd("ssd_light", ("width",), 1, "ssd_light"),
-    "ssd300-vgg16": _ssd("ssd300_vgg16", ("weights", "batch_norm"), 20),
-    "ssdlite-mobilenetv3": _ssd("ssdlite_mobilenetv3", ("weights",)),
+    "ssd-light": _ssd("ssd-light", ("width",), 1, "ssd_light", weights="none", batch_norm=False),
+    "ssd300-vgg16": _ssd("ssd300-vgg16", ("weights", "batch_norm"), 20, width=32),
+    "ssdlite-mobilenetv3": _ssd("ssdlite-mobilenetv3", ("weights",), 1, batch_norm=False, width=32),
 }
 """All take ``size``, ``aspect``, ``score_threshold`` and ``detections``; with ``anchors`` goes
 ``box_sides``."""
@@ -129,8 +130,7 @@ def build_segmenter(name: str, **fields: Any) -> nn.Module:
         SpecError: unknown name, unknown field, or a value that the field cannot have.
         DataError: weights that cannot be downloaded.
     """
-    made: nn.Module = _built("segmenter", SEGMENTERS, name, fields)
-    return made
+    return cast("nn.Module", _built("segmenter", SEGMENTERS, name, fields))
 
 
 def build_detector(name: str, **fields: Any) -> Detector:
@@ -155,21 +155,20 @@ def build_detector(name: str, **fields: Any) -> Detector:
         SpecError: unknown name, unknown field, or a value that the field cannot have.
         DataError: weights that cannot be downloaded.
     """
-    made: Detector = _built("detector", DETECTORS, name, fields)
-    return made
+    return cast("Detector", _built("detector", DETECTORS, name, fields))
 
 
 def _built(kind: str, rows: Mapping[str, Row], name: str, fields: dict[str, Any]) -> Any:
     """Check fields against the hints of what a row builds from, and build it."""
     if name not in rows:
-        msg = f"{kind} {name!r} is unknown: use one of {', '.join(sorted(rows))}"
-        raise SpecError(msg)
+        raise SpecError(f"{kind} {name!r} is unknown: use one of {', '.join(sorted(rows))}")
     make, given = rows[name].make(), rows[name].given
     known = [each for each in signature(make).parameters if each not in given]
     unknown = sorted(set(fields) - set(known))
     if unknown:
-        msg = f"{kind} {name!r} has no field {', '.join(unknown)}: it has {', '.join(known)}"
-        raise SpecError(msg)
+        raise SpecError(
+            f"{kind} {name!r} has no field {', '.join(unknown)}: it has {', '.join(known)}"
+        )
     checked = getattr(make, "__init__") if isinstance(make, type) else make  # noqa: B009
     hints = get_type_hints(checked, include_extras=True)
     asked: dict[str, Any] = {each: (hints[each], ...) for each in fields}
@@ -177,6 +176,5 @@ def _built(kind: str, rows: Mapping[str, Row], name: str, fields: dict[str, Any]
         create_model("Fields", __config__=ConfigDict(strict=True), **asked)(**fields)
     except ValidationError as error:
         faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
-        msg = f"{kind} {name!r}: {faults}"
-        raise SpecError(msg) from error
+        raise SpecError(f"{kind} {name!r}: {faults}") from error
     return make(**given, **fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
@@ -24,9 +24,6 @@ class MaskClassifier(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        if classes < 2:
-            msg = f"classes = {classes}: the {self.title} needs two or more"
-            raise SpecError(msg)
         self.features = nn.Sequential(*self._layers(), nn.ReLU(inplace=True))
         self.dropout = nn.Dropout(0.5)
         self.head = nn.Linear(EMBEDDING, classes)
@@ -38,18 +35,15 @@ class MaskClassifier(nn.Module):
     def embed(self, masks: Tensor) -> Tensor:
         """What the last hidden layer makes of masks, before the dropout: float ``(n, 128)``."""
         if masks.ndim != 4 or tuple(masks.shape[1:]) != (1, SIDE, SIDE):
-            msg = (
+            raise SpecError(
                 f"the {self.title} takes (n, 1, {SIDE}, {SIDE}), not {tuple(masks.shape)}: bring "
                 "masks to that size with mammostudy.imaging.shape_masks.place_mask"
             )
-            raise SpecError(msg)
-        embedding: Tensor = self.features(masks)
-        return embedding
+        return cast(Tensor, self.features(masks))
 
     def forward(self, masks: Tensor) -> Tensor:
         """Score masks, float ``(n, 1, 64, 64)`` of 0 and 1: logits ``(n, classes)``, no softmax."""
-        logits: Tensor = self.head(self.dropout(self.embed(masks)))
-        return logits
+        return cast(Tensor, self.head(self.dropout(self.embed(masks))))
 
 
 class ShapeCNN(MaskClassifier):
@@ -60,14 +54,8 @@ class ShapeCNN(MaskClassifier):
     of parameters is met exactly if the convolutions have no bias. The ReLU stands behind the
     pooling, where the same numbers take a sixteenth of the work.
 
-    Weights are drawn by Glorot and Bengio's uniform rule with biases 0, from torch's global
-    generator. The paper names no initialisation.
-
-    Args:
-        classes: number of shapes; in the order irregular, lobular, oval, round.
-
-    Raises:
-        SpecError: fewer than two classes.
+    The paper names no initialisation: weights are drawn by Glorot and Bengio's uniform rule, biases
+    are 0. Classes are in the order irregular, lobular, oval, round.
 
     Source: section on shape classification of Singh et al. (2020).
     """

@@ -26,8 +26,9 @@ def book_environment(
     if named := changed.get("MAMMOSTUDY_DATA"):  # kernels run in the project, not here
         changed["MAMMOSTUDY_DATA"] = str(Path(named).expanduser().resolve())
     if data and not Path(changed["MAMMOSTUDY_DATA"]).is_dir():
-        msg = f"--data {data}: no such folder; give the folder that holds a folder per cohort"
-        raise BookError(msg)
+        raise BookError(
+            f"--data {data}: no such folder; give the folder that holds a folder per cohort"
+        )
     return changed
 
 
@@ -55,14 +56,14 @@ def build_book(
     environ = book_environment(os.environ, preset, cohort, data)
     pages = read_pages(root, environ)  # refuses bad settings before anything starts
     if find_spec("jupyter_book") is None:
-        msg = "Jupyter Book is not installed; run: pip install -e '.[book]'"
-        raise BookError(msg)
+        raise BookError("Jupyter Book is not installed; run: pip install -e '.[book]'")
     print(f"Building {len(pages)} study pages", flush=True)
     command = BUILD + (STRICT if strict else [])
     done = subprocess.run(command, cwd=root, env=environ, check=False)
     index = (root / INDEX).resolve()
     if done.returncode or not index.is_file():
-        msg = f"the book in {root} was not built (exit code {done.returncode}); see above"
-        raise BookError(msg)
+        raise BookError(
+            f"the book in {root} was not built (exit code {done.returncode}); see above"
+        )
     print(f"\nThe book is ready. Open: {index}", flush=True)
     return index

@@ -28,12 +28,14 @@ def read_template(root: Path, page: Page) -> nbformat.NotebookNode:
             root / page.template, as_version=4
         )
     except Exception as error:  # nbformat raises a dozen kinds for a broken file
-        msg = f"{page.template}: not a readable notebook: {' '.join(str(error).split())[:200]}"
-        raise BookError(msg) from error
+        raise BookError(
+            f"{page.template}: not a readable notebook: {' '.join(str(error).split())[:200]}"
+        ) from error
     kernel = notebook.metadata.get("kernelspec", {})
     if kernel.get("name") != "python3" or kernel.get("language", "python") != "python":
-        msg = f"{page.template}: its kernel is {kernel.get('name')!r}; it must be 'python3'"
-        raise BookError(msg)
+        raise BookError(
+            f"{page.template}: its kernel is {kernel.get('name')!r}; it must be 'python3'"
+        )
     return notebook
 
 
@@ -46,14 +48,14 @@ def check_parameters(root: Path, page: Page) -> None:
     listed = listed or "none (no cell is tagged 'parameters')"
     where = f"page {page.name} ({page.template})"
     if unknown := sorted(set(page.parameters) - set(known)):
-        msg = f"{where}: unknown parameter {', '.join(unknown)}; known: {listed}"
-        raise BookError(msg)
+        raise BookError(f"{where}: unknown parameter {', '.join(unknown)}; known: {listed}")
     for name, value in page.parameters.items():
         said = known[name]["inferred_type_name"]
         wanted = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}.get(said)
         if wanted and type(value) not in wanted:  # a bool is an int to isinstance
-            msg = f"{where}: parameter {name} must be {said}, not {value!r}; known: {listed}"
-            raise BookError(msg)
+            raise BookError(
+                f"{where}: parameter {name} must be {said}, not {value!r}; known: {listed}"
+            )
 
 
 def with_name(notebook: nbformat.NotebookNode, page: str) -> nbformat.NotebookNode:

@@ -118,11 +118,10 @@ def _page(root: Path, name: str, entry: PageEntry, overrides: Mapping[str, str])
         raise BookError(f"{where}: unknown preset {page.preset!r}; known: {', '.join(PRESETS)}")
     if not (root / page.template).is_file():
         known = sorted(path.stem for path in (root / TEMPLATES).glob("*.ipynb"))
-        msg = (
+        raise BookError(
             f"{STUDY_FILE}: pages.{name}.notebook: no file {page.template}; "
             f"there are: {', '.join(known) or 'none'}"
         )
-        raise BookError(msg)
     return page
 
 
@@ -130,17 +129,14 @@ def _parse(path: Path) -> StudyFile:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        msg = f"{path}: missing; run the command in the project's folder"
-        raise BookError(msg) from error
+        raise BookError(f"{path}: missing; run the command in the project's folder") from error
     except yaml.YAMLError as error:
-        msg = f"{path}: not readable as YAML: {' '.join(str(error).split())}"
-        raise BookError(msg) from error
+        raise BookError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
     try:
         return StudyFile.model_validate(content)
     except ValidationError as error:
         faults = "; ".join(_fault(dict(item)) for item in error.errors())
-        msg = f"{path.name}: {faults}"
-        raise BookError(msg) from error
+        raise BookError(f"{path.name}: {faults}") from error
 
 
 def _fault(item: dict[str, Any]) -> str:

@@ -1,10 +1,11 @@
 """How an image gets into a detector and boxes out of it: by hand, and there and back."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from mammostudy.errors import DataError, SpecError
 from mammostudy.models import build_detector
@@ -17,16 +18,9 @@ from mammostudy.models.detectors.common import (
     place,
 )
 from mammostudy.models.detectors.pyramids import RETINA_STRIDES, pyramid_sizes
-from mammostudy.models.detectors.ssd import LIGHT_STRIDES
+from mammostudy.models.detectors.ssd import STRIDES
 
 SIDES = (0.04, 0.09, 0.2)
-
-
-def target(*boxes: tuple[float, float, float, float]) -> dict[str, Tensor]:
-    return {
-        "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
-        "labels": torch.ones(len(boxes), dtype=torch.int64),
-    }
 
 
 def test_letterbox_by_hand() -> None:
@@ -59,36 +53,24 @@ def test_there_and_back(height, width, size, aspect, shares) -> None:
     torch.testing.assert_close(where.to_image(inside), box, atol=2e-3, rtol=1e-4)
 
 
-WRONG_IMAGES = (
+@pytest.mark.parametrize("image", [
     torch.rand(2, 8, 8), torch.rand(8, 8), torch.rand(1, 0, 8),
     torch.rand(1, 8, 8, dtype=torch.float64), torch.full((1, 8, 8), 255.0),
     torch.full((1, 8, 8), -1.0), torch.full((1, 8, 8), float("nan")),
-)  # fmt: skip
-MASS = target((0, 0, 4, 4))
-WRONG_TARGETS = (
-    target((5, 5, 5, 9)), target((6, 5, 5, 9)), target((0, 0, 9, 8.5)), target((-1, 0, 4, 4)),
-    target((0, 0, 4, 4), (0, 0, float("nan"), 4)),
-    MASS | {"labels": torch.zeros(1, dtype=torch.int64)}, MASS | {"labels": torch.ones(1)},
-    MASS | {"labels": torch.ones(2).long()}, target() | {"boxes": torch.zeros(0)},
-    MASS | {"boxes": torch.zeros(1, 4).long()},
-)  # fmt: skip
+], ids=range(7))  # fmt: skip
+def test_images_are_refused_by_index(image) -> None:
+    with pytest.raises(DataError, match="image 1 "):
+        common._check_images([torch.rand(1, 8, 9), image])
 
 
-def test_images_and_targets_are_refused_by_index() -> None:
-    images, sound = [torch.rand(1, 8, 9)] * 2, target((0, 0, 9, 8))
-    for image in WRONG_IMAGES:
-        with pytest.raises(DataError, match="image 1 "):
-            common._check_images([images[0], image])
-    for faulty in WRONG_TARGETS:
+def test_boxes_are_refused_by_index() -> None:
+    images, sound = [torch.rand(1, 8, 9)] * 2, torch.tensor([[0.0, 0, 9, 8], [0, 0, 4, 4]])
+    free = {"boxes": torch.zeros(0, 4)}
+    for faulty in ((5, 5, 5, 9), (6, 5, 5, 9), (0, 0, 9, 8.5), (-1, 0, 4, 4), (0, 0, math.nan, 4)):
+        boxes = torch.cat([sound, torch.tensor([faulty])])
         with pytest.raises(DataError, match="of image 1"):
-            common._checked(images, [sound, faulty])
-    for few in (None, [target()]):
-        with pytest.raises(DataError, match="targets: "):
-            common._checked(images, few)
-    with pytest.raises(DataError, match="one image"):
-        common._check_images([])
-    common._check_images(images)  # controls
-    assert len(common._checked(images, [sound, target()])) == 2
+            common._check_boxes(images, [free, {"boxes": boxes}])
+    common._check_boxes(images, [{"boxes": sound}, free])  # control
 
 
 def test_sides_by_hand() -> None:
@@ -127,7 +109,7 @@ def test_sides_are_refused_by_name() -> None:
 
 def test_boxes_of_a_cohort_reach_the_network() -> None:
     light = build_detector("ssd-light", size=320, anchors="cohort", box_sides=SIDES).network
-    sides = level_sides(SIDES, [stride / 320 for stride in LIGHT_STRIDES])
+    sides = level_sides(SIDES, [stride / 320 for stride in STRIDES["ssd-light"]])
     assert light.anchor_generator.scales == pytest.approx(sides)
     pyramid = build_detector("retinanet", size=64, anchors="cohort", box_sides=SIDES).network
     sizes = pyramid_sizes(SIDES, RETINA_STRIDES, 64, 3)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mammostudy.errors import SpecError
-from mammostudy.models import Generator
+from mammostudy.models import Generator, build_segmenter
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_dropout_at_prediction_leaves_batch_norm_alone() -> None:
 def test_what_makes_no_network_is_refused() -> None:
     for fields in ({"levels": 1}, {"levels": 10}, {"width": 0}, {"out_channels": 0}):
         with pytest.raises(SpecError, match=next(iter(fields))):
-            Generator(**fields)
+            build_segmenter("cgan", **fields)
     assert [Generator(width=2, levels=n).dropout_layers for n in (2, 4, 5, 8)] == [0, 2, 3, 3]
     with pytest.raises(SpecError, match="must be divisible by 128"):
         Generator(width=2, levels=7)(torch.rand(1, 1, 64, 64))

@@ -1,4 +1,4 @@
-"""The defining part of each segmenter, by hand: unpooling, pyramid bins, skips, packed weights."""
+"""The defining part of each segmenter, by hand: unpooling, packed weights, mean field."""
 
 import math
 import sys
@@ -13,7 +13,6 @@ from mammostudy.errors import DataError
 from mammostudy.models import build_detector, build_segmenter, segmenter_names
 from mammostudy.models.segmenters import crfcnn, library_unets
 from mammostudy.models.segmenters.crfcnn import MeanField
-from mammostudy.models.segmenters.slsdeep import PyramidPooling
 
 
 def test_segnet_puts_values_back_where_they_came_from(monkeypatch) -> None:
@@ -36,17 +35,6 @@ def test_segnet_puts_values_back_where_they_came_from(monkeypatch) -> None:
         build_segmenter("segnet").eval()(torch.rand(1, 1, 32, 32))
     assert len(pooled) == len(unpooled) == 5
     assert all(one is other for one, other in zip(pooled, reversed(unpooled), strict=True))
-
-
-def test_pyramid_bins_are_means_of_equal_parts() -> None:
-    features = torch.arange(36.0).reshape(1, 1, 6, 6)
-    pooling = PyramidPooling(4)
-    one, two, three, six = pooling.pooled(features)
-    assert one.item() == pytest.approx(17.5)
-    assert two.flatten().tolist() == pytest.approx([7.0, 10.0, 25.0, 28.0])
-    assert three[0, 0, 0, 0].item() == pytest.approx((0 + 1 + 6 + 7) / 4)
-    assert torch.equal(six, features)
-    assert torch.equal(pooling(features.expand(1, 4, 6, 6))[:, :4], features.expand(1, 4, 6, 6))
 
 
 @pytest.mark.parametrize("name", ["fcn", "slsdeep", "unet-vgg16", "retinanet", "ssd300-vgg16"])

@@ -113,20 +113,18 @@ class Detector(nn.Module):
         if not self.training:
             found = self.network(squares)
             return [_on_image(one, where) for one, (_, where) in zip(found, placed, strict=True)]
-        mapped = [
-            {
-                "boxes": where.to_square(target["boxes"]),
-                "labels": torch.full_like(target["labels"], self.mass_label),
-            }
-            for target, (_, where) in zip(_checked(images, targets), placed, strict=True)
-        ]
+        _check_boxes(images, targets or [])
+        mapped = []
+        for target, (_, where) in zip(targets or [], placed, strict=True):
+            labels = torch.full_like(target["labels"], self.mass_label)
+            mapped.append({"boxes": where.to_square(target["boxes"]), "labels": labels})
         try:
             return self.network(squares, mapped)
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
-            msg = f"a batch of {len(images)} at size {self.size} is too small for batch norm"
-            raise SpecError(msg) from error
+            told = f"a batch of {len(images)} at size {self.size} is too small for batch norm"
+            raise SpecError(told) from error
 
 
 def _on_image(found: Target, where: Placement) -> Target:
@@ -140,41 +138,23 @@ def _on_image(found: Target, where: Placement) -> Target:
 
 
 def _check_images(images: list[Tensor]) -> None:
-    if not len(images):
-        msg = "a detector needs one image or more"
-        raise DataError(msg)
     for index, image in enumerate(images):
         if image.ndim != 3 or len(image) != 1 or not image.numel() or image.dtype != torch.float32:
             form = f"{tuple(image.shape)} {image.dtype}"
-            msg = f"image {index} is {form}: a detector takes grey (1, h, w) of float32"
-            raise DataError(msg)
+            raise DataError(f"image {index} is {form}: a detector takes grey (1, h, w) of float32")
         low, high = (float(value) for value in image.detach().aminmax())
         if not (low >= -_SLACK and high <= 1 + _SLACK):  # NaN fails both
-            msg = f"image {index} has values from {low:g} to {high:g}: they must be in [0, 1]"
-            raise DataError(msg)
+            raise DataError(f"image {index} has values from {low:g} to {high:g}, not in [0, 1]")
 
 
-def _checked(images: list[Tensor], targets: list[Target] | None) -> list[Target]:
-    if targets is None or len(targets) != len(images):
-        count = "none" if targets is None else len(targets)
-        msg = f"training takes a target an image: {len(images)} images, targets: {count}"
-        raise DataError(msg)
+def _check_boxes(images: list[Tensor], targets: list[Target]) -> None:
     for index, (image, target) in enumerate(zip(images, targets, strict=True)):
-        boxes, labels = target["boxes"], target["labels"]
-        if boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype != torch.float32:
-            msg = f"boxes of image {index}: {tuple(boxes.shape)} {boxes.dtype}, not (k, 4) float32"
-            raise DataError(msg)
-        if labels.shape != boxes.shape[:1] or labels.dtype != torch.int64 or (labels != MASS).any():
-            msg = f"labels of image {index}: give an int64 1 for each of its {len(boxes)} boxes"
-            raise DataError(msg)
+        boxes = target["boxes"]
         limits = boxes.new_tensor([image.shape[-1], image.shape[-2]]) + _SLACK
         sound = (boxes[:, 2:] > boxes[:, :2]) & (boxes[:, :2] >= -_SLACK) & (boxes[:, 2:] <= limits)
-        faulty = torch.nonzero(~sound.all(dim=1)).flatten().tolist()
-        if faulty:
-            box = tuple(boxes[faulty[0]].tolist())
-            msg = f"box {box} of image {index} has no area, or lies outside {tuple(image.shape)}"
-            raise DataError(msg)
-    return targets
+        if len(faulty := boxes[~sound.all(dim=1)]):
+            box, shape = tuple(faulty[0].tolist()), tuple(image.shape)
+            raise DataError(f"box {box} of image {index} has no area, or lies outside {shape}")
 
 
 def box_side_quantiles(
@@ -197,17 +177,13 @@ def box_side_quantiles(
 def check_fields(anchors: Anchors, box_sides: Sequence[float], size: int, smallest: int) -> None:
     """Refuse sides that no box of an image can have, fields at odds, and too small a size."""
     if size < smallest:
-        msg = f"size = {size} is too small for this detector: use {smallest} pixels or more"
-        raise SpecError(msg)
-    if anchors == "default" and box_sides:
-        msg = "box_sides belong to anchors = 'cohort': set that, or leave box_sides out"
-        raise SpecError(msg)
-    if anchors == "cohort" and len(box_sides) < 2:
-        msg = "anchors = 'cohort' needs box_sides, two or more quantiles of the masses' box sides"
-        raise SpecError(msg)
-    if any(not 0 < side <= 1 for side in box_sides) or list(box_sides) != sorted(box_sides):
-        msg = f"box_sides = {tuple(box_sides)} must rise, each a share of the image side in (0, 1]"
-        raise SpecError(msg)
+        raise SpecError(f"size = {size} is too small for this detector: use {smallest} or more")
+    if (anchors == "cohort") != bool(box_sides):
+        raise SpecError("box_sides: give them with anchors = 'cohort', and only with it")
+    rising = len(box_sides) != 1 and list(box_sides) == sorted(box_sides)
+    if not rising or any(not 0 < side <= 1 for side in box_sides):
+        told = f"box_sides = {tuple(box_sides)}: two or more are needed, rising, each a share of"
+        raise SpecError(f"{told} the image side in (0, 1]")
 
 
 def level_sides(box_sides: Sequence[float], strides: Sequence[float]) -> list[float]:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, Literal
 
 from torch import nn
-from torchvision.models import get_model_weights
 from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
@@ -87,7 +86,7 @@ def _pyramid(trunk: Trunk, weights: Weights, *, coarse: bool) -> nn.Module:
     pyramid: nn.Module = fetch(
         lambda: resnet_fpn_backbone(
             backbone_name=trunk,
-            weights=None if scratch else get_model_weights(trunk).IMAGENET1K_V1,
+            weights=None if scratch else "IMAGENET1K_V1",
             norm_layer=nn.BatchNorm2d if scratch else FrozenBatchNorm2d,
             trainable_layers=5 if scratch else 3,
             returned_layers=[2, 3, 4] if coarse else None,

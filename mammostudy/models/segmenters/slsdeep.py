@@ -25,15 +25,13 @@ class PyramidPooling(nn.Module):
         self.squeeze = nn.ModuleList(nn.Conv2d(channels, each, 1) for _ in BINS)
         self.out_channels = channels + each * len(BINS)
 
-    def pooled(self, features: Tensor) -> list[Tensor]:
-        """The means of the parts, ``(n, channels, bin, bin)`` for each bin."""
-        return [functional.adaptive_avg_pool2d(features, side) for side in BINS]
-
     def forward(self, features: Tensor) -> Tensor:
         """Return ``(n, out_channels, h, w)``: the features and each bin's own, brought to size."""
         beside = [
-            _to_size(functional.relu(squeeze(means)), features)
-            for squeeze, means in zip(self.squeeze, self.pooled(features), strict=True)
+            _to_size(
+                functional.relu(squeeze(functional.adaptive_avg_pool2d(features, side))), features
+            )
+            for squeeze, side in zip(self.squeeze, BINS, strict=True)
         ]
         return torch.cat([features, *beside], dim=1)
 

@@ -1,11 +1,7 @@
 """Small cohorts in a folder, and runs on them that take a moment."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
-from dataclasses import dataclass, replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -14,9 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
-from mammostudy.data.cohort import Cohort
 from mammostudy.data.load import load_cohort
-from mammostudy.data.manifest import write_manifest
+from mammostudy.data.manifest import COLUMNS, write_manifest
 from mammostudy.runs.execute import ensure
 from mammostudy.runs.kinds import SOURCES, DetectSpec, ShapeSpec
 from mammostudy.runs.masks import native_masks
@@ -25,38 +20,39 @@ from mammostudy.runs.spec import RunSpec
 SIDE = 64
 
 
-def mass_row(case, patient, image, box):
-    """A manifest row of a square mass in ``masks/<image>.png``."""
-    return {
-        "case": case, "patient": patient, "site": "one", "image": f"images/{image.name}",
-        "height": SIDE, "width": SIDE, "view": "CC", "side": "L", "modality": "DM",
-        "x_min": box[0], "y_min": box[1], "x_max": box[2], "y_max": box[3],
-        "mask": f"masks/{image.name}", "mask_label": int(case[-1]), "outline": None,
-        "spacing_mm": None, "shape": None, "pathology": "unknown", "subtype": None,
-        "image_sha256": hashlib.sha256(image.read_bytes()).hexdigest(),
-    }  # fmt: skip
-
-
-def write_tiny(folder):
-    """Write eight patients with an image of two square masses each."""
-    (folder / "images").mkdir(parents=True)
-    (folder / "masks").mkdir()
+def write_squares(folder, images):
+    """Write images of square masses, each a table of boxes by case, and their manifest."""
     rows = []
-    for number in range(8):
-        rng = np.random.default_rng(number)
+    for number, (name, boxes) in enumerate(images.items()):
         labels = np.zeros((SIDE, SIDE), np.uint8)
-        boxes = []
-        for label, corner in ((1, 8), (2, 36)):
-            x, y = (corner + rng.integers(0, 6, 2)).tolist()
-            width, height = rng.integers(10, 18, 2).tolist()
-            labels[y : y + height, x : x + width] = label
-            boxes.append((x, y, x + width, y + height))
-        pixels = 90 * (labels > 0) + rng.integers(0, 120, labels.shape)
-        path = folder / "images" / f"p{number}.png"
-        cv2.imwrite(str(path), pixels.astype(np.uint8))
-        cv2.imwrite(str(folder / "masks" / path.name), labels)
-        rows += [mass_row(f"p{number}-{n + 1}", f"p{number}", path, b) for n, b in enumerate(boxes)]
-    write_manifest(pd.DataFrame(rows), folder / "manifest.csv")
+        for label, (case, (left, top, right, low)) in enumerate(boxes.items(), start=1):
+            labels[top:low, left:right] = label
+            rows.append(
+                {
+                    "case": case, "patient": name, "site": "one", "image": f"images/{name}.png",
+                    "height": SIDE, "width": SIDE, "view": "CC", "side": "L", "modality": "DM",
+                    "x_min": left, "y_min": top, "x_max": right, "y_max": low,
+                    "mask": f"masks/{name}.png", "mask_label": label, "pathology": "unknown",
+                }
+            )  # fmt: skip
+        noise = np.random.default_rng(number).integers(0, 120, labels.shape)
+        for room, pixels in (
+            ("images", (90 * (labels > 0) + noise).astype(np.uint8)),
+            ("masks", labels),
+        ):
+            (folder / room).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / room / f"{name}.png"), pixels)
+    table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+    files = [(folder / image).read_bytes() for image in table["image"]]
+    table["image_sha256"] = [hashlib.sha256(file).hexdigest() for file in files]
+    write_manifest(table, folder / "manifest.csv")
+    return load_cohort(folder.name, folder.parent)
+
+
+@pytest.fixture(name="write_squares")
+def _write_squares():
+    """Return ``write(folder, images)`` of cohorts of square masses."""
+    return write_squares
 
 
 @pytest.fixture
@@ -70,11 +66,22 @@ def own_folders(tmp_path, monkeypatch):
     return tmp_path
 
 
+def two_boxes(number):
+    """A box in the upper left and one in the lower right of an image."""
+    rng, boxes = np.random.default_rng(number), {}
+    for label, corner in ((1, 8), (2, 36)):
+        x, y = (corner + rng.integers(0, 6, 2)).tolist()
+        width, height = rng.integers(10, 18, 2).tolist()
+        boxes[f"p{number}-{label}"] = (x, y, x + width, y + height)
+    return boxes
+
+
 @pytest.fixture
 def tiny(own_folders):
-    """The cohort ``tiny``."""
-    write_tiny(own_folders / "data" / "tiny")
-    return load_cohort("tiny")
+    """The cohort ``tiny``: eight patients with an image of two square masses each."""
+    return write_squares(
+        own_folders / "data" / "tiny", {f"p{number}": two_boxes(number) for number in range(8)}
+    )
 
 
 TINY = RunSpec.parse(
@@ -118,11 +125,13 @@ def _one_thread():
     torch.set_num_threads(threads)
 
 
-def shaped_specs():
-    """Segmenters of the three folds of ``tiny``, and a shape run on masks of every source."""
+@pytest.fixture(scope="session")
+def _shaped(tmp_path_factory, write_cohort):
+    data, store = tmp_path_factory.mktemp("shaped-data"), tmp_path_factory.mktemp("shaped-store")
+    write_cohort(data, patients=18)
     changes = {"split__folds": 3, "optimiser__iterations": 1, "optimiser__validations": 1}
     runs = tuple(TINY.changed(**changes, split__fold=fold) for fold in range(3))
-    shape = ShapeSpec.parse(
+    spec = ShapeSpec.parse(
         {
             "cohort": "tiny",
             "classes": ("irregular", "round"),
@@ -132,24 +141,6 @@ def shaped_specs():
             "segmenter": runs,
         }
     )
-    return runs, shape
-
-
-@dataclass(frozen=True)
-class Shaped:
-    """The cohort ``tiny`` of 18 patients, odd ones round, and what was run on it."""
-
-    cohort: Cohort  # 37 masses
-    store: Path  # where ``runs`` have their records
-    runs: tuple[RunSpec, ...]  # segmenters, one a fold
-    spec: ShapeSpec  # on ``truth``, tested on all sources
-
-
-@pytest.fixture(scope="session")
-def _shaped(tmp_path_factory, write_cohort):
-    data, store = tmp_path_factory.mktemp("shaped-data"), tmp_path_factory.mktemp("shaped-store")
-    write_cohort(data, patients=18)
-    runs, spec = shaped_specs()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAMMOSTUDY_STORE", str(store))
         patch.setenv("MAMMOSTUDY_DATA", str(data))
@@ -157,17 +148,16 @@ def _shaped(tmp_path_factory, write_cohort):
         ensure(runs, workers=1, progress=False)
         for source in SOURCES:
             native_masks(cohort, source, runs)
-    return Shaped(cohort, store, runs, spec)
+    return SimpleNamespace(cohort=cohort, store=store, runs=runs, spec=spec)
 
 
 @pytest.fixture
 def shaped(_shaped, tmp_path, monkeypatch):
-    """``tiny`` with segmenters and masks, in a copy of their store that this test alone uses."""
-    store = tmp_path / "shaped"
-    shutil.copytree(_shaped.store, store)
-    monkeypatch.setenv("MAMMOSTUDY_STORE", str(store))
+    """18 patients, odd ones round; segmenters of three folds on record, a shape run's spec."""
+    shutil.copytree(_shaped.store, tmp_path / "shaped")
+    monkeypatch.setenv("MAMMOSTUDY_STORE", str(tmp_path / "shaped"))
     monkeypatch.setenv("MAMMOSTUDY_DATA", str(_shaped.cohort.root.parent))
-    return replace(_shaped, store=store)
+    return _shaped
 
 
 VIEWS = DetectSpec.parse(

@@ -1,15 +1,18 @@
 """From spec to record: once, resumable, in one process or several; refused before training."""
 
-from __future__ import annotations
-
+import json
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from mammostudy.data import splits
 from mammostudy.errors import DataError
 from mammostudy.paths import store_root
 from mammostudy.runs import execute as module
@@ -19,6 +22,7 @@ from mammostudy.runs.execute import cannot_run, ensure, execute, missing
 from mammostudy.runs.kinds import ChainSpec, DetectSpec, ShapeSpec
 from mammostudy.runs.record import local_records, weights_path
 from mammostudy.runs.spec import BASELINES, COLUMNS, RunSpec
+from mammostudy.runs.trained import trained_model
 
 GONE = ("x_min", "y_min", "x_max", "y_max", "mask", "mask_label", "outline")
 
@@ -30,15 +34,13 @@ def baselines(spec):
 
 def test_rows_are_of_all_cases_and_of_the_kept_masks(tiny, tiny_spec, one):
     record = one(tiny_spec)
-    assert record.curves["iteration"].tolist() == [1, 2]
-    split = record.content["split"]
+    split, rows, masks = record.content["split"], record.cases, record.predictions()
     assert sorted(c for part in split.values() for c in part) == sorted(tiny.masses.index)
-    assert set(record.cases["case"]) == {*split["validation"], *split["test"]}
-    assert tuple(record.cases.columns) == COLUMNS
-    assert len(record.cases) == 2 * 2 * len(record.predictions())
-    assert record.cases.notna().all().all()
-    raw = record.cases.query("box == 'oracle' and postprocessing == 'none'").set_index("case")
-    sums = {case: int(mask.sum()) for case, mask in record.predictions().items()}
+    assert set(rows["case"]) == {*split["validation"], *split["test"]}
+    assert tuple(rows.columns) == COLUMNS
+    assert len(rows) == 2 * 2 * len(masks)
+    raw = rows.query("box == 'oracle' and postprocessing == 'none'").set_index("case")
+    sums = {case: int(mask.sum()) for case, mask in masks.items()}
     assert raw["predicted_pixels"].to_dict() == sums
 
 
@@ -106,7 +108,7 @@ def test_a_cohort_without_the_columns_is_refused(kind, gone, tiny, refuse, monke
         ensure([spec], workers=1, progress=False)
 
 
-def test_runs_that_others_stand_on_wait_for_the_refusal(tiny, tiny_spec, one, refuse, monkeypatch):
+def test_runs_that_others_stand_on_wait_for_the_refusal(tiny, tiny_spec, refuse, monkeypatch):
     """``tiny`` has masses and no shapes: its segmenter is not trained for nothing."""
     monkeypatch.setattr(module, "module_of", refuse)
     with pytest.raises(DataError, match="cannot be used for shape: no mass has shape"):
@@ -116,7 +118,7 @@ def test_runs_that_others_stand_on_wait_for_the_refusal(tiny, tiny_spec, one, re
     assert missing([chain]) == [detector, tiny_spec, chain]
 
 
-def test_a_run_that_cannot_be_made_holds_up_no_other(tiny, tiny_spec, one, refuse, monkeypatch):
+def test_a_run_that_cannot_be_made_holds_up_no_other(tiny, tiny_spec, refuse, monkeypatch):
     lite = {"name": "unet-lite0", "weights": "packaged"}
     lacking, other = tiny_spec.changed(model=lite), baselines(tiny_spec)[0]
     monkeypatch.setattr(specs_module, "find_spec", lambda package: None)
@@ -129,10 +131,8 @@ def test_a_run_that_cannot_be_made_holds_up_no_other(tiny, tiny_spec, one, refus
         ensure([lacking], workers=1, progress=False)
 
 
-def test_folds_by_image_are_named_to_the_check_and_in_the_record(
-    tiny, tiny_spec, one, refuse, monkeypatch
-):
-    told: list[str] = []
+def test_folds_by_image_are_named_in_the_record(tiny, tiny_spec, one, monkeypatch):
+    told = []
     monkeypatch.setattr(segmentation, "check_leakage", lambda *_, unit: told.append(unit))
     leaky, honest = one(tiny_spec.changed(split__unit="image")), one(tiny_spec)
     assert told == ["image", "patient"]
@@ -141,7 +141,7 @@ def test_folds_by_image_are_named_to_the_check_and_in_the_record(
     assert "warning" not in honest.content
 
 
-def test_a_second_process_waits_for_the_first(tiny, tiny_spec, one, refuse, monkeypatch):
+def test_a_second_process_waits_for_the_first(tiny, tiny_spec, refuse, monkeypatch):
     held, usual = [], module.locked
 
     @contextmanager
@@ -155,3 +155,116 @@ def test_a_second_process_waits_for_the_first(tiny, tiny_spec, one, refuse, monk
     monkeypatch.setattr(module, "locked", locked)
     assert execute(tiny_spec, progress=False).spec == tiny_spec
     assert held == [tiny_spec.training_key(tiny.manifest_hash)]
+
+
+@pytest.fixture(params=["segmentation", "detection", "shape"])
+def kind(request):
+    """A run of a kind: its cohort and spec, where it trains, and changes with which it diverges."""
+    get = request.getfixturevalue
+    if request.param == "segmentation":
+        far = {"optimiser__learning_rate": 1e38, "optimiser__iterations": 8}
+        where = {"cohort": get("tiny"), "spec": get("tiny_spec"), "fits": "training.fit"}
+    elif request.param == "detection":
+        far = {"training__learning_rate": 1e30, "training__iterations": 8}
+        where = vars(get("searched")) | {"fits": "fit_detector"}
+    else:
+        far = {"training__learning_rate": 1e30, "training__epochs": 4, "evaluation__explain": True}
+        where = vars(get("shaped")) | {"fits": "training.fit_shapes"}
+        where["spec"] = where["spec"].changed(evaluation__sources=("truth",), segmenter=())
+    room = {"shape": "shapes"}.get(request.param, request.param)
+    fits = f"mammostudy.runs.{room}.{where.pop('fits')}"
+    return SimpleNamespace(**where, name=request.param, fits=fits, diverges=far)
+
+
+def weights_of(record):
+    return load_file(weights_path(str(record.content["training_key"])))
+
+
+def test_a_record_holds_all_of_its_run(kind, one):
+    record, spec, manifest = one(kind.spec), kind.spec, kind.cohort.manifest_hash
+    assert (record.spec, record.status, record.converged) == (spec, "completed", False)
+    assert (record.key, record.leaky) == (spec.key(manifest), False)
+    assert record.content["recipe_versions"] == spec.recipe_versions()
+    measured = [name for name in record.curves if name.startswith("validation_")]
+    assert record.curves[measured[-1]].dropna().between(0, 1).all()
+    assert {"processor", "instructions"} <= set(record.provenance["machine"])
+    assert record.provenance["training_cpu_seconds"] >= 0
+    files = {path.name for path in store_root().rglob("*") if path.is_file()}
+    key = spec.training_key(manifest)
+    assert {f"{key}.safetensors", f"{key}.history"} <= files
+    assert not [name for name in files if name.endswith(".pt")]  # the checkpoint has served
+
+
+def test_same_spec_same_rows_and_no_training_twice(kind, one, refuse, monkeypatch):
+    first = one(kind.spec)
+    weights, other = weights_of(first), kind.spec.changed(seed=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(kind.fits, refuse)
+        renamed = one(kind.spec.changed(variant="alternative"))
+        pd.testing.assert_frame_equal(renamed.cases, first.cases)
+        assert renamed.content["curves"] == first.content["curves"]
+        spent = [record.provenance["training_cpu_seconds"] for record in (first, renamed)]
+        assert spent[0] == spent[1]
+        with pytest.raises(RuntimeError, match="ran"):  # the control
+            one(other)
+    shutil.rmtree(first.folder)
+    for path in (store_root() / "weights").glob(f"{first.content['training_key']}*"):
+        path.unlink()
+    torch.manual_seed(77)
+    again = one(kind.spec)
+    pd.testing.assert_frame_equal(again.cases, first.cases)
+    alike = [
+        all(torch.equal(value, found[name]) for name, value in weights.items())
+        for found in (weights_of(again), weights_of(one(other)))
+    ]
+    assert alike == [True, False]
+
+
+@pytest.mark.parametrize("check", ["check_patients", "check_images"])
+def test_a_leak_is_refused_before_training(check, kind, one, refuse, monkeypatch):
+    def leak(*_, **__):
+        raise DataError("a leak")
+
+    monkeypatch.setattr(kind.fits, refuse)
+    monkeypatch.setattr(splits, check, leak)
+    with pytest.raises(DataError, match="a leak"):
+        one(kind.spec.changed(seed=1))
+    monkeypatch.setattr(splits, check, lambda *_, **__: None)
+    with pytest.raises(RuntimeError, match="ran"):  # the control: without the check it trains
+        one(kind.spec.changed(seed=1))
+
+
+@pytest.mark.parametrize("loss", [{}, {"loss__adversarial_weight": 0, "loss__overlap": "dice_bce"}])
+def test_a_diverged_run_is_a_record(loss, kind, one):
+    if loss and kind.name != "segmentation":
+        return
+    spec = kind.spec.changed(**kind.diverges, **loss)
+    record = one(spec)
+    assert (record.status, record.converged) == ("diverged", False)
+    assert len(record.curves) < 8
+    text = (record.folder / "record.json").read_text(encoding="utf-8")
+    json.loads(text, parse_constant=lambda said: pytest.fail(f"{said} is not JSON"))
+    assert {"nan", "inf", "-inf"} & set(record.content["diverged_with"].values())
+    assert not (record.folder / "arrays.npz").exists()  # it explains nothing
+    if kind.name == "detection":
+        assert record.rows("box").empty
+        assert len(record.rows("mass")) > 0
+    else:
+        assert record.cases.drop(columns="tool", errors="ignore").notna().all(axis=None)
+    again = one(spec.changed(variant="alternative"))  # from the stored weights
+    assert again.status == "diverged"
+
+
+def test_trained_models_load_and_leave_the_random_state_alone(kind, one):
+    record = one(kind.spec)
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    trained_model(record)
+    assert torch.equal(torch.rand(2), expected)
+    path = weights_path(str(record.content["training_key"]))
+    whole = path.read_bytes()
+    for damage in (b"", whole[: len(whole) // 2], None):
+        path.unlink() if damage is None else path.write_bytes(damage)
+        with pytest.raises(DataError, match=f"{path.name}: .* of {record.kind} run {record.key}"):
+            trained_model(record)

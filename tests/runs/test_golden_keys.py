@@ -1,7 +1,5 @@
 """The keys of the committed records: what is stored is what today's code computes."""
 
-from __future__ import annotations
-
 import pytest
 
 from mammostudy.errors import SpecError

@@ -1,13 +1,10 @@
 """A run killed by the system in the middle of writing a checkpoint, and what its store is worth."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -56,7 +53,7 @@ def test_killed_in_the_middle_of_a_checkpoint(write, resumes_after, tiny, tiny_s
     died = subprocess.run(arguments, capture_output=True, text=True, env=os.environ)
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert not list(local_records().rglob("record.json"))
-    path: Path = store_root() / "checkpoints" / f"{weights.stem}.pt"
+    path = store_root() / "checkpoints" / f"{weights.stem}.pt"
     unfinished = [p for p in path.parent.iterdir() if p != path]
     assert bool(unfinished) == (write == "beside and moved")  # it did die while writing
     assert (load_checkpoint(path) or {"iteration": 0})["iteration"] == resumes_after

@@ -1,9 +1,10 @@
-"""Records on disk: whole or absent, found by key, committed before local, parsed once."""
+"""Records on disk: whole or absent, found by key, committed before local; nothing about who."""
 
-from __future__ import annotations
-
+import getpass
 import json
 import shutil
+import socket
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,18 +12,11 @@ import pytest
 
 from mammostudy.errors import DataError
 from mammostudy.paths import results_root, store_root
+from mammostudy.runs import provenance
+from mammostudy.runs import record as store
 from mammostudy.runs.execute import ensure, execute
 from mammostudy.runs.kinds import ShapeSpec
-from mammostudy.runs.record import (
-    find_record,
-    keep,
-    local_records,
-    manifest_hash,
-    read_record,
-    records,
-    weights_path,
-    write_record,
-)
+from mammostudy.runs.record import find_record, write_record
 from mammostudy.runs.spec import RunSpec
 
 MANIFEST = "0123456789abcdef"
@@ -36,26 +30,15 @@ CASES = pd.DataFrame(
         "logit_round": [1.5, 2.0, -1.25],
     }
 )  # fmt: skip
+pytestmark = pytest.mark.usefixtures("own_folders")
 ARRAYS = {"embedding": np.arange(6, dtype=np.float16).reshape(3, 2), "names": np.array(["a", "ü"])}
 
 
-@pytest.fixture(autouse=True)
-def _own(request):
-    request.getfixturevalue("own_folders")
-
-
 def content(spec=SPEC, manifest=MANIFEST, **changes):
-    return {
-        "spec": spec.model_dump(mode="json"),
-        "key": spec.key(manifest),
-        "recipe_key": spec.recipe_key(),
-        "manifest_hash": manifest,
-        "status": "completed",
-        "converged": True,
-        "curves": [{"iteration": 1.0, "overlap": 0.5}, {"iteration": 2.0, "validation_dice": 0.7}],
-        "provenance": {"commit": "abc"},
-        **changes,
-    }
+    keys = {"key": spec.key(manifest), "recipe_key": spec.recipe_key(), "manifest_hash": manifest}
+    said = {"status": "completed", "converged": True, "provenance": {"commit": "abc"}}
+    said["curves"] = [{"iteration": 1.0}, {"iteration": 2.0, "validation_dice": 0.7}]
+    return {"spec": spec.model_dump(mode="json"), **keys, **said, **changes}
 
 
 def masks(side=5):
@@ -69,29 +52,27 @@ def written(root=None, **changes):
 
 def test_round_trip():
     record = written()
-    assert record.folder == local_records() / "c" / SPEC.key(MANIFEST)
+    assert record.folder == store.local_records() / "c" / SPEC.key(MANIFEST)
     assert (record.spec, record.key) == (SPEC, SPEC.key(MANIFEST))
     assert (record.kind, record.status, record.converged) == ("segmentation", "completed", True)
     assert record.provenance == {"commit": "abc"}
     assert record.curves["validation_dice"].isna().tolist() == [True, False]
     pd.testing.assert_frame_equal(record.cases, CASES, rtol=1e-4)  # five digits are kept
     assert record.part("validation").empty
-    assert not weights_path("k").is_relative_to(results_root())
+    assert not store.weights_path("k").is_relative_to(results_root())
 
 
 @pytest.mark.parametrize("side", [5, 8, 33])
 def test_predictions_are_kept_to_the_bit(side):
     frame = np.array([1, 2, 30, 40])
     framed = {case: (mask, frame) for case, mask in masks(side).items()}
-    plain, found = (
-        write_record(content(), CASES, each).predictions() for each in (masks(side), framed)
-    )
+    plain = write_record(content(), CASES, masks(side)).predictions()
+    found = write_record(content(), CASES, framed).predictions()
     assert list(plain) == list(found) == ["001", "b", "NA"]
     for case, mask in masks(side).items():
-        assert plain[case].dtype == bool
+        assert (plain[case].dtype, found[case][1].tolist()) == (bool, frame.tolist())
         assert np.array_equal(plain[case], mask)
         assert np.array_equal(found[case][0], mask)
-        assert found[case][1].tolist() == frame.tolist()
     assert write_record(content(), CASES, {}).predictions() == {}
 
 
@@ -107,30 +88,27 @@ def test_shape_records_come_back_as_they_were():
         assert np.array_equal(array, ARRAYS[name])
     turned = SHAPE.changed(classes=("round", "irregular"))
     assert write_record(content(turned), CASES).logits()[0].tolist() == [1.5, 0.25]
-    files = sorted(path.name for path in write_record(content(SHAPE), CASES).folder.iterdir())
-    assert files == ["cases.csv", "record.json"]
 
 
 def test_a_half_written_folder_is_never_seen(monkeypatch):
-    def full_disk(*args, **fields):
-        assert not list(records("c"))
+    def full_disk(*_, **__):
+        assert not list(store.records("c"))
         raise OSError("no space left")
 
     monkeypatch.setattr(np, "savez_compressed", full_disk)
     with pytest.raises(OSError, match="no space"):
         written()
-    assert not list((local_records() / "c").iterdir())
+    assert not list((store.local_records() / "c").iterdir())
     assert find_record(SPEC, MANIFEST) is None
 
 
 def test_what_a_killed_write_leaves_is_not_a_record_and_writing_again_replaces():
-    partial = local_records() / "c" / ".partial-x"
-    partial.mkdir(parents=True)
+    partial = written().folder.rename(store.local_records() / "c" / ".partial-x")
     (partial / "record.json").write_text("{", encoding="utf-8")
-    assert not list(records("c"))
+    assert not list(store.records("c"))
     written()
     assert written(status="diverged").status == "diverged"
-    assert len(list(records("c"))) == 1
+    assert len(list(store.records("c"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -144,7 +122,7 @@ def test_a_damaged_record_is_one_clear_error(text):
     path = record.folder / "record.json"
     path.unlink() if text is None else path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=r"record\.json: not a readable record.*delete the folder"):
-        read_record(record.folder)
+        store.read_record(record.folder)
     if text is not None:
         for manifest in (MANIFEST, None):
             with pytest.raises(DataError):
@@ -165,10 +143,10 @@ def test_damaged_tables_are_one_clear_error(name, read, damage):
     path = record.folder / name
     if name == "cases.csv" and damage not in ("missing", b""):
         return  # a table cut at a cell is still a table
-    if damage == "missing":
-        path.unlink()
-    else:
-        path.write_bytes(path.read_bytes()[:damage] if isinstance(damage, int) else damage)
+    whole = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(whole[:damage] if isinstance(damage, int) else damage)
     with pytest.raises(DataError, match=f"{name}: not a readable record"):
         read(record)
 
@@ -178,14 +156,10 @@ def test_committed_comes_before_local(manifest):
     assert find_record(SPEC, manifest) is None
     written()
     written(results_root(), provenance={"commit": "committed"})
-    found = find_record(SPEC, manifest)
-    assert found is not None
-    assert found.provenance["commit"] == "committed"
-    assert [r.provenance["commit"] for r in records("c")] == ["committed", "abc"]
+    assert find_record(SPEC, manifest).provenance["commit"] == "committed"
+    assert [r.provenance["commit"] for r in store.records("c")] == ["committed", "abc"]
     shutil.rmtree(results_root())
-    found = find_record(SPEC, manifest)
-    assert found is not None
-    assert found.provenance["commit"] == "abc"
+    assert find_record(SPEC, manifest).provenance["commit"] == "abc"
 
 
 def test_without_data_a_record_of_the_recipe_is_taken():
@@ -194,7 +168,6 @@ def test_without_data_a_record_of_the_recipe_is_taken():
     assert find_record(SPEC, "other-data") is None
     for spec in (SPEC, SHAPE):
         found = find_record(spec, None)
-        assert found is not None
         assert (found.spec, found.content["manifest_hash"]) == (spec, MANIFEST)
     assert find_record(SPEC.changed(seed=1), None) is None
     assert find_record(SPEC.changed(cohort="d"), None) is None
@@ -205,10 +178,10 @@ def test_without_data_a_record_of_the_recipe_is_taken():
 def test_what_is_kept_serves_without_store_and_data(tiny, tiny_spec, monkeypatch):
     record = execute(tiny_spec, progress=False)
     assert list(store_root().rglob("*.safetensors"))
-    assert keep([record]) == [results_root() / "tiny" / record.key]
+    assert store.keep([record]) == [results_root() / "tiny" / record.key]
     files = sorted(path.name for path in results_root().rglob("*") if path.is_file())
     assert files == ["cases.csv", "predictions.npz", "record.json"]
-    assert keep([record]) == []
+    assert store.keep([record]) == []
     rows = record.cases
     shutil.rmtree(store_root())
     monkeypatch.delenv("MAMMOSTUDY_DATA")
@@ -217,10 +190,21 @@ def test_what_is_kept_serves_without_store_and_data(tiny, tiny_spec, monkeypatch
 
 
 def test_a_faulty_manifest_is_not_taken_for_missing_data(tiny):
-    assert manifest_hash("elsewhere") is None
-    assert manifest_hash("tiny") == tiny.manifest_hash
+    assert store.manifest_hash("elsewhere") is None
+    assert store.manifest_hash("tiny") == tiny.manifest_hash
     path = tiny.root / "manifest.csv"
     text = path.read_text(encoding="utf-8").replace(",CC,", ",sideways,", 1)
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match="sideways"):
-        manifest_hash("tiny")
+        store.manifest_hash("tiny")
+
+
+def test_no_name_of_host_user_or_folder_is_kept(monkeypatch):
+    monkeypatch.setattr(provenance, "_PACKAGES", ("torch", "no-such-package-here"))
+    said = provenance.provenance()
+    assert {"commit", "python", "versions", "machine"} == set(said)
+    assert said["versions"]["no-such-package-here"] == "not installed"
+    text = json.dumps(said)
+    words = [socket.gethostname(), str(Path.home()), str(Path(__file__).parents[2])]
+    assert not any(word in text for word in words if len(word) > 2)
+    assert f'"{getpass.getuser()}"' not in text

@@ -1,21 +1,141 @@
-"""A shape run from spec to record: rows, what is missed, temperature, explanations."""
+"""Shape runs: whose masks they see and how these are placed, rows, what is missed, temperature."""
 
-from __future__ import annotations
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.special import softmax
 
+from mammostudy.data.cohort import Cohort
+from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
+from mammostudy.imaging.contours import box_of
+from mammostudy.imaging.framing import frame_box, paste_back
+from mammostudy.imaging.postprocessing import postprocess
+from mammostudy.imaging.shape_features import shape_features
 from mammostudy.imaging.shape_masks import place_mask, shape_between
+from mammostudy.runs import masks as masks_module
 from mammostudy.runs import shapes as module
-from mammostudy.runs.kinds import NETWORKS, ON_FEATURES, SOURCES
-from mammostudy.runs.masks import SIDE, labelled, placed_masks
-from mammostudy.runs.record import local_records, weights_path
-from mammostudy.runs.segmentation import checked_split
+from mammostudy.runs.kinds import NETWORKS, ON_FEATURES, SOURCES, ShapeSpec
+from mammostudy.runs.masks import SIDE, native_masks, placed_mask, placed_masks
+from mammostudy.runs.record import find_record, local_records, weights_path
+from mammostudy.runs.segmentation import checked_split, chosen_steps
 from mammostudy.runs.trained import trained_model
 from mammostudy.training.shapes import predict_logits
+
+
+def block(size, height, width):
+    mask = np.zeros((size, size), bool)
+    mask[2 : 2 + height, 2 : 2 + width] = True
+    return mask
+
+
+def spread(mask):
+    x_min, y_min, x_max, y_max = box_of(mask)
+    return y_max - y_min, x_max - x_min
+
+
+@pytest.mark.parametrize(
+    ("mask", "placement", "window", "seen"),
+    [
+        (block(100, 40, 10), "stretch", None, (32, 32)),
+        (block(100, 40, 20), "square", None, (32, 16)),
+        (block(68, 64, 64), "stretch", 96, (64 / 1.5, 64 / 1.5)),
+        (block(36, 32, 32), "square", 96, (32 / 1.5, 32 / 1.5)),  # half the size is half the size
+        (block(304, 300, 300), "stretch", 30, (SIDE, SIDE)),  # too long for the window: it fills
+    ],
+)
+def test_masks_are_placed(mask, placement, window, seen):
+    placed = placed_mask(mask, placement, window)
+    assert placed.shape == (SIDE, SIDE)
+    assert spread(placed) == pytest.approx(seen, abs=1.1)
+
+
+def test_a_mask_that_is_empty_or_vanishes_is_missed():
+    lost = ((np.zeros((1, 1), bool), None), (block(600, 1, 590), None), (block(5, 1, 1), 900))
+    assert not any(placed_mask(mask, "square", window).any() for mask, window in lost)
+    crumbs = block(60, 40, 40)
+    crumbs[50:53, 50:53] = True
+    assert np.array_equal(placed_mask(crumbs, "square"), placed_mask(block(60, 40, 40), "square"))
+
+
+def test_true_masks_are_those_of_the_cohort_made_once(shaped, refuse, monkeypatch):
+    found = native_masks(shaped.cohort, "truth")
+    assert list(found) == list(shaped.cohort.masses.index)
+    for case, mask in found.items():
+        truth = shaped.cohort.mask(case)
+        x_min, y_min, x_max, y_max = box_of(truth)
+        assert np.array_equal(mask[2:-2, 2:-2], truth[y_min:y_max, x_min:x_max])
+    contoured = native_masks(shaped.cohort, "active-contour")
+    assert set(contoured) == set(found)
+    assert all(0.5 < mask.sum() / found[case].sum() < 3 for case, mask in contoured.items())
+    monkeypatch.setattr(masks_module, "_cut", refuse)
+    again = native_masks(shaped.cohort, "truth")
+    assert all(np.array_equal(again[case], mask) for case, mask in found.items())
+    others = replace(shaped.cohort, manifest=shaped.cohort.manifest[:9])
+    with pytest.raises(RuntimeError, match="ran"):  # control: those of other data
+        native_masks(others, "truth")
+
+
+def test_a_segmenter_marks_no_mass_that_it_was_trained_on(shaped, monkeypatch):
+    for run in shaped.runs:
+        record = find_record(run, shaped.cohort.manifest_hash)
+        split, stored = record.content["split"], record.predictions()
+        found = native_masks(shaped.cohort, "segmenter", (run,))
+        assert set(found) == set(split["test"])
+        assert not set(found) & {*split["train"], *split["validation"]}
+        for case, mask in found.items():  # those that the segmenter was measured on
+            sample = shaped.cohort.sample(case)
+            shape = sample.image.shape
+            finished = postprocess(stored[case][None], chosen_steps(record))[0]
+            whole = paste_back(finished, frame_box(sample.box, shape), shape)
+            assert np.array_equal(masks_module._cut(whole), mask)
+    wide = {**split, "test": [*split["test"], *split["validation"]]}
+    told = replace(record, content={**record.content, "split": wide})
+    with monkeypatch.context() as patch:
+        patch.setattr(masks_module, "record_of", lambda _: told)
+        control = {case for case, _ in masks_module._drawn(shaped.cohort, "segmenter", (run,))}
+    assert control & set(split["validation"])  # of a record that takes them for unseen
+    every = native_masks(shaped.cohort, "segmenter", shaped.runs)
+    assert set(every) == set(shaped.cohort.masses.index)
+
+
+def test_features_are_those_of_the_whole_masks_that_are_there(shaped, monkeypatch):
+    native = native_masks(shaped.cohort, "truth")
+    gone = list(native)[3]
+    holed = {**native, gone: np.zeros((1, 1), bool)}
+    monkeypatch.setattr(masks_module, "native_masks", lambda *_: holed)
+    table = masks_module.feature_table(shaped.spec, "truth", shaped.cohort)
+    assert set(table.index) == set(native) - {gone}
+    for case, row in table.iterrows():
+        np.testing.assert_array_equal(row, shape_features(native[str(case)]))
+    placed = placed_masks(shaped.spec, "truth", shaped.cohort)
+    assert [case for case, mask in placed.items() if not mask.any()] == [gone]
+
+
+def test_scale_is_that_of_the_longest_mass(monkeypatch):
+    drawn = {"a": block(68, 64, 64), "b": block(36, 32, 32)}
+    edges = {"x_min": 0, "y_min": 0, "x_max": [64, 32], "y_max": [64, 32]}
+    rows = pd.DataFrame({"case": list(drawn), "patient": list(drawn), "shape": "round", **edges})
+    monkeypatch.setattr(masks_module, "native_masks", lambda *_: drawn)
+    spec = ShapeSpec.parse({"cohort": "made", "input": {"keep_scale": True}})
+    found = placed_masks(spec, "truth", Cohort("made", Path("nowhere"), rows))
+    assert spread(found["a"])[0] == pytest.approx(2 * spread(found["b"])[0], abs=2.1)
+
+
+def test_a_segmenter_of_others_marks_every_mass(shaped, tmp_path, write_cohort, monkeypatch):
+    other = tmp_path / "data"
+    write_cohort(other, "fresh", patients=4)
+    (other / "tiny").symlink_to(shaped.cohort.root)
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(other))
+    fresh = load_cohort("fresh")
+    assert set(native_masks(fresh, "segmenter", shaped.runs[:1])) == set(fresh.masses.index)
+    with pytest.raises(DataError, match="a segmentation run that this run works on has no record"):
+        native_masks(fresh, "segmenter", (shaped.runs[0].changed(seed=9),))
+
 
 CLASSES = ("irregular", "round")
 COLUMNS = [
@@ -45,23 +165,16 @@ def miss(monkeypatch, source, cases):
     monkeypatch.setattr(module, "placed_masks", holed)
 
 
-def split_of(shaped):
-    return checked_split(shaped.cohort, labelled(shaped.cohort, shaped.spec), shaped.spec.split)
-
-
 def test_rows_are_of_every_source_by_the_kept_weights(shaped, one):
     record = one(shaped.spec)
-    assert record.curves["epoch"].tolist() == [1, 2]
-    assert set(record.curves) >= {"validation_loss", "validation_accuracy"}
+    assert set(record.curves) >= {"epoch", "validation_loss", "validation_accuracy"}
     split, rows, masses = record.content["split"], record.cases, shaped.cohort.masses
     labels = masses.loc[split["train"], "shape"].value_counts()
     assert record.content["classes_trained"] == {name: int(labels[name]) for name in CLASSES}
     assert {path.name for path in record.folder.iterdir()} == {"record.json", "cases.csv"}
     assert rows.columns.tolist() == COLUMNS
-    for source in SOURCES:
-        for part in ("validation", "test"):
-            mine = rows[(rows["source"] == source) & (rows["part"] == part)]
-            assert mine["case"].tolist() == split[part]
+    parts = rows.groupby(["source", "part"])["case"].apply(list)
+    assert parts.to_dict() == {(s, p): split[p] for s in SOURCES for p in ("validation", "test")}
     for column, named in (("patient", "patient"), ("site", "site"), ("label", "shape")):
         assert rows[column].tolist() == masses.loc[rows["case"], named].tolist()
     seen = rows[~rows["missed"]]
@@ -94,23 +207,19 @@ def test_every_classifier_gives_the_same_kind_of_rows(classifier, shaped, one):
     if classifier in ("majority", "chance"):
         wanted = [shares_of(record)] * len(rows)
         np.testing.assert_allclose(np.exp(record.logits()), wanted, rtol=1e-4)
-        called = set(rows.loc[~rows["missed"], "predicted"])
-        assert called == (
-            {CLASSES[shares_of(record).argmax()]} if classifier == "majority" else set(CLASSES)
-        )
+        most = {CLASSES[shares_of(record).argmax()]} if classifier == "majority" else set(CLASSES)
+        assert set(rows.loc[~rows["missed"], "predicted"]) == most
     if classifier == "random-forest":
         test = record.cases.query("part == 'test' and source == 'truth'")
         assert (test["label"] == test["predicted"]).all()  # these shapes are easily told
 
 
 def test_a_missed_mask_is_none_with_the_training_shares(shaped, one, monkeypatch):
-    spec = shaped.spec.changed(evaluation__sources=("truth", "active-contour"))
-    split = split_of(shaped)
+    split = checked_split(shaped.cohort, shaped.cohort.masses, shaped.spec.split)
     gone = {split.test[0], split.validation[0]}
     miss(monkeypatch, "active-contour", gone)
-    record = one(spec)
-    rows = record.cases
-    lost = rows[rows["missed"]]
+    record = one(shaped.spec.changed(evaluation__sources=("truth", "active-contour")))
+    rows, lost = record.cases, record.cases.query("missed")
     assert set(lost["case"]) == gone
     assert (set(lost["source"]), set(lost["predicted"])) == ({"active-contour"}, {"none"})
     np.testing.assert_allclose(record.logits(lost), [np.log(shares_of(record))] * 2, rtol=1e-4)
@@ -118,10 +227,10 @@ def test_a_missed_mask_is_none_with_the_training_shares(shaped, one, monkeypatch
 
 
 def test_missed_masks_neither_train_nor_give_the_temperature(shaped, one, monkeypatch):
-    split = split_of(shaped)
+    split = checked_split(shaped.cohort, shaped.cohort.masses, shaped.spec.split)
     gone = {*split.train[:3], split.validation[0]}
     miss(monkeypatch, "truth", gone)
-    fitted: list[int] = []
+    fitted = []
     monkeypatch.setattr(module, "fit_temperature", lambda x, _: fitted.append(len(x)) or 3.0)
     record = one(plain(shaped.spec))
     assert sum(record.content["classes_trained"].values()) == len(split.train) - 3
@@ -148,8 +257,8 @@ def test_explanations_by_hand(shaped, one):
     parts = dict(zip(found["embedding_cases"], found["embedding_parts"], strict=True))
     assert parts == {case: part for part, cases in split.items() for case in cases}
     assert found["embedding"].dtype == np.float16
-    masses = shaped.cohort.masses.loc[found["embedding_cases"]]
-    assert found["embedding_labels"].tolist() == masses["shape"].tolist()
+    shapes = shaped.cohort.masses.loc[found["embedding_cases"], "shape"]
+    assert found["embedding_labels"].tolist() == shapes.tolist()
     walk = found["between_probabilities"]
     assert walk.shape == (len(found["between_seeds"]), len(found["between_positions"]), 2)
     mask = shape_between(float(found["between_positions"][3]), 256, seed=1)

@@ -19,26 +19,17 @@ def test_a_faulty_descriptor_is_named(text, tmp_path, monkeypatch):
         describe("moon")
 
 
-PHANTOM_SPLIT = {"folds": 5, "train_site": "north"}
-FACTS = {  # title, truth, split, views, shapes: those that committed records stand on
-    "cdd-cesm": ("CDD-CESM", "target", {"folds": 3}, "cdd-cesm-views", "cdd-cesm-contours"),
-    "cdd-cesm-cm": (
-        "CDD-CESM, subtracted images", "target", {"folds": 3}, "cdd-cesm-cm",
-        "cdd-cesm-contours-cm",
-    ),
-    "cbis-ddsm": ("CBIS-DDSM", "all", {"rule": "official"}, "cbis-ddsm", "cbis-ddsm"),
-    "phantom": ("Phantom", "all", PHANTOM_SPLIT, "phantom", "phantom-shapes"),
-    "phantom-null": (
-        "Phantom (no association)", "all", PHANTOM_SPLIT, "phantom-null", "phantom-shapes",
-    ),
-    "mine": ("mine", "all", {"folds": 3}, "mine", "mine"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FACTS)
-def test_facts_of_a_cohort(name):
+@pytest.mark.parametrize(("name", "truth", "split", "views", "shapes"), [
+    ("cdd-cesm", "target", {"folds": 3}, "cdd-cesm-views", "cdd-cesm-contours"),
+    ("cdd-cesm-cm", "target", {"folds": 3}, "cdd-cesm-cm", "cdd-cesm-contours-cm"),
+    ("cbis-ddsm", "all", {"rule": "official"}, "cbis-ddsm", "cbis-ddsm"),
+    ("phantom", "all", {"folds": 5, "train_site": "north"}, "phantom", "phantom-shapes"),
+    ("phantom-null", "all", {"folds": 5, "train_site": "north"}, "phantom-null", "phantom-shapes"),
+    ("mine", "all", {"folds": 3}, "mine", "mine"),
+])  # fmt: skip
+def test_facts_that_committed_records_stand_on(name, truth, split, views, shapes):
     facts = describe(name)
-    assert (facts.title, facts.truth, facts.split, facts.views, facts.shapes) == FACTS[name]
+    assert (facts.truth, facts.split, facts.views, facts.shapes) == (truth, split, views, shapes)
     assert facts.phantom == name.startswith("phantom")
     assert (facts.descriptor is None) == (name == "mine")
 

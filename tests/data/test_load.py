@@ -19,22 +19,13 @@ from mammostudy.data.sources import phantom
 from mammostudy.errors import DataError, MissingDataError
 
 pytestmark = pytest.mark.usefixtures("own_store")
-MARKS = {
-    "inbreast": "AllDICOMs/a.dcm",
-    "cbis-ddsm": "mass_case_description_train_set.csv",
-    "ddsm": "case3030/B-3030-1.ics",
-    "cmmd": "CMMD_clinicaldata_revision.csv",
-    "cdd-cesm-archive": "Radiology_hand_drawn_segmentations_v2.csv",
-}
 SOURCE = "mammostudy.data.sources.inbreast"
 
 
 @pytest.mark.parametrize("name", [name for name in cohort_names() if describe(name).built])
 def test_a_cohorts_own_folder_is_told_by_its_files(name, tmp_path, monkeypatch):
     own = tmp_path / "somewhere"
-    path = own / MARKS[name]
-    path.parent.mkdir(parents=True)
-    path.touch()
+    (own / describe(name).marks[-1].replace("*", "x")).mkdir(parents=True)
     assert find_folder(name, own) == own
     assert module_of(name, own) == name.replace("-", "_")
     (own / name).mkdir()
@@ -56,26 +47,15 @@ def test_a_missing_data_folder(tmp_path, monkeypatch):
             load_cohort(name, tmp_path)
 
 
-def quick_view(*words):
-    """Grey values and masses as good as drawn ones, where a test looks at files alone."""
-    *_, masses, rng = words
-    labels = np.zeros((80, 64), np.uint8)
-    for label in range(1, len(masses) + 1):
-        labels[20 * label : 20 * label + 9, 20:30] = label
-    return rng.random(labels.shape, dtype=np.float32), labels
-
-
 @pytest.mark.parametrize("name", ["phantom", "phantom-null", "phantom-shapes"])
 def test_a_phantom_is_made_once_and_whole(name, own_store, monkeypatch):
-    monkeypatch.setattr(phantom, "draw_view", quick_view)
-    calls = []
-    draw = phantom.draw_patients
+    calls, draw = [], phantom.draw_patients
 
-    def four(count, seed, *, association=True):
+    def two(count, seed, *, association=True):
         calls.append((count, seed, association))
-        return draw(4, seed, association=association)
+        return draw(2, seed, association=association)
 
-    monkeypatch.setattr(phantom, "draw_patients", four)
+    monkeypatch.setattr(phantom, "draw_patients", two)
     first, second = load_cohort(name), load_cohort(name)
     size = (375, 2021) if name == "phantom-shapes" else (64, 2020)
     assert calls == [(*size, name != "phantom-null")]

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -17,18 +16,8 @@ from mammostudy.data import integrity, splits
 from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import BOX
-from mammostudy.data.sources import inbreast
 from mammostudy.data.sources.cbis_ddsm import official_part, read_masses
-from mammostudy.data.splits import (
-    Split,
-    check_leakage,
-    check_patients,
-    parted,
-    split_cases,
-    split_views,
-    strata,
-    views_of,
-)
+from mammostudy.data.splits import Split, check_leakage, split_cases, split_views, views_of
 from mammostudy.errors import DataError, SpecError
 
 pytestmark = pytest.mark.usefixtures("own_store")
@@ -71,14 +60,14 @@ def test_every_mass_stands_once_and_no_patient_crosses(counts, seed, folds, shap
     assert all(parts.values())
     groups = [patients_of(table, cases) for cases in parts.values()]
     assert sum(map(len, groups)) == len(set.union(*groups)) == len(counts)
-    check_patients(table, parts)
+    splits.check_patients(table, parts)
 
 
 def test_strata_are_thirds_of_area_where_a_shape_is_unknown():
     table = masses([1] * 30)
-    assert set(strata(table)) == {"round", "oval", "lobular", "irregular"}
+    assert set(splits.strata(table)) == {"round", "oval", "lobular", "irregular"}
     table.loc["c3_0", "shape"] = None
-    thirds = strata(table)
+    thirds = splits.strata(table)
     assert [list(thirds).count(k) for k in ("0", "1", "2")] == [10, 10, 10]
     area = (table["x_max"] * table["y_max"]).to_numpy()
     assert area[thirds == "0"].max() < area[thirds == "1"].min()
@@ -160,30 +149,24 @@ def test_near_duplicates_across_parts(tiny, ending, monkeypatch):
 FOR_TEST = frozenset(["P8", "P9", "P10", "P11"])
 
 
-def test_the_test_part_is_the_owners(tmp_path, write_cohort, monkeypatch):
-    write_cohort(tmp_path, patients=12)
-
-    def official_part(rows):
-        seen = rows.groupby("patient")["view"].transform("nunique") > 1  # all of each patient
-        part = rows["patient"].isin(FOR_TEST).map({True: "test", False: "train"})
-        return part.where(seen, "unknown")
-
-    owners = SimpleNamespace(official_part=official_part)
-    monkeypatch.setattr(splits, "reader_module", lambda _: owners)
-    owned = replace(load_cohort("tiny", tmp_path), name="cbis-ddsm")
-    some = owned.masses[owned.masses["view"] == "CC"]
-    rows = parted(owned, some, "official")
-    drawn = [split_cases(rows, rule="official", seed=seed, validation_folds=3) for seed in range(6)]
-    assert {frozenset(patients_of(rows, split.test)) for split in drawn} == {FOR_TEST}
+def test_the_test_part_is_the_owners():
+    rows = masses([2] * 7 + [3] + [2] * 4, shapes=False)
+    part = rows["patient"].isin(FOR_TEST).map({True: "Test", False: "Training"})
+    part["c7_0"] = "Test"  # against two: their part is told from all masses of a patient
+    number = rows["patient"].str[1:].str.zfill(5)
+    rows["case"] = "Mass-" + part + "_P_" + number + "_LEFT_CC_" + rows["case"].str[-1:]
+    rows = rows.set_index("case", drop=False)
+    owned = Cohort("cbis-ddsm", Path("nowhere"), rows.reset_index(drop=True))
+    some = splits.parted(owned, rows.drop_duplicates("patient"), "official")
+    drawn = [split_cases(some, rule="official", seed=seed, validation_folds=3) for seed in range(6)]
+    assert {frozenset(patients_of(some, split.test)) for split in drawn} == {FOR_TEST}
     assert len({split.validation for split in drawn}) > 1  # the seed moves it
     for split in drawn:
-        assert sorted(sum(split.parts().values(), ())) == sorted(rows.index)
-        check_patients(rows, split.parts())
-    with pytest.raises(SpecError, match="'tiny'"):
-        parted(replace(owned, name="tiny"), some, "official")
-    monkeypatch.setattr(splits, "reader_module", lambda _: inbreast)
-    with pytest.raises(SpecError, match="all masses of inbreast are for testing"):
-        parted(replace(owned, name="inbreast"), some, "official")
+        assert sorted(sum(split.parts().values(), ())) == sorted(some.index)
+        splits.check_patients(some, split.parts())
+    for name in ("tiny", "inbreast"):  # without a split of its owners; all of it for testing
+        with pytest.raises(SpecError, match=name):
+            splits.parted(replace(owned, name=name), some, "official")
 
 
 def test_the_published_tables_give_the_published_parts(real_data):
@@ -191,9 +174,9 @@ def test_the_published_tables_give_the_published_parts(real_data):
     rows = read_masses(real_data / "cbis-ddsm-tables").reset_index()
     assert official_part(rows).tolist() == rows["part"].tolist()
     cohort = Cohort("cbis-ddsm", real_data, rows.assign(shape="oval", site="cbis-ddsm", **box))
-    split = split_cases(parted(cohort, cohort.masses, "official"), rule="official")
+    split = split_cases(splits.parted(cohort, cohort.masses, "official"), rule="official")
     assert (len(split.test), len(split.train) + len(split.validation)) == (378, 1318)
-    check_patients(cohort.masses, split.parts())
+    splits.check_patients(cohort.masses, split.parts())
     assert len(patients_of(cohort.masses, split.test)) == 201
     assert len(patients_of(cohort.masses, split.validation)) == 691 // 6
 
@@ -219,15 +202,12 @@ def test_every_view_once_with_all_its_masses(cohort):
     assert len(views) == len(set(views.names)) == 25
     assert views.table["image"].tolist() == cohort.manifest["image"].unique().tolist()
     assert sum(map(len, views.cases)) == len(cohort) == 8 * 2  # one lost in P1, one more in P0
-    of = dict(zip(views.names, zip(views.boxes, views.cases, strict=True), strict=True))
-    boxes, cases = of["P0_CC_1"]
-    assert cases == ("P0_CC_1", "P0_CC_2")
-    assert boxes.tolist() == cohort.masses.loc[list(cases), list(BOX)].to_numpy(float).tolist()
-    for name in ("free", "P1_MLO_1", "P9_CC_1"):
-        assert (of[name][0].shape, of[name][0].dtype, of[name][1]) == ((0, 4), np.float32, ())
     assert set(views.shapes) == {(48, 64)}
-    some = views.take(("free", "P0_CC_1"))
-    assert (some.names, some.cases) == (("free", "P0_CC_1"), ((), ("P0_CC_1", "P0_CC_2")))
+    some = views.take(("free", "P0_CC_1", "P1_MLO_1", "P9_CC_1"))
+    assert some.cases == ((), ("P0_CC_1", "P0_CC_2"), (), ())
+    assert [boxes.shape for boxes in some.boxes] == [(0, 4), (2, 4), (0, 4), (0, 4)]
+    expected = cohort.masses.loc[list(some.cases[1]), list(BOX)]
+    assert some.boxes[1].tolist() == expected.to_numpy(float).tolist()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -9,8 +9,6 @@ import pandas as pd
 import pytest
 from writers import cells, cut, refused, swap, write_dicom
 
-from mammostudy.data.cohort import tasks_of
-from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import BOX, validate
 from mammostudy.data.row_files import read_mask
 from mammostudy.data.sources.cbis_ddsm import build_manifest, official_part, read_masses
@@ -160,15 +158,6 @@ def test_a_mass_with_a_bad_file_is_dropped_with_its_reason_and_file(tmp_path, wh
     assert listed["case"].tolist() == [CASES[0].name]
     assert reason in listed["reason"][0]
     assert dropped[listed["reason"][0]] == 1
-
-
-def test_the_cohort_is_built_and_loaded_by_name(tmp_path, own_store):
-    write_all(tmp_path / "cbis-ddsm", layout="client")
-    cohort = load_cohort("cbis-ddsm", tmp_path)
-    assert cohort.masses.index.tolist() == [case.name for case in CASES]
-    assert tasks_of(cohort) == ["detection", "segmentation", "shape"]
-    sample = cohort.sample(CASES[1].name)
-    assert sample.truth_all.sum() > sample.mask.sum()  # a second mass in the same film
 
 
 def test_real_mammograms_take_the_rows_of_the_real_tables(real_data, tmp_path):

@@ -149,14 +149,10 @@ def test_real_masses_by_the_rule(real_data):
     assert len(regions) == len(table) + sum(dropped.values()) - dropped[TOGETHER]
 
 
-def test_real_cohorts_are_two_and_lie_within_their_images(real_data, own_store):
+def test_real_cohorts_are_two(real_data, own_store):
     low, subtracted = (load_cohort(name, real_data) for name in ("cdd-cesm", "cdd-cesm-cm"))
     assert (len(low), len(subtracted)) == (285, 447)
     assert not set(low.manifest["image_sha256"]) & set(subtracted.manifest["image_sha256"])
-    for case in low.masses.index[::40]:
-        sample = low.sample(case)
-        x_min, y_min, x_max, y_max = sample.box
-        assert sample.mask[y_min:y_max, x_min:x_max].sum() == sample.mask.sum() > 0
 
 
 def test_real_views_without_a_mass(real_data):
@@ -164,10 +160,6 @@ def test_real_views_without_a_mass(real_data):
     free = table[table["x_min"].isna()]
     assert (len(table), len(free), free["image"].nunique()) == (384, 99, 99)
     assert not set(free["image"]) & set(table.loc[table["x_min"].notna(), "image"])
-    regions = pd.read_csv(real_data / "cdd-cesm" / "regions.csv")
-    holds = regions.groupby("image")["mass_image"].any()
-    names = free["image"].str.removeprefix("images/").str.removesuffix(".jpg")
-    assert not holds.reindex(names).fillna(False).any()
     images = pd.read_csv(real_data / "cdd-cesm" / "images.csv").query("modality == 'DM'")
     told_apart = (images["mask_kind"] == "instances").sum()
     assert told_apart == table["image"].nunique() + dropped["images whose masses were all dropped"]

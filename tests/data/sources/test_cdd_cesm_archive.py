@@ -10,7 +10,6 @@ from writers import cells, noise, refused, swap, write_picture
 from mammostudy.data import manifest
 from mammostudy.data.load import load_cohort
 from mammostudy.data.sources.cdd_cesm_archive import build_manifest, read_findings
-from mammostudy.data.sources.cdd_cesm_contours import outline_points
 
 pytestmark = pytest.mark.usefixtures("own_store")
 LOW, SUBTRACTED = "Low energy images of CDD-CESM", "Subtracted images of CDD-CESM"
@@ -126,21 +125,3 @@ def test_a_mass_inside_another_and_other_slivers(published):
 ])  # fmt: skip
 def test_faults_of_the_folder(published, change, words):
     refused(build_manifest, published, change, words)
-
-
-def test_real_contours_lie_where_the_development_part_has_them(real_data):
-    """Regions of the original grid, mapped as their README says, are the published outlines."""
-    folder = real_data / "cdd-cesm"
-    images = pd.read_csv(folder / "images.csv").set_index("image")
-    lines = (folder / "outlines.jsonl").read_text().splitlines()
-    small = {(row["image"], row["region_id"]): row["points"] for row in map(json.loads, lines)}
-    rows = map(json.loads, (folder / "contours.jsonl").read_text().splitlines())
-    shared = [row for row in rows if (row["image"], row["region"]) in small][:200]
-    assert len(shared) == 200
-    for row in shared:
-        at = images.loc[row["image"]]
-        mapped = outline_points(row["geometry"]) * at["px_per_original_px"]
-        mapped += [at["offset_x"], at["offset_y"]]
-        outline = np.array(small[row["image"], row["region"]], float)
-        assert np.abs(mapped.min(axis=0) - outline.min(axis=0)).max() < 1.5
-        assert np.abs(mapped.max(axis=0) - outline.max(axis=0)).max() < 1.5

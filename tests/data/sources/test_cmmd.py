@@ -1,7 +1,6 @@
 """CMMD: the published table, layouts of its downloaders, and each known fault."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from pydicom.dataset import Dataset
 from writers import cells, refused, swap, write_dicom
@@ -96,14 +95,6 @@ def test_a_second_image_of_a_view_has_a_name_of_its_own(tmp_path):
     write_image(folder / "CMMD" / "D1-0001" / "z" / "2-9.dcm", "D1-0001", "R", "")
     cases = validate(build_manifest(folder)[0])["case"]
     assert {"D1-0001_R_CC", "D1-0001_R_CC_2", "D1-0001_R_unknown"} <= set(cases)
-
-
-def test_the_published_spreadsheet_is_read_as_its_table(tmp_path):
-    (tmp_path / "csv").mkdir()
-    (tmp_path / "csv" / cmmd.TABLES[0]).write_text(TABLE)
-    rows = [row.split(",") for row in TABLE.splitlines()]
-    pd.DataFrame(rows).to_excel(tmp_path / cmmd.TABLES[1], header=False, index=False)
-    pd.testing.assert_frame_equal(read_breasts(tmp_path), read_breasts(tmp_path / "csv"))
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [

@@ -125,11 +125,8 @@ def test_real_contours_are_those_of_the_imaged_cohort(real_data):
     images = pd.read_csv(folder / "images.csv").set_index("image")
     tools = pd.read_csv(folder / "regions.csv").set_index(["image", "region_id"])["drawing_tool"]
     drawn, small = (
-        {
-            (row["image"], row.get("region", row.get("region_id"))): row
-            for row in map(json.loads, file)
-        }
-        for file in map(Path.open, (folder / "contours.jsonl", folder / "outlines.jsonl"))
+        {(row["image"], row[number]): row for row in map(json.loads, (folder / name).open())}
+        for name, number in (("contours.jsonl", "region"), ("outlines.jsonl", "region_id"))
     )
     shared = sorted(drawn.keys() & small.keys())
     assert len(shared) > 500

@@ -6,7 +6,7 @@ An export is used while it and the weights behind it are the files that were che
 from __future__ import annotations
 
 import hashlib
-import json
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -64,22 +64,20 @@ def segmenter_of(record: Record) -> Segmenter:
 
 
 def export_path(record: Record) -> Path:
-    """Return where the export of a record's model is kept; its checksums lie beside it."""
+    """Return where the export of a record's model is kept; its checksum lies beside it."""
     return store_root() / "exported" / f"{record.content['training_key']}.onnx"
 
 
-def _checksums(path: Path, weights: Path) -> dict[str, str]:
-    export, behind = (hashlib.sha256(file.read_bytes()).hexdigest() for file in (path, weights))
-    return {"export": export, "weights": behind}
+def _checksum(path: Path, weights: Path) -> str:
+    """Hash an export and the weights behind it."""
+    return hashlib.sha256(path.read_bytes() + weights.read_bytes()).hexdigest()
 
 
 def _is_sound(path: Path, weights: Path) -> bool:
     """Whether an export and the weights behind it are what was checked."""
-    try:
-        kept = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        return bool(kept == _checksums(path, weights))
-    except (OSError, ValueError):
-        return False
+    with suppress(OSError):
+        return path.with_suffix(".sha256").read_text(encoding="utf-8") == _checksum(path, weights)
+    return False
 
 
 def _export(model: nn.Module, spec: RunSpec, path: Path, weights: Path) -> str:
@@ -98,8 +96,7 @@ def _export(model: nn.Module, spec: RunSpec, path: Path, weights: Path) -> str:
         worst = float((given - model(probe)).abs().max()) / 2
     if not worst <= TOLERANCE:  # also where it is not a number
         return f"the exported model differs by {worst:.1e} from torch"
-    text = json.dumps(_checksums(path, weights), indent=1) + "\n"
-    path.with_suffix(".json").write_text(text, encoding="utf-8")
+    path.with_suffix(".sha256").write_text(_checksum(path, weights), encoding="utf-8")
     return ""
 
 

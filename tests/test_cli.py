@@ -167,6 +167,7 @@ def test_in_a_shell_a_library_says_nothing_beside_the_one_line(tmp_path: Path) -
     [
         ("import mammostudy; dir(mammostudy)", False),
         ("from mammostudy import cli", False),
+        ("import mammostudy.models as m; m.detector_names(), m.segmenter_names()", False),
         ("import mammostudy; mammostudy.load_cohort", True),  # control
     ],
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -171,26 +170,15 @@ def test_without_its_guard_the_manifest_names_files(
     assert any("clinic.csv" in leak for leak in leaks([own_store]))
 
 
-def in_an_array(place: Path) -> None:
-    np.savez_compressed(place / "a.npz", cases=np.array(["a" * 500, "Johanna_1" * 50]))
-
-
-def in_names(place: Path) -> None:
-    (place / "Nowhere Infirmary").mkdir()
-
-
-def in_dicom_files(place: Path) -> None:
-    images = write_clinic(place / "clinic")
-    ds = pydicom.dcmread(place / "clinic" / images[0])
-    assert len(ds) > 1000
-    for name in ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "InstitutionName",
-                 "ReferringPhysicianName", "AccessionNumber", "StudyDescription"):  # fmt: skip
-        assert any(word in str(ds[name].value).lower() for word in WORDS), name
-
-
-@pytest.mark.parametrize("plant", [in_an_array, in_names, in_dicom_files])
-def test_the_search_finds_what_is_planted(plant: Callable[[Path], None], tmp_path: Path) -> None:
+def test_the_search_finds_what_is_planted(tmp_path: Path) -> None:
     assert leaks([tmp_path]) == []
-    plant(tmp_path)
-    assert leaks([tmp_path])
-    assert leaks([], "patient Kanarie") == ["printed: kanarie"]
+    np.savez_compressed(tmp_path / "a.npz", cases=np.array(["a" * 500, "Johanna_1" * 50]))
+    (tmp_path / "Nowhere Infirmary").mkdir()
+    image = write_clinic(tmp_path / "clinic")[0]
+    found = leaks([tmp_path], "patient Kanarie")
+    for place in ("a.npz", "Nowhere Infirmary", image, "printed: kanarie"):
+        assert any(place in leak for leak in found), place
+    ds = pydicom.dcmread(tmp_path / "clinic" / image)
+    assert len(ds) > 1000
+    for name in ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "InstitutionName"):
+        assert any(word in str(ds[name].value).lower() for word in WORDS), name

@@ -3,9 +3,5 @@
 from lazy_loader import attach
 
 __getattr__, __dir__, __all__ = attach(
-    __name__,
-    submod_attrs={
-        "cohort": ["Cohort", "Sample"],
-        "load": ["load_cohort"],
-    },
+    __name__, submod_attrs={"cohort": ["Cohort", "Sample"], "load": ["load_cohort"]}
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,21 +16,6 @@ BUILD = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()",
 STRICT = ["-W", "--keep-going", "--all"]  # every warning is an error, every page written again
 
 
-def book_environment(
-    environ: Mapping[str, str], preset: str | None, cohort: str | None, data: Path | None
-) -> dict[str, str]:
-    """Return ``environ`` with the settings that the hook and the kernels read."""
-    given = {"PRESET": preset, "COHORT": cohort, "DATA": data}
-    changed = {**environ, **{f"MAMMOSTUDY_{k}": str(v) for k, v in given.items() if v}}
-    if named := changed.get("MAMMOSTUDY_DATA"):  # kernels run in the project, not here
-        changed["MAMMOSTUDY_DATA"] = str(Path(named).expanduser().resolve())
-    if data and not Path(changed["MAMMOSTUDY_DATA"]).is_dir():
-        raise BookError(
-            f"--data {data}: no such folder; give the folder that holds a folder per cohort"
-        )
-    return changed
-
-
 def build_book(
     root: Path,
     preset: str | None = None,
@@ -41,19 +25,18 @@ def build_book(
 ) -> Path:
     """Build the book and return the path of its first page.
 
-    What is missing is trained and what is stale is executed on the way, with progress shown.
-
-    Args:
-        root: the project's folder.
-        preset: how much to spend on the pages that are not fixed; ``study.yaml`` otherwise.
-        cohort: the cohort of those pages; ``study.yaml`` otherwise.
-        data: folder that holds a folder per cohort of real data.
-        strict: treat every warning as an error and render every page again.
-
-    Raises:
-        BookError: a setting is wrong, the book extra is not installed, or the build failed.
+    What is missing is trained and what is stale is executed on the way. ``preset`` and ``cohort``
+    are of the pages that are not fixed, else as ``study.yaml`` says; ``data`` holds a folder per
+    cohort of real data; ``strict`` makes every warning an error and renders every page again.
     """
-    environ = book_environment(os.environ, preset, cohort, data)
+    given = {"PRESET": preset, "COHORT": cohort, "DATA": data}
+    environ = {**os.environ, **{f"MAMMOSTUDY_{k}": str(v) for k, v in given.items() if v}}
+    if named := environ.get("MAMMOSTUDY_DATA"):  # kernels run in the project, not here
+        environ["MAMMOSTUDY_DATA"] = str(Path(named).expanduser().resolve())
+    if data and not Path(environ["MAMMOSTUDY_DATA"]).is_dir():
+        raise BookError(
+            f"--data {data}: no such folder; give the one that holds a folder per cohort"
+        )
     pages = read_pages(root, environ)  # refuses bad settings before anything starts
     if find_spec("jupyter_book") is None:
         raise BookError("Jupyter Book is not installed; run: pip install -e '.[book]'")

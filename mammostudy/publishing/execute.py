@@ -22,7 +22,7 @@ HIDDEN = "remove-cell"
 
 
 def read_template(root: Path, page: Page) -> nbformat.NotebookNode:
-    """Read the notebook a page is made from; its kernel must be ``python3``."""
+    """Read the notebook a page is made from."""
     try:
         notebook: nbformat.NotebookNode = nbformat.read(  # type: ignore[no-untyped-call]
             root / page.template, as_version=4
@@ -31,11 +31,6 @@ def read_template(root: Path, page: Page) -> nbformat.NotebookNode:
         raise BookError(
             f"{page.template}: not a readable notebook: {' '.join(str(error).split())[:200]}"
         ) from error
-    kernel = notebook.metadata.get("kernelspec", {})
-    if kernel.get("name") != "python3" or kernel.get("language", "python") != "python":
-        raise BookError(
-            f"{page.template}: its kernel is {kernel.get('name')!r}; it must be 'python3'"
-        )
     return notebook
 
 
@@ -58,36 +53,30 @@ def check_parameters(root: Path, page: Page) -> None:
             )
 
 
-def with_name(notebook: nbformat.NotebookNode, page: str) -> nbformat.NotebookNode:
-    """Return the notebook with ``{{ page }}`` replaced: papermill injects into code only."""
-    text = json.dumps(notebook).replace("{{ page }}", page)
-    return nbformat.from_dict(json.loads(text))  # type: ignore[no-any-return, no-untyped-call]
+def _filled(notebook: nbformat.NotebookNode, page: Page) -> nbformat.NotebookNode:
+    """Put in what papermill does not, which fills code only: the page's name, the cohort's title.
+
+    The title stands before that of the notebook: one template, many pages.
+    """
+    text = json.dumps(notebook).replace("{{ page }}", page.name)
+    filled: nbformat.NotebookNode = nbformat.from_dict(json.loads(text))  # type: ignore[no-untyped-call]
+    titles = (c for c in filled.cells if c.cell_type == "markdown" and c.source.startswith("# "))
+    if page.cohort and (cell := next(titles, None)):
+        cell.source = f"# {describe(page.cohort).title}: {cell.source[2:]}"
+    return filled
 
 
-def put_title(notebook: nbformat.NotebookNode, title: str) -> None:
-    """Put the cohort's title before that of the notebook, in place: one template, many pages."""
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("# "):
-            cell.source = f"# {title}: {cell.source[2:]}"
-            return
+def execute_page(root: Path, page: Page, key: str) -> float:
+    """Run a page's notebook in ``root``, write the copy with its ``key``, return the seconds.
 
-
-def execute_page(root: Path, page: Page, key: str, timeout: int = CELL_TIMEOUT) -> float:
-    """Run a page's notebook, write the copy with its ``key`` in the metadata, return the seconds.
-
-    The kernel runs in ``root``.
-
-    Raises:
-        BookError: parameters refused, or a cell failed: names the page, notebook, cell, exception.
+    A BookError names the page, its notebook, and the parameter or the cell and its exception.
     """
     import papermill
 
     began = time.perf_counter()
     notebook = read_template(root, page)
     check_parameters(root, page)
-    notebook = with_name(notebook, page.name)
-    if page.cohort:
-        put_title(notebook, describe(page.cohort).title)
+    notebook = _filled(notebook, page)
     scratch = root / "_build" / "papermill" / f"{page.name}.ipynb"
     scratch.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -98,8 +87,10 @@ def execute_page(root: Path, page: Page, key: str, timeout: int = CELL_TIMEOUT) 
             cwd=str(root),
             kernel_name="python3",
             progress_bar=False,
-            execution_timeout=timeout,
-            extra_arguments=["--log-level=40"],
+            execution_timeout=CELL_TIMEOUT,
+            extra_arguments=[
+                "--log-level=50"
+            ],  # a kernel that is stopped calls its interrupt an error
         )
     except Exception as error:  # also dead kernels and timeouts, which papermill does not wrap
         raise BookError(_failure(page, notebook, error)) from error
@@ -148,12 +139,9 @@ def _tidied(notebook: nbformat.NotebookNode, page: Page, key: str) -> nbformat.N
     return notebook
 
 
-Executed = tuple[Page, float | BookError]
-
-
 def execute_pages(
     root: Path, pages: Sequence[tuple[Page, str]], workers: int = 1
-) -> Iterator[Executed]:
+) -> Iterator[tuple[Page, float | BookError]]:
     """Execute pages with their keys, and yield each with its seconds or its error when it ends.
 
     Side by side, each kernel computes on one thread: several on all cores stand in each other's

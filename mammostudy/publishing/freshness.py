@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from IPython.core.inputtransformer2 import TransformerManager
+
 from mammostudy.data.descriptors import describe
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import MissingDataError
@@ -126,7 +128,8 @@ def code_digest(sources: Iterable[str]) -> str:
     Docstrings and comments do not count.
     """
     found: dict[str, str] = {}
-    waiting = [name for source in sources for name in _imported(ast.parse(_plain(source)))]
+    plain = TransformerManager().transform_cell  # magics are no Python
+    waiting = [name for source in sources for name in _imported(ast.parse(plain(source)))]
     while waiting:
         name = waiting.pop()
         if name in found or not name.startswith(ROOMS):
@@ -134,11 +137,6 @@ def code_digest(sources: Iterable[str]) -> str:
         found[name], further = _module(name)
         waiting += further
     return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest()
-
-
-def _plain(source: str) -> str:
-    """Drop the lines of a cell that are no Python (magics)."""
-    return "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("%"))
 
 
 @cache

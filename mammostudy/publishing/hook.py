@@ -124,22 +124,19 @@ def on_page_context(
 ) -> None:
     """Let source and edit buttons lead to the template; downloads keep the executed copy."""
     root = Path(app.srcdir)
-    if not pagename.startswith(f"{EXECUTED.as_posix()}/") or not (root / STUDY_FILE).is_file():
-        return
-    templates = {page.executed.as_posix(): page.template.as_posix() for page in read_pages(root)}
-    shown = f"{pagename}.ipynb"
-    if shown in templates:
-        _redirect(context.get("header_buttons", []), shown, templates[shown])
+    for page in read_pages(root) if (root / STUDY_FILE).is_file() else ():
+        if page.executed.as_posix() == f"{pagename}.ipynb":
+            _redirect(context.get("header_buttons", []), page)
 
 
-def _redirect(buttons: Iterable[Any], shown: str, template: str) -> None:
+def _redirect(buttons: Iterable[Any], page: Page) -> None:
     for button in buttons:
         if not isinstance(button, dict):
             continue
-        _redirect(button.get("buttons", []), shown, template)
+        _redirect(button.get("buttons", []), page)
         url = button.get("url")
         if isinstance(url, str) and "_sources/" not in url:
-            button["url"] = url.replace(shown, template)
+            button["url"] = url.replace(page.executed.as_posix(), page.template.as_posix())
 
 
 def setup(app: Any) -> dict[str, Any]:

@@ -11,16 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    StrictBool,
-    StrictFloat,
-    StrictInt,
-    StrictStr,
-    StringConstraints,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from mammostudy.errors import BookError
 from mammostudy.study.recipes import PRESETS
@@ -29,7 +20,8 @@ STUDY_FILE = "study.yaml"
 TEMPLATES = Path("book/chapters")
 EXECUTED = Path("book/pages")
 
-Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+Scalar = bool | int | float | str
 PageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Stem = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -41,17 +33,17 @@ class PageEntry(BaseModel):
     ``MAMMOSTUDY_PRESET`` say, and shows committed records only: nothing is trained for it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     notebook: Stem  # in book/chapters
     parameters: dict[str, Scalar] = {}  # values for its cell tagged ``parameters``
-    fixed: StrictBool = False
+    fixed: bool = False
 
 
 class StudyFile(BaseModel):
     """The parts of ``study.yaml``; claims are read by :mod:`mammostudy.study.claims`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     pages: dict[PageName, PageEntry]
     claims: Any = None
@@ -63,7 +55,7 @@ class Page:
 
     name: str
     notebook: str
-    parameters: Mapping[str, bool | int | float | str]
+    parameters: Mapping[str, Scalar]
     fixed: bool = False
 
     @property
@@ -109,7 +101,7 @@ def read_pages(root: Path, environ: Mapping[str, str] | None = None) -> list[Pag
 
 
 def _page(root: Path, name: str, entry: PageEntry, overrides: Mapping[str, str]) -> Page:
-    parameters: dict[str, bool | int | float | str] = dict(entry.parameters)
+    parameters: dict[str, Scalar] = dict(entry.parameters)
     if not entry.fixed:
         parameters |= {key: value for key, value in overrides.items() if key in parameters}
     page = Page(name, entry.notebook, parameters, entry.fixed)

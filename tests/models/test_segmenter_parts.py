@@ -69,9 +69,7 @@ def test_packaged_weights_stand_in_the_encoder_in_order(monkeypatch) -> None:
     stored.popitem()
     with pytest.raises(DataError, match="tensors"):
         build_segmenter("unet-lite0")
-
-
-def test_a_missing_package_is_named(monkeypatch) -> None:
+    monkeypatch.undo()
     monkeypatch.setitem(sys.modules, library_unets.PACKAGE, None)
     with pytest.raises(DataError, match=r"mammostudy\[pretrained\]"):
         build_segmenter("unet-lite0")

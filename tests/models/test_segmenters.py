@@ -4,17 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy
 
 from mammostudy.errors import SpecError
-from mammostudy.imaging.contours import inscribed_ellipse
 from mammostudy.models import build_segmenter, segmenter_names
-from mammostudy.training.losses import dice_loss
 
 
 @dataclass(frozen=True)
@@ -112,27 +108,3 @@ def test_a_batch_too_small_to_train_the_unet() -> None:
     with pytest.raises(SpecError, match="cannot train the U-Net"):
         build("unet").train()(small)
     build("unet").eval()(small)  # control
-
-
-def test_the_cgans_generator_overfits_four_crops() -> None:
-    images, truth = four_crops()
-    module = build("cgan").train()
-    optimiser = torch.optim.Adam(module.parameters(), lr=2e-3, betas=(0.5, 0.999))
-    module.dropout_layers = 0  # it is there to prevent what is asked for here
-    for _ in range(45):
-        optimiser.zero_grad()
-        share = (module(images) + 1) / 2
-        (dice_loss(share, truth) + binary_cross_entropy(share, truth)).backward()
-        optimiser.step()
-    found = (module(images) > 0).float()
-    dice = 2 * (found * truth).sum((1, 2, 3)) / (found + truth).sum((1, 2, 3))
-    assert dice.min() > 0.95
-
-
-def four_crops() -> tuple[Tensor, Tensor]:
-    """Noisy ellipses of unlike place and size: float (4, 1, 64, 64) images and 0/1 masks."""
-    boxes = ((16, 16, 48, 48), (8, 20, 44, 56), (24, 8, 52, 40), (12, 12, 56, 36))
-    truth = np.stack([inscribed_ellipse(box, (64, 64)) for box in boxes])[:, None]
-    noise = 0.1 * np.random.default_rng(0).standard_normal(truth.shape)
-    images = np.clip(0.3 + 0.3 * truth + noise, 0, 1)
-    return torch.tensor(images, dtype=torch.float32), torch.tensor(truth, dtype=torch.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +22,15 @@ class TinyBook:
         (root / "book" / "chapters").mkdir(parents=True)
         self.pages: dict[str, dict[str, Any]] = {}
 
-    def notebook(self, stem: str, *sources: str, parameters: str = "name: str = 'x'") -> Path:
+    def notebook(self, stem: str, *sources: str, parameters: str = "name: str = 'x'") -> None:
         """Write a template: a title, the parameters cell, then one code cell a source."""
         cells = [
             new_markdown_cell("# {{ page }}"),
             new_code_cell(parameters, metadata={"tags": ["parameters", "remove-cell"]}),
             *[new_code_cell(source) for source in sources],
         ]
-        return self.write(stem, cells)
-
-    def write(self, stem: str, cells: Sequence[Any], kernel: str = "python3") -> Path:
-        """Write a template from cells."""
-        notebook = new_notebook(cells=cells, metadata={"kernelspec": KERNEL | {"name": kernel}})
-        path = self.root / "book" / "chapters" / f"{stem}.ipynb"
-        nbformat.write(notebook, path)
-        return path
+        notebook = new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+        nbformat.write(notebook, self.root / "book" / "chapters" / f"{stem}.ipynb")
 
     def page(self, name: str, notebook: str, **rest: Any) -> None:
         """Add a page to ``study.yaml``, or change it."""

@@ -33,7 +33,6 @@ _POLARITY: Final = ("PhotometricInterpretation", "PresentationLUTShape")
 _DAMAGED: Final = "the DICOM file is damaged; copy it anew"
 _PLUGINS: Final = ("pylibjpeg", "gdcm", "pyjpegls", "pillow")  # the first installed one decodes
 _INSTALL: Final = "run pip install 'mammostudy[dicom]', or convert to Explicit VR Little Endian"
-_SECONDS: Final = 10.0  # a decoder may take, and one more a million pixels
 
 
 @dataclass(frozen=True)
@@ -49,27 +48,13 @@ class Mammogram:
     modality: str = "unknown"  # MG for mammography, CR, DX, ..., other
     bits: int = 0  # stored, 8 to 16; 0 for a picture
     step: str = ""  # the VOI step applied, such as "window 1 of 2 (LINEAR)"
-    transfer_syntax: str = ""  # how the pixels were stored, in the standard's words
     chest_wall: str = "unknown"  # edge, left or right, where the pixels show it or else the header
-
-    @property
-    def flipped(self) -> bool | None:
-        """Whether the image is mirrored against the usual hanging; None where that is unknown.
-
-        The pixels are never flipped by the reader: boxes and masks are in the file's own grid.
-        """
-        known = "unknown" not in (self.side, self.chest_wall)
-        return self.side != self.chest_wall[0].upper() if known else None
+    flipped: bool | None = None  # mirrored against the usual hanging; the pixels are left as stored
 
 
 def is_dicom(path: str | Path) -> bool:
     """Whether a file's content is DICOM, whatever its name."""
     return dicom_file.starts_as_dicom(images.bytes_of(Path(path), 132))
-
-
-def read_image(path: str | Path) -> NDArray[np.float32]:
-    """Read a mammogram as :func:`read_mammogram` does, its image alone."""
-    return read_mammogram(path).image
 
 
 def read_mammogram(path: str | Path) -> Mammogram:
@@ -117,14 +102,12 @@ def _mapped(codes: Integers, table: NDArray[Any]) -> NDArray[Any]:
 
 
 def _stored(path: Path, header: FileDataset, notes: list[str]) -> tuple[Integers, Integers]:
-    """Decode the frame of a header, which loses it, to codes (h, w); return the value of each, too.
-
-    A code is the BitsStored bits of a pixel as an unsigned number.
-    """
+    """Decode the frame of a header, which loses it, to unsigned codes; return their values, too."""
     shape, bits = (int(header.Rows), int(header.Columns)), int(header.BitsStored)
     width, size = int(header.BitsAllocated) // 8, shape[0] * shape[1]
     kind = "i" if number(path, header, "PixelRepresentation") else "u"
-    syntax, name = dicom_file.syntax_of(header)
+    syntax = uid.UID(str(header.file_meta.TransferSyntaxUID))
+    name = "not a standard transfer syntax" if syntax.name == syntax else syntax.name
     with guarded(path, f"field TransferSyntaxUID ({name}) has no decoder here; {_INSTALL}"):
         own = not syntax.is_encapsulated or syntax == uid.RLELossless  # pydicom itself decodes it
         available = get_decoder(syntax).available_plugins
@@ -135,7 +118,7 @@ def _stored(path: Path, header: FileDataset, notes: list[str]) -> tuple[Integers
             notes.append("PixelData is longer than Rows and Columns say: the rest is left out")
         if not own and b"\xff\xd9" not in header.PixelData:  # decoders fill in what is cut off
             raise ValueError
-        seconds = _SECONDS + size / 1e6
+        seconds = 10 + size / 1e6
         pixels = pixel_array(header, index=0) if own else decoded_apart(path, plugin, seconds)
         if pixels.shape != shape:
             raise ValueError
@@ -150,10 +133,8 @@ def _padding(path: Path, header: FileDataset, levels: NDArray[Any]) -> NDArray[n
     with guarded(path, "field PixelPaddingValue is not a number; correct it or remove it"):
         said = values_of(header, "PixelPaddingValue")[:1]
         said += values_of(header, "PixelPaddingRangeLimit")[: len(said)]
-        if not said:
-            return np.zeros(len(levels), bool)
-        ends = np.array(said, np.int64).astype(levels.dtype)
-        return np.asarray((levels >= ends.min()) & (levels <= ends.max()))
+        ends = np.array(said or [0], np.int64).astype(levels.dtype)
+        return np.asarray((levels >= ends.min()) & (levels <= ends.max()) & bool(said))
 
 
 def _modality(path: Path, header: FileDataset, levels: NDArray[Any]) -> Levels:
@@ -235,4 +216,6 @@ def _judged(image: NDArray[np.float32], notes: Iterable[str], **facts: Any) -> M
     if {read.chest_wall, seen} == {"left", "right"}:
         found.append("the breast lies at the other edge than the header says: flipped, or its side")
     wall = read.chest_wall if seen == "unknown" else seen
-    return replace(read, notes=tuple(found), doubtful=doubtful, chest_wall=wall)
+    flipped = None if "unknown" in (read.side, wall) else read.side != wall[0].upper()
+    read = replace(read, notes=tuple(found), doubtful=doubtful)
+    return replace(read, chest_wall=wall, flipped=flipped)

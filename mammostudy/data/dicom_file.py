@@ -1,8 +1,8 @@
 """Open a DICOM file within bounds, and tell in fixed words what its header says.
 
-pydicom parses. Only the fields of :data:`FIELDS` are ever kept, and no text of them is repeated:
-what is not in a list of known words becomes ``other`` or ``unknown``. So a name, an identifier or
-a date, in whatever field, stays on the disk and cannot reach a message.
+Only the fields of :data:`FIELDS` are ever kept, and no text of them is repeated: what is not a
+known word becomes ``other`` or ``unknown``. So a name or a date, in whatever field, stays on the
+disk and cannot reach a message.
 """
 
 from __future__ import annotations
@@ -59,8 +59,7 @@ def guarded(path: Path, fault: str) -> Iterator[None]:
     logger = logging.getLogger("pydicom")
     before, logger.disabled = logger.disabled, True
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     except DataError:
         raise
@@ -117,9 +116,11 @@ def _check_image(path: Path, header: FileDataset) -> None:
     of = partial(number, path, header)
     rows, columns, bits, allocated = map(of, ("Rows", "Columns", "BitsStored", "BitsAllocated"))
     grey = text(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
+    plain = header.file_meta.TransferSyntaxUID in uid.UncompressedTransferSyntaxes
+    whole = not plain or len(header.get("PixelData") or b"") >= rows * columns * allocated / 8
     small = min(rows, columns) >= 1 and rows * columns <= MAX_PIXELS
     sound = {
-        "PixelData is missing, cut off or no image": "PixelData" in header,
+        "PixelData is missing": "PixelData" in header,
         "NumberOfFrames is more than 1 (tomosynthesis?)": of("NumberOfFrames", 1) <= 1,
         "PhotometricInterpretation is not MONOCHROME1 or 2": grey,
         "SamplesPerPixel is not 1": of("SamplesPerPixel", 1) == 1,
@@ -127,10 +128,11 @@ def _check_image(path: Path, header: FileDataset) -> None:
         "BitsStored is not 8 to 16, or more than BitsAllocated": 8 <= bits <= allocated,
         "BitsAllocated is not 8 or 16": allocated in (8, 16),
         "HighBit is not BitsStored - 1 (PS3.5 8.1.1)": of("HighBit", bits - 1) == bits - 1,
+        "PixelData is cut off": whole,
     }
     for fault, is_sound in sound.items():
         if not is_sound:
-            raise DataError(f"{path}: field {fault}; export one grey frame of 8 to 16 bits")
+            raise DataError(f"{path}: field {fault}; export one whole grey frame of 8 to 16 bits")
 
 
 def values_of(header: Dataset, field: str) -> list[Any]:
@@ -154,10 +156,7 @@ def number(path: Path, header: Dataset, field: str, default: float = 0.0) -> flo
 
 
 def text(header: Dataset, field: str, words: Collection[str] = ()) -> str:
-    """Return the (first) text of a field in capitals; empty where it is absent or no text.
-
-    Where the words are given, another text is ``other`` and none is ``unknown``.
-    """
+    """Return the (first) text of a field in capitals; of words, else ``other`` or ``unknown``."""
     said = ""
     with suppress(Exception):
         said = str([*values_of(header, field), ""][0] or "").strip().upper()
@@ -197,16 +196,9 @@ def facts_of(header: FileDataset) -> dict[str, Any]:
         "spacing_mm": spacing,
         "modality": text(header, "Modality", _MODALITIES.split()),
         "bits": int(header.BitsStored),
-        "transfer_syntax": syntax_of(header)[1],
         "chest_wall": {"A": "left", "P": "right"}.get(orientation[:1], usual),
         "notes": notes,
     }
-
-
-def syntax_of(header: FileDataset) -> tuple[uid.UID, str]:
-    """Return the transfer syntax and its name; what the standard does not know is not repeated."""
-    syntax = uid.UID(str(header.file_meta.TransferSyntaxUID))
-    return syntax, "not a standard transfer syntax" if syntax.name == syntax else syntax.name
 
 
 def _spacing(header: Dataset) -> tuple[float | None, list[str]]:

@@ -21,20 +21,14 @@ from mammostudy.errors import DataError
 MAX_PIXELS: Final = 48_000_000  # the largest films, scanned at 43.5 um, have 38 million
 MAX_BYTES: Final = 1 << 28  # of a file
 DEPTHS: Final = (8, 10, 12, 14, 16)  # bits that scanners and detectors fill
-_EDGE: Final = 0.1  # of the breast's width: the strips that are compared
-_CLEAR: Final = 2.0  # ratio of what the breast fills of them that tells them apart
-_FULL: Final = 0.7  # both filled more than this: a crop of the inner breast
 _DARK: Final = 0.05  # grey of the background at most
 
 
 def bytes_of(path: Path, count: int = -1) -> bytes:
     """Read an image file of at most :data:`MAX_BYTES`, or its first bytes."""
+    fault = f"no such image file, or one above {MAX_BYTES >> 20} MiB; check the path, or export it"
     try:
-        if not path.is_file():  # a pipe would never end
-            fault = "no such image file; check the path"
-        elif path.stat().st_size > MAX_BYTES:
-            fault = f"longer than {MAX_BYTES >> 20} MiB, no mammogram is; export one image a file"
-        else:
+        if path.is_file() and path.stat().st_size <= MAX_BYTES:  # a pipe would never end
             with path.open("rb") as file:
                 return file.read(count)
     except OSError as error:
@@ -74,8 +68,7 @@ def decode_picture(path: Path, content: bytes) -> tuple[NDArray[np.float32], tup
 def open_picture(path: Path, content: bytes) -> Image.Image:
     """Read the header of a picture, and refuse what is too large or no picture; decode nothing."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             picture = Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "TIFF"))
         pixels = picture.width * picture.height
     except Image.DecompressionBombError:
@@ -127,10 +120,10 @@ def chest_wall_seen(image: NDArray[np.float32]) -> str:
         return "unknown"
     columns = np.flatnonzero(profile > 0.1 * profile.max())
     profile = profile[columns[0] : columns[-1] + 1]
-    strip = max(1, round(_EDGE * len(profile)))
+    strip = max(1, round(0.1 * len(profile)))
     left, right = float(profile[:strip].mean()), float(profile[-strip:].mean())
     low, high = sorted((left, right))
-    if low > _FULL or high < _CLEAR * low:
+    if low > 0.7 or high < 2 * low:  # a crop of the inner breast, or no clear difference
         return "unknown"
     return "left" if left > right else "right"
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.dicom import Mammogram, is_dicom, read_image, read_mammogram
+from mammostudy.data.dicom import Mammogram, is_dicom, read_dicom, read_mammogram
 from mammostudy.data.images import bytes_of, decode, same_aspect
 from mammostudy.data.private import hiding, real_name
 from mammostudy.data.sources.ddsm import is_raw, read_raw
@@ -81,7 +81,7 @@ def _mask_pixels(root: Path, row: pd.Series, shape: tuple[int, int]) -> NDArray[
     path = inside(root, str(row["mask"]), f"mask of case {row['case']}")
     pixels: NDArray[Any] | None
     if is_dicom(path):
-        pixels = (read_image(path) > 0).astype(np.uint8)
+        pixels = (read_dicom(path).image > 0).astype(np.uint8)
     elif (pixels := decode(bytes_of(path))) is None:
         raise FileError(f"{path}: the mask of case {row['case']} is unreadable; restore it")
     if pixels.ndim == 3:

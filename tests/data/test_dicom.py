@@ -14,7 +14,7 @@ from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from mammostudy.data import dicom
-from mammostudy.data.dicom import read_dicom, read_image, read_stored_values
+from mammostudy.data.dicom import read_dicom, read_stored_values
 from mammostudy.errors import DataError
 
 Writer = Callable[..., Path]
@@ -102,10 +102,10 @@ def test_a_compressed_frame_without_its_end(written: Writer, syntax: str) -> Non
 
 def test_a_file_without_preamble(written: Writer) -> None:
     path = written(noise())
-    image = read_image(path)
+    image = read_dicom(path).image
     pydicom.dcmwrite(path, pydicom.dcmread(path), enforce_file_format=False)
     path.write_bytes(path.read_bytes()[132:])
-    np.testing.assert_array_equal(read_image(path), image)
+    np.testing.assert_array_equal(read_dicom(path).image, image)
 
 
 @pytest.mark.parametrize("fields", [
@@ -131,7 +131,7 @@ def test_the_tables_equal_pydicoms_steps_on_the_whole_image(
         low, high = apply_windowing(np.array([-1e12, 1e12]), ds)
     shown = np.clip((values - low) / (high - low), 0.0, 1.0)
     expected = 1.0 - shown if "PhotometricInterpretation" in fields else shown
-    np.testing.assert_array_equal(read_image(path), expected.astype(np.float32))
+    np.testing.assert_array_equal(read_dicom(path).image, expected.astype(np.float32))
 
 
 def nested(**fields: object) -> list[Dataset]:
@@ -238,6 +238,6 @@ def test_real_films(case: int, view: str) -> None:
     expected = ((stored - stored.min()) / (stored.max() - stored.min())).astype(np.float32)
     np.testing.assert_array_equal(read.image, expected)
     assert (read.side, read.view) == (view[0].upper(), view[1:].upper())
-    assert (read.bits, read.modality, read.transfer_syntax) == (16, "MG", "RLE Lossless")
+    assert (read.bits, read.modality) == (16, "MG")
     assert (read.spacing_mm, read.notes, read.doubtful) == (None, (), False)
     assert (read.chest_wall[0].upper(), read.flipped) == (read.side, False)

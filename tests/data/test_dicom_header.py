@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 
 from mammostudy.data.dicom import read_dicom
 from mammostudy.data.dicom_file import FIELDS
+from mammostudy.data.sources.files import look
 from mammostudy.errors import DataError
 
 Writer = Callable[..., Path]
@@ -160,3 +161,4 @@ def test_an_unknown_transfer_syntax_is_not_quoted(written: Writer, said: Reader)
     whole = said(path)
     assert SECRET not in whole
     assert "not a standard transfer syntax" in whole
+    assert look(path.parent, path)["side"] == "unknown"  # the header alone is sound

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from mammostudy.data import images
-from mammostudy.data.dicom import read_dicom, read_image, read_mammogram
+from mammostudy.data.dicom import read_dicom, read_mammogram
 from mammostudy.errors import DataError
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
@@ -30,7 +30,7 @@ def test_depths_and_colours(
     tmp_path: Path, name: str, pixels: np.ndarray, expected: np.ndarray
 ) -> None:
     assert cv2.imwrite(str(tmp_path / name), pixels)
-    image = read_image(tmp_path / name)
+    image = read_mammogram(tmp_path / name).image
     assert image.dtype == np.float32
     np.testing.assert_allclose(image, expected, atol=1e-6)
 
@@ -55,12 +55,12 @@ def test_truncated_files(
     content = cv2.imencode(kind, noise)[1].tobytes()
     path = tmp_path / f"cut{kind}"
     path.write_bytes(content + bytes(range(256)))  # what lies behind the end is no damage
-    assert read_image(path).shape == noise.shape
+    assert read_mammogram(path).image.shape == noise.shape
     path.write_bytes(content[: int(len(content) * share)])
     if kind != ".tif":  # older decoders fill in grey
         monkeypatch.setattr(images, "decode", lambda _: noise)
     with pytest.raises(DataError, match=r"cut\.\w+: .*(truncated|cut off)"):
-        read_image(path)
+        read_mammogram(path)
 
 
 @pytest.mark.parametrize("kind", [".png", ".tif"])
@@ -71,22 +71,22 @@ def test_the_size_is_asked_before_decoding(
     cv2.imwrite(str(path), np.zeros((7000, 7000), np.uint8))
     monkeypatch.setattr(images, "decode", lambda _: pytest.fail("it was decoded"))
     with pytest.raises(DataError, match=r"bomb\.\w+: .*pixels"):
-        read_image(path)
+        read_mammogram(path)
     assert images.MAX_PIXELS > 5517 * 6897  # the largest films pass: 24 x 30 cm at 43.5 um
 
 
 def test_what_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "notes.dcm").write_bytes(b"%PDF-1.7" + bytes(400))
-    for read in (read_image, read_dicom):
+    for read in (read_mammogram, read_dicom):
         with pytest.raises(DataError, match=r"notes\.dcm: .*DICOM"):
             read(tmp_path / "notes.dcm")
     cv2.imwritemulti(str(tmp_path / "a.tif"), [SMALL, SMALL])
     with pytest.raises(DataError, match=r"a\.tif: .*pages"):
-        read_image(tmp_path / "a.tif")
+        read_mammogram(tmp_path / "a.tif")
     os.mkfifo(tmp_path / "pipe")
     for name in ("nowhere.dcm", ".", "pipe", "x" * 5000):
         with pytest.raises(DataError, match=r"no such image file|cannot be read"):
-            read_image(tmp_path / name)
+            read_mammogram(tmp_path / name)
 
 
 def test_a_negative_is_doubtful(tmp_path: Path) -> None:

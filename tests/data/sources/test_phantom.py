@@ -114,8 +114,8 @@ def test_crops_are_cut_from_the_views_of_the_same_seed(folder, tmp_path):
         x = (whole["x_min"] + whole["x_max"]) // 2 - CROP // 2
         y = (whole["y_min"] + whole["y_max"]) // 2 - CROP // 2
         assert (row["x_min"], row["y_max"]) == (whole["x_min"] - x, whole["y_max"] - y)
-        image = around(dicom.read_image(folder / whole["image"]), x, y)
-        np.testing.assert_allclose(dicom.read_image(crops / row["image"]), image, atol=1e-6)
+        image = around(dicom.read_dicom(folder / whole["image"]).image, x, y)
+        np.testing.assert_allclose(dicom.read_dicom(crops / row["image"]).image, image, atol=1e-6)
         labels = labels_of(crops, row)
         np.testing.assert_array_equal(labels, around(labels_of(folder, whole), x, y))
         seconds += 2 in labels

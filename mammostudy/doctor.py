@@ -62,22 +62,17 @@ def _packages() -> Iterator[Finding]:
 def cohorts() -> Iterator[tuple[str, bool, str]]:
     """Yield each cohort, the user's own too, with whether it is well and what is found of it."""
     from mammostudy.data.descriptors import cohort_names
-
-    for name in dict.fromkeys([*cohort_names(), *_own_cohorts()]):
-        try:
-            yield name, True, _cohort(name)
-        except DataError as error:
-            yield name, False, str(error).splitlines()[0]
-
-
-def _own_cohorts() -> list[str]:
-    """Return the folders of the data folder that hold a table of a cohort."""
     from mammostudy.data.manifest import FILENAME
     from mammostudy.data.private import PRIVATE_TABLE
 
     base = data_root()
     tables = (base.glob(f"*/{name}") for name in (PRIVATE_TABLE, FILENAME)) if base else ()
-    return sorted({path.parent.name for found in tables for path in found})
+    own = sorted({path.parent.name for found in tables for path in found})
+    for name in dict.fromkeys([*cohort_names(), *own]):
+        try:
+            yield name, True, _cohort(name)
+        except DataError as error:
+            yield name, False, str(error).splitlines()[0]
 
 
 def _cohort(name: str) -> str:

@@ -55,7 +55,6 @@ class OperatingPoint:
     threshold: float  # infinity: no box counts
     false_positives: float  # at most so many a view
     sensitivity: float  # the share of the masses that was found
-    rule: str = HEADLINE  # by which a box fits a mass (mammostudy.runs.detection_rows)
 
     def summary(self) -> dict[str, Any]:
         """Return what ``prediction.json`` holds of it; a threshold of infinity is null."""
@@ -63,7 +62,7 @@ class OperatingPoint:
             "threshold": self.threshold if np.isfinite(self.threshold) else None,
             "false_positives_a_view": self.false_positives,
             "validation_sensitivity": round(self.sensitivity, 4),
-            "rule": self.rule,
+            "rule": HEADLINE,  # by which a box fits a mass
         }
 
 
@@ -229,23 +228,16 @@ def save_prediction(
     if source is not None:
         summary["image_sha256"] = hashlib.sha256(source.read_bytes()).hexdigest()
     contents = [*pictures, (json.dumps(summary, indent=1) + "\n").encode()]
-    try:
-        return _write_all(folder, dict(zip(OUTPUTS, contents, strict=True)))
-    except OSError as error:
-        raise DataError(
-            f"{folder}: cannot be written ({error.strerror}); choose another --out"
-        ) from None
-
-
-def _write_all(folder: Path, contents: dict[str, bytes]) -> list[Path]:
-    """Write files into a folder, all of them or none; a folder made for them goes as well."""
     new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as place:
-            for name, content in contents.items():
+            for name, content in zip(OUTPUTS, contents, strict=True):
                 Path(place, name).write_bytes(content)
-            return [Path(place, name).replace(folder / name) for name in contents]
+            return [Path(place, name).replace(folder / name) for name in OUTPUTS]
+    except OSError as error:
+        told = f"{folder}: cannot be written ({error.strerror}); choose another --out"
+        raise DataError(told) from None
     finally:
-        if new and not any(folder.iterdir()):
-            folder.rmdir()
+        if new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()  # it was made for them

@@ -117,10 +117,6 @@ def test_every_format_gives_the_mask_of_the_array(
     expected = mammostudy.predict(image / 255, BOX)
     assert (expected.mask.shape, expected.mask.dtype, expected.area_mm2) == (SHAPE, np.bool_, None)
     assert (expected.box, expected.record.key) == (BOX, trained.record.key)
-    frame = framing.frame_box(BOX, SHAPE)
-    outside = np.ones(SHAPE, bool)
-    outside[max(frame[1], 0) : frame[3], max(frame[0], 0) : frame[2]] = False
-    assert not expected.mask[outside].any()
     found = predict(write(tmp_path / f"image{suffix}", image), BOX)
     np.testing.assert_array_equal(found.mask, expected.mask)
     if suffix == ".dcm":
@@ -178,7 +174,7 @@ def test_the_operating_point_is_the_validation_views(all_models: Models) -> None
     assert (counted["iou25"] == -1).sum() <= (rows["row"] == "view").sum()
     masses = (rows["row"] == "mass").sum()
     assert point.sensitivity == pytest.approx((counted["iou25"] >= 0).sum() / masses)
-    assert (point.false_positives, point.rule) == (1.0, "iou25")
+    assert (point.false_positives, point.summary()["rule"]) == (1.0, "iou25")
 
 
 @pytest.mark.parametrize(

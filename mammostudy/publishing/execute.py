@@ -18,7 +18,6 @@ from mammostudy.errors import BookError
 from mammostudy.publishing.pages import Page
 
 CELL_TIMEOUT = 900  # seconds; training is done before the pages, so no cell should come near
-HIDDEN = "remove-cell"
 
 
 def read_template(root: Path, page: Page) -> nbformat.NotebookNode:
@@ -126,7 +125,7 @@ def _tidied(notebook: nbformat.NotebookNode, page: Page, key: str) -> nbformat.N
     """Hide the injected cell and drop times and paths: equal runs give equal files."""
     for cell in notebook.cells:
         if "injected-parameters" in _tags(cell):
-            cell.metadata["tags"] = [*_tags(cell), HIDDEN]
+            cell.metadata["tags"] = [*_tags(cell), "remove-cell"]
             cell["id"] = "injected"
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)

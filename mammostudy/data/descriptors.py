@@ -1,7 +1,4 @@
-"""The descriptors (``data_manifests/*.yaml``): all that is known of a cohort before it is loaded.
-
-Nothing here opens a file of a cohort, nor needs more than YAML and pydantic.
-"""
+"""The descriptors (``data_manifests/*.yaml``): what is known of a cohort before it is loaded."""
 
 from __future__ import annotations
 

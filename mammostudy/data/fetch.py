@@ -31,11 +31,10 @@ TOLERANCE: Final = 0.01  # of the size of a series in the index, which is rounde
 def fetch(
     name: str, root: Path | None = None, *, patients: int | None = None, yes: bool = False
 ) -> None:
-    """Fetch a public set into its cohort's folder, or say how to get one that is given by hand.
+    """Fetch a public set into its cohort's folder below ``root``, or say how to get it by hand.
 
-    What is there already is kept, and verified with the rest. ``root`` holds, or will hold, the
-    cohort's folder (default MAMMOSTUDY_DATA); of images those of so many ``patients`` are fetched,
-    the first ones by name; ``yes`` does not ask before it starts.
+    What is there already is kept, and verified with the rest. Images are those of so many
+    ``patients``, the first ones by name; ``yes`` does not ask before it starts.
     """
     cohort = ARCHIVED.get(name, name)
     if not describe(cohort).built:

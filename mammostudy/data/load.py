@@ -28,9 +28,8 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
     """Load a cohort by name.
 
     Phantoms are made on first use. Cohorts in their owners' layout are checked once and kept as a
-    manifest in the local store. A name without a descriptor (:mod:`mammostudy.data.descriptors`)
-    is a folder of that name with a ``manifest.csv``, or with the ``cohort.csv`` of a private
-    cohort.
+    manifest in the local store. A name without a descriptor is a folder of that name with a
+    ``manifest.csv``, or with the ``cohort.csv`` of a private cohort.
 
     Args:
         name: the cohort.

@@ -1,7 +1,4 @@
-"""The manifest: one table, a row a mass, that says all the study needs to know of a cohort.
-
-A view without a mass is a row whose box, mask and outline are empty.
-"""
+"""The manifest: all the study needs to know of a cohort, a row a mass or a view without one."""
 
 from __future__ import annotations
 

@@ -51,9 +51,7 @@ def read_table(path: Path, needed: Iterable[str] = (), separators: str = ",") ->
 def read_sheets(path: Path) -> dict[str, pd.DataFrame]:
     """Read every sheet of a workbook, by its title as :func:`column_name` has it."""
     try:
-        sheets = pd.read_excel(
-            path, sheet_name=None, header=None, dtype=str, keep_default_na=False, engine="openpyxl"
-        )
+        sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=str, keep_default_na=False)
     except Exception as error:  # a damaged workbook fails in the parsers in many ways
         needs = ": pip install 'mammostudy[excel]'" if isinstance(error, ImportError) else ""
         fault = f"missing or not a readable workbook ({type(error).__name__}{needs})"

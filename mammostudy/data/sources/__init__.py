@@ -1,8 +1,7 @@
 """Where cohorts come from: a module a published layout, named by the descriptors.
 
-A reader has ``build_manifest(folder, store)``. It returns the manifest, not yet validated, and how
-many rows, regions or files were left out, by reason; ``dropped.csv`` in the folder ``store`` lists
-them where the set is large. A DataError names the file and field that cannot be read.
+A reader has ``build_manifest(folder, store)``. It returns the manifest, not yet validated, and what
+was left out, by reason; ``dropped.csv`` in the folder ``store`` lists it where the set is large.
 """
 
 from __future__ import annotations

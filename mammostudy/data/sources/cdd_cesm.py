@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mammostudy.data.dicom_file import guarded
 from mammostudy.data.manifest import BOX, COLUMNS
 from mammostudy.data.sources.files import Gathered, RejectedError, Row, look, read_text
 from mammostudy.data.tables import check, read_table
@@ -131,12 +132,9 @@ def _tables(folder: Path, modality: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _outlines(path: Path) -> dict[tuple[str, str], Any]:
     """Return the points of every region, by image and number."""
-    try:
+    with guarded(path, "not a line an outline (image, region_id, points); copy it anew"):
         rows = [json.loads(line) for line in read_text(path).splitlines()]
         return {(row["image"], str(row["region_id"])): row["points"] for row in rows}
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        fault = f"not a line an outline (image, region_id, points): {error!r}; copy it anew"
-        raise DataError(f"{path}: {fault}") from None
 
 
 def _row(folder: Path, image: pd.Series, region: str) -> Row:

@@ -1,10 +1,9 @@
 """CDD-CESM as its archive publishes it: JPEGs of original size, contours, radiology tables.
 
-The layout is that of The Cancer Imaging Archive (doi 10.7937/29kw-ae92): two folders of images,
-``Radiology_hand_drawn_segmentations_v2.csv`` (an export of the VGG image annotator) and
-``Radiology-manual-annotations.xlsx``, whose sheet ``all`` gives the pathology of every image and
-whose further sheets list the images of one kind of finding each. Contours mark every annotated
-region; the rule of the development part picks the masses.
+Reads (doi 10.7937/29kw-ae92) two folders of images, ``Radiology_hand_drawn_segmentations_v2.csv``,
+an export of the VGG image annotator, and ``Radiology-manual-annotations.xlsx``: its sheet ``all``
+gives the pathology of every image, each further one lists the images of a kind of finding. Contours
+mark every annotated region; the rule of the development part picks the masses.
 """
 
 from __future__ import annotations

@@ -89,10 +89,7 @@ def read_contours(name: str, folder: Path, modality: str) -> OutlineCohort:
 
 
 def _read_line(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the row of a line, its outline and why it is dropped (None: it is not).
-
-    The fields must agree with the name of the image.
-    """
+    """Return the row of a line, its outline and why it is dropped (None: it is not)."""
     ((patient, side, modality, view),) = IMAGE_NAME.findall(content["image"])
     said = [str(content[key]) for key in ("patient", "type", "view")]
     if said != [str(int(patient)), modality, view]:

@@ -1,13 +1,11 @@
 """CMMD: digital mammograms with molecular subtypes by breast (Cui et al. 2021, CC BY 4.0).
 
-Reads ``CMMD_clinicaldata_revision.xlsx`` (or the same sheet saved as CSV) and the DICOM files of
-the patients in whatever layout the archive's downloaders give them. The set says which breast holds
-which disease and not where: there are no boxes, masks or shapes, so it serves subtypes alone. Known
-faults and what is done about them:
+Reads ``CMMD_clinicaldata_revision.xlsx`` (or that sheet as CSV) and the DICOM files in whatever
+layout the archive's downloaders give them. The set says which breast holds which disease and not
+where, so it serves subtypes alone. Known faults and what is done about them:
 
 - the table lists the diseased breasts, the files show others too: those are dropped;
-- some files are laid out by series alone: their patient is then read from the header, where the
-  set's public pseudonyms stand;
+- some files are laid out by series alone: their patient is then read from the header;
 - the view stands in ViewCodeSequence and not in ViewPosition: both are read;
 - the triple-negative type is taken for Basal-like, as the paper's fourth type; the two overlap in
   most tumours and not in all.
@@ -17,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -83,7 +82,11 @@ def _row(path: Path, folder: Path, breasts: pd.DataFrame) -> Row:
     """Return the row of a file."""
     file = path.relative_to(folder).as_posix()
     named = (part for part in file.split("/") if re.fullmatch(_PATIENT, part, re.ASCII))
-    patient = next(named, None) or patient_of(path)
+    patient = next(named, "")
+    if not patient:  # the header has the set's public pseudonym
+        with suppress(DataError), guarded(path, "no DICOM file"):
+            header = dcmread(path, specific_tags=["PatientID"], stop_before_pixels=True)
+            patient = str(header.get("PatientID", "")).strip()
     if patient not in breasts["patient"].array:
         raise RejectedError("file of no patient of the table", "", file)
     try:
@@ -97,13 +100,3 @@ def _row(path: Path, folder: Path, breasts: pd.DataFrame) -> Row:
         raise RejectedError("image of a breast that the table does not list", breast, file)
     said = {name: breasts[name][breast] for name in ("pathology", "subtype")}
     return image | said | {"patient": patient, "site": "cmmd", "modality": "DM"}
-
-
-def patient_of(path: Path) -> str:
-    """Return PatientID, a public pseudonym in this set; empty where the file is no DICOM."""
-    try:
-        with guarded(path, "no DICOM file"):
-            found = dcmread(path, specific_tags=["PatientID"], stop_before_pixels=True)
-            return str(found.get("PatientID", "")).strip()
-    except DataError:
-        return ""

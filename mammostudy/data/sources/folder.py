@@ -1,8 +1,7 @@
 """A private cohort: a folder of mammograms, masks and one table, ``cohort.csv``.
 
-:func:`write_template` writes an empty table and the guide to it. Patients stand in the manifest by
-pseudonym only, and so do the names of files (:mod:`mammostudy.data.private`); cases are named
-after the patient's.
+Patients stand in the manifest by pseudonym only, and so do the names of files
+(:mod:`mammostudy.data.private`); cases are named after the patient's.
 """
 
 from __future__ import annotations

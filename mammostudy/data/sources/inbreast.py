@@ -36,7 +36,12 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     homes = [path for path in (folder / "AllDICOMs", *folder.glob("*/AllDICOMs")) if path.is_dir()]
     if len(homes) != 1:
         raise DataError(f"{folder}: not one folder AllDICOMs; name `INbreast Release 1.0`")
-    listed = _listed(homes[0].parent / TABLE)
+    path = homes[0].parent / TABLE
+    table = read_table(path, _WORDS, separators=";")
+    check(path, table, _WORDS, {"file_name: an image twice": table["file_name"].duplicated()})
+    views = table["view"].str.upper().map(_VIEWS)
+    said = zip(table["laterality"].str.upper(), views, table["bi-rads"], strict=True)
+    listed = dict(zip(table["file_name"], said, strict=True))
     found = files.Gathered(folder)
     seen: set[str] = set()
     for path in sorted(homes[0].glob("*.[dD][cC][mM]")):
@@ -55,15 +60,6 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
 def official_part(manifest: pd.DataFrame) -> pd.Series:
     """Return ``test`` for every row: the set is too small to train on; the paper tests on it."""
     return pd.Series("test", index=manifest.index, dtype=object)
-
-
-def _listed(path: Path) -> dict[str, tuple[str, str, str]]:
-    """Return side, view and BI-RADS of each image, by the number that its file starts with."""
-    table = read_table(path, _WORDS, separators=";")
-    check(path, table, _WORDS, {"file_name: an image twice": table["file_name"].duplicated()})
-    views = table["view"].str.upper().map(_VIEWS)
-    said = zip(table["laterality"].str.upper(), views, table["bi-rads"], strict=True)
-    return dict(zip(table["file_name"], said, strict=True))
 
 
 def _rows(found: files.Gathered, path: Path, said: tuple[str, str, str] | None) -> list[files.Row]:

@@ -63,10 +63,10 @@ class Patient:
 
 
 def draw_patients(count: int, seed: int, *, association: bool = True) -> list[Patient]:
-    """Draw the cohort. One patient in four is of site south, one in eight has a second mass.
+    """Draw the cohort; patient ``k`` has its own stream of the seed, one in eight a second mass.
 
-    Patient ``k`` has its own stream of the seed. With ``association`` the shape is drawn given the
-    subtype, by the published table; else given nothing, with the same margins (phantom-null).
+    With ``association`` the shape is drawn given the subtype, by the published table; else given
+    nothing, with the same margins (phantom-null).
     """
     order = np.random.default_rng([seed, 0]).permutation(count)
     seconds = {int(k) + 1 for k in order[: round(count / 8)]}

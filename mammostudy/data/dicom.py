@@ -217,5 +217,4 @@ def _judged(image: NDArray[np.float32], notes: Iterable[str], **facts: Any) -> M
         found.append("the breast lies at the other edge than the header says: flipped, or its side")
     wall = read.chest_wall if seen == "unknown" else seen
     flipped = None if "unknown" in (read.side, wall) else read.side != wall[0].upper()
-    read = replace(read, notes=tuple(found), doubtful=doubtful)
-    return replace(read, chest_wall=wall, flipped=flipped)
+    return replace(read, notes=tuple(found), doubtful=doubtful, chest_wall=wall, flipped=flipped)

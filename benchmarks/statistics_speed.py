@@ -46,9 +46,7 @@ def main() -> None:
             name = f"{statistic.__name__}, {patients:,} patients"
             print(f"{name:<24} {fast:6.2f}   general way {general:6.2f}   {general / fast:5.1f} x")
     names = np.arange(CASES)
-    bca = seconds(lambda: bootstrap_ci(values, names, np.median, method="bca"))
     rho = seconds(lambda: rank_correlation(values, errors, names), times=1)
-    print(f"median by BCa            {bca:6.2f}")
     print(f"rank correlation         {rho:6.2f}")
     verdict = "within" if slowest < LIMIT else "above"
     print(f"slowest of mean and median {slowest:.2f} s: {verdict} {LIMIT:g} s")

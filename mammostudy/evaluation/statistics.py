@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -138,7 +138,6 @@ def bootstrap_ci(
     draws: int = 10_000,
     level: float = 0.95,
     seed: int = 0,
-    method: Literal["percentile", "bca"] = "percentile",
 ) -> tuple[float, float]:
     """Bootstrap interval over patients: all cases of a drawn patient enter together.
 
@@ -152,18 +151,16 @@ def bootstrap_ci(
         draws: number of resamples.
         level: coverage, between 0 and 1.
         seed: of the resampling.
-        method: ``percentile``, or ``bca`` (bias-corrected and accelerated, Efron 1987), which
-            moves the percentiles of the same resamples.
 
     Returns:
         (low, high).
 
     Raises:
         DataError: no values, a value that is not finite, lengths that differ, a missing patient,
-            ``draws`` or ``level`` out of range, or an unknown method.
+            or ``draws`` or ``level`` out of range.
     """
-    if draws < 1 or not 0 < level < 1 or method not in ("percentile", "bca"):
-        msg = f"draws = {draws}, level = {level}, method = {method!r}: out of range"
+    if draws < 1 or not 0 < level < 1:
+        msg = f"draws = {draws}, level = {level}: out of range"
         raise DataError(msg)
     cases, codes = clusters(values, patients)
     count = int(codes[-1]) + 1
@@ -171,24 +168,7 @@ def bootstrap_ci(
     if statistic is np.mean:  # a faster way to it
         sums, counts = np.bincount(codes, weights=cases), np.bincount(codes)
         measure = lambda times: (times @ sums) / (times @ counts)  # noqa: E731
-    found = resample(measure, count, draws, seed)
-    if method == "percentile" or count == 1:
-        return limits(found, level)
-    left = np.array([float(statistic(cases[codes != one])) for one in range(count)])
-    return _bca_limits(found, float(statistic(cases)), left, level)
-
-
-def _bca_limits(found: Values, whole: float, left: Values, level: float) -> tuple[float, float]:
-    """Percentiles moved for bias, a tie counting one half, and acceleration (Efron 1987)."""
-    below = (np.mean(found < whole) + np.mean(found <= whole)) / 2
-    bias = stats.norm.ppf(np.clip(below, 0.5 / len(found), 1 - 0.5 / len(found)))
-    off = left.mean() - left
-    spread = float((off**2).sum()) ** 1.5
-    acceleration = float((off**3).sum()) / (6 * spread) if spread else 0.0
-    z = bias + stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
-    shares = stats.norm.cdf(bias + z / (1 - acceleration * z))
-    low, high = np.percentile(found, 100 * shares)
-    return float(low), float(high)
+    return limits(resample(measure, count, draws, seed), level)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +21,10 @@ if TYPE_CHECKING:
 HEIGHT, WIDTH = 48, 64
 hypothesis.settings.register_profile("no clock", deadline=None)  # machines are shared
 hypothesis.settings.load_profile("no clock")
-CohortWriter = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
-def private_store(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def private_store(tmp_path_factory, monkeypatch):
     """Send records, caches and phantoms of the tests to a folder of their own."""
     store = tmp_path_factory.getbasetemp() / "store"
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(store))
@@ -36,7 +32,7 @@ def private_store(
 
 
 @pytest.fixture
-def real_data() -> Path:
+def real_data():
     """The folder of real cohorts that ``MAMMOSTUDY_DATA`` names; skips where there is none."""
     root = os.environ.get("MAMMOSTUDY_DATA")
     if not root or not Path(root).is_dir():
@@ -103,7 +99,7 @@ def _write_view(folder: Path, patient: int, view: str) -> list[dict[str, object]
 
 
 @pytest.fixture(scope="session")
-def write_cohort() -> CohortWriter:
+def write_cohort():
     """Return ``write(root, name="tiny", patients=6)``: writes a small cohort, returns its folder.
 
     13 masses of 6 patients with the default; see :func:`cohort_table`.
@@ -119,7 +115,7 @@ def write_cohort() -> CohortWriter:
 
 
 @pytest.fixture
-def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_store(tmp_path, monkeypatch):
     """An empty store that no other test shares."""
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(tmp_path / "own-store"))
     return tmp_path / "own-store"
@@ -135,7 +131,7 @@ class Trained:
 
 
 @pytest.fixture(scope="session")
-def _trained(tmp_path_factory: pytest.TempPathFactory, write_cohort: CohortWriter) -> Trained:
+def _trained(tmp_path_factory, write_cohort):
     data, store = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("trained")
     write_cohort(data)
     with pytest.MonkeyPatch.context() as patch:
@@ -151,7 +147,7 @@ def _trained(tmp_path_factory: pytest.TempPathFactory, write_cohort: CohortWrite
 
 
 @pytest.fixture
-def trained(_trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Trained:
+def trained(_trained, monkeypatch):
     """A store with one trained ``study`` model (two iterations on 32-pixel frames), put to work."""
     from mammostudy.runs import choice
 
@@ -162,7 +158,7 @@ def trained(_trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Trained:
 
 
 @pytest.fixture(scope="session")
-def write_views(write_cohort: CohortWriter) -> CohortWriter:
+def write_views(write_cohort):
     """Return ``write(root, name="views", patients=12, free=4)``: a cohort for detectors.
 
     As ``write_cohort``, but the last ``free`` patients show no mass in any view (as do the views

@@ -6,10 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,14 +18,9 @@ from mammostudy.errors import SpecError
 from mammostudy.predictions import OUTPUTS
 from mammostudy.study import recipes
 
-if TYPE_CHECKING:
-    from tests.conftest import Trained
-
-Call = Callable[..., SimpleNamespace]
-
 
 @pytest.fixture
-def mammostudy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+def mammostudy(monkeypatch, capsys):
     def call(*words: str) -> SimpleNamespace:
         monkeypatch.setattr(sys, "argv", ["mammostudy", *words])
         monkeypatch.setenv("MAMMOSTUDY_DATA", os.environ.get("MAMMOSTUDY_DATA", ""))
@@ -67,13 +60,8 @@ BOX = ("--box", "1,1,9,9")
     ],
 )
 def test_what_a_user_can_mend_is_one_line_and_code_2(
-    words: tuple[str, ...],
-    told: str,
-    tmp_path: Path,
-    own_store: Path,
-    mammostudy: Call,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    words, told, tmp_path, own_store, mammostudy, monkeypatch
+):
     picture(tmp_path / "a.png")
     (tmp_path / "text.png").write_text("no image")
     monkeypatch.chdir(tmp_path)
@@ -86,14 +74,12 @@ def test_what_a_user_can_mend_is_one_line_and_code_2(
     assert sorted(tmp_path.rglob("*")) == before  # nothing written, not even an empty folder
 
 
-def test_a_misspelt_option_ends_with_code_2(mammostudy: Call) -> None:
+def test_a_misspelt_option_ends_with_code_2(mammostudy):
     outcome = mammostudy("run", "--wings")
     assert (outcome.code, "Traceback" in outcome.err, "--wings" in outcome.err) == (2, False, True)
 
 
-def test_predict_writes_its_files_and_says_its_doubts(
-    trained: Trained, tmp_path: Path, mammostudy: Call
-) -> None:
+def test_predict_writes_its_files_and_says_its_doubts(trained, tmp_path, mammostudy):
     film = np.full((48, 64), 255, np.uint8)  # a negative
     cv2.circle(film, (0, 24), 20, 90, -1)
     image, out = tmp_path / "[red].png", tmp_path / "out"
@@ -109,10 +95,7 @@ def test_predict_writes_its_files_and_says_its_doubts(
 
 
 @pytest.fixture
-def tiny(
-    tmp_path: Path, own_store: Path, write_cohort: Callable[..., Path],
-    monkeypatch: pytest.MonkeyPatch,
-) -> list[object]:  # fmt: skip
+def tiny(tmp_path, own_store, write_cohort, monkeypatch):
     """The cohort ``tiny``; the list that comes back is what the chapter ``losses`` runs."""
     write_cohort(tmp_path)
     monkeypatch.setenv("MAMMOSTUDY_DATA", str(tmp_path))
@@ -121,10 +104,7 @@ def tiny(
     return specs
 
 
-def test_run_reports_keeps_and_drops(
-    tiny: list[object], tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+def test_run_reports_keeps_and_drops(tiny, tmp_path, capsys, monkeypatch):
     tiny *= 2  # listed twice, run once
     for module in ("mammostudy.cli", "mammostudy.runs.record"):
         monkeypatch.setattr(f"{module}.results_root", lambda: tmp_path / "results")
@@ -151,7 +131,7 @@ def shell(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess
     )  # fmt: skip
 
 
-def test_in_a_shell_a_library_says_nothing_beside_the_one_line(tmp_path: Path) -> None:
+def test_in_a_shell_a_library_says_nothing_beside_the_one_line(tmp_path):
     path = picture(tmp_path / "cut.tif")
     path.write_bytes(path.read_bytes()[:-500])
     words = ("-m", "mammostudy.cli", "predict", str(path), *BOX)
@@ -171,7 +151,7 @@ def test_in_a_shell_a_library_says_nothing_beside_the_one_line(tmp_path: Path) -
         ("import mammostudy; mammostudy.load_cohort", True),  # control
     ],
 )
-def test_imports_are_light(code: str, loads: bool, tmp_path: Path) -> None:
+def test_imports_are_light(code, loads, tmp_path):
     heavy = "{'torch', 'pandas', 'matplotlib', 'sklearn', 'cv2', 'scipy', 'numpy'}"
     told = shell("-c", f"import sys; {code}; print({heavy} & set(sys.modules))", cwd=tmp_path)
     assert (told.stdout != "set()\n") == loads, told.stderr

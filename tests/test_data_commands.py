@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import types
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -19,19 +18,16 @@ from mammostudy.data.manifest import read_manifest
 from mammostudy.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("own_store")
-Output = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def no_data(monkeypatch, tmp_path):
     """Commands set the variable; give it back afterwards."""
     monkeypatch.setenv("MAMMOSTUDY_DATA", str(tmp_path / "nowhere"))
 
 
 @pytest.fixture
-def root(
-    tmp_path: Path, write_cohort: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def root(tmp_path, write_cohort, monkeypatch):
     """A data folder in which ``inbreast`` is the small cohort of the tests."""
     table = read_manifest(write_cohort(tmp_path, "inbreast") / "manifest.csv")
     source = types.ModuleType("mammostudy.data.sources.inbreast")
@@ -45,7 +41,7 @@ def spoil(root: Path) -> None:
     cv2.imwrite(str(path), np.zeros((48, 64), np.uint8))
 
 
-def test_build_check_and_describe(root: Path, capsys: Output) -> None:
+def test_build_check_and_describe(root, capsys):
     data_commands.build("inbreast", root)
     out = capsys.readouterr().out
     assert "inbreast: 13 masses, 6 patients" in out
@@ -65,7 +61,7 @@ def test_build_check_and_describe(root: Path, capsys: Output) -> None:
         data_commands.check("inbreast", root)
 
 
-def test_build_quarantines_and_strict_refuses(root: Path, capsys: Output) -> None:
+def test_build_quarantines_and_strict_refuses(root, capsys):
     spoil(root)
     data_commands.build("inbreast", root)
     out = capsys.readouterr().out
@@ -76,9 +72,7 @@ def test_build_quarantines_and_strict_refuses(root: Path, capsys: Output) -> Non
         data_commands.build("inbreast", root, strict=True)
 
 
-def test_from_a_template_to_a_private_cohort(
-    tmp_path: Path, write_cohort: Callable[..., Path], capsys: Output
-) -> None:
+def test_from_a_template_to_a_private_cohort(tmp_path, write_cohort, capsys):
     folder = write_cohort(tmp_path, "clinic")
     (folder / "manifest.csv").unlink()
     data_commands.template(folder)

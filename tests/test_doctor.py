@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from mammostudy import doctor
@@ -11,7 +9,7 @@ from mammostudy.doctor import Finding, examine
 
 
 @pytest.fixture(autouse=True)
-def _no_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_data_folder(monkeypatch):
     monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)  # the real cohorts take seconds to read
 
 
@@ -19,7 +17,7 @@ def report() -> dict[str, Finding]:
     return {finding.subject: finding for finding in examine()}
 
 
-def test_a_machine_without_data_and_models(own_store: Path) -> None:
+def test_a_machine_without_data_and_models(own_store):
     findings = report()
     for finding in findings.values():
         assert finding.well or finding.mend, finding
@@ -29,7 +27,7 @@ def test_a_machine_without_data_and_models(own_store: Path) -> None:
         assert not findings[f"{subject} for predict"].well
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(monkeypatch):
     needed = ["pydicom>=3", "no-such-package<2", 'no-such-thing>=1; extra == "book"']
     monkeypatch.setattr(doctor.metadata, "requires", lambda name: needed)
     found = {finding.subject: finding for finding in doctor._packages()}
@@ -38,7 +36,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["extra book"].well  # nobody has to have it
 
 
-def test_a_damaged_record_is_one_finding_and_not_the_end(own_store: Path) -> None:
+def test_a_damaged_record_is_one_finding_and_not_the_end(own_store):
     folder = own_store / "records" / "tiny" / "abc"
     folder.mkdir(parents=True)
     (folder / "record.json").write_text("{")

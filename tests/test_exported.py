@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 import torch
@@ -14,9 +12,6 @@ from mammostudy.runs.record import weights_path
 from mammostudy.runs.trained import trained_model
 from mammostudy.training.segmentation import predict_probabilities
 
-if TYPE_CHECKING:
-    from tests.conftest import Trained
-
 needs_extra = pytest.mark.skipif(
     any(exported.find_spec(name) is None for name in exported.PACKAGES),
     reason="needs the extra `export`",
@@ -24,9 +19,7 @@ needs_extra = pytest.mark.skipif(
 
 
 @needs_extra
-def test_an_export_equals_torch_and_is_kept_while_it_is_what_was_checked(
-    trained: Trained, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_export_equals_torch_and_is_kept_while_it_is_what_was_checked(trained, monkeypatch):
     found = segmenter_of(trained.record)
     assert (found.path, found.note) == (EXPORTED, "")
     images = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(1))
@@ -56,9 +49,7 @@ class Off(torch.nn.Module):
 
 
 @needs_extra
-def test_an_export_that_differs_is_not_used(
-    trained: Trained, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_export_that_differs_is_not_used(trained, monkeypatch):
     export_path(trained.record).unlink(missing_ok=True)
     real = exported._session
     monkeypatch.setattr(exported, "_session", lambda path: Off(real(path)))
@@ -68,9 +59,7 @@ def test_an_export_that_differs_is_not_used(
     assert not export_path(trained.record).exists()
 
 
-def test_without_the_extra_torch_predicts_and_says_so(
-    trained: Trained, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_extra_torch_predicts_and_says_so(trained, monkeypatch):
     monkeypatch.setattr(exported, "find_spec", lambda name: None if name == "onnx" else True)
     image = np.random.default_rng(0).random((40, 40), dtype=np.float32)
     found = inference.predict(image, (8, 8, 30, 30), record=trained.record)
@@ -80,7 +69,7 @@ def test_without_the_extra_torch_predicts_and_says_so(
 
 
 @needs_extra
-def test_dropout_at_prediction_keeps_to_torch(trained: Trained) -> None:
+def test_dropout_at_prediction_keeps_to_torch(trained):
     spec = trained.record.spec
     assert why_eager(spec) == ""
     assert "dropout" in why_eager(spec.changed(model__dropout_at_prediction=True))

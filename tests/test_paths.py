@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from mammostudy import paths
 
 
-def test_by_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_the_working_folder(tmp_path, monkeypatch):
     (tmp_path / "book" / "pages").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "book" / "pages")
     assert paths.project_root() == Path(paths.__file__).resolve().parent.parent
@@ -19,7 +17,7 @@ def test_by_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert paths.store_root() == tmp_path / ".mammostudy"
 
 
-def test_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(tmp_path / "s"))
     assert paths.store_root() == tmp_path / "s"
     for named, folder in (("~/data", Path.home() / "data"), ("", None)):

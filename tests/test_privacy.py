@@ -115,7 +115,7 @@ def run(*words: str) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path, own_store, monkeypatch):
     """A project with one page, and a private cohort beside it."""
     chapters = tmp_path / "project" / "book" / "chapters"
     chapters.mkdir(parents=True)
@@ -129,9 +129,7 @@ def project(tmp_path: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
-def test_nothing_that_a_run_leaves_behind_names_a_patient(
-    project: Path, own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_that_a_run_leaves_behind_names_a_patient(project, own_store, tmp_path, capfd):
     images = write_clinic(tmp_path / "data" / "clinic")
     before = sorted((tmp_path / "data").rglob("*"))
     run("data", "list")
@@ -158,9 +156,7 @@ def test_nothing_that_a_run_leaves_behind_names_a_patient(
     assert sorted((tmp_path / "data").rglob("*")) == before  # nothing was added there
 
 
-def test_without_its_guard_the_manifest_names_files(
-    project: Path, own_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_its_guard_the_manifest_names_files(project, own_store, tmp_path, monkeypatch):
     """Control: the search above finds what the guard keeps out."""
     write_clinic(tmp_path / "data" / "clinic")
     run("data", "build", "clinic")
@@ -170,7 +166,7 @@ def test_without_its_guard_the_manifest_names_files(
     assert any("clinic.csv" in leak for leak in leaks([own_store]))
 
 
-def test_the_search_finds_what_is_planted(tmp_path: Path) -> None:
+def test_the_search_finds_what_is_planted(tmp_path):
     assert leaks([tmp_path]) == []
     np.savez_compressed(tmp_path / "a.npz", cases=np.array(["a" * 500, "Johanna_1" * 50]))
     (tmp_path / "Nowhere Infirmary").mkdir()

@@ -5,18 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
 
 import cv2
 import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
-
-if TYPE_CHECKING:
-    from mammostudy.runs.record import Record
 
 HEIGHT, WIDTH = 48, 64
 hypothesis.settings.register_profile("no clock", deadline=None)  # machines are shared
@@ -121,15 +117,6 @@ def own_store(tmp_path, monkeypatch):
     return tmp_path / "own-store"
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A data folder with the cohort ``tiny``, a store, and a ``study`` record made there."""
-
-    data: Path
-    store: Path
-    record: Record
-
-
 @pytest.fixture(scope="session")
 def _trained(tmp_path_factory, write_cohort):
     data, store = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("trained")
@@ -143,12 +130,16 @@ def _trained(tmp_path_factory, write_cohort):
         spec = recipe(
             "tiny", "smoke", "study", frame__size=32, model__levels=5, optimiser__iterations=2
         )
-        return Trained(data, store, execute(spec, progress=False))
+        record = execute(spec, progress=False)
+        return SimpleNamespace(data=data, store=store, record=record)
 
 
 @pytest.fixture
 def trained(_trained, monkeypatch):
-    """A store with one trained ``study`` model (two iterations on 32-pixel frames), put to work."""
+    """A store with one trained ``study`` model (two iterations on 32-pixel frames), put to work.
+
+    ``data`` is a folder with the cohort ``tiny``, ``store`` the store, ``record`` was made there.
+    """
     from mammostudy.runs import choice
 
     monkeypatch.setattr(choice, "LEAST", dict.fromkeys(choice.LEAST, 0))

@@ -30,10 +30,7 @@ def usable_records(kind: str) -> list[Record]:
 
 
 def models(kind: str, cohorts: Sequence[str] = ()) -> list[Record]:
-    """Return the ``study`` records whose models can be put to work, the best one first.
-
-    Models of a smoke run are never among them; of equal ones the newest is first.
-    """
+    """Return the ``study`` records to put to work, no smoke runs: best first, then newest."""
 
     def rank(record: Record) -> tuple[bool, bool, bool, int]:
         foreign = bool(cohorts) and record.spec.cohort not in cohorts

@@ -52,10 +52,7 @@ def pixels_of(cohort: Cohort) -> Cohort:
 
 
 def placed_masks(spec: ShapeSpec, source: str, cohort: Cohort) -> dict[str, Mask]:
-    """Return a source's labelled masks, by case, on the classifier's grid; missed ones are empty.
-
-    The source left no such mask, or one that vanishes on the grid.
-    """
+    """Return a source's labelled masks on the grid, by case; empty where missed or vanished."""
     rows = labelled(cohort, spec)
     native = native_masks(cohort, source, spec.segmenter)
     window = None

@@ -116,13 +116,13 @@ def build_trainer(spec: RunSpec) -> training.Supervised:
         model.to(device())
         return lay_channels_last(model) if spec.trains_channels_last else model
 
-    fields: dict[str, Any] = {"overlap": loss.overlap, "overlap_weight": loss.overlap_weight}
     generator = placed(network(spec))
     if loss.adversarial_weight == 0:
-        trainer = training.Supervised(generator, **fields, optimiser=adam)
+        plain = loss.model_dump(include={"overlap", "overlap_weight"})
+        trainer = training.Supervised(generator, **plain, optimiser=adam)
     else:
         judge = Discriminator(in_channels=2 * spec.model.channels, width=spec.model.width)
-        fields |= {"signed_masks": loss.signed_masks, "adversarial_weight": loss.adversarial_weight}
+        fields = loss.model_dump()
         trainer = training.Adversarial(generator, placed(judge), **fields, optimiser=adam)
     return training.Averaged(trainer, asked.averaging) if asked.averaging else trainer
 
@@ -215,10 +215,7 @@ def run(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
 
 
 def held_out(spec: RunSpec, cohort: Cohort, split: Split) -> tuple[Cohort, tuple[str, ...]]:
-    """Return the cohort and the cases that a run is tested on.
-
-    Two cohorts may hold the same patients: of another one only those are taken that are new.
-    """
+    """Return the cohort and cases that a run is tested on: of another one, the new patients'."""
     if not spec.evaluation.test_cohort:
         return cohort, split.test
     other = load_cohort(spec.evaluation.test_cohort)

@@ -185,10 +185,7 @@ def run(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> Result:
 
 
 def _rows(task: Task, told: Logits, source: str, part: str) -> pd.DataFrame:
-    """Return the rows of one source and part.
-
-    An empty mask is ``missed``: its prediction is ``none``, its logits those of the shares.
-    """
+    """Return the rows of a source and part; a ``missed`` mask is ``none``, with the shares."""
     spec, masks, known = task.spec, task.masks[source], np.log(task.shares)
     cases = [case for case in task.split.parts()[part] if case in masks]
     missed = np.array([not masks[case].any() for case in cases], dtype=np.bool_)

@@ -7,14 +7,7 @@ import pandas as pd
 import pytest
 
 from mammostudy.data import manifest
-from mammostudy.data.manifest import (
-    BOX,
-    COLUMNS,
-    content_hash,
-    read_manifest,
-    validate,
-    write_manifest,
-)
+from mammostudy.data.manifest import BOX, COLUMNS, content_hash, read_manifest, validate
 from mammostudy.errors import DataError
 
 SHA = "0" * 64
@@ -106,7 +99,7 @@ def test_text_comes_back_as_it_went(tmp_path):
     outline = json.dumps([[0.5, 1], [9, 1], [4, 8.25]])
     given = table(2, mask=[None, "m.png"], outline=[outline, None], mask_label=[None, 3])
     given["patient"] = ["007", "NA"]
-    write_manifest(given, tmp_path / "manifest.csv")
+    manifest.write_manifest(given, tmp_path / "manifest.csv")
     read = read_manifest(tmp_path / "manifest.csv")
     assert read["patient"].tolist() == ["007", "NA"]
     assert read["outline"][0] == outline

@@ -1,7 +1,6 @@
 """A small cohort, and the writers of this room for its test modules."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,11 @@ from mammostudy.data.load import load_cohort
 sys.path.insert(0, str(Path(__file__).parent))
 import writers
 
-DicomWriter = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def write_dicom():
-    """Return ``write(path, pixels, bits=12, syntax=ExplicitVRLittleEndian, **fields)``."""
-    return writers.write_dicom
-
 
 @pytest.fixture
-def written(tmp_path, write_dicom):
-    """Return ``written(pixels, ...)``, which writes as ``write_dicom`` does, to one place."""
-    return lambda *args, **fields: write_dicom(tmp_path / "a.dcm", *args, **fields)
+def written(tmp_path):
+    """Return ``written(pixels, ...)``, which writes as ``writers.write_dicom``, to one place."""
+    return lambda *args, **fields: writers.write_dicom(tmp_path / "a.dcm", *args, **fields)
 
 
 @pytest.fixture

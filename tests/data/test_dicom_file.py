@@ -1,25 +1,20 @@
 """Damaged and hostile DICOM files: one error of ours each, soon, in little memory, and no crash."""
 
-from __future__ import annotations
-
 import json
 import random
 import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom import uid
-from pydicom.dataset import Dataset
+from writers import item
 
 from mammostudy.data.dicom import read_dicom
 from mammostudy.errors import DataError
 
-Writer = Callable[..., Path]
 PIXELS = (np.arange(64 * 48, dtype=np.uint16) * 7 % 4096).reshape(64, 48)
 SECONDS, MEMORY = 2.0, 1 << 30
 LOSSLESS = "JPEGLosslessProcess14_1"
@@ -50,7 +45,7 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
 """
 
 
-def read_all(folder: Path) -> dict[str, str]:
+def read_all(folder):
     command = [sys.executable, "-c", READER, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
@@ -60,8 +55,7 @@ def read_all(folder: Path) -> dict[str, str]:
     return {name: found for name, found, *_ in rows}
 
 
-def mutants(content: bytes, count: int, seed: str) -> Iterator[tuple[str, bytes]]:
-    """Truncated, bit-flipped, overwritten, lengthened and shortened copies of a file."""
+def mutants(content, count, seed):
     rng = random.Random(seed)
     for number in range(count):
         data, kind = bytearray(content), ("cut", "flip", "length", "insert", "delete")[number % 5]
@@ -79,7 +73,7 @@ def mutants(content: bytes, count: int, seed: str) -> Iterator[tuple[str, bytes]
 
 
 @pytest.mark.slow  # a process for each damaged JPEG
-def test_mutated_files_give_an_image_or_one_error(tmp_path: Path, written: Writer) -> None:
+def test_mutated_files_give_an_image_or_one_error(tmp_path, written):
     folder = tmp_path / "mutants"
     folder.mkdir()
     for syntax, count in SOURCES.items():
@@ -93,8 +87,7 @@ def test_mutated_files_give_an_image_or_one_error(tmp_path: Path, written: Write
     assert list(found.values()).count("DataError") > len(found) / 3
 
 
-def hostile(written: Writer) -> dict[str, bytes]:
-    """Files made to fill the memory or the day; none of them is a mammogram."""
+def test_files_made_to_fill_the_memory_or_the_day_are_refused_soon(tmp_path, written):
     plain, _, _, deflated, _, jpeg2000, jpeg, _ = (
         written(PIXELS, 12, syntax).read_bytes() for syntax in SOURCES
     )
@@ -104,24 +97,20 @@ def hostile(written: Writer) -> dict[str, bytes]:
     start = plain.rindex(struct.pack("<HH", 0x7FE0, 0x10))
     nested = struct.pack("<HH2s2xIHHI", 0x28, 0x3010, b"SQ", 0xFFFFFFFF, 0xFFFE, 0xE000, 0xFFFFFFFF)
     siz, size = jpeg2000.index(b"\xff\x4f\xff\x51") + 8, struct.pack(">4I", 1 << 30, 1 << 30, 0, 0)
-    frame, table = jpeg.index(b"\xff\xc3") + 5, Dataset()
-    table.LUTDescriptor = [16, 0, 16]
-    table.add_new("LUTData", "OW", bytes(20_000_000))
+    frame, table = jpeg.index(b"\xff\xc3") + 5, item(LUTDescriptor=[16, 0, 16])
+    table[0].add_new("LUTData", "OW", bytes(20_000_000))
     windows = written(PIXELS, 12, uid.ImplicitVRLittleEndian, WindowCenter=b"1\\" * 5_000_000)
-    return {
+    files = {
         "window-long": windows.read_bytes(),
-        "table-long": written(PIXELS, VOILUTSequence=[table]).read_bytes(),
+        "table-long": written(PIXELS, VOILUTSequence=table).read_bytes(),
         "jpeg2000-large": jpeg2000[:siz] + 2 * size + jpeg2000[siz + 32 :],
         "jpeg-large": jpeg[:frame] + b"\xff\xff\xff\xff" + jpeg[frame + 4 :],
         "deflate-bomb": deflated[: 144 + group] + bomb,
         "nested": plain[:start] + nested * 20_000 + plain[start:],
     }
-
-
-def test_hostile_files_are_refused_soon(tmp_path: Path, written: Writer) -> None:
     folder = tmp_path / "hostile"
     folder.mkdir()
-    for name, content in hostile(written).items():
+    for name, content in files.items():
         (folder / name).write_bytes(content)
     with (folder / "endless").open("wb") as file:
         file.write(written(PIXELS).read_bytes())
@@ -129,14 +118,14 @@ def test_hostile_files_are_refused_soon(tmp_path: Path, written: Writer) -> None
     assert set(read_all(folder).values()) == {"DataError"}
 
 
-def test_a_decoder_that_ends_its_process_ends_only_its_own(written: Writer) -> None:
+def test_a_decoder_that_ends_its_process_ends_only_its_own(written):
     path = written(PIXELS, 12, LOSSLESS)
     content = path.read_bytes()
     scan = content.index(b"\xff\xda")  # a byte too many before it: gdcm throws, which ends C++
     data = bytearray(content[: scan - 6] + b"\x9e" + content[scan - 6 :])
-    item = content.rindex(b"\xfe\xff\x00\xe0", 0, content.index(b"\xff\xd8"))
-    (length,) = struct.unpack_from("<I", data, item + 4)
-    struct.pack_into("<I", data, item + 4, length + 1)
+    place = content.rindex(b"\xfe\xff\x00\xe0", 0, content.index(b"\xff\xd8"))
+    (length,) = struct.unpack_from("<I", data, place + 4)
+    struct.pack_into("<I", data, place + 4, length + 1)
     path.write_bytes(bytes(data))
     with pytest.raises(DataError, match="PixelData"):
         read_dicom(path)

@@ -72,12 +72,14 @@ def test_the_second_call_reads_no_image(tiny, monkeypatch):
         frame_cohort(tiny, Frame(size=32, scale=2.5), PLAIN)  # control: another recipe does read
 
 
-def test_a_redrawn_mask_is_framed_again(tiny, monkeypatch):
+def test_a_redrawn_mask_changes_the_hash_and_is_framed_again(tiny, monkeypatch):
+    said = tiny.manifest_hash
     before = frame_cohort(tiny, Frame(size=32), PLAIN)
     path = tiny.root / "masks" / "P1_CC.png"
     labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(path), cv2.dilate(labels, np.ones((5, 5))))
     anew = Cohort("tiny", tiny.root, tiny.manifest)
+    assert anew.manifest_hash != said
     row = before.cases.index("P1_CC_1")
     assert frame_cohort(anew, Frame(size=32), PLAIN).masks[row].sum() > before.masks[row].sum()
     monkeypatch.setattr(Cohort, "truth_hash", None)
@@ -101,11 +103,11 @@ def test_arrays_are_made_once_and_again_where_the_file_is_damaged(own_store, dam
 
     cached_arrays("room", {"of": "test"}, make)
     (path,) = files(own_store)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 4] ^= 0xFF
+    whole, flipped = path.read_bytes(), bytearray(path.read_bytes())
+    flipped[len(whole) // 4] ^= 0xFF
     if damage:
-        half = path.read_bytes()[: len(content) // 2]
-        damaged = {"empty": b"", "half": half, "text": b"no archive", "flipped": bytes(content)}
+        half = whole[: len(whole) // 2]
+        damaged = {"empty": b"", "half": half, "text": b"no archive", "flipped": flipped}
         path.write_bytes(damaged[damage])
     for _ in range(2):
         again = cached_arrays("room", {"of": "test"}, make)

@@ -1,14 +1,12 @@
 """PNG, JPEG and TIFF files that the tests write."""
 
-from __future__ import annotations
-
 import os
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import tifffile
+from writers import breast
 
 from mammostudy.data import images
 from mammostudy.data.dicom import read_dicom, read_mammogram
@@ -26,9 +24,7 @@ SMALL = np.linspace(0, 255, 120).round().astype(np.uint8).reshape(10, 12)
     ("a.tif", RAMP * 16, RAMP * 16 / 65535),
     ("a.tif", (RAMP / 4095).astype(np.float32), RAMP / 4095),
 ])  # fmt: skip
-def test_depths_and_colours(
-    tmp_path: Path, name: str, pixels: np.ndarray, expected: np.ndarray
-) -> None:
+def test_depths_and_colours(tmp_path, name, pixels, expected):
     assert cv2.imwrite(str(tmp_path / name), pixels)
     image = read_mammogram(tmp_path / name).image
     assert image.dtype == np.float32
@@ -37,7 +33,7 @@ def test_depths_and_colours(
 
 @pytest.mark.parametrize("bigtiff", [False, True])
 @pytest.mark.parametrize("pixels", [SMALL, RAMP * 16])
-def test_min_is_white_is_inverted(tmp_path: Path, pixels: np.ndarray, bigtiff: bool) -> None:
+def test_min_is_white_is_inverted(tmp_path, pixels, bigtiff):
     for kind in ("minisblack", "miniswhite"):
         tifffile.imwrite(tmp_path / kind, pixels, photometric=kind, bigtiff=bigtiff)
     black, white = (read_mammogram(tmp_path / kind) for kind in ("minisblack", "miniswhite"))
@@ -48,9 +44,7 @@ def test_min_is_white_is_inverted(tmp_path: Path, pixels: np.ndarray, bigtiff: b
 
 @pytest.mark.parametrize("kind", [".png", ".jpg", ".tif"])
 @pytest.mark.parametrize("share", [0.02, 0.9])
-def test_truncated_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, share: float
-) -> None:
+def test_truncated_files(tmp_path, monkeypatch, kind, share):
     noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
     content = cv2.imencode(kind, noise)[1].tobytes()
     path = tmp_path / f"cut{kind}"
@@ -64,9 +58,7 @@ def test_truncated_files(
 
 
 @pytest.mark.parametrize("kind", [".png", ".tif"])
-def test_the_size_is_asked_before_decoding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+def test_the_size_is_asked_before_decoding(tmp_path, monkeypatch, kind):
     path = tmp_path / f"bomb{kind}"
     cv2.imwrite(str(path), np.zeros((7000, 7000), np.uint8))
     monkeypatch.setattr(images, "decode", lambda _: pytest.fail("it was decoded"))
@@ -75,7 +67,7 @@ def test_the_size_is_asked_before_decoding(
     assert images.MAX_PIXELS > 5517 * 6897  # the largest films pass: 24 x 30 cm at 43.5 um
 
 
-def test_what_is_no_image(tmp_path: Path) -> None:
+def test_what_is_no_image(tmp_path):
     (tmp_path / "notes.dcm").write_bytes(b"%PDF-1.7" + bytes(400))
     for read in (read_mammogram, read_dicom):
         with pytest.raises(DataError, match=r"notes\.dcm: .*DICOM"):
@@ -89,9 +81,8 @@ def test_what_is_no_image(tmp_path: Path) -> None:
             read_mammogram(tmp_path / name)
 
 
-def test_a_negative_is_doubtful(tmp_path: Path) -> None:
-    y, x = np.mgrid[:120, :100]
-    film = np.where(np.hypot((y - 60) / 55, x / 70) < 1, 180, 0).astype(np.uint8)
+def test_a_negative_is_doubtful(tmp_path):
+    film = breast() * np.uint8(180)
     for name, pixels, doubtful in (("a.png", film, False), ("b.png", 255 - film, True)):
         cv2.imwrite(str(tmp_path / name), pixels)
         assert read_mammogram(tmp_path / name).doubtful == doubtful

@@ -11,6 +11,7 @@ from mammostudy.data.manifest import BOX, COLUMNS, content_hash, read_manifest, 
 from mammostudy.errors import DataError
 
 SHA = "0" * 64
+DEEP = "[" * 100_000 + "]" * 100_000
 FOLDER = Path(__file__).parents[2] / "data_manifests"
 
 
@@ -40,9 +41,6 @@ def test_valid_tables_get_the_types_of_the_schema():
     assert checked["spacing_mm"].tolist()[0] == 0.07
     assert checked["mask_label"].isna().all()
     assert validate(table(1, **dict.fromkeys((*BOX, "mask", "shape"))))["x_min"].isna().all()
-
-
-DEEP = "[" * 100_000 + "]" * 100_000
 
 
 @pytest.mark.parametrize(("column", "value", "field"), [

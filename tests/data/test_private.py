@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from writers import noise, write_dicom, write_picture
+from writers import cells, noise, write_dicom, write_picture
 
 from mammostudy.data import manifest, private
 from mammostudy.data.load import build, load_cohort, read_rows
@@ -65,10 +65,9 @@ def test_a_store_that_cannot_be_written(own_store):
 
 
 SIZE = (48, 64)
-BASE = {"image": FILE, "mask": MASK, "mask_label": "1",
-        "patient": "Doe, Jane", "site": "A", "view": "CC", "side": "L", "modality": "DM",
-        "spacing_mm": "0.1", "shape": "oval", "pathology": "malignant", "subtype": "HER-2",
-        }  # fmt: skip
+BASE = {"image": FILE, "mask": MASK, "mask_label": "1", "patient": "Doe, Jane", "site": "A",
+        "view": "CC", "side": "L", "modality": "DM", "spacing_mm": "0.1", "shape": "oval",
+        "pathology": "malignant", "subtype": "HER-2"}  # fmt: skip
 MLO = {"image": "images/Doe_Jane_2.png", "mask": "masks/Doe_Jane_2.png", "mask_label": "",
        "view": "mlo", "side": "", "shape": "", "pathology": "", "subtype": ""}  # fmt: skip
 FREE = {"image": "images/Roe_3.png", "mask": "", "mask_label": "", "patient": "Roe", "shape": "",
@@ -147,28 +146,23 @@ def test_the_quarantine_names_the_row(clinic):
     assert hashlib.sha256(path.read_bytes()).hexdigest() not in quarantine.to_csv()
 
 
-def test_the_manifest_of_a_clinic(clinic):
-    table, dropped = build_manifest(clinic)
-    table = manifest.validate(table)
-    assert dropped == {}
+def test_the_manifest_of_a_clinic_has_no_name_of_a_patient_or_file(clinic):
+    cohort, again = (load_cohort("clinic", clinic.parent) for _ in range(2))
+    table, named = cohort.manifest, cohort.manifest.to_csv()
+    assert again.manifest["patient"].equals(table["patient"])
+    assert named.count("file-p") == 7  # four images and three masks
+    assert not any(word in named for word in ("Doe", "Jane", "Roe"))
+    assert table["case"].str.startswith("p").all()
+    assert cohort.dropped == {}
     assert table[list(manifest.BOX)].iloc[:3].to_numpy().tolist() == [
         [30, 10, 45, 20], [5, 30, 15, 40], [30, 11, 45, 20],
     ]  # fmt: skip
     assert table["x_min"].isna().tolist() == [False, False, False, True]
-    assert table["view"].tolist() == ["CC", "CC", "MLO", "CC"]
-    assert table["side"].tolist() == ["L", "L", "unknown", "L"]
-    assert table["pathology"].tolist() == ["malignant", "malignant", "unknown", "unknown"]
+    assert cells(table, "view", "side", "pathology") == [
+        ["CC", "L", "malignant"], ["CC", "L", "malignant"],
+        ["MLO", "unknown", "unknown"], ["CC", "L", "unknown"],
+    ]  # fmt: skip
     assert table["patient"].nunique() == 2
-
-
-def test_no_name_of_a_patient_or_file_is_in_the_manifest(clinic):
-    cohort = load_cohort("clinic", clinic.parent)
-    named = cohort.manifest.to_csv()
-    assert named.count("file-p") == 7  # four images and three masks
-    assert not any(word in named for word in ("Doe", "Jane", "Roe"))
-    assert cohort.manifest["case"].str.startswith("p").all()
-    again = load_cohort("clinic", clinic.parent)
-    assert again.manifest["patient"].equals(cohort.manifest["patient"])
 
 
 def test_the_header_of_a_dicom_file_fills_what_is_empty(clinic):
@@ -202,14 +196,10 @@ def test_each_fault_is_one_line(cells, fault, clinic):
 def test_a_template_lists_the_images_and_pairs_the_masks(clinic):
     (clinic / "cohort.csv").unlink()
     (clinic / "masks" / "Roe_3.png").unlink()
-    path, images = write_template(clinic)
-    assert images == 3
-    table = pd.read_csv(path, keep_default_na=False)
+    table = pd.read_csv(write_template(clinic)[0], keep_default_na=False)
     assert list(table) == list(COLUMNS)
-    assert table[["image", "mask"]].to_numpy().tolist() == [
-        [FILE, MASK],
-        ["images/Doe_Jane_2.png", "masks/Doe_Jane_2.png"], ["images/Roe_3.png", ""],
-    ]  # fmt: skip
+    pairs = [[FILE, MASK], [MLO["image"], MLO["mask"]], [FREE["image"], ""]]
+    assert cells(table, "image", "mask") == pairs
     assert (clinic / "cohort-guide.md").read_text() == guide()
     told = faults_of(clinic)  # all that is left to do is to name the patients
     assert [fault.split(":")[0] for fault in told] == [f"row {row}, patient" for row in (2, 3, 4)]

@@ -5,19 +5,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from pydicom import dcmread
+from pydicom import dcmread, uid
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
-from pydicom.uid import (
-    DigitalMammographyXRayImageStorageForPresentation,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    JPEG2000Lossless,
-    RLELossless,
-    generate_uid,
-)
 
 from mammostudy.data.manifest import validate
 from mammostudy.errors import DataError
@@ -31,13 +23,26 @@ def noise(shape, seed):
     return np.clip(110 + 35 * drawn / drawn.std(), 0, 255).astype(np.uint8)
 
 
+def item(**fields):
+    """A sequence of one item."""
+    made = Dataset()
+    made.update(fields)
+    return [made]
+
+
+def breast():
+    """Where a breast is in a view of 120 x 100 pixels: a half disc at the left edge."""
+    y, x = np.mgrid[:120, :100]
+    return np.hypot((y - 60) / 55, x / 70) < 1
+
+
 def write_picture(path, pixels):
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), pixels)
     return path
 
 
-def write_dicom(path, pixels, bits=12, syntax=ExplicitVRLittleEndian, change=None, **fields):
+def write_dicom(path, pixels, bits=12, syntax=uid.ExplicitVRLittleEndian, change=None, **fields):
     """Write grey pixels ``(h, w)`` and fields, those given as bytes as they are; plain by default.
 
     ``syntax`` is a UID, or for JPEG Lossless and JPEG-LS the name that python-gdcm has for it;
@@ -45,25 +50,23 @@ def write_dicom(path, pixels, bits=12, syntax=ExplicitVRLittleEndian, change=Non
     """
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
-    compressed = syntax in {RLELossless, JPEG2000Lossless} | GDCM_NAMES
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if compressed else syntax
-    ds.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
-    ds.SOPInstanceUID = generate_uid(entropy_srcs=["t"])
+    compressed = syntax in {uid.RLELossless, uid.JPEG2000Lossless} | GDCM_NAMES
+    ds.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian if compressed else syntax
+    ds.SOPClassUID = uid.DigitalMammographyXRayImageStorageForPresentation
+    ds.SOPInstanceUID = uid.generate_uid(entropy_srcs=["t"])
     ds.Modality, ds.PhotometricInterpretation, ds.SamplesPerPixel = "MG", "MONOCHROME2", 1
     ds.Rows, ds.Columns = pixels.shape[-2:]
     ds.BitsAllocated, ds.BitsStored = 8 * pixels.dtype.itemsize, bits
     ds.HighBit, ds.PixelRepresentation = bits - 1, int(pixels.dtype.kind == "i")
-    for name, value in fields.items():
-        if not isinstance(value, bytes):
-            setattr(ds, name, value)
-    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    ds.update({name: value for name, value in fields.items() if not isinstance(value, bytes)})
+    order = ">" if syntax == uid.ExplicitVRBigEndian else "<"
     data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
     ds.PixelData = data + bytes(len(data) % 2)
     ds["PixelData"].VR = "OB" if pixels.dtype.itemsize == 1 else "OW"
-    if syntax == JPEG2000Lossless:
+    if syntax == uid.JPEG2000Lossless:
         pytest.importorskip("openjpeg")
-    if syntax in (RLELossless, JPEG2000Lossless):
-        plugin = "pydicom" if syntax == RLELossless else "pylibjpeg"
+    if syntax in (uid.RLELossless, uid.JPEG2000Lossless):
+        plugin = "pydicom" if syntax == uid.RLELossless else "pylibjpeg"
         ds.compress(syntax, generate_instance_uid=False, encoding_plugin=plugin)
     path.parent.mkdir(parents=True, exist_ok=True)
     ds.save_as(path, enforce_file_format=True)

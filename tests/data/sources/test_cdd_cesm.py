@@ -21,6 +21,11 @@ REASONS = (
     "image without a mass", "fills less than 35% of its box", "smaller than 100 px",
     "box aspect above 3", "inside another mass", TOGETHER,
 )  # fmt: skip
+NO_SHAPE, OTHER_FINDINGS = "no single shape label", "image with findings other than masses"
+ELLIPSE = {"name": "ellipse", "cx": 388, "cy": 907, "rx": 103, "ry": 107}
+CIRCLE = {"name": "circle", "cx": 767, "cy": 1286, "r": 83}
+POLYLINE = {"name": "polyline", "all_points_x": [10, 30, 30, 10], "all_points_y": [5, 5, 9, 6]}
+TURNED = {"name": "ellipse", "cx": 50, "cy": 50, "rx": 20, "ry": 10, "theta": math.pi / 2}
 
 
 def square(x, y, width, height):
@@ -35,9 +40,7 @@ class Layout:
 
     def __init__(self, folder):
         self.folder = folder
-        self.images = []
-        self.regions = []
-        self.outlines = []
+        self.images, self.regions, self.outlines = [], [], []
 
     def image(self, patient, modality="DM", kind="instances"):
         name = f"P{patient}_L_{modality}_CC"
@@ -110,11 +113,9 @@ def test_low_energy_and_subtracted_images_never_meet(layout, own_store):
 
 
 def test_views_without_a_mass_stand_beside_the_masses(layout):
-    free = layout.image(4)
+    free, lost, unmarked = (layout.image(patient) for patient in (4, 5, 6))
     layout.region(free, square(50, 50, 60, 40), mass_image=False)
-    lost = layout.image(5)
     layout.region(lost, square(50, 50, 8, 8))  # its only mass is too small to count
-    unmarked = layout.image(6)
     layout.write()
     masses, dropped = build_manifest(layout.folder, "DM")
     table, told = build_views(layout.folder, "DM")
@@ -144,34 +145,23 @@ def test_faults_of_the_folder(layout, fault, words):
     refused(lambda folder: build_manifest(folder, "DM"), layout.write(), fault, words)
 
 
-def test_real_masses_by_the_rule(real_data):
+def test_real_masses_and_views_by_the_rule_and_never_of_both_kinds_of_image(real_data):
     table, dropped = build_manifest(real_data / "cdd-cesm", "DM")
     assert (len(table), table["patient"].nunique()) == (285, 71)
     assert dropped == dict(zip(REASONS, (240, 56, 10, 5, 14, 45), strict=True))
     regions = pd.read_csv(real_data / "cdd-cesm" / "regions.csv").query("modality == 'DM'")
     # every region is a mass or dropped for one reason
     assert len(regions) == len(table) + sum(dropped.values()) - dropped[TOGETHER]
-
-
-def test_real_cohorts_are_two(real_data, own_store):
     low, subtracted = (load_cohort(name, real_data) for name in ("cdd-cesm", "cdd-cesm-cm"))
     assert (len(low), len(subtracted)) == (285, 447)
     assert not set(low.manifest["image_sha256"]) & set(subtracted.manifest["image_sha256"])
-
-
-def test_real_views_without_a_mass(real_data):
     table, dropped = build_views(real_data / "cdd-cesm", "DM")
-    free = table[table["x_min"].isna()]
-    assert (len(table), len(free), free["image"].nunique()) == (384, 99, 99)
-    assert not set(free["image"]) & set(table.loc[table["x_min"].notna(), "image"])
+    free, shown = (table.loc[table["x_min"].isna() == empty, "image"] for empty in (True, False))
+    assert (len(shown), len(free), free.nunique()) == (285, 99, 99)
+    assert not set(free) & set(shown)
     images = pd.read_csv(real_data / "cdd-cesm" / "images.csv").query("modality == 'DM'")
     told_apart = (images["mask_kind"] == "instances").sum()
     assert told_apart == table["image"].nunique() + dropped["images whose masses were all dropped"]
-
-
-NO_SHAPE, OTHER_FINDINGS = "no single shape label", "image with findings other than masses"
-ELLIPSE = {"name": "ellipse", "cx": 388, "cy": 907, "rx": 103, "ry": 107}
-CIRCLE = {"name": "circle", "cx": 767, "cy": 1286, "r": 83}
 
 
 def polygon(*points):
@@ -221,31 +211,24 @@ def test_the_rule_keeps_single_shapes_and_counts_the_rest(tmp_path):
     ]
     said = cells(cohort.masses, "patient", "site", "image", "view", "side", "modality", "subtype")
     assert said == [["P2", "cdd-cesm", "P2_R_DM_CC", "CC", "R", "DM", None]] * 3
-    assert (cohort.masses[list(manifest.BOX)].dtypes == "int64").all()
 
 
-@pytest.mark.parametrize("fields", [
-    {"image": "scan 7"}, {"patient": 3}, {"view": "MLO"}, {"region": 1}, {"mass_shape": "lobular"},
-    {"pathology": "odd"}, {"geometry": {"name": "rect"}}, {"geometry": CIRCLE | {"r": None}},
-    {"geometry": CIRCLE | {"cx": 10**6}}, {"geometry": SQUARE | {"all_points_x": [3]}},
-    b"oops\n", b"\xff\xfe\n", b"",
+def lines_with(fields):
+    return lambda at: write_contours(at, [line(2, 1, SQUARE), line(2, 0, SQUARE) | fields])
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    *[(lines_with(fields), ": line 2") for fields in (
+        {"image": "scan 7"}, {"patient": 3}, {"view": "MLO"}, {"region": 1}, {"pathology": "odd"},
+        {"mass_shape": "lobular"}, {"geometry": {"name": "rect"}},
+        {"geometry": CIRCLE | {"r": None}}, {"geometry": CIRCLE | {"cx": 10**6}},
+        {"geometry": SQUARE | {"all_points_x": [3]}},
+    )],
+    *[(put("contours.jsonl", content), "") for content in (b"oops\n", b"\xff\xfe\n", b"")],
 ])  # fmt: skip
-def test_a_bad_line_is_named(tmp_path, fields):
-    one, good = line(2, 1, SQUARE), line(2, 0, SQUARE)
-    write_contours(tmp_path, [one, good])
-
-    def change(folder):
-        if isinstance(fields, bytes):
-            (folder / "contours.jsonl").write_bytes(fields)
-        else:
-            write_contours(folder, [one, good | fields])
-
-    words = "" if isinstance(fields, bytes) else ": line 2"
+def test_a_bad_line_is_named(tmp_path, change, words):
+    lines_with({})(tmp_path)
     refused(lambda at: read_contours("c", at, "DM"), tmp_path, change, rf"contours\.jsonl{words}")
-
-
-POLYLINE = {"name": "polyline", "all_points_x": [10, 30, 30, 10], "all_points_y": [5, 5, 9, 6]}
-TURNED = {"name": "ellipse", "cx": 50, "cy": 50, "rx": 20, "ry": 10, "theta": math.pi / 2}
 
 
 @pytest.mark.parametrize(("drawn", "area"), [

@@ -69,12 +69,12 @@ def published(tmp_path):
 def test_masses_views_and_what_is_dropped(published):
     table, counts = build_manifest(published)
     table = manifest.validate(table)
-    assert cells(table, "case", "image", "patient", "shape", "pathology", "height", "width") == [
-        ["P1_L_DM_CC_0", f"{LOW}/P1_L_DM_CC.jpg", "P1", "round", "malignant", HEIGHT, WIDTH],
-        ["P1_L_DM_MLO_0", f"{LOW}/P1_L_DM_MLO.jpg", "P1", None, "malignant", HEIGHT, WIDTH],
-        ["P1_L_DM_MLO_1", f"{LOW}/P1_L_DM_MLO.jpg", "P1", None, "malignant", HEIGHT, WIDTH],
-        ["P2_R_DM_CC_0", f"{LOW}/P2_R_DM_CC.jpg", "P2", None, "benign", HEIGHT, WIDTH],
-        ["P3_R_DM_CC_view", f"{LOW}/P3_R_DM_CC.jpg", "P3", None, "unknown", HEIGHT, WIDTH],
+    assert cells(table, "case", "patient", "shape", "pathology", "height", "width") == [
+        ["P1_L_DM_CC_0", "P1", "round", "malignant", HEIGHT, WIDTH],
+        ["P1_L_DM_MLO_0", "P1", None, "malignant", HEIGHT, WIDTH],
+        ["P1_L_DM_MLO_1", "P1", None, "malignant", HEIGHT, WIDTH],
+        ["P2_R_DM_CC_0", "P2", None, "benign", HEIGHT, WIDTH],
+        ["P3_R_DM_CC_view", "P3", None, "unknown", HEIGHT, WIDTH],
     ]
     assert table["x_min"].notna().tolist() == [True, True, True, True, False]
     assert counts == {
@@ -82,15 +82,11 @@ def test_masses_views_and_what_is_dropped(published):
         "smaller than 100 px": 1, "contours of images that are not there": 1,
         "image whose masses were all dropped": 1,
     }  # fmt: skip
-
-
-def test_the_cohort_passes_every_check(published):
-    cohort = load_cohort("cdd-cesm-archive", published.parent)
+    cohort = load_cohort("cdd-cesm-archive", published.parent)  # every check is passed
     assert len(cohort) == 4
     disc = cohort.sample("P1_L_DM_CC_0")
     assert disc.mask.sum() == pytest.approx(np.pi * 400, rel=0.06)
     assert disc.box == (60, 100, 101, 141)
-    assert cohort.manifest_hash == load_cohort("cdd-cesm-archive", published).manifest_hash
 
 
 @pytest.mark.parametrize(("cell", "shape"), [

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
-from writers import cells, refused, swap, write_dicom
+from writers import cells, item, refused, swap, write_dicom
 
 from mammostudy.data.cohort import tasks_of
 from mammostudy.data.load import load_cohort
@@ -30,11 +29,10 @@ def write_image(path, patient, side, view, **fields):
     """Write a mammogram as CMMD has them: 8 bits, the view as a code and not in ViewPosition."""
     seed = list(f"{patient}{side}{view}{path.name}".encode())
     pixels = np.random.default_rng(seed).integers(0, 255, (48, 40), dtype=np.uint8)
-    code = Dataset()
-    code.CodeValue = {"CC": "399162004", "MLO": "R-10226"}.get(view, "none")  # new and old codes
-    code.CodingSchemeDesignator, code.CodeMeaning = "SCT", "as published"
+    value = {"CC": "399162004", "MLO": "R-10226"}.get(view, "none")  # new and old codes
+    code = item(CodeValue=value, CodingSchemeDesignator="SCT", CodeMeaning="as published")
     said = {"PatientID": patient, "ImageLaterality": side, "ImagerPixelSpacing": [0.094, 0.094],
-            "ViewCodeSequence": [code] if view else []}  # fmt: skip
+            "ViewCodeSequence": code if view else []}  # fmt: skip
     write_dicom(path, pixels, 8, **(said | fields))
 
 
@@ -53,23 +51,17 @@ def write_all(folder, layout="client"):
 
 
 @pytest.mark.parametrize("layout", ["client", "series", "cloud"])
-def test_every_layout_gives_the_same_images(tmp_path, layout):
-    table, counts = build_manifest(write_all(tmp_path, layout))
-    assert counts == {"breast without an image": 1}
-    said = cells(validate(table), "case", "subtype", "pathology", "spacing_mm", "x_min", "shape")
-    assert sorted(said) == [
-        ["D1-0001_R_CC", None, "benign", 0.094, None, None],
-        ["D1-0001_R_MLO", None, "benign", 0.094, None, None],
-        ["D1-0002_L_CC", None, "malignant", 0.094, None, None],
-        ["D2-0003_L_MLO", "Luminal-A", "malignant", 0.094, None, None],
-        ["D2-0003_R_CC", "Basal-like", "malignant", 0.094, None, None],
-        ["D2-0004_L_CC", "HER-2", "malignant", 0.094, None, None],
-    ]
-
-
-def test_the_cohort_serves_subtypes_alone(tmp_path, own_store):
-    write_all(tmp_path / "cmmd")
-    assert tasks_of(load_cohort("cmmd", tmp_path)) == ["subtype"]
+def test_every_layout_gives_the_same_cohort(tmp_path, layout, own_store):
+    write_all(tmp_path / "cmmd", layout)
+    cohort = load_cohort("cmmd", tmp_path)
+    assert tasks_of(cohort) == ["subtype"]
+    assert cohort.dropped == {"breast without an image": 1}
+    assert cells(cohort.manifest, "spacing_mm", "x_min", "shape") == [[0.094, None, None]] * 6
+    assert sorted(cells(cohort.manifest, "case", "subtype", "pathology")) == [
+        ["D1-0001_R_CC", None, "benign"], ["D1-0001_R_MLO", None, "benign"],
+        ["D1-0002_L_CC", None, "malignant"], ["D2-0003_L_MLO", "Luminal-A", "malignant"],
+        ["D2-0003_R_CC", "Basal-like", "malignant"], ["D2-0004_L_CC", "HER-2", "malignant"],
+    ]  # fmt: skip
 
 
 def test_images_that_the_table_does_not_speak_of_are_dropped_by_reason(tmp_path):
@@ -77,24 +69,19 @@ def test_images_that_the_table_does_not_speak_of_are_dropped_by_reason(tmp_path)
     inside = folder / "CMMD" / "D1-0001" / "date"
     write_image(inside / "1-8.dcm", "D1-0001", "L", "CC")  # the healthy breast
     write_image(inside / "1-9.dcm", "D1-0001", "R", "CC", ImageLaterality="")
+    write_image(inside / "1-10.dcm", "D1-0001", "R", "CC")  # a second one has a name of its own
+    write_image(inside / "1-11.dcm", "D1-0001", "R", "")
     write_image(folder / "CMMD" / "D1-0999" / "1-1.dcm", "D1-0999", "L", "CC")
     write_image(folder / "other" / "1-1.dcm", "D1-0001", "L", "CC", PatientID="Doe^Jane")
     (inside / "1-7.dcm").write_bytes(b"DICM" * 100)
     table, dropped = build_manifest(folder, tmp_path / "store")
-    assert len(table) == len(IMAGES)
+    assert len(table) == len(IMAGES) + 2
+    assert {"D1-0001_R_CC", "D1-0001_R_CC_2", "D1-0001_R_unknown"} <= set(validate(table)["case"])
     assert sorted(dropped.values()) == [1, 1, 1, 1, 2]
     assert dropped["file of no patient of the table"] == 2
     text = (tmp_path / "store" / "dropped.csv").read_text()
     assert "Doe" not in text
     assert "CMMD/D1-0001/date/1-7.dcm" in text
-
-
-def test_a_second_image_of_a_view_has_a_name_of_its_own(tmp_path):
-    folder = write_all(tmp_path)
-    write_image(folder / "CMMD" / "D1-0001" / "z" / "1-9.dcm", "D1-0001", "R", "CC")
-    write_image(folder / "CMMD" / "D1-0001" / "z" / "2-9.dcm", "D1-0001", "R", "")
-    cases = validate(build_manifest(folder)[0])["case"]
-    assert {"D1-0001_R_CC", "D1-0001_R_CC_2", "D1-0001_R_unknown"} <= set(cases)
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [

@@ -10,12 +10,14 @@ from mammostudy.data.load import build, load_cohort, read_rows
 from mammostudy.data.manifest import BOX, validate
 from mammostudy.data.sources.ddsm import build_manifest, corners, decode_chain, is_raw, read_raw
 from mammostudy.errors import DataError
-from mammostudy.imaging.contours import fill_rows
+from mammostudy.imaging.contours import box_of, fill_rows
 
 ROWS, COLUMNS = 80, 60
 STUDY = "cancers/cancer_01/case3030"
 FILM = "B_3030_1.RIGHT_MLO"
 NO_BOX = [None] * 4
+GREY = np.array([[0, 1, 500], [1000, 3000, 4095]], np.uint16)
+CODES = st.lists(st.integers(0, 7), max_size=200)
 COMPOUND, OTHER_SHAPE = "shape of several words", "shape that is none of the four"
 
 
@@ -30,12 +32,10 @@ CALCIFICATION = "CALCIFICATION TYPE PLEOMORPHIC DISTRIBUTION CLUSTERED"
 BOX_CHAIN, OTHER_CHAIN = box_chain(10, 20, 12, 9), box_chain(30, 40, 15, 10)
 
 
-def abnormality(
-    *outlines, number = 1, lesions = (IRREGULAR,),
-    pathology = "MALIGNANT", stated = None, inner = "\tCORE"
-) :  # fmt: skip
+def abnormality(*outlines, number=1, lesions=(IRREGULAR,), stated=None, inner="\tCORE"):
     """One abnormality as the owners' files have it; the first outline is the boundary."""
     lines = [f"ABNORMALITY {number}", *(f"LESION_TYPE {lesion}" for lesion in lesions)]
+    pathology = "BENIGN_WITHOUT_CALLBACK" if number == 3 else "MALIGNANT"
     lines += ["ASSESSMENT 5", "SUBTLETY 4", f"PATHOLOGY {pathology}"]
     lines += [f"TOTAL_OUTLINES {len(outlines) if stated is None else stated}"]
     for k, chain in enumerate(outlines):
@@ -44,30 +44,25 @@ def abnormality(
 
 
 def drawn(*outlines, **said):
-    """An overlay of one abnormality."""
     return put("*.OVERLAY", "TOTAL_ABNORMALITIES 1\n" + abnormality(*outlines, **said))
 
 
 GOOD = "TOTAL_ABNORMALITIES 3\n" + "".join([
     abnormality(BOX_CHAIN), abnormality(box_chain(2, 2, 5, 5), number=2, lesions=(CALCIFICATION,)),
-    abnormality(OTHER_CHAIN, box_chain(33, 43, 3, 3), number=3, pathology="BENIGN_WITHOUT_CALLBACK",
+    abnormality(OTHER_CHAIN, box_chain(33, 43, 3, 3), number=3,
                 lesions=("MASS SHAPE LOBULATED MARGINS ILL_DEFINED-OBSCURED", CALCIFICATION)),
 ])  # fmt: skip
-DROPPED = {
-    "abnormality that is no mass": 1,
-    "inner outline of a mass (CORE), part of its boundary": 1,
-}
+INNER = "inner outline of a mass (CORE), part of its boundary"
+DROPPED = {"abnormality that is no mass": 1, INNER: 1}
 
 
 def ics(scanner="LUMISYS", rows=ROWS, columns=COLUMNS):
-    films = "".join(
-        f"{view} LINES {rows} PIXELS_PER_LINE {columns} BITS_PER_PIXEL 12 RESOLUTION 50 {drawn} \n"
-        for view, drawn in (("LEFT_CC", "NON_OVERLAY"), ("RIGHT_MLO", "OVERLAY"))
-    )
+    film = f"LINES {rows} PIXELS_PER_LINE {columns} BITS_PER_PIXEL 12 RESOLUTION 50"
     return (
         f"ics_version 1.0\nfilename B-3030-1\nDATE_OF_STUDY 18 7 1995\nPATIENT_AGE 61\nFILM \n"
         f"FILM_TYPE REGULAR\nDENSITY 2\nDATE_DIGITIZED 22 8 1997\nDIGITIZER {scanner} LASER\n"
-        f"SEQUENCE LEFT_CC LEFT_MLO RIGHT_CC RIGHT_MLO\n{films}"
+        f"SEQUENCE LEFT_CC LEFT_MLO RIGHT_CC RIGHT_MLO\n"
+        f"LEFT_CC {film} NON_OVERLAY \nRIGHT_MLO {film} OVERLAY \n"
     )
 
 
@@ -153,11 +148,7 @@ def test_known_faults_drop_rows_by_reason(cases, change, reason):
 
 
 def copied(name):
-    def change(root):
-        (root / "copy").mkdir()
-        (root / "copy" / name).write_text(ics())
-
-    return change
+    return lambda root: (root / "cancers" / name).write_text(ics())
 
 
 @pytest.mark.parametrize("change", [
@@ -174,9 +165,6 @@ def test_a_damaged_file_is_refused_by_name(cases, change):
 
 def test_a_study_that_is_named_otherwise(cases):
     assert len(dropped(build_manifest, cases, copied("A-0002-1.ics"), "filename")) == 3
-
-
-CODES = st.lists(st.integers(0, 7), max_size=200)
 
 
 @given(st.tuples(st.integers(0, 9000), st.integers(0, 9000)), CODES)
@@ -201,9 +189,6 @@ def test_corners_enclose_the_same_pixels(codes, repeat):
         np.testing.assert_array_equal(fill_rows(few, (600, 600)), fill_rows(closed, (600, 600)))
 
 
-GREY = np.array([[0, 1, 500], [1000, 3000, 4095]], np.uint16)
-
-
 def raw_study(folder, grey, scanner, letter):
     """Write a study's header and one raw film, the most significant byte first."""
     text = ics(scanner, *grey.shape).replace("B-3030", f"{letter}-3030")
@@ -223,7 +208,6 @@ def test_optical_density_by_scanner(tmp_path, scanner, letter, density):
     path = raw_study(tmp_path, GREY, scanner, letter)
     assert is_raw(path)
     image = read_raw(path)
-    assert (image.dtype, image.shape) == (np.float32, (2, 3))
     expected = np.clip((3.60 - density(GREY.astype(float))) / 3.55, 0, 1)
     np.testing.assert_allclose(image, expected, atol=1e-6)
     path.write_bytes(GREY.astype("<u2").tobytes())  # turned where the bits tell
@@ -231,10 +215,10 @@ def test_optical_density_by_scanner(tmp_path, scanner, letter, density):
 
 
 def test_raw_films_that_are_not_what_the_header_says(tmp_path):
-    deep, cut = raw_study(tmp_path, GREY * 0 + 0x1110, "HOWTEK", "D"), GREY.tobytes()[:-2]
+    deep = raw_study(tmp_path, GREY * 0 + 0x1110, "HOWTEK", "D")
     other = raw_study(tmp_path, GREY, "OTHER", "A")
     short = raw_study(tmp_path, GREY, "LUMISYS", "B")
-    short.write_bytes(cut)
+    short.write_bytes(GREY.tobytes()[:-2])
     for path in (deep, other, short):
         with pytest.raises(DataError, match=str(path)):
             read_raw(path)
@@ -246,10 +230,8 @@ def test_the_cohort_is_built_checked_and_read_by_its_name(cases, own_store):
     cohort = load_cohort("ddsm", root.parent)
     assert (cohort.dropped, len(cohort)) == (DROPPED, 2)
     sample = cohort.sample(f"{FILM}_1")
-    mask = np.zeros((ROWS, COLUMNS), bool)
-    mask[20:29, 10:22] = True
-    np.testing.assert_array_equal(sample.mask, mask)
-    assert sample.truth_all.sum() == 12 * 9 + 15 * 10
+    assert box_of(sample.mask) == (10, 20, 22, 29)
+    assert (sample.mask.sum(), sample.truth_all.sum()) == (12 * 9, 12 * 9 + 15 * 10)
     np.testing.assert_allclose(sample.image, read_raw(film_), atol=1e-5)
     film_.write_bytes(film_.read_bytes()[:-2])
     assert len(build("ddsm", root, "ddsm")) == 0

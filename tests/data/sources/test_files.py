@@ -1,13 +1,14 @@
-"""Files of an owner's folder: found under every folder above them, described without decoding."""
+"""Files and tables of an owner's folder: described without decoding, read or refused."""
 
 import hashlib
 
 import numpy as np
+import pandas as pd
 import pytest
-from pydicom.dataset import Dataset
-from writers import write_dicom, write_picture
+from writers import item, write_dicom
 
 from mammostudy.data.sources.files import RejectedError, index_files, look, place
+from mammostudy.data.tables import check, find_table, read_sheets, read_table
 from mammostudy.errors import DataError
 
 PIXELS = np.arange(20 * 16, dtype=np.uint16).reshape(20, 16)
@@ -15,25 +16,18 @@ PIXELS = np.arange(20 * 16, dtype=np.uint16).reshape(20, 16)
 
 @pytest.fixture
 def film(tmp_path):
-    code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "399368009", "SCT", "MLO"
-    said = {"ImageLaterality": "L", "ViewCodeSequence": [code], "ImagerPixelSpacing": [0.07, 0.07]}
+    code = item(CodeValue="399368009", CodingSchemeDesignator="SCT", CodeMeaning="MLO")
+    said = {"ImageLaterality": "L", "ViewCodeSequence": code, "ImagerPixelSpacing": [0.07, 0.07]}
     named = {"PatientID": "D1-0001", "PatientName": "Doe^Jane", "SeriesInstanceUID": "1.2.3"}
     return write_dicom(tmp_path / "a.dcm", PIXELS, **said, **named)
 
 
 def test_look_tells_the_columns_of_a_manifest(tmp_path, film):
+    digest = hashlib.sha256(film.read_bytes()).hexdigest()
     assert look(tmp_path, film) == {
         "image": "a.dcm", "height": 20, "width": 16, "spacing_mm": pytest.approx(0.07),
-        "view": "MLO", "side": "L",
-        "image_sha256": hashlib.sha256(film.read_bytes()).hexdigest(),
+        "view": "MLO", "side": "L", "image_sha256": digest,
     }  # fmt: skip
-
-
-@pytest.mark.parametrize("ending", ["png", "jpg", "tiff"])
-def test_look_reads_the_size_of_pictures(tmp_path, ending):
-    found = look(tmp_path, write_picture(tmp_path / f"b.{ending}", np.zeros((50, 40), np.uint8)))
-    assert (found["image"], found["height"], found["width"]) == (f"b.{ending}", 50, 40)
 
 
 @pytest.mark.parametrize("length", [0, 140, -100])
@@ -74,3 +68,73 @@ def test_an_outline_is_boxed_cut_at_the_edge_or_refused():
     ):  # fmt: skip
         with pytest.raises(RejectedError, match=reason):
             place(wrong, image, "x")
+
+
+TEXT = "Image_name, Patient_ID ,Age\nP1_L_DM_CC ,1,45\n,,\n\nP2,2.5,\n"
+CELLS = [["P1_L_DM_CC", "1", "45"], ["P2", "2.5", ""]]
+
+
+@pytest.fixture
+def book(tmp_path):
+    cells = [["Image_name", " Patient_ID ", "Age"], ["P1_L_DM_CC ", 1, 45.0], [None] * 3,
+             [None] * 3, ["P2", 2.5, None]]  # fmt: skip
+    with pd.ExcelWriter(tmp_path / "b.xlsx") as writer:
+        for title in ("all", "Mass_description "):
+            pd.DataFrame(cells).to_excel(writer, sheet_name=title, header=False, index=False)
+    return tmp_path / "b.xlsx"
+
+
+def test_a_workbook_and_its_csv_are_one_table(book):
+    path = book.with_suffix(".csv")
+    path.write_text(TEXT, encoding="utf-8")
+    for table in (read_table(path), read_table(book), read_sheets(book)["mass_description"]):
+        assert table.columns.tolist() == ["image_name", "patient_id", "age"]
+        assert table.to_numpy().tolist() == CELLS
+        assert table.index[0] == 2
+    assert read_table(book).index.tolist() == read_table(path).index.tolist() == [2, 5]
+
+
+@pytest.mark.parametrize("text", ["\ufeffa;b\r\n1,5;x\r\n", 'a,b\n"1,5",x', 'A,B\n"1,5","x\n"\n'])
+def test_spellings_that_spreadsheets_give(tmp_path, text):
+    (tmp_path / "t.csv").write_bytes(text.encode())
+    table = read_table(tmp_path / "t.csv", ("a", "b"), separators=";,")
+    assert table.to_dict("records") == [{"a": "1,5", "b": "x"}]
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("t.csv", b"", "a missing"), ("t.csv", b"a,b\n", "every row missing"),
+    ("t.csv", b"a,a\n1,2\n", "twice"), ("t.csv", b"a,b\n1,2\n1\n", "row 3 "),
+    ("t.csv", b'a,b\n1,"2\n', "CSV"), ("t.csv", "a,b\n1,2\n".encode("utf-16"), "UTF-8"),
+    ("t.csv", b"<html><body>Not found</body></html>", "a missing"),
+    ("t.xlsx", b"", "workbook"), ("t.xlsx", b"PK\x03\x04" + bytes(range(256)), "workbook"),
+    ("t.xlsx", b"a,b\n1,2\n", "workbook"), ("t.xlsx", None, "workbook"),
+])  # fmt: skip
+def test_what_is_no_table(book, name, content, words):
+    path = book.with_name(name)
+    path.write_bytes(book.read_bytes()[:-40] if content is None else content)
+    with pytest.raises(DataError, match=rf"{name}: .*{words}") as caught:
+        read_table(path, ("a",))
+    assert "\n" not in str(caught.value)
+
+
+def test_cells_at_fault_are_named_by_column_and_row(tmp_path):
+    table = pd.DataFrame({"a": ["x", "y", "Doe"], "b": ["1"] * 3}, index=[2, 3, 5])
+    path = tmp_path / "t.csv"
+    check(path, table, {"a": "[a-zA-Z]+", "b": r"\d"})
+    with pytest.raises(DataError, match=r"t\.csv: a: .*row 3, 5\); b: .*row 2, 3, 5\)") as caught:
+        check(path, table, {"a": "x", "b": ""})
+    assert "Doe" not in str(caught.value)
+    many = pd.Series(True, index=range(2, 22))
+    with pytest.raises(DataError, match=r"row 2, 3, 4, 5, 6 and 15 more"):
+        check(path, table, {}, {"a": many})
+
+
+def test_a_table_is_found_below_its_folder_and_must_be_one(tmp_path):
+    with pytest.raises(DataError, match=r"a\.csv: missing; download"):
+        find_table(tmp_path / "absent", "a.csv")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.csv").touch()
+    assert find_table(tmp_path, "x.csv", "one.csv").parent.name == "one"
+    with pytest.raises(DataError, match="twice"):
+        find_table(tmp_path, "*.csv")

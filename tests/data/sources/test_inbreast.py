@@ -10,11 +10,11 @@ from writers import cells, dropped, link, put, refused, remove, swap, write_dico
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import BOX, validate
 from mammostudy.data.sources.inbreast import build_manifest
+from mammostudy.imaging.contours import box_of
 
 OUTSIDE, NO_AREA = "outline that leaves the image", "outline that encloses no area"
 PATIENTS = ("6c613a14b80a8591", "036aff49b8ac84f0")
 HEADER = "Patient ID;Patient age;Laterality;View;Acquisition date;File Name;ACR;Bi-Rads"
-Point = tuple[float, float]
 
 
 def rectangle(x, y, width, height):
@@ -51,11 +51,8 @@ ROWS = [
     "removed;removed;L;MLO;201001;20586934;     ;6",
     "removed;removed;R;MLO;200801;20586960;2;1",
 ]  # fmt: skip
-DROPPED = {
-    "region of a single point (calcification)": 2,
-    "region with another name than mass": 2,
-    "region without a name": 1,
-}
+DROPPED = {"region of a single point (calcification)": 2, "region without a name": 1,
+           "region with another name than mass": 2}  # fmt: skip
 
 
 def image(number, patient, view, shape=(80, 60)):
@@ -78,7 +75,7 @@ def release(tmp_path):
     return root
 
 
-def test_the_published_layout_becomes_a_manifest(release):
+def test_the_published_layout_becomes_a_cohort(release, own_store):
     table, counts = build_manifest(release)
     assert counts == DROPPED
     one, two = PATIENTS  # the second token of the file's name
@@ -90,6 +87,14 @@ def test_the_published_layout_becomes_a_manifest(release):
     ]
     said = cells(table, "height", "width", "spacing_mm", "shape", "subtype")
     assert said == [[h, w, 0.07, None, None] for h, w in [(80, 60)] * 2 + [(96, 72), (80, 60)]]
+    cohort = load_cohort("inbreast", release)
+    assert cohort.dropped == DROPPED
+    first = cohort.sample("20586908_1")
+    assert box_of(first.mask) == (10, 20, 23, 30)  # x comes first
+    assert (first.mask.sum(), first.truth_all.sum()) == (13 * 10, 13 * 10 + 10 * 10)
+    assert pd.isna(cohort.manifest.set_index("case").loc["20586960", "x_min"])
+    drawn([(1, 1)], "Calcification")(release)  # alone: an image without masses
+    assert "20586908" in build_manifest(release)[0]["case"].tolist()
 
 
 def drawn(points, name="Mass", **fields):
@@ -110,11 +115,6 @@ def test_known_faults_drop_rows_by_reason(release, fault, reason, rows):
     assert len(dropped(build_manifest, release, fault, reason)) == rows
 
 
-def test_an_image_of_calcifications_alone_is_one_without_masses(release):
-    drawn([(1, 1)], "Calcification")(release)
-    assert "20586908" in build_manifest(release)[0]["case"].tolist()
-
-
 POINTS = [f"({x}, {y})" for x, y in rectangle(10, 20, 12, 9)]
 ENTITY = plist(ROIS[0]).replace(b'.dtd">', b'.dtd" [<!ENTITY a "Mass">]>')
 
@@ -133,15 +133,3 @@ ENTITY = plist(ROIS[0]).replace(b'.dtd">', b'.dtd" [<!ENTITY a "Mass">]>')
 ])  # fmt: skip
 def test_a_damaged_file_is_refused_by_name(release, damage):
     refused(build_manifest, release, damage, str(release))
-
-
-def test_the_cohort_is_built_checked_and_read_by_its_name(release, own_store):
-    release.rename(release.parent / "inbreast")
-    cohort = load_cohort("inbreast", release.parent)
-    assert cohort.dropped == DROPPED
-    first = cohort.sample("20586908_1")
-    expected = np.zeros((80, 60), bool)
-    expected[20:30, 10:23] = True  # x comes first
-    np.testing.assert_array_equal(first.mask, expected)
-    assert first.truth_all.sum() == expected.sum() + 100
-    assert pd.isna(cohort.manifest.set_index("case").loc["20586960", "x_min"])

@@ -15,6 +15,7 @@ endif
 
 book: $(INSTALLED)
 	@$(BIN)/mammostudy book $(if $(PRESET),--preset "$(PRESET)") $(if $(COHORT),--cohort "$(COHORT)") $(if $(DATA),--data "$(DATA)")
+	@echo 'Commands live in $(BIN): source $(BIN)/activate, then mammostudy --help'
 
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not book and not slow'

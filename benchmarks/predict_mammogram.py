@@ -37,7 +37,7 @@ from pydicom.uid import (
 )
 
 from mammostudy import inference
-from mammostudy.predictions import Findings, save_prediction
+from mammostudy.figures.predictions import Findings, save_prediction
 from mammostudy.runs.record import Record
 
 HEIGHT, WIDTH = 4600, 2800

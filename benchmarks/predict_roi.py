@@ -27,8 +27,9 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mammostudy.exported import TOLERANCE, _session, _write
+from mammostudy.exported import TOLERANCE
 from mammostudy.models import build_segmenter
+from mammostudy.models.onnx import onnx_session, write_onnx
 
 SIDE, BLOCK = 2048, 6
 
@@ -51,8 +52,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             with torch.inference_mode(mode=False):
-                _write(model, roi.clone(), path)
-            exported = _session(path)
+                write_onnx(model, roi.clone(), path)
+            exported = onnx_session(path)
             worst = float((exported(roi) - expected).abs().max()) / 2
         assert worst <= TOLERANCE, f"the export differs by {worst:.1e}"
         print(f"probabilities agree to {worst:.1e}", flush=True)

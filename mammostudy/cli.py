@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mammostudy.errors import SpecError, StudyError
+from mammostudy import __version__
+from mammostudy.errors import SpecError
+from mammostudy.faults import CODES, told
 from mammostudy.paths import project_root, results_root, store_root, use_data_root
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads must not spin: two cores
@@ -21,23 +24,39 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our message about a file 
 from mammostudy import data_commands
 
 if TYPE_CHECKING:
-    from mammostudy.predictions import Findings, Prediction
+    from mammostudy.figures.predictions import Findings, Prediction
     from mammostudy.runs.kinds import Spec
 
 app = typer.Typer(
     help="A reproducible study of breast-mass segmentation and shape in mammograms.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     rich_markup_mode=None,  # what a user types may hold brackets
+    epilog=CODES,
 )  # fmt: skip
 app.add_typer(data_commands.app, name="data")
 
 
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """A reproducible study of breast-mass segmentation and shape in mammograms."""
+    if version:
+        print(f"mammostudy {__version__}")
+        raise typer.Exit
+
+
 @data_commands.app.command("list")
-def list_cohorts(root: data_commands.Root = None) -> None:
+def list_cohorts(root: data_commands.Root = None, as_json: data_commands.Json = False) -> None:
     """List the cohorts and what is found of them."""
     from mammostudy.doctor import cohorts
 
     use_data_root(root)
+    if as_json:
+        rows = [dict(zip(("cohort", "well", "found"), each, strict=True)) for each in cohorts()]
+        print(json.dumps(rows, indent=1))
+        return
     for name, _, found in cohorts():
         print(f"{name}: {found}")
 
@@ -138,17 +157,29 @@ def predict(
     detector: Annotated[
         str | None, typer.Option(help="Key of a detection run; default the best `study` one.")
     ] = None,
+    spacing: Annotated[
+        float | None, typer.Option(help="Millimetres a pixel, where the file does not say.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files in --out.")] = False,
+    as_json: data_commands.Json = False,
 ) -> None:
     """Find the masses of a mammogram, or take the one in a box; outline them, tell their shapes."""
     from mammostudy import inference
-    from mammostudy.predictions import Findings, save_prediction
+    from mammostudy.figures.predictions import Findings, refuse_to_replace, save_prediction
     from mammostudy.runs.choice import detector_of_key
 
+    if not overwrite:
+        refuse_to_replace(out)  # before anything is computed
     given: Any = None if box is None else box.split(",")
     named = None if detector is None else detector_of_key(detector)
-    found = inference.predict(image, given, detection_record=named)
-    for path in save_prediction(found, out, image):
-        print(path)
+    found = inference.predict(image, given, detection_record=named, spacing_mm=spacing)
+    paths = save_prediction(found, out, image, overwrite)
+    for line in _warnings(found):
+        print(line, file=sys.stderr)
+    if as_json:
+        print(paths[-1].read_text(encoding="utf-8"), end="")
+        return
+    print(*paths, sep="\n")
     for number, one in enumerate(found.masses, start=1):
         ranked = sorted((one.shape_probabilities or {}).items(), key=lambda pair: -pair[1])
         shape = ", ".join(f"{name} {share:.2f}" for name, share in ranked)
@@ -159,8 +190,6 @@ def predict(
             print(f"shape: {shape}")
     if isinstance(found, Findings) and not found.masses:
         print(found.none_found())
-    for line in _warnings(found):
-        print(line, file=sys.stderr)
 
 
 def _warnings(found: Prediction | Findings) -> Iterable[str]:
@@ -177,25 +206,37 @@ def _warnings(found: Prediction | Findings) -> Iterable[str]:
 
 
 @app.command()
-def doctor() -> None:
-    """Say what is installed and found, what is missing, and the command that mends it."""
+def doctor(as_json: data_commands.Json = False) -> None:
+    """Say whether `make book` can run here, what is found, and the command that mends the rest."""
     from mammostudy.doctor import examine
 
-    ill = 0
-    for finding in examine():
-        ill += not finding.well
-        mend = "" if finding.well else f"; to mend: {finding.mend}"
-        print(f"{'ok' if finding.well else '--'}  {finding.subject:28} {finding.found}{mend}")
-    print(f"{ill} finding(s) to mend" if ill else "all is well")
+    findings = list(examine())
+    ill = [each for each in findings if not each.well]
+    able = not any(each.needed for each in ill)
+    if as_json:
+        print(json.dumps({"able": able, "findings": [vars(each) for each in findings]}, indent=1))
+    else:
+        told = f"{len(ill)} finding(s) to mend, marked --" if ill else "nothing to mend"
+        print(f"`make book` can{'' if able else 'not'} run here (on phantoms); {told}")
+        for each in findings:
+            mend = f"; to mend: {each.mend}" if each.mend and not each.well else ""
+            print(f"{'ok' if each.well else '--'}  {each.subject:28} {each.found}{mend}")
+    raise typer.Exit(0 if able else 1)
 
 
 def main() -> None:
-    """Run the command line; an error the user can mend is one message and exit code 2."""
+    """Run the command line; what ends it is one message, and an exit code of :data:`CODES`."""
+    if "--debug" in sys.argv:  # wherever it stands
+        sys.argv.remove("--debug")
+        os.environ["MAMMOSTUDY_DEBUG"] = "1"  # for children, too
     try:
         app()
-    except StudyError as error:
-        print(f"mammostudy: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    except BaseException as error:
+        if isinstance(error, SystemExit) and error.code != 130:  # typer's for what ^C ended
+            raise
+        line, code = told(KeyboardInterrupt() if isinstance(error, SystemExit) else error)
+        print(f"mammostudy: {line}", file=sys.stderr)
+        raise SystemExit(code) from None
 
 
 if __name__ == "__main__":

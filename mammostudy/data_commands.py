@@ -6,7 +6,7 @@ import json
 import shlex
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 20  # faults that are printed; the quarantine file holds all
 Root = Annotated[Path | None, typer.Option(help="Folder that holds a folder per cohort.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 CohortName = Annotated[str, typer.Argument(help="phantom, cdd-cesm, ... or a folder's name.")]
 app = typer.Typer(help="Look at cohorts.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -79,7 +80,7 @@ def _copy(cohort: Cohort, strict: bool) -> pd.DataFrame:
 
 
 @app.command()
-def check(cohort: CohortName, root: Root = None) -> None:
+def check(cohort: CohortName, root: Root = None, as_json: Json = False) -> None:
     """Read every image and mask of a cohort and check its splits for leaks."""
     from tqdm.auto import tqdm
 
@@ -88,6 +89,8 @@ def check(cohort: CohortName, root: Root = None) -> None:
 
     use_data_root(root)
     loaded, notes = load.load_cohort(cohort), None
+    if as_json:
+        _print_check(loaded)
     if isinstance(loaded, OutlineCohort):
         for case in tqdm(loaded.masses.index, "reading", disable=None):
             loaded.mask(case)
@@ -100,6 +103,28 @@ def check(cohort: CohortName, root: Root = None) -> None:
     if load.module_of(cohort, loaded.root):
         _tell_quarantine(cohort)
     _tell_notes_and_tasks(loaded, notes)
+
+
+def _print_check(cohort: Cohort) -> NoReturn:
+    """Print all that a check finds as JSON, and end: with code 2 where there is a fault."""
+    import pandas as pd
+
+    from mammostudy.data import integrity
+    from mammostudy.data.cohort import OutlineCohort, lacking
+    from mammostudy.data.descriptors import TASKS
+
+    faults, notes = pd.DataFrame(), pd.DataFrame({"note": []})
+    if isinstance(cohort, OutlineCohort):
+        _ = [cohort.mask(case) for case in cohort.masses.index]
+    else:
+        faults, notes = integrity.examine(cohort)
+    content = {
+        "cohort": cohort.name, "rows": len(cohort.manifest), "masses": len(cohort),
+        "faults": json.loads(faults.to_json(orient="records")), "notes": _counts(notes["note"]),
+        "split": _split_checked(cohort), "lacks": {task: lacking(cohort, task) for task in TASKS},
+    }  # fmt: skip
+    print(json.dumps(content, indent=1))
+    raise typer.Exit(2 if content["faults"] else 0)
 
 
 def _split_checked(cohort: Cohort) -> str:
@@ -116,8 +141,8 @@ def _split_checked(cohort: Cohort) -> str:
 
 
 @app.command()
-def describe(cohort: CohortName, root: Root = None) -> None:
-    """Print a cohort's fingerprint as JSON."""
+def describe(cohort: CohortName, root: Root = None, as_json: Json = True) -> None:
+    """Print a cohort's fingerprint as JSON, with --json or without."""
     from mammostudy.data.load import load_cohort
 
     use_data_root(root)

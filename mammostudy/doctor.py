@@ -6,12 +6,19 @@ import os
 import platform
 import re
 import shlex
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Final
 
-from mammostudy.errors import DataError, MissingDataError, StudyError
-from mammostudy.paths import data_root, project_root, results_root
+from mammostudy.errors import MissingDataError, SpecError, StudyError
+from mammostudy.paths import data_root, project_root, results_root, store_root
+from mammostudy.settings import processors, workers
+
+NEEDED: Final = ("", "book")  # extras without which there is no book
+ROOM: Final = 1  # GB of disk that the book of phantoms takes in the store, and some
 
 
 @dataclass(frozen=True)
@@ -22,18 +29,20 @@ class Finding:
     well: bool
     found: str
     mend: str = ""
+    needed: bool = False  # by the default job: `make book` on phantoms
 
 
 def examine() -> Iterator[Finding]:
     """Look at packages, folders, cohorts, records and models; nothing is changed or made."""
-    from mammostudy.training.loop import device
+    from mammostudy.models.device import device
+    from mammostudy.publishing.pages import read_pages
 
-    yield Finding("Python", True, f"{platform.python_version()}, {os.cpu_count()} cores")
+    yield Finding("Python", True, platform.python_version())
     yield from _packages()
-    yield Finding("device", True, str(device()))
-    there = (project_root() / "study.yaml").is_file()
-    found = "" if there else "no "
-    yield Finding("project", there, f"{found}study.yaml found", "run from the project's folder")
+    yield _tried("processors", lambda: f"{processors()}, {workers()} workers")
+    yield _tried("device", lambda: str(device()))
+    yield _tried("project", lambda: f"study.yaml lists {len(read_pages(project_root()))} pages")
+    yield _store()
     root = data_root()
     there = root is None or root.is_dir()
     found = f"{root or 'not set: phantoms only'}{'' if there else ': no such folder'}"
@@ -42,6 +51,26 @@ def examine() -> Iterator[Finding]:
         yield Finding(f"cohort {name}", well, found, f"mammostudy data check {shlex.quote(name)}")
     yield from _records()
     yield from _models()
+
+
+def _tried(subject: str, look: Callable[[], str]) -> Finding:
+    """Look at what the default job needs; its error is the finding, which says the mend."""
+    try:
+        return Finding(subject, True, look(), needed=True)
+    except StudyError as error:
+        return Finding(subject, False, str(error), needed=True)
+
+
+def _store() -> Finding:
+    """Look whether the local store can be written, and how much room it has."""
+    root = store_root().absolute()
+    there = next(each for each in (root, *root.parents) if os.path.lexists(each))
+    free = shutil.disk_usage(there).free / 1e9
+    well = there.is_dir() and os.access(there, os.W_OK | os.X_OK) and free > ROOM
+    found = f"{root}, {free:.0f} GB free" if well else f"{root}: not a folder that can be written"
+    if free <= ROOM:
+        found = f"{root}: {free:.1f} GB free, {ROOM} GB is needed"
+    return Finding("store", well, found, "export MAMMOSTUDY_STORE=FOLDER", needed=True)
 
 
 def _packages() -> Iterator[Finding]:
@@ -54,9 +83,10 @@ def _packages() -> Iterator[Finding]:
     for extra, names in needed.items():
         absent = [name for name in names if not any(metadata.distributions(name=name))]
         mend = f"pip install -e '.[{extra}]'" if extra else "pip install -e ."
-        found = f"not installed: {', '.join(absent)} ({mend} adds them)" if absent else "installed"
-        subject = f"extra {extra}" if extra else "packages"
-        yield Finding(subject, bool(extra) or not absent, found, mend)
+        required, subject = extra in NEEDED, f"extra {extra}" if extra else "packages"
+        found = f"not installed: {', '.join(absent)}" if absent else "installed"
+        found += f" ({mend} adds them)" if absent and not required else ""
+        yield Finding(subject, not (required and absent), found, mend, required)
 
 
 def cohorts() -> Iterator[tuple[str, bool, str]]:
@@ -71,7 +101,7 @@ def cohorts() -> Iterator[tuple[str, bool, str]]:
     for name in dict.fromkeys([*cohort_names(), *own]):
         try:
             yield name, True, _cohort(name)
-        except DataError as error:
+        except (StudyError, OSError) as error:
             yield name, False, str(error).splitlines()[0]
 
 
@@ -108,24 +138,29 @@ def _records() -> Iterator[Finding]:
             try:
                 _ = read_record(path.parent).spec
             except StudyError as error:
-                yield Finding(name, False, str(error).splitlines()[0], f"rm -r {path.parent}")
+                yield Finding(
+                    name,
+                    False,
+                    str(error).splitlines()[0],
+                    f"rm -r {shlex.quote(str(path.parent))}",
+                )
 
 
 def _models() -> Iterator[Finding]:
     """Look for the models of ``mammostudy predict``, and say what its segmenter runs on."""
-    from mammostudy.exported import EAGER, EXPORTED, MEND, why_eager
+    from mammostudy.exported import EAGER, EXPORTED, why_eager
     from mammostudy.runs.choice import CHAPTERS, models, spent
 
     subjects = {"segmentation": "model", "detection": "detector", "shape": "shape model"}
     best = {kind: next(iter(models(kind)), None) for kind in subjects}
     for kind, subject in subjects.items():
-        found = "none (models of smoke runs do not count)"
+        found = f"none yet; mammostudy run {CHAPTERS[kind]} --preset quick makes one"
         if record := best[kind]:
             unit = "epochs" if kind == "shape" else "iterations"
             found = f"{record.key}, trained on {record.spec.cohort} for {spent(record)} {unit}"
-        mend = f"mammostudy run {CHAPTERS[kind]} --preset quick"
-        yield Finding(f"{subject} for predict", record is not None, found, mend)
+        yield Finding(f"{subject} for predict", True, found)
     segmenter = best["segmentation"]
-    note = why_eager(segmenter.spec if segmenter else None)
-    found = f"{EAGER}: {note}" if note else f"{EXPORTED} (exported on first use)"
-    yield Finding("segmenter of predict runs on", MEND not in note, found, MEND)
+    with suppress(SpecError):  # of the device, which has its own finding
+        note = why_eager(segmenter.spec if segmenter else None)
+        found = f"{EAGER}: {note}" if note else f"{EXPORTED} (exported on first use)"
+        yield Finding("segmenter of predict runs on", True, found)

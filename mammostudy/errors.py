@@ -6,6 +6,8 @@ from __future__ import annotations
 class StudyError(Exception):
     """Base of every error with a message meant for the user; the command line prints it alone."""
 
+    code = 2  # of the command's exit
+
 
 class DataError(StudyError):
     """A file, manifest, cohort, mask or box that cannot be used as it is."""
@@ -20,4 +22,10 @@ class SpecError(StudyError):
 
 
 class BookError(StudyError):
-    """A page of the book that could not be executed or rendered."""
+    """Settings of the book that cannot be used, or a page that could not be executed."""
+
+
+class UnbuiltError(BookError):
+    """A book that was started and not finished: the fault of a page."""
+
+    code = 1

@@ -11,16 +11,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-
 from mammostudy.data.cache import write_atomically
+from mammostudy.models.onnx import onnx_session, write_onnx
 from mammostudy.paths import store_root
 from mammostudy.runs.record import Record, weights_path
 from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.trained import trained_model
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 TOLERANCE: Final = 1e-5  # the largest difference from torch's probability at which it is used
 PACKAGES: Final = ("onnx", "onnxscript", "onnxruntime")
@@ -60,7 +59,7 @@ def segmenter_of(record: Record) -> Segmenter:
         if note := _export(model, record.spec, path, weights):
             path.unlink(missing_ok=True)
             return Segmenter(model, EAGER, note)
-    return Segmenter(_session(path), EXPORTED)
+    return Segmenter(onnx_session(path), EXPORTED)
 
 
 def export_path(record: Record) -> Path:
@@ -88,8 +87,8 @@ def _export(model: nn.Module, spec: RunSpec, path: Path, weights: Path) -> str:
     generator = torch.Generator().manual_seed(0)
     probe = torch.rand(2, spec.model.channels, side, side, generator=generator)
     try:
-        write_atomically(path, lambda partial: _write(model, probe[:1], partial))
-        given = _session(path)(probe)
+        write_atomically(path, lambda partial: write_onnx(model, probe[:1], partial))
+        given = onnx_session(path)(probe)
     except Exception as error:  # the exporter raises what it meets inside a model
         return f"the model cannot be exported ({type(error).__name__})"
     with torch.inference_mode():
@@ -98,37 +97,3 @@ def _export(model: nn.Module, spec: RunSpec, path: Path, weights: Path) -> str:
         return f"the exported model differs by {worst:.1e} from torch"
     path.with_suffix(".sha256").write_text(_checksum(path, weights), encoding="utf-8")
     return ""
-
-
-def _write(model: nn.Module, probe: Tensor, path: Path) -> None:
-    """Write a model for inputs of the probe's shape, weights and all in one file."""
-    import logging
-    import warnings
-
-    import torch
-
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model, (probe,), str(path), dynamo=True, external_data=False, verbose=False,
-            input_names=["images"], output_names=["t"],
-        )  # fmt: skip
-
-
-def _session(path: Path) -> nn.Module:
-    """Return an export as a module; images go one by one, as a frame is predicted."""
-    import onnxruntime
-    import torch
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-    class Exported(torch.nn.Module):
-        def forward(self, images: Tensor) -> Tensor:
-            outputs = [session.run(["t"], {"images": one[None]})[0] for one in images.numpy()]
-            return torch.from_numpy(np.concatenate(outputs))
-
-    return Exported()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,10 +15,10 @@ from mammostudy.data.descriptors import describe
 from mammostudy.data.dicom import Mammogram, read_mammogram
 from mammostudy.errors import DataError
 from mammostudy.exported import segmenter_of
+from mammostudy.figures.predictions import Findings, OperatingPoint, Prediction, Shape
 from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.framing import Box, check_box, paste_back, whole_box
 from mammostudy.imaging.postprocessing import postprocess
-from mammostudy.predictions import Findings, OperatingPoint, Prediction, Shape
 from mammostudy.runs.chain import boxed, frame_boxes
 from mammostudy.runs.choice import model_for, models
 from mammostudy.runs.detection_rows import Values, matches_of, rounded
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 RATE: Final = 1.0  # false positives a view on validation at which a detector works
 SAME_MASS: Final = 0.25  # a box of a larger IoU with a better one shows the same mass
 NO_SHAPE_MODEL: Final = "no trained shape model; `mammostudy run shapes --preset quick` makes one"
+SPACING_GIVEN: Final = "the spacing was given by hand"
 NO_MASK: Final = "the mask is empty: it has no shape"
 
 
@@ -43,6 +45,7 @@ def predict(
     record: Record | None = None,
     shape_record: Record | None = None,
     detection_record: Record | None = None,
+    spacing_mm: float | None = None,
 ) -> Prediction | Findings:
     """Outline the mass in a box, or the masses of a whole mammogram, and tell their shapes.
 
@@ -55,6 +58,7 @@ def predict(
             Without any the shape is left out.
         detection_record: the run whose detector searches; default the best one. Boxes count from
             its :func:`operating_point` on; of those with an IoU above 0.25 the best counts.
+        spacing_mm: millimetres a pixel, 0.005 to 2; it goes before what the file says.
 
     Returns:
         With a box, the mask in the image's own grid, with area, model and shape. Without one, such
@@ -64,6 +68,10 @@ def predict(
         DataError: the image cannot be read, the box is not inside it, or no model is at hand.
     """
     read = _read(image)
+    if spacing_mm is not None:
+        if not 0.005 <= spacing_mm <= 2:
+            raise DataError(f"spacing {spacing_mm:g}: give millimetres a pixel, 0.005 to 2")
+        read = replace(read, spacing_mm=spacing_mm, notes=(*read.notes, SPACING_GIVEN))
     if box is None:
         return _search(read, detection_record, record, shape_record)
     if detection_record is not None:

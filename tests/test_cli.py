@@ -15,7 +15,7 @@ import pytest
 
 from mammostudy import cli
 from mammostudy.errors import SpecError
-from mammostudy.predictions import OUTPUTS
+from mammostudy.figures.predictions import OUTPUTS
 from mammostudy.study import recipes
 
 
@@ -51,6 +51,12 @@ BOX = ("--box", "1,1,9,9")
         (("run", "losses", "--cohort", "phantm", "--root", "{tmp}"), "did you mean phantom"),
         (("predict", "{tmp}/[b]none.png", *BOX), "[b]none.png"),
         (("predict", "{tmp}/text.png", *BOX), "text.png"),
+        (("predict", "{tmp}", *BOX), "a folder"),
+        (("predict", "{tmp}/we[", *BOX), "we["),
+        (("predict", "{tmp}/" + "a" * 5000, *BOX), "aaa…aaa"),
+        (("predict", "{tmp}/a.png", *BOX, "--spacing", "7"), "spacing 7"),
+        (("predict", "{tmp}/a.png", *BOX, "--out", "{tmp}/mine"), "mask.png"),
+        (("run", "losses", "--cohort", "[/]"), "'[/]'"),
         (("predict", "{tmp}/a.png", "--box", "1,1,90,9"), "not inside the image"),
         (("predict", "{tmp}/a.png", "--box", ""), "four whole numbers"),
         (("predict", "{tmp}/a.png"), "no box given"),
@@ -64,6 +70,8 @@ def test_what_a_user_can_mend_is_one_line_and_code_2(
 ):
     picture(tmp_path / "a.png")
     (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "mask.png").write_bytes(b"the owner's")
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     outcome = mammostudy(*(word.format(tmp=tmp_path) for word in words))
@@ -92,6 +100,12 @@ def test_predict_writes_its_files_and_says_its_doubts(trained, tmp_path, mammost
     assert sorted(path.name for path in out.iterdir()) == sorted(OUTPUTS)
     content = json.loads((out / "prediction.json").read_text())
     assert (content["trained_on"], content["doubtful"]) == ("tiny", True)
+    again = ("predict", str(image), "--box", "1,14,29,25", "--out", str(out), "--spacing", "0.5")
+    assert mammostudy(*again).code == 2
+    outcome = mammostudy(*again, "--overwrite", "--json")
+    content = json.loads(outcome.out)
+    assert content == json.loads((out / "prediction.json").read_text())
+    assert content["area_mm2"] == content["area_px"] / 4
 
 
 @pytest.fixture

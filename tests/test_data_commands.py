@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 
 from mammostudy import cli, data_commands
 from mammostudy.data.load import place
@@ -56,6 +57,13 @@ def test_build_check_and_describe(root, capsys):
     assert "no fault" in out
     assert "no patient crosses a split" in out
     spoil(root)
+    with pytest.raises(typer.Exit):
+        data_commands.check("inbreast", root, as_json=True)
+    (fault,) = json.loads(capsys.readouterr().out)["faults"]
+    assert (fault["case"], fault["check"]) == ("P1_CC_1", "empty")
+    cli.list_cohorts(root, as_json=True)
+    listed = {each["cohort"]: each["found"] for each in json.loads(capsys.readouterr().out)}
+    assert listed["inbreast"].startswith("13 masses")
     (root / "inbreast" / "images" / "P2_CC.png").unlink()
     with pytest.raises(DataError, match=r"2 fault\(s\) \(1 empty, 1 unreadable\)"):
         data_commands.check("inbreast", root)

@@ -51,8 +51,8 @@ class Off(torch.nn.Module):
 @needs_extra
 def test_an_export_that_differs_is_not_used(trained, monkeypatch):
     export_path(trained.record).unlink(missing_ok=True)
-    real = exported._session
-    monkeypatch.setattr(exported, "_session", lambda path: Off(real(path)))
+    real = exported.onnx_session
+    monkeypatch.setattr(exported, "onnx_session", lambda path: Off(real(path)))
     found = segmenter_of(trained.record)
     assert found.path == EAGER
     assert "differs" in found.note

@@ -20,18 +20,19 @@ PACKAGE_BUDGET, TESTS_BUDGET = 21_000, 17_000
 MODULE, CHAPTER, FUNCTION = 400, 340, 40
 WIDE_CHAPTERS = {"subtypes", "cohorts", "comparing"}  # up to MODULE
 FLOORS = (
+    {""},
     {"errors", "paths"},
-    {"imaging"},
+    {"faults", "imaging", "settings"},
     {"data"},
     {"evaluation", "models"},
     {"training"},
     {"runs"},
-    {"figures", "predictions", "exported"},
+    {"figures", "exported"},
     {"inference"},
     {"study"},
     {"publishing"},
     {"doctor", "data_commands"},
-    {"cli", ""},
+    {"cli"},
 )
 
 

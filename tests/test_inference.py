@@ -18,10 +18,10 @@ from mammostudy.data.splits import views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.exported import segmenter_of
+from mammostudy.figures.predictions import OUTPUTS, Findings, OperatingPoint, save_prediction
 from mammostudy.imaging import framing
 from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.inference import NO_MASK, boxes_in, found_boxes, operating_point, predict, shapes_of
-from mammostudy.predictions import OUTPUTS, Findings, OperatingPoint, save_prediction
 from mammostudy.runs import choice
 from mammostudy.runs.choice import model_for, models
 from mammostudy.runs.execute import execute
@@ -316,6 +316,6 @@ def test_a_failed_write_leaves_what_was_there(trained, image, tmp_path, monkeypa
     monkeypatch.setattr(Path, "write_bytes", fails)
     for folder in ("new", "kept"):
         with pytest.raises(DataError, match=r"No space left on device.*--out"):
-            save_prediction(prediction, tmp_path / folder)
+            save_prediction(prediction, tmp_path / folder, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
     assert {path: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == before

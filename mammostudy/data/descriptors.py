@@ -116,8 +116,10 @@ def cohort_names() -> list[str]:
     return [one.name for one in sorted(facts, key=lambda one: (not one.phantom, one.built))]
 
 
-def describe(name: str) -> CohortFacts:
+def describe(name: Any) -> CohortFacts:
     """Return what is known of a cohort; of a name without a descriptor what holds for any."""
+    if not isinstance(name, str):
+        raise DataError(f"cohort {name!r}: a name is text; papermill's -r takes numbers as text")
     for sheet in _read_all(folder()).values():
         if name in sheet.cohorts:
             return sheet.cohorts[name]

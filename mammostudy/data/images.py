@@ -26,8 +26,12 @@ _DARK: Final = 0.05  # grey of the background at most
 
 def bytes_of(path: Path, count: int = -1) -> bytes:
     """Read an image file of at most :data:`MAX_BYTES`, or its first bytes."""
-    fault = f"no such image file, or one above {MAX_BYTES >> 20} MiB; check the path, or export it"
+    fault = "no such image file; check the path"
     try:
+        if path.is_dir():
+            fault = "a folder; give one image file in it"
+        elif path.exists():
+            fault = f"no plain file, or one above {MAX_BYTES >> 20} MiB; export the image"
         if path.is_file() and path.stat().st_size <= MAX_BYTES:  # a pipe would never end
             with path.open("rb") as file:
                 return file.read(count)

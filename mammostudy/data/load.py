@@ -131,7 +131,7 @@ def _load_or_build(name: str, folder: Path, source: str) -> Cohort:
     with locked(f"build-{name}"):
         try:
             content = json.loads(place(name, "build.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             content = {}
         if content.get("made_of") != _made_of(folder, source):
             return build(name, folder, source)

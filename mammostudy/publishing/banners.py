@@ -42,8 +42,8 @@ class Banner:
 
 def banner(cohort: str, preset: str, chapter: str) -> Banner:
     """Make the banner of a page; ``chapter`` is the stem of its notebook, whose runs it counts."""
+    facts_of = describe(cohort)  # first: it refuses what is no name
     needs = needs_of(Page(chapter, chapter, {"cohort": cohort, "preset": preset}, fixed=True))
-    facts_of = describe(cohort)
     headline = PHANTOM if facts_of.phantom else f"{facts_of.title}: real mammograms."
     facts = {"Cohort": facts_of.title, "Preset": preset, **_runs(needs)}
     if needs.manifests[cohort] is None:

@@ -8,7 +8,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from mammostudy.errors import BookError
+from mammostudy.errors import BookError, UnbuiltError
 from mammostudy.publishing.pages import read_pages
 
 INDEX = Path("_build/html/index.html")
@@ -45,8 +45,7 @@ def build_book(
     done = subprocess.run(command, cwd=root, env=environ, check=False)
     index = (root / INDEX).resolve()
     if done.returncode or not index.is_file():
-        raise BookError(
-            f"the book in {root} was not built (exit code {done.returncode}); see above"
-        )
+        kind = BookError if done.returncode == BookError.code else UnbuiltError
+        raise kind(f"the book in {root} was not built (exit code {done.returncode}); see above")
     print(f"\nThe book is ready. Open: {index}", flush=True)
     return index

@@ -186,5 +186,5 @@ def is_fresh(root: Path, page: Page, key: str) -> bool:
     try:
         content = json.loads((root / page.executed).read_text(encoding="utf-8"))
         return bool(content["metadata"]["study"]["key"] == key)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False

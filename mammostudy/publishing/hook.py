@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging as standard_logging
-import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +18,15 @@ from typing import Any
 from sphinx.util import logging
 from tqdm.auto import tqdm
 
-from mammostudy.errors import BookError, StudyError
+from mammostudy.errors import BookError
+from mammostudy.faults import told
 from mammostudy.publishing.execute import check_parameters, execute_pages
 from mammostudy.publishing.freshness import Needs, is_fresh, missing_specs, needs_of, page_key
 from mammostudy.publishing.pages import EXECUTED, STUDY_FILE, Page, read_pages
+from mammostudy.settings import workers
 
 logger = logging.getLogger(__name__)
 STAMP = ".study_written"
-WORKERS = min(4, os.cpu_count() or 1)  # pages at once: one a core, about 1 GiB each
 
 
 @dataclass
@@ -91,9 +92,11 @@ def on_config_inited(app: Any, config: Any) -> None:
         return
     standard_logging.getLogger("papermill").setLevel(standard_logging.ERROR)
     try:
-        outcome = refresh(root, read_pages(root), WORKERS)
-    except StudyError as error:
-        raise SystemExit(f"\nThe book was not built: {error}") from error
+        outcome = refresh(root, read_pages(root), workers())
+    except (Exception, KeyboardInterrupt) as error:
+        line, code = told(error)
+        print(f"\nThe book was not built: {line}", file=sys.stderr)
+        raise SystemExit(code) from error
     if outcome.failed:
         raise SystemExit("\nThe book was not built, pages failed:\n" + "\n".join(outcome.failed))
     text = json.dumps(outcome.keys, sort_keys=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from mammostudy.errors import BookError
+from mammostudy.settings import read_yaml
 from mammostudy.study.recipes import PRESETS
 
 STUDY_FILE = "study.yaml"
@@ -119,13 +119,7 @@ def _page(root: Path, name: str, entry: PageEntry, overrides: Mapping[str, str])
 
 def _parse(path: Path) -> StudyFile:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BookError(f"{path}: missing; run the command in the project's folder") from error
-    except yaml.YAMLError as error:
-        raise BookError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
-    try:
-        return StudyFile.model_validate(content)
+        return StudyFile.model_validate(read_yaml(path))
     except ValidationError as error:
         faults = "; ".join(_fault(dict(item)) for item in error.errors())
         raise BookError(f"{path.name}: {faults}") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
-import os
 import platform
 import time
 from collections.abc import Iterable, Sequence
@@ -21,6 +20,7 @@ from mammostudy.runs.kinds import KINDS, kind_of, module_of
 from mammostudy.runs.provenance import record_content
 from mammostudy.runs.record import Record, S, find_record, write_record
 from mammostudy.runs.spec import KeyedSpec
+from mammostudy.settings import workers as usual_workers
 
 
 def keep_freed_memory() -> None:
@@ -99,8 +99,10 @@ def _run_all(specs: Sequence[KeyedSpec], workers: int | None, progress: bool | N
     """Run specs that have no record, side by side (the longest first) or one after the other."""
     import torch
 
+    from mammostudy.models.device import device
+
     hidden = None if progress is None else not progress
-    workers = workers or (1 if torch.cuda.is_available() else min(4, os.cpu_count() or 1))
+    workers = workers or usual_workers(alone=device().type != "cpu")
     if workers == 1:
         for spec in tqdm(specs, "runs", disable=hidden, leave=False):
             execute(spec, progress=progress)

@@ -194,7 +194,7 @@ def read_record(folder: Path) -> Record:
     try:
         found = path.stat()
         return Record(folder, _parsed(path, (found.st_mtime_ns, found.st_ino, found.st_size)))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from None
 
 

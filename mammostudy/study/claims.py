@@ -21,13 +21,13 @@ from typing import Any, Final, Literal, Self
 
 import numpy as np
 import pandas as pd
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mammostudy.errors import SpecError
 from mammostudy.evaluation.statistics import bootstrap_ci, patient_differences
 from mammostudy.paths import project_root
 from mammostudy.runs.spec import RunSpec
+from mammostudy.settings import read_yaml
 from mammostudy.study import cropping, detection, losses, segmenters, shapes, subtypes
 from mammostudy.study.comparing import Runs, compare, is_judged, judge, paired
 from mammostudy.study.recipes import headline
@@ -86,7 +86,7 @@ class Claim(BaseModel):
 def read_claims(path: Path | None = None) -> dict[str, Claim]:
     """Read the claims of ``study.yaml``; a faulty one is a SpecError that names it."""
     path = path or project_root() / "study.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    content = read_yaml(path) or {}
     claims = {}
     for name, fields in (content.get("claims") or {}).items():
         try:

@@ -158,7 +158,7 @@ def predict_boxes(model: nn.Module, squares: Tensor) -> tuple[Boxes, Boxes]:
     with torch.inference_mode():
         for part in torch.split(squares, 8):
             for found in model([square.to(place) for square in part]):
-                each, score = (found[name].double().cpu().numpy() for name in ("boxes", "scores"))
+                each, score = (found[name].cpu().double().numpy() for name in ("boxes", "scores"))
                 wide = (each[:, 2:] - each[:, :2] >= 1).all(axis=1)  # not so where not a number
                 sound = wide & np.isfinite(each).all(axis=1) & np.isfinite(score)
                 boxes.append(each[sound])

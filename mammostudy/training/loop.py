@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import pickle
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from tqdm.auto import tqdm
 
 from mammostudy.data.cache import write_atomically
 from mammostudy.errors import DataError
+from mammostudy.models.device import device as device
 
 CHECKPOINT_SECONDS: Final = 30.0
 Losses = dict[str, float]
@@ -176,9 +176,3 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor, parts: Mapping[str, 
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return values
-
-
-def device() -> torch.device:
-    """The device of training and prediction; ``MAMMOSTUDY_DEVICE`` overrides the choice."""
-    named = os.environ.get("MAMMOSTUDY_DEVICE")
-    return torch.device(named or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -156,7 +156,7 @@ class _Writer:
                 yield shared
                 continue
             mask = f"masks/{shared['case']}.png"
-            cv2.imwrite(str(self.folder / mask), labels)
+            (self.folder / mask).write_bytes(cv2.imencode(".png", labels)[1].tobytes())
             for label, mass in enumerate(masses[:1] if crops else masses, start=1):
                 own = {
                     "case": f"{shared['case']}_{label}", "mask": mask, "mask_label": label,

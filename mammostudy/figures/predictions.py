@@ -1,9 +1,10 @@
-"""What a prediction holds, one mass in a box or the masses that a detector found; and its files."""
+"""What is shown of a prediction, a mass in a box or those that a detector found; its files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,13 +211,28 @@ class Findings(Segmented):
         return f"no mass found: no box reached the score {threshold:.3g} ({drawn})"
 
 
+def refuse_to_replace(folder: Path) -> None:
+    """Refuse a folder that holds a file of the name of one of :data:`OUTPUTS`: it may be another's.
+
+    What only looks like one (a broken link, a folder) is in the way as well.
+    """
+    if there := [name for name in OUTPUTS if os.path.lexists(folder / name)]:
+        mend = "choose another --out, or add --overwrite to replace"
+        raise DataError(f"{folder}: holds {', '.join(there)} already; {mend}")
+
+
 def save_prediction(
-    prediction: Prediction | Findings, folder: Path, source: Path | None = None
+    prediction: Prediction | Findings,
+    folder: Path,
+    source: Path | None = None,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write ``mask.png`` (``values``), ``overlay.png`` and ``prediction.json``: all or none.
 
     The source's name stands nowhere; its content is told by hash.
     """
+    if not overwrite:
+        refuse_to_replace(folder)
     masses = prediction.masses
     numbered = enumerate(masses, start=1)
     labels = ["" if one.score is None else f"{at}: {one.score:.2f}" for at, one in numbered]

@@ -1,0 +1,47 @@
+"""What a user sets beside the command line: how many processes work, and ``study.yaml``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mammostudy.errors import BookError, SpecError
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a file of settings."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        fault = "missing; run the command in the project's folder"
+    except UnicodeDecodeError:
+        fault = "not text in UTF-8; save it in that encoding"
+    except RecursionError:
+        fault = "nested too deep to be read; it takes three levels"
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror}); check the file and its rights"
+    except (yaml.YAMLError, ValueError) as error:
+        fault = f"not readable as YAML: {' '.join(str(error).split())}"
+    raise BookError(f"{path}: {fault}")
+
+
+def workers(alone: bool = False) -> int:
+    """Return how many processes work at once: ``MAMMOSTUDY_WORKERS``, else one if ``alone``.
+
+    Else one for each processor that this process may use, at most four: each takes about 1 GiB.
+    """
+    if named := os.environ.get("MAMMOSTUDY_WORKERS"):
+        if not named.isdecimal() or not 1 <= int(named) <= 1024:
+            raise SpecError(f"MAMMOSTUDY_WORKERS={named}: give a whole number from 1 to 1024")
+        return int(named)
+    return 1 if alone else min(4, processors())
+
+
+def processors() -> int:
+    """Return how many processors this process may use: a scheduler may have given it a share."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,134 @@
+"""What ends a command: exit codes, one line, and a log in which nobody is named."""
+
+from __future__ import annotations
+
+import errno
+import re
+import resource
+import subprocess
+import sys
+from concurrent.futures.process import _RemoteTraceback
+from pathlib import Path
+
+import pytest
+
+from mammostudy import cli, faults
+from mammostudy.errors import BookError, DataError, UnbuiltError
+from mammostudy.publishing.pages import read_pages
+from mammostudy.runs.record import read_record
+
+ROOT = Path(faults.__file__).resolve().parents[1]
+WORDS = ("kanarie", "johanna", "730611927405", "1967", "infirmary", "4711")
+PERSON = "Kanarie^Johanna 1967-04-12"
+FILE = "/data/Nowhere Infirmary/Kanarie_Johanna 730611927405.dcm"
+REMOTE = f'"""\nTraceback:\n  File "/home/johanna/data/load.py", line 5, in build\n{PERSON}\n"""'
+
+
+def from_worker() -> None:
+    raise ValueError(PERSON) from _RemoteTraceback(REMOTE)
+
+
+def odd() -> None:
+    try:
+        {}[PERSON]
+    except KeyError:
+        raise RuntimeError(f"the patient {PERSON} is odd, in {FILE}") from None
+
+
+def raised(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "logged"),
+    [
+        (lambda: float(PERSON), 1, "ValueError"),
+        (lambda: {}[PERSON], 1, "KeyError"),
+        (lambda: Path(FILE).read_bytes(), 2, "No such file or directory"),
+        (lambda: (FILE.encode() + b"\xff").decode(), 1, "UnicodeDecodeError"),
+        (odd, 1, "the patient ·^· ·-·-· is odd, in /"),
+        (from_worker, 1, "data/load.py, line 5, in build"),
+        (lambda: raised(MemoryError(PERSON)), 2, "MemoryError"),
+        (lambda: raised(OSError(errno.ENOSPC, "full", FILE)), 2, "OSError"),
+        (lambda: raised(KeyboardInterrupt()), 130, None),
+        (lambda: raised(DataError("a.png: bad")), 2, None),
+        (lambda: raised(BookError("study.yaml: bad")), 2, None),
+        (lambda: raised(UnbuiltError("a page failed")), 1, None),
+    ],
+)
+@pytest.mark.parametrize("store", ["a folder", "a file"])
+def test_what_is_foreign_is_one_line_and_a_log_without_names(
+    call, code, logged, store, tmp_path, own_store, monkeypatch, capsys
+):
+    if store == "a file":
+        own_store.touch()
+    monkeypatch.setattr(faults.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("mammostudy.inference.predict", lambda *_, **__: call())
+    monkeypatch.setattr(sys, "argv", ["mammostudy", "predict", FILE, "--out", str(tmp_path / "o")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.out) == (code, "")
+    (line,) = printed.err.splitlines()
+    logs = list(tmp_path.rglob("*.log"))
+    assert len(logs) == (logged is not None)
+    for log in logs:
+        text = log.read_text(encoding="utf-8")
+        assert str(log) in line
+        assert log.is_relative_to(own_store) == (store == "a folder")
+        assert "in predict" in text
+        assert logged in text
+        assert [word for word in WORDS if word in f"{line} {text}".lower()] == []
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(own_store, monkeypatch, capsys):
+    monkeypatch.setenv("MAMMOSTUDY_DEBUG", "")
+    for words in (["--debug", "data", "check", "../x"], ["data", "check", "../x", "--debug"]):
+        monkeypatch.setattr(sys, "argv", ["mammostudy", *words])
+        with pytest.raises(SystemExit):
+            cli.main()
+        assert "Traceback" in capsys.readouterr().err
+
+
+def limit() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+
+@pytest.mark.parametrize("fault", ["full", "a file", "below a file", "too long"])
+def test_a_store_that_cannot_be_written_is_one_line(fault, tmp_path):
+    """A disk is full for files above 20 kB: as large as a picture, larger than a log."""
+    (tmp_path / "file").touch()
+    places = {"a file": "file", "below a file": "file/s", "too long": "s" * 300, "full": "store"}
+    store = tmp_path / places[fault]
+    done = subprocess.run(
+        [sys.executable, "-m", "mammostudy.cli", "data", "build", "phantom-null"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        env={"MAMMOSTUDY_STORE": store, "PYTHONPATH": ROOT, "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=limit if fault == "full" else None,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert places[fault][:100] in line
+    assert list(tmp_path.rglob("manifest.csv")) == []
+    assert list(tmp_path.rglob(".partial-*")) == []
+
+
+@pytest.mark.parametrize("content", [b"pages: \xff\xfe", b"[" * 5000 + b"]" * 5000, b"pages: ["])
+def test_settings_and_records_that_cannot_be_read_are_named(content, tmp_path):
+    for name, read in (("study.yaml", read_pages), ("record.json", read_record)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises((BookError, DataError), match=name):
+            read(tmp_path)
+
+
+def test_variables_and_exit_codes_stand_in_the_readme(capsys):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = "".join(line.split(" | ")[0] for line in readme.splitlines() if line.startswith("|"))
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "mammostudy").rglob("*.py"))
+    read = set(re.findall(r"MAMMOSTUDY_[A-Z]+", code))
+    assert {"MAMMOSTUDY_STORE", "MAMMOSTUDY_WORKERS", "MAMMOSTUDY_DEVICE"} <= read
+    assert read == set(re.findall(r"MAMMOSTUDY_[A-Z]+", rows))
+    with pytest.raises(SystemExit):
+        cli.app(["--help"])
+    assert " ".join(capsys.readouterr().out.split()).endswith(faults.CODES)
+    assert faults.CODES in readme

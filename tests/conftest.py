@@ -1,7 +1,5 @@
 """Shared fixtures: a private store for every test session, and the real data where it is found."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -36,25 +34,23 @@ def real_data():
     return Path(root)
 
 
-def cohort_table(folder: Path, patients: int = 6) -> pd.DataFrame:
-    """Write images and masks of a small cohort and return its manifest, not yet validated.
+def _write_cohort(root, name="tiny", patients=6):
+    from mammostudy.data.manifest import COLUMNS, write_manifest
 
-    Two views of 48 x 64 pixels a patient with a mass each (CC: a label mask, MLO: an outline); the
-    first CC view shows a second mass, and one further view shows none.
-    """
-    rows: list[dict[str, object]] = []
-    for name in ("images", "masks"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    folder, rows = root / name, []
+    for room in ("images", "masks"):
+        (folder / room).mkdir(parents=True, exist_ok=True)
     for patient in range(patients):
         for view in ("CC", "MLO"):
             rows += _write_view(folder, patient, view)
     free = rows[-1] | dict.fromkeys(("x_min", "y_min", "x_max", "y_max", "mask_label"))
     free |= {"mask": None, "outline": None, "shape": None, "case": "free", "view": "ML"}
     rows.append(free | _write_image(folder, "free", np.zeros((HEIGHT, WIDTH), np.uint8), 999))
-    return pd.DataFrame(rows)
+    write_manifest(pd.DataFrame(rows)[list(COLUMNS)], folder / "manifest.csv")
+    return folder
 
 
-def _write_image(folder: Path, name: str, labels: np.ndarray, seed: int) -> dict[str, object]:
+def _write_image(folder, name, labels, seed):
     noise = np.random.default_rng(seed).standard_normal((HEIGHT, WIDTH))
     smooth = cv2.GaussianBlur(noise, (0, 0), 3)
     pixels = 90 + 25 * smooth / smooth.std() + 70 * (labels > 0)
@@ -64,7 +60,7 @@ def _write_image(folder: Path, name: str, labels: np.ndarray, seed: int) -> dict
     return {"image": f"images/{name}.png", "image_sha256": digest}
 
 
-def _write_view(folder: Path, patient: int, view: str) -> list[dict[str, object]]:
+def _write_view(folder, patient, view):
     name = f"P{patient}_{view}"
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
     centres = [(22 + patient, 20 + patient % 3)]
@@ -98,16 +94,10 @@ def _write_view(folder: Path, patient: int, view: str) -> list[dict[str, object]
 def write_cohort():
     """Return ``write(root, name="tiny", patients=6)``: writes a small cohort, returns its folder.
 
-    13 masses of 6 patients with the default; see :func:`cohort_table`.
+    Two views of 48 x 64 pixels a patient with a mass each (CC: a label mask, MLO: an outline); the
+    first CC view shows a second mass, and one further view shows none: 13 masses of 6 patients.
     """
-    from mammostudy.data.manifest import COLUMNS, write_manifest
-
-    def write(root: Path, name: str = "tiny", patients: int = 6) -> Path:
-        table = cohort_table(root / name, patients)
-        write_manifest(table[list(COLUMNS)], root / name / "manifest.csv")
-        return root / name
-
-    return write
+    return _write_cohort
 
 
 @pytest.fixture
@@ -156,7 +146,7 @@ def write_views(write_cohort):
     named ``free`` and the MLO of P1, whose CC has one), and odd patients are right breasts.
     """
 
-    def write(root: Path, name: str = "views", patients: int = 12, free: int = 4) -> Path:
+    def write(root, name="views", patients=12, free=4):
         folder = write_cohort(root, name, patients)
         table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
         number = table["patient"].str[1:].astype(int)

@@ -1,7 +1,5 @@
 """The command line: exit codes, one line on stderr, no traceback; what is run, kept and dropped."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -21,7 +19,7 @@ from mammostudy.study import recipes
 
 @pytest.fixture
 def mammostudy(monkeypatch, capsys):
-    def call(*words: str) -> SimpleNamespace:
+    def call(*words):
         monkeypatch.setattr(sys, "argv", ["mammostudy", *words])
         monkeypatch.setenv("MAMMOSTUDY_DATA", os.environ.get("MAMMOSTUDY_DATA", ""))
         with pytest.raises(SystemExit) as caught:
@@ -32,7 +30,7 @@ def mammostudy(monkeypatch, capsys):
     return call
 
 
-def picture(path: Path) -> Path:
+def picture(path):
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (48, 64), np.uint8))
     return path
 
@@ -65,9 +63,7 @@ BOX = ("--box", "1,1,9,9")
         (("book", "--data", "/no/such/folder"), "/no/such/folder"),
     ],
 )
-def test_what_a_user_can_mend_is_one_line_and_code_2(
-    words, told, tmp_path, own_store, mammostudy, monkeypatch
-):
+def test_what_a_user_can_mend(words, told, tmp_path, own_store, mammostudy, monkeypatch):
     picture(tmp_path / "a.png")
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "mine").mkdir()
@@ -137,7 +133,7 @@ def test_run_reports_keeps_and_drops(tiny, tmp_path, capsys, monkeypatch):
     assert not (committed / "old").exists()
 
 
-def shell(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+def shell(*words, cwd, **environ):
     environ |= {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
     return subprocess.run(
         [sys.executable, *words], cwd=cwd, env=os.environ | environ, capture_output=True,

@@ -1,7 +1,5 @@
 """The commands ``mammostudy data``: build, check, describe, template, list."""
 
-from __future__ import annotations
-
 import json
 import sys
 import types
@@ -32,12 +30,12 @@ def root(tmp_path, write_cohort, monkeypatch):
     """A data folder in which ``inbreast`` is the small cohort of the tests."""
     table = read_manifest(write_cohort(tmp_path, "inbreast") / "manifest.csv")
     source = types.ModuleType("mammostudy.data.sources.inbreast")
-    source.build_manifest = lambda folder, store=None: (table.copy(), {"a reason": 3})  # type: ignore[attr-defined]
+    source.build_manifest = lambda folder, store=None: (table.copy(), {"a reason": 3})
     monkeypatch.setitem(sys.modules, source.__name__, source)
     return tmp_path
 
 
-def spoil(root: Path) -> None:
+def spoil(root):
     path = root / "inbreast" / "masks" / "P1_CC.png"
     cv2.imwrite(str(path), np.zeros((48, 64), np.uint8))
 

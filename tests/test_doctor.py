@@ -1,14 +1,12 @@
 """The doctor: what is there, what is missing, and a command that mends it."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
 import typer
 
 from mammostudy import cli, doctor
-from mammostudy.doctor import Finding, examine
+from mammostudy.doctor import examine
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +14,7 @@ def _no_data_folder(monkeypatch):
     monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)  # the real cohorts take seconds to read
 
 
-def report() -> dict[str, Finding]:
+def report():
     return {finding.subject: finding for finding in examine()}
 
 

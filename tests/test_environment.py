@@ -1,6 +1,4 @@
-"""``environment.yml`` and ``constraints.txt`` against ``pyproject.toml``."""
-
-from __future__ import annotations
+"""Where things lie, and the packages: ``environment.yml`` and ``constraints.txt`` as declared."""
 
 import tomllib
 from pathlib import Path
@@ -9,22 +7,24 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from mammostudy import paths
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA_NAMES = {"pytorch": "torch"}  # conda-forge's name -> the project's
 
 
-def named(lines: list[str]) -> dict[str, Requirement]:
+def named(lines):
     found = map(Requirement, lines)
     return {canonicalize_name(CONDA_NAMES.get(each.name, each.name)): each for each in found}
 
 
-def declared() -> dict[str, Requirement]:
+def declared():
     extras = PROJECT["optional-dependencies"].values()
     return named([*PROJECT["dependencies"], *(line for extra in extras for line in extra)])
 
 
-def test_the_conda_environment_has_the_same_packages_and_ranges() -> None:
+def test_the_conda_environment_has_the_same_packages_and_ranges():
     *conda, pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     lines = [*conda, *pip["pip"]]
     assert "-e ." in lines
@@ -36,10 +36,28 @@ def test_the_conda_environment_has_the_same_packages_and_ranges() -> None:
     }
 
 
-def test_every_dependency_is_pinned_within_its_range() -> None:
+def test_every_dependency_is_pinned_within_its_range():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = named([line for line in lines if line and not line.startswith("#")])
     for name, requirement in declared().items():
         (pin,) = pins[name].specifier
         assert pin.operator == "=="
         assert requirement.specifier.contains(pin.version, prereleases=True), name
+
+
+def test_places_by_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "book" / "pages").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "book" / "pages")
+    assert paths.project_root() == ROOT
+    (tmp_path / "study.yaml").touch()
+    assert paths.project_root() == tmp_path
+    monkeypatch.delenv("MAMMOSTUDY_STORE")
+    assert paths.store_root() == tmp_path / ".mammostudy"
+
+
+def test_places_by_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAMMOSTUDY_STORE", str(tmp_path / "s"))
+    assert paths.store_root() == tmp_path / "s"
+    for named, folder in (("~/data", Path.home() / "data"), ("", None)):
+        monkeypatch.setenv("MAMMOSTUDY_DATA", named)
+        assert paths.data_root() == folder

@@ -1,7 +1,5 @@
 """What ends a command: exit codes, one line, and a log in which nobody is named."""
 
-from __future__ import annotations
-
 import errno
 import re
 import resource
@@ -24,18 +22,18 @@ FILE = "/data/Nowhere Infirmary/Kanarie_Johanna 730611927405.dcm"
 REMOTE = f'"""\nTraceback:\n  File "/home/johanna/data/load.py", line 5, in build\n{PERSON}\n"""'
 
 
-def from_worker() -> None:
+def from_worker():
     raise ValueError(PERSON) from _RemoteTraceback(REMOTE)
 
 
-def odd() -> None:
+def odd():
     try:
         {}[PERSON]
     except KeyError:
         raise RuntimeError(f"the patient {PERSON} is odd, in {FILE}") from None
 
 
-def raised(error: BaseException) -> None:
+def raised(error):
     raise error
 
 
@@ -90,7 +88,7 @@ def test_debug_shows_the_traceback_wherever_it_stands(own_store, monkeypatch, ca
         assert "Traceback" in capsys.readouterr().err
 
 
-def limit() -> None:
+def limit():
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
 

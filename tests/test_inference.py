@@ -1,7 +1,5 @@
 """Prediction: one mask whatever the format, each mass once, the best model, and nobody named."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from dataclasses import replace
@@ -26,7 +24,6 @@ from mammostudy.runs import choice
 from mammostudy.runs.choice import model_for, models
 from mammostudy.runs.execute import execute
 from mammostudy.runs.kinds import ShapeSpec
-from mammostudy.runs.record import Record
 from mammostudy.runs.segmentation import chosen_steps
 from mammostudy.runs.trained import trained_model
 from mammostudy.study.recipes import detect_recipe
@@ -78,13 +75,13 @@ def image():
     return (np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)
 
 
-def works_at(monkeypatch: pytest.MonkeyPatch, threshold: float) -> None:
+def works_at(monkeypatch, threshold):
     """Let the detector work at a threshold: one of a few steps has none of its own to speak of."""
     point = OperatingPoint(threshold, 1.0, 0.5)
     monkeypatch.setattr(inference, "operating_point", lambda _: point)
 
 
-def write(path: Path, pixels: np.ndarray) -> Path:
+def write(path, pixels):
     if path.suffix != ".dcm":
         assert cv2.imwrite(str(path), pixels)
         return path
@@ -111,9 +108,8 @@ def test_the_mask_is_the_one_the_record_was_measured_on(trained):
         sample = cohort.sample(case)
         found = predict(sample.image, sample.box, record=trained.record)
         frame = framing.frame_box(sample.box, sample.image.shape)
-        expected = framing.paste_back(
-            postprocess(framed, chosen_steps(trained.record)), frame, SHAPE
-        )
+        processed = postprocess(framed, chosen_steps(trained.record))
+        expected = framing.paste_back(processed, frame, SHAPE)
         np.testing.assert_array_equal(found.mask, expected, err_msg=case)
 
 
@@ -188,7 +184,7 @@ def test_every_mass_is_outlined_as_in_a_box_given_by_hand(all_models, image, mon
     assert isinstance(found, Findings)
     assert len(found.masses) >= 2
     scores = [one.score for one in found.masses]
-    assert scores == sorted(scores, reverse=True)  # type: ignore[type-var]
+    assert scores == sorted(scores, reverse=True)
     assert (found.detector.key, found.best_score) == (all_models["detection"].key, scores[0])
     for one in found.masses:
         by_hand = predict(image / 255, one.box)
@@ -204,9 +200,9 @@ def test_none_found_is_no_error(all_models, image, tmp_path, monkeypatch):
     assert (content["masses"], content["threshold"]) == ([], None)
 
 
-def written(found: object, folder: Path, source: Path) -> tuple[np.ndarray, dict]:
+def written(found, folder, source):
     """Save a prediction, which names nobody; return the mask and what the JSON holds."""
-    paths = save_prediction(found, folder, source)  # type: ignore[arg-type]
+    paths = save_prediction(found, folder, source)
     assert sorted(path.name for path in folder.iterdir()) == sorted(OUTPUTS)
     for path in paths:
         for word in (*PLANTED, str(folder.parent)):
@@ -244,20 +240,17 @@ def test_outputs_of_several_masses(all_models, image, tmp_path, monkeypatch):
     assert content["segmenter"]["model"] == found.record.key
 
 
-@pytest.mark.parametrize(
-    ("image", "box", "told"),
-    [
-        (np.ones(SHAPE), (29, 14, 16, 25), "empty"),
-        (np.ones(SHAPE), (float("nan"), 14, 29, 25), "four whole numbers"),
-        (np.full(SHAPE, np.nan), BOX, "image"),
-    ],
-)
-def test_what_cannot_be_predicted(trained, image, box, told):
-    with pytest.raises(DataError, match=told):
-        predict(image, box)  # type: ignore[arg-type]
+def test_what_cannot_be_predicted(trained):
+    for value, box, told in (
+        (1.0, (29, 14, 16, 25), "empty"),
+        (1.0, (float("nan"), 14, 29, 25), "four whole numbers"),
+        (np.nan, BOX, "image"),
+    ):
+        with pytest.raises(DataError, match=told):
+            predict(np.full(SHAPE, value), box)
 
 
-def copied(record: Record, key: str, spec: dict | None = None, **changes: object) -> None:
+def copied(record, key, spec=None, **changes):
     """Copy a record under another key; ``spec`` fields and others changed."""
     folder = record.folder.with_name(key)
     shutil.copytree(record.folder, folder)
@@ -307,7 +300,7 @@ def test_a_failed_write_leaves_what_was_there(trained, image, tmp_path, monkeypa
     before = {path: path.read_bytes() for path in save_prediction(prediction, tmp_path / "kept")}
     original = Path.write_bytes
 
-    def fails(self: Path, content: bytes) -> int:
+    def fails(self, content):
         if self.name == OUTPUTS[-1]:
             original(self, content[:3])
             raise OSError(28, "No space left on device")

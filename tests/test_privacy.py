@@ -4,12 +4,9 @@ They are planted in every field of every header and in every file's name; then a
 behind is searched for them: names and bytes of files, in archives too, and what was printed.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import zipfile
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -43,7 +40,7 @@ PATIENTS = 15
 HEIGHT, WIDTH = 64, 80
 
 
-def header() -> Dataset:
+def header():
     """Every text field of the dictionary, a sequence and a private block: something planted."""
     ds = Dataset()
     for tag, (vr, _, _, _, keyword) in DicomDictionary.items():
@@ -68,7 +65,7 @@ def header() -> Dataset:
     return ds
 
 
-def write_clinic(folder: Path) -> list[str]:
+def write_clinic(folder):
     """Write a cohort whose files are named after its patients; return the images' names."""
     rows = []
     ds = header()
@@ -93,7 +90,7 @@ def write_clinic(folder: Path) -> list[str]:
     return [row["image"] for row in rows]
 
 
-def leaks(places: list[Path], printed: str = "") -> list[str]:
+def leaks(places, printed=""):
     """Return where a planted word stands: in a name, in bytes of any encoding, in what was said."""
     found = [f"printed: {word}" for word in WORDS if word in printed.lower()]
     for path in sorted(each for place in places for each in place.rglob("*")):
@@ -110,7 +107,7 @@ def leaks(places: list[Path], printed: str = "") -> list[str]:
     return found
 
 
-def run(*words: str) -> None:
+def run(*words):
     app(list(words), standalone_mode=False)
 
 

@@ -1,8 +1,4 @@
-"""Detections worked by hand, and small random ones for the oracles."""
-
-from __future__ import annotations
-
-from typing import NamedTuple
+"""Detections worked by hand, and random ones: boxes, their scores and true boxes an image."""
 
 import numpy as np
 import pytest
@@ -12,16 +8,8 @@ GRID = 10
 SCORES = (0.125, 0.25, 0.5, 0.75)
 
 
-class Detections(NamedTuple):
-    """Boxes predicted, their scores and the true boxes, a list an image each."""
-
-    predicted: list[np.ndarray]
-    scores: list[np.ndarray]
-    true: list[np.ndarray]
-
-
 @pytest.fixture
-def by_hand() -> Detections:
+def by_hand():
     """Four images, three masses, seven predictions; the tests say what becomes of each."""
     predicted = [
         [[0, 0, 10, 10], [1, 0, 11, 10], [40, 40, 50, 50], [20, 20, 30, 25]],
@@ -31,12 +19,10 @@ def by_hand() -> Detections:
     ]
     scores = [[0.9, 0.8, 0.7, 0.6], [0.7, 0.3], [0.65], []]
     true = [[[0, 0, 10, 10], [20, 20, 30, 30]], [], [[0, 0, 8, 8]], []]
-    return Detections(
-        *([np.array(one, float) for one in part] for part in (predicted, scores, true))
-    )
+    return [[np.array(one, float) for one in part] for part in (predicted, scores, true)]
 
 
-def _boxes(most: int) -> st.SearchStrategy[np.ndarray]:
+def _boxes(most):
     side = st.tuples(st.integers(0, GRID - 2), st.integers(1, 6))
     box = st.tuples(side, side).map(
         lambda s: [s[0][0], s[1][0], min(s[0][0] + s[0][1], GRID), min(s[1][0] + s[1][1], GRID)]
@@ -45,7 +31,7 @@ def _boxes(most: int) -> st.SearchStrategy[np.ndarray]:
 
 
 @st.composite
-def _detections(draw: st.DrawFn) -> Detections:
+def _detections(draw):
     images = draw(st.integers(1, 4))
     predicted = [draw(_boxes(5)) for _ in range(images)]
     score = st.sampled_from(SCORES)
@@ -53,37 +39,10 @@ def _detections(draw: st.DrawFn) -> Detections:
     true = [draw(_boxes(3)) for _ in range(images)]
     if not sum(map(len, true)):
         true[0] = np.array([[1.0, 2.0, 6.0, 5.0]])
-    return Detections(predicted, scores, true)
+    return predicted, scores, true
 
 
 @pytest.fixture(scope="session")
 def any_detections():
     """Random boxes on a grid of 10 x 10 with tied scores, and at least one mass."""
     return _detections()
-
-
-@pytest.fixture(scope="session")
-def make_detections():
-    """Return ``make(images, seed, noise, extra)``: untied detections of one or two masses each."""
-
-    def make(images: int = 20, seed: int = 0, noise: int = 4, extra: int = 3) -> Detections:
-        rng = np.random.default_rng(seed)
-        true = [_scattered(rng, int(rng.integers(0, 3))) for _ in range(images)]
-        true[0] = _scattered(rng, 1)
-        jitter = np.random.default_rng(seed + 1000 + noise)
-        predicted = [
-            np.vstack([one + jitter.integers(-noise, noise + 1, one.shape), _scattered(rng, extra)])
-            for one in true
-        ]
-        ranks = jitter.permutation(sum(map(len, predicted))) / 4096 + 0.25
-        scores = np.split(ranks, np.cumsum([len(one) for one in predicted])[:-1])
-        for one, mine in zip(true, scores, strict=True):
-            mine[: len(one)] += 1 / 8192 + np.where(jitter.random(len(one)) < 0.8, 0.25, 0)
-        return Detections(predicted, scores, true)
-
-    return make
-
-
-def _scattered(rng: np.random.Generator, count: int) -> np.ndarray:
-    corner, side = rng.integers(5, 100, (count, 2)), rng.integers(10, 30, (count, 2))
-    return np.hstack([corner, corner + side]).astype(float)

@@ -132,9 +132,8 @@ def test_masks_of_a_patient_go_together():
 def test_missed_masks_are_wrong_and_unknown_classes_refused():
     rows = rows_of(30)
     gone = rows.assign(predicted=["none", *rows["label"][1:]])
-    assert (
-        ours.confusion_intervals(ours.patient_confusions(gone, CLASSES))["accuracy"][0] == 29 / 30
-    )
+    found = ours.confusion_intervals(ours.patient_confusions(gone, CLASSES))
+    assert found["accuracy"][0] == 29 / 30
     with pytest.raises(DataError, match="none of irregular"):
         ours.patient_confusions(rows.assign(label="blob"), CLASSES)
 

@@ -1,23 +1,12 @@
 """Boxes: pixels judge overlap and edges, a slow judge the matching, hand work the prior."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammostudy.errors import DataError, SpecError
-from mammostudy.evaluation import boxes
-from mammostudy.evaluation.boxes import (
-    OUTCOMES,
-    Matches,
-    fixed_prior,
-    match_detections,
-    pairwise_centre_inside,
-    pairwise_iou,
-    prior_boxes,
-)
+from mammostudy.evaluation import boxes as ours
 
 SPAN = st.sampled_from([(a, b) for a in range(9) for b in range(a + 1, 10)])
 BOXES = st.tuples(SPAN, SPAN).map(lambda s: (s[0][0], s[1][0], s[0][1], s[1][1]))
@@ -30,7 +19,7 @@ def test_iou_counts_pixels(first, second):
     for mask, (left, top, right, bottom) in zip(masks, (first, second), strict=True):
         mask[top:bottom, left:right] = True
     expected = masks.all(axis=0).sum() / masks.any(axis=0).sum()
-    assert pairwise_iou([first], [second])[0, 0] == pytest.approx(expected)
+    assert ours.pairwise_iou([first], [second])[0, 0] == pytest.approx(expected)
 
 
 def test_bad_boxes_and_scores_are_named():
@@ -44,14 +33,14 @@ def test_bad_boxes_and_scores_are_named():
         (2, [[], []], "true_boxes"),
     ):
         with pytest.raises(DataError, match=named):
-            match_detections(*sound[:at], wrong, *sound[at + 1 :])
+            ours.match_detections(*sound[:at], wrong, *sound[at + 1 :])
     for fields in (("giou",), ("iou", 0.0), ("iou", 0.5, "count")):
         with pytest.raises(SpecError):
-            match_detections(*sound, *fields)
+            ours.match_detections(*sound, *fields)
 
 
-def outcomes(found: Matches) -> list[str]:
-    return [OUTCOMES[each] for each in found.outcome]
+def outcomes(found):
+    return [ours.OUTCOMES[each] for each in found.outcome]
 
 
 RULES = [("iou", 0.1), ("iou", 0.5), ("centre", 0.5)]
@@ -63,10 +52,10 @@ def slow_judge(predicted, scores, true, rule, threshold):
     pairs = []
     for p, box in enumerate(predicted):
         for t, mass in enumerate(true):
-            overlap = pairwise_iou([box], [mass]).item()
+            overlap = ours.pairwise_iou([box], [mass]).item()
             fits = overlap >= threshold
             if rule == "centre":
-                fits = pairwise_centre_inside([box], [mass]).item()
+                fits = ours.pairwise_centre_inside([box], [mass]).item()
             if fits:
                 fitting.add(p)
                 pairs.append((-scores[p], -overlap, tuple(box), tuple(mass), p, t))
@@ -90,7 +79,7 @@ def slow_judge(predicted, scores, true, rule, threshold):
     ],
 )
 def test_by_hand(by_hand, rule, threshold, expected, found_by):
-    found = match_detections(*by_hand, rule, threshold)
+    found = ours.match_detections(*by_hand, rule, threshold)
     assert outcomes(found) == expected.split()
     assert found.found_by.tolist() == found_by
     assert found.images == 4
@@ -102,7 +91,7 @@ def test_by_hand(by_hand, rule, threshold, expected, found_by):
 @given(data=st.data())
 def test_as_the_slow_judge(any_detections, rule, threshold, data):
     case = data.draw(any_detections)
-    found = match_detections(*case, rule, threshold)
+    found = ours.match_detections(*case, rule, threshold)
     expected, before = [], 0
     mass = np.full(len(found.boxes), -1)
     for predicted, scores, true in zip(*case, strict=True):
@@ -122,14 +111,15 @@ def found_of(order):
     """How many of two masses are found by two boxes of one score in this order."""
     wide = np.array([[0.0, 0, 4, 4], [0.0, 0, 8, 4]])  # the second fits both masses, the first one
     true = np.array([[0.0, 0, 4, 4], [4.0, 0, 8, 4]])
-    return (match_detections([wide[order]], [[0.5, 0.5]], [true], "iou", 0.1).found_by >= 0).sum()
+    found = ours.match_detections([wide[order]], [[0.5, 0.5]], [true], "iou", 0.1)
+    return (found.found_by >= 0).sum()
 
 
 def test_at_equal_scores_the_better_overlap_goes_first(monkeypatch):
     orders = [0, 1], [1, 0]
     assert [found_of(order) for order in orders] == [2, 2]
     by_score = lambda keys: np.argsort(keys[-1], kind="stable")  # noqa: E731
-    monkeypatch.setattr(boxes.np, "lexsort", by_score)  # the control
+    monkeypatch.setattr(ours.np, "lexsort", by_score)  # the control
     assert len({found_of(order) for order in orders}) == 2
 
 
@@ -139,13 +129,13 @@ SHAPES = [(100, 200), (50, 50), (200, 100)]
 
 
 def test_mean_box_by_hand():
-    prior = fixed_prior(TRAINING, SHAPES, ["L", "L", "R"])
+    prior = ours.fixed_prior(TRAINING, SHAPES, ["L", "L", "R"])
     # relative: (.1, .1, .3, .3) in L; (.1, .1, .3, .3) and (.5, .5, .7, .7) in R
     assert prior["L"] == pytest.approx([0.1, 0.1, 0.3, 0.3])
     assert prior["R"] == pytest.approx([0.3, 0.3, 0.5, 0.5])
-    boxes, scores = prior_boxes(prior, [(300, 600), (30, 3)], ["R", "L"])
+    boxes, scores = ours.prior_boxes(prior, [(300, 600), (30, 3)], ["R", "L"])
     assert boxes[0] == pytest.approx(np.array([[180, 90, 300, 150]]))
     assert boxes[1] == pytest.approx(np.array([[0.3, 3, 0.9, 9]]))
     assert [one.tolist() for one in scores] == [[0.5], [0.5]]
     with pytest.raises(DataError, match="no mass in any of the 2 images"):
-        fixed_prior([[], []], [(9, 9), (9, 9)], ["L", "R"])
+        ours.fixed_prior([[], []], [(9, 9), (9, 9)], ["L", "R"])

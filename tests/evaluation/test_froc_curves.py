@@ -38,16 +38,13 @@ def test_by_hand(by_hand, fields):
     assert (curve.sensitivity * 3).tolist() == pytest.approx(found.tolist())
 
 
-@pytest.mark.parametrize(
-    ("rate", "found", "threshold"),
-    [(0, 1, 0.9), (0.25, 1, 0.9), (0.5, 1, 0.7), (0.75, 2, 0.6), (1, 2, 0.3), (8, 2, 0.3)],
-)
-def test_sensitivity_and_threshold_at_a_rate(by_hand, rate, found, threshold):
+def test_sensitivity_and_threshold_at_a_rate(by_hand):
     curve = ours.froc(*by_hand)
+    rates = [0, 0.25, 0.5, 0.75, 1, 8]
+    assert curve.sensitivity_at(rates) * 3 == pytest.approx([1, 1, 1, 2, 2, 2])
+    assert [curve.threshold_at(rate) for rate in rates] == [0.9, 0.9, 0.7, 0.6, 0.3, 0.3]
     assert curve.mean_sensitivity() == pytest.approx(11 / 21)
     assert ours.false_positives_by_image(curve.matches).tolist() == [1, 2, 1, 0]
-    assert curve.sensitivity_at(rate) == pytest.approx(found / 3)
-    assert curve.threshold_at(rate) == threshold
 
 
 def points_counted_afresh(case, rule, threshold, repeats):
@@ -77,12 +74,6 @@ def test_as_counted_afresh(any_detections, rule, threshold, repeats, data):
     for rate in (0, 0.25, 0.5, 1, 2, 8):
         best = max(hits for false, hits in points if false / images <= rate)
         assert curve.sensitivity_at(rate) == pytest.approx(best / masses)
-
-
-def repeated(case, times):
-    """The images of a case, each as often as told."""
-    images = np.repeat(np.arange(len(times)), times)
-    return [[part[at] for at in images] for part in case]
 
 
 def on_a_grid(seed, tied):
@@ -124,8 +115,30 @@ def test_as_monai_where_masses_do_not_touch(tied):
     assert curve.sensitivity[-1] > 0
 
 
-def test_differences_are_paired(make_detections):
-    good, bad = (ours.froc(*make_detections(30, noise=noise)) for noise in (1, 4))
+def scattered(rng, count):
+    corner, side = rng.integers(5, 100, (count, 2)), rng.integers(10, 30, (count, 2))
+    return np.hstack([corner, corner + side]).astype(float)
+
+
+def detections(images, noise, extra=3, seed=0):
+    """Untied detections of none to two masses an image."""
+    rng = np.random.default_rng(seed)
+    true = [scattered(rng, int(rng.integers(0, 3))) for _ in range(images)]
+    true[0] = scattered(rng, 1)
+    jitter = np.random.default_rng(seed + 1000 + noise)
+    predicted = [
+        np.vstack([one + jitter.integers(-noise, noise + 1, one.shape), scattered(rng, extra)])
+        for one in true
+    ]
+    ranks = jitter.permutation(sum(map(len, predicted))) / 4096 + 0.25
+    scores = np.split(ranks, np.cumsum([len(one) for one in predicted])[:-1])
+    for one, mine in zip(true, scores, strict=True):
+        mine[: len(one)] += 1 / 8192 + np.where(jitter.random(len(one)) < 0.8, 0.25, 0)
+    return predicted, scores, true
+
+
+def test_differences_are_paired():
+    good, bad = (ours.froc(*detections(30, noise)) for noise in (1, 4))
     patients = np.arange(30) // 2
     table = ours.sensitivity_differences(good, bad, patients)
     gap = good.sensitivity_at(ours.RATES) - bad.sensitivity_at(ours.RATES)
@@ -145,16 +158,15 @@ SOME_RATES = np.array([0, 0.2, 0.29, 0.5, 1, 2, 8])
 @given(data=st.data())
 def test_a_resample_is_the_images_repeated(any_detections, data):
     case = data.draw(any_detections)
-    images = len(case.true)
+    images = len(case[2])
     codes = np.array(data.draw(st.tuples(*[st.integers(0, images - 1)] * images)))
     codes = np.unique(codes, return_inverse=True)[1]
     drawn = np.array(data.draw(st.tuples(*[st.integers(0, 3)] * (codes.max() + 1))))
-    again = repeated(case, drawn[codes])
-    times = drawn[None]
+    again = [[part[at] for at in np.repeat(np.arange(images), drawn[codes])] for part in case]
     ladder = ours.ladder_of(match_detections(*case), codes)
-    found = ours.ladder_sensitivities(ladder, times, SOME_RATES)[0]
+    found = ours.ladder_sensitivities(ladder, drawn[None], SOME_RATES)[0]
     counted = match_detections(*case, repeats="false_positive")
-    precision = ours.ladder_precisions(ours.ladder_of(counted, codes), times)[0]
+    precision = ours.ladder_precisions(ours.ladder_of(counted, codes), drawn[None])[0]
     if not sum(map(len, again[2])):
         assert np.isnan(found).all()
         assert np.isnan(precision)
@@ -226,13 +238,12 @@ def coco(case):
 @pytest.mark.parametrize(
     ("images", "noise", "extra"), [(5, 2, 2), (20, 4, 3), (20, 1, 0), (40, 4, 8)]
 )
-def test_as_coco(make_detections, images, noise, extra):
-    case = make_detections(images, seed=images + noise, noise=noise, extra=extra)
+def test_as_coco(images, noise, extra):
+    case = detections(images, noise, extra, seed=images + noise)
     found = ours.average_precision(counted(case, COCO)), ours.average_precision(counted(case))
     assert found == pytest.approx(coco(case), abs=1e-6)
-    doubled = [np.repeat(one, 2, axis=0) for one in case.predicted]
-    scores = [(one[:, None] * [1, 0.9999]).ravel() for one in case.scores]
-    twice = doubled, scores, case.true
+    doubled = [np.repeat(one, 2, axis=0) for one in case[0]]
+    twice = doubled, [(one[:, None] * [1, 0.9999]).ravel() for one in case[1]], case[2]
     assert ours.average_precision(counted(twice)) == pytest.approx(coco(twice)[1], abs=1e-6)
     assert ours.average_precision(counted(twice)) < found[1]  # repeats count
     assert ours.froc(*twice).sensitivity[-1] == ours.froc(*case).sensitivity[-1]
@@ -248,8 +259,8 @@ def test_precision_by_hand(by_hand):
         ours.average_precision([match_detections(*by_hand)])
 
 
-def test_intervals_and_paired_differences(make_detections):
-    good, bad = (counted(make_detections(30, noise=n), (0.5, 0.75)) for n in (1, 4))
+def test_intervals_and_paired_differences():
+    good, bad = (counted(detections(30, n), (0.5, 0.75)) for n in (1, 4))
     patients = np.arange(30) // 2
     low, high = ours.average_precision_ci(good, patients, draws=500)
     assert low < ours.average_precision(good) < high

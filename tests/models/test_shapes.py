@@ -4,22 +4,22 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from mammostudy.errors import SpecError
 from mammostudy.imaging.shape_masks import shape_between
-from mammostudy.models.shapes import MaskClassifier, ShapeCNN, ShapeResNet
+from mammostudy.models.shapes import ShapeCNN, ShapeResNet
 from mammostudy.study import published
 
 BOTH = pytest.mark.parametrize("kind", [ShapeCNN, ShapeResNet])
 
 
-def network(kind=ShapeCNN, seed: int = 0, classes: int = 4) -> MaskClassifier:
+def network(kind=ShapeCNN, seed=0, classes=4):
     torch.manual_seed(seed)
     return kind(classes)
 
 
-def masks(positions=(3, 2, 1, 0)) -> Tensor:
+def masks(positions=(3, 2, 1, 0)):
     planes = np.stack([shape_between(position) for position in positions])
     return torch.tensor(planes[:, None], dtype=torch.float32)
 

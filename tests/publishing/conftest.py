@@ -1,10 +1,5 @@
 """Tiny books: two pages from one notebook and one from another, in a folder of their own."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Any
-
 import nbformat
 import pytest
 import yaml
@@ -17,12 +12,12 @@ COUNTING = "from pathlib import Path\nlog = Path('runs.log').open('a')\nlog.writ
 class TinyBook:
     """A project folder with ``study.yaml`` and notebooks, and a log of what was executed."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         self.root = root
         (root / "book" / "chapters").mkdir(parents=True)
-        self.pages: dict[str, dict[str, Any]] = {}
+        self.pages = {}
 
-    def notebook(self, stem: str, *sources: str, parameters: str = "name: str = 'x'") -> None:
+    def notebook(self, stem, *sources, parameters="name: str = 'x'"):
         """Write a template: a title, the parameters cell, then one code cell a source."""
         cells = [
             new_markdown_cell("# {{ page }}"),
@@ -32,14 +27,13 @@ class TinyBook:
         notebook = new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
         nbformat.write(notebook, self.root / "book" / "chapters" / f"{stem}.ipynb")
 
-    def page(self, name: str, notebook: str, **rest: Any) -> None:
+    def page(self, name, notebook, **rest):
         """Add a page to ``study.yaml``, or change it."""
         self.pages[name] = {"notebook": notebook, **rest}
-        (self.root / "study.yaml").write_text(
-            yaml.safe_dump({"pages": self.pages}, sort_keys=False)
-        )
+        content = yaml.safe_dump({"pages": self.pages}, sort_keys=False)
+        (self.root / "study.yaml").write_text(content)
 
-    def executed(self) -> list[str]:
+    def executed(self):
         """Return the pages executed since the last call."""
         log = self.root / "runs.log"
         names = log.read_text().split() if log.is_file() else []
@@ -48,7 +42,7 @@ class TinyBook:
 
 
 @pytest.fixture
-def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyBook:
+def book(tmp_path, monkeypatch):
     """An empty tiny book; settings of the caller's environment are out of the way."""
     for name in ("MAMMOSTUDY_PRESET", "MAMMOSTUDY_COHORT"):
         monkeypatch.delenv(name, raising=False)
@@ -57,7 +51,7 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyBook:
 
 
 @pytest.fixture
-def counting(book: TinyBook) -> TinyBook:
+def counting(book):
     """Pages ``one`` and ``two`` from notebook ``counted``, page ``three`` from ``other``."""
     book.notebook("counted", COUNTING)
     book.notebook("other", COUNTING)

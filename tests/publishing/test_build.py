@@ -1,7 +1,5 @@
 """The whole way: a tiny book through Jupyter Book."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

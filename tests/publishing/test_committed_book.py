@@ -1,11 +1,8 @@
-"""The book as committed: table of contents and notebooks."""
-
-from __future__ import annotations
+"""The book as committed: table of contents, notebooks, and all that is cited and nothing else."""
 
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -15,10 +12,11 @@ from mammostudy.publishing.pages import read_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 MAXIMUM_LINES = 12
+CITED = re.compile(r"\{cite(?::\w+)?\}`([^`]+)`")
 TEMPLATES = sorted((ROOT / "book" / "chapters").glob("*.ipynb"))
 
 
-def _toc_files(node: Any) -> list[str]:
+def _toc_files(node):
     if isinstance(node, dict):
         own = [node[key] for key in ("root", "file") if key in node]
         return own + [name for value in node.values() for name in _toc_files(value)]
@@ -55,3 +53,17 @@ def test_notebooks_are_clean(path):
             assert "remove-cell" in cell["metadata"]["tags"]
             declared = "".join(cell["source"]).splitlines()
             assert all(re.match(r"\w+: \w+ = .+  # .+", line) for line in declared)
+
+
+def test_every_entry_is_cited_and_every_citation_has_an_entry():
+    entries = re.findall(r"^@\w+\{([^,]+),", (ROOT / "book" / "references.bib").read_text(), re.M)
+    sources = [*(ROOT / "book").glob("*.md"), *TEMPLATES]
+    sources += (ROOT / "mammostudy").rglob("*.py")  # some sentences of pages are made there
+    cited = {
+        key.strip()
+        for source in sources
+        for keys in CITED.findall(source.read_text())
+        for key in keys.split(",")
+    }
+    assert len(entries) == len(set(entries))
+    assert cited == set(entries)

@@ -1,12 +1,12 @@
-"""What makes a page stale: the code that its cells import, not its comments."""
-
-from __future__ import annotations
+"""What makes a page stale, and what it says about its runs."""
 
 import sys
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
-from mammostudy.publishing import freshness
+from mammostudy.publishing import banners, freshness
 from mammostudy.publishing.freshness import code_digest
 
 CELLS = ["from room.study import chapter", "%matplotlib inline\nchapter.table()"]
@@ -64,3 +64,23 @@ def test_a_table_beside_the_reader_of_published_tables_moves_the_key(room, monke
     before = digest()
     table.write_text("UNet,0.91", encoding="utf-8")
     assert digest() != before
+
+
+def spec(cohort, *patients, leaky=False):
+    cases, provenance = pd.DataFrame({"patient": patients}), {"commit": "abc123"}
+    made = SimpleNamespace(cases=cases, leaky=leaky, provenance=provenance)
+    record = made if patients else None
+    return SimpleNamespace(cohort=cohort, recipe_versions=lambda: {"x.y": 1}, record=record)
+
+
+@pytest.mark.parametrize("leaky", [False, True])
+def test_a_phantom_is_named_first_and_every_cohort_with_its_patients(monkeypatch, leaky):
+    specs = [spec("phantom", "a", "b", "a", leaky=leaky), spec("phantom"), spec("shapes", "c")]
+    needs = freshness.Needs({"phantom": "m", "shapes": "n"}, specs, {})
+    monkeypatch.setattr(freshness.Needs, "record_of", lambda self, spec: spec.record)
+    monkeypatch.setattr(banners, "needs_of", lambda page: needs)
+    shown = banners.banner("phantom", "quick", "losses")
+    assert shown._repr_markdown_().startswith("> **PHANTOM")
+    assert shown.facts["Runs"] == "2 of 3 on record"
+    assert shown.facts["Patients"] == "phantom 2 (2 runs); shapes 1 (1 runs)"
+    assert ("LEAKY" in shown.facts) == leaky

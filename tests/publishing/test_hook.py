@@ -1,12 +1,8 @@
 """Which pages run again: the hook's pass over a tiny book, real kernels, fake runs."""
 
-from __future__ import annotations
-
-import hashlib
 import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -24,25 +20,26 @@ class FakeSpec:
     cohort: str = "phantom"
 
     @property
-    def cannot_run(self) -> str:
+    def cannot_run(self):
         return "r2 needs the package p" if self.name in LACKING else ""
 
-    def recipe_key(self) -> str:
+    def recipe_key(self):
         return f"{self.name}-{RECIPE['version']}"
 
-    def key(self, manifest_hash: str) -> str:
-        return hashlib.sha256(f"{self.recipe_key()} {manifest_hash}".encode()).hexdigest()[:16]
+    def key(self, manifest_hash):
+        return f"{self.recipe_key()}-{manifest_hash}"
 
 
 COUNTING = "from pathlib import Path\nPath('runs.log').open('a').write(f'{name}\\n')"
 RECIPE = {"version": 1}
-LACKING: set[str] = set()
+LACKING = set()
 
 
 @pytest.fixture
 def world(monkeypatch, private_store, tmp_path):
     """Fake chapters, manifests and trainer; returns the dictionaries that the test changes."""
-    state = SimpleNamespace(chapters={}, manifests={"phantom": "m1"}, trained=[], here=set())
+    chapters = {}
+    state = SimpleNamespace(chapters=chapters, manifests={"phantom": "m1"}, trained=[], here=set())
     store = tmp_path / "store"
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(store))
     monkeypatch.setitem(RECIPE, "version", 1)
@@ -60,16 +57,12 @@ def world(monkeypatch, private_store, tmp_path):
 
     monkeypatch.setattr(freshness, "manifest_of", manifest_of)
     monkeypatch.setattr("mammostudy.runs.execute.ensure", lambda specs, **_: train(specs))
-    monkeypatch.setattr(
-        freshness, "find_spec", lambda name: state.chapters.get(name.rpartition(".")[2])
-    )
-    monkeypatch.setattr(
-        freshness, "import_module", lambda name: state.chapters[name.rpartition(".")[2]]
-    )
+    monkeypatch.setattr(freshness, "find_spec", lambda name: chapters.get(name.split(".")[-1]))
+    monkeypatch.setattr(freshness, "import_module", lambda name: chapters[name.split(".")[-1]])
     return state
 
 
-def write_record(folder: Path, spec: FakeSpec, status: str = "completed") -> None:
+def write_record(folder, spec, status="completed"):
     folder.mkdir(parents=True, exist_ok=True)
     content = {
         "format": 1, "spec": {"cohort": spec.cohort}, "key": folder.name, "status": status,
@@ -80,7 +73,7 @@ def write_record(folder: Path, spec: FakeSpec, status: str = "completed") -> Non
     (folder / "cases.csv").write_text("case,dice\na,0.5\n")
 
 
-def chapter(*names: str, cohort: str = "phantom", **rest: object) -> ModuleType:
+def chapter(*names, cohort="phantom", **rest):
     module = ModuleType("chapter")
     module.specs = lambda cohort_, preset: [FakeSpec(name, cohort) for name in names]
     vars(module).update(rest)
@@ -182,8 +175,9 @@ def test_failures_leave_sphinx_as_system_exit_with_the_message(counting):
     counting.page("three", "other", parameters={})
     for stem in ("other", "counted"):
         counting.notebook(stem, "1 / 0")
-    with pytest.raises(SystemExit, match=r"(?s)page one .*page two .*page three .*ZeroDivision"):
+    with pytest.raises(SystemExit, match="ZeroDivision") as caught:
         hook.on_config_inited(SimpleNamespace(srcdir=str(counting.root)), None)
+    assert all(f"page {name} " in str(caught.value) for name in counting.pages)  # in any order
 
 
 def test_all_pages_are_written_again_until_a_build_with_the_change_succeeds(tmp_path):

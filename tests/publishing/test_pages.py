@@ -1,18 +1,80 @@
-from __future__ import annotations
+"""Pages: what ``study.yaml`` says of them, and how papermill runs them in real kernels."""
 
+import nbformat
 import pytest
 
 from mammostudy.errors import BookError
+from mammostudy.publishing.execute import check_parameters, execute_page, execute_pages
+from mammostudy.publishing.freshness import is_fresh
 from mammostudy.publishing.pages import read_pages
 
-DECLARED = "cohort: str = 'phantom'\npreset: str = 'quick'"
+DECLARED = "n: int = 3  # how many\nx: float = 0.5\nloud: bool = False\nname: str = 'a'\nfree = 1"
+FAILING = "1 / (name != 'two')"
+
+
+def _page(book, **parameters):
+    book.page("p", "t", parameters=parameters)
+    return read_pages(book.root, {})[0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [({"m": 1}, "m"), ({"n": "4"}, "n must be int"), ({"x": False}, "x must be float")],
+)
+def test_unknown_and_ill_typed_parameters_are_refused(book, parameters, named):
+    book.notebook("t", "1", parameters=DECLARED)
+    with pytest.raises(BookError, match=named):
+        execute_page(book.root, _page(book, **parameters), "key")
+    for good in ({}, {"n": 4, "x": 2}, {"x": 2.5, "loud": True}, {"name": "b", "free": "any"}):
+        check_parameters(book.root, _page(book, **good))
+
+
+def test_the_copy_holds_outputs_no_times_and_the_key(book):
+    book.notebook("t", "print(n * 2)", parameters="n: int = 3")
+    page = _page(book, n=21)
+    execute_page(book.root, page, "key")
+    first = (book.root / page.executed).read_bytes()
+    copy = nbformat.read(book.root / page.executed, as_version=4)
+    assert copy.cells[0].source == "# p"
+    assert copy.cells[-1].outputs[0]["text"] == "42\n"
+    assert copy.metadata["study"]["parameters"] == {"n": 21}
+    assert is_fresh(book.root, page, "key")
+    execute_page(book.root, page, "key")
+    assert (book.root / page.executed).read_bytes() == first
+
+
+def test_a_failing_cell_names_page_notebook_cell_and_exception(book):
+    book.notebook("t", "1", "wrong = n / 0", parameters="n: int = 3")
+    for parameters in ({}, {"n": 1}):  # without and with an injected cell
+        with pytest.raises(BookError, match=r"page p .*t.ipynb.*cell 4 of 4.*ZeroDivision"):
+            execute_page(book.root, _page(book, **parameters), "key")
+    assert not (book.root / "book" / "pages" / "p.ipynb").exists()
+
+
+def test_a_dead_kernel_names_the_page(book):
+    book.notebook("t", "import os; os._exit(1)")
+    with pytest.raises(BookError, match=r"page p .*DeadKernelError"):
+        execute_page(book.root, _page(book), "key")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_page_is_told_of_whatever_became_of_the_others(counting, workers):
+    counting.notebook("counted", FAILING)
+    keyed = [(page, f"key of {page.name}") for page in read_pages(counting.root, {})]
+    ended = {page.name: result for page, result in execute_pages(counting.root, keyed, workers)}
+    assert sorted(ended) == ["one", "three", "two"]
+    assert isinstance(ended["two"], BookError)
+    for page, key in keyed:
+        assert is_fresh(counting.root, page, key) == (page.name != "two")
+
+
 PHANTOM = {"cohort": "phantom", "preset": "quick"}
 REAL = {"cohort": "cdd-cesm", "preset": "reference"}
 
 
 @pytest.fixture
 def pages(book):
-    book.notebook("data", "1", parameters=DECLARED)
+    book.notebook("data", "1", parameters="cohort: str = 'phantom'\npreset: str = 'quick'")
     book.page("study-data", "data", parameters=PHANTOM)
     book.page("real-data", "data", parameters=REAL, fixed=True)
     book.page("audit", "data")
@@ -30,9 +92,6 @@ def pages(book):
 def test_environment_overrides_pages_that_are_not_fixed(pages, environ, changed):
     found = {page.name: page.parameters for page in read_pages(pages.root, environ)}
     assert found == {"study-data": PHANTOM | changed, "real-data": REAL, "audit": {}}
-
-
-def test_an_unknown_preset_is_refused(pages):
     with pytest.raises(BookError, match=r"MAMMOSTUDY_PRESET.*'fast'"):
         read_pages(pages.root, {"MAMMOSTUDY_PRESET": "fast"})
 
@@ -43,10 +102,7 @@ def test_an_unknown_preset_is_refused(pages):
         ("pages: {a: {notebok: data}}", r"pages\.a\.notebok"),
         ("pages: {a: {notebook: data, fixed: 1}}", r"pages\.a\.fixed"),
         ("pages: {a: {notebook: nothing}}", r"pages\.a\.notebook"),
-        (
-            "pages: {a: {notebook: data, parameters: {preset: slow}}}",
-            r"parameters\.preset",
-        ),
+        ("pages: {a: {notebook: data, parameters: {preset: slow}}}", r"parameters\.preset"),
         ("pages: [", r"study\.yaml"),
     ],
 )

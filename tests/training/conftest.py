@@ -4,7 +4,6 @@ from functools import partial
 
 import pytest
 import torch
-from torch import Tensor
 
 from mammostudy.models import Discriminator, Generator
 from mammostudy.training import loop
@@ -15,13 +14,14 @@ adam = partial(torch.optim.Adam, lr=2e-3, betas=(0.5, 0.999))
 SETTINGS = {"overlap": "dice", "overlap_weight": 150.0, "optimiser": adam}
 
 
-def _generator(seed: int) -> Generator:
+def _generator(seed):
     torch.manual_seed(seed)
     return Generator(width=2, levels=5)
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
+def _one_thread_and_seed():
+    torch.manual_seed(0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -43,7 +43,7 @@ def supervised():
 
 
 @pytest.fixture
-def batch() -> tuple[Tensor, Tensor]:
+def batch():
     """Ten noisy images, and their masks: a square whose place differs."""
     generator = torch.Generator().manual_seed(7)
     masks = torch.zeros(10, 1, SIDE, SIDE)
@@ -62,7 +62,7 @@ def killed():
     """Return ``killed(train, after)``: training dies once the checkpoint of a step is written."""
     usual = loop._keep
 
-    def kill(train, after: int) -> None:
+    def kill(train, after):
         def dying(path, parts, done, *rest):
             usual(path, parts, done, *rest)
             if done == after:

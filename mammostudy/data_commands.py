@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from mammostudy.errors import DataError, SpecError, StudyError
+from mammostudy.errors import DataError, SpecError, StudyError, grouped
 from mammostudy.paths import use_data_root
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from mammostudy.data.cohort import Cohort
 
-SHOWN: Final = 20  # faults that are printed; the quarantine file holds all
 Root = Annotated[Path | None, typer.Option(help="Folder that holds a folder per cohort.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 CohortName = Annotated[str, typer.Argument(help="phantom, cdd-cesm, ... or a folder's name.")]
@@ -84,7 +84,7 @@ def check(cohort: CohortName, root: Root = None, as_json: Json = False) -> None:
     """Read every image and mask of a cohort and check its splits for leaks."""
     from tqdm.auto import tqdm
 
-    from mammostudy.data import integrity, load
+    from mammostudy.data import load
     from mammostudy.data.cohort import OutlineCohort
 
     use_data_root(root)
@@ -96,7 +96,7 @@ def check(cohort: CohortName, root: Root = None, as_json: Json = False) -> None:
             loaded.mask(case)
         print(f"{cohort}: {len(loaded)} outlines drawn, no images; {_split_checked(loaded)}")
     else:
-        faults, notes = integrity.examine(loaded)
+        faults, notes = _examined(loaded)
         load.refuse(cohort, faults)
         print(f"{cohort}: {len(loaded.manifest)} rows read, {len(loaded)} masses; no fault")
         print(f"  no image is there twice; {_split_checked(loaded)}")
@@ -105,11 +105,22 @@ def check(cohort: CohortName, root: Root = None, as_json: Json = False) -> None:
     _tell_notes_and_tasks(loaded, notes)
 
 
+def _examined(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the faults and notes of a cohort, those too that only its build could make."""
+    import pandas as pd
+
+    from mammostudy.data import integrity, load
+
+    faults, notes = integrity.examine(cohort)
+    if load.module_of(cohort.name, cohort.root):
+        notes = pd.concat([notes, load.read_rows(cohort.name, "notes")]).drop_duplicates()
+    return faults, notes
+
+
 def _print_check(cohort: Cohort) -> NoReturn:
     """Print all that a check finds as JSON, and end: with code 2 where there is a fault."""
     import pandas as pd
 
-    from mammostudy.data import integrity
     from mammostudy.data.cohort import OutlineCohort, lacking
     from mammostudy.data.descriptors import TASKS
 
@@ -117,7 +128,7 @@ def _print_check(cohort: Cohort) -> NoReturn:
     if isinstance(cohort, OutlineCohort):
         _ = [cohort.mask(case) for case in cohort.masses.index]
     else:
-        faults, notes = integrity.examine(cohort)
+        faults, notes = _examined(cohort)
     content = {
         "cohort": cohort.name, "rows": len(cohort.manifest), "masses": len(cohort),
         "faults": json.loads(faults.to_json(orient="records")), "notes": _counts(notes["note"]),
@@ -184,12 +195,19 @@ def template(
     folder: Annotated[Path, typer.Argument(help="Folder of your own mammograms.")],
 ) -> None:
     """Write the table of a cohort of your own, a row for each image found, and its guide."""
+    from mammostudy.data.load import LETTERS, NAME
     from mammostudy.data.sources.folder import GUIDE_FILE, write_template
 
-    table, images = write_template(folder.expanduser().resolve())
+    table, images, alone = write_template(folder.expanduser().resolve())
     print(f"{table}: {images} image(s) listed; fill in patient, mask and what is known")
+    if alone:
+        print(f"  {alone} mask(s) not listed: no image, or no single one, has their name")
     print(f"{table.with_name(GUIDE_FILE)}: what each column holds")
-    words = ["mammostudy", "data", "build", table.parent.name, "--root", str(table.parents[1])]
+    name = table.parent.name
+    if not re.fullmatch(NAME, name):
+        name = re.sub(r"[^\w.-]+", "-", name).strip("-_.") or "own"
+        print(f"rename the folder ({LETTERS}): {shlex.join(['mv', str(table.parent), name])}")
+    words = ["mammostudy", "data", "build", name, "--root", str(table.parents[1])]
     print(f"then: {shlex.join(words)}")
 
 
@@ -218,10 +236,9 @@ def _tell_quarantine(name: str) -> bool:
         return False
     for failed, count in Counter(rows["check"]).items():
         print(f"  quarantined {count}: {failed} ({CHECKS[failed]})")
-    for case, reason in zip(rows["case"][:SHOWN], rows["reason"][:SHOWN], strict=True):
-        print(f"    {case}: {reason}")
-    more = f", {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    print(f"  all reasons{more}: {place(name, 'quarantine.csv')}")
+    for line in grouped(zip(rows["case"], rows["reason"], strict=True), then=": "):
+        print(f"    {line}")
+    print(f"  all reasons: {place(name, 'quarantine.csv')}")
     return True
 
 

@@ -14,7 +14,7 @@ from importlib import metadata
 from typing import Final
 
 from mammostudy.errors import MissingDataError, SpecError, StudyError
-from mammostudy.paths import data_root, project_root, results_root, store_root
+from mammostudy.paths import data_root, project_root, results_root, search, store_root
 from mammostudy.settings import processors, workers
 
 NEEDED: Final = ("", "book")  # extras without which there is no book
@@ -96,7 +96,7 @@ def cohorts() -> Iterator[tuple[str, bool, str]]:
     from mammostudy.data.private import PRIVATE_TABLE
 
     base = data_root()
-    tables = (base.glob(f"*/{name}") for name in (PRIVATE_TABLE, FILENAME)) if base else ()
+    tables = (search(base, f"*/{name}") for name in (PRIVATE_TABLE, FILENAME)) if base else ()
     own = sorted({path.parent.name for found in tables for path in found})
     for name in dict.fromkeys([*cohort_names(), *own]):
         try:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from typing import Final
+
+_VALUES: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\S*[\d/]\S*")  # quoted text, numbers, paths
+
 
 class StudyError(Exception):
     """Base of every error with a message meant for the user; the command line prints it alone."""
@@ -29,3 +35,24 @@ class UnbuiltError(BookError):
     """A book that was started and not finished: the fault of a page."""
 
     code = 1
+
+
+def first(items: Iterable[object], count: int = 3) -> str:
+    """Name the first things, and count the others."""
+    names = [str(item) for item in items]
+    more = f" and {len(names) - count:,} more" if names[count:] else ""
+    return ", ".join(names[:count]) + more
+
+
+def grouped(faults: Iterable[tuple[str, str]], then: str = ", ", kinds: int = 20) -> list[str]:
+    """Return a line a kind of fault: its first three places, and what is said of the first.
+
+    Faults (place, words) are of one kind where their words differ in numbers, paths and quoted text
+    alone.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for place, words in faults:
+        found.setdefault(_VALUES.sub("", words[:500]), []).append((place, words[:500]))
+    lines = [first(at for at, _ in those) + then + those[0][1] for those in found.values()]
+    more = [f"{len(lines) - kinds:,} more kinds of fault"] if lines[kinds:] else []
+    return lines[:kinds] + more

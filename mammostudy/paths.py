@@ -5,6 +5,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+_LEFT_BEHIND = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"}
+
+
+def search(folder: Path, pattern: str) -> list[Path]:
+    """Return what a folder holds by a pattern, sorted, without what systems leave beside files.
+
+    Those are names that start with a dot (``._1.dcm`` of macOS) or ``~$`` (of an open workbook).
+    """
+    return [
+        path
+        for path in sorted(folder.glob(pattern))
+        if not any(
+            part.startswith((".", "~$")) or part.lower() in _LEFT_BEHIND
+            for part in path.relative_to(folder).parts
+        )
+    ]
+
 
 def project_root() -> Path:
     """Return the nearest folder above with a ``study.yaml``, else that of the package."""

@@ -84,7 +84,7 @@ def test_from_a_template_to_a_private_cohort(tmp_path, write_cohort, capsys):
     data_commands.template(folder)
     cli.list_cohorts(tmp_path)
     assert "clinic: found, not built" in capsys.readouterr().out
-    with pytest.raises(DataError, match=r"row 14, patient: empty"):
+    with pytest.raises(DataError, match=r"and 10 more, patient: empty"):
         data_commands.build("clinic", tmp_path)
     table = pd.read_csv(folder / "cohort.csv", dtype=str)
     table["patient"] = table["image"].map(lambda name: Path(name).stem.split("_")[0])

@@ -21,7 +21,7 @@ from mammostudy.data.load import find_folder
 from mammostudy.data.sources.files import look
 from mammostudy.data.tables import read_table
 from mammostudy.errors import DataError, MissingDataError
-from mammostudy.paths import data_root
+from mammostudy.paths import data_root, search
 
 ARCHIVED: Final = {"cdd-cesm": "cdd-cesm-archive"}  # short names of sets of another layout
 LAYOUT: Final = "%PatientID/%StudyInstanceUID/%Modality_%SeriesInstanceUID"
@@ -118,7 +118,7 @@ def _fault(folder: Path, row: Mapping[Any, Any]) -> str | None:
     """Return what is wrong with a series: its number of files, its size, or a damaged one."""
     place = folder / row["PatientID"] / row["StudyInstanceUID"]
     place /= f"{row['Modality']}_{row['SeriesInstanceUID']}"
-    files = sorted(place.glob("*.dcm"))
+    files = search(place, "*.dcm")
     size, told = sum(path.stat().st_size for path in files) / 1e6, row["series_size_MB"]
     if len(files) != row["instanceCount"] or abs(size - told) > TOLERANCE * told:
         expected = f"the index has {row['instanceCount']} files, {told:.2f} MB"

@@ -25,8 +25,8 @@ _DARK: Final = 0.05  # grey of the background at most
 
 
 def bytes_of(path: Path, count: int = -1) -> bytes:
-    """Read an image file of at most :data:`MAX_BYTES`, or its first bytes."""
-    fault = "no such image file; check the path"
+    """Read a file of at most :data:`MAX_BYTES`, or its first bytes."""
+    fault = "no such file; check the path"
     try:
         if path.is_dir():
             fault = "a folder; give one image file in it"

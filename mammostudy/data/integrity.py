@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +16,8 @@ from tqdm.auto import tqdm
 
 from mammostudy.data import manifest, row_files
 from mammostudy.data.cohort import Cohort, box_of_row
-from mammostudy.errors import DataError
+from mammostudy.data.private import shown
+from mammostudy.errors import DataError, grouped
 from mammostudy.imaging.contours import box_of
 
 CHECKS: Final = {
@@ -32,6 +35,8 @@ CHECKS: Final = {
 }
 FAULTS: Final = ("case", "image", "check", "reason")  # columns of a table of them
 MIRRORED: Final = "the image is mirrored against the usual hanging; boxes and masks are in its grid"
+SPELLED: Final = "its patient may stand under two names (as 17 and 0017, or P1 and p1, would be)"
+ROUNDED: Final = "its patient's number was rounded by a spreadsheet (1.23457E+15): it may be of two"
 SPECK: Final = 0.01  # share of the largest part from which on another part counts
 TOLERANCE: Final = 0.02  # share of its longer side by which a box may miss its mask, 1 px at least
 FITTING: Final = ("MG", "CR", "DX", "OT", "unknown")  # films digitised anew say CR, DX or OT
@@ -39,7 +44,8 @@ LEVELS: Final = 16  # grey levels below which a picture is a mask or a drawing
 COLOURED: Final = 4.0  # of 255, mean difference of the brightest and the darkest channel
 THUMBNAIL: Final = 64  # px
 CORRELATION: Final = 0.995  # of two thumbnails, from which on they count as one image
-_BLOCK: Final = 1024  # images compared at once
+COARSE: Final = 16  # px of a smaller thumbnail, which tells most pairs apart
+_BLOCK: Final = 512  # images compared at once
 Picture = NDArray[np.float32]  # (4096,), a thumbnail of zero mean and unit length
 
 
@@ -56,7 +62,7 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFr
             faults.append((str(case), str(image), "vocabulary", found[int(str(row))]))
         table = table.drop(index=rows)
     if table.empty:
-        listed = "\n  ".join(f"{case}: {reason}" for case, _, _, reason in faults[:20])
+        listed = "\n  ".join(grouped((case, reason) for case, _, _, reason in faults))
         raise DataError(f"{name}: no row of the manifest can be used; mend the cells:\n  {listed}")
     return manifest.validate(table, name), pd.DataFrame(faults, columns=list(FAULTS))
 
@@ -65,12 +71,12 @@ def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read every file of a cohort once, past the cache; return faults, and notes (image, note)."""
     faults: list[tuple[str, str, str, str]] = []
     notes: list[tuple[str, str]] = []
-    shown: list[pd.Series] = []
+    seen: list[pd.Series] = []
     pictures: list[Picture] = []
     groups = cohort.manifest.groupby("image", sort=False)
     for image, rows in tqdm(groups, "checking", disable=None):
         found: list[tuple[str, str]] = []
-        path, first = cohort.root / str(image), rows.iloc[0]
+        path, first = cohort.root / shown(cohort.root, str(image)), rows.iloc[0]
         try:
             pixels, read = row_files.read_pixels(cohort.root, first)
             said = (*read.notes, *((MIRRORED,) if read.flipped else ()))
@@ -79,17 +85,34 @@ def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
             file = row_files.inside(cohort.root, str(image))
             if why := why_no_mammogram(file, pixels, read.modality):
                 raise row_files.FileError(f"{path}: {why}", "not a mammogram")
-            shown.append(first)
+            seen.append(first)
             pictures.append(thumbnail(pixels))
         except DataError as error:
             found.append((getattr(error, "check", "unreadable"), str(error)))
         for _, row in rows.iterrows():
             drawn = _of_mask(cohort.root, row) if pd.notna(row["x_min"]) else ()
             faults += [(row["case"], str(image), *fault) for fault in (*found, *drawn)]
-    for image, fault in _duplicates(shown, pictures).items():
+    for image, fault in _duplicates(cohort.root, seen, pictures).items():
         faults += [(case, image, *fault) for case in groups.get_group(image)["case"]]
+    notes += patient_notes(cohort.manifest)
     table = pd.DataFrame(faults, columns=list(FAULTS))
     return table, pd.DataFrame(notes, columns=["image", "note"])
+
+
+def patient_notes(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return image and note of patients who may be one, or whose number was rounded."""
+    patients = rows["patient"].astype(str)
+    told = {
+        SPELLED: patients.groupby(patients.map(_plain)).transform("nunique") > 1,
+        ROUNDED: patients.str.fullmatch(r"\d([.,]\d+)?E\+\d+"),
+    }
+    return [(i, note) for note, those in told.items() for i in rows["image"][those].unique()]
+
+
+def _plain(name: str) -> str:
+    """Return a name without case, marks, leading zeros and the ``.0`` of a spreadsheet."""
+    name = unicodedata.normalize("NFKC", name).casefold().removesuffix(".0")
+    return " ".join(part.lstrip("0") or "0" for part in re.findall(r"[^\W\d_]+|\d+", name))
 
 
 def why_no_mammogram(path: Path, pixels: NDArray[np.uint16], modality: str) -> str | None:
@@ -114,7 +137,7 @@ def _of_mask(root: Path, row: pd.Series) -> Iterator[tuple[str, str]]:
     except DataError as error:
         yield getattr(error, "check", "unreadable"), str(error)
         return
-    place = root / str(row["mask"]) if pd.notna(row["mask"]) else root
+    place = root / shown(root, str(row["mask"])) if pd.notna(row["mask"]) else root
     x_min, y_min, x_max, y_max = drawn = box_of(mask)
     height, width = mask.shape
     if min(x_min, y_min, width - x_max, height - y_max) <= 0:
@@ -130,18 +153,21 @@ def _of_mask(root: Path, row: pd.Series) -> Iterator[tuple[str, str]]:
         yield "box", f"{place}: the box {said} of the row is not that of the mask, {drawn}"
 
 
-def _duplicates(rows: list[pd.Series], pictures: list[Picture]) -> dict[str, tuple[str, str]]:
+def _duplicates(
+    root: Path, rows: list[pd.Series], pictures: list[Picture]
+) -> dict[str, tuple[str, str]]:
     """Return the images that an earlier row shows under another name, each with its fault."""
     again: dict[str, tuple[str, str]] = {}
-    for one, other, correlation in alike(pictures):
+    for one, other, correlation in alike(pictures, every=False):
         first, row = rows[one], rows[other]
         whose = f"across patients {first['patient']} and {row['patient']}"
         if first["patient"] == row["patient"]:
             whose = f"both of patient {row['patient']}"
-        check, what = "near-duplicate", f"looks like {first['image']} ({correlation:.4f}"
+        name, earlier = (shown(root, str(each["image"])) for each in (row, first))
+        check, what = "near-duplicate", f"looks like {earlier} ({correlation:.4f}"
         if first["image_sha256"] == row["image_sha256"]:
-            check, what = "duplicate", f"the file is {first['image']} again (the same bytes"
-        again.setdefault(str(row["image"]), (check, f"{row['image']}: {what}; {whose})"))
+            check, what = "duplicate", f"the file is {earlier} again (the same bytes"
+        again[str(row["image"])] = (check, f"{name}: {what}; {whose})")
     return again
 
 
@@ -153,10 +179,24 @@ def thumbnail(image: NDArray[Any]) -> Picture:
     return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-9), dtype=np.float32)
 
 
-def alike(pictures: Sequence[Picture]) -> Iterator[tuple[int, int, float]]:
-    """Yield pairs of near-duplicates among thumbnails: first, later one, correlation."""
+def alike(pictures: Sequence[Picture], *, every: bool = True) -> Iterator[tuple[int, int, float]]:
+    """Yield pairs of near-duplicates among thumbnails: earlier, later, correlation.
+
+    Of each later one with all the earlier ones, or with the first alone. Means of blocks times
+    their side are a projection, which makes no distance larger: few pairs are compared in full.
+    """
+    side = THUMBNAIL // COARSE
+    blocks = (each.reshape(COARSE, side, COARSE, side).mean(axis=(1, 3)) for each in pictures)
+    coarse = np.array([side * block.ravel() for block in blocks], dtype=np.float32)
+    half = (coarse**2).sum(axis=1) / 2
     for start in range(0, len(pictures), _BLOCK):
-        near = np.stack(pictures[start : start + _BLOCK]) @ np.stack(pictures[start:]).T
-        for row, later in np.argwhere(near > CORRELATION):
-            if row < later:
-                yield int(start + row), int(start + later), float(near[row, later])
+        those = slice(start, start + _BLOCK)
+        apart = half[: those.stop, None] + half[those] - coarse[: those.stop] @ coarse[those].T
+        near = apart < 1 - CORRELATION + 1e-4  # half the squared distance
+        for later in np.flatnonzero(near.any(axis=0)).tolist():
+            for earlier in np.flatnonzero(near[: start + later, later]).tolist():
+                correlation = float(pictures[earlier] @ pictures[start + later])
+                if correlation > CORRELATION:
+                    yield earlier, start + later, correlation
+                    if not every:
+                        break

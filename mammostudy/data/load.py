@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
@@ -20,8 +22,11 @@ from mammostudy.data.cohort import Cohort
 from mammostudy.data.descriptors import cohort_names, describe
 from mammostudy.data.private import PRIVATE_TABLE
 from mammostudy.data.sources import reader_module
-from mammostudy.errors import DataError, MissingDataError
-from mammostudy.paths import data_root, store_root
+from mammostudy.errors import DataError, MissingDataError, grouped
+from mammostudy.paths import data_root, search, store_root
+
+NAME: Final = r"[^\W_][\w.-]*"
+LETTERS: Final = "letters, digits, dots, - and _ are allowed, a letter or digit first"
 
 
 def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
@@ -68,8 +73,9 @@ def module_of(name: str, folder: Path) -> str | None:
 def find_folder(name: str, root: str | Path | None = None) -> Path:
     """Return a cohort's folder below the root; the root itself where its files tell it."""
     known = ", ".join(cohort_names())
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise DataError(f"cohort {name!r}: not a name of a folder; use yours, or one of {known}")
+    if not re.fullmatch(NAME, name):
+        fault = f"not a name of a folder ({LETTERS}); rename yours, or use one of {known}"
+        raise DataError(f"cohort {name!r}: {fault}")
     facts = describe(name)
     base = Path(root).expanduser() if root is not None else data_root()
     fault = f"cohort {name!r}: no data folder is set"
@@ -77,13 +83,17 @@ def find_folder(name: str, root: str | Path | None = None) -> Path:
         if (base / facts.folder).is_dir():
             return base / facts.folder
         marks = facts.marks or ((PRIVATE_TABLE,) if name == base.resolve().name else ())
-        if base.is_dir() and any(next(base.glob(mark), None) for mark in marks):
+        if base.is_dir() and any(search(base, mark) for mark in marks):
             return base
         fault = f"{base / facts.folder}: no such folder for cohort {name!r}"
-    near = [] if facts.descriptor else get_close_matches(name, cohort_names())
-    told = f"did you mean {' or '.join(near)}?" if near else f"known: {known}"
     where = f"name the folder that holds `{facts.folder}/` with --root or MAMMOSTUDY_DATA"
-    raise MissingDataError(f"{fault}; {where} ({told})")
+    if facts.descriptor:
+        raise MissingDataError(f"{fault}; {where}")
+    own = [path.name for path in search(base, "*")] if base is not None else []
+    plain = {other.lower(): other for other in (*own, *cohort_names())}
+    near = [plain[other] for other in get_close_matches(name.lower().replace("_", "-"), plain)]
+    told = f"did you mean {' or '.join(near)}?" if near else f"known: {known}"
+    raise MissingDataError(f"{fault}; {told} For a cohort of your own {where}")
 
 
 def phantom_folder(name: str) -> Path:
@@ -115,12 +125,13 @@ def build(name: str, folder: Path, source: str, *, strict: bool = False) -> Coho
     faults = pd.concat([faults, found], ignore_index=True)
     kept = clean[~clean["case"].isin(faults["case"])].reset_index(drop=True)
     if strict or kept.empty:
-        refuse(name, faults)
+        refuse(name, faults, dropped)
     built = Cohort(name, folder, kept, dropped)
     place(name, "build.json").unlink(missing_ok=True)  # an interrupted build is built again
     manifest.write_manifest(kept, place(name, "csv"))
     write_rows(name, "quarantine", faults)
-    write_rows(name, "notes", notes)
+    told = pd.DataFrame(table.attrs.get("notes", []), columns=["image", "note"])
+    write_rows(name, "notes", pd.concat([notes, told], ignore_index=True))
     text = json.dumps({"made_of": _made_of(folder, source), "dropped": built.dropped}, indent=1)
     write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))
     return built
@@ -156,10 +167,12 @@ def write_rows(name: str, kind: str, rows: pd.DataFrame) -> None:
         write_atomically(place(name, f"{kind}.csv"), lambda part: rows.to_csv(part, index=False))
 
 
-def refuse(name: str, faults: pd.DataFrame) -> None:
-    """Raise DataError where there are faults: a line each, and how many each check found."""
+def refuse(name: str, faults: pd.DataFrame, dropped: Mapping[str, int] | None = None) -> None:
+    """Raise DataError where there are faults: a line a kind, and how many each check found."""
     if not faults.empty:
         counts = ", ".join(f"{n} {check}" for check, n in faults["check"].value_counts().items())
-        listed = "\n  ".join(faults["case"] + ", " + faults["check"] + ": " + faults["reason"])
-        fault = f"{len(faults)} fault(s) ({counts}); mend the files or drop the rows"
-        raise DataError(f"{name}: {fault}:\n  {listed}")
+        words = faults["check"] + ": " + faults["reason"]
+        lines = grouped(zip(faults["case"], words, strict=True))
+        lines += [f"dropped before {count}: {reason}" for reason, count in (dropped or {}).items()]
+        fault = f"{len(faults):,} fault(s) ({counts}); mend the files or drop the rows"
+        raise DataError("\n  ".join([f"{name}: {fault}:", *lines]))

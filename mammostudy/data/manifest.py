@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,8 @@ import pandera.pandas as pa
 
 from mammostudy.data.cache import write_atomically
 from mammostudy.data.images import MAX_PIXELS
-from mammostudy.errors import DataError
+from mammostudy.data.tables import read_table
+from mammostudy.errors import DataError, first, grouped
 
 SHAPES: Final = ("irregular", "lobular", "oval", "round")
 SUBTYPES: Final = ("Luminal-A", "Luminal-B", "HER-2", "Basal-like")
@@ -30,6 +31,7 @@ WORDS: Final = {
 }
 BOX: Final = ("x_min", "y_min", "x_max", "y_max")
 FILENAME: Final = "manifest.csv"
+NUMBERS: Final = (*BOX, "height", "width", "mask_label", "spacing_mm")
 Fault = tuple[int | None, str]  # row (from 0; None: the whole table), `column: what is wrong`
 
 
@@ -50,8 +52,10 @@ def _words(column: str, nullable: bool = False) -> pa.Column:
 _GIVEN: Final = pa.Check.str_length(min_value=1, error="empty")
 _POSITIVE: Final = pa.Check.gt(0, error="must be above 0")
 _INSIDE: Final = pa.Check.str_matches(
-    r"(?!/)(?!(.*/)?\.\.(/|$))", error="must be a path inside the cohort folder"
+    r"(?!/)(?!(.*/)?\.\.(/|$))[^\\]*$",
+    error="must be a path inside the cohort folder, its parts joined by / and by no backslash",
 )
+_SPACING: Final = pa.Check.in_range(0.005, 10, error="must be from 0.005 to 10 mm")
 _SIDE: Final = pa.Column("Int64", pa.Check.ge(0, error="must not be negative"), nullable=True)
 _POLYGON: Final = pa.Check(
     _is_polygon, element_wise=True, error="must be a JSON list of three or more [x, y] points"
@@ -73,7 +77,7 @@ SCHEMA: Final = pa.DataFrameSchema(
         "mask": pa.Column(str, _INSIDE, nullable=True),
         "mask_label": pa.Column("Int64", _POSITIVE, nullable=True),
         "outline": pa.Column(str, _POLYGON, nullable=True),
-        "spacing_mm": pa.Column(float, _POSITIVE, nullable=True),
+        "spacing_mm": pa.Column(float, _SPACING, nullable=True),
         "shape": _words("shape", nullable=True),
         "pathology": _words("pathology"),
         "subtype": _words("subtype", nullable=True),
@@ -103,19 +107,22 @@ def find_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, list[Fault]]:
 def _of_cells(failures: pd.DataFrame) -> Iterator[Fault]:
     """Yield pandera's failures: the first one of each cell, and columns missing or strange."""
     cells = failures[failures["index"].notna()].drop_duplicates(["column", "index"])
-    for case in cells.to_dict("records"):
-        said = check = str(case["check"])
-        if check == "not_nullable":
+    names = ["index", "column", "failure_case", "check"]
+    for row, column, cell, check in cells[names].itertuples(index=False):
+        said = str(check)
+        if said == "not_nullable":
             said = "must not be empty"
-        elif check.startswith(("coerce_dtype", "dtype")):
-            said = "must be a whole number" if "int" in check.lower() else "must be a number"
-        yield int(case["index"]), f"{case['column']}: {str(case['failure_case'])[:100]!r} {said}"
-    words = {"column_in_dataframe": "missing", "column_in_schema": "not a column of the manifest"}
-    for case in failures[failures["index"].isna()].to_dict("records"):
-        if case["check"] in words:
-            yield None, f"{case['failure_case']}: {words[case['check']]}"
-        elif case["column"] not in set(cells["column"]):  # else an echo of a cell's fault
-            yield None, f"{case['column']}: {case['check']} ({case['failure_case']})"
+        elif said.startswith(("coerce_dtype", "dtype")):
+            said = "must be a whole number" if "int" in said.lower() else "must be a number"
+        yield int(row), f"{column}: {str(cell)[:100]!r} {said}"
+    whole = failures[failures["index"].isna()]
+    words = {"column_in_dataframe": "missing", "column_in_schema": "not of the manifest"}
+    for check, said in words.items():
+        if len(named := whole["failure_case"][whole["check"] == check]):
+            yield None, f"column {first(named, len(SCHEMA.columns))}: {said}"
+    echoed = whole["check"].isin(list(words)) | whole["column"].isin(cells["column"])
+    for case in whole[~echoed].to_dict("records"):
+        yield None, f"{case['column']}: {case['check']} ({case['failure_case']})"
 
 
 def _of_rows(table: pd.DataFrame) -> Iterator[Fault]:
@@ -150,23 +157,23 @@ def _of_rows(table: pd.DataFrame) -> Iterator[Fault]:
 
 def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
     """Return a manifest with the schema's types; DataError lists all faults by row and column."""
+    rows: dict[int | None, Hashable] = {None: 1}  # as a spreadsheet counts them
+    rows |= enumerate(table.index if table.index.name == "row" else range(2, 2 + len(table)))
     table, faults = find_faults(table)
-    if faults:  # rows as a spreadsheet counts them
-        places = ("column" if row is None else f"row {row + 2}," for row, _ in faults)
-        listed = "".join(f"\n  {at} {said}" for at, (_, said) in zip(places, faults, strict=True))
-        raise DataError(f"{name}: {len(faults)} fault(s) in the manifest; mend the cells:{listed}")
+    if faults:
+        listed = "\n  ".join(grouped((f"row {rows[row]}", said) for row, said in faults))
+        fault = f"{len(faults):,} fault(s) in the manifest; mend the cells"
+        raise DataError(f"{name}: {fault}:\n  {listed}")
     return table[list(COLUMNS)]
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
     """Read and validate a manifest file."""
-    names = ("case", "patient", "site", "image", "mask", "outline", "image_sha256")
-    text = dict.fromkeys(names, str)
-    try:
-        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        fault = f"missing or not a readable CSV table in UTF-8 ({error})"
-        raise DataError(f"{path}: {fault}") from error
+    table = read_table(path, separators=",;\t", numbers=NUMBERS)
+    table = table.where(table != "").astype(object)
+    for name in table.columns.intersection(list(NUMBERS)):
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        table[name] = table[name].where(numbers.isna(), numbers)  # text that is none is a fault
     return validate(table, str(path))
 
 

@@ -82,6 +82,12 @@ def real_name(root: Path, name: str) -> str:
     return name if listed is None else listed[0]
 
 
+def shown(root: Path, name: str) -> str:
+    """Return how a message names a file of a manifest: of a hidden one, by the owner's row."""
+    listed = _listed(root, name)
+    return name if listed is None else listed[1]
+
+
 @contextmanager
 def hiding(root: Path, name: str) -> Iterator[None]:
     """Let every DataError of this block name the owner's row instead of a hidden file."""
@@ -90,8 +96,7 @@ def hiding(root: Path, name: str) -> Iterator[None]:
         yield
     except DataError as error:
         if listed is not None:
-            shown = f"{name} (row {listed[1]} of {PRIVATE_TABLE})"
-            error.args = (without(str(error), listed[0], shown),)
+            error.args = (without(str(error), *listed),)
             raise error.with_traceback(None) from None
         raise
 
@@ -103,8 +108,8 @@ def without(text: str, name: str, shown: str) -> str:
     return text
 
 
-def _listed(root: Path, name: str) -> tuple[str, int] | None:
-    """Return the real name of a hidden file and its row in the owner's table."""
+def _listed(root: Path, name: str) -> tuple[str, str] | None:
+    """Return the real name of a hidden file, and which row of the owner's table names it."""
     table = root / PRIVATE_TABLE
     if not _HIDDEN.fullmatch(name) or not table.is_file():
         return None
@@ -113,10 +118,12 @@ def _listed(root: Path, name: str) -> tuple[str, int] | None:
 
 
 @lru_cache(maxsize=8)
-def _names(path: Path, _state: tuple[int, ...], _store: Path) -> dict[str, tuple[str, int]]:
+def _names(path: Path, _state: tuple[int, ...], _store: Path) -> dict[str, tuple[str, str]]:
     """Return the files of the owner's table by hidden name; read again when the table changes."""
-    found: dict[str, tuple[str, int]] = {}
-    for number, cells in read_table(path, ("image", "mask"), ",;\t").iterrows():
-        for name in filter(None, (cells["image"], cells["mask"])):
-            found.setdefault(hidden_name(name), (name, int(str(number))))
+    found: dict[str, tuple[str, str]] = {}
+    table = read_table(path, ("image", "mask"), ",;\t")
+    for column in ("image", "mask"):
+        for number, name in table[column][table[column] != ""].items():
+            row = f"{PRIVATE_TABLE} ({column} of row {number})"
+            found.setdefault(hidden_name(name), (name, row))
     return found

@@ -1,6 +1,7 @@
 """Manifests: every fault in one message, exact types, nothing half-written."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -55,7 +56,9 @@ def test_valid_tables_get_the_types_of_the_schema():
     ("outline", "[[0, 0], [1, NaN], [0, 1]]", None), ("outline", "no json", None),
     ("outline", DEEP, None), ("width", 2_000_000, "height"),
     ("mask", "../secret.png", None), ("image", "/root/a.png", None),
-    ("mask_label", 0, None), ("spacing_mm", -0.1, None), ("image_sha256", "abc", None),
+    ("mask_label", 0, None), ("spacing_mm", -0.1, None), ("spacing_mm", float("inf"), None),
+    ("spacing_mm", 1e-9, None), ("spacing_mm", 70, None), ("image", "images\\0.png", None),
+    ("mask", "masks\\0.png", None), ("image_sha256", "abc", None),
 ])  # fmt: skip
 def test_each_fault_names_row_and_column(column, value, field):
     bad = table()
@@ -79,9 +82,17 @@ def test_every_fault_of_a_table_is_in_one_message():
     assert "5 fault(s)" in lines[0]
     places = ("2, shape", "3, height", "4, x_max", "5, case", "6, x_min")
     assert sorted(line.split(":")[0] for line in lines[1:]) == [f"  row {one}" for one in places]
+    lots = table(5_000, shape=[f"s{i}" for i in range(5_000)], x_max=range(60, 5_060))
+    with pytest.raises(DataError) as caught:
+        validate(lots)
+    assert len(str(caught.value)) < 1_000
+    assert [line.split(", ")[0] for line in str(caught.value).splitlines()[1:]] == ["  row 2"] * 2
+    assert "4,997 more" in str(caught.value)
     with pytest.raises(DataError) as caught:
         validate(table().drop(columns=["site", "x_max"]).assign(age=50))
-    assert all(f"column {name}: " in str(caught.value) for name in ("site", "x_max", "age"))
+    assert all(
+        re.search(f"column .*{name}.*: ", str(caught.value)) for name in ("site", "x_max", "age")
+    )
 
 
 @pytest.mark.parametrize("column", ["patient", "height", "width", "image_sha256"])
@@ -105,6 +116,12 @@ def test_text_comes_back_as_it_went(tmp_path):
     assert content_hash(read) == content_hash(validate(given)) == content_hash(read.iloc[::-1])
     changed = validate(given.assign(image_sha256=["1" * 64, SHA]))
     assert content_hash(changed) != content_hash(read)
+    text = given.assign(mask_label=[None, "3.0"], spacing_mm="0.07").to_csv(index=False)
+    decimal = "\ufeff" + given.assign(spacing_mm="0,07").to_csv(index=False, sep=";")
+    for content in (text, decimal):  # as Excel writes it back
+        (tmp_path / "manifest.csv").write_text(content, encoding="utf-8")
+        assert read_manifest(tmp_path / "manifest.csv")["spacing_mm"].tolist() == [0.07] * 2
+        assert read_manifest(tmp_path / "manifest.csv")["mask_label"].tolist()[1] == 3
     (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe\x00a")
     with pytest.raises(DataError, match=r"manifest\.csv"):
         read_manifest(tmp_path / "manifest.csv")

@@ -22,6 +22,7 @@ from mammostudy.data.sources import cdd_cesm, files
 from mammostudy.data.sources.cdd_cesm_contours import IMAGE_NAME, outline_points
 from mammostudy.data.tables import check, find_table, read_sheets, read_table
 from mammostudy.errors import DataError
+from mammostudy.paths import search
 
 MODALITY: Final = "DM"  # low energy
 CONTOURS: Final = "Radiology_hand_drawn_segmentations*.csv"
@@ -75,7 +76,7 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
 def _images(folder: Path) -> dict[str, Path]:
     """Return the archive's JPEGs by name without spaces and suffix."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*.[jJ][pP]*[gG]")):
+    for path in search(folder, "**/*.[jJ][pP]*[gG]"):
         name = path.stem.strip()
         if name in found:
             raise DataError(f"{path}: the same image as {found[name]}; keep one of them")

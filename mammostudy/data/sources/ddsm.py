@@ -21,6 +21,7 @@ from mammostudy.data.dicom_file import guarded
 from mammostudy.data.images import same_aspect
 from mammostudy.data.sources import files
 from mammostudy.errors import DataError
+from mammostudy.paths import search
 
 SHAPES: Final = {
     "IRREGULAR": "irregular", "LOBULATED": "lobular", "OVAL": "oval", "ROUND": "round",
@@ -84,7 +85,7 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     """Read the studies of a folder, at any depth; masses kept without a shape are counted, too."""
     found = files.Gathered(folder)
     studies: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*.[iI][cC][sS]")):
+    for path in search(folder, "**/*.[iI][cC][sS]"):
         with found.sorting():
             files.relative(folder, path)  # before it is read
             if path.stem in studies:
@@ -98,7 +99,7 @@ def _take_study(path: Path, found: files.Gathered) -> None:
     """Take the films of one study, each with its own fault."""
     scanner, views = read_ics(path)
     stem = path.stem.replace("-", "_")
-    paths = (each for pattern in ("PNGFiles/*", "*") for each in sorted(path.parent.glob(pattern)))
+    paths = [*search(path.parent, "PNGFiles/*"), *search(path.parent, "*")]
     beside = {each.name.lower(): each for each in paths}  # beside the .ics file goes first
     for name, view in views.items():
         film = f"{stem}.{name}"
@@ -174,8 +175,6 @@ def _points(pixels: NDArray[np.int64], image: files.Row, view: View) -> files.Po
     if len(pixels) > view.rows * view.columns:
         raise files.RejectedError("boundary of more steps than the film has pixels")
     points = corners(pixels).astype(np.float64)
-    if (image["height"], image["width"]) == (view.rows, view.columns):
-        return points
     points = (points + 0.5) * (image["width"] / view.columns, image["height"] / view.rows)
     return np.asarray(points - 0.5)  # pixel centres at whole numbers
 

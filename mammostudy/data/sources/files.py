@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from mammostudy.data.dicom_file import facts_of, guarded, read_header, starts_as_dicom
 from mammostudy.data.images import bytes_of, open_picture
 from mammostudy.data.manifest import BOX, COLUMNS
-from mammostudy.errors import DataError
+from mammostudy.errors import DataError, grouped
 from mammostudy.imaging.contours import box_of, fill_rows
+from mammostudy.paths import search
 
 OVERHANG: Final = 0.01  # of the longer side of the image, by which an outline may leave it; or 2 px
 Points = NDArray[np.float64]
@@ -36,7 +37,7 @@ def relative(folder: Path, path: Path) -> str:
 def read_text(path: Path) -> str:
     """Read a text file in UTF-8."""
     with guarded(path, "missing or no text; the file is damaged, copy it anew"):
-        return path.read_text(encoding="utf-8-sig")
+        return bytes_of(path).decode("utf-8-sig")
 
 
 def index_files(folder: Path) -> dict[str, list[Path]]:
@@ -47,7 +48,7 @@ def index_files(folder: Path) -> dict[str, list[Path]]:
     """
     index: dict[str, list[Path]] = defaultdict(list)
     root = folder.resolve()
-    for path in sorted(folder.rglob("*.[dD][cC][mM]")):
+    for path in search(folder, "**/*.[dD][cC][mM]"):
         if path.is_file() and path.resolve().is_relative_to(root):
             above = path.relative_to(folder).parts[:-1]
             for name in {"", *(part.removeprefix("MG_") for part in above)}:
@@ -119,7 +120,7 @@ class Gathered:
         self.folder, self.store = folder, store
         self.rows: list[Row] = []
         self.dropped: Counter[str] = Counter()
-        self.faults: list[str] = []
+        self.faults: list[tuple[str, str]] = []  # file, and what is wrong with it
         self._listed: list[tuple[str, str, str, str]] = []
 
     @contextmanager
@@ -131,18 +132,18 @@ class Gathered:
             self.dropped[error.reason] += 1
             self._listed.append(error.listed)
         except DataError as error:
-            self.faults.append(str(error))
+            place, _, words = str(error).partition(": ")
+            self.faults.append((place, words))
 
     def result(self) -> tuple[pd.DataFrame, dict[str, int]]:
         """Return the table, its missing columns empty, and what was left out by reason."""
         dropped = {reason: count for reason, count in self.dropped.items() if count}
         if self.faults:
-            count = f"; {len(self.faults)} files have faults" if len(self.faults) > 1 else ""
-            raise DataError("; ".join(self.faults[:4]) + count)
+            raise DataError("; ".join(grouped(self.faults, then=": ")))
         if not self.rows:
             hint = next((message for *_, message in self._listed if message), "copy the files anew")
-            fault = f"nothing in it can be used ({dropped or 'no file'}); {hint}"
-            raise DataError(f"{self.folder}: {fault}")
+            why = "; ".join(f"{count} dropped: {reason}" for reason, count in dropped.items())
+            raise DataError(f"{self.folder}: nothing is left ({why or 'no file'}); {hint}")
         if self.store is not None and self._listed:
             self.store.mkdir(parents=True, exist_ok=True)
             table = pd.DataFrame(self._listed, columns=["case", "file", "reason", "message"])

@@ -15,15 +15,21 @@ from typing import Final
 import pandas as pd
 
 from mammostudy.data import manifest, row_files
+from mammostudy.data.integrity import patient_notes
 from mammostudy.data.manifest import BOX, WORDS
 from mammostudy.data.private import PRIVATE_TABLE, SUFFIXES, hidden_name, pseudonym, without
 from mammostudy.data.sources.files import Row, look
 from mammostudy.data.tables import read_table
-from mammostudy.errors import DataError
+from mammostudy.errors import DataError, first, grouped
 from mammostudy.imaging.contours import box_of
+from mammostudy.paths import search
 
 GUIDE_FILE: Final = "cohort-guide.md"
 FREE: Final = ("", "none")  # of the column mask: a view without a mass
+_WORD: Final = "(?:masks?|segm?|segmentations?|gt|rois?|labels?|annotations?)"
+_OF_MASK: Final = re.compile(
+    rf"^{_WORD}(?:[ _.-]+|\d*$)|[ _.(-]+{_WORD}[ _.-]*\d{{0,3}}\)?$", re.IGNORECASE
+)
 COLUMNS: Final = {
     "image": "path of the mammogram inside this folder: DICOM, PNG, JPEG or TIFF",
     "mask": "path of a mask, PNG, TIFF or DICOM, white where the mass is; empty: no mass in view",
@@ -42,32 +48,39 @@ COLUMNS: Final = {
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read a private cohort; an error lists every fault of the table and its files at once."""
-    table = read_table(folder / PRIVATE_TABLE, ("image", "mask", "patient"), ",;\t")
-    known = f"no column of the table; use {', '.join(COLUMNS)}"
-    faults = [f"row 1, {name}: {known}" for name in table.columns.difference(list(COLUMNS))]
+    needed, numbers = ("image", "mask", "patient"), ("mask_label", "spacing_mm")
+    table = read_table(folder / PRIVATE_TABLE, needed, ",;\t", numbers)
+    faults: list[tuple[str, str]] = []
+    if len(unknown := table.columns.difference(list(COLUMNS))):
+        faults = [("row 1", f"{first(unknown)}: no column of the table; use {', '.join(COLUMNS)}")]
     table = table.reindex(columns=list(COLUMNS), fill_value="")
     again = table.duplicated(["image", "mask", "mask_label"])
     rows: list[Row] = []
     for (number, cells), twice in zip(table.iterrows(), again, strict=True):
         row: Row = dict.fromkeys(("pathology", "view", "side"), "unknown")
         row |= {"site": cells["site"] or "own", "modality": "DM"}
-        found = [*_image(folder, cells, row), *_words(cells, row), *_truth(folder, cells, row)]
+        odd = [name for name in ("image", "mask") if "\\" in cells[name]]
+        found = [f"{name}: the path holds a backslash; join its parts by /" for name in odd]
+        if not odd:
+            found = [*_image(folder, cells, row), *_words(cells, row), *_truth(folder, cells, row)]
         if twice:
             found.append("image: the same image and mask as in a row above")
         for fault in found:  # named by its row and column, not by its files
-            for name in filter(None, (cells["image"], cells["mask"])):
-                fault = without(fault, name, hidden_name(name))
-            faults.append(f"row {number}, {fault}")
+            for column in ("image", "mask"):
+                fault = without(fault, cells[column], f"(the {column} of this row)")
+            faults.append((f"row {number}", fault))
         rows.append(row)
     if faults:
-        listed = "\n  ".join([f"{len(faults)} fault(s); mend them:", *faults])
+        listed = "\n  ".join([f"{len(faults):,} fault(s); mend them:", *grouped(faults)])
         raise DataError(f"{folder / PRIVATE_TABLE}: {listed}")
     count: Counter[str] = Counter()
     for row in rows:  # a case is pseudonym, side, view and a number
         stem = f"{row['patient']}_{row['side']}_{row['view']}"
         count[stem] += 1
         row["case"] = f"{stem}_{count[stem]}"
-    return pd.DataFrame(rows, columns=list(manifest.COLUMNS)), {}
+    built = pd.DataFrame(rows, columns=list(manifest.COLUMNS))
+    built.attrs["notes"] = patient_notes(table.assign(image=built["image"].array))
+    return built, {}
 
 
 def _image(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:
@@ -93,7 +106,7 @@ def _words(cells: pd.Series, row: Row) -> Iterator[str]:
         if word is None:
             yield f"{column}: {cell[:40]!r} is not one of {', '.join(words)}"
         elif said not in ("unknown", "other", word):
-            yield f"{column}: {word}, but the header of {row['image']} says {said}"
+            yield f"{column}: {word}, but the header of its image says {said}"
         else:
             row[column] = word
     if cell := cells["spacing_mm"]:
@@ -131,25 +144,45 @@ def guide() -> str:
     return text.format(columns="\n".join(f"| `{name}` | {of} |" for name, of in COLUMNS.items()))
 
 
-def write_template(folder: Path) -> tuple[Path, int]:
-    """Write ``cohort.csv`` and its guide into a folder, a row for each image found there.
+def write_template(folder: Path) -> tuple[Path, int, int]:
+    """Write ``cohort.csv`` and its guide into a folder, a row for each image and mask found there.
 
-    A picture in a folder whose name starts with ``mask`` is a mask; it is put beside the image
-    of the same name. The rest is left to fill in. Return the table's path and the images in it.
+    Which pictures are masks, and of what, is told by names as the guide says. The rest is left to
+    fill in. Return the table's path, the images in it, and the masks that no image was found for.
     """
     path = folder / PRIVATE_TABLE
     if path.exists():
         raise DataError(f"{path}: exists already and is not replaced; move it away")
-    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
-    names = [path.relative_to(folder) for path in found]
-    drawn = [n for n in names if any(p.lower().startswith("mask") for p in n.parts[:-1])]
-    masks = {name.stem.lower(): name.as_posix() for name in drawn}
-    images = [name for name in names if name not in drawn]
-    rows = [{"image": i.as_posix(), "mask": masks.get(i.stem.lower(), "")} for i in images]
+    found = [path for path in search(folder, "**/*") if path.suffix.lower() in SUFFIXES]
+    names = [path.relative_to(folder) for path in found if path.is_file()]
+    drawn = _masks(names)
+    masks: dict[Path, list[str]] = {name: [] for name in names if name not in drawn}
+    named: dict[str, list[Path]] = {}
+    for image in masks:
+        for key in (image.stem.lower(), f"{image.parent}/"):
+            named.setdefault(key, []).append(image)
+    for mask, key in drawn.items():
+        near = named.get(key or f"{mask.parent}/", [])
+        shared = [len({*image.parts[:-1]} & {*mask.parts[:-1]}) for image in near]
+        if shared.count(max(shared, default=0)) == 1:  # else it may be of several
+            masks[near[shared.index(max(shared))]].append(mask.as_posix())
+    rows = [{"image": i.as_posix(), "mask": m} for i, own in masks.items() for m in own or [""]]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     try:
         table.to_csv(path, index=False)
         (folder / GUIDE_FILE).write_text(guide(), encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}); check the disk") from None
-    return path, len(images)
+    return path, len(masks), len(drawn) - int((table["mask"] != "").sum())
+
+
+def _masks(names: list[Path]) -> dict[Path, str]:
+    """Return which pictures are masks, and the name of the mammogram that each is named after."""
+    keys = {name: _OF_MASK.sub("", name.stem).lower() for name in names}
+    plain = {key for name, key in keys.items() if key == name.stem.lower()}
+    return {
+        name: key
+        for name, key in keys.items()
+        if any(part.lower().startswith("mask") for part in name.parts[:-1])
+        or (key != name.stem.lower() and (key in plain or "mask" in name.stem.lower()))
+    }

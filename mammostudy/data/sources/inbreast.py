@@ -17,9 +17,11 @@ import numpy as np
 import pandas as pd
 
 from mammostudy.data.dicom_file import guarded
+from mammostudy.data.images import bytes_of
 from mammostudy.data.sources import files
 from mammostudy.data.tables import check, read_table
 from mammostudy.errors import DataError
+from mammostudy.paths import search
 
 TABLE: Final = "INbreast.csv"
 PATHOLOGY: Final = {"1": "benign", "2": "benign", "6": "malignant"}  # by BI-RADS; 6 is proven
@@ -33,7 +35,7 @@ _WORDS: Final = {
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the folder ``INbreast Release 1.0``, or the folder that holds it."""
-    homes = [path for path in (folder / "AllDICOMs", *folder.glob("*/AllDICOMs")) if path.is_dir()]
+    homes = [*search(folder, "AllDICOMs"), *search(folder, "*/AllDICOMs")]
     if len(homes) != 1:
         raise DataError(f"{folder}: not one folder AllDICOMs; name `INbreast Release 1.0`")
     path = homes[0].parent / TABLE
@@ -44,7 +46,7 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     listed = dict(zip(table["file_name"], said, strict=True))
     found = files.Gathered(folder)
     seen: set[str] = set()
-    for path in sorted(homes[0].glob("*.[dD][cC][mM]")):
+    for path in search(homes[0], "*.[dD][cC][mM]"):
         with found.sorting():
             named = _NAME.fullmatch(path.name)
             if named is None:
@@ -99,10 +101,13 @@ def read_rois(folder: Path, path: Path) -> list[tuple[str, files.Points]]:
     """Read name and points of the regions of one mammogram; points are x and y in its pixels."""
     files.relative(folder, path)
     with guarded(path, "no property list of regions, or damaged; copy the file anew"):
-        (image,) = plistlib.loads(path.read_bytes(), fmt=plistlib.FMT_XML)["Images"]
-        rois = []
+        (image,) = plistlib.loads(bytes_of(path), fmt=plistlib.FMT_XML)["Images"]
+        rois: list[tuple[str, files.Points]] = []
         for roi in image["ROIs"]:
             pairs = [point.strip("() ").split(",") for point in roi["Point_px"]]
+            if odd := {len(pair) for pair in pairs} - {2}:
+                fault = f"a point of {max(odd)} numbers; it holds x and y (Point_mm has three)"
+                raise DataError(f"{path}: field ROIs[{len(rois)}].Point_px: {fault}")
             points = np.array(pairs, np.float64).reshape(-1, 2)
             if len(points) != roi["NumberOfPoints"] or not np.isfinite(points).all():
                 raise ValueError

@@ -1,6 +1,7 @@
 """Files and tables of an owner's folder: described without decoding, read or refused."""
 
 import hashlib
+import os
 
 import numpy as np
 import pandas as pd
@@ -94,11 +95,33 @@ def test_a_workbook_and_its_csv_are_one_table(book):
     assert read_table(book).index.tolist() == read_table(path).index.tolist() == [2, 5]
 
 
-@pytest.mark.parametrize("text", ["\ufeffa;b\r\n1,5;x\r\n", 'a,b\n"1,5",x', 'A,B\n"1,5","x\n"\n'])
-def test_spellings_that_spreadsheets_give(tmp_path, text):
+@pytest.mark.parametrize(("text", "cell"), [
+    ("\ufeffa;b\r\n1,5;x\r\n", "1.5"), ('a,b\n"1,5",x', "1,5"), ('A,B\n"1,5","x\n"\n', "1,5"),
+    ("sep=;\na;b\n1,5;x\n", "1.5"), ('"sep=|"\r\na|b\r\n2.0|x\r\n', "2"), ("a,b,,\n1.0,x,,\n", "1"),
+    ("a,b\n1,x,,,\n", "1"), ("a,b,,c\n1,x,,\n,,,\n", "1"), ("a;b\n1,50;x\n", "1.50"),
+    ("a,b\n1,x" + "," * 20_000, "1"), ("sep=,\na,b,c\n" + "1,x,\n" * 15 + "1,x\n" * 9, "1"),
+])  # fmt: skip
+def test_spellings_that_spreadsheets_give(tmp_path, text, cell):
+    """Of the last one: in blocks of 16 rows, empty cells at the end are left out."""
     (tmp_path / "t.csv").write_bytes(text.encode())
-    table = read_table(tmp_path / "t.csv", ("a", "b"), separators=";,")
-    assert table.to_dict("records") == [{"a": "1,5", "b": "x"}]
+    table = read_table(tmp_path / "t.csv", ("a", "b"), separators=";,", numbers=["a"])
+    assert table[["a", "b"]].drop_duplicates().to_numpy().tolist() == [[cell, "x"]]
+
+
+def test_tables_are_read_within_bounds(tmp_path, monkeypatch):
+    fifo, null, long = (tmp_path / f"{name}.csv" for name in ("fifo", "null", "long"))
+    os.mkfifo(fifo)
+    null.symlink_to("/dev/zero")
+    long.write_text("a\n" + "1\n" * 20_480)
+    assert len(read_table(long)) == 20_480
+    wide = pd.DataFrame([["a"], ["1"]]).reindex(columns=range(16_384), fill_value="far")
+    wide.to_excel(tmp_path / "wide.xlsx", header=False, index=False)
+    (tmp_path / "wide.csv").write_text(",".join(f"c{i}" for i in range(100_000)) + "\n1\n")
+    monkeypatch.setattr("mammostudy.data.tables.MAX_CELLS", 20_480)
+    for name in ("fifo.csv", "null.csv", "long.csv", "wide.csv", "wide.xlsx"):
+        with pytest.raises(DataError, match=name) as caught:
+            read_table(tmp_path / name)
+        assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize(("name", "content", "words"), [
@@ -125,7 +148,7 @@ def test_cells_at_fault_are_named_by_column_and_row(tmp_path):
         check(path, table, {"a": "x", "b": ""})
     assert "Doe" not in str(caught.value)
     many = pd.Series(True, index=range(2, 22))
-    with pytest.raises(DataError, match=r"row 2, 3, 4, 5, 6 and 15 more"):
+    with pytest.raises(DataError, match=r"row 2, 3, 4 and 17 more"):
         check(path, table, {}, {"a": many})
 
 
@@ -136,5 +159,9 @@ def test_a_table_is_found_below_its_folder_and_must_be_one(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / f"{name}.csv").touch()
     assert find_table(tmp_path, "x.csv", "one.csv").parent.name == "one"
+    for name in ("._one.csv", "__MACOSX/one.csv", "~$one.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_table(tmp_path, "*one.csv").parent.name == "one"
     with pytest.raises(DataError, match="twice"):
         find_table(tmp_path, "*.csv")

@@ -84,7 +84,7 @@ def check(cohort: CohortName, root: Root = None, as_json: Json = False) -> None:
     """Read every image and mask of a cohort and check its splits for leaks."""
     from tqdm.auto import tqdm
 
-    from mammostudy.data import load
+    from mammostudy.data import integrity, load
     from mammostudy.data.cohort import OutlineCohort
 
     use_data_root(root)
@@ -96,7 +96,7 @@ def check(cohort: CohortName, root: Root = None, as_json: Json = False) -> None:
             loaded.mask(case)
         print(f"{cohort}: {len(loaded)} outlines drawn, no images; {_split_checked(loaded)}")
     else:
-        faults, notes = _examined(loaded)
+        faults, notes = integrity.examine(loaded)
         load.refuse(cohort, faults)
         print(f"{cohort}: {len(loaded.manifest)} rows read, {len(loaded)} masses; no fault")
         print(f"  no image is there twice; {_split_checked(loaded)}")
@@ -105,22 +105,11 @@ def check(cohort: CohortName, root: Root = None, as_json: Json = False) -> None:
     _tell_notes_and_tasks(loaded, notes)
 
 
-def _examined(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the faults and notes of a cohort, those too that only its build could make."""
-    import pandas as pd
-
-    from mammostudy.data import integrity, load
-
-    faults, notes = integrity.examine(cohort)
-    if load.module_of(cohort.name, cohort.root):
-        notes = pd.concat([notes, load.read_rows(cohort.name, "notes")]).drop_duplicates()
-    return faults, notes
-
-
 def _print_check(cohort: Cohort) -> NoReturn:
     """Print all that a check finds as JSON, and end: with code 2 where there is a fault."""
     import pandas as pd
 
+    from mammostudy.data import integrity
     from mammostudy.data.cohort import OutlineCohort, lacking
     from mammostudy.data.descriptors import TASKS
 
@@ -128,7 +117,7 @@ def _print_check(cohort: Cohort) -> NoReturn:
     if isinstance(cohort, OutlineCohort):
         _ = [cohort.mask(case) for case in cohort.masses.index]
     else:
-        faults, notes = _examined(cohort)
+        faults, notes = integrity.examine(cohort)
     content = {
         "cohort": cohort.name, "rows": len(cohort.manifest), "masses": len(cohort),
         "faults": json.loads(faults.to_json(orient="records")), "notes": _counts(notes["note"]),

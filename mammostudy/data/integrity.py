@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -35,8 +33,6 @@ CHECKS: Final = {
 }
 FAULTS: Final = ("case", "image", "check", "reason")  # columns of a table of them
 MIRRORED: Final = "the image is mirrored against the usual hanging; boxes and masks are in its grid"
-SPELLED: Final = "its patient may stand under two names (as 17 and 0017, or P1 and p1, would be)"
-ROUNDED: Final = "its patient's number was rounded by a spreadsheet (1.23457E+15): it may be of two"
 SPECK: Final = 0.01  # share of the largest part from which on another part counts
 TOLERANCE: Final = 0.02  # share of its longer side by which a box may miss its mask, 1 px at least
 FITTING: Final = ("MG", "CR", "DX", "OT", "unknown")  # films digitised anew say CR, DX or OT
@@ -94,25 +90,8 @@ def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
             faults += [(row["case"], str(image), *fault) for fault in (*found, *drawn)]
     for image, fault in _duplicates(cohort.root, seen, pictures).items():
         faults += [(case, image, *fault) for case in groups.get_group(image)["case"]]
-    notes += patient_notes(cohort.manifest)
     table = pd.DataFrame(faults, columns=list(FAULTS))
     return table, pd.DataFrame(notes, columns=["image", "note"])
-
-
-def patient_notes(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return image and note of patients who may be one, or whose number was rounded."""
-    patients = rows["patient"].astype(str)
-    told = {
-        SPELLED: patients.groupby(patients.map(_plain)).transform("nunique") > 1,
-        ROUNDED: patients.str.fullmatch(r"\d([.,]\d+)?E\+\d+"),
-    }
-    return [(i, note) for note, those in told.items() for i in rows["image"][those].unique()]
-
-
-def _plain(name: str) -> str:
-    """Return a name without case, marks, leading zeros and the ``.0`` of a spreadsheet."""
-    name = unicodedata.normalize("NFKC", name).casefold().removesuffix(".0")
-    return " ".join(part.lstrip("0") or "0" for part in re.findall(r"[^\W\d_]+|\d+", name))
 
 
 def why_no_mammogram(path: Path, pixels: NDArray[np.uint16], modality: str) -> str | None:
@@ -180,19 +159,19 @@ def thumbnail(image: NDArray[Any]) -> Picture:
 
 
 def alike(pictures: Sequence[Picture], *, every: bool = True) -> Iterator[tuple[int, int, float]]:
-    """Yield pairs of near-duplicates among thumbnails: earlier, later, correlation.
+    """Yield near-duplicates: earlier, later, correlation; with all earlier ones or the first alone.
 
-    Of each later one with all the earlier ones, or with the first alone. Means of blocks times
-    their side are a projection, which makes no distance larger: few pairs are compared in full.
+    Means of blocks, times the block's side, are a projection: no two are farther apart than their
+    thumbnails are, so few pairs are compared in full.
     """
     side = THUMBNAIL // COARSE
     blocks = (each.reshape(COARSE, side, COARSE, side).mean(axis=(1, 3)) for each in pictures)
     coarse = np.array([side * block.ravel() for block in blocks], dtype=np.float32)
     half = (coarse**2).sum(axis=1) / 2
     for start in range(0, len(pictures), _BLOCK):
-        those = slice(start, start + _BLOCK)
-        apart = half[: those.stop, None] + half[those] - coarse[: those.stop] @ coarse[those].T
-        near = apart < 1 - CORRELATION + 1e-4  # half the squared distance
+        stop = start + _BLOCK
+        near = half[:stop, None] + half[start:stop] - coarse[:stop] @ coarse[start:stop].T
+        near = near < 1 - CORRELATION + 1e-4  # half the squared distance
         for later in np.flatnonzero(near.any(axis=0)).tolist():
             for earlier in np.flatnonzero(near[: start + later, later]).tolist():
                 correlation = float(pictures[earlier] @ pictures[start + later])

@@ -130,8 +130,7 @@ def build(name: str, folder: Path, source: str, *, strict: bool = False) -> Coho
     place(name, "build.json").unlink(missing_ok=True)  # an interrupted build is built again
     manifest.write_manifest(kept, place(name, "csv"))
     write_rows(name, "quarantine", faults)
-    told = pd.DataFrame(table.attrs.get("notes", []), columns=["image", "note"])
-    write_rows(name, "notes", pd.concat([notes, told], ignore_index=True))
+    write_rows(name, "notes", notes)
     text = json.dumps({"made_of": _made_of(folder, source), "dropped": built.dropped}, indent=1)
     write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))
     return built

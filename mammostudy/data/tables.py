@@ -11,7 +11,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
@@ -81,20 +81,16 @@ def read_sheets(path: Path) -> dict[str, pd.DataFrame]:
         for sheet in book.worksheets:
             sheet.reset_dimensions()  # some programs write wrong ones
             rows = sheet.iter_rows(max_col=MAX_COLUMNS + 1, values_only=True)
-            sheets[column_name(sheet.title)] = _lines([_text(c) for c in row] for row in rows)
+            cells = ([str("" if cell is None else cell) for cell in row] for row in rows)
+            sheets[column_name(sheet.title)] = _table(path, _lines(cells))
         book.close()
+    except DataError:
+        raise
     except Exception as error:  # a damaged workbook fails in the parsers in many ways
         needs = ": pip install 'mammostudy[excel]'" if isinstance(error, ImportError) else ""
         fault = f"not a readable workbook, or too large ({type(error).__name__}{needs})"
         raise DataError(f"{path}: {fault}; copy it anew, or save the sheet as CSV") from None
-    return {title: _table(path, lines) for title, lines in sheets.items()}
-
-
-def _text(cell: Any) -> str:
-    """Return a cell of a workbook as it is shown: 45, not 45.0."""
-    if isinstance(cell, float) and cell.is_integer():
-        cell = int(cell)
-    return "" if cell is None else str(cell)
+    return sheets
 
 
 def _read_csv(path: Path, separators: str) -> tuple[list[list[str]], str]:

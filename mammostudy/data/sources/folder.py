@@ -15,12 +15,11 @@ from typing import Final
 import pandas as pd
 
 from mammostudy.data import manifest, row_files
-from mammostudy.data.integrity import patient_notes
 from mammostudy.data.manifest import BOX, WORDS
 from mammostudy.data.private import PRIVATE_TABLE, SUFFIXES, hidden_name, pseudonym, without
 from mammostudy.data.sources.files import Row, look
 from mammostudy.data.tables import read_table
-from mammostudy.errors import DataError, first, grouped
+from mammostudy.errors import DataError, grouped
 from mammostudy.imaging.contours import box_of
 from mammostudy.paths import search
 
@@ -48,11 +47,10 @@ COLUMNS: Final = {
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read a private cohort; an error lists every fault of the table and its files at once."""
-    needed, numbers = ("image", "mask", "patient"), ("mask_label", "spacing_mm")
-    table = read_table(folder / PRIVATE_TABLE, needed, ",;\t", numbers)
-    faults: list[tuple[str, str]] = []
-    if len(unknown := table.columns.difference(list(COLUMNS))):
-        faults = [("row 1", f"{first(unknown)}: no column of the table; use {', '.join(COLUMNS)}")]
+    needed = ("image", "mask", "patient")
+    table = read_table(folder / PRIVATE_TABLE, needed, ",;\t", ("mask_label", "spacing_mm"))
+    known = f"no column of the table; use {', '.join(COLUMNS)}"
+    faults = [("row 1", f"{name!r}: {known}") for name in table.columns.difference(list(COLUMNS))]
     table = table.reindex(columns=list(COLUMNS), fill_value="")
     again = table.duplicated(["image", "mask", "mask_label"])
     rows: list[Row] = []
@@ -78,9 +76,7 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
         stem = f"{row['patient']}_{row['side']}_{row['view']}"
         count[stem] += 1
         row["case"] = f"{stem}_{count[stem]}"
-    built = pd.DataFrame(rows, columns=list(manifest.COLUMNS))
-    built.attrs["notes"] = patient_notes(table.assign(image=built["image"].array))
-    return built, {}
+    return pd.DataFrame(rows, columns=list(manifest.COLUMNS)), {}
 
 
 def _image(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:

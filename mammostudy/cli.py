@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,7 +75,10 @@ def book(
     ] = None,
     strict: Annotated[bool, typer.Option(help="Treat every warning as an error.")] = False,
 ) -> None:
-    """Build the book: train what is missing, run what is stale, render the pages."""
+    """Build the book, training what is missing first.
+
+    Pages that are stale run again; the last line names the page to open in a browser.
+    """
     from mammostudy.publishing.build import build_book
 
     build_book(project_root(), preset, cohort, data, strict)
@@ -90,7 +94,10 @@ def run(
     fresh: Annotated[bool, typer.Option(help="Train again what has a record.")] = False,
     keep: Annotated[bool, typer.Option(help="Copy the records to results/.")] = False,
 ) -> None:
-    """Train what chapters need; a killed run resumes, and what has a record is not run again."""
+    """Train what chapters need and what has no record yet.
+
+    A killed run resumes; what has a record is not run again.
+    """
     from mammostudy.runs import record as records
     from mammostudy.runs.execute import cannot_run, ensure, missing
 
@@ -117,7 +124,9 @@ def _specs(chapters: Sequence[str], cohort: str, preset: str) -> list[Spec]:
     from mammostudy.study.recipes import preset as known_preset
 
     if unknown := sorted(set(chapters) - set(CHAPTERS)):
-        raise SpecError(f"chapter {unknown[0]!r} is unknown; use {', '.join(CHAPTERS)}")
+        near = " or ".join(get_close_matches(unknown[0], CHAPTERS))
+        told = f"did you mean {near}?" if near else f"use {', '.join(CHAPTERS)}"
+        raise SpecError(f"chapter {unknown[0]!r} is unknown; {told}")
     known_preset(preset)  # an unknown one is refused before a phantom is made
     fit, left_out = fit_chapters(chapters, cohort)
     for chapter, reason in left_out.items():
@@ -163,7 +172,10 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files in --out.")] = False,
     as_json: data_commands.Json = False,
 ) -> None:
-    """Find the masses of a mammogram, or take the one in a box; outline them, tell their shapes."""
+    """Find the masses of a mammogram, outline them, tell shapes.
+
+    With --box the mass in it is outlined, and nothing is searched.
+    """
     from mammostudy import inference
     from mammostudy.figures.predictions import Findings, refuse_to_replace, save_prediction
     from mammostudy.runs.choice import detector_of_key
@@ -207,7 +219,10 @@ def _warnings(found: Prediction | Findings) -> Iterable[str]:
 
 @app.command()
 def doctor(as_json: data_commands.Json = False) -> None:
-    """Say whether `make book` can run here, what is found, and the command that mends the rest."""
+    """Say whether `make book` can run here, and what is found.
+
+    What is amiss has the command that mends it. Exit code 0 if the book can run, else 1.
+    """
     from mammostudy.doctor import examine
 
     findings = list(examine())

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 Root = Annotated[Path | None, typer.Option(help="Folder that holds a folder per cohort.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 CohortName = Annotated[str, typer.Argument(help="phantom, cdd-cesm, ... or a folder's name.")]
-app = typer.Typer(help="Look at cohorts.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List, fetch, build and check cohorts.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command()
@@ -31,7 +33,10 @@ def build(
     root: Root = None,
     strict: Annotated[bool, typer.Option(help="Refuse the cohort at any fault.")] = False,
 ) -> None:
-    """Read a cohort's published layout, write its manifest, say what was dropped and why."""
+    """Read a cohort, check it, and write its manifest.
+
+    What was dropped, and why, is said; which tasks it can serve, too.
+    """
     from mammostudy.data import load
     from mammostudy.data.cache import write_atomically
     from mammostudy.data.descriptors import describe as facts_of
@@ -81,7 +86,7 @@ def _copy(cohort: Cohort, strict: bool) -> pd.DataFrame:
 
 @app.command()
 def check(cohort: CohortName, root: Root = None, as_json: Json = False) -> None:
-    """Read every image and mask of a cohort and check its splits for leaks."""
+    """Read every file of a cohort; check its splits for leaks."""
     from tqdm.auto import tqdm
 
     from mammostudy.data import integrity, load
@@ -142,7 +147,7 @@ def _split_checked(cohort: Cohort) -> str:
 
 @app.command()
 def describe(cohort: CohortName, root: Root = None, as_json: Json = True) -> None:
-    """Print a cohort's fingerprint as JSON, with --json or without."""
+    """Print a cohort's fingerprint, always as JSON."""
     from mammostudy.data.load import load_cohort
 
     use_data_root(root)
@@ -183,10 +188,15 @@ def _counts(cells: pd.Series) -> dict[str, int]:
 def template(
     folder: Annotated[Path, typer.Argument(help="Folder of your own mammograms.")],
 ) -> None:
-    """Write the table of a cohort of your own, a row for each image found, and its guide."""
+    """Begin the table of a cohort of your own, and its guide.
+
+    It has a row for each image found, with the mask where the names agree.
+    """
     from mammostudy.data.load import LETTERS, NAME
     from mammostudy.data.sources.folder import GUIDE_FILE, write_template
 
+    if not folder.expanduser().is_dir():
+        raise DataError(f"{folder}: no such folder; give the one that holds your mammograms")
     table, images, alone = write_template(folder.expanduser().resolve())
     print(f"{table}: {images} image(s) listed; fill in patient, mask and what is known")
     if alone:
@@ -209,7 +219,7 @@ def fetch(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it starts.")] = False,
 ) -> None:
-    """Fetch a public set from its archive, or say how to get it; what is there is kept."""
+    """Fetch a public set, or say how to get it; what is there is kept."""
     from mammostudy.data.fetch import fetch as fetch_set
 
     fetch_set(cohort, root, patients=patients, yes=yes)

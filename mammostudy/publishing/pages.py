@@ -106,8 +106,8 @@ def _page(root: Path, name: str, entry: PageEntry, overrides: Mapping[str, str])
         parameters |= {key: value for key, value in overrides.items() if key in parameters}
     page = Page(name, entry.notebook, parameters, entry.fixed)
     if page.preset not in (None, *PRESETS):
-        where = f"pages.{name}.parameters.preset, or MAMMOSTUDY_PRESET"
-        raise BookError(f"{where}: unknown preset {page.preset!r}; known: {', '.join(PRESETS)}")
+        where = f"--preset, MAMMOSTUDY_PRESET or pages.{name}.parameters.preset of {STUDY_FILE}"
+        raise BookError(f"preset {page.preset!r} is unknown ({where}); use {', '.join(PRESETS)}")
     if not (root / page.template).is_file():
         known = sorted(path.stem for path in (root / TEMPLATES).glob("*.ipynb"))
         raise BookError(

@@ -80,5 +80,5 @@ def detector_of_key(key: str) -> Record:
     known = usable_records("detection")
     if found := [each for each in known if key and each.key.startswith(key)]:
         return found[0]
-    listed = ", ".join(each.key for each in known) or "none: `mammostudy run detection` makes"
-    raise DataError(f"detector {key!r}: no completed run of that key with weights ({listed})")
+    listed = ", ".join(each.key for each in known) or "none; `mammostudy run detection` makes one"
+    raise DataError(f"detector {key!r}: no run of that key is completed here; there are: {listed}")

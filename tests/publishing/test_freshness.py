@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from mammostudy.data.load import load_cohort
+from mammostudy.errors import DataError
 from mammostudy.publishing import banners, freshness
 from mammostudy.publishing.freshness import code_digest
 
@@ -71,6 +73,14 @@ def spec(cohort, *patients, leaky=False):
     made = SimpleNamespace(cases=cases, leaky=leaky, provenance=provenance)
     record = made if patients else None
     return SimpleNamespace(cohort=cohort, recipe_versions=lambda: {"x.y": 1}, record=record)
+
+
+@pytest.mark.parametrize("cohort", [2024, None, 1.5, True])
+def test_a_cohort_that_is_no_name_is_one_message(cohort):
+    with pytest.raises(DataError, match=f"cohort {cohort}: .*papermill"):
+        banners.banner(cohort, "quick", "losses")
+    with pytest.raises(DataError, match=f"cohort {cohort}: "):
+        load_cohort(cohort)
 
 
 @pytest.mark.parametrize("leaky", [False, True])

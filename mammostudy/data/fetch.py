@@ -43,9 +43,7 @@ def fetch(
         return
     base = root.expanduser() if root is not None else data_root()
     if base is None:
-        raise MissingDataError(
-            f"cohort {cohort!r}: name a folder for it: --root FOLDER or MAMMOSTUDY_DATA"
-        )
+        raise MissingDataError(f"cohort {cohort!r}: name a data folder: --root or MAMMOSTUDY_DATA")
     try:
         folder = find_folder(cohort, base).resolve()
     except MissingDataError:

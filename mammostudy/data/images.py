@@ -26,12 +26,10 @@ _DARK: Final = 0.05  # grey of the background at most
 
 def bytes_of(path: Path, count: int = -1) -> bytes:
     """Read a file of at most :data:`MAX_BYTES`, or its first bytes."""
-    fault = "no such file; check the path"
+    fault = f"no such file, or one above {MAX_BYTES >> 20} MiB; check the path, or export it"
     try:
         if path.is_dir():
             fault = "a folder; give one image file in it"
-        elif path.exists():
-            fault = f"no plain file, or one above {MAX_BYTES >> 20} MiB; export the image"
         if path.is_file() and path.stat().st_size <= MAX_BYTES:  # a pipe would never end
             with path.open("rb") as file:
                 return file.read(count)

@@ -170,8 +170,7 @@ def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
 def read_manifest(path: Path) -> pd.DataFrame:
     """Read and validate a manifest file."""
     if not path.exists():
-        start = "`mammostudy data template FOLDER` starts a table of your own"
-        raise DataError(f"{path}: missing, and no cohort.csv stands there; {start}")
+        raise DataError(f"{path}: missing; `mammostudy data template` begins a table of your own")
     table = read_table(path, separators=",;\t", numbers=NUMBERS)
     table = table.where(table != "").astype(object)
     for name in table.columns.intersection(list(NUMBERS)):

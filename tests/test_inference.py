@@ -12,7 +12,7 @@ import pytest
 import mammostudy
 from mammostudy import inference
 from mammostudy.data.load import load_cohort
-from mammostudy.data.splits import views_of
+from mammostudy.data.views import views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.exported import segmenter_of
@@ -99,6 +99,24 @@ def test_every_format_gives_the_mask_of_the_array(trained, image, suffix, tmp_pa
     np.testing.assert_array_equal(found.mask, expected.mask)
     if suffix == ".dcm":
         assert found.area_mm2 == pytest.approx(found.area_px * 0.25)
+
+
+@pytest.mark.parametrize(("convert", "notes"), [
+    (lambda image: image, 0), (lambda image: image.astype(">u2") * 16, 1),
+    (lambda image: image.astype(np.int32) * 4, 1), (lambda image: image / 255, 0),
+    (lambda image: (image / 255).astype(np.float16), 0),
+    (lambda image: np.where(np.eye(*SHAPE, 52), 65535, image.astype(np.uint16) * 16), 2),
+])  # fmt: skip
+def test_arrays_of_every_kind(trained, image, convert, notes):
+    found = predict(convert(image), BOX)
+    np.testing.assert_allclose(np.median(found.image), np.median(image / 255), rtol=0.01)
+    assert (found.image.dtype, len(found.notes)) == (np.float32, notes)
+
+
+@pytest.mark.parametrize("value", [0, 37, 128, 255])
+def test_an_area_of_one_grey_value_has_an_answer(trained, value):
+    found = predict(np.full((200, 150), value, np.uint8), (20, 30, 90, 120))
+    assert found.mask.shape == (200, 150)
 
 
 def test_the_mask_is_the_one_the_record_was_measured_on(trained):
@@ -244,8 +262,8 @@ def test_what_cannot_be_predicted(trained):
     for value, box, told in (
         (1.0, (29, 14, 16, 25), "empty"),
         (1.0, (float("nan"), 14, 29, 25), "four whole numbers"),
-        (np.nan, BOX, "image"),
-    ):
+        (np.nan, BOX, "image"), (255.0, BOX, "image"), (-3, BOX, "image"), (70_000, BOX, "image"),
+    ):  # fmt: skip
         with pytest.raises(DataError, match=told):
             predict(np.full(SHAPE, value), box)
 

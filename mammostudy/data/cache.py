@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mammostudy.paths import store_root
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised by hand when the same files give other rows, pixels, frames or phantoms: the store makes
 all it keeps of data anew. Keys of runs have versions of their own."""
 Arrays = dict[str, NDArray[Any]]

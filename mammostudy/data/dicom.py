@@ -32,7 +32,7 @@ Levels = NDArray[np.float64]
 _POLARITY: Final = ("PhotometricInterpretation", "PresentationLUTShape")
 _DAMAGED: Final = "the DICOM file is damaged; copy it anew"
 _PLUGINS: Final = ("pylibjpeg", "gdcm", "pyjpegls", "pillow")  # the first installed one decodes
-_INSTALL: Final = "run pip install 'mammostudy[dicom]', or convert to Explicit VR Little Endian"
+_CONVERT: Final = "or convert to Explicit VR Little Endian"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def read_mammogram(path: str | Path) -> Mammogram:
     path = Path(path)
     if is_dicom(path):
         return read_dicom(path)
-    return _judged(*images.decode_picture(path, images.bytes_of(path)))
+    return judged(*images.decode_picture(path, images.bytes_of(path)))
 
 
 def read_dicom(path: str | Path) -> Mammogram:
@@ -78,14 +78,14 @@ def read_dicom(path: str | Path) -> Mammogram:
         facts = dicom_file.facts_of(header)
         codes, levels = _stored(path, header, facts["notes"])
         count, padding = len(levels), _padding(path, header, levels)
-        held = cv2.calcHist([codes], [0], None, [count], [0, count]).ravel() > 0
+        shown = cv2.calcHist([codes], [0], None, [count], [0, count]).ravel() * ~padding
         values = _modality(path, header, levels)
-        shown, step = _voi(path, header, values, held & ~padding, facts["notes"])
+        shown, step = _voi(path, header, values, shown, facts["notes"])
         said = {text(header, name) for name in _POLARITY}
         if said & {"MONOCHROME1", "INVERSE"}:
             shown = 1.0 - shown
         image = _mapped(codes, np.where(padding, 0.0, shown).astype(np.float32))
-    return _judged(image, step=step, **facts)
+    return judged(image, step=step, **facts)
 
 
 def read_stored_values(path: str | Path) -> NDArray[np.integer[Any]]:
@@ -108,7 +108,9 @@ def _stored(path: Path, header: FileDataset, notes: list[str]) -> tuple[Integers
     kind = "i" if number(path, header, "PixelRepresentation") else "u"
     syntax = uid.UID(str(header.file_meta.TransferSyntaxUID))
     name = "not a standard transfer syntax" if syntax.name == syntax else syntax.name
-    with guarded(path, f"field TransferSyntaxUID ({name}) has no decoder here; {_INSTALL}"):
+    needed = "pylibjpeg-openjpeg" if "2000" in name else "python-gdcm"
+    fault = f"has no decoder here; run pip install 'mammostudy[dicom]' for {needed}, {_CONVERT}"
+    with guarded(path, f"field TransferSyntaxUID ({name}) {fault}"):
         own = not syntax.is_encapsulated or syntax == uid.RLELossless  # pydicom itself decodes it
         available = get_decoder(syntax).available_plugins
         plugin = "" if own else next(each for each in _PLUGINS if each in available)
@@ -168,14 +170,13 @@ def _looked_up(item: Dataset, values: NDArray[Any]) -> tuple[Levels, int, int]:
 
 
 def _voi(
-    path: Path, header: FileDataset, values: Levels, shown: NDArray[np.bool_], notes: list[str]
+    path: Path, header: FileDataset, values: Levels, counts: NDArray[Any], notes: list[str]
 ) -> tuple[Levels, str]:
-    """Apply a VOI LUT, else a window, else the range of the values shown; scale to [0, 1]."""
+    """Apply a VOI LUT, else a window, else the range of the values counted; scale to [0, 1]."""
     with guarded(path, "field VOILUTSequence cannot be applied; correct it or remove it"):
         if tables := header.get("VOILUTSequence"):
             looked_up, bits, highest = _looked_up(tables[0], values)
-            depth = min(bits, images.depth_of(highest))
-            if depth < bits:
+            if (depth := max(8, highest.bit_length())) != bits:
                 notes.append(f"the VOI LUT says {bits} bits and holds {depth}: scaled by those")
             return np.clip(looked_up / (2.0**depth - 1), 0, 1), f"VOI LUT 1 of {len(tables)}"
     fault = "WindowCenter, WindowWidth or VOILUTFunction cannot be applied; correct or remove them"
@@ -191,15 +192,18 @@ def _voi(
             low, high = apply_windowing(np.array([-1e12, 1e12]), header)
             values = apply_windowing(values, header)
         else:
-            kept = values[shown] if shown.any() else np.array([0.0, 1.0])
-            low, high = kept.min(), kept.max() + float(np.ptp(kept) == 0)
+            kept = values[counts > 0] if counts.any() else values  # nothing but padding
+            low, high = kept.min(), images.highest_but_label(kept, counts[counts > 0])
+            if high < kept.max():
+                notes.append(images.LABELLED)
+            high += float(low == high)
         scaled = (values - low) / (high - low)
         if not np.isfinite(scaled).all():
             raise ValueError
         return np.clip(scaled, 0, 1), step
 
 
-def _judged(image: NDArray[np.float32], notes: Iterable[str], **facts: Any) -> Mammogram:
+def judged(image: NDArray[np.float32], notes: Iterable[str], **facts: Any) -> Mammogram:
     """Set what is read against its pixels, and note what they contradict."""
     read = Mammogram(image, **facts)
     bright = images.background_is_bright(image)

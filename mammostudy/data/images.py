@@ -6,6 +6,7 @@ A file says its size before it is decoded: what holds more than :data:`MAX_PIXEL
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,11 @@ from mammostudy.errors import DataError
 MAX_PIXELS: Final = 48_000_000  # the largest films, scanned at 43.5 um, have 38 million
 MAX_BYTES: Final = 1 << 28  # of a file
 DEPTHS: Final = (8, 10, 12, 14, 16)  # bits that scanners and detectors fill
+JPEGS: Final = ("JPEG", "MPO")
+LABELLED: Final = "few pixels lie far above the rest, as a burnt-in label: the rest fills the range"
 _DARK: Final = 0.05  # grey of the background at most
+_LABEL: Final = 0.1  # share of the pixels above 0 that a burnt-in label has at most
+_MARKER: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # of a JPEG, but those inside of data
 
 
 def bytes_of(path: Path, count: int = -1) -> bytes:
@@ -39,45 +44,61 @@ def bytes_of(path: Path, count: int = -1) -> bytes:
 
 
 def decode_picture(path: Path, content: bytes) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Decode the bytes of a PNG, JPEG or TIFF file to float32 (h, w) in [0, 1], and notes.
-
-    Integers are divided by the full range of their depth; 16-bit files that hold fewer bits, as
-    converted mammograms do, by that of the smallest of 10, 12, 14 and 16 bits that fits.
-    """
-    with open_picture(path, content) as picture:
-        kind, pages = str(picture.format), getattr(picture, "n_frames", 1)
-        dark_is_high = getattr(picture, "tag_v2", {}).get(262) == 0
-    whole = {  # no other data of a JPEG's scans hold the bytes of its end
-        "PNG": b"IEND\xaeB`\x82" in content,
-        "JPEG": content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda"),
-    }
-    if kind == "TIFF" and pages > 1:
-        raise DataError(f"{path}: the TIFF holds several pages; export one image a file")
-    pixels = decode(content) if whole.get(kind, True) else None
-    if pixels is None or not np.isfinite(pixels).all():
-        fault = f"the {kind} is truncated, or its pixels do not decode to finite numbers"
-        raise DataError(f"{path}: {fault}; copy the file anew, or export it as 16-bit PNG")
+    """Decode the bytes of a PNG, JPEG or TIFF file to float32 (h, w) in [0, 1], and notes."""
+    pixels, picture = decode_whole(path, content)
+    if not np.isfinite(pixels).all():
+        raise DataError(f"{path}: its pixels are no finite numbers; export it as 16-bit PNG")
     if pixels.ndim == 3:  # blue first; an alpha channel is dropped
         pixels = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)
-    image = _unit(pixels)
-    if not dark_is_high:
-        return image, ()
+    image, notes = unit(pixels)
+    if getattr(picture, "tag_v2", {}).get(262) != 0:
+        return image, notes
     if pixels.dtype != np.uint8:  # OpenCV inverts those of 8 bits
         image = 1 - image
-    return image, ("the TIFF is min-is-white: its grey values were inverted",)
+    return image, (*notes, "the TIFF is min-is-white: its grey values were inverted")
+
+
+def decode_whole(path: Path, content: bytes) -> tuple[NDArray[Any], Image.Image]:
+    """Decode a picture as :func:`decode` does, its header first; refuse one that is cut off."""
+    picture = open_picture(path, content)
+    kind = str(picture.format)
+    if kind == "TIFF" and getattr(picture, "n_frames", 1) > 1:
+        raise DataError(f"{path}: the TIFF holds several pages; export one image a file")
+    whole, rare = _jpeg(content) if kind in JPEGS else (b"IEND\xaeB`\x82" in content, "")
+    pixels = decode(content) if whole or kind not in ("PNG", *JPEGS) else None
+    if pixels is None:
+        fault = rare if whole and rare else f"the {kind} is truncated, or its pixels do not decode"
+        raise DataError(f"{path}: {fault}; copy the file anew, or export it as 16-bit PNG")
+    return pixels, picture
+
+
+def _jpeg(content: bytes) -> tuple[bool, str]:
+    """Tell whether the data of a JPEG reach their end, and its kind where that is a rare one."""
+    at, rare = 2, ""
+    while found := _MARKER.search(content, at):
+        at, marker = found.end(), found[1][0]
+        if marker == 0xD9:
+            return True, rare
+        frame = 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)  # those are of tables
+        if frame and (bits := content[at + 2 : at + 3]) and (marker > 0xC2 or bits != b"\x08"):
+            lossless = "lossless " if marker & 3 == 3 else ""
+            rare = f"a {lossless}JPEG of {bits[0]} bits, of a kind that is not read here"
+        at += int.from_bytes(content[at : at + 2], "big")
+    return False, rare
 
 
 def open_picture(path: Path, content: bytes) -> Image.Image:
     """Read the header of a picture, and refuse what is too large or no picture; decode nothing."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            picture = Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "TIFF"))
+            picture = Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "TIFF", "BMP"))
         pixels = picture.width * picture.height
     except Image.DecompressionBombError:
         pixels = MAX_PIXELS + 1
     except Exception:  # whatever Pillow meets in a header
-        fault = "not an image that is read here, or cut off; give a DICOM, PNG, JPEG or TIFF file"
-        raise DataError(f"{path}: {fault}") from None
+        rare = _jpeg(content)[1] if content.startswith(b"\xff\xd8") else ""
+        fault = rare or "no image that is read here, or cut off"
+        raise DataError(f"{path}: {fault}; give a DICOM, PNG, JPEG or TIFF file") from None
     if pixels > MAX_PIXELS:
         raise DataError(f"{path}: holds more than {MAX_PIXELS:,} pixels; export the image smaller")
     return picture
@@ -90,13 +111,38 @@ def decode(content: bytes) -> NDArray[Any] | None:
     return None
 
 
-def _unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    if pixels.dtype in (np.uint8, np.uint16):
-        depth = 8 if pixels.dtype == np.uint8 else max(10, depth_of(int(pixels.max())))
-        return np.asarray(pixels, dtype=np.float32) / np.float32(2**depth - 1)
-    values = np.asarray(pixels, dtype=np.float64)
-    low, high = min(float(values.min()), 0.0), max(float(values.max()), 1.0)
-    return ((values - low) / (high - low)).astype(np.float32)
+def unit(pixels: NDArray[Any]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Scale grey values to float32 in [0, 1]; return notes, too.
+
+    Whole numbers are divided by the full range of their depth: 8 bits, or the smallest of 10, 12,
+    14 and 16 bits that holds them (16-bit files of converted mammograms hold fewer), but a label.
+    """
+    low, high = float(pixels.min()), float(pixels.max())
+    if pixels.dtype == np.uint8:
+        return np.asarray(pixels, np.float32) / np.float32(255), ()
+    if pixels.dtype.kind in "iu" and low >= 0 and high < 1 << 16:
+        levels = pixels.astype(np.uint16, copy=False)
+        counts = cv2.calcHist([levels], [0], None, [1 << 16], [0, 1 << 16]).ravel()
+        highest = highest_but_label(np.flatnonzero(counts), counts[counts > 0])
+        image = pixels.astype(np.float32) / np.float32(2 ** max(10, depth_of(int(highest))) - 1)
+        return np.minimum(image, 1, out=image), (LABELLED,) * (highest < high)
+    low, high = min(low, 0.0), max(high, 1.0)
+    return ((np.asarray(pixels, np.float64) - low) / (high - low)).astype(np.float32), ()
+
+
+def highest_but_label(values: NDArray[Any], counts: NDArray[Any]) -> float:
+    """Return the highest of values that occur so often, a burnt-in label left out.
+
+    A label is a tenth at most of the pixels above the lowest value, many of them of one value, and
+    far from the rest: the range is that of the other nine tenths, in powers of two.
+    """
+    over, top = values - values.min(), values.max()
+    for bits in DEPTHS[1:-1]:
+        label, far = counts[over >= 2**bits].sum(), counts[over >= 2 ** (bits + 1)].sum()
+        few = label <= _LABEL * counts[over > 0].sum() and label - far <= _LABEL * label
+        if label and few and counts[values == top].sum() >= label / 4:
+            return float(values[over < 2**bits].max())
+    return float(top)
 
 
 def same_aspect(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:

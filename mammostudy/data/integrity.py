@@ -1,10 +1,11 @@
-"""Whether what a manifest says is true of its files, and which images are the same picture."""
+"""Whether a manifest is true of its files, images are the same picture, and a split leaks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -13,10 +14,14 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from mammostudy.data import manifest, row_files
-from mammostudy.data.cohort import Cohort, box_of_row
-from mammostudy.data.private import shown
+from mammostudy.data.cache import Arrays, cached_arrays
+from mammostudy.data.cohort import Cohort, OutlineCohort, box_of_row
+from mammostudy.data.private import doubted_patients, shown
 from mammostudy.errors import DataError, grouped
 from mammostudy.imaging.contours import box_of
+
+if TYPE_CHECKING:
+    from mammostudy.evaluation.splits import Split
 
 CHECKS: Final = {
     "vocabulary": "a cell of another type, word or range than the manifest's, or a row twice",
@@ -26,16 +31,17 @@ CHECKS: Final = {
     "size": "an image of another size than its row says, or a mask of another aspect",
     "empty": "a mask without a pixel",
     "components": "a mask of several parts",
-    "border": "a mask that touches the border of its image",
+    "border": "a mask that touches opposite borders of its image",
     "box": "a box that is not that of its mask",
     "duplicate": "an image file that another row has under another name",
     "near-duplicate": "an image that looks like another one (correlation of thumbnails)",
 }
 FAULTS: Final = ("case", "image", "check", "reason")  # columns of a table of them
+CUT: Final = "a mass is cut by an edge of the image, as at the chest wall; it is kept"
 MIRRORED: Final = "the image is mirrored against the usual hanging; boxes and masks are in its grid"
 SPECK: Final = 0.01  # share of the largest part from which on another part counts
 TOLERANCE: Final = 0.02  # share of its longer side by which a box may miss its mask, 1 px at least
-FITTING: Final = ("MG", "CR", "DX", "OT", "unknown")  # films digitised anew say CR, DX or OT
+FITTING: Final = ("MG", "CR", "DX", "OT", "SC", "unknown")  # films digitised anew say these
 LEVELS: Final = 16  # grey levels below which a picture is a mask or a drawing
 COLOURED: Final = 4.0  # of 255, mean difference of the brightest and the darkest channel
 THUMBNAIL: Final = 64  # px
@@ -66,7 +72,7 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFr
 def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read every file of a cohort once, past the cache; return faults, and notes (image, note)."""
     faults: list[tuple[str, str, str, str]] = []
-    notes: list[tuple[str, str]] = []
+    notes = doubted_patients(cohort.root, cohort.manifest)
     seen: list[pd.Series] = []
     pictures: list[Picture] = []
     groups = cohort.manifest.groupby("image", sort=False)
@@ -85,9 +91,11 @@ def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
             pictures.append(thumbnail(pixels))
         except DataError as error:
             found.append((getattr(error, "check", "unreadable"), str(error)))
+        noted: list[str] = []
         for _, row in rows.iterrows():
-            drawn = _of_mask(cohort.root, row) if pd.notna(row["x_min"]) else ()
+            drawn = _of_mask(cohort.root, row, noted) if pd.notna(row["x_min"]) else ()
             faults += [(row["case"], str(image), *fault) for fault in (*found, *drawn)]
+        notes += [(str(image), note) for note in dict.fromkeys(noted)]
     for image, fault in _duplicates(cohort.root, seen, pictures).items():
         faults += [(case, image, *fault) for case in groups.get_group(image)["case"]]
     table = pd.DataFrame(faults, columns=list(FAULTS))
@@ -109,18 +117,20 @@ def why_no_mammogram(path: Path, pixels: NDArray[np.uint16], modality: str) -> s
     return None
 
 
-def _of_mask(root: Path, row: pd.Series) -> Iterator[tuple[str, str]]:
-    """Yield check and reason of what is wrong with the truth of a mass."""
+def _of_mask(root: Path, row: pd.Series, notes: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield check and reason of what is wrong with the truth of a mass; note what is not."""
     try:
-        mask = row_files.read_mask(root, row)
+        mask = row_files.read_mask(root, row, notes)
     except DataError as error:
         yield getattr(error, "check", "unreadable"), str(error)
         return
     place = root / shown(root, str(row["mask"])) if pd.notna(row["mask"]) else root
     x_min, y_min, x_max, y_max = drawn = box_of(mask)
     height, width = mask.shape
-    if min(x_min, y_min, width - x_max, height - y_max) <= 0:
-        yield "border", f"{place}: the mask touches the border of the {width}x{height} image"
+    if (x_min == 0 and x_max == width) or (y_min == 0 and y_max == height):
+        yield "border", f"{place}: the mask reaches across the {width}x{height} image"
+    elif min(x_min, y_min, width - x_max, height - y_max) == 0:
+        notes.append(CUT)
     body = mask[y_min:y_max, x_min:x_max].astype(np.uint8)
     areas = cv2.connectedComponentsWithStats(body, connectivity=8)[2][1:, cv2.CC_STAT_AREA]
     parts = int((areas >= SPECK * areas.max()).sum())
@@ -179,3 +189,47 @@ def alike(pictures: Sequence[Picture], *, every: bool = True) -> Iterator[tuple[
                     yield earlier, start + later, correlation
                     if not every:
                         break
+
+
+def check_patients(
+    table: pd.DataFrame, parts: Mapping[str, Sequence[str]], unit: str = "patient"
+) -> None:
+    """Raise DataError where a patient, or an image, stands in two parts of a table's rows."""
+    units = {name: set(table.loc[list(cases), unit]) for name, cases in parts.items()}
+    for (one, ones), (other, others) in combinations(units.items(), 2):
+        if shared := sorted(ones & others):
+            fault = f"{unit} {', '.join(shared[:5])} stands in {one} and in {other}"
+            raise DataError(f"split: {fault}; split by the column `{unit}`")
+
+
+def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
+    """Raise DataError where two parts of images (paths) share one or hold near-duplicates."""
+    rows = cohort.manifest.drop_duplicates("image").set_index("image", drop=False)
+
+    def make() -> Arrays:
+        thumbnails = [thumbnail(cohort.image(row)) for _, row in rows.iterrows()]
+        return {"all": np.stack(thumbnails)}
+
+    stacked = cached_arrays("thumbnails", {"manifest": cohort.manifest_hash}, make)["all"]
+    pictures = dict(zip(rows.index, stacked, strict=True))
+    placed = sorted({(path, part) for part, paths in parts.items() for path in paths})
+    for one, other, correlation in alike([pictures[path] for path, _ in placed]):
+        (path, part), (twin, there) = placed[one], placed[other]
+        if part != there:
+            pair = f"{path} ({part}) and {twin} ({there}) are near-duplicates"
+            mend = "give them one patient or drop one"
+            raise DataError(f"split: {pair} (correlation {correlation:.4f}); {mend}")
+
+
+def check_leakage(
+    cohort: Cohort, split: Split, *, unit: str = "patient", table: pd.DataFrame | None = None
+) -> None:
+    """Raise DataError where a unit or a near-duplicate image stands in two parts of a split.
+
+    The split is of the cohort's masses, or of another table's rows.
+    """
+    rows = cohort.masses if table is None else table
+    check_patients(rows, split.parts(), unit)
+    if not isinstance(cohort, OutlineCohort):  # it has no images to compare
+        images = {name: rows["image"][list(cases)] for name, cases in split.parts().items()}
+        check_images(cohort, images)

@@ -20,6 +20,8 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+import pandas as pd
+
 from mammostudy.data.cache import locked, write_atomically
 from mammostudy.data.tables import read_table
 from mammostudy.errors import DataError
@@ -29,6 +31,8 @@ PRIVATE_TABLE: Final = "cohort.csv"
 SUFFIXES: Final = (".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
 KEY_NAME: Final = "pseudonym.key"
 KEY_BYTES: Final = 32
+ALIKE: Final = "another patient's identifier differs by zeros, case or signs alone: one patient?"
+SPOILT: Final = "a patient's identifier looks like a number that a spreadsheet has shortened"
 _HIDDEN: Final = re.compile(r"file-p[0-9a-f]{12}(\.[a-z]{3,5})?")
 
 
@@ -86,6 +90,23 @@ def shown(root: Path, name: str) -> str:
     """Return how a message names a file of a manifest: of a hidden one, by the owner's row."""
     listed = _listed(root, name)
     return name if listed is None else listed[1]
+
+
+def doubted_patients(root: Path, rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return images, as a manifest has them, whose patient's identifier is doubtful, with a note.
+
+    Of a private cohort they are read from the owner's table: pseudonyms are all alike.
+    """
+    if len(rows) and _listed(root, str(rows["image"].iloc[0])):
+        rows = read_table(root / PRIVATE_TABLE, ("image", "patient"), ",;\t")
+        rows = rows.assign(image=rows["image"].map(hidden_name))
+    ids = rows["patient"].astype(str)
+    plain = ids.str.normalize("NFKC").str.casefold()
+    plain = plain.str.replace(r"^\W+|\.0+$|\W+$|(?<!\d)0+(?=\d)", "", regex=True)
+    several = ids.groupby(plain.str.replace(r"[\W_]+", "-", regex=True)).transform("nunique") > 1
+    spoilt = ids.str.fullmatch(r"\d+([.,]\d+)?[eE]\+?\d{2,}")
+    found = [(image, ALIKE) for image in rows["image"][several]]
+    return list(dict.fromkeys([*found, *((image, SPOILT) for image in rows["image"][spoilt])]))
 
 
 @contextmanager

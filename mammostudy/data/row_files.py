@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import MutableSequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -13,11 +14,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.dicom import Mammogram, is_dicom, read_dicom, read_mammogram
-from mammostudy.data.images import bytes_of, decode, same_aspect
+from mammostudy.data.images import JPEGS, bytes_of, decode_whole, same_aspect
 from mammostudy.data.private import hiding, real_name
 from mammostudy.data.sources.ddsm import is_raw, read_raw
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import fill_outline
+
+SOFT: Final = "a mask has soft edges or is a JPEG: it is cut at half of its highest value"
+_MOST_LABELS: Final = 32  # values of one file that are labels of masses
+_SMALL: Final = 64  # whole numbers below are labels, and no ramp of greys
 
 
 class FileError(DataError):
@@ -58,8 +63,10 @@ def check_size(path: Path, row: pd.Series, shape: tuple[int, ...]) -> None:
         raise FileError(f"{path}: {fault}; image and mask need one grid", "size")
 
 
-def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
-    """Read the mask of a row's mass, bool ``(h, w)``, from its file or its outline."""
+def read_mask(
+    root: Path, row: pd.Series, notes: MutableSequence[str] | None = None
+) -> NDArray[np.bool_]:
+    """Read the mask of a row's mass, bool ``(h, w)``, from its file or its outline; note what."""
     shape = (int(row["height"]), int(row["width"]))
     label, place = row["mask_label"], "outline"
     if pd.isna(row["mask"]):
@@ -68,26 +75,54 @@ def read_mask(root: Path, row: pd.Series) -> NDArray[np.bool_]:
         of = "" if pd.isna(label) else f", mask_label {label}"
         place = f"mask {root / str(row['mask'])}{of}"
         with hiding(root, str(row["mask"])):
-            pixels = _mask_pixels(root, row, shape)
-        mask = np.asarray(pixels > 0 if pd.isna(label) else pixels == int(label), dtype=np.bool_)
+            pixels, soft = _mask_pixels(root, row, shape)
+            least = pixels.max() / 2 if soft else 0
+            if soft and not pd.isna(label) and label <= least:
+                raise FileError(f"{place}: soft edges leave no labels; save it as PNG without them")
+        if soft and notes is not None:
+            notes.append(SOFT)
+        mask = np.asarray(pixels > least if soft or pd.isna(label) else pixels == int(label))
     if not mask.any():
         fault = f"case {row['case']}: {place} is empty; draw it or drop the row"
         raise FileError(f"{root}: {fault}", "empty")
     return mask
 
 
-def _mask_pixels(root: Path, row: pd.Series, shape: tuple[int, int]) -> NDArray[Any]:
-    """Return the values of a PNG, TIFF or DICOM mask (0 and 1), resized to the image's grid."""
+def _mask_pixels(root: Path, row: pd.Series, shape: tuple[int, int]) -> tuple[NDArray[Any], bool]:
+    """Return the values of a mask, resized to the image's grid, and whether they are no labels."""
     path = inside(root, str(row["mask"]), f"mask of case {row['case']}")
-    pixels: NDArray[Any] | None
-    if is_dicom(path):
-        pixels = (read_dicom(path).image > 0).astype(np.uint8)
-    elif (pixels := decode(bytes_of(path))) is None:
-        raise FileError(f"{path}: the mask of case {row['case']} is unreadable; restore it")
+    pixels: NDArray[Any]
+    jpeg, dicom = False, is_dicom(path)
+    if dicom:
+        pixels = read_dicom(path).image
+    else:
+        try:
+            pixels, picture = decode_whole(path, bytes_of(path))
+            colours = np.reshape(picture.getpalette() or [0, 0, 0], (-1, 3))
+            if picture.mode == "P" and np.ptp(colours, axis=1).any():
+                pixels = np.asarray(picture)  # colours stand for labels, as labelme writes them
+        except (DataError, OSError, SyntaxError) as error:
+            fault = str(error).removeprefix(f"{path}: ")
+            raise FileError(f"{path}: the mask of case {row['case']}: {fault}") from None
+        jpeg = picture.format in JPEGS
     if pixels.ndim == 3:
         pixels = pixels[..., :3].max(axis=2)  # alpha is no mask
+    soft = jpeg or _is_soft(pixels)
+    if dicom and not soft:
+        pixels = (pixels > 0).astype(np.uint8)
     if pixels.shape != shape:
         if not same_aspect(pixels.shape, shape):
             check_size(path, row, pixels.shape)
         pixels = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    return pixels
+    return pixels, soft
+
+
+def _is_soft(pixels: NDArray[Any]) -> bool:
+    """Whether a mask's values are ramps of edges, not labels: many, or few that fill no block."""
+    between = (pixels > 0) & (pixels < pixels.max())
+    if not between.any() or (pixels.max() < _SMALL and pixels.dtype.kind in "iu"):
+        return False
+    block, plane = np.ones((3, 3), np.uint8), pixels.astype(np.float32)
+    filled = between & (cv2.erode(plane, block) == cv2.dilate(plane, block))
+    few = len(np.unique(pixels[between])) < _MOST_LABELS
+    return not few or float(filled.sum()) < 0.1 * float(between.sum())

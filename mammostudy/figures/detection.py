@@ -16,7 +16,7 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.splits import views_of
+from mammostudy.data.views import views_of
 from mammostudy.evaluation import froc_curves
 from mammostudy.evaluation.boxes import FALSE, HIT, OUTCOMES, REPEAT, Matches
 from mammostudy.evaluation.classification import binned_shares

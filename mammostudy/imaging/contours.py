@@ -18,6 +18,7 @@ from skimage.segmentation import morphological_chan_vese
 
 from mammostudy.errors import DataError
 from mammostudy.imaging.framing import Box
+from mammostudy.imaging.preprocessing import is_flat
 
 MOST_CROSSINGS: Final = 500_000  # rows crossed by all sides together
 ITERATIONS: Final = 30  # of the level set
@@ -78,8 +79,8 @@ def _crossings(start: _Array, end: _Array, height: int) -> tuple[_Whole, _Array]
     side = np.repeat(np.arange(len(start)), counts)
     rows = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - y_low, counts)
     x, y = start[side].T
-    slope = (end[side, 0] - x) / (end[side, 1] - y)
-    return rows, x + (rows - y) * slope
+    share = (rows - y) / (end[side, 1] - y)  # of the side: its slope may be no number
+    return rows, x + share * (end[side, 0] - x)
 
 
 def _flat(start: _Array, end: _Array, shape: tuple[int, int]) -> list[_Array]:
@@ -114,8 +115,7 @@ def box_of(mask: Mask) -> Box:
     """The smallest box around a mask, half-open; a DataError where the mask is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
-        msg = f"a mask of shape {mask.shape} is empty: it has no box"
-        raise DataError(msg)
+        raise DataError(f"a mask of shape {mask.shape} is empty: it has no box")
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
@@ -141,7 +141,8 @@ def _nearest_part(mask: Mask) -> Mask:
 
 def otsu_mask(image: NDArray[np.floating[Any]]) -> Mask:
     """What is brighter than Otsu's threshold; only the part nearest the centre is kept."""
-    return _nearest_part(np.asarray(image > threshold_otsu(image), dtype=np.bool_))
+    threshold = image.max() if is_flat(image) else threshold_otsu(image)
+    return _nearest_part(np.asarray(image > threshold, dtype=np.bool_))
 
 
 def chan_vese_mask(image: NDArray[np.floating[Any]], *, box_fraction: float = 0.5) -> Mask:

@@ -60,9 +60,14 @@ def preprocess(
     return result if value_range == "unit" else 2 * result - 1
 
 
+def is_flat(image: NDArray[np.floating[Any]]) -> bool:
+    """Whether an image has one value, or lies so close that 256 bins of it are no numbers."""
+    return bool(np.ptp(image) <= 257 * np.spacing(np.abs(image).max()))
+
+
 def _one(plane: NDArray[np.float32], sigma: float, equalise: bool) -> NDArray[np.float32]:
     if sigma > 0:
         plane = np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), dtype=np.float32)
-    if equalise and plane.max() > plane.min():
+    if equalise and not is_flat(plane):
         plane = equalize_hist(plane).astype(np.float32)
     return np.clip(plane, 0, 1)

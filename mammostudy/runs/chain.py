@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 from mammostudy.data.cohort import Cohort, Sample, box_of_row
 from mammostudy.data.frames import FramedSet, frame_samples
 from mammostudy.data.load import load_cohort
-from mammostudy.data.splits import Split
 from mammostudy.errors import SpecError
 from mammostudy.evaluation import overlap
 from mammostudy.evaluation.boxes import pairwise_iou
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.evaluation.froc_curves import froc_of
+from mammostudy.evaluation.splits import Split
 from mammostudy.imaging.framing import paste_back, whole_box
 from mammostudy.imaging.postprocessing import PUBLISHED, postprocess
 from mammostudy.runs.detection_rows import EDGES, NOTHING, matches_of, whole_numbers

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.splits import ViewSet, split_views, views_of
+from mammostudy.data.views import ViewSet, views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import fixed_prior, prior_boxes
 from mammostudy.evaluation.froc_curves import froc_of
+from mammostudy.evaluation.splits import split_views
 from mammostudy.models.detectors.common import Detector, Placement, box_side_quantiles, place
 from mammostudy.models.registry import build_detector
 from mammostudy.runs.detection_rows import Values, judged_rows, matches_of, whole_numbers

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.splits import ViewSet
+from mammostudy.data.views import ViewSet
 from mammostudy.errors import DataError
 from mammostudy.evaluation import boxes as judging
 from mammostudy.evaluation.boxes import ERRORS, FALSE, HIT, REPEAT, Matches

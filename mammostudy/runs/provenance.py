@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.splits import Split
+from mammostudy.evaluation.splits import Split
 from mammostudy.evaluation.statistics import has_converged
 from mammostudy.runs.kinds import KINDS, kind_of
 

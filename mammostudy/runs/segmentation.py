@@ -15,10 +15,11 @@ from torch import Tensor, nn, optim
 
 from mammostudy.data.cohort import Cohort, box_of_row, require
 from mammostudy.data.frames import FramedSet, frame_cohort
+from mammostudy.data.integrity import check_leakage
 from mammostudy.data.load import load_cohort
-from mammostudy.data.splits import Split, check_leakage, parted, split_cases
 from mammostudy.errors import DataError
 from mammostudy.evaluation import overlap, uncertainty
+from mammostudy.evaluation.splits import Split, parted, split_cases
 from mammostudy.imaging.contours import baseline_masks
 from mammostudy.imaging.framing import Box, frame_box, paste_back
 from mammostudy.imaging.postprocessing import PUBLISHED, orderings, postprocess

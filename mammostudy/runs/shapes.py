@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import Frame, Preprocessing, frame_cohort
-from mammostudy.data.splits import Split
 from mammostudy.errors import DataError
 from mammostudy.evaluation.classification import apply_temperature, fit_temperature
+from mammostudy.evaluation.splits import Split
 from mammostudy.imaging.shape_masks import place_mask, shape_between
 from mammostudy.models.shapes import ShapeCNN, ShapeResNet
 from mammostudy.runs.kinds import NETWORKS, ON_FEATURES, UNTRAINED, ShapeSpec

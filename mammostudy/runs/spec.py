@@ -116,7 +116,7 @@ class KeyedSpec(Frozen, ABC):
 
 
 class SplitSpec(Frozen):
-    """Which patients train and which test (see :func:`mammostudy.data.splits.split_cases`).
+    """Which patients train and which test (see :func:`mammostudy.evaluation.splits.split_cases`).
 
     The unit ``image`` LEAKS: it serves the one page that measures a leak, and no other run may
     build on it. The rule ``official`` tests on the part that the cohort's owners publish for it.

@@ -18,8 +18,8 @@ from mammostudy.data.cohort import Cohort, OutlineCohort, box_of_row
 from mammostudy.data.descriptors import describe
 from mammostudy.data.frames import Frame, Preprocessing, frame_sample
 from mammostudy.data.load import load_cohort
-from mammostudy.data.splits import parted, split_cases, strata
 from mammostudy.errors import DataError
+from mammostudy.evaluation.splits import parted, split_cases, strata
 from mammostudy.paths import results_root
 from mammostudy.study.pictures import at_hand
 

@@ -3,6 +3,7 @@
 import logging
 import traceback
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pydicom
@@ -70,19 +71,24 @@ def as_words(ds):
     ds["PixelData"].VR = "OW"
 
 
-def padded(ds, length=None):
+def padded(ds, tail=b"", length=None):
     """What stands behind a compressed frame is no damage; less is."""
     frame = next(generate_frames(ds.PixelData, number_of_frames=1)).rstrip(b"\0")
-    ds.PixelData = encapsulate([frame[:length] + b"\0" * 7])
+    ds.PixelData = encapsulate([frame[:length] + tail])
+
+
+def deeper(bits):
+    return lambda ds: ds.update({"BitsStored": bits, "HighBit": bits - 1})
 
 
 @pytest.mark.parametrize(("bits", "kind", "syntax", "change", "noted"), [
     (12, "i2", ExplicitVRLittleEndian, overlaid, False),
     (8, "u1", ExplicitVRBigEndian, as_words, False),
     (12, "u2", ExplicitVRLittleEndian, lambda ds: ds.update({"Rows": 37}), True),
-    *[(12, "u2", syntax, padded, False) for syntax in JPEGS],
-    *[(11, "u2", syntax, lambda ds: ds.update({"BitsStored": 12, "HighBit": 11}), False)
-      for syntax in JPEGS],
+    *[(12, "u2", syntax, partial(padded, tail=tail), False)
+      for syntax in JPEGS for tail in (b"\xff", b" " * 9, bytes(301))],
+    *[(bits, "u2", syntax, deeper(stored), False)
+      for syntax in JPEGS for bits, stored in ((11, 12), (14, 16))],
 ])  # fmt: skip
 def test_odd_files_that_are_whole(written, bits, kind, syntax, change, noted):
     path = written(noise(bits, kind), bits, syntax, change)
@@ -94,7 +100,7 @@ def test_odd_files_that_are_whole(written, bits, kind, syntax, change, noted):
 @pytest.mark.parametrize("syntax", JPEGS)
 def test_a_compressed_frame_without_its_end(written, syntax):
     with pytest.raises(DataError, match=r"a\.dcm: field PixelData .* truncated"):
-        read_dicom(written(noise(), 12, syntax, lambda ds: padded(ds, -40)))
+        read_dicom(written(noise(), 12, syntax, lambda ds: padded(ds, length=-40)))
 
 
 def test_a_file_without_preamble(written):
@@ -178,12 +184,15 @@ def test_display_by_hand(written, pixels, bits, fields, expected, step, syntax):
     (table(-512, np.arange(65536), 16, "OW"), 1, 65535),
     (table(65024, np.arange(1024), 10), 1, 1023),  # a negative first value, written unsigned
     (table(-512, np.arange(1024) * 4, 16), 4, 4095),  # says 16 bits, holds 12
+    (table(-512, np.arange(1024) * 8, 16), 8, 8191),
+    (table(-512, np.arange(1024) * 4, 10), 4, 4095),  # says 10, holds 12
+    (table(-512, np.arange(1024) * 16, 16), 16, 16383),
 ])  # fmt: skip
 def test_a_table_is_scaled_by_the_bits_it_holds(written, lut, factor, top):
     pixels = noise(10, "i2")
     read = read_dicom(written(pixels, 10, VOILUTSequence=lut))
     np.testing.assert_allclose(read.image, (pixels + 512.0) * factor / top, atol=1e-6)
-    assert any("16 bits" in note for note in read.notes) == (factor == 4)
+    assert any("VOI LUT" in note for note in read.notes) == (factor > 1)
 
 
 def test_a_missing_decoder_is_named(written, monkeypatch):

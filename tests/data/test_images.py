@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from writers import breast
+from writers import breast, write_dicom
 
 from mammostudy.data import images
 from mammostudy.data.dicom import read_dicom, read_mammogram
@@ -22,13 +22,66 @@ SMALL = np.linspace(0, 255, 120).round().astype(np.uint8).reshape(10, 12)
     ("a.png", np.dstack([SMALL] * 3 + [0 * SMALL]), SMALL / 255),  # transparent
     ("a.png", RAMP, RAMP / 4095),  # 12 bits in 16 fill the range
     ("a.tif", RAMP * 16, RAMP * 16 / 65535),
-    ("a.tif", (RAMP / 4095).astype(np.float32), RAMP / 4095),
+    ("a.tif", (RAMP / 4095).astype(np.float32), RAMP / 4095), ("a.bmp", SMALL, SMALL / 255),
+    ("a.tif", RAMP.astype(np.int16), RAMP / 4095),
 ])  # fmt: skip
 def test_depths_and_colours(tmp_path, name, pixels, expected):
     assert cv2.imwrite(str(tmp_path / name), pixels)
     image = read_mammogram(tmp_path / name).image
     assert image.dtype == np.float32
     np.testing.assert_allclose(image, expected, atol=1e-6)
+
+
+def film(bits, label):
+    """A breast of so many bits in 16 with a burnt-in label of the highest value."""
+    y, x = np.mgrid[:240, :200]
+    tissue = 0.55 + 0.25 * np.sin(x / 9) * np.cos(y / 7)
+    pixels = np.where(np.hypot((y - 120) / 100, x / 120) < 1, tissue * (2**bits - 1), 3)
+    pixels = pixels.astype(np.uint16)
+    if label in ("text", "smooth"):
+        drawn = np.zeros(pixels.shape, np.uint8)
+        cv2.putText(drawn, "RCC", (110, 30), 0, 1, 255, 2, cv2.LINE_AA)
+        drawn = drawn if label == "smooth" else (drawn > 127) * np.uint8(255)
+        pixels = np.maximum(pixels, drawn.astype(np.uint16) * 257)
+    elif label == "box":
+        pixels[10:30, 130:180] = 65535
+    elif label == "pixel":
+        pixels[3, 190] = 65535
+    return pixels
+
+
+@pytest.mark.parametrize("label", ["text", "smooth", "box", "pixel"])
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".dcm"])
+def test_a_burnt_in_label_leaves_the_breast_as_it_is(tmp_path, suffix, bits, label):
+    plain, marked = film(bits, ""), film(bits, label)
+    found = []
+    for name, pixels in (("plain", plain), ("marked", marked)):
+        path = (tmp_path / name).with_suffix(suffix)
+        if suffix == ".dcm":
+            write_dicom(path, pixels, 16)
+        else:
+            cv2.imwrite(str(path), pixels)
+        found.append(read_mammogram(path))
+    same = plain == marked
+    if suffix == ".dcm" and label == "smooth":  # the range's end is that of the label's edges
+        assert found[1].image[same].max() > 0.5
+    else:
+        np.testing.assert_allclose(found[1].image[same], found[0].image[same], atol=1e-6)
+    assert (found[1].image.max(), found[0].notes) == (1, ())
+    assert found[1].notes == (images.LABELLED,)
+
+
+@pytest.mark.parametrize("pixels", [
+    RAMP * 16, film(16, ""), film(16, "box"), np.arange(1 << 16, dtype=np.uint16).reshape(256, 256),
+    np.random.default_rng(0).exponential(2000, (300, 300)).clip(0, 65535).astype(np.uint16),
+    np.kron([[0, 65535]], np.ones((50, 50))).astype(np.uint16),
+])  # fmt: skip
+def test_bright_pixels_that_are_no_label(pixels):
+    image, notes = images.unit(pixels)
+    depth = max(10, images.depth_of(int(pixels.max())))
+    np.testing.assert_array_equal(image, pixels.astype(np.float32) / np.float32(2**depth - 1))
+    assert notes == ()
 
 
 @pytest.mark.parametrize("bigtiff", [False, True])
@@ -57,6 +110,33 @@ def test_truncated_files(tmp_path, monkeypatch, kind, share):
         read_mammogram(path)
 
 
+def test_a_jpeg_ends_where_its_data_do(tmp_path):
+    content = cv2.imencode(".jpg", SMALL)[1].tobytes()
+    comment = b"\xff\xfe\x00\x06\xff\xd9\xff\xda"  # as a thumbnail in a header has them
+    (tmp_path / "a.jpg").write_bytes(content[:2] + comment + content[2:] + b"\xff\xda" * 1024)
+    np.testing.assert_array_equal(read_mammogram(tmp_path / "a.jpg").image, cv2.imdecode(
+        np.frombuffer(content, np.uint8), 0) / np.float32(255))  # fmt: skip
+    (tmp_path / "a.jpg").write_bytes(content[:2] + comment + content[2:-40])
+    with pytest.raises(DataError, match=r"a\.jpg: .*truncated"):
+        read_mammogram(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize(("marker", "bits", "words"), [
+    (0xC3, 8, "lossless"), (0xC3, 16, "lossless"), (0xC7, 12, "lossless"), (0xC1, 12, "12 bits"),
+])  # fmt: skip
+def test_a_sound_jpeg_of_a_rare_kind_is_not_called_damaged(
+    tmp_path, monkeypatch, marker, bits, words
+):
+    content = bytearray(cv2.imencode(".jpg", SMALL)[1].tobytes())
+    at = content.index(b"\xff\xc0")
+    content[at + 1], content[at + 4] = marker, bits
+    (tmp_path / "a.jpg").write_bytes(content)
+    monkeypatch.setattr(images, "decode", lambda _: None)
+    with pytest.raises(DataError, match=rf"a\.jpg: .*{words}") as caught:
+        read_mammogram(tmp_path / "a.jpg")
+    assert not any(word in str(caught.value) for word in ("damaged", "truncated", "no image"))
+
+
 @pytest.mark.parametrize("kind", [".png", ".tif"])
 def test_the_size_is_asked_before_decoding(tmp_path, monkeypatch, kind):
     path = tmp_path / f"bomb{kind}"
@@ -77,7 +157,7 @@ def test_what_is_no_image(tmp_path):
         read_mammogram(tmp_path / "a.tif")
     os.mkfifo(tmp_path / "pipe")
     for name in ("nowhere.dcm", ".", "pipe", "x" * 5000):
-        with pytest.raises(DataError, match=r"no such image file|cannot be read"):
+        with pytest.raises(DataError, match=r"no such image file|cannot be read|a folder"):
             read_mammogram(tmp_path / name)
 
 

@@ -194,6 +194,28 @@ def test_each_fault_is_one_line(cells, fault, clinic):
     assert faults_of(clinic, BASE) == []  # control
 
 
+@pytest.mark.parametrize(("one", "other", "note"), [
+    ("0017", "17", private.ALIKE), ("P1", "p1", private.ALIKE), ("17", "17.0", private.ALIKE),
+    ("a 007", "A-7", private.ALIKE), ("1.23457E+15", "2", private.SPOILT),
+    ("1,23457e+15", "2", private.SPOILT), ("1-23", "12-3", None), ("12e4", "P10", None),
+    ("170", "17", None), ("P-1", "P11", None),
+])  # fmt: skip
+def test_patients_that_may_be_one(clinic, one, other, note):
+    """Noted from the owner's table, and from a manifest that names them."""
+    pd.DataFrame([BASE | {"patient": one}, BASE | FREE | {"patient": other}]).to_csv(
+        clinic / "cohort.csv", index=False
+    )
+    cohort = load_cohort("clinic", clinic.parent)
+    named = cohort.manifest.assign(patient=[one, other], image=["a.png", "b.png"])
+    for rows in (cohort.manifest, named):
+        found = private.doubted_patients(clinic, rows)
+        assert [name for name, _ in found] == list(rows["image"])[
+            : {private.ALIKE: 2, None: 0}.get(note, 1)
+        ]
+        assert {said for _, said in found} == ({note} if note else set())
+    assert set(read_rows("clinic", "notes").get("note", ())) == ({note} if note else set())
+
+
 def test_a_template_lists_the_images_and_pairs_the_masks(clinic):
     (clinic / "cohort.csv").unlink()
     (clinic / "masks" / "Roe_3.png").unlink()

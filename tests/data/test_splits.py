@@ -12,13 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from writers import with_cells
 
-from mammostudy.data import integrity, splits
+from mammostudy.data import integrity
 from mammostudy.data.cohort import Cohort, OutlineCohort
+from mammostudy.data.integrity import check_leakage
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import BOX
 from mammostudy.data.sources.cbis_ddsm import official_part, read_masses
-from mammostudy.data.splits import Split, check_leakage, split_cases, split_views, views_of
+from mammostudy.data.views import views_of
 from mammostudy.errors import DataError, SpecError
+from mammostudy.evaluation import splits
+from mammostudy.evaluation.splits import Split, split_cases, split_views
 
 pytestmark = pytest.mark.usefixtures("own_store")
 FIELDS = {"folds": 3, "fold": 0, "seed": 0, "train_site": None, "validation_folds": 4}
@@ -55,7 +58,7 @@ def test_every_mass_stands_once_and_no_patient_crosses(counts, seed, folds, shap
     assert all(parts.values())
     groups = [patients_of(table, cases) for cases in parts.values()]
     assert sum(map(len, groups)) == len(set.union(*groups)) == len(counts)
-    splits.check_patients(table, parts)
+    integrity.check_patients(table, parts)
 
 
 def test_strata_are_thirds_of_area_where_a_shape_is_unknown():
@@ -86,7 +89,7 @@ def test_a_patient_in_two_parts(tiny, monkeypatch):
     moved = with_cells(tiny, "P1_MLO_1", site="south")  # a patient of two sites is one
     with pytest.raises(DataError, match="patient P1 stands in"):
         check_leakage(moved, split_cases(moved.masses, folds=2, fold=1, train_site="south"))
-    monkeypatch.setattr(splits, "check_patients", lambda *_: None)
+    monkeypatch.setattr(integrity, "check_patients", lambda *_: None)
     check_leakage(tiny, split)  # control: the images differ, so nothing else sees it
 
 
@@ -94,7 +97,7 @@ def test_patients_alone_are_checked_of_outlines(monkeypatch):
     table = masses([2] * 30).assign(image="none")
     outlines = OutlineCohort("outlines", Path("nowhere"), table.reset_index(drop=True))
     split = split_cases(table, folds=3)
-    monkeypatch.setattr(splits, "check_images", lambda *_: pytest.fail("compared"))
+    monkeypatch.setattr(integrity, "check_images", lambda *_: pytest.fail("compared"))
     check_leakage(outlines, split)
     with pytest.raises(DataError, match="stands in train and in test"):
         check_leakage(outlines, replace(split, test=(*split.test, split.train[0])))
@@ -146,7 +149,7 @@ def test_the_test_part_is_the_owners():
     assert len({split.validation for split in drawn}) > 1  # the seed moves it
     for split in drawn:
         assert sorted(sum(split.parts().values(), ())) == sorted(some.index)
-        splits.check_patients(some, split.parts())
+        integrity.check_patients(some, split.parts())
     for name in ("tiny", "inbreast"):  # without a split of its owners; all of it for testing
         with pytest.raises(SpecError, match=name):
             splits.parted(replace(owned, name=name), some, "official")
@@ -159,7 +162,7 @@ def test_the_published_tables_give_the_published_parts(real_data):
     cohort = Cohort("cbis-ddsm", real_data, rows.assign(shape="oval", site="cbis-ddsm", **box))
     split = split_cases(splits.parted(cohort, cohort.masses, "official"), rule="official")
     assert (len(split.test), len(split.train) + len(split.validation)) == (378, 1318)
-    splits.check_patients(cohort.masses, split.parts())
+    integrity.check_patients(cohort.masses, split.parts())
     assert len(patients_of(cohort.masses, split.test)) == 201
     assert len(patients_of(cohort.masses, split.validation)) == 691 // 6
 

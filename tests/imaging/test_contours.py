@@ -55,8 +55,10 @@ def test_the_mass_in_the_middle_is_found_and_the_corner_left(method):
     found = method(image.astype(np.float32))
     assert not found[:10, :10].any()
     assert f1_score(truth.ravel(), found.ravel()) > 0.93
-    for value in (0.0, 0.5):  # an image of one value is no crash
-        assert method(np.full((32, 32), value, np.float32)).shape == (32, 32)
+    for value in (0.0, 37 / 255, 0.5, 1.0):  # an image of one value is no crash, nor of almost one
+        flat = np.full((32, 32), value, np.float32)
+        near = flat + np.float32(1e-6) * np.random.default_rng(0).random(flat.shape, np.float32)
+        assert method(flat).shape == method(near).shape == (32, 32)
 
 
 def test_golden_numbers():

@@ -36,6 +36,16 @@ def test_equalisation_forgets_contrast_and_each_image_has_its_own():
     np.testing.assert_array_equal(done[0], preprocess(IMAGE))
 
 
+@pytest.mark.parametrize("value", [0, 1 / 65535, 37 / 255, 128 / 255, 1])
+@pytest.mark.parametrize("spread", [0, 1e-9, 1e-7, 2e-6, 1 / 65535])
+def test_an_image_of_one_grey_value_or_almost_is_no_crash(value, spread):
+    noise = np.random.default_rng(0).random((40, 30))
+    done = preprocess(np.clip(value - spread * noise, 0, 1).astype(np.float32))
+    assert ((done >= 0) & (done <= 1)).all()
+    if spread == 0:
+        np.testing.assert_allclose(done, value, atol=1e-6)
+
+
 def test_unsuitable_input_is_refused():
     preprocess(IMAGE)  # control: the image before a pixel of it is changed
     for value in (255.0, np.nan, -1.0):

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data.splits import split_views, views_of
+from mammostudy.data.views import views_of
 from mammostudy.errors import DataError, SpecError
+from mammostudy.evaluation.splits import split_views
 from mammostudy.runs import chain as module
 from mammostudy.runs.chain import Shapes, check_patients
 from mammostudy.runs.detection_rows import judged_rows

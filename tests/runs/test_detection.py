@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from mammostudy.data.splits import VIEW_COLUMNS, ViewSet, split_views, views_of
+from mammostudy.data.views import VIEW_COLUMNS, ViewSet, views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import match_detections
+from mammostudy.evaluation.splits import split_views
 from mammostudy.models.detectors import common
 from mammostudy.runs import detection as module
 from mammostudy.runs.detection import squares_of

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mammostudy.data import splits
+from mammostudy.data import integrity
 from mammostudy.errors import DataError
 from mammostudy.paths import store_root
 from mammostudy.runs import execute as module
@@ -226,10 +226,10 @@ def test_a_leak_is_refused_before_training(check, kind, one, refuse, monkeypatch
         raise DataError("a leak")
 
     monkeypatch.setattr(kind.fits, refuse)
-    monkeypatch.setattr(splits, check, leak)
+    monkeypatch.setattr(integrity, check, leak)
     with pytest.raises(DataError, match="a leak"):
         one(kind.spec.changed(seed=1))
-    monkeypatch.setattr(splits, check, lambda *_, **__: None)
+    monkeypatch.setattr(integrity, check, lambda *_, **__: None)
     with pytest.raises(RuntimeError, match="ran"):  # the control: without the check it trains
         one(kind.spec.changed(seed=1))
 

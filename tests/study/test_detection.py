@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data.splits import ViewSet
+from mammostudy.data.views import ViewSet
 from mammostudy.runs.detection_rows import judged_rows
 from mammostudy.study import detection
 from mammostudy.study.comparing import Runs

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from mammostudy.data.load import load_cohort
-from mammostudy.data.splits import split_cases
+from mammostudy.evaluation.splits import split_cases
 from mammostudy.runs.kinds import SOURCES, TOOLS
 from mammostudy.study.shape_recipes import (
     GROUPS,

@@ -1,4 +1,4 @@
-"""Splits of masses and views by patient, and the check that nothing leaks across them.
+"""Splits of masses and views by patient.
 
 A split by image exists for one page alone, which measures what a leak is worth: it must be asked
 for by name (``unit="image"``) in the split and again in the check.
@@ -7,27 +7,23 @@ for by name (``unit="image"``) in the split and again in the check.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from mammostudy.data import integrity
-from mammostudy.data.cache import Arrays, cached_arrays
-from mammostudy.data.cohort import Cohort, OutlineCohort
+from mammostudy.data.cohort import Cohort
 from mammostudy.data.descriptors import cohort_names, describe
-from mammostudy.data.manifest import BOX
+from mammostudy.data.integrity import check_leakage
 from mammostudy.data.sources import reader_module
-from mammostudy.errors import DataError, SpecError
+from mammostudy.data.views import views_of
+from mammostudy.errors import SpecError
 
 Unit = Literal["patient", "image"]
 Rule = Literal["folds", "official"]
-VIEW_COLUMNS: Final = ("patient", "site", "side", "height", "width", "image")
 
 
 @dataclass(frozen=True)
@@ -128,97 +124,10 @@ def parted(cohort: Cohort, rows: pd.DataFrame, rule: Rule) -> pd.DataFrame:
     return rows.assign(part=parts.loc[rows.index])
 
 
-def check_patients(
-    table: pd.DataFrame, parts: Mapping[str, Sequence[str]], unit: Unit = "patient"
-) -> None:
-    """Raise DataError where a patient, or an image, stands in two parts of a table's rows."""
-    units = {name: set(table.loc[list(cases), unit]) for name, cases in parts.items()}
-    for (one, ones), (other, others) in combinations(units.items(), 2):
-        if shared := sorted(ones & others):
-            fault = f"{unit} {', '.join(shared[:5])} stands in {one} and in {other}"
-            raise DataError(f"split: {fault}; split by the column `{unit}`")
-
-
-def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
-    """Raise DataError where two parts of images (paths) share one or hold near-duplicates."""
-    rows = cohort.manifest.drop_duplicates("image").set_index("image", drop=False)
-
-    def make() -> Arrays:
-        thumbnails = [integrity.thumbnail(cohort.image(row)) for _, row in rows.iterrows()]
-        return {"all": np.stack(thumbnails)}
-
-    stacked = cached_arrays("thumbnails", {"manifest": cohort.manifest_hash}, make)["all"]
-    pictures = dict(zip(rows.index, stacked, strict=True))
-    shown = sorted({(path, part) for part, paths in parts.items() for path in paths})
-    for one, other, alike in integrity.alike([pictures[path] for path, _ in shown]):
-        (path, part), (twin, there) = shown[one], shown[other]
-        if part != there:
-            pair = f"{path} ({part}) and {twin} ({there}) are near-duplicates"
-            mend = "give them one patient or drop one"
-            raise DataError(f"split: {pair} (correlation {alike:.4f}); {mend}")
-
-
-def check_leakage(
-    cohort: Cohort, split: Split, *, unit: Unit = "patient", table: pd.DataFrame | None = None
-) -> None:
-    """Raise DataError where a patient or a near-duplicate image stands in two parts of a split.
-
-    The split is of the cohort's masses, or of another table's rows. The unit ``image`` lets a
-    patient stand in two parts, on purpose and by name; an image, or what looks like it, may not.
-    """
-    rows = cohort.masses if table is None else table
-    check_patients(rows, split.parts(), unit)
-    if not isinstance(cohort, OutlineCohort):  # it has no images to compare
-        images = {name: rows["image"][list(cases)] for name, cases in split.parts().items()}
-        check_images(cohort, images)
-
-
-@dataclass(frozen=True)
-class ViewSet:
-    """Views of a cohort, in the manifest's order."""
-
-    table: pd.DataFrame  # VIEW_COLUMNS, indexed by the view's name: the case of its first row
-    boxes: tuple[NDArray[np.float32], ...]  # (k, 4) of its masses, half-open pixels; k may be 0
-    cases: tuple[tuple[str, ...], ...]  # of the masses of each view
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the views."""
-        return tuple(self.table.index)
-
-    @property
-    def shapes(self) -> list[tuple[int, int]]:
-        """(height, width) of each view, pixels."""
-        return list(self.table[["height", "width"]].astype(int).itertuples(index=False, name=None))
-
-    def take(self, names: tuple[str, ...]) -> ViewSet:
-        """Return some views, in the order asked for."""
-        place = {name: row for row, name in enumerate(self.names)}
-        rows = [place[name] for name in names]
-        boxes, cases = [self.boxes[row] for row in rows], [self.cases[row] for row in rows]
-        return ViewSet(self.table.iloc[rows], tuple(boxes), tuple(cases))
-
-
-def views_of(cohort: Cohort) -> ViewSet:
-    """Return every view of a cohort, those without a mass included."""
-    first = cohort.manifest.drop_duplicates("image").set_index("case", drop=False)
-    masses = dict(iter(cohort.masses.groupby("image", sort=False)))
-    parts = [masses.get(image, cohort.masses.iloc[:0]) for image in first["image"]]
-    return ViewSet(
-        first[list(VIEW_COLUMNS)],
-        tuple(part[list(BOX)].to_numpy(dtype=np.float32).reshape(-1, 4) for part in parts),
-        tuple(tuple(part["case"].astype(str)) for part in parts),
-    )
-
-
 def split_views(cohort: Cohort, **fields: Any) -> Split:
-    """Split views by patient (``fields`` of ``split_cases``), and check that nothing leaks.
+    """Split views by patient, those with masses as :func:`split_cases` does; check for leaks.
 
-    Patients with masses stand where :func:`split_cases` puts them: detector and segmenter of a fold
-    learn from the same ones. Those without are dealt out by the seed, or stand where owners say.
+    Patients without a mass are dealt out by the seed, or stand where their owners say.
     """
     rule, site = fields.get("rule", "folds"), fields["train_site"]
     masses, table = parted(cohort, cohort.masses, rule), views_of(cohort).table

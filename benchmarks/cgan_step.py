@@ -39,7 +39,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from mammostudy.models import Discriminator, Generator
-from mammostudy.runs.execute import keep_freed_memory
+from mammostudy.models.quick_layers import keep_freed_memory
 from mammostudy.runs.segmentation import build_trainer
 from mammostudy.study.recipes import recipe
 from mammostudy.training.loop import batch_of

@@ -18,6 +18,7 @@ from mammostudy import __version__
 from mammostudy.errors import SpecError
 from mammostudy.faults import CODES, told
 from mammostudy.paths import project_root, results_root, store_root, use_data_root
+from mammostudy.processes import GRACE, STOPPED, end_when_told
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads must not spin: two cores
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our message about a file is the one line
@@ -98,10 +99,12 @@ def run(
 
     A killed run resumes; what has a record is not run again.
     """
+    from mammostudy.publishing.leftovers import remove_leftovers
     from mammostudy.runs import record as records
     from mammostudy.runs.execute import cannot_run, ensure, missing
 
     use_data_root(root)
+    remove_leftovers()
     specs = _specs(chapters or [], cohort, preset)
     if fresh:
         _drop([spec for spec in specs if not spec.cannot_run], keep)
@@ -241,17 +244,19 @@ def doctor(as_json: data_commands.Json = False) -> None:
 
 def main() -> None:
     """Run the command line; what ends it is one message, and an exit code of :data:`CODES`."""
+    end_when_told(grace=GRACE + 0.5)  # its own processes end before it
     if "--debug" in sys.argv:  # wherever it stands
         sys.argv.remove("--debug")
         os.environ["MAMMOSTUDY_DEBUG"] = "1"  # for children, too
     try:
         app()
     except BaseException as error:
-        if isinstance(error, SystemExit) and error.code != 130:  # typer's for what ^C ended
+        ended = error.code if isinstance(error, SystemExit) else None
+        if isinstance(error, SystemExit) and ended not in STOPPED:
             raise
-        line, code = told(KeyboardInterrupt() if isinstance(error, SystemExit) else error)
+        line, code = told(KeyboardInterrupt() if ended else error)
         print(f"mammostudy: {line}", file=sys.stderr)
-        raise SystemExit(code) from None
+        raise SystemExit(ended or code) from None
 
 
 if __name__ == "__main__":

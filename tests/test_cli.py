@@ -17,6 +17,11 @@ from mammostudy.figures.predictions import OUTPUTS
 from mammostudy.study import recipes
 
 
+@pytest.fixture(autouse=True)
+def _own_signals(monkeypatch):
+    monkeypatch.setattr(cli, "end_when_told", lambda **_: None)
+
+
 @pytest.fixture
 def mammostudy(monkeypatch, capsys):
     def call(*words):

@@ -37,6 +37,11 @@ def raised(error):
     raise error
 
 
+@pytest.fixture(autouse=True)
+def _own_signals(monkeypatch):
+    monkeypatch.setattr(cli, "end_when_told", lambda **_: None)
+
+
 @pytest.mark.parametrize(
     ("call", "code", "logged"),
     [

@@ -21,7 +21,7 @@ MODULE, CHAPTER, FUNCTION = 400, 340, 40
 WIDE_CHAPTERS = {"subtypes", "cohorts", "comparing"}  # up to MODULE
 FLOORS = (
     {""},
-    {"errors", "paths"},
+    {"errors", "paths", "processes"},
     {"faults", "imaging", "settings"},
     {"data"},
     {"evaluation", "models"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -37,7 +38,7 @@ def locked(name: str) -> FileLock:
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a file beside ``path``, then move it there: whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{secrets.token_hex(8)}{path.suffix}")
+    partial = path.with_name(f".partial-{os.getpid()}-{secrets.token_hex(8)}{path.suffix}")
     try:
         write(partial)
         partial.replace(path)

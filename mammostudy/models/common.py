@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mammostudy.errors import SpecError
 
@@ -74,3 +75,18 @@ class Segmenter(nn.Module):
         """Segment a batch, float ``(n, in_channels, h, w)``: ``(n, out_channels, h, w)``."""
         check_sides(images, self.in_channels, self.halvings, self.title)
         return torch.tanh(self.logits(images) / 2)
+
+
+def weight_average(network: nn.Module, decay: float) -> AveragedModel:
+    """A moving average of a network's weights, that its ``update_parameters`` moves.
+
+    After step t it is ``d * average + (1 - d) * weights``, ``d = min(decay, (1 + t) / (10 + t))``,
+    so that a short run is not held back by where it started (TensorFlow's warm-up).
+    """
+
+    def average(averages: Any, weights: Any, before: Any) -> None:
+        step = int(before) + 1
+        update: Any = get_ema_multi_avg_fn(min(decay, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
+        update(averages, weights, before)
+
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from mammostudy.errors import BookError, UnbuiltError
+from mammostudy.processes import GRACE
 from mammostudy.publishing.pages import read_pages
 
 INDEX = Path("_build/html/index.html")
 BUILD = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
+FOLLOW = "from mammostudy.processes import end_when_told; end_when_told({}); "
 STRICT = ["-W", "--keep-going", "--all"]  # every warning is an error, every page written again
 
 
@@ -41,11 +45,25 @@ def build_book(
     if find_spec("jupyter_book") is None:
         raise BookError("Jupyter Book is not installed; run: pip install -e '.[book]'")
     print(f"Building {len(pages)} study pages", flush=True)
-    command = BUILD + (STRICT if strict else [])
-    done = subprocess.run(command, cwd=root, env=environ, check=False)
+    code = _run(BUILD + (STRICT if strict else []), root, environ)
     index = (root / INDEX).resolve()
-    if done.returncode or not index.is_file():
-        kind = BookError if done.returncode == BookError.code else UnbuiltError
-        raise kind(f"the book in {root} was not built (exit code {done.returncode}); see above")
+    if code or not index.is_file():
+        kind = BookError if code == BookError.code else UnbuiltError
+        raise kind(f"the book in {root} was not built (exit code {code}); see above")
     print(f"\nThe book is ready. Open: {index}", flush=True)
     return index
+
+
+def _run(command: Sequence[str], root: Path, environ: Mapping[str, str]) -> int:
+    """Run Jupyter Book until it ends, or until this process is told to: then it is told, too."""
+    python, option, code, *words = command
+    follow = FOLLOW.format(os.getpid()) + code
+    started = [python, option, follow, *words]
+    with subprocess.Popen(started, cwd=root, env=environ, start_new_session=True) as child:
+        try:
+            return child.wait()
+        finally:
+            child.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE)
+            child.kill()

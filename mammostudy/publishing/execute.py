@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -16,6 +17,7 @@ from mammostudy.data.cache import write_atomically
 from mammostudy.data.descriptors import describe
 from mammostudy.errors import BookError
 from mammostudy.publishing.pages import Page
+from mammostudy.runs.workers import side_by_side
 
 CELL_TIMEOUT = 900  # seconds; training is done before the pages, so no cell should come near
 
@@ -139,35 +141,31 @@ def _tidied(notebook: nbformat.NotebookNode, page: Page, key: str) -> nbformat.N
 
 
 def execute_pages(
-    root: Path, pages: Sequence[tuple[Page, str]], workers: int = 1
+    root: Path, pages: Sequence[tuple[Page, str]], workers: int = 0
 ) -> Iterator[tuple[Page, float | BookError]]:
     """Execute pages with their keys, and yield each with its seconds or its error when it ends.
 
     Side by side, each kernel computes on one thread: several on all cores stand in each other's
-    way. One worker executes them in order, in this process.
+    way. One worker leaves a page all cores; without any, pages are executed in this process.
     """
-    if workers == 1 or len(pages) < 2:
+    if not workers:
         for page, key in pages:
-            yield page, _executed(root, page, key)
+            try:
+                yield page, execute_page(root, page, key)
+            except BookError as error:
+                yield page, error
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _one_thread) as pool:
-        futures = {pool.submit(_executed, root, page, key): page for page, key in pages}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:  # what has not begun is not begun
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    work = partial(_alone if workers > 1 else execute_page, root)
+    with closing(side_by_side(work, pages, min(workers, len(pages)))) as done:
+        for (page, _), result in done:
+            if isinstance(result, BrokenProcessPool):
+                result = BookError(f"page {page.name} ({page.template}): {result}")
+            elif isinstance(result, Exception) and not isinstance(result, BookError):
+                raise result
+            yield page, result
 
 
-def _one_thread() -> None:
-    """Let the kernels that a worker starts compute on one thread."""
+def _alone(root: Path, page: Page, key: str) -> float:
+    """Execute a page in a kernel that computes on one thread."""
     os.environ["OMP_NUM_THREADS"] = "1"
-
-
-def _executed(root: Path, page: Page, key: str) -> float | BookError:
-    try:
-        return execute_page(root, page, key)
-    except BookError as error:
-        return error
+    return execute_page(root, page, key)

@@ -22,6 +22,7 @@ from mammostudy.errors import BookError
 from mammostudy.faults import told
 from mammostudy.publishing.execute import check_parameters, execute_pages
 from mammostudy.publishing.freshness import Needs, is_fresh, missing_specs, needs_of, page_key
+from mammostudy.publishing.leftovers import remove_leftovers
 from mammostudy.publishing.pages import EXECUTED, STUDY_FILE, Page, read_pages
 from mammostudy.settings import workers
 
@@ -38,7 +39,7 @@ class Outcome:
     failed: list[str] = field(default_factory=list)  # a message for each page that did not
 
 
-def refresh(root: Path, pages: list[Page], workers: int = 1) -> Outcome:
+def refresh(root: Path, pages: list[Page], workers: int = 0) -> Outcome:
     """Bring every executed copy up to date: drop orphans, train what is missing, run what is stale.
 
     Data or settings that cannot be used are a StudyError before anything runs.
@@ -91,6 +92,7 @@ def on_config_inited(app: Any, config: Any) -> None:
     if not (root / STUDY_FILE).is_file():  # a single file is being built, not the book
         return
     standard_logging.getLogger("papermill").setLevel(standard_logging.ERROR)
+    remove_leftovers()
     try:
         outcome = refresh(root, read_pages(root), workers())
     except (Exception, KeyboardInterrupt) as error:

@@ -26,7 +26,9 @@ def usable_records(kind: str) -> list[Record]:
             usable = record.kind == kind and record.status == "completed" and not record.leaky
             if there and usable and record.spec and record.provenance["finished"]:
                 found.setdefault(record.key, record)
-    return sorted(found.values(), key=lambda each: str(each.provenance["finished"]), reverse=True)
+    made = {key: each.provenance for key, each in found.items()}  # older ones have no sequence
+    last = sorted(found, key=lambda key: (made[key].get("sequence", 0), str(made[key]["finished"])))
+    return [found[key] for key in reversed(last)]
 
 
 def models(kind: str, cohorts: Sequence[str] = ()) -> list[Record]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
-import platform
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from functools import cache
 
 from tqdm.auto import tqdm
@@ -15,27 +13,20 @@ from tqdm.auto import tqdm
 from mammostudy.data.cache import locked
 from mammostudy.data.cohort import require
 from mammostudy.data.load import load_cohort
+from mammostudy.errors import StudyError
 from mammostudy.runs import record as store
 from mammostudy.runs.kinds import KINDS, kind_of, module_of
 from mammostudy.runs.provenance import record_content
 from mammostudy.runs.record import Record, S, find_record, write_record
 from mammostudy.runs.spec import KeyedSpec
+from mammostudy.runs.workers import side_by_side
 from mammostudy.settings import workers as usual_workers
-
-
-def keep_freed_memory() -> None:
-    """Ask glibc, where it is the C library, to keep what is freed (manual, 3.2.3.7).
-
-    It maps each block above 32 MiB anew: every step of training would pay for fresh zeroed pages.
-    """
-    if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc":
-        mallopt = ctypes.CDLL(None).mallopt
-        for name, value in ((-4, 0), (-1, 2**31 - 1), (-2, 64 * 2**20)):
-            mallopt(name, value)  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
 
 
 def execute(spec: S, *, progress: bool | None = None) -> Record[S]:
     """Run one spec and write its record; a second process asking for the same run waits."""
+    from mammostudy.models.quick_layers import keep_freed_memory
+
     cohort = load_cohort(spec.cohort)
     if spec.task is not None:
         require(cohort, spec.task)
@@ -81,24 +72,32 @@ def ensure(
 
     What they work on is made before them; a run that this machine cannot make is left out. One
     worker has all cores; more are processes of one thread each, by default one a core and at most
-    four (about 1 GiB each). A DataError of a cohort that lacks something comes before any training.
+    four (about 1 GiB each). A DataError of a cohort that lacks something comes before any training;
+    a run whose process was killed costs what works on it alone, and is named at the end.
     """
     absent = [spec for spec in missing(specs) if not spec.cannot_run]
     for name, task in dict.fromkeys((spec.cohort, spec.task) for spec in absent):
         if task is not None:
             require(load_cohort(name), task)
+    lost: dict[KeyedSpec, str] = {}
     for depth in sorted({_depth(spec) for spec in absent}):
         wave = [spec for spec in absent if _depth(spec) == depth]
-        _run_all(wave, workers, progress)
+        idle = [spec for spec in wave if not lost.keys().isdisjoint(spec.before)]
+        lost |= dict.fromkeys(idle, "left out: it works on one of the others")
+        lost |= _run_all([spec for spec in wave if spec not in lost], workers, progress)
+    if lost:
+        told = "".join(f"\n  {spec.label}: {why}" for spec, why in lost.items())
+        mend = "all others are made; where memory was short, --workers 1 makes these"
+        raise StudyError(f"{len(lost)} run(s) have no record; {mend}:{told}")
     manifest = cache(store.manifest_hash)
     found = [find_record(spec, manifest(spec.cohort)) for spec in specs]
     return [record for record in found if record is not None]
 
 
-def _run_all(specs: Sequence[KeyedSpec], workers: int | None, progress: bool | None) -> None:
-    """Run specs that have no record, side by side (the longest first) or one after the other."""
-    import torch
-
+def _run_all(
+    specs: Sequence[KeyedSpec], workers: int | None, progress: bool | None
+) -> dict[KeyedSpec, str]:
+    """Run specs, side by side (the longest first) or in turn; return those that were killed."""
     from mammostudy.models.device import device
 
     hidden = None if progress is None else not progress
@@ -106,15 +105,21 @@ def _run_all(specs: Sequence[KeyedSpec], workers: int | None, progress: bool | N
     if workers == 1:
         for spec in tqdm(specs, "runs", disable=hidden, leave=False):
             execute(spec, progress=progress)
-        return
+        return {}
     longest = sorted(specs, key=lambda spec: KINDS[kind_of(spec)].cost(spec), reverse=True)
-    context = multiprocessing.get_context("spawn")
-    alone = torch.set_num_threads, (1,)  # one thread a process
-    with ProcessPoolExecutor(workers, context, *alone) as pool:
-        futures = [pool.submit(execute, spec, progress=False) for spec in longest]
-        try:
-            for future in tqdm(as_completed(futures), "runs", len(futures), disable=hidden):
-                future.result()
-        except BaseException:  # what has not begun is not begun; what runs is finished
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    lost = {}
+    with closing(side_by_side(_alone, [(spec,) for spec in longest], workers)) as done:
+        for (spec,), error in tqdm(done, "runs", len(specs), disable=hidden):
+            if isinstance(error, BrokenProcessPool):
+                lost[spec] = str(error)
+            elif error:
+                raise error
+    return lost
+
+
+def _alone(spec: KeyedSpec) -> None:
+    """Run one spec on one thread, as one of several processes does."""
+    import torch
+
+    torch.set_num_threads(1)
+    execute(spec, progress=False)

@@ -198,6 +198,7 @@ class ChainSpec(KeyedSpec):
 
     needs: ClassVar[str] = "detection"
     trained_as: ClassVar[str] = "chain"
+    named: ClassVar[str] = "kind"
     untrained: ClassVar[set[str]] = {"variant"}
 
     kind: Literal["chain"] = "chain"

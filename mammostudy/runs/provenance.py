@@ -20,6 +20,7 @@ from mammostudy.data.cohort import Cohort
 from mammostudy.evaluation.splits import Split
 from mammostudy.evaluation.statistics import has_converged
 from mammostudy.runs.kinds import KINDS, kind_of
+from mammostudy.runs.record import next_sequence
 
 if TYPE_CHECKING:
     from mammostudy.runs.trained import Training
@@ -66,6 +67,7 @@ def record_content(spec: Any, cohort: Cohort, result: Result, seconds: float) ->
             "seconds": round(seconds, 1),
             "training_seconds": round(training.seconds, 1) if training else 0.0,
             "training_cpu_seconds": training.cpu_seconds if training else 0.0,
+            "sequence": next_sequence(),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
         **result.content,

@@ -3,20 +3,25 @@
 A record is a folder ``<cohort>/<key>`` with ``record.json`` (spec, key, status, curves,
 provenance) and ``cases.csv`` (the rows). A segmentation run adds ``predictions.npz`` (the masks,
 packed to bits), and a chain those of the masses that it found with their frames. A shape run may
-add ``arrays.npz`` (what explains its classifier).
+add ``arrays.npz`` (what explains its classifier). ``record.json`` holds their checksums
+(``sha256``; older records have none).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
+import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final, Generic, cast
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -121,7 +126,7 @@ class Record(Generic[S]):
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return {key: stored[key] for key in {*stored.files, *needed}}
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        except Exception as error:  # damage shows itself in many ways
             raise _damaged(path, error) from None
 
     @property
@@ -136,7 +141,22 @@ class Record(Generic[S]):
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}: not a readable record ({error}); delete the folder and run it again")
+    mend = "delete the folder and run it again, or bring it back where it was committed"
+    return DataError(f"{path}: not a readable record ({error}); {mend}")
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def set_aside(path: Path, fault: object) -> str:
+    """Move what is damaged to the store's ``quarantine``; return what is to be said of it."""
+    place = store_root() / "quarantine" / f"{path.name}-{secrets.token_hex(4)}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(path, place)
+    return f"{path}: damaged ({fault}); moved to {place.parent}"
 
 
 def local_records() -> Path:
@@ -159,14 +179,16 @@ def write_record(
     """Write the folder of a run in one move, by default to the local store; return its record."""
     folder = (root or local_records()) / content["spec"]["cohort"] / content["key"]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".partial-{os.getpid()}-"))
     try:
         cases.to_csv(partial / "cases.csv", index=False, float_format="%.5g", encoding="utf-8")
         if predictions is not None:
             np.savez_compressed(partial / "predictions.npz", **_packed(predictions))
         if arrays:
             np.savez_compressed(partial / "arrays.npz", **arrays)  # type: ignore[arg-type]
-        text = json.dumps({"format": FORMAT, **content}, indent=1, sort_keys=True)
+        sums = {path.name: checksum(path) for path in partial.iterdir()}
+        whole = {"format": FORMAT, **content, "sha256": sums}
+        text = json.dumps(whole, indent=1, sort_keys=True)
         (partial / "record.json").write_text(text + "\n", encoding="utf-8")
         partial.chmod(0o755)
         shutil.rmtree(folder, ignore_errors=True)
@@ -192,10 +214,34 @@ def read_record(folder: Path) -> Record:
     """Read a record's folder; a missing, damaged or foreign one is a DataError."""
     path = folder / "record.json"
     try:
-        found = path.stat()
-        return Record(folder, _parsed(path, (found.st_mtime_ns, found.st_ino, found.st_size)))
+        content = _parsed(path, _state(path))
+        for name, known in content.get("sha256", {}).items():
+            if _sum(folder / name, _state(folder / name)) != known:
+                raise ValueError(f"{name} is not the file that was written")
+        return Record(folder, content)
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from None
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+@cache
+def _sum(path: Path, state: object) -> str:
+    return checksum(path)
+
+
+def _sound(folder: Path) -> Record | None:
+    """Read a record; a damaged local one is set aside, and made anew."""
+    try:
+        return read_record(folder)
+    except DataError as error:
+        if not folder.is_relative_to(local_records()):
+            raise
+        logging.getLogger(__name__).warning("%s; it is made anew", set_aside(folder, error))
+        return None
 
 
 @cache
@@ -212,7 +258,8 @@ def _parsed(path: Path, state: object) -> Content:
 
 
 def _read_all(place: Path) -> Iterator[Record]:
-    return (read_record(path.parent) for path in sorted(place.glob("[!.]*/record.json")))
+    found = (_sound(path.parent) for path in sorted(place.glob("[!.]*/record.json")))
+    return (record for record in found if record is not None)
 
 
 def records(cohort: str) -> Iterator[Record]:
@@ -236,9 +283,19 @@ def find_record(spec: S, manifest_hash: str | None) -> Record[S] | None:
             folder = place / spec.key(manifest_hash)
         elif place.is_dir():
             folder = _by_recipe(place, place.stat().st_mtime_ns).get(spec.recipe_key())
-        if folder is not None and (folder / "record.json").is_file():
-            return read_record(folder)
+        there = folder is not None and (folder / "record.json").is_file()
+        if folder and there and (record := _sound(folder)):
+            return record
     return None
+
+
+def next_sequence() -> int:
+    """Return a number above those of all local records: a clock may be set back."""
+    last = 0
+    for path in local_records().glob("*/[!.]*/record.json"):
+        with suppress(DataError):
+            last = max(last, int(read_record(path.parent).provenance.get("sequence", 0)))
+    return last + 1
 
 
 def manifest_hash(cohort: str) -> str | None:
@@ -264,7 +321,7 @@ def keep(records: Iterable[Record]) -> list[Path]:
     for record in records:
         target = results_root() / record.content["spec"]["cohort"] / record.key
         if not target.exists() and record.folder.is_relative_to(local_records()):
-            partial = target.with_name(f".partial-{target.name}")
+            partial = target.with_name(f".partial-{os.getpid()}-{target.name}")
             shutil.copytree(record.folder, partial, dirs_exist_ok=True)
             partial.replace(target)
             written.append(target)

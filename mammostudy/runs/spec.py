@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from importlib.util import find_spec
+from operator import attrgetter
 from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -75,6 +76,14 @@ class KeyedSpec(Frozen, ABC):
     def cannot_run(self) -> str:
         """Why this machine cannot make the run, with the mend; empty where it can."""
         return next((reason for run in self.before if (reason := run.cannot_run)), "")
+
+    @property
+    def label(self) -> str:
+        """What the run is called where it is told of."""
+        of: Any = self
+        seed, leaky = getattr(of, "seed", 0), " LEAKY" if of.split.leaky else ""
+        name = f"{of.cohort} {of.variant} {attrgetter(of.named)(of)}"
+        return f"{name} fold {of.split.fold} seed {seed}{leaky}"
 
     def recipe_versions(self) -> dict[str, int]:
         """Return the version of every component that makes this run's numbers."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from mammostudy.data.cache import write_atomically
 from mammostudy.data.cohort import Cohort
 from mammostudy.errors import DataError
 from mammostudy.paths import store_root
+from mammostudy.processes import held
 from mammostudy.runs.kinds import module_of
-from mammostudy.runs.record import Record, weights_path
+from mammostudy.runs.record import Record, checksum, local_records, set_aside, weights_path
 from mammostudy.training.loop import Fitted, device, load_checkpoint, save_checkpoint
 
 
@@ -38,31 +39,36 @@ def train_or_read(
     weights, checkpoint = weights_path(key), store_root() / "checkpoints" / f"{key}.pt"
     history = weights.with_suffix(".history")
     past = load_checkpoint(history) or {}
-    if {"curves", "seconds", "diverged"} <= set(past) and _read(model, weights):
-        return Training(**past)
+    known = past.pop("sha256", None)
+    if {"curves", "seconds", "diverged"} <= set(past):
+        if not (fault := _read(model, weights, known)):
+            return Training(**past)
+        logging.getLogger(__name__).warning("%s; it is trained anew", fault)
     resumed, started = checkpoint.is_file(), time.process_time()
-    name = attrgetter(spec.named)(spec)
-    label = f"{spec.cohort} {spec.variant} {name} fold {spec.split.fold} seed {spec.seed}"
-    label += " LEAKY" if spec.split.leaky else ""
-    fitted = fit(seed=spec.seed, checkpoint=checkpoint, label=label, progress=progress)
+    fitted = fit(seed=spec.seed, checkpoint=checkpoint, label=spec.label, progress=progress)
     spent = None if resumed else round(time.process_time() - started, 1)
     training = Training(**vars(fitted), cpu_seconds=spent)
-    write_atomically(weights, lambda partial: save_model(model, str(partial)))
-    save_checkpoint(history, asdict(training))
+    with held():  # a long training is not lost at its very end
+        write_atomically(weights, lambda partial: save_model(model, str(partial)))
+        save_checkpoint(history, asdict(training) | {"sha256": checksum(weights)})
     checkpoint.unlink(missing_ok=True)
     return training
 
 
-def _read(model: nn.Module, weights: Path) -> bool:
-    """Read stored weights into a model; False where there are none, or damaged ones."""
+def _read(model: nn.Module, weights: Path, known: str | None) -> str:
+    """Read stored weights, of a known checksum, into a model; say why where that cannot be."""
     try:
+        if known not in (None, checksum(weights)):
+            raise ValueError("not the file that was written")
         load_model(model, weights)
-    except (OSError, SafetensorError):  # found out before the model is touched
-        return False
+    except OSError as error:
+        return f"{weights}: weights that cannot be read ({error.strerror})"
+    except (ValueError, SafetensorError) as error:  # found out before the model is touched
+        return set_aside(weights, error)
     except RuntimeError:
         mend = "move or delete the file, then it trains anew"
         raise DataError(f"{weights}: weights of another network; {mend}") from None
-    return True
+    return ""
 
 
 def trained_model(record: Record) -> Any:
@@ -70,9 +76,11 @@ def trained_model(record: Record) -> Any:
     path = weights_path(str(record.content["training_key"]))
     with torch.random.fork_rng(devices=[]):
         model = module_of(record.kind).network(record.spec, record.content)
-    if not _read(model, path):
-        raise DataError(
-            f"{path}: the weights of {record.kind} run {record.key} are missing or damaged; delete "
-            "the file, then `mammostudy doctor` names another model or the command that makes one"
-        )
+    known = (load_checkpoint(path.with_suffix(".history")) or {}).get("sha256")
+    there = path.is_file()
+    if fault := _read(model, path, known):
+        if there and record.folder.is_relative_to(local_records()):  # or it is not made again
+            set_aside(record.folder, "its weights are damaged")
+        mend = "`mammostudy doctor` names another model or the command that makes one"
+        raise DataError(f"{fault}; they are of {record.kind} run {record.key}: {mend}")
     return model.to(device())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import logging
 import math
-import pickle
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,27 +13,23 @@ from pathlib import Path
 from typing import Any, Final, NotRequired, TypedDict, Unpack
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from mammostudy.data.cache import write_atomically
 from mammostudy.errors import DataError
 from mammostudy.models.device import device as device
+from mammostudy.processes import held
 
+SEAL: Final = b"sha256:"  # before the checksum at the end of a checkpoint
 CHECKPOINT_SECONDS: Final = 30.0
 Losses = dict[str, float]
 Curve = dict[str, float]
 Parts = Mapping[str, Any]  # networks, optimisers, schedules: what has a state to keep
-_KEPT: Final = {"run", "iteration", "seconds", "curves", "parts", "random"}
 
 
 class NonFiniteLossError(Exception):
-    """A loss that is not a number or infinite; its parts, by name, say which."""
-
-    def __init__(self, parts: Losses) -> None:
-        super().__init__(", ".join(f"{name} {value:g}" for name, value in parts.items()))
-        self.parts = parts
+    """A loss that is not a number or infinite; its argument, the parts by name, says which."""
 
 
 @dataclass(frozen=True)
@@ -68,33 +66,46 @@ def run_steps(
     joins it, after the last step always. ``validations`` and ``rows`` are rough numbers.
     """
     checkpoint, progress = course["checkpoint"], course.get("progress")
-    done, before, curves = _resumed(checkpoint, parts)
-    started = saved = time.monotonic()
+    done, before, curves, losses = _resumed(checkpoint, parts)  # losses of a step not yet told
+    saved = time.monotonic()
+    started = saved - before
     diverged, hidden = None, None if progress is None else not progress
     every, log_every = (max(1, total // max(1, times)) for times in (validations, rows))
     label = course.get("label", "training")
+
+    def keep() -> None:
+        with held():
+            spent = time.monotonic() - started
+            _keep(checkpoint, parts, done, seconds=spent, curves=curves, losses=losses)
+
     with tqdm(total=total, initial=done, desc=label, disable=hidden, leave=False) as bar:
-        while done < total:
-            try:
-                losses = step(done)
-            except NonFiniteLossError as error:
-                diverged = error.parts
-                break
-            done += 1
-            bar.update()
-            bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
-            validated = done == total or done % every == 0
-            if validated or done % log_every == 0:
-                row = head(done, before + time.monotonic() - started) | losses
-                curves.append(row | (validate() if validated else {}))
-            if time.monotonic() - saved > CHECKPOINT_SECONDS and done < total:
-                _keep(checkpoint, parts, done, before + time.monotonic() - started, curves)
-                saved = time.monotonic()
-    return Fitted(curves, before + time.monotonic() - started, diverged)
+        try:
+            while done < total or losses:
+                if not losses:
+                    with held():
+                        losses = step(done)
+                        done += 1
+                    bar.update()
+                    shown = {name: f"{value:.3f}" for name, value in losses.items()}
+                    bar.set_postfix(shown, refresh=False)
+                validated = done == total or done % every == 0
+                if validated or done % log_every == 0:
+                    row = head(done, time.monotonic() - started) | losses
+                    curves.append(row | (validate() if validated else {}))
+                losses = {}
+                if time.monotonic() - saved > CHECKPOINT_SECONDS and done < total:
+                    keep()
+                    saved = time.monotonic()
+        except NonFiniteLossError as error:
+            diverged = error.args[0]
+        except (KeyboardInterrupt, SystemExit):
+            keep()
+            raise
+    return Fitted(curves, time.monotonic() - started, diverged)
 
 
-def _keep(path: Path, parts: Parts, done: int, seconds: float, curves: list[Curve]) -> None:
-    state = {"run": path.stem, "iteration": done, "seconds": seconds, "curves": curves}
+def _keep(path: Path, parts: Parts, done: int, **others: Any) -> None:
+    state = {"run": path.stem, "iteration": done, **others}
     state["parts"] = {name: part.state_dict() for name, part in parts.items()}
     state["random"] = torch.get_rng_state()
     if torch.cuda.is_available():  # where dropout draws then
@@ -102,41 +113,56 @@ def _keep(path: Path, parts: Parts, done: int, seconds: float, curves: list[Curv
     save_checkpoint(path, state)
 
 
-def _resumed(path: Path, parts: Parts) -> tuple[int, float, list[Curve]]:
-    """Take over an interrupted run's state: steps done, seconds spent, curves."""
+def _resumed(path: Path, parts: Parts) -> tuple[int, float, list[Curve], Losses]:
+    """Take over an interrupted run's state: steps done, seconds spent, curves, untold losses."""
     state = load_checkpoint(path)
     if state is None:
-        return 0, 0.0, []
-    mend = "move or delete the file, then the run starts anew"
-    if not set(state) >= _KEPT or state["run"] != path.stem or set(state["parts"]) != set(parts):
-        msg = f"{path}: the checkpoint of another run, or of another version of this one; {mend}"
-        raise DataError(msg)
+        return 0, 0.0, [], {}
     try:
+        past = state["iteration"], state["seconds"], state["curves"], state.get("losses", {})
+        if state["run"] != path.stem or set(state["parts"]) != set(parts):
+            raise ValueError
         for name, part in parts.items():
             part.load_state_dict(state["parts"][name])
+        torch.set_rng_state(state["random"])
     except (RuntimeError, LookupError, ValueError, TypeError, AttributeError):
-        msg = f"{path}: the checkpoint does not fit the networks of this run; {mend}"
-        raise DataError(msg) from None
-    torch.set_rng_state(state["random"])
+        told = "the checkpoint of another run, or of another version of this one"
+        mend = "move or delete the file, then the run starts anew"
+        raise DataError(f"{path}: {told}; {mend}") from None
     for number, drawn in enumerate(state.get("random_cuda", [])[: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(drawn, number)
-    return state["iteration"], state["seconds"], state["curves"]
+    return past
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint whole or not at all; a kill in between leaves the one before."""
-    write_atomically(path, lambda partial: torch.save(state, partial))
+
+    def write(partial: Path) -> None:
+        torch.save(state, partial)
+        with partial.open("rb+") as file:
+            checksum = hashlib.file_digest(file, "sha256").digest()
+            file.write(SEAL + checksum)
+
+    write_atomically(path, write)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """Read a checkpoint, never code, to the processor; None where none can be read as a table."""
+    """Read a checkpoint, never code, to the processor; a damaged one is named and set aside."""
     if not path.is_file():
         return None
+    content, seal, checksum = path.read_bytes().rpartition(SEAL)  # checkpoints once had none
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, LookupError, ValueError):
-        return None
-    return state if isinstance(state, dict) else None
+        if seal and hashlib.sha256(content).digest() != checksum:
+            raise ValueError
+        whole = io.BytesIO(content if seal else checksum)
+        state = torch.load(whole, weights_only=True, map_location="cpu")
+    except Exception:  # damage shows itself in many ways
+        state = None
+    if isinstance(state, dict):
+        return state
+    aside = path.replace(path.with_suffix(".damaged"))
+    logging.getLogger(__name__).warning("%s: damaged, not read; what it was of starts anew", aside)
+    return None
 
 
 def batch_of(n: int, iteration: int, batch: int, seed: int) -> Tensor:
@@ -144,21 +170,6 @@ def batch_of(n: int, iteration: int, batch: int, seed: int) -> Tensor:
     epoch, position = divmod(iteration, math.ceil(n / batch))
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     return torch.randperm(n, generator=generator)[position * batch : (position + 1) * batch]
-
-
-def weight_average(network: nn.Module, decay: float) -> AveragedModel:
-    """A moving average of a network's weights, that its ``update_parameters`` moves.
-
-    After step t it is ``d * average + (1 - d) * weights``, ``d = min(decay, (1 + t) / (10 + t))``,
-    so that a short run is not held back by where it started (TensorFlow's warm-up).
-    """
-
-    def average(averages: Any, weights: Any, before: Any) -> None:
-        step = int(before) + 1
-        update: Any = get_ema_multi_avg_fn(min(decay, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
-        update(averages, weights, before)
-
-    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
 
 def finite(parts: Mapping[str, Tensor]) -> Losses:

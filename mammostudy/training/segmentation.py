@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from mammostudy.models.common import weight_average
 from mammostudy.training import loop
 from mammostudy.training.loop import Fitted, Losses
 from mammostudy.training.losses import adversarial_loss, overlap_loss, probability
@@ -95,7 +96,7 @@ class Averaged(Supervised):
 
     def __init__(self, trainer: Supervised, decay: float) -> None:
         self.trainer = trainer
-        self.average = loop.weight_average(trainer.generator, decay)
+        self.average = weight_average(trainer.generator, decay)
         self.generator = self.average.module
         self.parts = trainer.parts | {"average": self.average}
 

@@ -63,8 +63,8 @@ def killed():
     usual = loop._keep
 
     def kill(train, after):
-        def dying(path, parts, done, *rest):
-            usual(path, parts, done, *rest)
+        def dying(path, parts, done, **rest):
+            usual(path, parts, done, **rest)
             if done == after:
                 raise KilledError
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from mammostudy.errors import DataError
+from mammostudy.models.common import weight_average
 from mammostudy.training import loop
 from mammostudy.training.loop import batch_of, load_checkpoint, save_checkpoint
 from mammostudy.training.segmentation import Averaged, Budget, fit, flip_and_rotate
@@ -73,7 +74,7 @@ def test_the_state_of_every_graphics_card_is_kept_and_given_back(tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setattr(torch.cuda, "is_available", lambda: True)
         patch.setattr(torch.cuda, "get_rng_state_all", lambda: states)
-        loop._keep(path, parts, 2, 0.0, [])
+        loop._keep(path, parts, 2, seconds=0.0, curves=[])
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda s, at: given.update({at: s.tolist()}))
     for cards, expected in ((0, {}), (1, {0: [7] * 4}), (2, {0: [7] * 4, 1: [8] * 4})):
         monkeypatch.setattr(torch.cuda, "device_count", lambda cards=cards: cards)
@@ -126,7 +127,7 @@ def test_half_a_checkpoint_or_garbage_is_none_and_no_code_runs(tmp_path):
 
 def test_the_average_is_that_of_the_formula():
     network = nn.Linear(1, 1, bias=False)
-    average, expected = loop.weight_average(network, decay=0.5), 0.0
+    average, expected = weight_average(network, decay=0.5), 0.0
     for t in range(1, 8):
         network.weight.data.fill_(float(t * t))
         average.update_parameters(network)

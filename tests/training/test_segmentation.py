@@ -140,7 +140,7 @@ def test_a_loss_that_is_not_finite_moves_no_weight(kind, overlap, batch, request
     trainer = request.getfixturevalue(kind)(overlap=overlap)
     networks = [trainer.generator, getattr(trainer, "discriminator", nn.Module())]
     before = [weights(network) for network in networks]
-    with pytest.raises(NonFiniteLossError, match="overlap nan"):
+    with pytest.raises(NonFiniteLossError, match="'overlap': nan"):
         trainer.step(batch[0] * torch.nan, batch[1])
     assert not any(map(moved, before, networks))
     usual = trainer.overlap

@@ -273,7 +273,8 @@ def copied(record, key, spec=None, **changes):
     folder = record.folder.with_name(key)
     shutil.copytree(record.folder, folder)
     content = json.loads((folder / "record.json").read_text())
-    content["provenance"]["finished"] = changes.pop("finished", "2019")
+    for field, usual in (("finished", "2019"), ("sequence", 1)):
+        content["provenance"][field] = changes.pop(field, usual)
     for name, value in (spec or {}).items():
         part = content["spec"].get(name)
         content["spec"][name] = part | value if isinstance(part, dict) else value
@@ -290,6 +291,7 @@ def test_the_best_trained_study_model_is_used(all_models, kind, part, field, mon
     spent = choice.spent(record)
     copied(record, "old", finished="2018", converged=False)
     copied(record, "new", finished="2030", converged=False)
+    copied(record, "last", finished="2001", converged=False, sequence=7)  # the clock was set back
     copied(record, "long", spec={part: {field: spent + 1}}, converged=False)
     copied(record, "settled", finished="2020", converged=True)
     copied(record, "elsewhere", spec={"cohort": "other"}, converged=True)
@@ -304,12 +306,12 @@ def test_the_best_trained_study_model_is_used(all_models, kind, part, field, mon
     (record.folder.with_name("broken") / "record.json").write_text("{")
     shutil.rmtree(record.folder)
     keys = [each.key for each in models(kind)]
-    assert keys == ["settled", "elsewhere", "long", "new", "old"]
+    assert keys == ["settled", "elsewhere", "long", "last", "new", "old"]
     assert model_for(kind, ("other",)).key == "elsewhere"
     monkeypatch.setitem(choice.LEAST, kind, spent + 1)  # now but one is of a smoke run
     assert [each.key for each in models(kind)] == ["long"]
     shutil.rmtree(record.folder.with_name("long"))
-    with pytest.raises(DataError, match=r"4 of smoke runs are too little trained.*mammostudy run"):
+    with pytest.raises(DataError, match=r"5 of smoke runs are too little trained.*mammostudy run"):
         model_for(kind)
 
 

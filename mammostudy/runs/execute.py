@@ -82,8 +82,8 @@ def ensure(
     lost: dict[KeyedSpec, str] = {}
     for depth in sorted({_depth(spec) for spec in absent}):
         wave = [spec for spec in absent if _depth(spec) == depth]
-        idle = [spec for spec in wave if not lost.keys().isdisjoint(spec.before)]
-        lost |= dict.fromkeys(idle, "left out: it works on one of the others")
+        above = [spec for spec in wave if not lost.keys().isdisjoint(spec.before)]
+        lost |= dict.fromkeys(above, "not begun: it works on one of the others")
         lost |= _run_all([spec for spec in wave if spec not in lost], workers, progress)
     if lost:
         told = "".join(f"\n  {spec.label}: {why}" for spec, why in lost.items())

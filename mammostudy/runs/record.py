@@ -151,12 +151,12 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def set_aside(path: Path, fault: object) -> str:
-    """Move what is damaged to the store's ``quarantine``; return what is to be said of it."""
+def set_aside(path: Path) -> Path:
+    """Move what is damaged to the store's ``quarantine``; return where it lies."""
     place = store_root() / "quarantine" / f"{path.name}-{secrets.token_hex(4)}"
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(path, place)
-    return f"{path}: damaged ({fault}); moved to {place.parent}"
+    return place
 
 
 def local_records() -> Path:
@@ -240,7 +240,8 @@ def _sound(folder: Path) -> Record | None:
     except DataError as error:
         if not folder.is_relative_to(local_records()):
             raise
-        logging.getLogger(__name__).warning("%s; it is made anew", set_aside(folder, error))
+        fault = str(error).rpartition("; ")[0]
+        logging.getLogger(__name__).warning("%s; moved to %s, made anew", fault, set_aside(folder))
         return None
 
 

@@ -64,7 +64,7 @@ def _read(model: nn.Module, weights: Path, known: str | None) -> str:
     except OSError as error:
         return f"{weights}: weights that cannot be read ({error.strerror})"
     except (ValueError, SafetensorError) as error:  # found out before the model is touched
-        return set_aside(weights, error)
+        return f"{weights}: damaged weights ({error}), moved to {set_aside(weights)}"
     except RuntimeError:
         mend = "move or delete the file, then it trains anew"
         raise DataError(f"{weights}: weights of another network; {mend}") from None
@@ -80,7 +80,7 @@ def trained_model(record: Record) -> Any:
     there = path.is_file()
     if fault := _read(model, path, known):
         if there and record.folder.is_relative_to(local_records()):  # or it is not made again
-            set_aside(record.folder, "its weights are damaged")
+            set_aside(record.folder)
         mend = "`mammostudy doctor` names another model or the command that makes one"
         raise DataError(f"{fault}; they are of {record.kind} run {record.key}: {mend}")
     return model.to(device())

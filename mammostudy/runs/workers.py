@@ -22,7 +22,7 @@ def _serve(pipe: Any, parent: int, work: Callable[..., Any]) -> None:
             try:
                 result = work(*item)
             except Exception as error:
-                result = _ExceptionWithTraceback(error, error.__traceback__)
+                result = _ExceptionWithTraceback(error, error.__traceback__)  # type: ignore[arg-type]
             pipe.send(result)
 
 
@@ -54,8 +54,7 @@ def side_by_side(
                 busy[pipe := idle.pop()] = waiting.pop(0)
                 with suppress(OSError):  # it is dead, as is found below
                     pipe.send(busy[pipe])
-            ready: list[Any] = connection.wait(list(busy))
-            for pipe in ready:
+            for pipe in list[Any](connection.wait(list(busy))):
                 item = busy.pop(pipe)
                 try:
                     result = pipe.recv()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from mammostudy.data import integrity
-from mammostudy.errors import DataError
+from mammostudy.errors import DataError, StudyError
 from mammostudy.paths import store_root
 from mammostudy.runs import execute as module
 from mammostudy.runs import segmentation
@@ -23,6 +24,7 @@ from mammostudy.runs.kinds import ChainSpec, DetectSpec, ShapeSpec
 from mammostudy.runs.record import local_records, weights_path
 from mammostudy.runs.spec import BASELINES, COLUMNS, RunSpec
 from mammostudy.runs.trained import trained_model
+from mammostudy.training.loop import load_checkpoint, save_checkpoint
 
 GONE = ("x_min", "y_min", "x_max", "y_max", "mask", "mask_label", "outline")
 
@@ -75,9 +77,59 @@ def test_weights_of_another_network_are_one_clear_error(tiny, tiny_spec, one):
     shutil.rmtree(local_records())
     mine, other = (weights_path(s.training_key(tiny.manifest_hash)) for s in (tiny_spec, wide))
     shutil.copy(other, mine)
+    history = mine.with_suffix(".history")
+    past, whole = load_checkpoint(history), history.read_bytes()
+    del past["sha256"]  # as older ones are
+    save_checkpoint(history, past)
     with pytest.raises(DataError, match=rf"{mine.name}: .* delete"):
         one(tiny_spec)
     one(wide)  # control: where they belong they are read
+    history.write_bytes(whole)
+    one(tiny_spec)  # which tells that they are not its own
+    assert [path.name[:16] for path in store_root().glob("quarantine/*")] == [mine.stem]
+
+
+def test_damaged_results_are_made_anew(tiny, tiny_spec, one, refuse, monkeypatch):
+    """The table comes from the weights again; each flip of these is noticed, and trains anew."""
+    first = one(tiny_spec)
+    path, table = weights_path(first.content["training_key"]), first.folder / "cases.csv"
+    lines = table.read_bytes().splitlines(keepends=True)
+    table.write_bytes(b"".join(lines[: len(lines) // 2]))
+    with monkeypatch.context() as patch:
+        patch.setattr(segmentation.training, "fit", refuse)
+        pd.testing.assert_frame_equal(one(tiny_spec).cases, first.cases)
+        whole = path.read_bytes()
+        for at in np.random.default_rng(0).integers(0, len(whole), 20).tolist():
+            shutil.rmtree(local_records())
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+            with pytest.raises(RuntimeError, match="ran"):
+                one(tiny_spec)
+    pd.testing.assert_frame_equal(one(tiny_spec).cases, first.cases)
+    assert path.read_bytes() == whole
+
+
+def test_records_are_counted_whatever_the_clock_says(tiny, tiny_spec, one):
+    made = [one(spec).provenance["sequence"] for spec in (tiny_spec, *baselines(tiny_spec)[:2])]
+    assert made == [1, 2, 3]
+
+
+@pytest.mark.parametrize("found", [BrokenProcessPool("killed"), MemoryError()])
+def test_a_killed_run_costs_what_works_on_it_alone(found, tiny, tiny_spec, monkeypatch):
+    detector = DetectSpec(cohort="tiny", split=tiny_spec.split)
+    chain = ChainSpec(cohort="tiny", detector=detector, segmenter=tiny_spec)
+    (other, *_) = baselines(tiny_spec)
+
+    def some(work, items, workers):
+        for (spec,) in items:
+            yield (spec,), found if spec == detector else execute(spec, progress=False) and None
+
+    monkeypatch.setattr(module, "side_by_side", some)
+    kind = StudyError if isinstance(found, BrokenProcessPool) else MemoryError
+    with pytest.raises(kind) as told:
+        ensure([chain, other], workers=2, progress=False)
+    if kind is StudyError:
+        assert detector.label in str(told.value)
+        assert missing([chain, other]) == [detector, chain]
 
 
 @pytest.mark.slow

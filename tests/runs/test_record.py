@@ -123,32 +123,53 @@ def test_a_damaged_record_is_one_clear_error(text):
     path.unlink() if text is None else path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=r"record\.json: not a readable record.*delete the folder"):
         store.read_record(record.folder)
-    if text is not None:
-        for manifest in (MANIFEST, None):
-            with pytest.raises(DataError):
-                find_record(SPEC, manifest)
+    assert find_record(SPEC, None if text else MANIFEST) is None
+    assert quarantined() == ([record.key] if text is not None else [])
 
 
-@pytest.mark.parametrize(
-    ("name", "read"),
-    [
-        ("cases.csv", lambda r: r.cases),
-        ("predictions.npz", lambda r: r.predictions()),
-        ("arrays.npz", lambda r: r.arrays()),
-    ],
-)
-@pytest.mark.parametrize("damage", ["missing", b"", b"PK", 60])
-def test_damaged_tables_are_one_clear_error(name, read, damage):
-    record = write_record(content(), CASES, masks(), ARRAYS)
-    path = record.folder / name
-    if name == "cases.csv" and damage not in ("missing", b""):
-        return  # a table cut at a cell is still a table
-    whole = path.read_bytes()
-    path.unlink()
-    if damage != "missing":
-        path.write_bytes(whole[:damage] if isinstance(damage, int) else damage)
+def quarantined():
+    return [path.name.rpartition("-")[0] for path in store_root().glob("quarantine/*")]
+
+
+READ = {
+    "cases.csv": lambda record: record.cases,
+    "predictions.npz": lambda record: record.predictions(),
+    "arrays.npz": lambda record: record.arrays(),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "a line less", "a bit"])
+def test_damage_is_set_aside_or_refused(name, damage, caplog):
+    """What is local is made anew; what is committed stays; what is older has no checksums."""
+
+    def damaged(root=None):
+        path = write_record(content(), CASES, masks(), ARRAYS, root).folder / name
+        whole = path.read_bytes()
+        lines, at = whole.splitlines(keepends=True), len(whole) // 2
+        kept = {"empty": b"", "cut": whole[:60], "a line less": b"".join(lines[:-1])}
+        kept["a bit"] = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+        path.unlink() if damage == "missing" else path.write_bytes(kept[damage])
+        return path
+
+    path = damaged()
+    assert find_record(SPEC, MANIFEST) is None
+    assert quarantined() == [path.parent.name]
+    assert f"{path.parent.name}/record.json" in caplog.text
+    assert name in caplog.text
+    written()
+    path = damaged(results_root())
+    with pytest.raises(DataError, match=name):
+        find_record(SPEC, MANIFEST)
+    assert path.parent.is_dir()
+    about = path.with_name("record.json")
+    old = {key: value for key, value in json.loads(about.read_text()).items() if key != "sha256"}
+    about.write_text(json.dumps(old))
+    found = find_record(SPEC, MANIFEST)
+    if damage in ("a line less", "a bit") or (name, damage) == ("cases.csv", "cut"):
+        return  # the control: it may be read nevertheless
     with pytest.raises(DataError, match=f"{name}: not a readable record"):
-        read(record)
+        READ[name](found)
 
 
 @pytest.mark.parametrize("manifest", [MANIFEST, None])

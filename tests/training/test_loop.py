@@ -1,5 +1,11 @@
 """The loop: batches, curves, checkpoints, resuming after any death, the average of weights."""
 
+import os
+import signal
+import sys
+from contextlib import nullcontext
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,11 +20,11 @@ BUDGET = Budget(iterations=7, batch=4, validations=3)
 STATE = {"iteration": 3, "curves": [{"overlap": 0.5}], "random": torch.get_rng_state()}
 
 
-def run(trainer, batch, path):
+def run(trainer, batch, path, validate=None):
     first = next(trainer.generator.parameters())
     return fit(
-        trainer, *batch, BUDGET, seed=0, validate=lambda: float(first.detach().abs().mean()),
-        checkpoint=path, progress=False, augment=True,
+        trainer, *batch, BUDGET, seed=0, checkpoint=path, progress=False, augment=True,
+        validate=validate or (lambda: float(first.detach().abs().mean())),
     )  # fmt: skip
 
 
@@ -65,6 +71,51 @@ def test_killed_runs_resume(after, decay, adversarial, batch, killed, flat, tmp_
     assert torch.equal(resumed, weights)
     monkeypatch.setattr(torch, "set_rng_state", lambda state: None)  # the control
     assert not torch.equal(trained("killed.pt", drawn=1234)[1], weights)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("within", ["step", "validation"])
+def test_a_run_told_to_end_keeps_the_step_that_it_is_at(
+    within, number, adversarial, batch, flat, tmp_path, monkeypatch
+):
+    """And what it was about to tell of it. Without the hold, half a step stands in the weights."""
+
+    def trained(name, stop=None):
+        trainer = adversarial()
+        judge, asked = trainer._judge, []
+
+        def judged(*words):  # three times a step
+            asked.append(words)
+            if stop == "step" and len(asked) == 9:  # D has moved, G has not
+                os.kill(os.getpid(), number)
+            return judge(*words)
+
+        def validate():
+            if stop == "validation" and len(asked) == 12:
+                os.kill(os.getpid(), number)
+            return float(flat(trainer.generator).abs().mean())
+
+        monkeypatch.setattr(trainer, "_judge", judged)
+        curves = run(trainer, batch, tmp_path / name, validate).curves
+        return curves, flat(trainer.generator, trainer.discriminator)
+
+    def stopped(name):
+        with pytest.raises((SystemExit, KeyboardInterrupt)):
+            trained(name, within)
+        return load_checkpoint(tmp_path / name)["iteration"], trained(name)
+
+    usual = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        curves, weights = trained("whole.pt")
+        done, (again, resumed) = stopped("stopped.pt")
+        assert done == (3 if within == "step" else 4)
+        assert again == curves
+        assert torch.equal(resumed, weights)
+        if within == "step":  # the control
+            monkeypatch.setattr(loop, "held", nullcontext)
+            assert not torch.equal(stopped("half.pt")[1][1], weights)
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 def test_the_state_of_every_graphics_card_is_kept_and_given_back(tmp_path, monkeypatch):
@@ -123,6 +174,24 @@ def test_half_a_checkpoint_or_garbage_is_none_and_no_code_runs(tmp_path):
         path.write_bytes(content)
         assert load_checkpoint(path) is None
     assert load_checkpoint(tmp_path) is None
+
+
+def test_every_flip_of_a_checkpoint_is_noticed_and_named(tmp_path, caplog):
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, STATE)
+    whole = path.read_bytes()
+
+    def read(content):
+        found = []
+        for at in np.random.default_rng(0).integers(0, len(content), 180).tolist():
+            path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+            found.append(load_checkpoint(path))
+        return [torch.equal(state["random"], STATE["random"]) for state in found if state]
+
+    sound = read(whole)
+    assert all(sound)  # where the mark before the checksum was hit
+    assert caplog.text.count("c.damaged") == 180 - len(sound) > 170
+    assert not all(read(whole[: whole.rindex(loop.SEAL)]))  # the control: as it once was
 
 
 def test_the_average_is_that_of_the_formula():

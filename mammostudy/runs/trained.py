@@ -79,7 +79,7 @@ def trained_model(record: Record) -> Any:
     known = (load_checkpoint(path.with_suffix(".history")) or {}).get("sha256")
     there = path.is_file()
     if fault := _read(model, path, known):
-        if there and record.folder.is_relative_to(local_records()):  # or it is not made again
+        if there and record.folder in local_records().glob("*/*"):  # or it is not made again
             set_aside(record.folder)
         mend = "`mammostudy doctor` names another model or the command that makes one"
         raise DataError(f"{fault}; they are of {record.kind} run {record.key}: {mend}")

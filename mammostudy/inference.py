@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammostudy.data.descriptors import describe
-from mammostudy.data.dicom import Mammogram, judged, read_mammogram
-from mammostudy.data.images import unit
+from mammostudy.data.dicom import Mammogram, read_array, read_mammogram
 from mammostudy.errors import DataError
 from mammostudy.exported import segmenter_of
 from mammostudy.figures.predictions import Findings, OperatingPoint, Prediction, Shape
@@ -36,7 +35,6 @@ RATE: Final = 1.0  # false positives a view on validation at which a detector wo
 SAME_MASS: Final = 0.25  # a box of a larger IoU with a better one shows the same mass
 NO_SHAPE_MODEL: Final = "no trained shape model; `mammostudy run shapes --preset quick` makes one"
 SPACING_GIVEN: Final = "the spacing was given by hand"
-WHOLE: Final = "whole numbers were scaled by the least of 10, 12, 14 and 16 bits that holds them"
 NO_MASK: Final = "the mask is empty: it has no shape"
 
 
@@ -210,16 +208,7 @@ def shapes_of(masks: Sequence[NDArray[np.bool_]], record: Record) -> list[Shape]
 def _read(image: str | Path | NDArray[Any]) -> Mammogram:
     if isinstance(image, (str, Path)):
         return read_mammogram(image)
-    array = np.asarray(image)
-    known = array.ndim == 2 and array.size and array.dtype.kind in "biuf"
-    small = array.dtype in (np.uint8, np.uint16)  # of whole numbers of other types 1 is white, too
-    if known and ((array >= 0) & (array <= 1)).all() and not small:
-        return judged(array.astype(np.float32), ())
-    if known and array.dtype.kind in "iu" and array.min() >= 0 and array.max() < 1 << 16:
-        grey, notes = unit(array)
-        return judged(grey, notes if array.dtype == np.uint8 else (*notes, WHOLE))
-    told = "finite values in [0, 1], or whole numbers from 0 to 65535 (uint8: to 255)"
-    raise DataError(f"image: an array must be (h, w) of {told}")
+    return read_array(np.asarray(image))
 
 
 def _four_whole(box: Any) -> Box:

@@ -32,6 +32,7 @@ Levels = NDArray[np.float64]
 _POLARITY: Final = ("PhotometricInterpretation", "PresentationLUTShape")
 _DAMAGED: Final = "the DICOM file is damaged; copy it anew"
 _PLUGINS: Final = ("pylibjpeg", "gdcm", "pyjpegls", "pillow")  # the first installed one decodes
+_WHOLE: Final = "whole numbers were scaled by the least of 10, 12, 14 and 16 bits that holds them"
 _CONVERT: Final = "or convert to Explicit VR Little Endian"
 
 
@@ -63,6 +64,19 @@ def read_mammogram(path: str | Path) -> Mammogram:
     if is_dicom(path):
         return read_dicom(path)
     return judged(*images.decode_picture(path, images.bytes_of(path)))
+
+
+def read_array(array: NDArray[Any]) -> Mammogram:
+    """Read grey values: floats in [0, 1], uint8, or whole numbers as a 16-bit picture has them."""
+    known = array.ndim == 2 and array.size and array.dtype.kind in "biuf"
+    of_files = array.dtype in (np.uint8, np.uint16)  # of other whole numbers 1 may be white
+    if known and ((array >= 0) & (array <= 1)).all() and not of_files:
+        return judged(array.astype(np.float32), ())
+    if known and array.dtype.kind in "iu" and array.min() >= 0 and array.max() < 1 << 16:
+        image, notes = images.unit(array)
+        return judged(image, notes if array.dtype == np.uint8 else (*notes, _WHOLE))
+    told = "finite values in [0, 1], or whole numbers from 0 to 65535 (uint8: to 255)"
+    raise DataError(f"image: an array must be (h, w) of {told}")
 
 
 def read_dicom(path: str | Path) -> Mammogram:

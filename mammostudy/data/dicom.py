@@ -33,7 +33,6 @@ _POLARITY: Final = ("PhotometricInterpretation", "PresentationLUTShape")
 _DAMAGED: Final = "the DICOM file is damaged; copy it anew"
 _PLUGINS: Final = ("pylibjpeg", "gdcm", "pyjpegls", "pillow")  # the first installed one decodes
 _WHOLE: Final = "whole numbers were scaled by the least of 10, 12, 14 and 16 bits that holds them"
-_CONVERT: Final = "or convert to Explicit VR Little Endian"
 
 
 @dataclass(frozen=True)
@@ -123,8 +122,9 @@ def _stored(path: Path, header: FileDataset, notes: list[str]) -> tuple[Integers
     syntax = uid.UID(str(header.file_meta.TransferSyntaxUID))
     name = "not a standard transfer syntax" if syntax.name == syntax else syntax.name
     needed = "pylibjpeg-openjpeg" if "2000" in name else "python-gdcm"
-    fault = f"has no decoder here; run pip install 'mammostudy[dicom]' for {needed}, {_CONVERT}"
-    with guarded(path, f"field TransferSyntaxUID ({name}) {fault}"):
+    mend = f"run pip install 'mammostudy[dicom]' for {needed}, or convert" * ("JPEG" in name)
+    mend = f"{mend or 'convert'} to Explicit VR Little Endian"
+    with guarded(path, f"field TransferSyntaxUID ({name}) has no decoder here; {mend}"):
         own = not syntax.is_encapsulated or syntax == uid.RLELossless  # pydicom itself decodes it
         available = get_decoder(syntax).available_plugins
         plugin = "" if own else next(each for each in _PLUGINS if each in available)

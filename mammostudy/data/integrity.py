@@ -217,8 +217,7 @@ def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
         (path, part), (twin, there) = placed[one], placed[other]
         if part != there:
             pair = f"{path} ({part}) and {twin} ({there}) are near-duplicates"
-            mend = "give them one patient or drop one"
-            raise DataError(f"split: {pair} (correlation {correlation:.4f}); {mend}")
+            raise DataError(f"split: {pair} ({correlation:.4f}); give them one patient or drop one")
 
 
 def check_leakage(

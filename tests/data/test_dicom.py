@@ -11,7 +11,15 @@ import pytest
 from pydicom.datadict import dictionary_VR
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.processing import apply_modality_lut, apply_windowing
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.uid import (
+    MPEG4HP41,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 from writers import breast, item
 
 from mammostudy.data import dicom
@@ -195,10 +203,18 @@ def test_a_table_is_scaled_by_the_bits_it_holds(written, lut, factor, top):
     assert any("VOI LUT" in note for note in read.notes) == (factor > 1)
 
 
-def test_a_missing_decoder_is_named(written, monkeypatch):
-    path = written(noise(), 12, JPEG2000Lossless)
+@pytest.mark.parametrize(("syntax", "words"), [
+    (JPEG2000Lossless, r"\(JPEG 2000.*\[dicom\].*openjpeg"),
+    (HTJ2KLossless, r"High-Throughput JPEG 2000.*\[dicom\].*openjpeg"),
+    (JPEGLSLossless, r"JPEG-LS.*\[dicom\].*gdcm"), (MPEG4HP41, r"MPEG.*; convert"),
+])  # fmt: skip
+def test_a_missing_decoder_is_named(written, monkeypatch, syntax, words):
+    def change(ds):
+        ds.file_meta.TransferSyntaxUID = syntax
+
+    path = written(noise(), 12, JPEG2000Lossless, change)
     monkeypatch.setattr(dicom, "_PLUGINS", ())
-    with pytest.raises(DataError, match=r"a\.dcm: .*JPEG 2000.*mammostudy\[dicom\]"):
+    with pytest.raises(DataError, match=rf"a\.dcm: field TransferSyntaxUID .*{words}"):
         read_dicom(path)
 
 

@@ -7,8 +7,9 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +27,6 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # our message about a file 
 from mammostudy import data_commands
 
 if TYPE_CHECKING:
-    from mammostudy.figures.predictions import Findings, Prediction
     from mammostudy.runs.kinds import Spec
 
 app = typer.Typer(
@@ -180,44 +180,19 @@ def predict(
     With --box the mass in it is outlined, and nothing is searched.
     """
     from mammostudy import inference
-    from mammostudy.figures.predictions import Findings, refuse_to_replace, save_prediction
+    from mammostudy.figures import predictions
     from mammostudy.runs.choice import detector_of_key
 
-    if not overwrite:
-        refuse_to_replace(out)  # before anything is computed
+    predictions.refuse_to_replace(out, image, overwrite)  # before anything is computed
     given: Any = None if box is None else box.split(",")
     named = None if detector is None else detector_of_key(detector)
     found = inference.predict(image, given, detection_record=named, spacing_mm=spacing)
-    paths = save_prediction(found, out, image, overwrite)
-    for line in _warnings(found):
-        print(line, file=sys.stderr)
+    paths = predictions.save_prediction(found, out, image, overwrite)
+    print(*predictions.doubts(found), sep="\n", file=sys.stderr)
     if as_json:
         print(paths[-1].read_text(encoding="utf-8"), end="")
-        return
-    print(*paths, sep="\n")
-    for number, one in enumerate(found.masses, start=1):
-        ranked = sorted((one.shape_probabilities or {}).items(), key=lambda pair: -pair[1])
-        shape = ", ".join(f"{name} {share:.2f}" for name, share in ranked)
-        if one.score is not None:
-            edges = ",".join(map(str, one.box))
-            print(f"mass {number}: score {one.score:.2f}, box {edges}, shape {shape or 'not told'}")
-        elif shape:
-            print(f"shape: {shape}")
-    if isinstance(found, Findings) and not found.masses:
-        print(found.none_found())
-
-
-def _warnings(found: Prediction | Findings) -> Iterable[str]:
-    """Return what a reader must know of a prediction, once each."""
-    summary, masses = found.summary(), found.masses
-    by = summary.get("segmenter", summary)
-    told = [f"{summary['note']}; segmenter {by['model']} was trained on {by['trained_on']}"]
-    told += [f"shape not told: {one.shape_note}" for one in masses if one.shape is None]
-    told += [f"segmented by torch: {one.segmented_note}" for one in masses if one.segmented_note]
-    told += [f"note: {note}" for note in found.notes]
-    if found.doubtful:
-        told.append("doubtful: is this a mammogram, and shown the right way? see the notes")
-    return dict.fromkeys(told)
+    else:
+        print(*paths, *predictions.told(found), sep="\n")
 
 
 @app.command()
@@ -245,6 +220,8 @@ def doctor(as_json: data_commands.Json = False) -> None:
 def main() -> None:
     """Run the command line; what ends it is one message, and an exit code of :data:`CODES`."""
     end_when_told(grace=GRACE + 0.5)  # its own processes end before it
+    if isinstance(sys.stdout, TextIOWrapper):  # a terminal may not have every letter of a name
+        sys.stdout.reconfigure(errors="backslashreplace")
     if "--debug" in sys.argv:  # wherever it stands
         sys.argv.remove("--debug")
         os.environ["MAMMOSTUDY_DEBUG"] = "1"  # for children, too

@@ -14,6 +14,10 @@ class StudyError(Exception):
 
     code = 2  # of the command's exit
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows of it: the message alone."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class DataError(StudyError):
     """A file, manifest, cohort, mask or box that cannot be used as it is."""

@@ -76,12 +76,14 @@ def _short(text: str) -> str:
 
 def _shown(error: OSError) -> str:
     """Return the file of an error where it is of the store or the project, whose names are ours."""
-    path, data = Path(os.fsdecode(error.filename or "")).absolute(), data_root()
-    inside = any(path.is_relative_to(root.absolute()) for root in (store_root(), project_root()))
-    hidden = data and path.is_relative_to(data.absolute())
     if not error.filename:
         return f"a file, perhaps of {store_root()}"
-    return str(path) if inside and not hidden else "a file"
+    with suppress(OSError):  # without a working folder there is no absolute path
+        path, data = Path(os.fsdecode(error.filename)).absolute(), data_root()
+        ours = (path.is_relative_to(root.absolute()) for root in (store_root(), project_root()))
+        if any(ours) and not (data and path.is_relative_to(data.absolute())):
+            return str(path)
+    return "a file"
 
 
 def _tail(filename: str) -> str:
@@ -97,7 +99,7 @@ def _logged(error: BaseException) -> str:
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors="replace")
             return str(path)
     return "could not be written"
 

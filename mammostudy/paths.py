@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _LEFT_BEHIND = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"}
@@ -25,17 +26,18 @@ def search(folder: Path, pattern: str) -> list[Path]:
 
 def project_root() -> Path:
     """Return the nearest folder above with a ``study.yaml``, else that of the package."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "study.yaml").is_file():
-            return folder
+    with suppress(OSError):  # a working folder may be gone
+        here = Path.cwd()
+        for folder in (here, *here.parents):
+            if (folder / "study.yaml").is_file():
+                return folder
     return Path(__file__).resolve().parent.parent
 
 
 def store_root() -> Path:
     """Return the local store: ``MAMMOSTUDY_STORE``, else ``.mammostudy`` in the project."""
     named = os.environ.get("MAMMOSTUDY_STORE")
-    return Path(named).expanduser() if named else project_root() / ".mammostudy"
+    return Path(os.path.expanduser(named)) if named else project_root() / ".mammostudy"
 
 
 def results_root() -> Path:
@@ -46,7 +48,7 @@ def results_root() -> Path:
 def data_root() -> Path | None:
     """Return the folder of cohorts that ``MAMMOSTUDY_DATA`` names, or None where it is not set."""
     named = os.environ.get("MAMMOSTUDY_DATA")
-    return Path(named).expanduser() if named else None
+    return Path(os.path.expanduser(named)) if named else None
 
 
 def use_data_root(root: Path | None) -> None:

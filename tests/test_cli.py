@@ -59,6 +59,7 @@ BOX = ("--box", "1,1,9,9")
         (("predict", "{tmp}/" + "a" * 5000, *BOX), "aaa…aaa"),
         (("predict", "{tmp}/a.png", *BOX, "--spacing", "7"), "spacing 7"),
         (("predict", "{tmp}/a.png", *BOX, "--out", "{tmp}/mine"), "mask.png"),
+        (("predict", "{tmp}/mine/mask.png", "--out", "{tmp}/mine", "--overwrite"), "image itself"),
         (("run", "losses", "--cohort", "[/]"), "'[/]'"),
         (("predict", "{tmp}/a.png", "--box", "1,1,90,9"), "not inside the image"),
         (("predict", "{tmp}/a.png", "--box", ""), "four whole numbers"),

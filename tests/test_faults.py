@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mammostudy import cli, faults
+from mammostudy import cli, faults, settings
 from mammostudy.errors import BookError, DataError, UnbuiltError
 from mammostudy.publishing.pages import read_pages
 from mammostudy.runs.record import read_record
@@ -91,6 +91,32 @@ def test_debug_shows_the_traceback_wherever_it_stands(own_store, monkeypatch, ca
         with pytest.raises(SystemExit):
             cli.main()
         assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("named", "cpus", "alone", "expected"),
+    [
+        ("", 3, False, 3),
+        ("", 40, False, 4),
+        ("", 40, True, 1),
+        ("7", 1, True, 7),
+        ("1", 9, False, 1),
+    ],
+)
+def test_workers_follow_the_affinity_or_the_variable(named, cpus, alone, expected, monkeypatch):
+    monkeypatch.setenv("MAMMOSTUDY_WORKERS", named)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cpus)))
+    assert settings.workers(alone) == expected
+
+
+def test_in_a_folder_that_is_gone(tmp_path):
+    code = "import os; os.rmdir(os.getcwd()); from mammostudy import cli; cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "data", "build", "x"], cwd=tmp_path, capture_output=True, text=True,
+        check=False, timeout=120, env={"PYTHONPATH": ROOT, "LC_ALL": "C"},
+    )  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, line.startswith("mammostudy: ")) == (2, True)
 
 
 def limit():

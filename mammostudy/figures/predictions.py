@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -211,12 +212,42 @@ class Findings(Segmented):
         return f"no mass found: no box reached the score {threshold:.3g} ({drawn})"
 
 
-def refuse_to_replace(folder: Path) -> None:
+def told(found: Prediction | Findings) -> Iterator[str]:
+    """Yield what a terminal says of a prediction, a line a mass."""
+    for number, one in enumerate(found.masses, start=1):
+        ranked = sorted((one.shape_probabilities or {}).items(), key=lambda pair: -pair[1])
+        shape = ", ".join(f"{name} {share:.2f}" for name, share in ranked)
+        if one.score is not None:
+            edges = ",".join(map(str, one.box))
+            yield f"mass {number}: score {one.score:.2f}, box {edges}, shape {shape or 'not told'}"
+        elif shape:
+            yield f"shape: {shape}"
+    if isinstance(found, Findings) and not found.masses:
+        yield found.none_found()
+
+
+def doubts(found: Prediction | Findings) -> Iterable[str]:
+    """Return what a reader must know of a prediction, once each."""
+    summary, masses = found.summary(), found.masses
+    by = summary.get("segmenter", summary)
+    told = [f"{summary['note']}; segmenter {by['model']} was trained on {by['trained_on']}"]
+    told += [f"shape not told: {one.shape_note}" for one in masses if one.shape is None]
+    told += [f"segmented by torch: {one.segmented_note}" for one in masses if one.segmented_note]
+    told += [f"note: {note}" for note in found.notes]
+    if found.doubtful:
+        told.append("doubtful: is this a mammogram, and shown the right way? see the notes")
+    return dict.fromkeys(told)
+
+
+def refuse_to_replace(folder: Path, source: Path | None = None, overwrite: bool = False) -> None:
     """Refuse a folder that holds a file of the name of one of :data:`OUTPUTS`: it may be another's.
 
-    What only looks like one (a broken link, a folder) is in the way as well.
+    What only looks like one (a broken link, a folder) is in the way as well; the source always is.
     """
-    if there := [name for name in OUTPUTS if os.path.lexists(folder / name)]:
+    there = [name for name in OUTPUTS if os.path.lexists(folder / name)]
+    if source is not None and source.resolve() in [(folder / name).resolve() for name in there]:
+        raise DataError(f"{folder}: holds the image itself; choose another --out")
+    if there and not overwrite:
         mend = "choose another --out, or add --overwrite to replace"
         raise DataError(f"{folder}: holds {', '.join(there)} already; {mend}")
 
@@ -231,8 +262,7 @@ def save_prediction(
 
     The source's name stands nowhere; its content is told by hash.
     """
-    if not overwrite:
-        refuse_to_replace(folder)
+    refuse_to_replace(folder, source, overwrite)
     masses = prediction.masses
     numbered = enumerate(masses, start=1)
     labels = ["" if one.score is None else f"{at}: {one.score:.2f}" for at, one in numbered]

@@ -112,8 +112,8 @@ def test_workers_follow_the_affinity_or_the_variable(named, cpus, alone, expecte
 def test_in_a_folder_that_is_gone(tmp_path):
     code = "import os; os.rmdir(os.getcwd()); from mammostudy import cli; cli.main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "data", "build", "x"], cwd=tmp_path, capture_output=True, text=True,
-        check=False, timeout=120, env={"PYTHONPATH": ROOT, "LC_ALL": "C"},
+        [sys.executable, "-c", code, "data", "build", "x"], cwd=tmp_path, capture_output=True,
+        text=True, check=False, timeout=120, env={"PYTHONPATH": ROOT, "LC_ALL": "C"},
     )  # fmt: skip
     (line,) = done.stderr.splitlines()
     assert (done.returncode, line.startswith("mammostudy: ")) == (2, True)

@@ -157,7 +157,7 @@ def test_what_is_no_image(tmp_path):
         read_mammogram(tmp_path / "a.tif")
     os.mkfifo(tmp_path / "pipe")
     for name in ("nowhere.dcm", ".", "pipe", "x" * 5000):
-        with pytest.raises(DataError, match=r"no such image file|cannot be read|a folder"):
+        with pytest.raises(DataError, match=r"no such|cannot be read|a folder"):
             read_mammogram(tmp_path / name)
 
 

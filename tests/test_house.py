@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mammostudy"
 BUDGETS = {
     "study": 4_500, "data": 4_300, "evaluation": 2_100, "runs": 2_500, "models": 2_100,
-    "figures": 1_600, "training": 900, "imaging": 800, "publishing": 900, "top": 1_339,
+    "figures": 1_600, "training": 900, "imaging": 800, "publishing": 900, "top": 1_300,
 }  # fmt: skip
 ABOVE: dict[str, int] = {"data": 4_412, "runs": 2_638, "top": 1_339}
 """Rooms that stand above their budget still: what they may hold today. It only falls."""

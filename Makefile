@@ -37,6 +37,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo 'Python 3.11 or newer is needed; name one with PYTHON=...'; exit 1; }
 	@echo 'Installing the packages into .venv (the first time this takes some minutes)...'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,dicom,export,pretrained,test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,dicom,pretrained,test]'
 	@touch $@
 	@echo 'Installed.'

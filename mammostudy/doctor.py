@@ -8,12 +8,11 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Final
 
-from mammostudy.errors import MissingDataError, SpecError, StudyError
+from mammostudy.errors import MissingDataError, StudyError
 from mammostudy.paths import data_root, project_root, results_root, search, store_root
 from mammostudy.settings import processors, workers
 
@@ -147,8 +146,7 @@ def _records() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    """Look for the models of ``mammostudy predict``, and say what its segmenter runs on."""
-    from mammostudy.exported import EAGER, EXPORTED, why_eager
+    """Look for the models of ``mammostudy predict``."""
     from mammostudy.runs.choice import CHAPTERS, models, spent
 
     subjects = {"segmentation": "model", "detection": "detector", "shape": "shape model"}
@@ -159,8 +157,3 @@ def _models() -> Iterator[Finding]:
             unit = "epochs" if kind == "shape" else "iterations"
             found = f"{record.key}, trained on {record.spec.cohort} for {spent(record)} {unit}"
         yield Finding(f"{subject} for predict", True, found)
-    segmenter = best["segmentation"]
-    with suppress(SpecError):  # of the device, which has its own finding
-        note = why_eager(segmenter.spec if segmenter else None)
-        found = f"{EAGER}: {note}" if note else f"{EXPORTED} (exported on first use)"
-        yield Finding("segmenter of predict runs on", True, found)

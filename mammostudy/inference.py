@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from mammostudy.data.descriptors import describe
 from mammostudy.data.dicom import Mammogram, read_array, read_mammogram
 from mammostudy.errors import DataError
-from mammostudy.exported import segmenter_of
 from mammostudy.figures.predictions import Findings, OperatingPoint, Prediction, Shape
 from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.framing import Box, check_box, paste_back, whole_box
@@ -161,9 +160,8 @@ def _outlined(
     if not boxes:
         return []
     record: Record = seen["record"]
-    model, path, why = segmenter_of(record)
+    model = trained_model(record)
     masks = [_segment(box, model, seen) for box, _ in boxes]
-    seen = seen | {"segmented_by": path, "segmented_note": why}
     kindred = (record.spec.cohort, describe(record.spec.cohort).shapes)
     shape_record = shape_record or next(iter(models("shape", kindred)), None)
     whole = [mask for mask in masks if mask.any()]

@@ -27,7 +27,7 @@ FLOORS = (
     {"evaluation", "models"},
     {"training"},
     {"runs"},
-    {"figures", "exported"},
+    {"figures"},
     {"inference"},
     {"study"},
     {"publishing"},

@@ -15,7 +15,6 @@ from mammostudy.data.load import load_cohort
 from mammostudy.data.views import views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.classification import apply_temperature
-from mammostudy.exported import segmenter_of
 from mammostudy.figures.predictions import OUTPUTS, Findings, OperatingPoint, save_prediction
 from mammostudy.imaging import framing
 from mammostudy.imaging.postprocessing import postprocess
@@ -57,9 +56,8 @@ def _models(tmp_path_factory, write_cohort):
 def all_models(_models, trained, own_store, monkeypatch):
     """A store with a segmenter, a detector and a shape model of a few steps; records by kind."""
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(trained.store))
-    segmenter_of(trained.record)  # exported once, not in each test
     for store in (_models / "store", trained.store):
-        for room in ("records", "weights", "exported"):
+        for room in ("records", "weights"):
             if (store / room).is_dir():
                 shutil.copytree(store / room, own_store / room, dirs_exist_ok=True)
     monkeypatch.setenv("MAMMOSTUDY_STORE", str(own_store))

@@ -109,8 +109,6 @@ class Prediction(Segmented):
     shape: Shape | None = None  # what the shape model says of the mask
     shape_note: str = ""  # why it says nothing
     score: float | None = None  # of the detector, in [0, 1]; None for a given box
-    segmented_by: str = "torch"  # what the segmenter ran on: this, or ``ONNX Runtime``
-    segmented_note: str = ""  # why it was torch
 
     @property
     def masses(self) -> tuple[Prediction, ...]:
@@ -152,7 +150,6 @@ class Prediction(Segmented):
             "box": list(self.box),
             "area_px": self.area_px,
             "area_mm2": self.area_mm2,
-            "segmented_by": self.segmented_by,
             "shape": None if self.shape is None else self.shape.summary(),
             "shape_note": self.shape_note,
         }

@@ -229,7 +229,6 @@ def doubts(found: Prediction | Findings) -> Iterable[str]:
     by = summary.get("segmenter", summary)
     told = [f"{summary['note']}; segmenter {by['model']} was trained on {by['trained_on']}"]
     told += [f"shape not told: {one.shape_note}" for one in masses if one.shape is None]
-    told += [f"segmented by torch: {one.segmented_note}" for one in masses if one.segmented_note]
     told += [f"note: {note}" for note in found.notes]
     if found.doubtful:
         told.append("doubtful: is this a mammogram, and shown the right way? see the notes")

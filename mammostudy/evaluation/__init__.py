@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         "classification": ["delong_test", "delong_variance", "expected_calibration_error"],
         "froc_curves": ["froc"],
         "overlap": ["assd", "boundary_iou", "dice", "hd95", "iou", "precision", "recall"],
-        "statistics": ["bootstrap_ci", "effect_size", "holm", "paired_test", "variance_parts"],
+        "statistics": ["bootstrap_ci", "crossed_test", "effect_size", "holm", "paired_test"],
         "uncertainty": ["disagreement", "rank_correlation", "risk_coverage"],
     },
 )

@@ -265,60 +265,112 @@ def effect_size(a: ArrayLike, b: ArrayLike, patients: Patients) -> float:
 
 
 @dataclass(frozen=True)
-class VarianceParts:
-    """The variance of a score taken apart: ``mean + patient_i + seed_j + rest_ij``."""
+class CrossedTest:
+    """A score or a difference over patients and trainings: ``mean + patient + training + rest``."""
 
-    mean: float  # over patients and seeds
-    seed_sd: float  # between seeds: what another training would change for all patients alike
-    patient_sd: float  # between patients: what other patients would change
-    rest_sd: float  # left in a cell: a seed's luck with a patient, and draws at prediction
-    p_seed: float  # of the F test that seeds do not differ; 1 where there is no scatter at all
+    difference: float  # mean over patients of their means over cases and trainings
+    low: float  # ends of its 95 % interval, for other patients and other trainings
+    high: float
+    p: float  # two-sided, that the mean is 0
     patients: int
-    seeds: int
+    trainings: int
+    smallest_detectable: float  # at 5 % with 80 % power
+    error: float  # standard error of the mean
+    patient_sd: float  # between patients: what other patients would change
+    training_sd: float  # between trainings of a fold; NaN where every fold has only one
+    rest_sd: float  # left in a cell: a training's luck with a patient, and draws at prediction
 
-    def error_of_mean(self) -> float:
-        """Standard error of the mean score, over patients and seeds."""
-        patient, seed = self.patient_sd**2 / self.patients, self.seed_sd**2 / self.seeds
-        return math.sqrt(patient + seed + self.rest_sd**2 / (self.patients * self.seeds))
 
+def crossed_test(
+    values: ArrayLike, patients: Patients, trainings: Patients, folds: Patients | None = None
+) -> CrossedTest:
+    """Test a mean over patients and trainings, both of them drawn by chance.
 
-def variance_parts(values: ArrayLike, patients: Patients, seeds: Patients) -> VarianceParts:
-    """Take the variance of a score ``(n,)`` apart into seeds, patients and the rest.
+    Within a fold every patient is tested by every training of that fold (crossed); no training
+    stands in two folds. Variances solve the expected mean squares of the two-way
+    layout, pooled over folds (Searle, Casella and McCulloch 1992); the interval is Student's, with
+    the degrees of freedom of Satterthwaite (1946). Folds of one training each tell nothing of
+    trainings: the interval is then over patients alone.
 
-    A patient's cases under one seed are averaged first. The components solve the expected mean
-    squares of the balanced two-way layout (Searle, Casella and McCulloch 1992); one that comes out
-    negative is 0. A patient must have the same cases under each seed.
+    Args:
+        values: one finite number a case and training, ``(n,)``.
+        patients: the patient of each value; a patient's cases count as their mean.
+        trainings: the training of each value, by any name within its fold.
+        folds: the fold of each value; default one fold.
+
+    Raises:
+        DataError: a patient without the same cases under every training of the fold.
     """
-    cells = _cells(values, patients, seeds)
-    count, trained = cells.shape
-    mean = float(cells.mean())
-    by_patient, by_seed = cells.mean(axis=1), cells.mean(axis=0)
-    left = cells - by_patient[:, None] - by_seed[None] + mean
-    square_patient = float(trained * by_patient.var(ddof=1))
-    square_seed = float(count * by_seed.var(ddof=1))
-    free = (count - 1) * (trained - 1)
-    rest = float((left**2).sum() / free)
-    p = 0.0 if square_seed > 0 else 1.0
-    if rest > 0:
-        p = float(stats.f.sf(square_seed / rest, trained - 1, free))
-    seed_sd = math.sqrt(max(0.0, (square_seed - rest) / count))
-    patient_sd = math.sqrt(max(0.0, (square_patient - rest) / trained))
-    return VarianceParts(mean, seed_sd, patient_sd, math.sqrt(rest), p, count, trained)
+    blocks = _blocks(finite(values, "values"), patients, trainings, folds)
+    people, runs = np.array([block.shape for block in blocks], dtype=np.float64).T
+    share = people / people.sum()
+    mean = float(share @ [block.to_numpy().mean() for block in blocks])
+    tested = pd.concat([block.index.to_series() for block in blocks]).value_counts()
+    squares, free = _mean_squares(blocks)
+    if free[0] < 1:  # one patient tells nothing of others
+        ends, unknown = (-math.inf, math.inf, 1.0, 1, int(runs.sum())), (math.nan,) * 3
+        return CrossedTest(mean, *ends, math.inf, math.inf, *unknown)
+    per_patient = (runs * (people - 1)).sum() / free[0]
+    per_training = (people * (runs - 1)).sum() / free[1] if free[1] else math.inf
+    parts = np.array([squares[0] - squares[2], squares[1] - squares[2], squares[2]])
+    parts[:2] = np.maximum(parts[:2] / [per_patient, per_training], 0)
+    weights = np.array([((tested / people.sum()) ** 2).sum(), (share**2 / runs).sum(), 0.0])
+    weights[2] = (share**2 / (people * runs)).sum()
+    error = math.sqrt(float(weights @ parts))
+    # the same variance by mean squares; one whose part came out negative does not enter
+    of_squares = weights[:2] / [per_patient, per_training] * (parts[:2] > 0)
+    of_squares = np.append(of_squares, weights[2] - of_squares.sum())
+    spent = (of_squares * squares)[free > 0] ** 2 / free[free > 0]
+    degrees = error**4 / spent.sum() if error else math.inf
+    reach = float(stats.t.ppf(0.5 + LEVEL / 2, degrees)) * error
+    p = float(2 * stats.t.sf(abs(mean) / error, degrees)) if error else float(mean == 0)
+    known = free[1] > 0
+    return CrossedTest(
+        difference=mean,
+        low=mean - reach,
+        high=mean + reach,
+        p=p,
+        patients=len(tested),
+        trainings=int(runs.sum()),
+        smallest_detectable=smallest_detectable(error),
+        error=error,
+        patient_sd=math.sqrt(parts[0]),
+        training_sd=math.sqrt(parts[1]) if known else math.nan,
+        rest_sd=math.sqrt(parts[2]) if known else math.nan,
+    )
 
 
-def _cells(values: ArrayLike, patients: Patients, seeds: Patients) -> Values:
-    """The mean of each patient under each seed, ``(patients, seeds)``."""
-    scores = finite(values, "values")
-    rows, columns = patient_codes(patients, len(scores)), patient_codes(seeds, len(scores))
-    shape = int(rows.max()) + 1, int(columns.max()) + 1
-    place = np.ravel_multi_index((rows, columns), shape)
-    sizes = np.bincount(place, minlength=math.prod(shape)).reshape(shape)
-    if min(shape) < 2 or np.ptp(sizes, axis=1).any():
-        msg = "two patients and seeds needed, and the same cases of a patient under every seed"
-        raise DataError(msg)
-    order = np.lexsort((scores, place))  # the order of the rows does not enter the sums
-    sums = np.bincount(place[order], weights=scores[order]).reshape(shape)
-    return np.asarray(sums / sizes)
+def _blocks(
+    values: Values, patients: Patients, trainings: Patients, folds: Patients | None
+) -> list[pd.DataFrame]:
+    """The mean of each patient (index) under each training (columns), a table a fold."""
+    names = {"patient": patients, "training": trainings}
+    table = pd.DataFrame({name: np.asarray(each).astype(str) for name, each in names.items()})
+    table["fold"] = "" if folds is None else np.asarray(folds).astype(str)
+    table = table.assign(value=values).sort_values(["fold", "patient", "training", "value"])
+    blocks = []
+    for _, part in table.groupby("fold"):
+        cells = part.groupby(["patient", "training"])["value"]
+        if cells.size().unstack().nunique(axis=1, dropna=False).gt(1).any():
+            raise DataError("values: a patient needs the same cases under every training of a fold")
+        blocks.append(cells.mean().unstack())
+    return blocks
+
+
+def _mean_squares(blocks: Sequence[pd.DataFrame]) -> tuple[Values, Values]:
+    """Mean squares of patients, trainings and the rest, pooled over folds; degrees of freedom."""
+    sums, free = np.zeros(3), np.zeros(3)
+    for block in (each.to_numpy() for each in blocks):
+        count, trained = block.shape
+        by_patient, by_training = block.mean(axis=1), block.mean(axis=0)
+        left = block - by_patient[:, None] - by_training + block.mean()
+        sums += (
+            trained * count * by_patient.var(),
+            count * trained * by_training.var(),
+            (left**2).sum(),
+        )
+        free += count - 1, trained - 1, (count - 1) * (trained - 1)
+    return np.divide(sums, free, out=np.zeros(3), where=free > 0), free
 
 
 def has_converged(curves: Sequence[dict[str, float]], metric: str) -> bool:

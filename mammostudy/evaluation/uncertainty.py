@@ -19,7 +19,7 @@ from scipy.special import entr
 
 from mammostudy.evaluation import statistics
 from mammostudy.evaluation.overlap import dice
-from mammostudy.evaluation.statistics import Codes, PairedTest, Patients, Times, Values
+from mammostudy.evaluation.statistics import Codes, Patients, Values
 
 THRESHOLD: Final = 0.5  # of the probability, from which a pixel is marked
 REACH: Final = 1.5  # interquartile ranges from the lower quartile to where outliers begin
@@ -158,61 +158,3 @@ def low_outliers(values: ArrayLike) -> Mask:
     cases = np.asarray(values, dtype=np.float64)
     first, third = np.quantile(cases, _QUARTILES, axis=-1, keepdims=True)
     return np.asarray(cases < first - REACH * (third - first))
-
-
-def fewer_outliers(
-    a: ArrayLike, b: ArrayLike, patients: Patients, draws: int = 10_000
-) -> PairedTest:
-    """Compare the shares of low outliers of two treatments of the same cases ``(n,)``.
-
-    The share of ``b`` less that of ``a``, of cases: above 0 where ``a`` leaves fewer. Patients are
-    resampled whole, and the quartiles taken anew in each resample; the permutation exchanges the
-    treatments of whole patients. No Wilcoxon test answers this: ``p_wilcoxon`` is NaN.
-    """
-    first, second = statistics.finite(a, "a"), statistics.finite(b, "b")
-    codes = statistics.patient_codes(patients, len(first))
-    count = int(codes.max()) + 1
-    difference = float(low_outliers(second).mean() - low_outliers(first).mean())
-    if count == 1:
-        return PairedTest(difference, -math.inf, math.inf, math.nan, 1.0, 1, math.inf)
-    rng = np.random.default_rng(0)
-
-    def gaps(times: Times) -> Values:
-        return _shares(second, times[:, codes]) - _shares(first, times[:, codes])
-
-    found = statistics.resample(gaps, count, draws, rng)
-    p = _p_value(first, second, codes, difference, draws, rng)
-    detectable = statistics.smallest_detectable(float(found.std(ddof=1)))
-    return PairedTest(difference, *statistics.limits(found), math.nan, p, count, detectable)
-
-
-def _shares(cases: Values, times: Times) -> Values:
-    """The share of low outliers in each resample, its quartiles read from counted values."""
-    order = np.argsort(cases, kind="stable")
-    ranked, times = cases[order], times[:, order]
-    upto = times.cumsum(axis=1)
-    size = upto[:, -1]
-    first, third = (_quantiles(ranked, upto, share * (size - 1)) for share in _QUARTILES)
-    limit = first - REACH * (third - first)
-    return np.asarray((times * (ranked < limit[:, None])).sum(axis=1) / size)
-
-
-def _quantiles(ranked: Values, upto: Times, place: Values) -> Values:
-    """Read values between ranks, from how many cases stand up to each value."""
-    below = np.floor(place)
-    lower, upper = (ranked[(upto <= rank[:, None]).sum(axis=1)] for rank in (below, np.ceil(place)))
-    return np.asarray(lower + (place - below) * (upper - lower))
-
-
-def _p_value(
-    a: Values, b: Values, codes: Codes, difference: float, draws: int, rng: np.random.Generator
-) -> float:
-    """Two-sided p of exchanging the treatments of whole patients, the data counting as one draw."""
-    extreme = 0
-    for start in range(0, draws, statistics.CHUNK):
-        swapped = rng.integers(0, 2, (min(statistics.CHUNK, draws - start), int(codes.max()) + 1))
-        swap = swapped[:, codes] == 1
-        one, other = np.where(swap, b, a), np.where(swap, a, b)
-        shares = low_outliers(other).mean(axis=1) - low_outliers(one).mean(axis=1)
-        extreme += int((np.abs(shares) >= abs(difference) - 1e-12).sum())
-    return (extreme + 1) / (draws + 1)

@@ -49,7 +49,7 @@ def show(
         out = table
     elif "difference" in table and "p_holm" in table:
         out = _comparisons(table)
-    elif {"metric", "mean", "low", "high", "seed_sd"} <= set(table.columns):
+    elif {"metric", "mean", "low", "high", "training_sd"} <= set(table.columns):
         out = _summaries(table, headings or {}, digits or {})
     else:
         out = table.rename(columns=dict(headings or {}))
@@ -104,7 +104,7 @@ def _summaries(
             "masses": first["masses"],
             "patients": first["patients"],
             "trainings": first["trainings"],
-            "SD over seeds": number(first["seed_sd"]),
+            "SD between trainings": number(first["training_sd"]),
             "converged": first["converged"],
         }
         names = {headings.get(key, key): value for key, value in zip(by, group, strict=True)}

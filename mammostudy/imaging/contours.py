@@ -119,12 +119,16 @@ def box_of(mask: Mask) -> Box:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def inscribed_ellipse(box: Box, shape: tuple[int, int]) -> Mask:
-    """The ellipse that touches the four sides of a box, which may reach outside the image."""
+def inscribed_ellipse(box: Box, shape: tuple[int, int], factor: float = 1.0) -> Mask:
+    """The ellipse that touches the four sides of a box, or has both axes scaled by a factor.
+
+    The box may reach outside the image.
+    """
     x_min, y_min, x_max, y_max = box
     centre = (y_min + y_max - 1) / 2, (x_min + x_max - 1) / 2
+    radii = factor * (y_max - y_min) / 2, factor * (x_max - x_min) / 2
     mask = np.zeros(shape, np.bool_)
-    mask[ellipse(*centre, (y_max - y_min) / 2, (x_max - x_min) / 2, shape=shape)] = True
+    mask[ellipse(*centre, *radii, shape=shape)] = True
     return mask
 
 
@@ -157,19 +161,3 @@ def chan_vese_mask(image: NDArray[np.floating[Any]], *, box_fraction: float = 0.
     start = inscribed_ellipse((left, top, right, bottom), (height, width)).astype(np.int8)
     level = morphological_chan_vese(image.astype(np.float64), ITERATIONS, init_level_set=start)
     return _nearest_part(np.asarray(level > 0, dtype=np.bool_))
-
-
-def baseline_masks(name: str, images: NDArray[np.float32], boxes: NDArray[np.float32]) -> Mask:
-    """The masks ``(n, s, s)`` of a baseline that needs no training, of frames and their boxes."""
-    side = images.shape[1]
-    if name == "all-mass":
-        return np.ones(images.shape, dtype=bool)
-    if name == "ellipse":
-        edges = ([round(float(edge)) for edge in box] for box in boxes)
-        whole = [(x, y, max(right, x + 1), max(low, y + 1)) for x, y, right, low in edges]
-        return np.stack([inscribed_ellipse(box, (side, side)) for box in whole])
-    if name == "otsu":
-        return np.stack([otsu_mask(image) for image in images])
-    shares = np.clip((boxes[:, 2:] - boxes[:, :2]).mean(axis=1) / side, 0.05, 1.0)
-    started = zip(images, shares.tolist(), strict=True)
-    return np.stack([chan_vese_mask(image, box_fraction=share) for image, share in started])

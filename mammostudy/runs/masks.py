@@ -20,6 +20,7 @@ from mammostudy.imaging import contours, shape_features
 from mammostudy.imaging.framing import paste_back
 from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.imaging.shape_masks import largest_part, place_mask
+from mammostudy.models.baselines import baseline_masks
 from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.runs.record import record_of
 from mammostudy.runs.segmentation import chosen_steps, marked
@@ -139,7 +140,7 @@ def _framed(
     """Yield the masks of a source in their frames: of no mass that a run was trained on."""
     if source == "active-contour":
         framed = frame_cohort(pixels, CONTOUR_FRAME, Preprocessing()).take(cases)
-        yield framed, contours.baseline_masks("chan-vese", framed.images, framed.given)
+        yield framed, baseline_masks("chan-vese", framed.images, framed.given)
         return
     for record in map(record_of, segmenter):
         own = record.spec.cohort == pixels.name

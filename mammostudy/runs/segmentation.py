@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -14,21 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
 from mammostudy.data.cohort import Cohort, box_of_row, require
-from mammostudy.data.frames import FramedSet, frame_cohort
+from mammostudy.data.frames import Frame, FramedSet, frame_cohort
 from mammostudy.data.integrity import check_leakage
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
 from mammostudy.evaluation import overlap, uncertainty
 from mammostudy.evaluation.splits import Split, parted, split_cases
-from mammostudy.imaging.contours import baseline_masks
 from mammostudy.imaging.framing import Box, frame_box, paste_back
 from mammostudy.imaging.postprocessing import PUBLISHED, orderings, postprocess
+from mammostudy.models.baselines import Shown, baseline_masks
 from mammostudy.models.discriminator import Discriminator
 from mammostudy.models.quick_layers import lay_channels_last
 from mammostudy.models.registry import SEGMENTERS, build_segmenter
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.record import Record
-from mammostudy.runs.spec import COLUMNS, Model, RunSpec, SplitSpec
+from mammostudy.runs.spec import COLUMNS, FITTED, Model, RunSpec, SplitSpec
 from mammostudy.runs.trained import Training, train_or_read, trained_model
 from mammostudy.training import segmentation as training
 from mammostudy.training.loop import Fitted, device
@@ -61,7 +60,10 @@ def judge_of(cohort: Cohort, case: str, truth: str) -> Callable[[Masks, Box], tu
 
 
 def evaluate(
-    spec: RunSpec, cohort: Cohort, cases: Sequence[str], predict: Callable[[FramedSet], Prediction]
+    spec: RunSpec,
+    cohort: Cohort,
+    cases: Sequence[str],
+    predict: Callable[[FramedSet, Frame], Prediction],
 ) -> tuple[pd.DataFrame, dict[str, Masks]]:
     """Predict and measure the cases of one part; the masks of the first box go with the rows."""
     asked = spec.evaluation
@@ -72,7 +74,7 @@ def evaluate(
     for box in asked.boxes:
         frame = spec.frame.model_copy(update={"box": box})
         framed = frame_cohort(cohort, frame, spec.preprocessing).take(cases)
-        masks, beside = predict(framed)  # beside: what tells of masks before post-processing
+        masks, beside = predict(framed, frame)  # beside: what tells of masks before post-processing
         kept = kept or dict(zip(cases, masks, strict=True))
         if asked.boundary:
             beside = {"boundary_iou": overlap.boundary_iou(masks, framed.masks)} | beside
@@ -206,7 +208,14 @@ def run(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
     tested, cases = held_out(spec, cohort, split)
     baseline = spec.is_baseline
     model, left = (None, None) if baseline else _trained(spec, cohort, split, progress)
-    predict = partial(predict_framed, model, spec=spec)
+
+    def predict(framed: FramedSet, frame: Frame) -> Prediction:
+        if spec.model.name not in FITTED:
+            return predict_framed(model, framed, spec)
+        train = frame_cohort(cohort, frame, spec.preprocessing).take(split.train)
+        shown = Shown(train.masks, train.given)
+        return baseline_masks(spec.model.name, framed.images, framed.given, shown), {}
+
     validation, kept = evaluate(spec, cohort, split.validation, predict)
     test, found = evaluate(spec, tested, cases, predict)
     rows = pd.concat([validation.assign(part="validation"), test.assign(part="test")])

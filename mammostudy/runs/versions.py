@@ -18,6 +18,7 @@ PARTS: Final = {
     "boundary": "evaluation.boundaries",
     "sampled": "evaluation.uncertainty",
     "contours": "imaging.contours",
+    "fitted": "models.baselines",
     "segmenter": """models.common training.fit training.losses training.prediction
         training.segmentation""",
     "quick": "models.channels_last models.winograd",

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort, box_of_row
 from mammostudy.data.descriptors import describe
+from mammostudy.figures import pictures
 from mammostudy.figures.detection import MARKS, boxed
 from mammostudy.imaging.framing import crop_and_resize, paste_back
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.runs.kinds import ChainSpec, DetectSpec
 from mammostudy.runs.record import Record
-from mammostudy.study import pictures, shape_recipes
+from mammostudy.study import shape_recipes
 from mammostudy.study.comparing import BESIDE, Runs, compare, summarise
 from mammostudy.study.detection import OPERATING
 from mammostudy.study.recipes import LIGHT, PRIOR_ROW, baselines, detect_folds, recipe

@@ -1,21 +1,25 @@
-"""The claims of the paper, listed before their runs in ``study.yaml``, and how each is judged.
+"""The claims of the paper, fixed before their runs in ``study.yaml``, and how each is judged.
 
-A claim says which row should beat which, in which metric, and by how much a difference matters.
-Verdicts exclude each other; the first that holds counts:
+A claim says which row should beat which, in which metric, and by how much a difference matters; one
+cohort decides it. Where a row stands for several candidates, the best of them on validation is
+judged. Verdicts exclude each other; the first that holds counts:
 
 - not testable here: with the reason;
-- undecided where a training behind it had not converged;
+- undecided where a training behind it had not converged, or where fewer than :data:`TRAININGS`
+  trainings stand behind it;
 - contradicted: the interval's upper end lies below the margin (a difference that is there but too
   small to matter is contradicted too); of a claim with a target, below minus the margin;
-- supported: its lower end lies above 0 (of a claim with a target: above minus the margin), Holm's
-  p over the claims of the page is below 0.05, and no pair of trainings says the opposite;
+- supported: its lower end lies above 0 (of a claim with a target: above minus the margin), and
+  Holm's p over the claims of the page is below 0.05;
 - undecided: anything else, with the smallest difference that could have been seen.
 
-Nothing is judged where :func:`mammostudy.study.comparing.is_judged` says so.
+Nothing is judged on other cohorts than the one that decides, nor where
+:func:`mammostudy.study.comparing.is_judged` says so.
 """
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -24,61 +28,65 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mammostudy.errors import SpecError
-from mammostudy.evaluation.statistics import bootstrap_ci, patient_differences
+from mammostudy.evaluation.uncertainty import low_outliers
 from mammostudy.paths import project_root
 from mammostudy.runs.spec import RunSpec
 from mammostudy.settings import read_yaml
 from mammostudy.study import cropping, detection, losses, segmenters, shapes, subtypes
-from mammostudy.study.comparing import Runs, compare, is_judged, judge, paired
-from mammostudy.study.recipes import headline
+from mammostudy.study.comparing import Runs, compare, is_judged, judge
+from mammostudy.study.recipes import baselines_of, headline
 from mammostudy.study.shape_recipes import PAPER, rows_of
 
 PUBLISHED_STEPS: Final = "close3+erode2+dilate3"
 NOT_TESTABLE: Final = "not testable here"
 VERDICTS: Final = ("supported", "contradicted", "undecided", NOT_TESTABLE, "not judged")
-ALL_LEVEL: Final = 1 - 0.05 / len(segmenters.ALTERNATIVES)
-"""Of the interval of each comparison where all ten must hold together."""
+GEOMETRY: Final = ("scaled-ellipse", "mean-mask")
+"""What is drawn from the box alone: the stronger of both on validation is the one to beat."""
+TRAININGS: Final = 9
+"""Three folds of three seeds: what a claim must rest on."""
 Line = dict[str, Any]
-
-
-NO_ROWS: Final = ("accuracy", "luminal-share", "found", "outliers", "dice-over-every-alternative")
-"""Metrics that say themselves what is compared."""
 Arm = Literal[
     "full", "loose", "tight", "dice", "l1", "no-adversary", "unet", "post-processed",
-    "not post-processed", "ellipse",
+    "not post-processed", "geometry", "cgan", "alternative", "cgan-resnet101",
 ]  # fmt: skip
 
 
 class Claim(BaseModel):
     """One claim of the paper: ``a`` scores higher than ``b`` in ``metric`` by ``margin``.
 
-    A metric of :data:`NO_ROWS` takes neither ``a`` nor ``b``; ``target`` is the published
-    accuracy. ``unknown`` says why a claim cannot be tested here.
+    The other metrics say themselves what is compared and take neither; ``target`` is the published
+    score. ``decided_on`` is the cohort that decides, ``fixed`` the day on which the claim was last
+    changed, and ``after_runs`` says that results of its runs had been seen by then. ``unknown``
+    says why a claim cannot be tested.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str
     source: str
+    fixed: datetime.date
+    after_runs: bool = False
+    decided_on: str = "cdd-cesm"
     a: Arm | None = None
     b: Arm | None = None
     metric: Literal[
-        "dice", "iou", "dice_image", "iou_image", "accuracy", "luminal-share", "found",
-        "outliers", "dice-over-every-alternative",
+        "dice", "iou", "dice_image", "iou_image", "outliers", "accuracy", "macro recall",
+        "luminal-share", "found",
     ] = "dice"  # fmt: skip
+    box: Literal["oracle", "jittered"] = "oracle"
     margin: float = Field(0.01, gt=0)
     target: float | None = Field(None, gt=0, le=1)
     unknown: str | None = None
 
     @model_validator(mode="after")
     def _is_one_comparison(self) -> Self:
-        rows = {self.a, self.b} - {None}
-        ways = (len(rows) == 2, self.metric in NO_ROWS, self.unknown is not None)
+        rows, alone = {self.a, self.b} - {None}, ("accuracy", "macro recall", "luminal-share")
+        ways = (len(rows) == 2, self.metric in (*alone, "found"), self.unknown is not None)
         if sum(ways) != 1 or len(rows) == 1:
             msg = "give two rows a and b, a metric that takes none, or the reason in `unknown`"
             raise ValueError(msg)
-        if (self.metric == "accuracy") != (self.target is not None):
-            msg = "metric accuracy needs a target, and no other takes one"
+        if (self.metric in alone[:2]) != (self.target is not None):
+            msg = "metrics accuracy and macro recall need a target, and no other takes one"
             raise ValueError(msg)
         return self
 
@@ -98,30 +106,44 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
     return claims
 
 
-def arms(cohort: str, preset: str) -> dict[str, tuple[list[RunSpec], str]]:
-    """Return the rows that claims compare: their runs, and the post-processing of their masks."""
+def arms(cohort: str, preset: str) -> dict[str, tuple[dict[str, list[RunSpec]], str]]:
+    """Return what claims compare: candidates by row, and the post-processing of their masks."""
     framed = cropping.framings(cohort, preset)
-    by_loss = losses.grid(cohort, preset)
-    loose = headline(cohort, preset)
-    return {
-        "full": (framed["full"], "none"),
-        "loose": (loose, "none"),
-        "tight": (framed["tight"], "none"),
-        "dice": (by_loss[losses.DICE], "none"),
-        "l1": (by_loss[losses.L1], "none"),
-        "no-adversary": (by_loss[losses.PLAIN], "none"),
-        "unet": (by_loss[losses.UNET], "none"),
-        "post-processed": (loose, PUBLISHED_STEPS),
-        "not post-processed": (loose, "none"),
-        "ellipse": (by_loss["ellipse"], "none"),
+    by_loss, loose = losses.grid(cohort, preset), headline(cohort, preset)
+    models = {row: runs for (framing, row), runs in segmenters.named(cohort, preset).items()
+              if framing == "loose"}  # fmt: skip
+    known = {name: models[name] for name in segmenters.ALTERNATIVES if name in models}
+    sizes = {"cGAN, larger frame": loose} | {
+        name: models[name] for name in (segmenters.PROPOSED,) if name in models
     }
+    plain = baselines_of(loose)
+    arms = {
+        "full": {"full": framed["full"]},
+        "loose": {"loose": loose},
+        "tight": {"tight": framed["tight"]},
+        "dice": {"dice": by_loss[losses.DICE]},
+        "l1": {"l1": by_loss[losses.L1]},
+        "no-adversary": {"no-adversary": by_loss[losses.PLAIN]},
+        "unet": {"unet": by_loss[losses.UNET]},
+        "post-processed": {"post-processed": loose},
+        "not post-processed": {"not post-processed": loose},
+        "geometry": {name: plain[name] for name in GEOMETRY},
+        "cgan": sizes,
+        "alternative": known,
+        "cgan-resnet101": {
+            name: known[name] for name in (segmenters.STRONGEST_DICE,) if name in known
+        },
+    }
+    steps = {"post-processed": PUBLISHED_STEPS}
+    return {name: (rows, steps.get(name, "none")) for name, rows in arms.items()}
 
 
 def judgements(cohort: str, preset: str, claims: dict[str, Claim] | None = None) -> pd.DataFrame:
     """Measure and judge the claims on a cohort, a row a claim.
 
-    name, claim, source, target, reason (why not testable, or of note), and the columns of
-    :data:`mammostudy.study.comparing.COMPARISON`.
+    name, reason (why not testable or not judged, or of note), the columns of
+    :data:`mammostudy.study.comparing.COMPARISON` and, of the claim itself, claim, source, target,
+    fixed and after_runs.
     """
     claims = read_claims() if claims is None else claims
     found = {
@@ -129,108 +151,92 @@ def judgements(cohort: str, preset: str, claims: dict[str, Claim] | None = None)
     }
     lines = {name: line for name, line in found.items() if not isinstance(line, str)}
     table = judge(list(lines.values())).set_axis(list(lines)).reindex(list(claims))
+    table = table.astype({"verdict": object})
     table = table.assign(
         reason=[x if isinstance(x, str) else x.get("reason", "") for x in found.values()],
         margin=[claim.margin for claim in claims.values()],
         target=np.array([claim.target for claim in claims.values()], dtype=float),
         claim=[claim.text for claim in claims.values()],
-        source=[claim.source for claim in claims.values()],
+        **{
+            name: [getattr(claim, name) for claim in claims.values()]
+            for name in ("source", "fixed", "after_runs")
+        },
     )
-    give = is_judged(cohort, preset)
-    table["verdict"] = [
-        verdict(row) if give or pd.isna(row["difference"]) else "not judged"
-        for _, row in table.iterrows()
-    ]
+    for (name, claim), (_, row) in zip(claims.items(), table.iterrows(), strict=True):
+        if np.isnan(row["difference"]):
+            table.loc[name, "verdict"] = NOT_TESTABLE
+        elif claim.decided_on == cohort and is_judged(cohort, preset):
+            table.loc[name, "verdict"] = verdict(row)
+        else:
+            table.loc[name, ["verdict", "reason"]] = "not judged", f"decided on {claim.decided_on}"
     return table.rename_axis("name").reset_index()
 
 
 def verdict(row: pd.Series | Line) -> str:
     """Judge one claim by the rule that stands at the top of this module."""
-    if pd.isna(row["difference"]):
-        return NOT_TESTABLE
-    if row["unsettled"]:
+    if row["unsettled"] or row["trainings"] < TRAININGS:
         return "undecided"
     with_target = row["target"] is not None and not pd.isna(row["target"])
     if row["high"] < (-row["margin"] if with_target else row["margin"]):
         return "contradicted"
     least = -row["margin"] if with_target else 0.0
-    opposed = not with_target and row["lowest"] < 0
-    if row["low"] > least and row["p_holm"] < 0.05 and not opposed:
-        return "supported"
-    return "undecided"
+    return "supported" if row["low"] > least and row["p_holm"] < 0.05 else "undecided"
 
 
 def _measured(claim: Claim, cohort: str, preset: str) -> Line | str:
     """Return the comparison behind a claim, or the reason why there is none."""
-    if claim.metric in NO_ROWS:
-        return _other(claim, cohort, preset)
-    rows = arms(cohort, preset)
-    asked = {arm: rows[arm][0] for arm in (claim.a, claim.b) if arm}
+    if claim.metric == "found":
+        said = "no SSD or no other detector has been run here"
+        return detection.claim_line(cohort, preset) or said
+    if claim.target is not None:
+        line = shapes.claim_line(cohort, preset, claim.metric, claim.target, claim.margin)
+        return _or_reason(line)
+    if claim.metric == "luminal-share":
+        return _or_reason(subtypes.claim_line(cohort, preset))
+    known = arms(cohort, preset)
+    rows = {arm: known[arm] for arm in (claim.a, claim.b) if arm}
+    asked = {name: runs for candidates, _ in rows.values() for name, runs in candidates.items()}
     runs = Runs.load(asked, preset)
-    if absent := [str(arm) for arm in asked if not runs.of(arm)]:
-        return f"not run on this cohort and preset: {', '.join(absent)}"
-    steps = {arm: rows[arm][1] for arm in asked}
-    parts = [runs.test(row=arm, postprocessing=how) for arm, how in steps.items()]
-    tests = compare(pd.concat(parts, ignore_index=True), [(claim.a, claim.b)], claim.metric)
+    metric = "dice" if claim.metric == "outliers" else claim.metric
+    parts, named = [], []
+    for arm, (candidates, steps) in rows.items():
+        name = _best(runs, list(candidates), metric, claim.box)
+        if name is None:
+            return f"not run on this cohort and preset: {arm}"
+        parts.append(runs.test(row=name, box=claim.box, postprocessing=steps))
+        named.append(name)
+    tested = pd.concat(parts, ignore_index=True)
+    if claim.metric == "outliers":  # a lower share is better
+        by = [tested["row"], tested["replicate"]]
+        few = 1.0 - tested.groupby(by)[metric].transform(lambda scores: low_outliers(scores))
+        tested = tested.assign(outliers=few)
+    tests = compare(tested, [(named[0], named[1])], claim.metric)
     if tests.empty:
         return "no test mass has been predicted by both rows"
     return dict(tests.iloc[0]) | {"reason": runs.note}
 
 
-def _other(claim: Claim, cohort: str, preset: str) -> Line | str:
-    """Return the comparison of a metric of :data:`NO_ROWS`, or the reason why there is none."""
-    if claim.metric == "found":
-        said = "no SSD or no other detector has been run here"
-        return detection.claim_line(cohort, preset) or said
-    if claim.metric in ("accuracy", "luminal-share"):
-        chapter = subtypes if claim.target is None else shapes
-        line = chapter.claim_line(cohort, preset, claim.target or 0.0, claim.margin)
-        return line if "difference" in line else str(line["reason"])
-    runs = Runs.load(_loose(cohort, preset), preset)
-    if claim.metric == "dice-over-every-alternative":
-        return _every_alternative(claim, runs)
-    fewer = segmenters.fewer_outliers_than(runs.test(), segmenters.STRONGEST_DICE)
-    return fewer | {"reason": runs.note} if fewer else "not run on this cohort and preset"
+def _best(runs: Runs, names: list[str], metric: str, box: str) -> str | None:
+    """Return the row with the best mean on validation, of those that were run; or None."""
+    if len(names) == 1:
+        return names[0] if runs.of(names[0]) else None
+    seen = runs.test(part="validation", box=box)
+    means = seen[seen["row"].isin(names)].groupby("row")[metric].mean()
+    return None if means.empty else str(means.idxmax())
 
 
-def _every_alternative(claim: Claim, runs: Runs) -> Line | str:
-    """Judge by the alternative that is hardest to beat, each interval at :data:`ALL_LEVEL`.
-
-    All ten must have been run and converged, unless one of those that were contradicts the claim.
-    """
-    rows, note = runs.test(), runs.note
-    tests = compare(rows, [(segmenters.PROPOSED, other) for other in segmenters.ALTERNATIVES])
-    tests = tests[tests["unsettled"] == ""] if len(tests) else tests
-    if tests.empty:
-        return "not run on this cohort and preset, or not converged"
-    ends = {}
-    for other in tests["b"]:
-        both = paired(rows[rows["replicate"] == 0], segmenters.PROPOSED, other, "dice")
-        means = patient_differences(*(both[name].to_numpy() for name in ("a", "b", "patient")))
-        ends[other] = bootstrap_ci(means, np.arange(len(means)), level=ALL_LEVEL)
-    hardest = min(ends, key=lambda other: ends[other][1])
-    if ends[hardest][1] >= claim.margin:
-        hardest = min(ends, key=lambda other: ends[other][0])
-    low, high = ends[hardest]
-    lacking = len(segmenters.ALTERNATIVES) - len(ends)
-    if lacking and high >= claim.margin:
-        return f"it takes all ten alternatives; {lacking} were not run or had not converged. {note}"
-    line: Line = dict(tests[tests["b"] == hardest].iloc[0])
-    reason = f"judged by {hardest}, the hardest to beat of {len(ends)}. {note}"
-    return line | {"low": low, "high": high, "p": tests["p"].max(), "reason": reason.strip()}
-
-
-def _loose(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
-    """Return the runs of the paper's models on loose frames."""
-    asked = segmenters.named(cohort, preset)
-    names = (*segmenters.ALTERNATIVES, segmenters.PROPOSED)
-    return {row: asked["loose", row] for row in names if ("loose", row) in asked}
+def _or_reason(line: Line) -> Line | str:
+    return line if "difference" in line else str(line["reason"])
 
 
 def specs(cohort: str, preset: str) -> list[Any]:
     """Return every run that the chapter shows, each once."""
-    rows: list[Any] = [spec for runs, _ in arms(cohort, preset).values() for spec in runs]
-    rows += [spec for runs in _loose(cohort, preset).values() for spec in runs]
+    rows: list[Any] = [
+        spec
+        for candidates, _ in arms(cohort, preset).values()
+        for runs in candidates.values()
+        for spec in runs
+    ]
     rows += rows_of(cohort, preset, "classifier").get(PAPER, [])
     return list(dict.fromkeys([*rows, *detection.specs(cohort, preset)]))
 

@@ -12,18 +12,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self, cast
 
 import numpy as np
 import pandas as pd
 
 from mammostudy.data.descriptors import describe
-from mammostudy.evaluation.statistics import bootstrap_ci, effect_size, holm, paired_test
-from mammostudy.figures.tables import NOT_RUN
+from mammostudy.evaluation.statistics import CrossedTest, crossed_test, effect_size, holm
+from mammostudy.figures.tables import NOT_RUN, cell
 from mammostudy.runs.record import find_record
 from mammostudy.runs.spec import COLUMNS
 
 TRAINED_BY_PAGES: Final = ("smoke", "quick")
+GAIN, SEEDS = 0.005, 3
+"""Converged is what gains less Dice by twice the training, in the mean of so many seeds."""
 MARGIN: Final = 0.01
 """The smallest difference that matters where a page names no other."""
 BESIDE: Final = ("cohort", "fold", "seed", "replicate", "status", "converged", "judged")
@@ -33,10 +35,11 @@ COMPARISON: Final = (
     "verdict",
 )  # fmt: skip
 SUMMARY: Final = (
-    "metric", "mean", "low", "high", "median", "seed_sd", "masses", "patients", "trainings",
+    "metric", "mean", "low", "high", "median", "training_sd", "masses", "patients", "trainings",
     "converged",
 )  # fmt: skip
-TESTED: Final = ("difference", "low", "high", "patients", "smallest_detectable")
+ONE_TRAINING: Final = "one training a fold"
+TESTED: Final = ("difference", "low", "high", "p", "patients", "trainings", "smallest_detectable")
 """What a comparison takes from the results of :mod:`mammostudy.evaluation` by their names."""
 Group = tuple[Any, ...]
 
@@ -111,6 +114,20 @@ class Runs:
         return dict(zip(self.keys, group, strict=True))
 
     @cached_property
+    def twice(self) -> dict[Group, CrossedTest | None]:
+        """What trainings twice as long gain, of groups whose learning rate falls to zero."""
+        kinds = {g: getattr(runs[0], "optimiser", None) for g, runs in self.asked.items() if runs}
+        falling = [g for g, kind in kinds.items() if kind and kind.schedule != "constant"]
+        return {group: gain_of_twice(self.of(*group)) for group in falling}
+
+    def _converged(self, group: Group, record: Any) -> bool | None:
+        """Whether a training had converged: by twice as long ones, else by its own curve."""
+        if group not in self.twice or record.converged is None:
+            return cast("bool | None", record.converged)
+        test = self.twice[group]
+        return test is not None and test.difference < GAIN
+
+    @cached_property
     def rows(self) -> pd.DataFrame:
         """The rows of all records, with the group's keys and :data:`BESIDE`.
 
@@ -129,7 +146,7 @@ class Runs:
                     seed=getattr(spec, "seed", 0),
                     replicate=seen[fold],
                     status=record.status,
-                    converged=record.converged,
+                    converged=self._converged(group, record),
                     judged=is_judged(spec.cohort, self.preset),
                 )
                 parts.append(rows)
@@ -154,11 +171,42 @@ class Runs:
         Validation is that of the first training; processor minutes are missing where no record
         tells them.
         """
-        return pd.DataFrame(
-            self._named(group) | _training_line(self.of(*group), metric)
-            for group, runs in self.asked.items()
-            if not (runs and getattr(runs[0], "is_baseline", False))
-        )
+        lines = []
+        for group, runs in self.asked.items():
+            if not (runs and getattr(runs[0], "is_baseline", False)):
+                line = self._named(group) | _training_line(self.of(*group), metric)
+                if group in self.twice:
+                    test = self.twice[group]
+                    line["gain of twice as long"] = cell(vars(test), sign="+") if test else NOT_RUN
+                    line["converged"] = "yes" if test and test.difference < GAIN else "no"
+                lines.append(line)
+        return pd.DataFrame(lines)
+
+
+def gain_of_twice(listed: Sequence[Any]) -> CrossedTest | None:
+    """Test what trainings twice as long gain in Dice on validation, the seeds of the first fold.
+
+    None where fewer than :data:`SEEDS` such pairs are on record.
+    """
+    first, parts = min((record.spec.split.fold for record in listed), default=0), []
+    for number, record in enumerate(listed):
+        spec = record.spec
+        longer = spec.changed(optimiser__iterations=2 * spec.optimiser.iterations)
+        other = find_record(longer, record.content["manifest_hash"])
+        if other is not None and spec.split.fold == first:
+            scores = [_validated(each) for each in (other, record)]
+            parts.append((scores[0] - scores[1]).rename("gain").reset_index().assign(run=number))
+    if len(parts) < SEEDS:
+        return None
+    rows = pd.concat(parts)
+    return crossed_test(rows["gain"], rows["patient"], rows["run"])
+
+
+def _validated(record: Any) -> pd.Series:
+    """Return the Dice of validation masses on known boxes, by case and patient."""
+    rows = record.part("validation")
+    rows = rows[(rows["box"] == "oracle") & (rows["postprocessing"] == "none")]
+    return cast(pd.Series, rows.set_index(["case", "patient"])["dice"])
 
 
 def _training_line(listed: Sequence[Any], metric: str) -> dict[str, object]:
@@ -186,45 +234,57 @@ def unsettled(rows: pd.DataFrame, by: str) -> list[str]:
 
 
 def summarise(
-    rows: pd.DataFrame,
-    metrics: Iterable[str] = ("dice", "iou"),
-    by: Sequence[str] = ("row",),
-    over: Literal["first", "all"] = "first",
+    rows: pd.DataFrame, metrics: Iterable[str] = ("dice", "iou"), by: Sequence[str] = ("row",)
 ) -> pd.DataFrame:
-    """Summarise metrics by group, with 95 % bootstrap intervals over patients.
+    """Summarise metrics by group: means over cases, 95 % intervals over patients and trainings.
 
-    ``over`` is ``first`` (the first training of every fold) or ``all`` (the mean of the trainings).
-    A row a group and metric with the columns :data:`SUMMARY`; ``seed_sd`` is of the first fold's
-    means over seeds, ``converged`` is yes, no, or ``no training``.
+    A case counts as its mean over trainings. A row a group and metric with the columns
+    :data:`SUMMARY`; ``training_sd`` is between trainings of one fold, ``converged`` is yes, no, or
+    ``no training``.
     """
     metrics, lines = list(metrics), []
     for group, part in rows.groupby(list(by), sort=False, dropna=False):
-        used = part if over == "all" else part[part["replicate"] == 0]
-        if over == "all":
-            used = used.groupby(["case", "patient"], sort=False)[metrics].mean().reset_index()
         known = part["converged"].dropna()
         settled = "no training" if known.empty else "yes" if known.astype(bool).all() else "no"
         counts = {
-            "masses": len(used),
-            "patients": used["patient"].nunique(),
-            "trainings": 0 if known.empty else len(part[["fold", "seed"]].drop_duplicates()),
+            "masses": part["case"].nunique(),
+            "patients": part["patient"].nunique(),
+            "trainings": 0 if known.empty else len(part[["fold", "replicate"]].drop_duplicates()),
             "converged": settled,
         }
-        seeds = part[part["fold"] == part["fold"].min()].groupby("seed")
         for metric in metrics:
-            low, high = bootstrap_ci(used[metric].to_numpy(), used["patient"].to_numpy())
-            line = dict(zip(by, group, strict=True)) | {"metric": metric, "low": low, "high": high}
-            line |= {"mean": used[metric].mean(), "median": used[metric].median()}
-            lines.append(line | counts | {"seed_sd": seeds[metric].mean().std()})
+            cases = part.groupby(["fold", "case"])[metric].mean()
+            beside = (part[name] for name in ("patient", "replicate", "fold"))
+            test = crossed_test(_by_case(part, metric, cases.mean()), *beside)
+            line = dict(zip(by, group, strict=True)) | {"metric": metric, "mean": cases.mean()}
+            line |= {"low": test.low, "high": test.high, "training_sd": test.training_sd}
+            lines.append(line | counts | {"median": cases.median()})
     return pd.DataFrame(lines, columns=[*by, *SUMMARY])
 
 
+def _by_case(rows: pd.DataFrame, metric: str, mean: float) -> pd.Series:
+    """Return scores whose mean over patients is the mean over cases, with its error.
+
+    They are the influence of each patient on that mean, a ratio of sums (Cochran 1977, 2.11).
+    """
+    cases = rows.groupby(["fold", "patient"])["case"].transform("nunique")
+    each = rows.drop_duplicates(["fold", "patient"])
+    return mean + cases / cases[each.index].mean() * (rows[metric] - mean)
+
+
 def paired(rows: pd.DataFrame, a: object, b: object, metric: str, by: str = "row") -> pd.DataFrame:
-    """Return both scores of every case and training that two groups share: columns a and b."""
-    chosen = rows[rows[by].isin([a, b])]
-    keys = ["fold", "replicate", "case", "patient"]
-    wide = chosen.pivot_table(index=keys, columns=by, values=metric, sort=False)
-    return wide.reindex(columns=[a, b]).dropna().set_axis(["a", "b"], axis=1).reset_index()
+    """Return both scores of every case and training that two groups share: columns a and b.
+
+    What needs no training meets every training of the other.
+    """
+    sides = []
+    for name, side in ((a, "a"), (b, "b")):
+        part = rows[rows[by] == name]
+        trained = ["replicate"] if part["converged"].notna().any() else []
+        means = part.groupby(["fold", "case", "patient", *trained], sort=False)[metric].mean()
+        sides.append(means.rename(side).dropna().reset_index())
+    both = sides[0].merge(sides[1], on=[name for name in sides[0] if name in sides[1]])
+    return both if "replicate" in both else both.assign(replicate=0)
 
 
 def compare(
@@ -233,12 +293,12 @@ def compare(
     metric: str = "dice",
     by: str | Sequence[str] = "row",
     margin: float = MARGIN,
-    over: Literal["first", "all"] = "first",
 ) -> pd.DataFrame:
     """Set groups against each other, paired case by case, each patient counting once.
 
-    A row with the columns :data:`COMPARISON` for each pair ``a`` less ``b`` that is on record. A
-    group is named by a column, or by the values of several, joined by a comma.
+    A row with the columns :data:`COMPARISON` for each pair ``a`` less ``b`` that is on record; the
+    interval is over patients and trainings. A group is named by a column, or by the values of
+    several, joined by a comma.
     """
     if not isinstance(by, str):
         words = rows[list(by)].astype(str)
@@ -246,20 +306,25 @@ def compare(
     lines = []
     for a, b in pairs:
         both = paired(rows, a, b, metric, by)
-        if both.empty:
-            continue
-        used = both if over == "all" else both[both["replicate"] == 0]
-        one = used.groupby(["case", "patient"], sort=False)[["a", "b"]].mean().reset_index()
-        scores = one["a"].to_numpy(), one["b"].to_numpy(), one["patient"].to_numpy()
-        test = paired_test(*scores)
-        each = (both["a"] - both["b"]).groupby([both["fold"], both["replicate"]]).mean()
-        line = {"a": a, "b": b, "metric": metric, "p": test.p_permutation, "masses": len(one)}
-        line |= {name: getattr(test, name) for name in TESTED}
-        line |= {"trainings": len(each), "lowest": each.min(), "highest": each.max()}
-        line["effect"] = effect_size(*scores)
-        line["unsettled"] = ", ".join(unsettled(rows[rows[by].isin([a, b])], by))
-        lines.append(line)
+        if not both.empty:
+            chosen = rows[rows[by].isin([a, b])]
+            lines.append({"a": a, "b": b, "metric": metric} | _compared(both, chosen, by))
     return judge(lines, margin, judged="judged" not in rows or bool(rows["judged"].all()))
+
+
+def _compared(both: pd.DataFrame, chosen: pd.DataFrame, by: str) -> dict[str, Any]:
+    """Return what a comparison says of its paired scores."""
+    gaps = both["a"] - both["b"]
+    test = crossed_test(gaps, both["patient"], both["replicate"], both["fold"])
+    training = [both["fold"], both["replicate"]]
+    each = gaps.groupby([*training, both["patient"]]).mean().groupby(level=[0, 1]).mean()
+    open_ends = unsettled(chosen, by)
+    if np.isnan(test.training_sd) and chosen["converged"].notna().any():
+        open_ends.append(ONE_TRAINING)
+    line = {name: getattr(test, name) for name in TESTED}
+    line |= {"masses": both["case"].nunique(), "lowest": each.min(), "highest": each.max()}
+    line["effect"] = effect_size(both["a"], both["b"], both["patient"])
+    return line | {"unsettled": ", ".join(open_ends)}
 
 
 def judge(
@@ -282,8 +347,9 @@ def judge(
 def verdict(line: pd.Series | Mapping[str, Any]) -> str:
     """Judge one comparison: better, worse, alike or undecided, the first that holds in this order.
 
-    Undecided where a training had not converged; alike where the whole interval lies within the
-    margin; better (worse) where it lies above (below) 0 and Holm's p is below 0.05; else undecided.
+    Undecided where a training had not converged, or where each fold has only one; alike where the
+    whole interval lies within the margin; better (worse) where it lies above (below) 0 and Holm's p
+    is below 0.05; else undecided.
     """
     if line["unsettled"]:
         return "undecided"

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from skimage.draw import rectangle_perimeter
 
 from mammostudy.data.frames import Frame, Preprocessing, frame_of, frame_sample
+from mammostudy.figures.pictures import at_hand, typical_case
 from mammostudy.imaging.overlays import outline_overlay
 from mammostudy.runs.spec import BASELINES, RunSpec
 from mammostudy.study.comparing import every_run
 from mammostudy.study.losses import published_cells
-from mammostudy.study.pictures import at_hand, typical_case
 from mammostudy.study.recipes import baselines, folds_for, folds_of, headline, recipe
 
 STRATEGIES: Final = ("full", "loose", "tight")

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from mammostudy.data.descriptors import describe
 from mammostudy.data.frames import Frame, frame_sample
+from mammostudy.figures.pictures import at_hand, typical_case
 from mammostudy.imaging.overlays import outline_overlay
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import published
 from mammostudy.study.comparing import TRAINED_BY_PAGES, every_run
 from mammostudy.study.fingerprint import GREY_BINS, STEPS
-from mammostudy.study.pictures import at_hand, typical_case
 from mammostudy.study.recipes import headline, preset, recipe
 
 PUBLISHED: Final = "as published"

@@ -183,12 +183,19 @@ def measured(one: Detector, rule: str = HEADLINE) -> dict[str, Score]:
 def summary(group: Group, rule: str = HEADLINE) -> pd.DataFrame:
     """Summarise detectors: the columns of :func:`mammostudy.study.comparing.summarise`."""
     lines = [
-        {"row": row, "metric": metric, "mean": mean, "low": low, "high": high, "seed_sd": np.nan}
+        {
+            "row": row,
+            "metric": metric,
+            "mean": mean,
+            "low": low,
+            "high": high,
+            "training_sd": np.nan,
+        }
         | one.counts
         for row, one in group.items()
         for metric, (mean, low, high) in measured(one, rule).items()
     ]
-    names = "row metric mean low high seed_sd masses patients trainings converged"
+    names = "row metric mean low high training_sd masses patients trainings converged"
     return pd.DataFrame(lines, columns=names.split())
 
 

@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
+from mammostudy.figures.pictures import at_hand, framed, picked, seen
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study.comparing import Runs, every_run, summarise
-from mammostudy.study.pictures import at_hand, framed, picked, seen
 from mammostudy.study.recipes import folds_for, headline
 
 MODEL: Final = "cGAN"

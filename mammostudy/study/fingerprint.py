@@ -20,8 +20,8 @@ from mammostudy.data.frames import Frame, Preprocessing, frame_sample
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
 from mammostudy.evaluation.splits import parted, split_cases, strata
+from mammostudy.figures.pictures import at_hand
 from mammostudy.paths import results_root
-from mammostudy.study.pictures import at_hand
 
 VERSION: Final = 2
 STUDIED: Final = ("phantom", "cdd-cesm", "cdd-cesm-cm")

@@ -1,4 +1,4 @@
-"""What a leak is worth: the same model under folds by patient and under folds by image.
+"""What chance and a leak are worth: trainings that differ in their seed alone, and in their folds.
 
 Folds by image deal out the views of a patient one by one, so that a model is tested on patients it
 has learnt from. These are the only runs of the study that do so, and their specs, records and
@@ -7,12 +7,14 @@ labels say it. Every mass is tested once under each kind of fold, so the compari
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any, Final
 
 import pandas as pd
 
+from mammostudy.evaluation.statistics import paired_test, wilson_interval
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study import shape_recipes, shapes
+from mammostudy.study import losses, shape_recipes, shapes
 from mammostudy.study.comparing import Runs, compare, every_run, judge
 from mammostudy.study.recipes import baselines, headline, recipe
 
@@ -21,6 +23,7 @@ IMAGE: Final = "by image (LEAKY)"
 MODEL: Final = "cGAN"
 NULL: Final = "ellipse"
 SHAPES: Final = shape_recipes.FOREST
+LEVEL, EVERY = 0.05, "all recipes"
 SUBSETS: Final = {
     "all masses": None,
     "patient also trained on": True,
@@ -58,7 +61,14 @@ def named(cohort: str, preset: str) -> dict[tuple[str, str], list[Any]]:
     return out
 
 
-specs = every_run(named)
+def trained(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
+    """Return the recipes of the chapter on losses that have several trainings of a fold."""
+    grid = {} if preset not in ("reference", "paper") else losses.named(cohort, preset)
+    folds = {name: [spec.split.fold for spec in runs] for name, runs in grid.items()}
+    return {name: runs for name, runs in grid.items() if len(set(folds[name])) < len(runs)}
+
+
+specs = every_run(named, trained)
 
 
 def rows_of(runs: Runs) -> pd.DataFrame:
@@ -112,14 +122,33 @@ def gains(rows: pd.DataFrame) -> pd.DataFrame:
     return judge(lines)
 
 
-def chance(rows: pd.DataFrame) -> pd.DataFrame:
-    """Set a second training against the first under the same folds: what no leak explains.
+def alike(runs: Runs) -> pd.DataFrame:
+    """Test trainings that differ in their seed alone against each other, over patients alone.
 
-    Below it, folds by image against folds by patient for each pair of trainings by itself.
+    ``runs`` are grouped by recipe (:func:`trained`). A row a pair: row, fold, patients,
+    difference (the absolute one), p of the sign-flip permutation over patients.
     """
-    model = rows[rows["row"] == MODEL]
-    said = model["folds"] + ", training " + (model["replicate"] + 1).astype(str)
-    cells = _foldless(model.assign(cell=said))
-    pairs = [(f"{unit}, training 2", f"{unit}, training 1") for unit in (PATIENT, IMAGE)]
-    pairs += [(f"{IMAGE}, training {n}", f"{PATIENT}, training {n}") for n in (1, 2)]
-    return compare(cells, pairs, "score", by="cell")
+    lines = []
+    for (row, fold), part in runs.test().groupby(["row", "fold"], sort=False):
+        scores = part.pivot_table(index=["case", "patient"], columns="replicate", values="dice")
+        patients = scores.index.get_level_values("patient").to_numpy()
+        for a, b in combinations(scores.columns, 2):
+            test = paired_test(scores[a], scores[b], patients)
+            said = (row, fold, test.patients, abs(test.difference), test.p_permutation)
+            lines.append(said)
+    return pd.DataFrame(lines, columns=["row", "fold", "patients", "difference", "p"])
+
+
+def false_alarms(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Count how often :func:`alike` finds a difference at 5 %, by recipe and over all.
+
+    Columns row, pairs, found, share with its Wilson interval (low, high), largest (difference).
+    """
+    lines = []
+    for row, part in [*pairs.groupby("row", sort=False), (EVERY, pairs)]:
+        if len(part):
+            found = int((part["p"] < LEVEL).sum())
+            low, high = map(float, wilson_interval(found, len(part)))
+            counted = (row, len(part), found, found / len(part), low, high)
+            lines.append((*counted, part["difference"].max()))
+    return pd.DataFrame(lines, columns=["row", "pairs", "found", "share", "low", "high", "largest"])

@@ -1,24 +1,21 @@
 """Dice against L1 in the generator's loss, the released loss, and what the adversary is worth.
 
-Losses are compared over all folds. The weights of the adversary are compared on the first fold,
-where every training of a row counts (``over="all"``). The ladder leads from the released code over
-the paper's text to this study's recipe, one field a rung.
+Losses are compared over all folds, the weights of the adversary on the first. The ladder leads from
+the released code over the paper's text to this study's recipe, one field a rung.
 """
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.evaluation.statistics import variance_parts
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import published
-from mammostudy.study.comparing import Runs, compare, paired
+from mammostudy.study.comparing import Runs, compare
 from mammostudy.study.recipes import baselines_of, folds_for, folds_of, headline, recipe, replicates
 
 DICE: Final = "cGAN, Dice (paper)"
@@ -41,14 +38,6 @@ WEIGHTS: Final = (1.0, 10.0, PAPER_WEIGHT, 1000.0)
 ALONE: Final = "no adversary"
 LAMBDAS: Final = tuple(f"lambda {weight:g}" for weight in WEIGHTS)
 WEIGHT_PAIRS: Final = tuple((name, ALONE) for name in LAMBDAS)
-PARTS: Final = {
-    "seed_sd": "SD between trainings",
-    "patient_sd": "SD between patients",
-    "rest_sd": "SD of the rest",
-    "p_seed": "p, trainings alike",
-    "seeds": "trainings",
-    "error": "standard error as run",
-}
 _TO_PAPER: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("Dice of probabilities and 0/1 masks", {"loss__overlap": "dice"}),
     ("0/1 masks before the discriminator", {"loss__signed_masks": False}),
@@ -172,19 +161,6 @@ def mean_masks(runs: Runs) -> dict[str, NDArray[np.float64]]:
     return out
 
 
-def variances(rows: pd.DataFrame) -> pd.DataFrame:
-    """Take trainings and patients apart, in the Dice of every row by lambda and in every gain."""
-    parts = {str(name): part.assign(a=part["dice"], b=0.0) for name, part in rows.groupby("row")}
-    for name, alone in WEIGHT_PAIRS:
-        parts[f"{name} less {alone}"] = paired(rows, name, alone, "dice")
-    lines = []
-    for row, part in parts.items():
-        if part["replicate"].nunique() > 1 and part["patient"].nunique() > 1:
-            found = variance_parts(part["a"] - part["b"], part["patient"], part["replicate"])
-            lines.append({"row": row, **asdict(found), "error": found.error_of_mean()})
-    return pd.DataFrame(lines)
-
-
 def fields(before: RunSpec, after: RunSpec) -> str:
     """Name the fields in which two runs differ, ``loss.overlap``; what is measured is none."""
     first, second = (
@@ -195,9 +171,10 @@ def fields(before: RunSpec, after: RunSpec) -> str:
 
 
 def steps(runs: Runs) -> pd.DataFrame:
-    """Set every rung of the ladder against the one before; ``a`` names its fields, too."""
+    """Set every rung against the one before, on validation; ``a`` names its fields, too."""
     names = [name for (name,) in runs.asked]
-    tests = compare(runs.test(), [(b, a) for a, b in itertools.pairwise(names)])
+    rows = runs.test(part="validation")
+    tests = compare(rows, [(b, a) for a, b in itertools.pairwise(names)])
     changed = {
         b: fields(runs.asked[a,][0], runs.asked[b,][0]) for a, b in itertools.pairwise(names)
     }

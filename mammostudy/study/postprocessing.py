@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mammostudy.figures import pictures
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.imaging.postprocessing import PUBLISHED, postprocess
-from mammostudy.study import cropping, pictures
+from mammostudy.study import cropping
 from mammostudy.study.comparing import Runs, compare, every_run, judge
 
 STEPS: Final = "+".join(PUBLISHED)

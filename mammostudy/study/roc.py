@@ -110,7 +110,7 @@ def areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
             for metric, (low, high) in ends.items():
                 said = (row, name, metric, curve.auc, low, high, np.nan)
                 lines.append((*said, *counts, settled))
-    names = "row curve metric mean low high seed_sd masses patients trainings converged"
+    names = "row curve metric mean low high training_sd masses patients trainings converged"
     return pd.DataFrame(lines, columns=names.split())
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.evaluation.uncertainty import fewer_outliers, low_outliers
+from mammostudy.evaluation.uncertainty import low_outliers
+from mammostudy.figures import pictures
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.models.registry import SEGMENTERS
 from mammostudy.runs.spec import BASELINES, Model, RunSpec
-from mammostudy.study import losses, pictures, published
-from mammostudy.study.comparing import TESTED, Runs, every_run, paired, unsettled
+from mammostudy.study import losses, published
+from mammostudy.study.comparing import Runs, every_run
 from mammostudy.study.recipes import baselines_of, preset, recipe
 
 PROPOSED: Final = "proposed cGAN"
@@ -169,27 +170,6 @@ def spread(loose: pd.DataFrame) -> pd.DataFrame:
     table = table.rename(columns=names)[["model", "worst", *list(names.values())[:3]]]
     counts = first.agg(lambda scores: low_outliers(scores).sum())
     return table.assign(outliers=counts.to_numpy(int), masses=first.size().to_numpy())
-
-
-def fewer_outliers_than(loose: pd.DataFrame, other: str) -> dict[str, Any] | None:
-    """Set another model's share of outliers against the cGAN's: a line for ``judge``, or None.
-
-    Patients are resampled whole, and the quartiles are taken anew in each resample.
-    """
-    both = paired(loose[loose["replicate"] == 0], PROPOSED, other, "dice")
-    if both.empty:
-        return None
-    both = both.sort_values("case", kind="stable")
-    test = fewer_outliers(both["a"].to_numpy(), both["b"].to_numpy(), both["patient"].to_numpy())
-    return {name: getattr(test, name) for name in TESTED} | {
-        "a": other,
-        "b": PROPOSED,
-        "metric": "share of outliers",
-        "p": test.p_permutation,
-        "masses": len(both),
-        "trainings": both["fold"].nunique(),
-        "unsettled": ", ".join(unsettled(loose[loose["row"].isin([PROPOSED, other])], "row")),
-    }
 
 
 @cache

@@ -184,11 +184,11 @@ def luminal(named: Tables, margin: float = 0.1) -> pd.DataFrame:
     return judge(lines, margin, judged=False)
 
 
-def claim_line(cohort: str, preset: str, target: float, margin: float) -> dict[str, Any]:
+def claim_line(cohort: str, preset: str) -> dict[str, Any]:
     """Compare luminal with other patients: the share called irregular or lobular by the network.
 
-    A line for :func:`mammostudy.study.comparing.judge` (target and margin play no part in it);
-    where it cannot be tested ``reason`` alone says why.
+    A line for :func:`mammostudy.study.comparing.judge`; where it cannot be tested ``reason`` alone
+    says why.
     """
     if subtypes_of(cohort).empty:
         return {"reason": "no mass of this cohort comes with a subtype"}

@@ -107,38 +107,82 @@ def test_rank_biserial_by_hand(differences, expected):
     assert ours.effect_size(differences, none, range(len(none))) == pytest.approx(expected)
 
 
-def rows(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The values of a table (patients, seeds), and whose they are."""
-    patients, seeds = np.indices(cells.shape)
-    return cells.ravel(), patients.ravel(), seeds.ravel()
+def rows(cells: np.ndarray, fold: int = 0) -> list[np.ndarray]:
+    """The values of a table (patients, trainings), and whose they are."""
+    patients, trainings = np.indices(cells.shape)
+    names = 1000 * fold + patients.ravel(), trainings.ravel(), np.full(cells.size, fold)
+    return [cells.ravel(), *names]
+
+
+def drawn(rng, folds, patients, trainings, patient_sd, training_sd, rest_sd):
+    """Values of folds with known variances and a mean of 0."""
+    parts = []
+    for fold in range(folds):
+        shapes = (patients, 1), (1, trainings), (patients, trainings)
+        sds = zip(shapes, (patient_sd, training_sd, rest_sd), strict=True)
+        parts.append(rows(sum(rng.normal(0, sd, shape) for shape, sd in sds), fold))
+    return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
 
 def test_a_layout_by_hand():
-    # patients' means 2, 5, 8; seeds' means 4, 6; cells less both: +-1 in the first two patients
-    found = ours.variance_parts(*rows(np.array([[2.0, 2.0], [3.0, 7.0], [7.0, 9.0]])))
-    assert (found.mean, found.patients, found.seeds) == (5, 3, 2)
-    # mean squares: patients 2 * 9 = 18, seeds 3 * 2 = 6, rest 4 * 1 / (2 * 1) = 2
-    assert found.rest_sd**2 == pytest.approx(2)
-    assert found.seed_sd**2 == pytest.approx((6 - 2) / 3)
-    assert found.patient_sd**2 == pytest.approx((18 - 2) / 2)
-    # F = 6 / 2 with 1 and 2 degrees of freedom: p = 1 - sqrt(3 / 5)
-    assert found.p_seed == pytest.approx(1 - math.sqrt(3 / 5))
-    assert found.error_of_mean() == pytest.approx(math.sqrt(8 / 3 + 4 / 6 + 2 / 6))
+    # patients' means 2, 5, 8; trainings' means 4, 6; cells less both: +-1 in the first two patients
+    found = ours.crossed_test(*rows(np.array([[2.0, 2.0], [3.0, 7.0], [7.0, 9.0]])))
+    assert (found.difference, found.patients, found.trainings) == (5, 3, 2)
+    # mean squares: patients 2 * 9 = 18, trainings 3 * 2 = 6, rest 4 * 1 / (2 * 1) = 2
+    parts = found.rest_sd**2, found.training_sd**2, found.patient_sd**2
+    assert parts == pytest.approx((2, (6 - 2) / 3, (18 - 2) / 2))
+    # the same as (18 + 6 - 2) / 6, with Satterthwaite's degrees of freedom
+    assert found.error**2 == pytest.approx(8 / 3 + 4 / 6 + 2 / 6)
+    degrees = 22**2 / (18**2 / 2 + 6**2 / 1 + 2**2 / 2)
+    assert found.high - 5 == pytest.approx(stats.t.ppf(0.975, degrees) * found.error)
+    assert found.p == pytest.approx(2 * stats.t.sf(5 / found.error, degrees))
 
 
 def test_mean_squares_and_p_are_those_of_statsmodels():
-    sds = ((10, 1), 0.1), ((1, 4), 0.06), ((10, 4), 0.03)
-    values, patients, seeds = rows(0.8 + sum(RNG.normal(0, sd, shape) for shape, sd in sds))
-    found = ours.variance_parts(values, patients, seeds)
-    table = pd.DataFrame({"value": 10 * values, "patient": patients, "seed": seeds})
-    anova = sm.stats.anova_lm(smf.ols("value ~ C(patient) + C(seed)", table).fit())
+    values, patients, trainings, _ = drawn(RNG, 1, 10, 4, 0.1, 0.06, 0.03)
+    found = ours.crossed_test(values, patients, trainings)
+    table = pd.DataFrame({"value": 10 * values, "patient": patients, "training": trainings})
+    anova = sm.stats.anova_lm(smf.ols("value ~ C(patient) + C(training)", table).fit())
     assert found.rest_sd**2 == pytest.approx(anova.loc["Residual", "mean_sq"] / 100)
-    assert found.p_seed == pytest.approx(anova.loc["C(seed)", "PR(>F)"])
-    count, trained = found.patients, found.seeds
     between = anova["mean_sq"] / 100
-    seed = (between["C(seed)"] - between["Residual"]) / count
-    patient = (between["C(patient)"] - between["Residual"]) / trained
-    assert (found.seed_sd**2, found.patient_sd**2) == pytest.approx((seed, patient))
+    training = (between["C(training)"] - between["Residual"]) / found.patients
+    patient = (between["C(patient)"] - between["Residual"]) / found.trainings
+    assert (found.training_sd**2, found.patient_sd**2) == pytest.approx((training, patient))
+
+
+def test_one_training_is_students_test_over_patients():
+    values, *names = drawn(RNG, 1, 9, 1, 0.1, 0.0, 0.0)
+    found, oracle = ours.crossed_test(values, *names), stats.ttest_1samp(values, 0)
+    assert (found.p, found.low) == pytest.approx((oracle.pvalue, oracle.confidence_interval().low))
+    assert math.isnan(found.training_sd)
+
+
+@pytest.mark.parametrize(
+    ("sds", "folds"), [((0.1, 0.03, 0.05), 3), ((0.05, 0.05, 0.02), 3), ((0.1, 0.0, 0.05), 1)]
+)
+def test_intervals_hold_what_they_promise_and_control_patients_alone_do_not(sds, folds):
+    rng, held, naive = np.random.default_rng(3), [], []
+    for _ in range(500):
+        values, *names = drawn(rng, folds, 24, 3, *sds)
+        found, alone = (
+            ours.crossed_test(values, *names),
+            ours.patient_differences(values, 0 * values, names[0]),
+        )
+        held.append(found.low <= 0 <= found.high)
+        naive.append(stats.ttest_1samp(alone, 0).pvalue > 0.05)
+    assert 0.93 <= np.mean(held) <= 0.975
+    if sds[1]:
+        assert np.mean(naive) < 0.91
+
+
+def test_the_order_of_rows_tells_nothing_and_an_unequal_table_is_refused():
+    values, *names = drawn(RNG, 2, 5, 3, 0.1, 0.1, 0.1)
+    order = RNG.permutation(len(values))
+    again = ours.crossed_test(values[order], *(each[order] for each in names))
+    assert vars(again) == vars(ours.crossed_test(values, *names))
+    with pytest.raises(DataError, match="training"):
+        ours.crossed_test(values[1:], *(each[1:] for each in names))
+    assert ours.crossed_test(values[:3], *(each[:3] for each in names)).high == math.inf
 
 
 def test_refuses_bad_input():

@@ -87,28 +87,3 @@ SPREAD = np.linspace(0.6, 0.9, 19)
 )
 def test_low_outliers_by_hand(values, found):
     assert np.flatnonzero(ours.low_outliers(values)).tolist() == found
-
-
-def test_shares_of_resamples_are_those_of_the_repeated_cases():
-    rng = np.random.default_rng(1)
-    cases = rng.beta(5, 1, 40).round(2)  # with ties
-    times = rng.integers(0, 4, (30, 40))
-    found = ours._shares(cases, times)
-    expected = [ours.low_outliers(np.repeat(cases, each)).mean() for each in times]
-    assert found == pytest.approx(expected)
-    assert len(set(found.tolist())) > 5
-
-
-def test_a_treatment_that_leaves_outliers_is_told_and_control_alike_ones_are_not():
-    one = np.tile(SPREAD, 4)
-    other = one.copy()
-    other[:8] = 0.0
-    test = ours.fewer_outliers(one, other, np.arange(76), draws=500)
-    assert test.difference == pytest.approx(8 / 76)
-    assert 0 < test.low < test.difference < test.high
-    assert test.p_permutation < 0.05
-    assert math.isnan(test.p_wilcoxon)
-    alike = ours.fewer_outliers(SPREAD, SPREAD, np.arange(19), draws=200)
-    assert (alike.difference, alike.low, alike.high, alike.p_permutation) == (0, 0, 0, 1)
-    alone = ours.fewer_outliers(SPREAD, SPREAD / 2, np.zeros(19))
-    assert (alone.low, alone.high, alone.patients) == (-math.inf, math.inf, 1)

@@ -5,7 +5,7 @@ from mammostudy.study.comparing import judge
 
 LINE = {"a": "x", "b": "y", "difference": 0.1234, "low": 0.1, "high": 0.15, "p": 0.0001}
 TESTS = judge([LINE | {"patients": 9, "unsettled": name} for name in ("", "z")])
-SCORE = {"row": "x", "metric": "dice", "mean": 0.8, "low": 0.75, "high": 0.85, "seed_sd": 0.01}
+SCORE = {"row": "x", "metric": "dice", "mean": 0.8, "low": 0.75, "high": 0.85, "training_sd": 0.01}
 SCORE |= {"masses": 9, "patients": 4, "trainings": 2, "converged": "yes"}
 SUMMARY = pd.DataFrame([SCORE])
 

@@ -15,9 +15,10 @@ from mammostudy.data.frames import FramedSet, frame_cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import write_manifest
 from mammostudy.errors import DataError, MissingDataError
-from mammostudy.evaluation import boundary_iou
+from mammostudy.evaluation import boundary_iou, overlap
+from mammostudy.models.baselines import Shown, baseline_masks
 from mammostudy.runs import segmentation as module
-from mammostudy.runs.spec import COLUMNS, RunSpec
+from mammostudy.runs.spec import COLUMNS, FITTED, RunSpec
 from mammostudy.runs.trained import trained_model
 from mammostudy.training.segmentation import Adversarial, Supervised
 
@@ -61,6 +62,21 @@ def test_baselines(name, golden, framed):
         assert masks.sum(axis=(1, 2)) == pytest.approx(area, rel=0.04)
     framed.given[0] = (10.2, 10.2, 10.4, 10.4)  # thinner than a pixel
     assert module.predict_framed(None, framed, spec)[0][0].any()
+
+
+def test_fitted_baselines_find_the_scale_of_training_masses_and_no_other(framed):
+    """Training masses that fill 0.8 of both sides of their boxes."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    axes = 0.8 * (framed.given[:, 2:] - framed.given[:, :2]) / 2
+    small = np.stack([((x - 15.5) / a) ** 2 + ((y - 15.5) / b) ** 2 < 1 for a, b in axes])
+    given = 0 * framed.images, framed.given
+    assert overlap.dice(baseline_masks("ellipse", *given), small).max() < 0.9
+    for name in FITTED:
+        assert (
+            overlap.dice(baseline_masks(name, *given, Shown(small, given[1])), small).min() > 0.93
+        )
+        with pytest.raises(ValueError, match=name):
+            baseline_masks(name, *given)
 
 
 def test_the_trainer_follows_the_spec():
@@ -143,7 +159,7 @@ def test_a_frames_mask_is_pasted_back_into_the_window(tmp_path, write_squares):
 def test_rows_and_masks_of_an_evaluation(tmp_path, write_squares):
     cohort = write_squares(tmp_path / "pair", PAIR)
 
-    def ones(frames):
+    def ones(frames, frame):
         return np.ones(frames.masks.shape, bool), {"spread": np.array([0.1, 0.2])}
 
     spec = small(evaluation__boundary=True)

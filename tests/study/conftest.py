@@ -13,7 +13,7 @@ SIDE = 8
 CASES = ("a1", "a2", "b1", "c1")
 
 
-def cases_of(dice, named=""):
+def cases_of(dice, named="", validation=0.0):
     """Rows of four test cases of three patients, ``dice`` a value or one a case."""
     values = np.broadcast_to(np.asarray(dice, dtype=float), len(CASES))
     cells = [
@@ -22,7 +22,7 @@ def cases_of(dice, named=""):
         for steps, gain in (("none", 0.0), ("close3+erode2+dilate3", 0.01))
         for case, value in zip(CASES, values, strict=True)
     ]
-    cells.append(("validation", "v1", "v", "oracle", "none", 0.0))
+    cells.append(("validation", "v1", "v", "oracle", "none", validation))
     columns = ["part", "case", "patient", "box", "postprocessing", "dice"]
     rows = pd.DataFrame(cells, columns=columns)
     score = rows["dice"]
@@ -46,7 +46,7 @@ def store(tmp_path, monkeypatch):
 def write(store):
     """A writer of records into a store of the test's own."""
 
-    def writer(spec, dice, *, converged=True, curves=None, status="completed"):
+    def writer(spec, dice, *, converged=True, curves=None, status="completed", validation=0.0):
         key = spec.key("0" * 16)
         content = {
             "spec": spec.model_dump(mode="json"), "key": key, "recipe_key": spec.recipe_key(),
@@ -59,7 +59,7 @@ def write(store):
         masks = {case: np.zeros((SIDE, SIDE), bool) for case in (*names, "v1")}
         masks[names[0]][:, :4] = True
         masks["v1"][:] = True
-        record = write_record(content, cases_of(dice, named), masks)
+        record = write_record(content, cases_of(dice, named, validation), masks)
         return read_record(record.folder)
 
     return writer

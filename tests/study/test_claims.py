@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import yaml
 
@@ -7,8 +6,7 @@ from mammostudy.study import claims
 from mammostudy.study.claims import NOT_TESTABLE, judgements, read_claims, verdict
 
 COHORT, PRESET = "cdd-cesm", "reference"
-LINE = {"difference": 0.0, "unsettled": "", "margin": 0.01, "p_holm": 0.01, "lowest": 0.0}
-LINE |= {"target": None}
+LINE = {"unsettled": "", "margin": 0.01, "p_holm": 0.01, "trainings": 9, "target": None}
 
 
 @pytest.mark.parametrize(
@@ -19,9 +17,8 @@ LINE |= {"target": None}
         ({"low": -0.05, "high": -0.02}, "contradicted"),
         ({"low": -0.02, "high": 0.05}, "undecided"),
         ({"low": 0.02, "high": 0.05, "p_holm": 0.05}, "undecided"),
-        ({"low": 0.02, "high": 0.05, "lowest": -0.001}, "undecided"),
+        ({"low": 0.02, "high": 0.05, "trainings": 8}, "undecided"),
         ({"low": 0.02, "high": 0.05, "unsettled": "a"}, "undecided"),
-        ({"difference": np.nan, "low": 0.02, "high": 0.05}, NOT_TESTABLE),
         ({"low": -0.04, "high": 0.1, "target": 0.8, "margin": 0.05}, "supported"),
         ({"low": -0.06, "high": 0.1, "target": 0.8, "margin": 0.05}, "undecided"),
         ({"low": -0.2, "high": -0.051, "target": 0.8, "margin": 0.05}, "contradicted"),
@@ -40,11 +37,12 @@ def test_verdicts_exclude_each_other(line, expected):
         ({"metric": "accuracy"}, "target"),
         ({"a": "loose", "b": "full", "unknown": "why"}, "unknown"),
         ({"a": "loose", "b": "full", "margin": 0}, "margin"),
+        ({"a": "loose", "b": "full", "fixed": "some day"}, "fixed"),
     ],
 )
 def test_a_faulty_claim_is_refused_by_name(tmp_path, fields, named):
     path = tmp_path / "study.yaml"
-    said = {"claims": {"mine": {"text": "t", "source": "s", **fields}}}
+    said = {"claims": {"mine": {"text": "t", "source": "s", "fixed": "2026-11-22", **fields}}}
     path.write_text(yaml.safe_dump(said), encoding="utf-8")
     with pytest.raises(SpecError, match=named) as error:
         read_claims(path)
@@ -55,17 +53,31 @@ def claim(name):
     return {name: read_claims()[name]}
 
 
-def test_a_claim_is_measured_and_judged(write):
+def test_a_claim_is_measured_and_judged(write, monkeypatch):
     arms = claims.arms(COHORT, PRESET)
     for arm, score in (("loose", [0.9, 0.8, 0.8, 0.9]), ("full", 0.5)):
-        for spec in arms[arm][0]:
+        for spec in arms[arm][0][arm]:
             write(spec, score)
     (row,) = judgements(COHORT, PRESET, claim("loose-beats-full")).to_dict("records")
     assert row["difference"] == pytest.approx(0.5 * (0.85 - 0.5 + 0.8 - 0.5 + 0.9 - 0.5) / 3)
     assert (row["patients"], row["trainings"], row["margin"]) == (9, 3, 0.01)
-    assert row["verdict"] == "supported"
+    assert row["verdict"] == "undecided"  # three trainings are no nine
     (gain,) = judgements(COHORT, PRESET, claim("post-processing-gains")).to_dict("records")
     assert gain["difference"] == pytest.approx(0.01)
+    monkeypatch.setattr(claims, "TRAININGS", 5)
+    (gain,) = judgements(COHORT, PRESET, claim("post-processing-gains")).to_dict("records")
+    assert (gain["trainings"], gain["verdict"]) == (5, "supported")
+
+
+def test_a_cohort_that_does_not_decide_is_not_judged(write):
+    (other,) = (
+        c.model_copy(update={"decided_on": "else"}) for c in claim("dice-beats-l1").values()
+    )
+    arms = claims.arms(COHORT, PRESET)
+    for arm in ("dice", "l1"):
+        write(arms[arm][0][arm][0], 0.5)
+    (row,) = judgements(COHORT, PRESET, {"x": other}).to_dict("records")
+    assert (row["verdict"], "else" in row["reason"]) == ("not judged", True)
 
 
 def test_what_was_not_run_is_not_testable(write):
@@ -75,15 +87,23 @@ def test_what_was_not_run_is_not_testable(write):
     assert claims.counts(judged).to_dict("list") == {"verdict": [NOT_TESTABLE], "claims": [2]}
 
 
-def test_all_ten_are_needed_unless_one_contradicts(write):
-    from mammostudy.study import segmenters
+def test_the_best_alternative_on_validation_is_judged_and_control_not_the_best_on_test(write):
+    candidates = claims.arms(COHORT, PRESET)["alternative"][0]
+    write(claims.arms(COHORT, PRESET)["cgan"][0]["proposed cGAN"][0], [0.8, 0.8, 0.7, 0.9])
+    write(candidates["FCN"][0], 0.5, validation=0.6)
+    write(candidates["SegNet"][0], [0.9, 0.9, 0.8, 1.0], validation=0.4)
+    (row,) = judgements(COHORT, PRESET, claim("cgan-beats-all")).to_dict("records")
+    assert (row["a"], row["b"]) == ("proposed cGAN", "FCN")
+    assert row["difference"] > 0
+    write(candidates["SegNet"][0], [0.9, 0.9, 0.8, 1.0], validation=0.7)
+    (row,) = judgements(COHORT, PRESET, claim("cgan-beats-all")).to_dict("records")
+    assert row["b"] == "SegNet"
 
-    named = segmenters.named(COHORT, PRESET)
-    write(named["loose", segmenters.PROPOSED][0], [0.8, 0.8, 0.7, 0.9])
-    write(named["loose", "FCN"][0], 0.5)
-    (row,) = judgements(COHORT, PRESET, claim("cgan-beats-all")).to_dict("records")
-    assert row["verdict"] == NOT_TESTABLE  # nine are missing, and FCN is beaten
-    write(named["loose", "SegNet"][0], [0.9, 0.9, 0.8, 1.0])
-    (row,) = judgements(COHORT, PRESET, claim("cgan-beats-all")).to_dict("records")
-    assert (row["verdict"], row["b"]) == ("contradicted", "SegNet")
-    assert row["difference"] == pytest.approx(-0.1)
+
+def test_fewer_outliers_are_a_share_of_cases(write):
+    arms = claims.arms(COHORT, PRESET)
+    for arm, worst in (("cgan", 0.8), ("cgan-resnet101", 0.1)):
+        (runs,) = list(arms[arm][0].values())[-1:]
+        write(runs[0], [worst, 0.8, 0.8, 0.81])
+    (row,) = judgements(COHORT, PRESET, claim("fewer-outliers")).to_dict("records")
+    assert row["difference"] == pytest.approx((0.5 + 0 + 0) / 3)

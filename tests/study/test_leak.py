@@ -44,9 +44,24 @@ def test_gains_by_who_was_trained_on():
     assert table["difference"].tolist() == pytest.approx([0.1, 0.2, 0])
 
 
-def test_chance_of_training_stands_apart():
-    chance = leak.chance(ROWS)["difference"]
-    assert chance.tolist() == pytest.approx([0.1, 0.1, 0.1, 0.1])
+def test_false_alarms_are_counted_by_recipe():
+    pairs = pd.DataFrame(
+        {"row": list("aab"), "p": [0.04, 0.5, 0.01], "difference": [0.1, 0.2, 0.3]}
+    )
+    table = leak.false_alarms(pairs).set_index("row")
+    assert table.loc["a", ["pairs", "found", "share", "largest"]].tolist() == [2, 1, 0.5, 0.2]
+    assert table.loc[leak.EVERY, ["pairs", "found"]].tolist() == [3, 2]
+    assert leak.false_alarms(pairs[:0]).empty
+
+
+def test_pairs_differ_in_their_seed_alone(write):
+    ((name, specs),) = list(leak.trained(COHORT, PRESET).items())[:1]
+    for spec in specs:
+        write(spec, [0.9, 0.8, 0.8, 0.7 + 0.01 * spec.seed])
+    pairs = leak.alike(Runs.load({name: specs}, PRESET))
+    assert pairs["fold"].tolist() == [0, 0, 0]  # three seeds of the first fold, one of the others
+    assert pairs["difference"].tolist() == pytest.approx([0.01, 0.02, 0.01])
+    assert set(pairs["patients"]) == {3}
 
 
 def test_who_was_trained_on_comes_from_the_records(write):

@@ -1,7 +1,8 @@
 import pandas as pd
 
-from mammostudy.study import failures, pictures
-from mammostudy.study.pictures import picked, typical_case
+from mammostudy.figures import pictures
+from mammostudy.figures.pictures import picked, typical_case
+from mammostudy.study import failures
 
 ROWS = pd.DataFrame(
     {"case": list("abcde"), "dice": [0.1, 0.9, 0.5, 0.7, 0.8], "replicate": 0, "fold": 0}

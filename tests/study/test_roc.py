@@ -78,7 +78,7 @@ def test_calibration_by_hand():
     record = SimpleNamespace(
         temperature=1.5,
         content={"classes_trained": {"irregular": 6, "oval": 3, "round": 1}},
-        spec=SimpleNamespace(temperature=1.5, split=SimpleNamespace(fold=0)),
+        spec=SimpleNamespace(split=SimpleNamespace(fold=0)),
     )
     runs = Runs({}, ("group", "row"), PRESET, {("classifier", PAPER): [record]})
     found = roc.calibration(rows, runs, CLASSES).set_index(["row", "scaling"])

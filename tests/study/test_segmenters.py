@@ -34,5 +34,5 @@ def test_framings_are_compared_model_by_model_in_the_images_grid(runs):
 
 
 def test_outliers_are_counted_by_the_models_own_quartiles(runs):
-    line = segmenters.fewer_outliers_than(runs.test(framing="loose"), "FCN")
-    assert line["difference"] == pytest.approx(1 / 4 - 0)
+    table = segmenters.spread(runs.test(framing="loose")).set_index("model")
+    assert table.loc["FCN", ["outliers", "masses"]].tolist() == [1, 4]

@@ -75,7 +75,7 @@ def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
     notes = doubted_patients(cohort.root, cohort.manifest)
     seen: list[pd.Series] = []
     pictures: list[Picture] = []
-    groups = cohort.manifest.groupby("image", sort=False)
+    groups = cohort.manifest.astype(object).groupby("image", sort=False)  # rows are quick to take
     for image, rows in tqdm(groups, "checking", disable=None):
         found: list[tuple[str, str]] = []
         path, first = cohort.root / shown(cohort.root, str(image)), rows.iloc[0]

@@ -20,7 +20,7 @@ from mammostudy.errors import DataError, first
 from mammostudy.paths import search
 
 MAX_COLUMNS: Final = 256
-MAX_CELLS: Final = 4_000_000
+MAX_CELLS: Final = 2_000_000
 MAX_UNPACKED: Final = 1 << 26  # bytes of a workbook's sheets
 _BLOCK: Final = 16  # rows; Excel leaves out the empty cells at the end of all rows of a block
 

@@ -57,12 +57,13 @@ def is_dicom(path: str | Path) -> bool:
     return dicom_file.starts_as_dicom(images.bytes_of(Path(path), 132))
 
 
-def read_mammogram(path: str | Path) -> Mammogram:
+def read_mammogram(path: str | Path, content: bytes | None = None) -> Mammogram:
     """Read a DICOM, PNG, JPEG or TIFF file, told by its content and not by its name."""
     path = Path(path)
-    if is_dicom(path):
-        return read_dicom(path)
-    return judged(*images.decode_picture(path, images.bytes_of(path)))
+    content = images.bytes_of(path) if content is None else content
+    if dicom_file.starts_as_dicom(content):
+        return read_dicom(path, content)
+    return judged(*images.decode_picture(path, content))
 
 
 def read_array(array: NDArray[Any]) -> Mammogram:
@@ -78,7 +79,7 @@ def read_array(array: NDArray[Any]) -> Mammogram:
     raise DataError(f"image: an array must be (h, w) of {told}")
 
 
-def read_dicom(path: str | Path) -> Mammogram:
+def read_dicom(path: str | Path, content: bytes | None = None) -> Mammogram:
     """Read one DICOM mammogram, with or without a preamble.
 
     Values are scaled to [0, 1] by the first VOI LUT or window where the file has one (a LUT before
@@ -87,7 +88,7 @@ def read_dicom(path: str | Path) -> Mammogram:
     """
     path = Path(path)
     with guarded(path, _DAMAGED):
-        header = dicom_file.read_header(path, images.bytes_of(path))
+        header = dicom_file.read_header(path, content or images.bytes_of(path))
         facts = dicom_file.facts_of(header)
         codes, levels = _stored(path, header, facts["notes"])
         count, padding = len(levels), _padding(path, header, levels)

@@ -10,6 +10,7 @@ import re
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final
 
 import cv2
@@ -31,13 +32,14 @@ _MARKER: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # of a JPEG, but t
 
 def bytes_of(path: Path, count: int = -1) -> bytes:
     """Read a file of at most :data:`MAX_BYTES`, or its first bytes."""
-    fault = f"no such file, or one above {MAX_BYTES >> 20} MiB; check the path, or export it"
     try:
-        if path.is_dir():
-            fault = "a folder; give one image file in it"
-        if path.is_file() and path.stat().st_size <= MAX_BYTES:  # a pipe would never end
+        state = path.stat()
+        if S_ISREG(state.st_mode) and state.st_size <= MAX_BYTES:  # a pipe would never end
             with path.open("rb") as file:
                 return file.read(count)
+        fault = (
+            f"a folder, a pipe or above {MAX_BYTES >> 20} MiB; give one file of an image or table"
+        )
     except OSError as error:
         fault = f"cannot be read ({error.strerror}); check that it is a readable file"
     raise DataError(f"{path}: {fault}")

@@ -92,7 +92,7 @@ def find_folder(name: str, root: str | Path | None = None) -> Path:
     own = [path.name for path in search(base, "*")] if base is not None else []
     plain = {other.lower(): other for other in (*own, *cohort_names())}
     near = [plain[other] for other in get_close_matches(name.lower().replace("_", "-"), plain)]
-    told = f"did you mean {' or '.join(near)}?" if near else f"known: {known}"
+    told = f"did you mean {' or '.join(near)}?" if near else f"known are {known}."
     raise MissingDataError(f"{fault}; {told} For a cohort of your own {where}")
 
 

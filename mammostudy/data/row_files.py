@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import MutableSequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.dicom import Mammogram, is_dicom, read_dicom, read_mammogram
+from mammostudy.data.dicom import Mammogram, read_dicom, read_mammogram
+from mammostudy.data.dicom_file import starts_as_dicom
 from mammostudy.data.images import JPEGS, bytes_of, decode_whole, same_aspect
 from mammostudy.data.private import hiding, real_name
 from mammostudy.data.sources.ddsm import is_raw, read_raw
@@ -33,11 +36,14 @@ class FileError(DataError):
         self.check = check
 
 
+_resolved = lru_cache(maxsize=8)(os.path.realpath)  # of folders
+
+
 def inside(root: Path, name: str, what: str = "path") -> Path:
     """Return the place of a file that a manifest names; refuse what leads out of the folder."""
     try:
         path = root / real_name(root, name)
-        if path != root and path.resolve().is_relative_to(root.resolve()):
+        if os.path.realpath(path).startswith(os.path.join(_resolved(root), "")):
             path.exists()  # a name too long for the disk fails here
             return path
     except (OSError, ValueError, RuntimeError):  # too long, a zero byte, links in a circle
@@ -49,9 +55,10 @@ def read_pixels(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], Mammogr
     """Decode the image of a row: uint16 ``(h, w)`` of the full range, and what its file says."""
     with hiding(root, str(row["image"])):
         path = inside(root, str(row["image"]), f"image of case {row['case']}")
-        if hashlib.sha256(bytes_of(path)).hexdigest() != row["image_sha256"]:
+        content = bytes_of(path)
+        if hashlib.sha256(content).hexdigest() != row["image_sha256"]:
             raise FileError(f"{path}: the file changed since the manifest was written; build anew")
-        read = Mammogram(read_raw(path)) if is_raw(path) else read_mammogram(path)
+        read = Mammogram(read_raw(path)) if is_raw(path) else read_mammogram(path, content)
         return np.round(read.image * 65535).astype(np.uint16), read
 
 
@@ -92,14 +99,15 @@ def _mask_pixels(root: Path, row: pd.Series, shape: tuple[int, int]) -> tuple[ND
     """Return the values of a mask, resized to the image's grid, and whether they are no labels."""
     path = inside(root, str(row["mask"]), f"mask of case {row['case']}")
     pixels: NDArray[Any]
-    jpeg, dicom = False, is_dicom(path)
+    content = bytes_of(path)
+    jpeg, dicom = False, starts_as_dicom(content)
     if dicom:
-        pixels = read_dicom(path).image
+        pixels = read_dicom(path, content).image
     else:
         try:
-            pixels, picture = decode_whole(path, bytes_of(path))
-            colours = np.reshape(picture.getpalette() or [0, 0, 0], (-1, 3))
-            if picture.mode == "P" and np.ptp(colours, axis=1).any():
+            pixels, picture = decode_whole(path, content)
+            colours = picture.getpalette() if picture.mode == "P" else None
+            if colours and np.ptp(np.reshape(colours, (-1, 3)), axis=1).any():
                 pixels = np.asarray(picture)  # colours stand for labels, as labelme writes them
         except (DataError, OSError, SyntaxError) as error:
             fault = str(error).removeprefix(f"{path}: ")

@@ -230,3 +230,22 @@ def test_a_template_lists_the_images_and_pairs_the_masks(clinic):
     assert told.startswith("row 2, row 3, row 4, patient: ")
     with pytest.raises(DataError, match=r"cohort\.csv: exists"):
         write_template(clinic)
+
+
+@pytest.mark.parametrize(("mask", "image"), [
+    ("X_mask.png", "X.png"), ("X-mask.png", "X.png"), ("mask_X.png", "X.png"),
+    ("X_seg.png", "X.png"), ("masks/X.png", "X.png"), ("Masks/X.tif", "images/X.dcm"),
+    ("x.MASK.PNG", "X.png"), ("X_mask_2.png", "X.png"), ("X (mask).png", "X.png"),
+    ("p1/mask.png", "p1/view.dcm"), ("masks/p1/X.png", "images/p1/X.png"),
+    ("X_segmentation.png", "X.png"), ("X_gt.png", "X.png"), ("Y_mask.png", None),
+])  # fmt: skip
+def test_spellings_of_masks(mask, image, tmp_path):
+    """None: no image has its name, and it is listed nowhere; what systems leave is passed over."""
+    there = {mask, image or "X.png", "images/p2/X.png", "gt_9.png"}
+    for name in (*there, "._X.png", "__MACOSX/X.png", ".DS_Store/a.png", "Thumbs.db"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    path, images, alone = write_template(tmp_path)
+    listed = pd.read_csv(path, keep_default_na=False).set_index("image")["mask"].to_dict()
+    assert listed == dict.fromkeys(there - {mask}, "") | ({image: mask} if image else {})
+    assert (images, alone) == (3, int(image is None))

@@ -159,9 +159,9 @@ def write_template(folder: Path) -> tuple[Path, int, int]:
             named.setdefault(key, []).append(image)
     for mask, key in drawn.items():
         near = named.get(key or f"{mask.parent}/", [])
-        shared = [len({*image.parts[:-1]} & {*mask.parts[:-1]}) for image in near]
-        if shared.count(max(shared, default=0)) == 1:  # else it may be of several
-            masks[near[shared.index(max(shared))]].append(mask.as_posix())
+        apart = [len({*image.parts[:-1]} ^ {*mask.parts[:-1]}) for image in near]
+        if apart.count(min(apart, default=0)) == 1:  # else it may be of several
+            masks[near[apart.index(min(apart))]].append(mask.as_posix())
     rows = [{"image": i.as_posix(), "mask": m} for i, own in masks.items() for m in own or [""]]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     try:

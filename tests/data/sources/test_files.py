@@ -47,6 +47,9 @@ def test_files_stand_under_every_folder_above_them_and_links_lead_nowhere(tmp_pa
     (tmp_path / "secret.dcm").touch()
     (folder / "link.dcm").symlink_to(tmp_path / "secret.dcm")
     (folder / "up").symlink_to(tmp_path)
+    for left in ("P1/MG_1.2.3/._1-1.dcm", "__MACOSX/1-1.dcm", ".Trashes/1-1.dcm"):
+        (folder / left).parent.mkdir(exist_ok=True)
+        (folder / left).touch()
     index = index_files(folder)
     assert index[""] == [deep, folder / "loose.dcm"]
     assert index["P1"] == index["1.2.3"] == [deep]

@@ -52,11 +52,6 @@ class Mammogram:
     flipped: bool | None = None  # mirrored against the usual hanging; the pixels are left as stored
 
 
-def is_dicom(path: str | Path) -> bool:
-    """Whether a file's content is DICOM, whatever its name."""
-    return dicom_file.starts_as_dicom(images.bytes_of(Path(path), 132))
-
-
 def read_mammogram(path: str | Path, content: bytes | None = None) -> Mammogram:
     """Read a DICOM, PNG, JPEG or TIFF file, told by its content and not by its name."""
     path = Path(path)

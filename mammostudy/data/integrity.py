@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from mammostudy.data import manifest, row_files
 from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort, OutlineCohort, box_of_row
-from mammostudy.data.private import doubted_patients, shown
+from mammostudy.data.private import doubted_patients, real_name, shown
 from mammostudy.errors import DataError, grouped
 from mammostudy.imaging.contours import box_of
 
@@ -86,7 +86,7 @@ def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
             said = (*read.notes, *((MIRRORED,) if read.flipped else ()))
             notes += [(image, note) for note in said]
             row_files.check_size(path, first, pixels.shape)
-            file = row_files.inside(cohort.root, image)
+            file = cohort.root / real_name(cohort.root, image)
             if why := why_no_mammogram(file, pixels, read.modality):
                 raise row_files.FileError(f"{path}: {why}", "not a mammogram")
             seen.append(first)
@@ -154,9 +154,7 @@ def _duplicates(
     again: dict[str, tuple[str, str]] = {}
     for one, other, correlation in alike(pictures, every=False):
         first, row = rows[one], rows[other]
-        whose = f"across patients {first['patient']} and {row['patient']}"
-        if first["patient"] == row["patient"]:
-            whose = f"both of patient {row['patient']}"
+        whose = f"of {' and '.join(dict.fromkeys([first['patient'], row['patient']]))}"
         name, earlier = (shown(root, str(each["image"])) for each in (row, first))
         check, what = "near-duplicate", f"looks like {earlier} ({correlation:.4f}"
         if first["image_sha256"] == row["image_sha256"]:
@@ -176,8 +174,7 @@ def thumbnail(image: NDArray[Any]) -> Picture:
 def alike(pictures: Sequence[Picture], *, every: bool = True) -> Iterator[tuple[int, int, float]]:
     """Yield near-duplicates: earlier, later, correlation; with all earlier ones or the first alone.
 
-    Means of blocks, times the block's side, are a projection: no two are farther apart than their
-    thumbnails are, so few pairs are compared in full.
+    Means of blocks times their side are a projection: apart as thumbnails at most.
     """
     side = THUMBNAIL // COARSE
     blocks = (each.reshape(COARSE, side, COARSE, side).mean(axis=(1, 3)) for each in pictures)

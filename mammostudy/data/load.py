@@ -87,13 +87,12 @@ def find_folder(name: str, root: str | Path | None = None) -> Path:
             return base
         fault = f"{base / facts.folder}: no such folder for cohort {name!r}"
     where = f"name the folder that holds `{facts.folder}/` with --root or MAMMOSTUDY_DATA"
-    if facts.descriptor:
-        raise MissingDataError(f"{fault}; {where}")
     own = [path.name for path in search(base, "*")] if base is not None else []
     plain = {other.lower(): other for other in (*own, *cohort_names())}
-    near = [plain[other] for other in get_close_matches(name.lower().replace("_", "-"), plain)]
+    spelled = "" if facts.descriptor else name.lower().replace("_", "-")
+    near = [plain[other] for other in get_close_matches(spelled, plain)]
     told = f"did you mean {' or '.join(near)}?" if near else f"known are {known}."
-    raise MissingDataError(f"{fault}; {told} For a cohort of your own {where}")
+    raise MissingDataError(f"{fault}; {told} For one on this machine {where}")
 
 
 def phantom_folder(name: str) -> Path:

@@ -82,14 +82,12 @@ def hidden_name(name: str) -> str:
 
 def real_name(root: Path, name: str) -> str:
     """Return the file's name that a name of a manifest stands for; itself where it hides none."""
-    listed = _listed(root, name)
-    return name if listed is None else listed[0]
+    return _listed(root, name)[0]
 
 
 def shown(root: Path, name: str) -> str:
     """Return how a message names a file of a manifest: of a hidden one, by the owner's row."""
-    listed = _listed(root, name)
-    return name if listed is None else listed[1]
+    return _listed(root, name)[1]
 
 
 def doubted_patients(root: Path, rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -97,7 +95,7 @@ def doubted_patients(root: Path, rows: pd.DataFrame) -> list[tuple[str, str]]:
 
     Of a private cohort they are read from the owner's table: pseudonyms are all alike.
     """
-    if len(rows) and _listed(root, str(rows["image"].iloc[0])):
+    if len(rows) and real_name(root, name := str(rows["image"].iloc[0])) != name:
         rows = read_table(root / PRIVATE_TABLE, ("image", "patient"), ",;\t")
         rows = rows.assign(image=rows["image"].map(hidden_name))
     ids = rows["patient"].astype(str)
@@ -112,14 +110,14 @@ def doubted_patients(root: Path, rows: pd.DataFrame) -> list[tuple[str, str]]:
 @contextmanager
 def hiding(root: Path, name: str) -> Iterator[None]:
     """Let every DataError of this block name the owner's row instead of a hidden file."""
-    listed = _listed(root, name)
+    real, row = _listed(root, name)
     try:
         yield
     except DataError as error:
-        if listed is not None:
-            error.args = (without(str(error), *listed),)
-            raise error.with_traceback(None) from None
-        raise
+        if real == name:
+            raise
+        error.args = (without(str(error), real, row),)
+        raise error.with_traceback(None) from None
 
 
 def without(text: str, name: str, shown: str) -> str:
@@ -129,13 +127,15 @@ def without(text: str, name: str, shown: str) -> str:
     return text
 
 
-def _listed(root: Path, name: str) -> tuple[str, str] | None:
+def _listed(root: Path, name: str) -> tuple[str, str]:
     """Return the real name of a hidden file, and which row of the owner's table names it."""
     table = root / PRIVATE_TABLE
     if not _HIDDEN.fullmatch(name) or not table.is_file():
-        return None
+        return name, name
     state = table.stat()
-    return _names(table, (state.st_mtime_ns, state.st_size, state.st_ino), store_root()).get(name)
+    return _names(table, (state.st_mtime_ns, state.st_size, state.st_ino), store_root()).get(
+        name, (name, name)
+    )
 
 
 @lru_cache(maxsize=8)

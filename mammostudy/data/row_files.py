@@ -25,6 +25,7 @@ from mammostudy.imaging.contours import fill_outline
 
 SOFT: Final = "a mask has soft edges or is a JPEG: it is cut at half of its highest value"
 _MOST_LABELS: Final = 32  # values of one file that are labels of masses
+_resolved = lru_cache(maxsize=8)(os.path.realpath)  # of folders
 _SMALL: Final = 64  # whole numbers below are labels, and no ramp of greys
 
 
@@ -34,9 +35,6 @@ class FileError(DataError):
     def __init__(self, message: str, check: str = "unreadable") -> None:
         super().__init__(message)
         self.check = check
-
-
-_resolved = lru_cache(maxsize=8)(os.path.realpath)  # of folders
 
 
 def inside(root: Path, name: str, what: str = "path") -> Path:

@@ -46,9 +46,8 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a CSV table in UTF-8, or the first sheet of a workbook (``.xlsx``).
 
-    Cells are parted by what a first line ``sep=`` says, or by the first of the separators that the
-    header holds. In the columns of ``numbers`` 1.0 becomes 1, and 0,5 becomes 0.5 where no commas
-    part the cells.
+    Cells are parted by what a first line ``sep=`` says, or the first separator that the header
+    holds. In columns of ``numbers`` 1.0 becomes 1, and 0,5 becomes 0.5 unless commas part cells.
     """
     separator = ","
     if path.suffix.lower() == ".xlsx":
@@ -82,23 +81,20 @@ def read_sheets(path: Path) -> dict[str, pd.DataFrame]:
             sheet.reset_dimensions()  # some programs write wrong ones
             rows = sheet.iter_rows(max_col=MAX_COLUMNS + 1, values_only=True)
             cells = ([str("" if cell is None else cell) for cell in row] for row in rows)
-            sheets[column_name(sheet.title)] = _table(path, _lines(cells))
+            sheets[column_name(sheet.title)] = _lines(cells)
         book.close()
-    except DataError:
-        raise
     except Exception as error:  # a damaged workbook fails in the parsers in many ways
         needs = ": pip install 'mammostudy[excel]'" if isinstance(error, ImportError) else ""
         fault = f"not a readable workbook, or too large ({type(error).__name__}{needs})"
         raise DataError(f"{path}: {fault}; copy it anew, or save the sheet as CSV") from None
-    return sheets
+    return {title: _table(path, lines) for title, lines in sheets.items()}
 
 
 def _read_csv(path: Path, separators: str) -> tuple[list[list[str]], str]:
     """Return the cells of a CSV table, and what parts them."""
     header = bytes_of(path, 1 << 16).decode("utf-8-sig", "replace").split("\n")[0]
     said = re.match('"?sep=(.)', header, re.IGNORECASE)
-    found = [one for one in separators if one in header] or [separators[0]]
-    separator = said[1] if said else found[0]
+    separator = said[1] if said else next(filter(header.count, separators), separators[0])
     csv.field_size_limit(MAX_BYTES)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -149,9 +149,8 @@ def write_template(folder: Path) -> tuple[Path, int, int]:
     path = folder / PRIVATE_TABLE
     if path.exists():
         raise DataError(f"{path}: exists already and is not replaced; move it away")
-    found = [path for path in search(folder, "**/*") if path.suffix.lower() in SUFFIXES]
-    names = [path.relative_to(folder) for path in found if path.is_file()]
-    drawn = _masks(names)
+    found = [each for each in search(folder, "**/*") if each.suffix.lower() in SUFFIXES]
+    drawn = _masks(names := [each.relative_to(folder) for each in found if each.is_file()])
     masks: dict[Path, list[str]] = {name: [] for name in names if name not in drawn}
     named: dict[str, list[Path]] = {}
     for image in masks:

@@ -157,11 +157,11 @@ def describe(cohort: CohortName, root: Root = None, as_json: Json = True) -> Non
 
 def _fingerprint(cohort: Cohort) -> dict[str, Any]:
     """Return the fingerprint; of outlines, or of a cohort too small for one, its counts."""
-    from mammostudy.data.cohort import OutlineCohort
+    from mammostudy.data.cohort import OutlineCohort, lacking
     from mammostudy.study.fingerprint import measure
 
     outlines, rows = isinstance(cohort, OutlineCohort), cohort.manifest
-    if not outlines and cohort.masses["patient"].nunique() >= 5:
+    if not outlines and not lacking(cohort, "segmentation"):
         return measure(cohort)
     content = {
         "cohort": cohort.name,

@@ -45,11 +45,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Cohort:
-    """A manifest and the folder its paths start from; arrays are read lazily.
-
-    A file that cannot be used (missing, unreadable, changed since the manifest was written, outside
-    the folder, of another size than the manifest says, a mask without a pixel) is a DataError.
-    """
+    """A manifest and the folder its paths start from; arrays are read lazily, or a DataError."""
 
     name: str
     root: Path  # folder of the images and masks
@@ -167,11 +163,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class OutlineCohort(Cohort):
-    """Outlines of masses whose images are not at hand: material for classifiers of shape.
-
-    ``manifest`` has the columns :data:`OUTLINE_COLUMNS` and a row an outline; boxes are in pixels
-    of the original image, whose size is unknown; ``image`` is a name and no path.
-    """
+    """Outlines of masses, boxes in pixels of the images, which are not here but for their names."""
 
     outlines: Mapping[str, Geometry] = field(default_factory=dict)  # what was drawn, by case
 
@@ -194,37 +186,39 @@ class OutlineCohort(Cohort):
     image = truth = sample = _refuse  # type: ignore[assignment]
 
 
-def lacking(cohort: Cohort, task: str) -> list[str]:
-    """Return what a cohort lacks for a task, in words: rows with all of its columns filled."""
-    columns = describe(cohort.name).needs.get(task, TASKS[task])
+def lacking(cohort: Cohort, task: str, *, study: bool = True) -> list[str]:
+    """Return what a cohort lacks for a task, in words: whole rows and, for the study, patients."""
+    least = TASKS[task]
+    columns = describe(cohort.name).needs.get(task, least.columns)
     if isinstance(cohort, OutlineCohort):  # its outlines are no column, and its images no files
         if "image" in columns:
             return ["image (it has outlines only)"]
         columns = tuple(name for name in columns if name != "mask|outline")
     of_masses = "x_min" in columns or "mask|outline" in columns
     rows = cohort.masses if of_masses and len(cohort) else cohort.manifest
-    filled = {name: rows.reindex(columns=name.split("|")).notna().any(axis=1) for name in columns}
-    in_words = {name: name.replace("|", " or ") for name in columns}
-    whole = rows[np.logical_and.reduce(list(filled.values()))]
-    lacks = [in_words[name] for name in columns if not filled[name].any()]
-    if not lacks and whole.empty:
-        return [f"a row with {', '.join(in_words.values())}"]
-    return lacks + [
-        f"{name} (one value only; two or more are needed)"
-        for name in columns
-        if name in ("shape", "subtype") and filled[name].any() and whole[name].nunique() < 2
-    ]
+    parts = [(name.replace("|", " or "), name.split("|")) for name in columns]
+    filled = pd.DataFrame({n: rows.reindex(columns=p).notna().any(axis=1) for n, p in parts})
+    whole = rows[filled.all(axis=1)]
+    if whole.empty:
+        return [n for n in filled if not filled[n].any()] or [f"a row with {', '.join(filled)}"]
+    if one := [n for n in ("shape", "subtype") if n in columns and whole[n].nunique() < 2]:
+        return [f"{name} (one value only; two or more are needed)" for name in one]
+    counts = whole.groupby(least.kinds or (lambda _: "all"))["patient"].nunique()
+    if not study or (counts >= least.patients).sum() > bool(least.kinds):
+        return []
+    return [f"{least} (there are: {', '.join(f'{n} {k}' for n, k in counts.items())})"]
 
 
-def tasks_of(cohort: Cohort) -> list[str]:
+def tasks_of(cohort: Cohort, *, study: bool = False) -> list[str]:
     """Return the tasks that a cohort can be used for."""
-    return [task for task in TASKS if not lacking(cohort, task)]
+    return [task for task in TASKS if not lacking(cohort, task, study=study)]
 
 
-def require(cohort: Cohort, task: str) -> None:
-    """Raise DataError, with cohort, task and columns, where a cohort lacks what a task needs."""
-    if lacks := lacking(cohort, task):
-        fit = ", ".join(tasks_of(cohort)) or "no task"
-        fault = f"cannot be used for {task}: no mass has {'; '.join(lacks)}"
-        mend = f"fill the column(s) of its manifest or choose another cohort (fit for: {fit})"
+def require(cohort: Cohort, task: str, *, study: bool = False) -> None:
+    """Raise DataError, with cohort, task and columns, where :func:`lacking` names something."""
+    if lacks := lacking(cohort, task, study=study):
+        fit = ", ".join(tasks_of(cohort, study=study)) or "no task"
+        said = "no mass has" if lacking(cohort, task) else "the study needs"
+        fault = f"cannot be used for {task}: {said} {'; '.join(lacks)}"
+        mend = f"fill the columns of its manifest or choose another cohort (fit for: {fit})"
         raise DataError(f"{cohort.name}: {fault}; {mend}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -12,13 +12,26 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mammostudy.errors import DataError
 from mammostudy.paths import project_root
 
-TASKS: Final[dict[str, tuple[str, ...]]] = {
-    "detection": ("image", "x_min", "y_min", "x_max", "y_max"),
-    "segmentation": ("image", "x_min", "y_min", "x_max", "y_max", "mask|outline"),
-    "shape": ("mask|outline", "shape"),
-    "subtype": ("shape", "subtype"),
+
+class Task(NamedTuple):
+    """What a cohort needs for a task: rows with some columns filled, of enough patients."""
+
+    columns: tuple[str, ...]  # ``a|b`` is one of the two in the same row
+    patients: int  # with such a row, where the study is to run
+    kinds: str = ""  # a column: so many patients of each of two kinds
+
+    def __str__(self) -> str:
+        each = bool(self.kinds) * f" of each of two or more kinds of `{self.kinds}`"
+        return f"{self.patients} patient(s){each}"
+
+
+TASKS: Final = {
+    "detection": Task(("image", "x_min", "y_min", "x_max", "y_max"), 3),
+    "segmentation": Task(("image", "x_min", "y_min", "x_max", "y_max", "mask|outline"), 3),
+    "shape": Task(("mask|outline", "shape"), 5, "shape"),
+    "subtype": Task(("shape", "subtype"), 1, "subtype"),
 }
-"""Columns that at least one mass must have filled; ``a|b`` is one of the two in the same row."""
+"""The one table of minima: a run needs the columns, the chapters of the book the patients too."""
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 
 

@@ -108,7 +108,6 @@ def frame_cohort(cohort: Cohort, frame: Frame, steps: Preprocessing) -> FramedSe
     """Frame every mass of a cohort; made once, then read from the cache."""
     if not len(cohort):
         raise DataError(f"{cohort.name}: the manifest has no row with a box: nothing to frame")
-
     content = {"manifest": cohort.manifest_hash, "frame": frame.model_dump()}
     content["preprocessing"] = steps.model_dump()
     arrays = cached_arrays("frames", content, lambda: frame_samples(cohort, frame, steps))

@@ -1,9 +1,4 @@
-"""A cohort by its name: found, made or built, and loaded.
-
-Beside the manifest of a built cohort, ``manifests/<cohort>.csv`` in the local store, stand
-``quarantine.csv``, the rows that failed a check with the reason, ``notes.csv``, what a reader
-should know of an image, and ``build.json``, what it was built of and what was dropped.
-"""
+"""A cohort by its name: found, made or built (:func:`place` tells its files), and loaded."""
 
 from __future__ import annotations
 
@@ -109,15 +104,13 @@ def _phantom(name: str) -> Cohort:
 
 
 def place(name: str, kind: str) -> Path:
-    """Return a file of a built cohort; ``kind`` is csv, quarantine.csv, build.json or the like."""
+    """Return a file of a built cohort: csv, quarantine.csv, notes.csv, build.json (of what)."""
     return store_root() / "manifests" / f"{name}.{kind}"
 
 
 def build(name: str, folder: Path, source: str, *, strict: bool = False) -> Cohort:
-    """Read a layout by a module of ``sources``, check every row and file, write the manifest.
-
-    The cohort is refused where no row is left or, if ``strict``, where any fails a check.
-    """
+    """Read a layout, check every row and file, write the manifest; refuse what leaves no row."""
+    tables = _tables(name, folder)  # before they are read
     table, dropped = reader_module(source).build_manifest(folder, store_root() / "cohorts" / name)
     clean, faults = integrity.clean_table(table, f"{folder} ({name})")
     found, notes = integrity.examine(Cohort(name, folder, clean))
@@ -130,7 +123,7 @@ def build(name: str, folder: Path, source: str, *, strict: bool = False) -> Coho
     manifest.write_manifest(kept, place(name, "csv"))
     write_rows(name, "quarantine", faults)
     write_rows(name, "notes", notes)
-    text = json.dumps({"made_of": _made_of(folder, source), "dropped": built.dropped}, indent=1)
+    text = json.dumps({"made_of": _made_of(folder, source), "tables": tables, "dropped": dropped})
     write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))
     return built
 
@@ -144,12 +137,21 @@ def _load_or_build(name: str, folder: Path, source: str) -> Cohort:
             content = {}
         if content.get("made_of") != _made_of(folder, source):
             return build(name, folder, source)
+        if content.get("tables") not in (None, _tables(name, folder)):
+            fault = "a table of its folder has changed since it was built"
+            raise DataError(f"{name}: {fault}; run `mammostudy data build {name}` again")
         table = manifest.read_manifest(place(name, "csv"))
         return Cohort(name, folder, table, content["dropped"])
 
 
 def _made_of(folder: Path, source: str) -> str:  # hashed: a folder's name may be a hospital's
     return digest({"folder": str(folder.resolve()), "source": source, "version": cache.VERSION})
+
+
+def _tables(name: str, folder: Path) -> str:
+    marks = describe(name).marks or (PRIVATE_TABLE,)  # the owner's, by which the folder is known
+    found = sorted(path for mark in marks for path in folder.glob(mark) if path.is_file())
+    return digest({path.name: path.read_bytes() for path in found})
 
 
 def read_rows(name: str, kind: str) -> pd.DataFrame:

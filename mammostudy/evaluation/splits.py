@@ -7,6 +7,7 @@ for by name (``unit="image"``) in the split and again in the check.
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,16 +50,16 @@ def strata(masses: pd.DataFrame) -> NDArray[np.str_]:
 
 def _part(masses: pd.DataFrame, folds: int, fold: int, seed: int, unit: Unit) -> NDArray[np.bool_]:
     """Mark the cases of one fold (``StratifiedGroupKFold`` over units, shuffled by seed)."""
-    chosen = np.zeros(len(masses), dtype=bool)
-    with warnings.catch_warnings():  # a stratum smaller than the folds is a fact, not a fault
-        warnings.simplefilter("ignore", UserWarning)
-        try:
-            splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-            parts = list(splitter.split(masses, strata(masses), masses[unit]))
-        except ValueError:
-            raise _too_few(masses, folds, unit) from None
-    chosen[parts[fold][1]] = True
-    return chosen
+    if not 1 < folds <= masses[unit].nunique():
+        raise _too_few(masses, folds, unit)
+    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings(), suppress(ValueError):  # where all strata are too small for it
+        warnings.simplefilter("ignore", UserWarning)  # one that is smaller than the folds may be
+        parts = [part for _, part in splitter.split(masses, strata(masses), masses[unit])]
+        if all(map(len, parts)):
+            return np.isin(np.arange(len(masses)), parts[fold])
+    dealt = np.random.default_rng(seed).permutation(masses[unit].unique())  # so few: in turn
+    return masses[unit].isin(dealt[fold::folds]).to_numpy()
 
 
 def _too_few(masses: pd.DataFrame, folds: int, unit: Unit) -> SpecError:
@@ -95,11 +96,9 @@ def split_cases(
             raise SpecError(f"split: train_site {train_site!r} is unknown; the sites are {known}")
         at_home = (masses["site"] == train_site) | (train_site is None)
         home = masses[at_home]
-        if home[unit].nunique() < max(folds, 3):
-            raise _too_few(home, folds, unit)
         tested = _part(home, folds, fold, seed, unit)
         rest, test = home[~tested], pd.concat([home[tested], masses[~at_home]])
-    validation = _part(rest, min(validation_folds, rest[unit].nunique()), 0, seed, unit)
+    validation = _part(rest, min(validation_folds, max(2, rest[unit].nunique())), 0, seed, unit)
     split = Split(tuple(rest.index[~validation]), tuple(rest.index[validation]), tuple(test.index))
     if not all(split.parts().values()):
         raise _too_few(masses, folds, unit)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
+
+from IPython import get_ipython
 
 from mammostudy.data.descriptors import describe
+from mammostudy.errors import BookError, DataError
 from mammostudy.publishing.freshness import Needs, needs_of
 from mammostudy.publishing.pages import Page
+from mammostudy.study.chapters import unfit
+
+INJECTED: Final = "# Parameters\n"  # what papermill begins its cell with
 
 PHANTOM = "PHANTOM: computer-made images, no patients."
 NOT_THE_PAPER = (
@@ -41,14 +49,33 @@ class Banner:
 
 
 def banner(cohort: str, preset: str, chapter: str) -> Banner:
-    """Make the banner of a page; ``chapter`` is the stem of its notebook, whose runs it counts."""
-    facts_of = describe(cohort)  # first: it refuses what is no name
-    needs = needs_of(Page(chapter, chapter, {"cohort": cohort, "preset": preset}, fixed=True))
+    """Check what a notebook was given, and make its banner; ``chapter`` is the notebook's stem."""
+    check_given()
+    facts_of = describe(cohort)  # it refuses what is no name
+    if why := unfit(cohort, [chapter]).get(chapter):
+        raise DataError(f"chapter {chapter!r}: {why}")
+    ours = facts_of.descriptor is not None  # its records are shown without its data, too
+    needs = needs_of(Page(chapter, chapter, {"cohort": cohort, "preset": preset}, fixed=ours))
     headline = PHANTOM if facts_of.phantom else f"{facts_of.title}: real mammograms."
     facts = {"Cohort": facts_of.title, "Preset": preset, **_runs(needs)}
     if needs.manifests[cohort] is None:
         facts["Images"] = "not on this machine; tables come from the committed records"
     return Banner(headline, facts)
+
+
+def check_given() -> None:
+    """Raise BookError for a parameter of papermill's that the running notebook does not declare."""
+    shell: Any = get_ipython()
+    for declaring, given in pairwise(shell.user_ns["In"] if shell else ()):
+        if given.startswith(INJECTED) and (unknown := _set(given) - (known := _set(declaring))):
+            said = f"unknown parameter {', '.join(sorted(unknown))}"
+            raise BookError(f"{said}; known: {', '.join(sorted(known))}")
+
+
+def _set(cell: str) -> set[str]:
+    """Return the names that a cell sets."""
+    names = (node for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.Name))
+    return {name.id for name in names if isinstance(name.ctx, ast.Store)}
 
 
 def _runs(needs: Needs) -> dict[str, str]:

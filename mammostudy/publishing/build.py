@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mammostudy.errors import BookError, UnbuiltError
 from mammostudy.processes import GRACE
-from mammostudy.publishing.pages import read_pages
+from mammostudy.publishing.pages import PAGES_FAILED, read_pages
 
 INDEX = Path("_build/html/index.html")
 BUILD = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
@@ -32,6 +32,7 @@ def build_book(
     What is missing is trained and what is stale is executed on the way. ``preset`` and ``cohort``
     are of the pages that are not fixed, else as ``study.yaml`` says; ``data`` holds a folder per
     cohort of real data; ``strict`` makes every warning an error and renders every page again.
+    Pages that failed say so, the others are as ever, and the process ends with exit code 1.
     """
     given = {"PRESET": preset, "COHORT": cohort, "DATA": data}
     environ = {**os.environ, **{f"MAMMOSTUDY_{k}": str(v) for k, v in given.items() if v}}
@@ -47,10 +48,13 @@ def build_book(
     print(f"Building {len(pages)} study pages", flush=True)
     code = _run(BUILD + (STRICT if strict else []), root, environ)
     index = (root / INDEX).resolve()
-    if code or not index.is_file():
+    failed = code == PAGES_FAILED
+    if (code and not failed) or not index.is_file():
         kind = BookError if code == BookError.code else UnbuiltError
         raise kind(f"the book in {root} was not built (exit code {code}); see above")
     print(f"\nThe book is ready. Open: {index}", flush=True)
+    if failed:
+        raise UnbuiltError("pages of the book failed, and say so; see above")
     return index
 
 

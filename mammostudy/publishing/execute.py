@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
+from html import escape
 from pathlib import Path
 
 import nbformat
@@ -55,10 +56,7 @@ def check_parameters(root: Path, page: Page) -> None:
 
 
 def _filled(notebook: nbformat.NotebookNode, page: Page) -> nbformat.NotebookNode:
-    """Put in what papermill does not, which fills code only: the page's name, the cohort's title.
-
-    The title stands before that of the notebook: one template, many pages.
-    """
+    """Put in what papermill does not, which fills code only: page's name and cohort's title."""
     text = json.dumps(notebook).replace("{{ page }}", page.name)
     filled: nbformat.NotebookNode = nbformat.from_dict(json.loads(text))  # type: ignore[no-untyped-call]
     titles = (c for c in filled.cells if c.cell_type == "markdown" and c.source.startswith("# "))
@@ -68,22 +66,17 @@ def _filled(notebook: nbformat.NotebookNode, page: Page) -> nbformat.NotebookNod
 
 
 def execute_page(root: Path, page: Page, key: str) -> float:
-    """Run a page's notebook in ``root``, write the copy with its ``key``, return the seconds.
-
-    A BookError names the page, its notebook, and the parameter or the cell and its exception.
-    """
+    """Run a page's notebook in ``root``, write the copy with its ``key``, return the seconds."""
     import papermill
 
     began = time.perf_counter()
     notebook = read_template(root, page)
     check_parameters(root, page)
     notebook = _filled(notebook, page)
-    scratch = root / "_build" / "papermill" / f"{page.name}.ipynb"
-    scratch.parent.mkdir(parents=True, exist_ok=True)
     try:
         executed = papermill.execute_notebook(
             notebook,
-            str(scratch),
+            None,  # what is half done, with this machine's paths, is kept nowhere
             dict(page.parameters),
             cwd=str(root),
             kernel_name="python3",
@@ -95,9 +88,30 @@ def execute_page(root: Path, page: Page, key: str) -> float:
         )
     except Exception as error:  # also dead kernels and timeouts, which papermill does not wrap
         raise BookError(_failure(page, notebook, error)) from error
-    text = nbformat.writes(_tidied(executed, page, key))  # type: ignore[no-untyped-call]
-    write_atomically(root / page.executed, lambda path: path.write_text(text, encoding="utf-8"))
+    _write(root, page, _tidied(executed, page, key))
     return time.perf_counter() - began
+
+
+def write_notice(root: Path, page: Page, headline: str, text: str) -> None:
+    """Write, in place of a page that is not there, its title and why."""
+    notebook = _filled(read_template(root, page), page)
+    kinds = ("markdown", "code")
+    title, why = (next(c for c in notebook.cells if c.cell_type == kind) for kind in kinds)
+    html = (
+        f'<div class="admonition warning"><p class="admonition-title">{escape(headline)}</p>'
+        f'<pre style="white-space: pre-wrap">{escape(text)}</pre></div>'
+    )
+    shown = {"text/html": html, "text/plain": f"{headline}: {text}"}
+    told = {"output_type": "display_data", "data": shown, "metadata": {}}
+    why.outputs = [nbformat.from_dict(told)]  # type: ignore[no-untyped-call]
+    title.source, why.metadata["tags"] = title.source.splitlines()[0], ["remove-input"]
+    notebook.cells = [title, why]
+    _write(root, page, _tidied(notebook, page, headline))
+
+
+def _write(root: Path, page: Page, notebook: nbformat.NotebookNode) -> None:
+    text = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    write_atomically(root / page.executed, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _failure(page: Page, notebook: nbformat.NotebookNode, error: Exception) -> str:
@@ -145,8 +159,7 @@ def execute_pages(
 ) -> Iterator[tuple[Page, float | BookError]]:
     """Execute pages with their keys, and yield each with its seconds or its error when it ends.
 
-    Side by side, each kernel computes on one thread: several on all cores stand in each other's
-    way. One worker leaves a page all cores; without any, pages are executed in this process.
+    Of several workers each has one thread; without any, pages are executed in this process.
     """
     if not workers:
         for page, key in pages:

@@ -95,13 +95,7 @@ def missing_specs(needs: Iterable[Needs]) -> list[KeyedSpec]:
 
 
 def page_key(root: Path, page: Page, needs: Needs) -> str:
-    """Hash everything that can change a page's content.
-
-    That is: the template's cells without outputs, the parameters, the manifest of its cohort, its
-    runs (whose keys hold spec and recipe versions) and their records, the further files that it
-    names, and the code of every module that its cells import; for the claims page also the claims.
-    Package versions and commits do not count.
-    """
+    """Hash all that can change a page; versions of packages and commits do not count."""
     template = read_template(root, page)
     code = [cell.source for cell in template.cells if cell.cell_type == "code"]
     parts: dict[str, Any] = {
@@ -122,11 +116,7 @@ def page_key(root: Path, page: Page, needs: Needs) -> str:
 
 
 def code_digest(sources: Iterable[str]) -> str:
-    """Hash the code that some cells import, directly and through other modules.
-
-    Followed are the rooms :data:`ROOMS`; what lies below them stands in the keys of the runs.
-    Docstrings and comments do not count.
-    """
+    """Hash the code that some cells import, through other modules of :data:`ROOMS`, too."""
     found: dict[str, str] = {}
     plain = TransformerManager().transform_cell  # magics are no Python
     waiting = [name for source in sources for name in _imported(ast.parse(plain(source)))]

@@ -6,8 +6,6 @@ stale notebooks run through papermill, side by side, then Sphinx renders the exe
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging as standard_logging
 import sys
 from collections.abc import Iterable
@@ -20,35 +18,32 @@ from tqdm.auto import tqdm
 
 from mammostudy.errors import BookError
 from mammostudy.faults import told
-from mammostudy.publishing.execute import check_parameters, execute_pages
+from mammostudy.publishing.execute import check_parameters, execute_pages, write_notice
 from mammostudy.publishing.freshness import Needs, is_fresh, missing_specs, needs_of, page_key
 from mammostudy.publishing.leftovers import remove_leftovers
-from mammostudy.publishing.pages import EXECUTED, STUDY_FILE, Page, read_pages
+from mammostudy.publishing.pages import EXECUTED, PAGES_FAILED, STUDY_FILE, Page, read_pages
 from mammostudy.settings import workers
+from mammostudy.study.chapters import unfit
 
 logger = logging.getLogger(__name__)
-STAMP = ".study_written"
 
 
 @dataclass
 class Outcome:
     """What a pass over the pages did."""
 
-    keys: dict[str, str] = field(default_factory=dict)  # page -> key of the copy that lies there
     executed: dict[str, float] = field(default_factory=dict)  # page that ran -> seconds
     failed: list[str] = field(default_factory=list)  # a message for each page that did not
 
 
 def refresh(root: Path, pages: list[Page], workers: int = 0) -> Outcome:
-    """Bring every executed copy up to date: drop orphans, train what is missing, run what is stale.
-
-    Data or settings that cannot be used are a StudyError before anything runs.
-    """
+    """Bring every copy up to date: drop orphans, train what is missing, run what is stale."""
     outcome = Outcome()
     for path in (root / EXECUTED).glob("*.ipynb"):
         if path.stem not in {page.name for page in pages}:
             path.unlink()
     logger.info("looking up cohorts and records of %d pages", len(pages))
+    pages = _leave_out(root, pages)
     needed = {page.name: needs_of(page) for page in pages}
     keys = {page.name: page_key(root, page, needed[page.name]) for page in pages}
     for page in pages:
@@ -57,16 +52,28 @@ def refresh(root: Path, pages: list[Page], workers: int = 0) -> Outcome:
     if _train(pages, needed):  # whose records are part of the keys, of copies made without them too
         keys = {page.name: page_key(root, page, needed[page.name]) for page in pages}
     stale = [page for page in pages if not is_fresh(root, page, keys[page.name])]
-    outcome.keys = {page.name: keys[page.name] for page in pages if page not in stale}
     ended = execute_pages(root, [(page, keys[page.name]) for page in stale], workers)
     for page, result in tqdm(ended, "executing pages", len(stale), disable=None, leave=False):
         if isinstance(result, BookError):
             outcome.failed.append(str(result))
+            write_notice(root, page, "This page failed", str(result))
             continue
-        outcome.keys[page.name], outcome.executed[page.name] = keys[page.name], result
+        outcome.executed[page.name] = result
         logger.info("%s: executed in %.1f s", page.name, result)
     logger.info("pages: %d executed, %d up to date", len(outcome.executed), len(pages) - len(stale))
     return outcome
+
+
+def _leave_out(root: Path, pages: list[Page]) -> list[Page]:
+    """Put a notice in the place of each page that its cohort cannot serve; return the others."""
+    free = [page for page in pages if page.cohort and not page.fixed]
+    faults = {cohort: unfit(cohort) for cohort in {str(page.cohort) for page in free}}
+    left = [page for page in free if page.notebook in faults[str(page.cohort)]]
+    for page in left:
+        why = faults[str(page.cohort)][page.notebook]
+        write_notice(root, page, "Left out", why)
+        logger.info("%s: left out: %s", page.name, why)
+    return [page for page in pages if page not in left]
 
 
 def _train(pages: Iterable[Page], needed: dict[str, Needs]) -> bool:
@@ -79,15 +86,15 @@ def _train(pages: Iterable[Page], needed: dict[str, Needs]) -> bool:
     missing = [spec for spec in absent if not spec.cannot_run]
     if missing:
         logger.info("training %d run(s) that have no record yet", len(missing))
-        ensure(missing, progress=True)
+        try:
+            ensure(missing, progress=True)
+        except Exception as error:  # a page that needs what failed meets it again, and says so
+            logger.info("not all was trained: %s", told(error)[0])
     return bool(missing)
 
 
 def on_config_inited(app: Any, config: Any) -> None:
-    """Refresh the pages; priority 100 comes before the table of contents is read.
-
-    What fails leaves as SystemExit: any other exception would bring Jupyter Book's traceback.
-    """
+    """Refresh the pages, before the table of contents is read; what ends it is one line."""
     root = Path(app.srcdir)
     if not (root / STUDY_FILE).is_file():  # a single file is being built, not the book
         return
@@ -99,55 +106,18 @@ def on_config_inited(app: Any, config: Any) -> None:
         line, code = told(error)
         print(f"\nThe book was not built: {line}", file=sys.stderr)
         raise SystemExit(code) from error
-    if outcome.failed:
-        raise SystemExit("\nThe book was not built, pages failed:\n" + "\n".join(outcome.failed))
-    text = json.dumps(outcome.keys, sort_keys=True)
-    app.study_digest = hashlib.sha256(text.encode()).hexdigest()
-
-
-def on_env_updated(app: Any, env: Any) -> list[str]:
-    """Have every page written again when any changed since the last build that succeeded.
-
-    Numbers quoted from another page are put in when a page is written, not when it is read.
-    """
-    digest = getattr(app, "study_digest", None)
-    stamp = Path(app.outdir).parent / STAMP
-    if digest is None or (stamp.is_file() and stamp.read_text(encoding="utf-8") == digest):
-        return []
-    return sorted(env.found_docs)
+    app.study_failed = outcome.failed
 
 
 def on_build_finished(app: Any, exception: Exception | None) -> None:
-    """Remember which pages a successful build has written."""
-    digest = getattr(app, "study_digest", None)
-    if exception is None and digest is not None and app.builder.format == "html":
-        (Path(app.outdir).parent / STAMP).write_text(digest, encoding="utf-8")
-
-
-def on_page_context(
-    app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
-) -> None:
-    """Let source and edit buttons lead to the template; downloads keep the executed copy."""
-    root = Path(app.srcdir)
-    for page in read_pages(root) if (root / STUDY_FILE).is_file() else ():
-        if page.executed.as_posix() == f"{pagename}.ipynb":
-            _redirect(context.get("header_buttons", []), page)
-
-
-def _redirect(buttons: Iterable[Any], page: Page) -> None:
-    for button in buttons:
-        if not isinstance(button, dict):
-            continue
-        _redirect(button.get("buttons", []), page)
-        url = button.get("url")
-        if isinstance(url, str) and "_sources/" not in url:
-            button["url"] = url.replace(page.executed.as_posix(), page.template.as_posix())
+    """Tell which pages failed."""
+    if failed := getattr(app, "study_failed", None):
+        print("\nThese pages failed, and say so:\n" + "\n".join(failed), file=sys.stderr)
+        app.statuscode = PAGES_FAILED
 
 
 def setup(app: Any) -> dict[str, Any]:
     """Connect the hook to Sphinx; called by Sphinx."""
     app.connect("config-inited", on_config_inited, priority=100)
-    app.connect("env-updated", on_env_updated)
     app.connect("build-finished", on_build_finished)
-    app.connect("html-page-context", on_page_context, priority=502)  # after the theme's buttons
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -17,8 +17,10 @@ from mammostudy.settings import read_yaml
 from mammostudy.study.recipes import PRESETS
 
 STUDY_FILE = "study.yaml"
+TOC_FILE = "_toc.yml"
 TEMPLATES = Path("book/chapters")
 EXECUTED = Path("book/pages")
+PAGES_FAILED = 3  # exit code of a book that is rendered, with pages that say how they failed
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 Scalar = bool | int | float | str
@@ -27,11 +29,7 @@ Stem = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class PageEntry(BaseModel):
-    """One entry below ``pages`` in ``study.yaml``.
-
-    A ``fixed`` page keeps cohort and preset whatever ``MAMMOSTUDY_COHORT`` and
-    ``MAMMOSTUDY_PRESET`` say, and shows committed records only: nothing is trained for it.
-    """
+    """An entry of ``study.yaml``; a ``fixed`` page takes no override, and shows records only."""
 
     model_config = STRICT
 
@@ -85,11 +83,7 @@ def read_claims_text(root: Path) -> str:
 
 
 def read_pages(root: Path, environ: Mapping[str, str] | None = None) -> list[Page]:
-    """Read the pages of a project; BookError for any fault of its ``study.yaml``.
-
-    ``MAMMOSTUDY_COHORT`` and ``MAMMOSTUDY_PRESET`` replace the parameters ``cohort`` and ``preset``
-    of every page that lists them and is not ``fixed``.
-    """
+    """Read the pages of a project; ``MAMMOSTUDY_COHORT`` and ``_PRESET`` replace parameters."""
     environ = os.environ if environ is None else environ
     study = _parse(root / STUDY_FILE)
     overrides = {
@@ -97,7 +91,20 @@ def read_pages(root: Path, environ: Mapping[str, str] | None = None) -> list[Pag
         for name in ("cohort", "preset")
         if (value := environ.get(f"MAMMOSTUDY_{name.upper()}"))
     }
-    return [_page(root, name, entry, overrides) for name, entry in study.pages.items()]
+    pages = [_page(root, name, entry, overrides) for name, entry in study.pages.items()]
+    _check_toc(root / TOC_FILE, {page.executed.with_suffix("").as_posix() for page in pages})
+    return pages
+
+
+def _check_toc(path: Path, executed: set[str]) -> None:
+    """Refuse a page that only one of ``study.yaml`` and the table of contents, if any, lists."""
+    if not path.is_file():
+        return
+    entry = rf"^[\s-]*file: *[\"']?({EXECUTED.as_posix()}/[\w-]+)"
+    listed = set(re.findall(entry, path.read_text(encoding="utf-8"), re.MULTILINE))
+    for lost in sorted(executed ^ listed):
+        one, other = (STUDY_FILE, TOC_FILE) if lost in executed else (TOC_FILE, STUDY_FILE)
+        raise BookError(f"{one} lists {lost}, {other} does not; add it there or drop it")
 
 
 def _page(root: Path, name: str, entry: PageEntry, overrides: Mapping[str, str]) -> Page:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mammostudy.data.descriptors import describe
+from mammostudy.data.descriptors import TASKS, describe
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import SHAPES
 from mammostudy.errors import MissingDataError
@@ -13,7 +13,7 @@ from mammostudy.runs.spec import RunSpec
 from mammostudy.study import recipes
 from mammostudy.study.comparing import TRAINED_BY_PAGES
 
-FOLDS: Final = 5
+FOLDS: Final = TASKS["shape"].patients  # of each shape, one a fold at least
 EPOCHS: Final = {"smoke": 1, "quick": 10, "reference": 50, "paper": 50}
 PAPER: Final = "paper's CNN"
 STUDY: Final = "study's CNN"

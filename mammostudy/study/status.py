@@ -9,13 +9,14 @@ import pandas as pd
 
 from mammostudy.data.descriptors import describe
 from mammostudy.runs.record import records
-from mammostudy.study.chapters import CHAPTERS
+from mammostudy.study.chapters import CHAPTERS, unfit
 from mammostudy.study.comparing import Runs, every_run
 
 
 def by_chapter(cohort: str, preset: str) -> dict[str, list[Any]]:
-    """Return the runs of each chapter; chapters share runs."""
-    grids = {name: import_module(f"mammostudy.study.{name}").specs for name in CHAPTERS}
+    """Return the runs of each chapter that the cohort can serve; chapters share runs."""
+    faults, room = unfit(cohort), "mammostudy.study."
+    grids = {name: import_module(room + name).specs for name in CHAPTERS if name not in faults}
     return {name: list(dict.fromkeys(grid(cohort, preset))) for name, grid in grids.items()}
 
 

@@ -1,13 +1,25 @@
 """The whole way: a tiny book through Jupyter Book."""
 
+import html
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 
-from mammostudy.errors import BookError
+from mammostudy.errors import UnbuiltError
 from mammostudy.publishing.build import BUILD, build_book
+from mammostudy.publishing.pages import PAGES_FAILED
+
+SHOWN = ("one", "three")
+SIGNS = r"<i>mine {{7*7}} ={{7*7}}= {cite}`singh2020` $\frac{$"
+HOSTILE = f"""import pandas as pd
+from IPython.display import display
+from mammostudy.figures.primitives import page_table
+from mammostudy.publishing.banners import Banner
+signs = {SIGNS!r}
+display(Banner(signs, {{signs: signs}}), page_table(pd.DataFrame({{signs: [signs]}})))"""
 
 CONFIG = """
 title: Tiny
@@ -33,11 +45,19 @@ def test_a_tiny_book_builds_stays_fresh_and_fails_by_name(counting):
     build_book(root)
     assert counting.executed() == []
 
+    counting.notebook("other", HOSTILE)
+    build_book(root)
+    seen = (root / "_build/html/book/pages/three.html").read_text(encoding="utf-8")
+    assert not re.search("<i>mine|=49=", seen)
+    assert seen.count(html.escape(SIGNS)) == 5  # twice in the table, thrice in the banner
+
     shutil.rmtree(root / "_build")  # plain jupyter-book, nothing rendered, one page failing
     counting.notebook("other", "1 / 0")
     plain = subprocess.run(BUILD, cwd=root, env=os.environ, capture_output=True, text=True)
-    assert plain.returncode != 0
+    assert plain.returncode == PAGES_FAILED
     assert "page three (book/chapters/other.ipynb): cell 3 of 3 [In 3]" in plain.stderr
     assert "Traceback" not in plain.stderr
-    with pytest.raises(BookError, match="was not built"):
+    with pytest.raises(UnbuiltError, match="pages of the book failed"):
         build_book(root)
+    shown = [(root / f"_build/html/book/pages/{name}.html").read_text() for name in SHOWN]
+    assert ["ZeroDivisionError" in text for text in shown] == [False, True]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mammostudy.data.load import load_cohort
-from mammostudy.errors import DataError
+from mammostudy.errors import BookError, DataError
 from mammostudy.publishing import banners, freshness
 from mammostudy.publishing.freshness import code_digest
 
@@ -89,8 +89,41 @@ def test_a_phantom_is_named_first_and_every_cohort_with_its_patients(monkeypatch
     needs = freshness.Needs({"phantom": "m", "shapes": "n"}, specs, {})
     monkeypatch.setattr(freshness.Needs, "record_of", lambda self, spec: spec.record)
     monkeypatch.setattr(banners, "needs_of", lambda page: needs)
+    monkeypatch.setattr(banners, "unfit", lambda *_: {})
     shown = banners.banner("phantom", "quick", "losses")
     assert shown._repr_markdown_().startswith("> **PHANTOM")
     assert shown.facts["Runs"] == "2 of 3 on record"
     assert shown.facts["Patients"] == "phantom 2 (2 runs); shapes 1 (1 runs)"
     assert ("LEAKY" in shown.facts) == leaky
+
+
+DECLARED = "cohort: str = 'phantom'  # whose\npreset: str = 'quick'  # how much"
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ("cohort = 'x'\npreset = 'smoke'", None),
+        ("cohrt = 'x'", "cohrt"),
+        ("cohort = 'x'\nprest = 'smoke'", "prest"),
+    ],
+)
+def test_what_papermill_gives_is_checked_in_the_notebook(monkeypatch, given, fault):
+    space = {"In": ["", DECLARED, f"# Parameters\n{given}\n", "banner(cohort, preset, 'losses')"]}
+    exec(given, space)
+    monkeypatch.setattr(banners, "get_ipython", lambda: SimpleNamespace(user_ns=space))
+    if fault is None:
+        banners.check_given()
+        return
+    with pytest.raises(BookError, match=fault):
+        banners.banner(space.get("cohort", "phantom"), "quick", "losses")
+
+
+def test_a_cohort_that_is_not_there_or_cannot_serve_is_refused(monkeypatch, own_store, tmp_path):
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="phantm"):
+        banners.banner("phantm", "quick", "losses")
+    assert "not on this machine" in banners.banner("cdd-cesm", "reference", "data").facts["Images"]
+    monkeypatch.setattr(banners, "unfit", lambda *_: {"data": "cmmd: no mass has a box"})
+    with pytest.raises(DataError, match="cmmd: no mass"):
+        banners.banner("cmmd", "quick", "data")

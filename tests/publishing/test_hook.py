@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 
+import nbformat
 import pytest
 
 from mammostudy.errors import DataError, MissingDataError
@@ -56,6 +57,7 @@ def world(monkeypatch, private_store, tmp_path):
             write_record(store / "records" / spec.cohort / key, spec)
 
     monkeypatch.setattr(freshness, "manifest_of", manifest_of)
+    monkeypatch.setattr(hook, "unfit", lambda _: {})
     monkeypatch.setattr("mammostudy.runs.execute.ensure", lambda specs, **_: train(specs))
     monkeypatch.setattr(freshness, "find_spec", lambda name: chapters.get(name.split(".")[-1]))
     monkeypatch.setattr(freshness, "import_module", lambda name: chapters[name.split(".")[-1]])
@@ -167,25 +169,44 @@ def test_only_a_fixed_page_renders_without_its_data_and_trains_nothing(cohorts, 
     assert world.trained == ["r2"]
 
 
-def test_failures_leave_sphinx_as_system_exit_with_the_message(counting, capsys):
+def notice(book, name: str) -> str:
+    """The HTML that stands in the place of a page."""
+    (told,) = nbformat.read(book.root / f"book/pages/{name}.ipynb", as_version=4).cells[1].outputs
+    return told["data"]["text/html"]
+
+
+def test_a_page_that_fails_says_so_and_the_others_are_as_ever(counting, capsys):
+    app = SimpleNamespace(srcdir=str(counting.root))
     counting.page("three", "other", parameters={"nmae": "three"})
-    with pytest.raises(SystemExit, match=r"^2$"):
-        hook.on_config_inited(SimpleNamespace(srcdir=str(counting.root)), None)
+    with pytest.raises(SystemExit, match="2"):
+        hook.on_config_inited(app, None)
     assert "unknown parameter nmae" in capsys.readouterr().err
     assert counting.executed() == []  # refused before anything runs
-    counting.page("three", "other", parameters={})
-    for stem in ("other", "counted"):
-        counting.notebook(stem, "1 / 0")
-    with pytest.raises(SystemExit, match="ZeroDivision") as caught:
-        hook.on_config_inited(SimpleNamespace(srcdir=str(counting.root)), None)
-    assert all(f"page {name} " in str(caught.value) for name in counting.pages)  # in any order
+    counting.page("three", "other", parameters={"name": "three"})
+    counting.notebook("other", "raise ValueError('<i>why')")
+    hook.on_config_inited(app, None)
+    assert counting.executed() == ["one", "two"]
+    (failed,) = app.study_failed
+    assert failed.startswith("page three ")
+    assert "ValueError: &lt;i&gt;why" in notice(counting, "three")
+    assert "<i>" not in notice(counting, "three")
+    counting.notebook("other", COUNTING)
+    assert list(refresh(counting).executed) == ["three"]
 
 
-def test_all_pages_are_written_again_until_a_build_with_the_change_succeeds(tmp_path):
-    html = SimpleNamespace(format="html")
-    app = SimpleNamespace(outdir=str(tmp_path / "html"), builder=html, study_digest="new")
-    env = SimpleNamespace(found_docs={"b", "a"})
-    for exception in (RuntimeError(), None):
-        assert hook.on_env_updated(app, env) == ["a", "b"]
-        hook.on_build_finished(app, exception)
-    assert hook.on_env_updated(app, env) == []
+def test_what_a_cohort_cannot_serve_is_left_out_until_it_can(cohorts, world, monkeypatch):
+    lacks = {"b": "phantom: lacks <i>"}
+    monkeypatch.setattr(hook, "unfit", lambda _: lacks)
+    assert sorted(refresh(cohorts).executed) == ["a", "c"]
+    assert "lacks &lt;i&gt;" in notice(cohorts, "b")
+    assert refresh(cohorts).executed == {}
+    lacks.clear()
+    assert list(refresh(cohorts).executed) == ["b"]
+
+
+def test_a_training_that_fails_stops_no_page(cohorts, world, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr("mammostudy.runs.execute.ensure", fail)
+    assert sorted(refresh(cohorts).executed) == ["a", "b", "c"]

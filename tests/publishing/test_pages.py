@@ -110,3 +110,19 @@ def test_faults_of_study_yaml_name_the_key(pages, content, message):
     (pages.root / "study.yaml").write_text(content)
     with pytest.raises(BookError, match=message):
         read_pages(pages.root, {})
+
+
+@pytest.mark.parametrize(
+    ("gone", "listed"),
+    [(None, None), ("study-data", None), (None, "book/pages/study-date")],
+)
+def test_a_page_stands_in_study_yaml_and_in_the_table_of_contents(pages, gone, listed):
+    files = [f"book/pages/{name}" for name in pages.pages if name != gone]
+    entries = "".join(f"  - file: {name}\n" for name in [*files, *filter(None, [listed])])
+    toc = f"format: jb-book\nroot: index\nchapters:\n{entries}  - file: reproduce\n"
+    (pages.root / "_toc.yml").write_text(toc)
+    if not gone and not listed:
+        assert len(read_pages(pages.root, {})) == 3
+        return
+    with pytest.raises(BookError, match=gone or listed):
+        read_pages(pages.root, {})

@@ -29,20 +29,10 @@ _WORD: Final = "(?:masks?|segm?|segmentations?|gt|rois?|labels?|annotations?)"
 _OF_MASK: Final = re.compile(
     rf"^{_WORD}(?:[ _.-]+|\d*$)|[ _.(-]+{_WORD}[ _.-]*\d{{0,3}}\)?$", re.IGNORECASE
 )
-COLUMNS: Final = {
-    "image": "path of the mammogram inside this folder: DICOM, PNG, JPEG or TIFF",
-    "mask": "path of a mask, PNG, TIFF or DICOM, white where the mass is; empty: no mass in view",
-    "mask_label": "the grey value of this mass where one file holds several; else empty",
-    "patient": "any name or number, the same for all images of a patient; kept as a keyed hash",
-    "site": "a letter or number for the hospital or scanner, not its name; empty: one site",
-    "view": f"{', '.join(WORDS['view'])}; empty: as the DICOM file says",
-    "side": "L, R or unknown; empty: as the DICOM file says",
-    "modality": "DM (digital), CM (contrast-enhanced) or SFM (film); empty: DM",
-    "spacing_mm": "millimetres a pixel; empty: as the DICOM file says, never guessed",
-    "shape": f"{', '.join(WORDS['shape'])}, or empty",
-    "pathology": "benign, malignant or unknown; empty: unknown",
-    "subtype": f"{', '.join(WORDS['subtype'])}, or empty",
-}
+COLUMNS: Final = (
+    "image", "mask", "mask_label", "patient", "site", "view", "side", "modality", "spacing_mm",
+    "shape", "pathology", "subtype",
+)  # fmt: skip
 
 
 def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -137,7 +127,7 @@ def _truth(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:
 def guide() -> str:
     """Return the guide to ``cohort.csv``, Markdown."""
     text = Path(__file__).with_name("cohort_guide.md").read_text(encoding="utf-8")
-    return text.format(columns="\n".join(f"| `{name}` | {of} |" for name, of in COLUMNS.items()))
+    return text.format(**{name: ", ".join(words) for name, words in WORDS.items()})
 
 
 def write_template(folder: Path) -> tuple[Path, int, int]:

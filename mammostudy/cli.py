@@ -219,7 +219,7 @@ def doctor(as_json: data_commands.Json = False) -> None:
 
 def main() -> None:
     """Run the command line; what ends it is one message, and an exit code of :data:`CODES`."""
-    end_when_told(grace=GRACE + 0.5)  # its own processes end before it
+    end_when_told(grace=GRACE + 1.25)  # its own processes end before it
     if isinstance(sys.stdout, TextIOWrapper):  # a terminal may not have every letter of a name
         sys.stdout.reconfigure(errors="backslashreplace")
     if "--debug" in sys.argv:  # wherever it stands

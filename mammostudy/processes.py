@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-GRACE: Final = 4.0  # seconds to keep what there is, and end
+GRACE: Final = 3.5  # seconds to keep what there is, and end; parents wait a little longer
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 STOPPED: Final = tuple(128 + each for each in SIGNALS)  # exit codes of those who were told to end
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -98,6 +99,35 @@ def write_cohort():
     first CC view shows a second mass, and one further view shows none: 13 masses of 6 patients.
     """
     return _write_cohort
+
+
+@pytest.fixture
+def ended():
+    """Return ``ended(process, number, group)``: send a signal, give the seconds until all is gone.
+
+    All are the process and what it started; a ``group`` gets the signal as from a terminal.
+    """
+
+    psutil = pytest.importorskip("psutil")
+
+    def lives(one):
+        try:
+            return one.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    def end(process, number, group=False):
+        top = psutil.Process(process.pid)
+        everyone, began = [top, *top.children(recursive=True)], time.monotonic()
+        os.killpg(process.pid, number) if group else os.kill(process.pid, number)
+        while any(map(lives, everyone)) and time.monotonic() - began < 60:
+            process.poll()
+            time.sleep(0.05)
+        for one in filter(lives, everyone):
+            one.kill()
+        return time.monotonic() - began
+
+    return end
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from mammostudy.publishing.pages import PAGES_FAILED, read_pages
 
 INDEX = Path("_build/html/index.html")
 BUILD = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
-FOLLOW = "from mammostudy.processes import end_when_told; end_when_told({}); "
+FOLLOW = "from mammostudy.processes import end_when_told; end_when_told({}, {}); "
 STRICT = ["-W", "--keep-going", "--all"]  # every warning is an error, every page written again
 
 
@@ -61,7 +61,7 @@ def build_book(
 def _run(command: Sequence[str], root: Path, environ: Mapping[str, str]) -> int:
     """Run Jupyter Book until it ends, or until this process is told to: then it is told, too."""
     python, option, code, *words = command
-    follow = FOLLOW.format(os.getpid()) + code
+    follow = FOLLOW.format(os.getpid(), GRACE + 0.5) + code
     started = [python, option, follow, *words]
     with subprocess.Popen(started, cwd=root, env=environ, start_new_session=True) as child:
         try:
@@ -69,5 +69,5 @@ def _run(command: Sequence[str], root: Path, environ: Mapping[str, str]) -> int:
         finally:
             child.terminate()
             with suppress(subprocess.TimeoutExpired):
-                child.wait(GRACE)
+                child.wait(GRACE + 0.5)
             child.kill()

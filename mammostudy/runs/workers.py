@@ -15,15 +15,17 @@ from mammostudy.processes import GRACE, SIGNALS, end_when_told
 
 
 def _serve(pipe: Any, parent: int, work: Callable[..., Any]) -> None:
-    end_when_told(parent)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    with suppress(EOFError, OSError):
+    try:
+        end_when_told(parent)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         while item := pipe.recv():
             try:
                 result = work(*item)
             except Exception as error:
                 result = _ExceptionWithTraceback(error, error.__traceback__)  # type: ignore[arg-type]
             pipe.send(result)
+    except (EOFError, OSError, SystemExit) as end:
+        os._exit(getattr(end, "code", 0))  # libraries take seconds to be taken down
 
 
 def side_by_side(
@@ -34,9 +36,7 @@ def side_by_side(
     A killed process costs its item alone (BrokenProcessPool). Closed early, no more is begun.
     """
     context, waiting = get_context("spawn"), list(items)
-    idle: list[Any] = []  # pipes to processes without an item
-    busy: dict[Any, Any] = {}  # by pipe: the item
-    processes: dict[Any, Any] = {}
+    idle, busy, processes = list[Any](), dict[Any, Any](), dict[Any, Any]()  # by pipe
     resource_tracker.ensure_running()  # which unblocks signals
     try:
         while waiting or busy:

@@ -198,9 +198,9 @@ def lacking(cohort: Cohort, task: str, *, study: bool = True) -> list[str]:
     rows = cohort.masses if of_masses and len(cohort) else cohort.manifest
     parts = [(name.replace("|", " or "), name.split("|")) for name in columns]
     filled = pd.DataFrame({n: rows.reindex(columns=p).notna().any(axis=1) for n, p in parts})
-    whole = rows[filled.all(axis=1)]
+    whole, names = rows[filled.all(axis=1)], [name for name, _ in parts]
     if whole.empty:
-        return [n for n in filled if not filled[n].any()] or [f"a row with {', '.join(filled)}"]
+        return [n for n in names if not filled[n].any()] or [f"a row with {', '.join(names)}"]
     if one := [n for n in ("shape", "subtype") if n in columns and whole[n].nunique() < 2]:
         return [f"{name} (one value only; two or more are needed)" for name in one]
     counts = whole.groupby(least.kinds or (lambda _: "all"))["patient"].nunique()

@@ -218,7 +218,7 @@ def require(cohort: Cohort, task: str, *, study: bool = False) -> None:
     """Raise DataError, with cohort, task and columns, where :func:`lacking` names something."""
     if lacks := lacking(cohort, task, study=study):
         fit = ", ".join(tasks_of(cohort, study=study)) or "no task"
-        said = "no mass has" if lacking(cohort, task) else "the study needs"
+        said = "no mass has" if lacking(cohort, task, study=False) else "the study needs"
         fault = f"cannot be used for {task}: {said} {'; '.join(lacks)}"
         mend = f"fill the columns of its manifest or choose another cohort (fit for: {fit})"
         raise DataError(f"{cohort.name}: {fault}; {mend}")

@@ -136,7 +136,7 @@ def test_views_without_a_mass_stand_beside_the_masses(layout):
     (put("regions.csv", ""), "regions.csv.*area_px.*missing"),
     (swap("regions.csv", "100", "a"), "regions.csv: .*x_min.*row 2"),
     (put("outlines.jsonl", '{"image": "a"}\n'), "outlines.jsonl.*region_id"),
-    (put("outlines.jsonl", ""), r"outlines.jsonl: .*'P1_L_DM_CC', '0'"),
+    (put("outlines.jsonl", ""), r"outlines.jsonl.*'P1_L_DM_CC', '0'"),
     (remove("P2_L_DM_CC.jpg"), "P2_L_DM_CC.jpg"),
     (lambda folder: write_picture(folder / "images/P1_L_DM_CC.jpg", noise((9, 9), 0)),
      "P1_L_DM_CC.jpg.*512x512"),

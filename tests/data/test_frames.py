@@ -60,7 +60,8 @@ def test_jittered_boxes_are_the_same_every_time_and_differ_by_case(tiny):
 def test_the_second_call_reads_no_image(tiny, monkeypatch):
     reads = []
     read = row_files.read_mammogram
-    monkeypatch.setattr(row_files, "read_mammogram", lambda path: reads.append(path) or read(path))
+    noted = lambda path, *more: reads.append(path) or read(path, *more)  # noqa: E731
+    monkeypatch.setattr(row_files, "read_mammogram", noted)
     first = frame_cohort(tiny, Frame(size=32), PLAIN)
     assert len(reads) == 12  # an image a view, once, though one of them shows two masses
     monkeypatch.setattr(Cohort, "sample", lambda *_: pytest.fail("sampled again"))

@@ -79,6 +79,7 @@ def test_a_run_told_to_end_keeps_the_step_that_it_is_at(
     within, number, adversarial, batch, flat, tmp_path, monkeypatch
 ):
     """And what it was about to tell of it. Without the hold, half a step stands in the weights."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
 
     def trained(name, stop=None):
         trainer = adversarial()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -27,23 +26,6 @@ from mammostudy.evaluation.statistics import Times, Values
 Table = ArrayLike | pd.DataFrame
 MISSED: Final = "none"
 _DRAWS: Final = 5_000
-
-
-@dataclass(frozen=True)
-class ChiSquare:
-    """Pearson's test of independence, without continuity correction."""
-
-    statistic: float
-    degrees: int  # of freedom, (rows - 1) (columns - 1)
-    p: float
-    sparse: float  # share of cells expected below 5; above a fifth (Cochran 1954), read Fisher's
-
-
-def chi_square(table: Table) -> ChiSquare:
-    """Pearson's chi-square test of independence of counts ``(r, c)``."""
-    found = stats.chi2_contingency(np.asarray(table), correction=False)
-    sparse = float((found.expected_freq < 5).mean())
-    return ChiSquare(float(found.statistic), int(found.dof), float(found.pvalue), sparse)
 
 
 def fisher_monte_carlo(table: Table, draws: int = 9_999, seed: int = 0) -> float:
@@ -114,22 +96,6 @@ def cramers_v_ci(table: Table, *, corrected: bool = False) -> tuple[float, float
         return v_of_tables(np.tensordot(times.astype(np.float64), cases, axes=1), corrected)
 
     return statistics.limits(statistics.resample(v, len(cases), 2_000, 0, multinomial=True))
-
-
-def row_shares(table: pd.DataFrame) -> pd.DataFrame:
-    """Share of each column within its row: row, column, count, total, share, low, high (Wilson)."""
-    counts = table.to_numpy()
-    tidy = pd.DataFrame(
-        {
-            "row": table.index.astype(str).repeat(len(table.columns)),
-            "column": np.tile(table.columns.astype(str), len(table)),
-            "count": counts.ravel(),
-            "total": counts.sum(axis=1).repeat(len(table.columns)),
-        }
-    )
-    tidy["share"] = tidy["count"] / tidy["total"]
-    tidy["low"], tidy["high"] = statistics.wilson_interval(tidy["count"], tidy["total"])
-    return tidy
 
 
 def chi_square_power(v: float, shape: tuple[int, int], cases: int, alpha: float = 0.05) -> float:

@@ -65,15 +65,13 @@ def binned_shares(scores: Values, right: Flags, bins: int) -> pd.DataFrame:
 
 
 def reliability_table(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> pd.DataFrame:
-    """The reliability diagram: low, high, cases, confidence, accuracy, accuracy_low, accuracy_high.
+    """The reliability diagram, as :func:`binned_shares`: mean confidence against the accuracy.
 
     The confidence of a case is its largest probability; it is right if that class is the true one
-    (the first of equal ones). A row is a bin of confidence ``(low, high]`` that has a case.
+    (the first of equal ones).
     """
     table, truth = class_probabilities(probabilities, labels)
-    found = binned_shares(table.max(axis=1), table.argmax(axis=1) == truth, bins)
-    found.columns = found.columns.str.replace("share", "accuracy")
-    return found.rename(columns={"mean": "confidence"})
+    return binned_shares(table.max(axis=1), table.argmax(axis=1) == truth, bins)
 
 
 def expected_calibration_error(
@@ -97,9 +95,7 @@ def expected_calibration_error(
         msg = f"bins = {bins}: at least one bin needed"
         raise DataError(msg)
     table = reliability_table(probabilities, labels, bins)
-    return float(
-        np.average((table["accuracy"] - table["confidence"]).abs(), weights=table["cases"])
-    )
+    return float(np.average((table["share"] - table["mean"]).abs(), weights=table["cases"]))
 
 
 def calibration_errors_by_chance(probabilities: Values, bins: int = 15) -> Values:
@@ -112,12 +108,6 @@ def calibration_errors_by_chance(probabilities: Values, bins: int = 15) -> Value
     edges[:, -1] = 1.0
     drawn = [(rng.random((len(edges), 1)) > edges).sum(axis=1) for _ in range(300)]
     return np.array([expected_calibration_error(probabilities, each, bins) for each in drawn])
-
-
-def brier_score(probabilities: Values, labels: Labels) -> float:
-    """Brier's score (1950) of several classes, in [0, 2]; equal probabilities get ``1 - 1/k``."""
-    error = probabilities - np.eye(probabilities.shape[1])[labels]
-    return float((error**2).sum(axis=1).mean())
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -159,18 +149,6 @@ class Roc:
     auc: float  # area under it (trapezoid: a tie counts one half)
 
 
-@dataclass(frozen=True)
-class MeanRoc:
-    """The mean of several ROC curves at equal false positive rate, with one standard deviation."""
-
-    false_positive: Values  # rate, ascending, each twice, so that steps stay steps, (m,)
-    true_positive: Values  # mean rate, (m,)
-    low: Values  # mean less one standard deviation between the curves (n - 1), not below 0
-    high: Values  # mean and one standard deviation, not above 1
-    auc: float  # area under the mean, equal to the mean of the areas
-    auc_sd: float  # standard deviation of the areas (n - 1); 0 for a single curve
-
-
 def binary_roc(positive: Flags, scores: Values) -> Roc:
     """The ROC curve of one score ``(n,)``; points on a straight line are left out."""
     if np.all(positive) or not np.any(positive):
@@ -180,34 +158,17 @@ def binary_roc(positive: Flags, scores: Values) -> Roc:
     return Roc(false_positive, true_positive, float(roc_auc_score(positive, scores)))
 
 
-def micro_roc(labels: ArrayLike, probabilities: ArrayLike) -> Roc:
-    """The ROC curve of all (case, class) decisions together: large classes weigh more."""
-    table, truth = class_probabilities(probabilities, labels)
-    hits = truth[:, None] == np.arange(table.shape[1])
-    return binary_roc(hits.ravel(), table.ravel())
-
-
-def mean_roc(curves: Sequence[Roc | MeanRoc]) -> MeanRoc:
-    """The vertical mean of ROC curves (Fawcett 2006), as over folds, with a band of one SD.
+def mean_roc(curves: Sequence[Roc]) -> Roc:
+    """The vertical mean of ROC curves (Fawcett 2006), each rate twice so that steps stay steps.
 
     It is exact at every step of every curve: the area under the mean is the mean of the areas.
     """
     rates = np.unique(np.concatenate([curve.false_positive for curve in curves]))
-    sampled = np.stack([_at(curve, rates) for curve in curves])
-    mean, several = sampled.mean(axis=0), len(curves) > 1
-    spread = sampled.std(axis=0, ddof=1) if several else np.zeros_like(mean)
-    areas = np.array([curve.auc for curve in curves], dtype=np.float64)
-    return MeanRoc(
-        false_positive=np.repeat(rates, 2),
-        true_positive=mean,
-        low=np.clip(mean - spread, 0, 1),
-        high=np.clip(mean + spread, 0, 1),
-        auc=float(np.trapezoid(mean, np.repeat(rates, 2))),
-        auc_sd=float(areas.std(ddof=1)) if several else 0.0,
-    )
+    mean, twice = np.mean([_at(curve, rates) for curve in curves], axis=0), np.repeat(rates, 2)
+    return Roc(twice, mean, float(np.trapezoid(mean, twice)))
 
 
-def _at(curve: Roc | MeanRoc, rates: Values) -> Values:
+def _at(curve: Roc, rates: Values) -> Values:
     """Foot and top of the curve at each rate, one after the other: ``(2 m,)``."""
     x, y = curve.false_positive, curve.true_positive
     top = np.interp(rates, x, y)  # numpy takes the last of equal abscissae ...

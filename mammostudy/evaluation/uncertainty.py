@@ -23,15 +23,9 @@ from mammostudy.evaluation.statistics import Codes, Patients, Values
 
 THRESHOLD: Final = 0.5  # of the probability, from which a pixel is marked
 REACH: Final = 1.5  # interquartile ranges from the lower quartile to where outliers begin
-_QUARTILES: Final = (0.25, 0.75)
 
 Samples = NDArray[np.float32] | NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-
-def mean_map(samples: Samples) -> Values:
-    """The mean probability of each pixel, ``(n, s, s)``."""
-    return np.asarray(samples.mean(axis=0, dtype=np.float64))
 
 
 def deviation_map(samples: Samples) -> Values:
@@ -45,7 +39,7 @@ def information_map(samples: Samples) -> Values:
     It is 0 where all samples agree, however unsure each is (Houlsby et al. 2011).
     """
     each = np.mean([_bits(one.astype(np.float64)) for one in samples], axis=0)
-    return np.asarray(np.clip(_bits(mean_map(samples)) - each, 0, 1))
+    return np.asarray(np.clip(_bits(samples.mean(axis=0, dtype=np.float64)) - each, 0, 1))
 
 
 def _bits(probability: Values) -> Values:
@@ -112,15 +106,16 @@ class RiskCoverage:
     coverage: Values  # share of cases kept, ascending from 1/n to 1, (n,)
     risk: Values  # mean error of the cases kept, (n,)
     oracle: Values  # the same where the cases of least error are kept first, (n,)
-    area: float  # mean risk over coverages (AURC)
-    oracle_area: float  # the same of the oracle: no score has less
-    random_area: float  # of an order drawn at random: the mean error
 
     @property
     def gain(self) -> float:
-        """Share of the way from a random order to the oracle: 1 knows all, 0 nothing."""
-        room = self.random_area - self.oracle_area
-        return (self.random_area - self.area) / room if room > 0 else 0.0
+        """Share of the way from a random order to the oracle: 1 knows all, 0 nothing.
+
+        Of the mean risks over coverages (AURC); that of a random order is the mean error.
+        """
+        drawn = self.oracle[-1]
+        room = drawn - self.oracle.mean()
+        return float((drawn - self.risk.mean()) / room) if room > 0 else 0.0
 
 
 def risk_coverage(scores: ArrayLike, errors: ArrayLike) -> RiskCoverage:
@@ -136,8 +131,7 @@ def risk_coverage(scores: ArrayLike, errors: ArrayLike) -> RiskCoverage:
     kept = np.arange(1, len(error) + 1)
     risk = expected[np.argsort(group, kind="stable")].cumsum() / kept
     oracle = np.sort(error).cumsum() / kept
-    areas = (float(risk.mean()), float(oracle.mean()), float(error.mean()))
-    return RiskCoverage(kept / len(error), risk, oracle, *areas)
+    return RiskCoverage(kept / len(error), risk, oracle)
 
 
 def gain_interval(
@@ -156,5 +150,5 @@ def low_outliers(values: ArrayLike) -> Mask:
     The yardstick is the treatment's own: who scatters widely has few (Tukey 1977).
     """
     cases = np.asarray(values, dtype=np.float64)
-    first, third = np.quantile(cases, _QUARTILES, axis=-1, keepdims=True)
+    first, third = np.quantile(cases, (0.25, 0.75), axis=-1, keepdims=True)
     return np.asarray(cases < first - REACH * (third - first))

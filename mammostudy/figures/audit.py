@@ -43,20 +43,6 @@ def overlap_bound(pairs: pd.DataFrame) -> Figure:
     return figure
 
 
-def confusion(matrix: pd.DataFrame, shares: pd.DataFrame, accuracy: float, macro: float) -> Figure:
-    """The published confusion matrix, in counts and by row."""
-    figure, axes = plt.subplots(1, 2, figsize=(style.WIDTH, 3.4))
-    style.heat(matrix, "masses", axes[0], "d", cbar=False, square=True)
-    style.heat(100 * shares, "%", axes[1], vmin=0, vmax=100, cbar=False, square=True)
-    axes[0].set_title(f"masses: accuracy {accuracy:.1f} %")
-    axes[1].set_title(f"% of the row: mean recall {macro:.1f} %")
-    for each in axes:
-        each.set(xlabel="predicted shape", ylabel="true shape")
-        each.tick_params(axis="x", rotation=30)
-    axes[1].set_ylabel("")
-    return figure
-
-
 def box_plots(plots: pd.DataFrame, means: pd.DataFrame) -> Figure:
     """The published box plots redrawn, without whiskers, and the printed mean of each run."""
     figure, axes = plt.subplots(figsize=(style.WIDTH, 3.6))

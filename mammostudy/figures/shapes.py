@@ -129,10 +129,10 @@ def reliability(table: pd.DataFrame) -> Figure | None:
         for (scaling, mine), colour in zip(
             part.groupby("scaling"), (style.BLUE, style.ORANGE), strict=True
         ):
-            ends = mine["accuracy"] - mine["accuracy_low"], mine["accuracy_high"] - mine["accuracy"]
+            ends = mine["share"] - mine["share_low"], mine["share_high"] - mine["share"]
             look: dict[str, Any] = {"color": colour, "lw": 1}
             axes.errorbar(
-                mine["confidence"], mine["accuracy"], yerr=[each.clip(lower=0) for each in ends],
+                mine["mean"], mine["share"], yerr=[each.clip(lower=0) for each in ends],
                 marker="o", ms=4, elinewidth=0.8, label=f"{scaling} scaling", **look,
             )  # fmt: skip
             edges = mine[["low", "high"]].to_numpy().ravel()

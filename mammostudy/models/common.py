@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mammostudy.errors import SpecError
@@ -60,7 +61,6 @@ def check_sides(
 class Segmenter(nn.Module):
     """A network of grey values to a score a pixel, and from that to [-1, 1] by ``tanh(x / 2)``."""
 
-    title: ClassVar[str]  # in messages
     halvings: ClassVar[int] = 5  # of the input's sides
 
     def __init__(self, in_channels: int) -> None:
@@ -73,8 +73,13 @@ class Segmenter(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Segment a batch, float ``(n, in_channels, h, w)``: ``(n, out_channels, h, w)``."""
-        check_sides(images, self.in_channels, self.halvings, self.title)
+        check_sides(images, self.in_channels, self.halvings, type(self).__name__)
         return torch.tanh(self.logits(images) / 2)
+
+
+def resized(values: Tensor, sides: tuple[int, ...]) -> Tensor:
+    """Bring planes ``(n, c, h, w)`` to other sides, bilinearly."""
+    return functional.interpolate(values, sides, mode="bilinear", align_corners=False)
 
 
 def weight_average(network: nn.Module, decay: float) -> AveragedModel:

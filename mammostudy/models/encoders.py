@@ -7,6 +7,7 @@ are summed over the colours.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Literal, TypeVar
 
 import torch
@@ -58,15 +59,8 @@ def vgg16_stages(weights: Weights, in_channels: int, *, batch_norm: bool) -> nn.
     if weights == "imagenet":
         load_vgg16(layers, f"VGG16{'_BN' if batch_norm else ''}_Weights.IMAGENET1K_V1")
     layers[0] = _takes(layers[0], in_channels)
-    stages = nn.ModuleList()
-    run = nn.Sequential()
-    for layer in layers:
-        if isinstance(layer, nn.MaxPool2d):
-            stages.append(run)
-            run = nn.Sequential()
-        else:
-            run.append(layer)
-    return stages
+    ends = [-1, *(at for at, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d))]
+    return nn.ModuleList(nn.Sequential(*layers[a + 1 : b]) for a, b in pairwise(ends))
 
 
 def residual_trunk(depth: Literal[50, 101], weights: Weights, in_channels: int) -> nn.ModuleDict:

@@ -118,13 +118,10 @@ class _UpToFew(torch.autograd.Function):
         images, weight = ctx.saved_tensors
         n, c, h, w = images.shape
         columns = functional.unfold(gradient, 4, padding=1, stride=2)
-        of_images = of_weight = None
-        if ctx.needs_input_grad[0]:
-            spread = columns.transpose(1, 2) @ weight.reshape(c, -1).t()
-            of_images = spread.view(n, h, w, c).permute(0, 3, 1, 2)
-        if ctx.needs_input_grad[1]:
-            pixels = images.permute(0, 2, 3, 1).reshape(n, h * w, c)
-            of_weight = (columns @ pixels).sum(dim=0).t().reshape(weight.shape)
+        spread = columns.transpose(1, 2) @ weight.reshape(c, -1).t()
+        pixels = images.permute(0, 2, 3, 1).reshape(n, h * w, c)
+        of_images = spread.view(n, h, w, c).permute(0, 3, 1, 2)
+        of_weight = (columns @ pixels).sum(dim=0).t().reshape(weight.shape)
         return of_images, of_weight, gradient.sum(dim=(0, 2, 3)), None
 
 
@@ -162,10 +159,9 @@ class _Winograd(torch.autograd.Function):
         out_t, taps_t, inputs_t = _planes()[3:]
         slopes = out_t @ tiled.permute(2, 4, 0, 1, 3, 5).reshape(TILE**2, -1)
         slopes = slopes.view(SIDE**2, -1, outputs)
-        of_images = of_weight = None
-        if ctx.needs_input_grad[0]:
-            back = torch.bmm(slopes, kernels.transpose(1, 2)).view(SIDE**2, -1)
-            of_images = LAID(_together(inputs_t @ back, n, rows, columns, c)[:, :, :h, :w])
+        back = torch.bmm(slopes, kernels.transpose(1, 2)).view(SIDE**2, -1)
+        of_images = LAID(_together(inputs_t @ back, n, rows, columns, c)[:, :, :h, :w])
+        of_weight = None
         if ctx.needs_input_grad[1]:
             taps = torch.bmm(seen.transpose(1, 2), slopes).view(SIDE**2, -1)
             of_weight = (taps_t @ taps).view(KERNEL, KERNEL, c, outputs).permute(3, 2, 0, 1)

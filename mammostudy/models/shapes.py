@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import ClassVar, cast
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
@@ -20,24 +20,18 @@ WIDTHS = (16, 32, 64)
 class MaskClassifier(nn.Module):
     """Features (:data:`EMBEDDING` numbers), dropout 0.5 and a dense layer to the classes."""
 
-    title: ClassVar[str]
-
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, layers: Iterable[nn.Module]) -> None:
         super().__init__()
-        self.features = nn.Sequential(*self._layers(), nn.ReLU(inplace=True))
+        self.features = nn.Sequential(*layers, nn.ReLU(inplace=True))
         self.dropout = nn.Dropout(0.5)
         self.head = nn.Linear(EMBEDDING, classes)
-
-    def _layers(self) -> Iterator[nn.Module]:
-        """The layers before the last ReLU."""
-        raise NotImplementedError
 
     def embed(self, masks: Tensor) -> Tensor:
         """What the last hidden layer makes of masks, before the dropout: float ``(n, 128)``."""
         if masks.ndim != 4 or tuple(masks.shape[1:]) != (1, SIDE, SIDE):
             raise SpecError(
-                f"the {self.title} takes (n, 1, {SIDE}, {SIDE}), not {tuple(masks.shape)}: bring "
-                "masks to that size with mammostudy.imaging.shape_masks.place_mask"
+                f"{type(self).__name__} takes (n, 1, {SIDE}, {SIDE}), not {tuple(masks.shape)}: "
+                "bring masks to that size with mammostudy.imaging.shape_masks.place_mask"
             )
         return cast(Tensor, self.features(masks))
 
@@ -60,10 +54,8 @@ class ShapeCNN(MaskClassifier):
     Source: section on shape classification of Singh et al. (2020).
     """
 
-    title = "shape CNN"
-
     def __init__(self, classes: int = 4) -> None:
-        super().__init__(classes)
+        super().__init__(classes, self._layers())
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
@@ -91,10 +83,8 @@ class ShapeResNet(MaskClassifier):
     Source: He et al. 2016, the CIFAR-10 network of section 4.2 with n = 2; blocks of torchvision.
     """
 
-    title = "shape ResNet"
-
     def __init__(self, classes: int = 4) -> None:
-        super().__init__(classes)
+        super().__init__(classes, self._layers())
         he_initialise(self, "fan_out")
 
     def _layers(self) -> Iterator[nn.Module]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ BROKEN_BY = 0.1
 """A pair breaks the bound if its IoU is this many points below it (rounding gives 0.01)."""
 EQUAL_WITHIN = 0.03
 """A pair equals the bound if its IoU is within this many points of it."""
+MASS = 0.20
+"""Share of a frame that is mass, where losses are compared."""
 
 
 def least_iou(mean_dice: float) -> float:
@@ -85,9 +88,8 @@ def box_plot_means() -> pd.DataFrame:
     ]
     table["largest_mean"] = 100 * np.array(largest)
     table["median"] *= 100
-    table["above_median"] = table["printed"] > table["median"]
     table["impossible"] = table["printed"] > table["largest_mean"]
-    return table[["model", "median", "largest_mean", "printed", "above_median", "impossible"]]
+    return table[["model", "median", "largest_mean", "printed", "impossible"]]
 
 
 def everything_in_tight_frame() -> pd.DataFrame:
@@ -119,40 +121,31 @@ def _costs(truth: NDArray[np.float64], prediction: NDArray[np.float64]) -> tuple
     return soft_dice_loss(truth, prediction), signed
 
 
-def _mass(share: float, pixels: int) -> NDArray[np.float64]:
-    """A mask ``(pixels,)`` of which a share is mass."""
-    return (np.arange(pixels) < round(share * pixels)).astype(np.float64)
-
-
-def dice_loss_costs(share: float = 0.20) -> pd.DataFrame:
-    """Cost of some predictions, where a share of 256 x 256 pixels is mass."""
-    truth = _mass(share, 256 * 256)
-    pole = 1 - 2 * share
-    uniform = {
+def dice_loss_costs() -> pd.DataFrame:
+    """Cost of some predictions, where a fifth of 256 x 256 pixels is mass."""
+    truth = (np.arange(256 * 256) < round(MASS * 256 * 256)).astype(np.float64)
+    pole = 1 - MASS  # of an output in [0, 1]
+    predictions: dict[str, Any] = {
+        "perfect": truth,
         "middle grey (output 0)": 0.5,
         "everything background": 0.0,
         "everything mass": 1.0,
-        "uniform, just below the pole": (pole - 0.01 + 1) / 2,
-        "uniform, just above the pole": (pole + 0.01 + 1) / 2,
+        "uniform, just below the pole": pole - 0.005,
+        "uniform, just above the pole": pole + 0.005,
     }
-    grey = {name: np.full_like(truth, value) for name, value in uniform.items()}
-    rows = [(name, *_costs(truth, each)) for name, each in ({"perfect": truth} | grey).items()]
+    rows = [
+        (name, *_costs(truth, np.broadcast_to(each, truth.shape)))
+        for name, each in predictions.items()
+    ]
     return pd.DataFrame(rows, columns=["prediction", "paper", "released"])
 
 
-def uniform_costs(share: float = 0.20) -> pd.DataFrame:
-    """Dice loss of a uniform output, by the two ranges, where a share of the frame is mass."""
-    truth = _mass(share, 10_000)
-    rows = []
-    for output in np.linspace(-1, 1, 401):
-        costs = _costs(truth, np.full_like(truth, (output + 1) / 2))
-        rows += [(output, *each) for each in zip(("[0, 1]", "[-1, 1]"), costs, strict=True)]
-    return pd.DataFrame(rows, columns=["output", "range", "cost"])
-
-
-def iterations(images: int, batch: int, epochs: int) -> int:
-    """Optimiser steps of a training that keeps the last, smaller batch of each epoch."""
-    return math.ceil(images / batch) * epochs
+def uniform_costs() -> pd.DataFrame:
+    """Dice loss of a uniform output on two ranges, where a fifth of the frame is mass."""
+    truth, outputs = (np.arange(10_000) < MASS * 10_000).astype(np.float64), np.linspace(-1, 1, 401)
+    costs = [_costs(truth, np.full_like(truth, (output + 1) / 2)) for output in outputs]
+    table = pd.DataFrame(costs, columns=["[0, 1]", "[-1, 1]"]).assign(output=outputs)
+    return table.melt("output", var_name="range", value_name="cost")
 
 
 def parameter_count(
@@ -195,28 +188,6 @@ def parameter_counts() -> pd.DataFrame:
     table["printed"] = table["network"].map(published.PARAMETER_COUNTS).astype("Int64")
     table["exact"] = (table["parameters"] == table["printed"]).fillna(False).astype(bool)
     return table[["network", "reading", "parameters", "printed", "exact"]]
-
-
-def row_shares() -> pd.DataFrame:
-    """The published confusion matrix with each row divided by its total; its diagonal is recall."""
-    matrix = published.confusion_matrix()
-    return matrix.div(matrix.sum(axis=1), axis=0)
-
-
-def class_recalls() -> pd.DataFrame:
-    """Recall of each shape from the published confusion matrix: shape, masses, correct, recall."""
-    matrix = published.confusion_matrix()
-    correct = pd.Series(np.diag(matrix), index=matrix.index)
-    masses = matrix.sum(axis=1)
-    table = pd.DataFrame({"masses": masses, "correct": correct, "recall": correct / masses})
-    return table.rename_axis("shape").reset_index()
-
-
-def accuracy_and_macro_recall() -> tuple[float, float]:
-    """Accuracy (weighted by class size) and mean of the class recalls, both in %."""
-    table = class_recalls()
-    accuracy = table["correct"].sum() / table["masses"].sum()
-    return 100 * float(accuracy), 100 * float(table["recall"].mean())
 
 
 def class_weights() -> pd.DataFrame:

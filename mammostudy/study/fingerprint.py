@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from mammostudy.data.cohort import Cohort, OutlineCohort, box_of_row
+from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.descriptors import describe
 from mammostudy.data.frames import Frame, Preprocessing, frame_sample
 from mammostudy.data.load import load_cohort
@@ -73,7 +73,7 @@ def measure(cohort: Cohort) -> dict[str, Any]:
         msg = f"{cohort.name}: has outlines only; `mammostudy data describe` counts them"
         raise DataError(msg)
     masses, manifest = cohort.masses, cohort.manifest
-    sizes = pd.DataFrame([_size(cohort, row) for _, row in masses.iterrows()])
+    sizes = _sizes(cohort)
     heights, edges = np.histogram(sizes["share"], bins=BINS)
     known = sizes["mm"].dropna()
     return {
@@ -103,17 +103,14 @@ def measure(cohort: Cohort) -> dict[str, Any]:
     }
 
 
-def _size(cohort: Cohort, row: pd.Series) -> dict[str, float]:
-    area = float(cohort.mask(row["case"]).sum())
-    x_min, y_min, x_max, y_max = box_of_row(row)
-    diameter = 2 * np.sqrt(area / np.pi)
-    return {
-        "share": diameter / max(row["height"], row["width"]),
-        "fill": area / ((x_max - x_min) * (y_max - y_min)),
-        "area_share": area / (row["height"] * row["width"]),
-        "px": diameter,
-        "mm": np.nan if pd.isna(row["spacing_mm"]) else diameter * float(row["spacing_mm"]),
-    }
+def _sizes(cohort: Cohort) -> pd.DataFrame:
+    table = cohort.masses
+    area = table["case"].map(lambda case: float(cohort.mask(case).sum()))
+    box = (table["x_max"] - table["x_min"]) * (table["y_max"] - table["y_min"])
+    px, sides = 2 * np.sqrt(area / np.pi), table[["height", "width"]]
+    found = {"share": px / sides.max(axis=1), "fill": area / box, "px": px}
+    found |= {"area_share": area / sides.prod(axis=1), "mm": px * table["spacing_mm"]}
+    return pd.DataFrame(found).astype(float)
 
 
 def _rounded(values: Any, digits: int) -> list[float]:

@@ -97,13 +97,6 @@ def subtype_counts() -> pd.Series:
     return read("subtypes").set_index("subtype")["printed"].rename("masses").rename_axis(None)
 
 
-def subtype_fractions() -> pd.DataFrame:
-    """The paper's shares of each subtype, as counts: subtype, shapes (tuple), masses, of."""
-    table = read("subtype_fractions")
-    table["shapes"] = table["shapes"].str.split().map(tuple)
-    return table
-
-
 def architecture() -> pd.DataFrame:
     """Layers of the three networks with one image and one mask channel.
 

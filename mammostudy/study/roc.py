@@ -16,19 +16,18 @@ from scipy import stats
 
 from mammostudy.errors import DataError
 from mammostudy.evaluation import classification as scored
-from mammostudy.evaluation.classification import MeanRoc, Roc
+from mammostudy.evaluation.classification import Roc
 from mammostudy.evaluation.statistics import Values, bootstrap_ci, smallest_detectable
 from mammostudy.runs.kinds import ShapeSpec
-from mammostudy.study.comparing import Runs, every_run, judge, unsettled
+from mammostudy.study.comparing import Runs, every_run, unsettled
 from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, rows_of
-from mammostudy.study.shapes import shared
+from mammostudy.study.shapes import compare_shared
 
 MACRO: Final = "macro"
 MICRO: Final = "micro"
 SHARES: Final = "training shares, no mask seen"
 KINDS: Final = {"raw": "before", "p": "after"}
 BINS: Final = (10, 15)
-MARGIN: Final = 0.05
 Classes = Sequence[str]
 
 
@@ -50,21 +49,18 @@ def arrays(
     return labels.astype(np.int64), scores
 
 
-def rocs(rows: pd.DataFrame, classes: Classes) -> dict[str, Roc | MeanRoc]:
+def rocs(rows: pd.DataFrame, classes: Classes) -> dict[str, Roc]:
     """Return the curves of one classifier: of each class against the rest, then macro and micro.
 
     A class without a case has no curve, and without the curves of all classes there is no macro
-    curve: a mean over fewer classes is another quantity. The micro curve exists always.
+    curve: a mean over fewer classes is another quantity. The micro curve, of all decisions (mask,
+    class) together, exists always.
     """
-    labels, scores = arrays(rows, classes)
-    found: dict[str, Roc | MeanRoc] = {}
-    for number, name in enumerate(classes):
-        hits = labels == number
-        if hits.any() and not hits.all():
-            found[name] = scored.binary_roc(hits, scores[:, number])
+    each = {name: _separated(rows, classes, name) for name in classes}
+    found = {n: scored.binary_roc(*one) for n, one in each.items() if len(set(one[0])) > 1}
     if len(found) == len(classes):
         found[MACRO] = scored.mean_roc(list(found.values()))
-    return found | {MICRO: scored.micro_roc(labels, scores)}
+    return found | {MICRO: scored.binary_roc(*_separated(rows, classes, MICRO))}
 
 
 def curves(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
@@ -74,7 +70,7 @@ def curves(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
         for row, part in rows.groupby("row", sort=False)
         for name, each in rocs(part, classes).items()
     ]
-    return pd.concat(parts or [pd.DataFrame(columns=["row", "curve"])], ignore_index=True)
+    return pd.concat(parts, ignore_index=True)
 
 
 def fold_areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
@@ -86,8 +82,8 @@ def fold_areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
     ]
     table = pd.DataFrame(lines, columns=["row", "curve", "fold", "auc"])
     wide = table.pivot_table(index=["row", "curve"], columns="fold", values="auc", sort=False)
-    by = table.groupby(["row", "curve"], sort=False)["auc"]
-    return wide.join(by.agg(mean="mean", SD="std", folds="count")).reset_index()
+    more = {"mean": wide.mean(axis=1), "SD": wide.std(axis=1), "folds": wide.count(axis=1)}
+    return wide.assign(**more).reset_index()
 
 
 def areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
@@ -139,25 +135,20 @@ def compare_areas(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
 
     P is the normal approximation from the interval over patients.
     """
-    lines = []
-    for other in rows["row"].unique():
-        a, b = shared(rows, other, PAPER)
-        if a.empty:
-            continue
-        patients = a["patient"].to_numpy()
+
+    def test(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, float]:
         (truth, mine), (_, theirs) = arrays(a, classes), arrays(b, classes)
         try:
-            gap, low, high = scored.auc_difference_ci(truth, mine, theirs, patients)
+            gap, low, high = scored.auc_difference_ci(truth, mine, theirs, a["patient"])
         except DataError:  # a class of one patient
-            continue
+            return {}
         error = (high - low) / (2 * float(stats.norm.ppf(0.975)))
-        line = {"a": other, "b": PAPER, "metric": "macro AUC", "difference": gap}
-        line |= {"low": low, "high": high, "masses": len(a), "patients": len(set(patients))}
-        line |= {"trainings": a["fold"].nunique()}
-        line |= {"p": 2 * float(stats.norm.sf(abs(gap) / error)) if error > 0 else 1.0}
-        line |= {"smallest_detectable": smallest_detectable(error)}
-        lines.append(line | {"unsettled": ", ".join(unsettled(pd.concat([a, b]), "row"))})
-    return judge(lines, MARGIN, judged=bool(rows["judged"].all()))
+        p = 2 * float(stats.norm.sf(abs(gap) / error)) if error > 0 else 1.0
+        ends = {"difference": gap, "low": low, "high": high, "p": p}
+        return ends | {"smallest_detectable": smallest_detectable(error)}
+
+    pairs = [(other, PAPER) for other in rows["row"].unique()]
+    return compare_shared(rows, pairs, "macro AUC", test)
 
 
 def _forecasts(rows: pd.DataFrame, classes: Classes) -> Iterator[tuple[dict[str, Any], Any]]:
@@ -190,7 +181,7 @@ def calibration(rows: pd.DataFrame, runs: Runs, classes: Classes) -> pd.DataFram
         low, high = bootstrap_ci(errors, part["patient"])
         chance = scored.calibration_errors_by_chance(scores, BINS[0])
         line = named | {"masses": len(labels), "patients": part["patient"].nunique()}
-        line |= {"Brier": scored.brier_score(scores, labels), "low": low, "high": high}
+        line |= {"Brier": errors.mean(), "low": low, "high": high}
         line |= {
             f"ECE, {n} bins": scored.expected_calibration_error(scores, labels, n) for n in BINS
         }
@@ -208,4 +199,4 @@ def reliability(rows: pd.DataFrame, classes: Classes) -> pd.DataFrame:
         scored.reliability_table(scores, labels, BINS[0]).assign(**named)
         for named, (_, labels, scores) in _forecasts(rows, classes)
     ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["row"])
+    return pd.concat(parts or [pd.DataFrame(columns=["row"])], ignore_index=True)

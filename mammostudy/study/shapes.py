@@ -6,7 +6,7 @@ The runs stand in :mod:`mammostudy.study.shape_recipes`. A case whose mask was m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -118,23 +118,33 @@ def compare_recalls(
     rows: pd.DataFrame, classes: Sequence[str], pairs: Iterable[tuple[str, str]]
 ) -> pd.DataFrame:
     """Set the macro recalls of a family of classifiers against each other on masks they share."""
+
+    def test(*both: pd.DataFrame) -> dict[str, float]:
+        return association.macro_recall_test(*(patient_confusions(each, classes) for each in both))
+
+    return compare_shared(rows, pairs, "macro recall", test)
+
+
+def compare_shared(
+    rows: pd.DataFrame,
+    pairs: Iterable[tuple[str, str]],
+    metric: str,
+    test: Callable[[pd.DataFrame, pd.DataFrame], dict[str, float]],
+) -> pd.DataFrame:
+    """Set a score of classifiers against each other on the masks that both were tested on.
+
+    ``test`` takes the rows of both in one order and says what they differ by; nothing: left out.
+    """
     lines = []
-    for a, b in pairs:
-        mine, other = shared(rows, a, b)
-        if len(mine):
-            counts, theirs = (patient_confusions(each, classes) for each in (mine, other))
-            line = {"a": a, "b": b, "metric": "macro recall", "masses": len(mine)}
-            line |= {"patients": len(counts), "trainings": mine["fold"].nunique()}
-            line |= {"unsettled": ", ".join(unsettled(pd.concat([mine, other]), "row"))}
-            lines.append(line | association.macro_recall_test(counts, theirs))
+    for names in pairs:
+        chosen = rows[rows["row"].isin(names)].sort_values("case")
+        chosen = chosen[chosen.groupby("case")["row"].transform("nunique") == 2]
+        first, second = (chosen[chosen["row"] == name] for name in names)
+        if len(first) and (found := test(first, second)):
+            line = dict(zip("ab", names, strict=True)) | {"metric": metric, "masses": len(first)}
+            line |= {"patients": first["patient"].nunique(), "trainings": first["fold"].nunique()}
+            lines.append(line | {"unsettled": ", ".join(unsettled(chosen, "row"))} | found)
     return judge(lines, MARGIN, judged=bool(rows["judged"].all()))
-
-
-def shared(rows: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows of two classifiers on the masks that both were tested on, in one order."""
-    chosen = rows[rows["row"].isin([a, b])].sort_values("case")
-    chosen = chosen[chosen.groupby("case")["row"].transform("nunique") == 2]
-    return chosen[chosen["row"] == a], chosen[chosen["row"] == b]
 
 
 def crossed(runs: Runs, classes: Sequence[str]) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2_contingency
 
 from mammostudy.data.descriptors import describe
 from mammostudy.data.load import load_cohort
@@ -119,29 +120,36 @@ def shares(named: Tables) -> pd.DataFrame:
 
     Columns metric (the table), subtype, shape, count, total, mean, low, high.
     """
-    names = {"row": "subtype", "column": "shape", "share": "mean"}
-    parts = [tests.row_shares(table).assign(metric=name) for name, table in trimmed(named).items()]
-    return pd.concat(parts or [pd.DataFrame()], ignore_index=True).rename(columns=names)
+    parts = [pd.DataFrame(columns=["count", "total"])]
+    for name, table in trimmed(named).items():
+        totals = table.sum(axis=1)
+        cells = table.reset_index().melt("subtype", var_name="shape", value_name="count")
+        parts.append(cells.assign(total=cells["subtype"].map(totals), metric=name))
+    rows = pd.concat(parts[1:] or parts, ignore_index=True)
+    low, high = wilson_interval(rows["count"], rows["total"])
+    return rows.assign(mean=rows["count"] / rows["total"], low=low, high=high)
 
 
 def associations(named: Tables) -> pd.DataFrame:
     """Measure and test the association in each table that has one.
 
-    ``corrected`` is Bergsma's V, ``sparse`` the share of cells with an expected count below 5,
-    ``by chance`` V without association, ``smallest V`` what is found with 80 % power.
+    ``corrected`` is Bergsma's V, ``sparse`` the share of cells with an expected count below 5
+    (above a fifth, read Fisher's test: Cochran 1954), ``by chance`` V without association,
+    ``smallest V`` what is found with 80 % power.
     """
     lines = []
     for name, table in trimmed(named).items():
-        found, cases = tests.chi_square(table), int(table.to_numpy().sum())
+        found, cases = chi2_contingency(table, correction=False), int(table.to_numpy().sum())
         line: dict[str, Any] = {"table": name, "cases": cases, "shape": table.shape}
-        line |= {"chi-square": found.statistic, "degrees": found.degrees, "p": p_value(found.p)}
-        line |= {"p, Fisher": p_value(tests.fisher_monte_carlo(table)), "sparse": found.sparse}
+        line |= {"chi-square": found.statistic, "degrees": found.dof, "p": p_value(found.pvalue)}
+        line |= {"p, Fisher": p_value(tests.fisher_monte_carlo(table))}
+        line |= {"sparse": (found.expected_freq < 5).mean()}
         for kind, title in VS.items():
             corrected = kind == "corrected"
             low, high = tests.cramers_v_ci(table, corrected=corrected)
             line[kind] = tests.cramers_v(table, corrected)
             line[title] = cell({"mean": line[kind], "low": low, "high": high})
-        line["by chance"] = min(1, math.sqrt(found.degrees / (cases * (min(table.shape) - 1))))
+        line["by chance"] = min(1, math.sqrt(found.dof / (cases * (min(table.shape) - 1))))
         lines.append(line | {"smallest V": tests.smallest_detectable_v(table.shape, cases)})
     return pd.DataFrame(lines)
 
@@ -175,9 +183,8 @@ def luminal(named: Tables, margin: float = 0.1) -> pd.DataFrame:
     lines = []
     for name, table in named.items():
         hits = table[[shape for shape in TYPICAL if shape in table.columns]].sum(axis=1)
-        both = pd.DataFrame({"hits": hits, "cases": table.sum(axis=1)})
-        luminal, total = both[both.index.isin(LUMINAL)].sum(), both.sum()
-        (a, n), (b, m) = map(int, luminal), map(int, total - luminal)
+        inside, cases = table.index.isin(LUMINAL), table.sum(axis=1)
+        a, n, b, m = (int(x[w].sum()) for w in (inside, ~inside) for x in (hits, cases))
         if min(n, m) > 0 and 0 < a + b < n + m:
             line = {"a": f"{name}: luminal ({a} of {n})", "b": f"others ({b} of {m})"}
             lines.append(line | {"patients": n + m} | tests.share_difference((a, n), (b, m)))

@@ -26,8 +26,7 @@ DRAWN: Final = ("spread", "information", "disagreement")
 """Scores of sampled masks, columns of the rows (:mod:`mammostudy.evaluation.uncertainty`)."""
 SMALL: Final = "smallness"
 SCORES: Final = (*DRAWN, SMALL)
-METRICS: Final = {"dice": "Dice", "iou": "IoU", "hd95": "HD95, frame pixels"}
-_CELL: Final = ("row", "box")
+METRICS: Final = ("dice", "iou", "hd95")
 KEPT: Final = 0.8
 """Share of cases kept in the example of refusing the least certain."""
 
@@ -61,10 +60,8 @@ def correlations(rows: pd.DataFrame) -> pd.DataFrame:
         table = scored(rows, box)
         for score in SCORES if len(table) > 1 else ():
             found = rank_correlation(table[score], table["error"], table["patient"])
-            line = {"box": box, "score": score, "difference": found.rho}
-            line |= {"low": found.low, "high": found.high}
-            lines.append(line | {"masses": found.cases, "patients": found.patients})
-    return pd.DataFrame(lines)
+            lines.append({"box": box, "score": score, **vars(found)})
+    return pd.DataFrame(lines).rename(columns={"rho": "difference", "cases": "masses"})
 
 
 def curves(rows: pd.DataFrame) -> pd.DataFrame:
@@ -77,7 +74,7 @@ def curves(rows: pd.DataFrame) -> pd.DataFrame:
         found = risk_coverage(table[score], table["error"])
         risks: dict[str, Any] = {score: found.risk}
         if score == SMALL:
-            risks |= {"oracle": found.oracle, "random": found.random_area}
+            risks |= {"oracle": found.oracle, "random": found.oracle[-1]}
         parts += [
             pd.DataFrame({"coverage": found.coverage, "risk": risk, "score": name})
             for name, risk in risks.items()
@@ -104,7 +101,9 @@ def areas(rows: pd.DataFrame) -> pd.DataFrame:
 def gains(rows: pd.DataFrame) -> pd.DataFrame:
     """Set the mean of the draws against one draw of the same training, by box and metric."""
     tests = [
-        compare(rows[rows["box"] == box], [(f"{MEAN}, {box}", f"{ONE}, {box}")], metric, _CELL)
+        compare(
+            rows[rows["box"] == box], [(f"{MEAN}, {box}", f"{ONE}, {box}")], metric, ("row", "box")
+        )
         for box in BOXES
         for metric in METRICS
     ]

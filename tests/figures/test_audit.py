@@ -11,10 +11,8 @@ def test_figures_of_the_audit_draw_every_row():
     rings = [c for c in bound.axes[0].collections if c.get_label() == "breaks the bound"]
     assert len(rings[0].get_offsets()) == 6
     plots = published.box_plots().query("metric == 'dice'")
-    means = arithmetic.accuracy_and_macro_recall()
     for figure in (
         audit.box_plots(plots, arithmetic.box_plot_means()),
-        audit.confusion(published.confusion_matrix(), arithmetic.row_shares(), *means),
         audit.uniform_costs(arithmetic.uniform_costs()),
         audit.same_mask(arithmetic.stretched_masks()),
     ):

@@ -59,8 +59,8 @@ def test_curves_have_a_line_a_class_and_average():
 
 def test_reliability():
     lines = pd.DataFrame({"low": [0.2, 0.8], "high": [0.3, 0.9], "cases": [3, 5]})
-    lines = lines.assign(confidence=[0.25, 0.85], accuracy=[0.3, 0.8])
-    lines = lines.assign(accuracy_low=[0.1, 0.6], accuracy_high=[0.5, 0.9], row="net")
+    lines = lines.assign(mean=[0.25, 0.85], share=[0.3, 0.8])
+    lines = lines.assign(share_low=[0.1, 0.6], share_high=[0.5, 0.9], row="net")
     table = pd.concat([lines.assign(scaling=name) for name in ("before", "after")])
     upper, lower = drawn(figures.reliability(table))
     assert upper.get_title() == "net"

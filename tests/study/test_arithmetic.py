@@ -63,11 +63,7 @@ def test_parameter_counts_are_those_of_the_networks_built():
     assert size(Discriminator()) == arithmetic.parameter_count("discriminator", 2)
 
 
-def test_shape_recalls_and_weights():
-    accuracy, macro = arithmetic.accuracy_and_macro_recall()
-    assert (accuracy, macro) == pytest.approx((100 * 221 / 292, 79.97), abs=0.01)
-    shares = arithmetic.row_shares()
-    np.testing.assert_allclose(np.diag(shares), arithmetic.class_recalls()["recall"])
+def test_weights_of_the_shapes():
     table = arithmetic.class_weights()
     np.testing.assert_allclose(table["balanced"] * table["masses"], 1168 / 4)
     assert table["pull"].sum() == pytest.approx(1)

@@ -88,7 +88,7 @@ def test_calibration_by_hand():
     shares = found.loc[(roc.SHARES, "none")]
     assert shares["Brier"] == pytest.approx(0.7 * 0.26 + 0.3 * 0.86)
     assert shares["ECE, 10 bins"] == pytest.approx(0.1)
-    assert roc.reliability(rows, CLASSES)["accuracy"].tolist() == pytest.approx([0.7, 0.7])
+    assert roc.reliability(rows, CLASSES)["share"].tolist() == pytest.approx([0.7, 0.7])
 
 
 def test_published_numbers_of_the_committed_records():

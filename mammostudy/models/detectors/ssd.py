@@ -52,9 +52,7 @@ class MassSSD(SSD):  # type: ignore[misc]  # the library has no types
     Source: Liu et al. 2016, section 2.2 (hard negative mining); torchvision's SSD.
     """
 
-    def __init__(self, *args: object, negatives_on_empty: bool = True, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
-        self.negatives_on_empty = negatives_on_empty
+    negatives_on_empty = True
 
     def compute_loss(
         self,
@@ -192,7 +190,7 @@ def ssd(
     network = MassSSD(
         *(trunk, generator, (size, size), common.CLASSES),
         *(common.GREY if weights == "none" else grey),
-        negatives_on_empty=negatives_on_empty,
         **fields,
     )
+    network.negatives_on_empty = negatives_on_empty
     return Detector(network, size, aspect)

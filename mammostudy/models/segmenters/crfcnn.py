@@ -28,8 +28,6 @@ class CrfCnn(Segmenter):
     Source: Zheng et al. 2015; Singh et al. 2020 name it CRFCNN.
     """
 
-    title = "CRFCNN"
-
     def __init__(
         self,
         in_channels: Count = 1,
@@ -89,10 +87,8 @@ class MeanField(nn.Module):
         inside = _neighbours(torch.ones_like(images[:1, :1]), self.window)
         inside = inside * (distance > 0)
         smooth = inside * torch.exp(-distance / (2 * SMOOTH**2))
-        gap = torch.zeros_like(inside)
-        for channel in range(images.shape[1]):
-            grey = images[:, channel : channel + 1]
-            gap = gap + (_neighbours(grey, self.window) - grey) ** 2
+        planes = images[:, :, None].unbind(1)
+        gap = sum((_neighbours(grey, self.window) - grey) ** 2 for grey in planes)
         alike = inside * torch.exp(
             -distance / (2 * NEAR**2) - gap / (2 * ALIKE**2 * images.shape[1])
         )

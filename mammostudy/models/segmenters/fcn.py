@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.segmentation.fcn import FCNHead
 
-from mammostudy.models.common import Count, Segmenter, he_initialise
+from mammostudy.models.common import Count, Segmenter, he_initialise, resized
 from mammostudy.models.encoders import Weights, residual_trunk, vgg16_stages
 
 
@@ -19,8 +19,6 @@ class FCN8(Segmenter):
 
     Source: Long, Shelhamer and Darrell 2015.
     """
-
-    title = "the FCN"
 
     def __init__(
         self,
@@ -52,11 +50,9 @@ class FCN8(Segmenter):
             pooled.append(features)
         levels = (pooled[2], pooled[3], self.dense(pooled[4]))
         third, fourth, last = (score(each) for score, each in zip(self.scores, levels, strict=True))
-        return _enlarged(_enlarged(_enlarged(last, 2) + fourth, 2) + third, 8)
-
-
-def _enlarged(scores: Tensor, factor: int) -> Tensor:
-    return functional.interpolate(scores, scale_factor=factor, mode="bilinear", align_corners=False)
+        for finer in (fourth, third):
+            last = resized(last, finer.shape[2:]) + finer
+        return resized(last, images.shape[2:])
 
 
 class ResidualFCN(Segmenter):
@@ -65,7 +61,6 @@ class ResidualFCN(Segmenter):
     Source: Long et al. 2015; He et al. 2016; torchvision ``fcn_resnet101``.
     """
 
-    title = "FCN-ResNet101"
     halvings = 3
 
     def __init__(
@@ -80,6 +75,4 @@ class ResidualFCN(Segmenter):
         features = images
         for stage in self.trunk.values():
             features = stage(features)
-        return functional.interpolate(
-            self.head(features), images.shape[-2:], mode="bilinear", align_corners=False
-        )
+        return resized(self.head(features), images.shape[2:])

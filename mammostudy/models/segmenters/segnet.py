@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.ops.misc import Conv2dNormActivation
 
 from mammostudy.models.common import Count, Segmenter, he_initialise
 from mammostudy.models.encoders import Weights, vgg16_stages
@@ -20,8 +21,6 @@ class SegNet(Segmenter):
     Source: Badrinarayanan, Kendall and Cipolla 2017.
     """
 
-    title = "the SegNet"
-
     def __init__(
         self, in_channels: Count = 1, out_channels: Count = 1, weights: Weights = "none"
     ) -> None:
@@ -31,8 +30,7 @@ class SegNet(Segmenter):
         for widths in _MIRROR:
             layers: list[nn.Module] = []
             for width in widths:
-                convolution = nn.Conv2d(before, width, 3, padding=1)
-                layers += [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+                layers += Conv2dNormActivation(before, width, bias=True)
                 before = width
             ups.append(nn.Sequential(*layers))
         self.ups = nn.ModuleList(ups)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.ops.misc import Conv2dNormActivation
 
-from mammostudy.models.common import Count, Segmenter, he_initialise
+from mammostudy.models.common import Count, Segmenter, he_initialise, resized
 from mammostudy.models.encoders import Weights, residual_trunk
 
 BINS = (1, 2, 3, 6)
@@ -28,12 +29,10 @@ class PyramidPooling(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return ``(n, out_channels, h, w)``: the features and each bin's own, brought to size."""
         beside = [
-            _to_size(
-                functional.relu(squeeze(functional.adaptive_avg_pool2d(features, side))), features
-            )
+            functional.relu(squeeze(functional.adaptive_avg_pool2d(features, side)))
             for squeeze, side in zip(self.squeeze, BINS, strict=True)
         ]
-        return torch.cat([features, *beside], dim=1)
+        return torch.cat([features, *(resized(x, features.shape[2:]) for x in beside)], dim=1)
 
 
 class SlsDeep(Segmenter):
@@ -45,7 +44,6 @@ class SlsDeep(Segmenter):
     Source: Sarker et al. 2018 (SLSDeep); the depth of its encoder is not told.
     """
 
-    title = "SLSDeep"
     halvings = 3
 
     def __init__(
@@ -63,15 +61,12 @@ class SlsDeep(Segmenter):
         early = features = self.trunk["stem"](images)
         for name in ("layer1", "layer2", "layer3", "layer4"):
             features = self.trunk[name](features)
-        features = _to_size(self.narrow(self.pyramid(features)), early)
-        return _to_size(self.score(self.join(torch.cat([features, early], dim=1))), images)
-
-
-def _to_size(values: Tensor, of: Tensor) -> Tensor:
-    return functional.interpolate(values, of.shape[-2:], mode="bilinear", align_corners=False)
+        features = resized(self.narrow(self.pyramid(features)), early.shape[2:])
+        scores = self.score(self.join(torch.cat([features, early], dim=1)))
+        return resized(scores, images.shape[2:])
 
 
 def _step(before: int, after: int) -> nn.Sequential:
-    convolution = nn.Conv2d(before, after, 3, padding=1, bias=False)
-    he_initialise(convolution)
-    return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU(inplace=True))
+    step: nn.Sequential = Conv2dNormActivation(before, after)
+    he_initialise(step)
+    return step

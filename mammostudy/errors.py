@@ -57,6 +57,6 @@ def grouped(faults: Iterable[tuple[str, str]], then: str = ", ", kinds: int = 20
     found: dict[str, list[tuple[str, str]]] = {}
     for place, words in faults:
         found.setdefault(_VALUES.sub("", words[:500]), []).append((place, words[:500]))
-    lines = [first(at for at, _ in those) + then + those[0][1] for those in found.values()]
+    lines = [first(dict(those)) + then + those[0][1] for those in found.values()]
     more = [f"{len(lines) - kinds:,} more kinds of fault"] if lines[kinds:] else []
     return lines[:kinds] + more

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mammostudy import cli, faults, settings
-from mammostudy.errors import BookError, DataError, UnbuiltError
+from mammostudy.errors import BookError, DataError, UnbuiltError, grouped
 from mammostudy.publishing.pages import read_pages
 from mammostudy.runs.record import read_record
 
@@ -161,3 +161,8 @@ def test_variables_and_exit_codes_stand_in_the_readme(capsys):
         cli.app(["--help"])
     assert " ".join(capsys.readouterr().out.split()).endswith(faults.CODES)
     assert faults.CODES in readme
+
+
+def test_a_place_with_several_faults_of_a_kind_is_named_once():
+    said = [("a.csv", "row 1 is odd"), ("a.csv", "row 2 is odd"), ("b.csv", "row 3 is odd")]
+    assert grouped(said, then=": ") == ["a.csv, b.csv: row 1 is odd"]

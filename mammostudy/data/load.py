@@ -41,7 +41,11 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
     """
     facts = describe(name)
     if facts.phantom:
-        return _phantom(name)
+        folder = phantom_folder(name)
+        with locked(folder.name):
+            if not (folder / manifest.FILENAME).is_file():
+                reader_module("phantom").write(name, folder)
+        return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
     folder = find_folder(name, root)
     if (reader := module_of(name, folder)) is not None:
         return _load_or_build(name, folder, reader)
@@ -95,14 +99,6 @@ def phantom_folder(name: str) -> Path:
     return store_root() / "data" / f"{name}-{cache.VERSION}"
 
 
-def _phantom(name: str) -> Cohort:
-    folder = phantom_folder(name)
-    with locked(folder.name):
-        if not (folder / manifest.FILENAME).is_file():
-            reader_module("phantom").write(name, folder)
-    return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
-
-
 def place(name: str, kind: str) -> Path:
     """Return a file of a built cohort: csv, quarantine.csv, notes.csv, build.json (of what)."""
     return store_root() / "manifests" / f"{name}.{kind}"
@@ -123,7 +119,7 @@ def build(name: str, folder: Path, source: str, *, strict: bool = False) -> Coho
     manifest.write_manifest(kept, place(name, "csv"))
     write_rows(name, "quarantine", faults)
     write_rows(name, "notes", notes)
-    text = json.dumps({"made_of": _made_of(folder, source), "tables": tables, "dropped": dropped})
+    text = json.dumps({"made_of": _made_of(folder, source), "owners": tables, "dropped": dropped})
     write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))
     return built
 
@@ -137,7 +133,7 @@ def _load_or_build(name: str, folder: Path, source: str) -> Cohort:
             content = {}
         if content.get("made_of") != _made_of(folder, source):
             return build(name, folder, source)
-        if content.get("tables") not in (None, _tables(name, folder)):
+        if content.get("owners") not in (None, _tables(name, folder)):
             fault = "a table of its folder has changed since it was built"
             raise DataError(f"{name}: {fault}; run `mammostudy data build {name}` again")
         table = manifest.read_manifest(place(name, "csv"))
@@ -149,9 +145,10 @@ def _made_of(folder: Path, source: str) -> str:  # hashed: a folder's name may b
 
 
 def _tables(name: str, folder: Path) -> str:
-    marks = describe(name).marks or (PRIVATE_TABLE,)  # the owner's, by which the folder is known
-    found = sorted(path for mark in marks for path in folder.glob(mark) if path.is_file())
-    return digest({path.name: path.read_bytes() for path in found})
+    kinds = ("*.csv", "*.xlsx", "*/*.csv", "*/*.xlsx", *describe(name).marks)  # of owners
+    kinds = kinds if describe(name).built else (PRIVATE_TABLE,)
+    found = {path for kind in kinds for path in search(folder, kind) if path.is_file()}
+    return digest({str(path): path.read_bytes() for path in sorted(found)})
 
 
 def read_rows(name: str, kind: str) -> pd.DataFrame:

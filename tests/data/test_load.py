@@ -130,3 +130,22 @@ def test_notes_are_counted_and_kept(command, tmp_path, monkeypatch, capsys):
     for note in ("BurnedInAnnotation is YES", MIRRORED):
         assert told.count(f"noted of 1 image(s): {note}") == kept.count(note) == 1
     assert "quarantined" not in told
+
+
+@pytest.mark.parametrize(("name", "table"), [
+    ("inbreast", "INbreast Release 1.0/INbreast.csv"), ("cmmd", "CMMD_clinicaldata_revision.xlsx"),
+    ("cbis-ddsm", "tables/mass_case_description_test_set.csv"), ("ddsm", "cases/A-1141-1.ics"),
+    ("cdd-cesm-archive", "Radiology-manual-annotations.xlsx"), ("clinic", "cohort.csv"),
+])  # fmt: skip
+def test_a_changed_table_of_any_owner_is_noticed(name, table, write_cohort, tmp_path, monkeypatch):
+    rows = read_manifest(write_cohort(tmp_path, name) / "manifest.csv")
+    (tmp_path / name / "manifest.csv").unlink()
+    module = SimpleNamespace(build_manifest=lambda *_: (rows.copy(), {}))
+    monkeypatch.setattr(load, "reader_module", lambda _: module)
+    path = tmp_path / name / table
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("image,patient\n")
+    assert len(load_cohort(name, tmp_path)) == len(load_cohort(name, tmp_path))  # control
+    path.write_text("image,patient,view\n")
+    with pytest.raises(DataError, match=rf"{name}: .*data build {name}"):
+        load_cohort(name, tmp_path)

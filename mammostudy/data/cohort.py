@@ -55,20 +55,13 @@ class Cohort:
     @cached_property
     def manifest_hash(self) -> str:
         """Hash of the manifest's content, of the images' hashes in it, and of the mask files."""
-        content = manifest.content_hash(self.manifest)
-        if self.truth_hash is None:
-            return content
-        return hashlib.sha256(f"{content}{self.truth_hash}".encode()).hexdigest()[:16]
-
-    @cached_property
-    def truth_hash(self) -> str | None:
-        """Hash of the mask files' content, which the manifest names by path alone; None of none."""
-        names = sorted(set(self.masses.get("mask", pd.Series()).dropna()))
-        total = hashlib.sha256()
-        for name in names:
+        content, masks = manifest.content_hash(self.manifest), hashlib.sha256()
+        names = sorted(set(self.masses["mask"].dropna()))
+        for name in names:  # the manifest has their paths alone
             path = row_files.inside(self.root, str(name), "mask")
-            total.update(path.read_bytes() if path.is_file() else b"missing")
-        return total.hexdigest()[:16] if names else None
+            masks.update(path.read_bytes() if path.is_file() else b"missing")
+        both = f"{content}{masks.hexdigest()[:16]}"
+        return hashlib.sha256(both.encode()).hexdigest()[:16] if names else content
 
     @cached_property
     def masses(self) -> pd.DataFrame:

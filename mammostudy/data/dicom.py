@@ -46,7 +46,6 @@ class Mammogram:
     view: str = "unknown"  # CC, MLO, ML, LM, other
     side: str = "unknown"  # L, R
     modality: str = "unknown"  # MG for mammography, CR, DX, ..., other
-    bits: int = 0  # stored, 8 to 16; 0 for a picture
     step: str = ""  # the VOI step applied, such as "window 1 of 2 (LINEAR)"
     chest_wall: str = "unknown"  # edge, left or right, where the pixels show it or else the header
     flipped: bool | None = None  # mirrored against the usual hanging; the pixels are left as stored
@@ -90,9 +89,7 @@ def read_dicom(path: str | Path, content: bytes | None = None) -> Mammogram:
         shown = cv2.calcHist([codes], [0], None, [count], [0, count]).ravel() * ~padding
         values = _modality(path, header, levels)
         shown, step = _voi(path, header, values, shown, facts["notes"])
-        said = {text(header, name) for name in _POLARITY}
-        if said & {"MONOCHROME1", "INVERSE"}:
-            shown = 1.0 - shown
+        shown = 1.0 - shown if _is_negative(header) else shown
         image = _mapped(codes, np.where(padding, 0.0, shown).astype(np.float32))
     return judged(image, step=step, **facts)
 
@@ -160,6 +157,10 @@ def _modality(path: Path, header: FileDataset, levels: NDArray[Any]) -> Levels:
     return np.asarray(values)
 
 
+def _is_negative(header: FileDataset) -> bool:
+    return bool({text(header, name) for name in _POLARITY} & {"MONOCHROME1", "INVERSE"})
+
+
 def _looked_up(item: Dataset, values: NDArray[Any]) -> tuple[Levels, int, int]:
     """Look values up in a table (PS3.3 C.11.1.1, C.11.2.1.1); return its depth and highest, too.
 
@@ -204,7 +205,9 @@ def _voi(
         else:
             kept = values[counts > 0] if counts.any() else values  # nothing but padding
             low, high = kept.min(), images.highest_but_label(kept, counts[counts > 0])
-            if high < kept.max():
+            if _is_negative(header):  # where the lowest values are shown bright
+                low = -images.highest_but_label(-kept, counts[counts > 0])
+            if low > kept.min() or high < kept.max():
                 notes.append(images.LABELLED)
             high += float(low == high)
         scaled = (values - low) / (high - low)

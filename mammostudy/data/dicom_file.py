@@ -54,19 +54,27 @@ _SAID: Final = {
 
 
 @contextmanager
-def guarded(path: Path, fault: str) -> Iterator[None]:
-    """Turn whatever the library raises, warns of or logs into one message, quoting no file."""
+def quiet() -> Iterator[None]:
+    """Let the library neither warn nor log in this block; round threads it stands outside, too."""
     logger = logging.getLogger("pydicom")
     before, logger.disabled = logger.disabled, True
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
+    finally:
+        logger.disabled = before
+
+
+@contextmanager
+def guarded(path: Path, fault: str) -> Iterator[None]:
+    """Turn whatever the library raises, warns of or logs into one message, quoting no file."""
+    try:
+        with quiet():
+            yield
     except DataError:
         raise
     except Exception:
         raise DataError(f"{path}: {fault}") from None
-    finally:
-        logger.disabled = before
 
 
 def starts_as_dicom(head: bytes) -> bool:
@@ -195,7 +203,6 @@ def facts_of(header: FileDataset) -> dict[str, Any]:
         "side": side,
         "spacing_mm": spacing,
         "modality": text(header, "Modality", _MODALITIES.split()),
-        "bits": int(header.BitsStored),
         "chest_wall": {"A": "left", "P": "right"}.get(orientation[:1], usual),
         "notes": notes,
     }

@@ -22,9 +22,11 @@ from mammostudy.errors import DataError
 
 MAX_PIXELS: Final = 48_000_000  # the largest films, scanned at 43.5 um, have 38 million
 MAX_BYTES: Final = 1 << 28  # of a file
-DEPTHS: Final = (8, 10, 12, 14, 16)  # bits that scanners and detectors fill
+DEPTHS: Final = (10, 12, 14, 16)  # bits that scanners and detectors fill
 JPEGS: Final = ("JPEG", "MPO")
+COLOURED: Final = "a picture in colour; a mammogram is grey"
 LABELLED: Final = "few pixels lie far above the rest, as a burnt-in label: the rest fills the range"
+_COLOURS: Final = 4 / 255  # of the highest value, mean difference of the channels that is colour
 _DARK: Final = 0.05  # grey of the background at most
 _LABEL: Final = 0.1  # share of the pixels above 0 that a burnt-in label has at most
 _MARKER: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # of a JPEG, but those inside of data
@@ -37,9 +39,7 @@ def bytes_of(path: Path, count: int = -1) -> bytes:
         if S_ISREG(state.st_mode) and state.st_size <= MAX_BYTES:  # a pipe would never end
             with path.open("rb") as file:
                 return file.read(count)
-        fault = (
-            f"a folder, a pipe or above {MAX_BYTES >> 20} MiB; give one file of an image or table"
-        )
+        fault = f"a folder, a pipe or above {MAX_BYTES >> 20} MiB; give one image or table"
     except OSError as error:
         fault = f"cannot be read ({error.strerror}); check that it is a readable file"
     raise DataError(f"{path}: {fault}")
@@ -50,9 +50,14 @@ def decode_picture(path: Path, content: bytes) -> tuple[NDArray[np.float32], tup
     pixels, picture = decode_whole(path, content)
     if not np.isfinite(pixels).all():
         raise DataError(f"{path}: its pixels are no finite numbers; export it as 16-bit PNG")
+    coloured = False
     if pixels.ndim == 3:  # blue first; an alpha channel is dropped
-        pixels = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)
+        pixels = np.ascontiguousarray(pixels[..., :3])
+        spread = np.ptp(cv2.blur(pixels, (4, 4))[::4, ::4], axis=2)
+        coloured = bool(spread.mean() > _COLOURS * pixels.max())
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
     image, notes = unit(pixels)
+    notes += (COLOURED,) * coloured
     if getattr(picture, "tag_v2", {}).get(262) != 0:
         return image, notes
     if pixels.dtype != np.uint8:  # OpenCV inverts those of 8 bits
@@ -126,7 +131,8 @@ def unit(pixels: NDArray[Any]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         levels = pixels.astype(np.uint16, copy=False)
         counts = cv2.calcHist([levels], [0], None, [1 << 16], [0, 1 << 16]).ravel()
         highest = highest_but_label(np.flatnonzero(counts), counts[counts > 0])
-        image = pixels.astype(np.float32) / np.float32(2 ** max(10, depth_of(int(highest))) - 1)
+        depth = next(bits for bits in DEPTHS if highest < 2**bits)
+        image = pixels.astype(np.float32) / np.float32(2**depth - 1)
         return np.minimum(image, 1, out=image), (LABELLED,) * (highest < high)
     low, high = min(low, 0.0), max(high, 1.0)
     return ((np.asarray(pixels, np.float64) - low) / (high - low)).astype(np.float32), ()
@@ -139,7 +145,7 @@ def highest_but_label(values: NDArray[Any], counts: NDArray[Any]) -> float:
     far from the rest: the range is that of the other nine tenths, in powers of two.
     """
     over, top = values - values.min(), values.max()
-    for bits in DEPTHS[1:-1]:
+    for bits in DEPTHS[:-1]:
         label, far = counts[over >= 2**bits].sum(), counts[over >= 2 ** (bits + 1)].sum()
         few = label <= _LABEL * counts[over > 0].sum() and label - far <= _LABEL * label
         if label and few and counts[values == top].sum() >= label / 4:
@@ -152,11 +158,6 @@ def same_aspect(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return abs((shape[1] / shape[0]) / (other[1] / other[0]) - 1) <= 0.01
 
 
-def depth_of(highest: int) -> int:
-    """Return the smallest of :data:`DEPTHS` whose range holds a value."""
-    return next(bits for bits in DEPTHS if highest < 2**bits)
-
-
 def chest_wall_seen(image: NDArray[np.float32]) -> str:
     """Return the edge, left or right, at which the pixels show the breast; else unknown.
 
@@ -165,7 +166,7 @@ def chest_wall_seen(image: NDArray[np.float32]) -> str:
     """
     thin = image[:: max(1, image.shape[0] // 512)]
     body = thin > max(_DARK, 0.2 * float(np.quantile(thin, 0.99)))
-    profile = body.mean(axis=0)
+    profile = np.count_nonzero(body, axis=0) / len(body)
     if profile.max() < _DARK:
         return "unknown"
     columns = np.flatnonzero(profile > 0.1 * profile.max())

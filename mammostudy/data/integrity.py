@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,9 +18,13 @@ from tqdm.auto import tqdm
 from mammostudy.data import manifest, row_files
 from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort, OutlineCohort, box_of_row
-from mammostudy.data.private import doubted_patients, real_name, shown
+from mammostudy.data.dicom import Mammogram
+from mammostudy.data.dicom_file import quiet
+from mammostudy.data.images import COLOURED
+from mammostudy.data.private import doubted_patients, shown
 from mammostudy.errors import DataError, grouped
 from mammostudy.imaging.contours import box_of
+from mammostudy.settings import workers
 
 if TYPE_CHECKING:
     from mammostudy.evaluation.splits import Split
@@ -43,7 +49,6 @@ SPECK: Final = 0.01  # share of the largest part from which on another part coun
 TOLERANCE: Final = 0.02  # share of its longer side by which a box may miss its mask, 1 px at least
 FITTING: Final = ("MG", "CR", "DX", "OT", "SC", "unknown")  # films digitised anew say these
 LEVELS: Final = 16  # grey levels below which a picture is a mask or a drawing
-COLOURED: Final = 4.0  # of 255, mean difference of the brightest and the darkest channel
 THUMBNAIL: Final = 64  # px
 CORRELATION: Final = 0.995  # of two thumbnails, from which on they count as one image
 COARSE: Final = 16  # px of a smaller thumbnail, which tells most pairs apart
@@ -71,40 +76,52 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFr
 
 def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read every file of a cohort once, past the cache; return faults, and notes (image, note)."""
-    faults: list[tuple[str, str, str, str]] = []
-    notes = doubted_patients(cohort.root, cohort.manifest)
-    seen: list[Any] = []
-    pictures: list[Picture] = []
     groups: dict[str, list[Any]] = {}  # rows as dicts, which are quick to take
     for row in cohort.manifest.astype(object).to_dict("records"):
         groups.setdefault(str(row["image"]), []).append(row)
-    for image, rows in tqdm(groups.items(), "checking", disable=None):
-        found: list[tuple[str, str]] = []
-        path, first = cohort.root / shown(cohort.root, image), rows[0]
-        try:
-            pixels, read = row_files.read_pixels(cohort.root, first)
-            said = (*read.notes, *((MIRRORED,) if read.flipped else ()))
-            notes += [(image, note) for note in said]
-            row_files.check_size(path, first, pixels.shape)
-            file = cohort.root / real_name(cohort.root, image)
-            if why := why_no_mammogram(file, pixels, read.modality):
-                raise row_files.FileError(f"{path}: {why}", "not a mammogram")
-            seen.append(first)
-            pictures.append(thumbnail(pixels))
-        except DataError as error:
-            found.append((getattr(error, "check", "unreadable"), str(error)))
-        noted: list[str] = []
-        for row in rows:
-            drawn = _of_mask(cohort.root, row, noted) if pd.notna(row["x_min"]) else ()
-            faults += [(row["case"], image, *fault) for fault in (*found, *drawn)]
-        notes += [(image, note) for note in dict.fromkeys(noted)]
-    for image, fault in _duplicates(cohort.root, seen, pictures).items():
+    faults: list[tuple[str, str, str, str]] = []
+    notes = doubted_patients(cohort.root, cohort.manifest)
+    pictures: dict[str, Picture] = {}
+    with quiet(), ThreadPoolExecutor(workers()) as pool:
+        read = pool.map(partial(_examined, cohort.root), groups.values())
+        told = tqdm(read, "checking", len(groups), disable=None)
+        for image, (found, noted, picture) in zip(groups, told, strict=True):
+            faults += [(case, image, *fault) for case, fault in found]
+            notes += [(image, note) for note in dict.fromkeys(noted)]
+            if picture is not None:
+                pictures[image] = picture
+    seen = [groups[image][0] for image in pictures]
+    for image, fault in _duplicates(cohort.root, seen, list(pictures.values())).items():
         faults += [(row["case"], image, *fault) for row in groups[image]]
     table = pd.DataFrame(faults, columns=list(FAULTS))
     return table, pd.DataFrame(notes, columns=["image", "note"])
 
 
-def why_no_mammogram(path: Path, pixels: NDArray[np.uint16], modality: str) -> str | None:
+def _examined(
+    root: Path, rows: list[Any]
+) -> tuple[list[tuple[str, tuple[str, str]]], list[str], Picture | None]:
+    """Return the faults of an image and its masses, notes, and a thumbnail where it can be one."""
+    first, picture = rows[0], None
+    found: list[tuple[str, str]] = []
+    noted: list[str] = []
+    try:
+        pixels, read = row_files.read_pixels(root, first)
+        noted += [*read.notes, *((MIRRORED,) if read.flipped else ())]
+        path = root / shown(root, str(first["image"]))
+        row_files.check_size(path, first, pixels.shape)
+        if why := why_no_mammogram(pixels, read):
+            raise row_files.FileError(f"{path}: {why}", "not a mammogram")
+        picture = thumbnail(pixels)
+    except DataError as error:
+        found.append((getattr(error, "check", "unreadable"), str(error)))
+    faults = []
+    for row in rows:
+        drawn = _of_mask(root, row, noted) if pd.notna(row["x_min"]) else ()
+        faults += [(row["case"], fault) for fault in (*found, *drawn)]
+    return faults, noted, picture
+
+
+def why_no_mammogram(pixels: NDArray[np.uint16], read: Mammogram) -> str | None:
     """Return why a file, decoded to uint16 ``(h, w)``, cannot be a mammogram; None if it may."""
     flat = pixels.ravel()
     levels = len(set(flat[:: 1 + flat.size // 512].tolist()))  # of some pixels first: it is quick
@@ -112,14 +129,9 @@ def why_no_mammogram(path: Path, pixels: NDArray[np.uint16], modality: str) -> s
         levels = int(np.count_nonzero(np.bincount(flat)))
     if levels < LEVELS:
         return f"holds {levels} grey level(s); a mammogram holds many: is it a mask?"
-    if modality not in FITTING:
-        return f"field Modality is {modality!r}; a mammogram's is MG"
-    small = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_REDUCED_COLOR_4)
-    if small is not None:  # a picture, no DICOM
-        spread = small.max(axis=2).astype(np.float32) - small.min(axis=2)
-        if float(spread.mean()) > COLOURED:
-            return "is a picture in colour; a mammogram is grey"
-    return None
+    if read.modality not in FITTING:
+        return f"field Modality is {read.modality!r}; a mammogram's is MG"
+    return f"is {COLOURED}" if COLOURED in read.notes else None
 
 
 def _of_mask(root: Path, row: pd.Series, notes: list[str]) -> Iterator[tuple[str, str]]:

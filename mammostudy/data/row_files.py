@@ -96,31 +96,32 @@ def read_mask(
 def _mask_pixels(root: Path, row: pd.Series, shape: tuple[int, int]) -> tuple[NDArray[Any], bool]:
     """Return the values of a mask, resized to the image's grid, and whether they are no labels."""
     path = inside(root, str(row["mask"]), f"mask of case {row['case']}")
-    pixels: NDArray[Any]
-    content = bytes_of(path)
-    jpeg, dicom = False, starts_as_dicom(content)
-    if dicom:
-        pixels = read_dicom(path, content).image
-    else:
-        try:
-            pixels, picture = decode_whole(path, content)
-            colours = picture.getpalette() if picture.mode == "P" else None
-            if colours and np.ptp(np.reshape(colours, (-1, 3)), axis=1).any():
-                pixels = np.asarray(picture)  # colours stand for labels, as labelme writes them
-        except (DataError, OSError, SyntaxError) as error:
-            fault = str(error).removeprefix(f"{path}: ")
-            raise FileError(f"{path}: the mask of case {row['case']}: {fault}") from None
-        jpeg = picture.format in JPEGS
-    if pixels.ndim == 3:
-        pixels = pixels[..., :3].max(axis=2)  # alpha is no mask
-    soft = jpeg or _is_soft(pixels)
-    if dicom and not soft:
-        pixels = (pixels > 0).astype(np.uint8)
+    try:
+        pixels, soft = _decoded(path, bytes_of(path))
+    except (DataError, OSError, SyntaxError) as error:
+        fault = str(error).removeprefix(f"{path}: ")
+        raise FileError(f"{path}: the mask of case {row['case']}: {fault}") from None
     if pixels.shape != shape:
         if not same_aspect(pixels.shape, shape):
             check_size(path, row, pixels.shape)
         pixels = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     return pixels, soft
+
+
+@lru_cache(maxsize=4)  # a file may hold the masses of many rows
+def _decoded(path: Path, content: bytes) -> tuple[NDArray[Any], bool]:
+    """Return the values (h, w) of a mask's file, and whether they are no labels."""
+    if starts_as_dicom(content):
+        pixels: NDArray[Any] = read_dicom(path, content).image
+        soft = _is_soft(pixels)
+        return (pixels if soft else (pixels > 0).astype(np.uint8)), soft
+    pixels, picture = decode_whole(path, content)
+    colours = picture.getpalette() if picture.mode == "P" else None
+    if colours and np.ptp(np.reshape(colours, (-1, 3)), axis=1).any():
+        pixels = np.asarray(picture)  # colours stand for labels, as labelme writes them
+    if pixels.ndim == 3:
+        pixels = pixels[..., :3].max(axis=2)  # alpha is no mask
+    return pixels, picture.format in JPEGS or _is_soft(pixels)
 
 
 def _is_soft(pixels: NDArray[Any]) -> bool:

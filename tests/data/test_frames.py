@@ -83,7 +83,7 @@ def test_a_redrawn_mask_changes_the_hash_and_is_framed_again(tiny, monkeypatch):
     assert anew.manifest_hash != said
     row = before.cases.index("P1_CC_1")
     assert frame_cohort(anew, Frame(size=32), PLAIN).masks[row].sum() > before.masks[row].sum()
-    monkeypatch.setattr(Cohort, "truth_hash", None)
+    monkeypatch.setattr(Cohort, "manifest_hash", said)
     old = frame_cohort(anew, Frame(size=24), PLAIN)
     cv2.imwrite(str(path), labels)
     stale = frame_cohort(anew, Frame(size=24), PLAIN)

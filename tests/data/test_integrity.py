@@ -128,5 +128,5 @@ def test_what_is_no_mammogram(picture, modality, said, tmp_path):
     else:
         path = write_dicom(tmp_path / "a.dcm", picture, 8, Modality=modality)
     read = read_mammogram(path)
-    why = why_no_mammogram(path, np.round(read.image * 65535).astype(np.uint16), read.modality)
+    why = why_no_mammogram(np.round(read.image * 65535).astype(np.uint16), read)
     assert why is None if said is None else said in str(why)

@@ -1,13 +1,7 @@
 """CBIS-DDSM: masses on scanned films with outlines of a lesion each (Lee et al. 2017, CC BY 3.0).
 
 Reads the two tables of masses and their DICOM files in whatever layout the archive's downloaders
-give them. Known faults of the set and what is done about them:
-
-- paths with a line end in them, and crop and mask paths that are swapped: files are found under
-  both paths, and the mask is the one of two values;
-- masses of another size than their image: kept where they differ by scale alone;
-- compound shapes: the mass is kept and its shape left empty;
-- patients of both parts: they go where most of their masses lie, to test where both hold as many.
+give them. ``data_manifests/cbis-ddsm.yaml`` tells the faults of the set and what becomes of them.
 """
 
 from __future__ import annotations

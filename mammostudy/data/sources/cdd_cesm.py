@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -67,7 +67,10 @@ def outermost(
 def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str, int]]:
     """Pick the masses of one modality, ``DM`` (low energy) or ``CM`` (subtracted), by the rule."""
     images, regions = _tables(folder, modality)
-    outlines = _outlines(folder / "outlines.jsonl")
+    path = folder / "outlines.jsonl"
+    with guarded(path, "not a line an outline (image, region_id, points); copy it anew"):
+        drawn = [json.loads(line) for line in read_text(path).splitlines()]
+        outlines = {(one["image"], str(one["region_id"])): one["points"] for one in drawn}
     found = Gathered(folder)
     for _, image in images.iterrows():
         rows, masks = [], []
@@ -80,7 +83,7 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
                     raise RejectedError(reason)
                 key = image["image"], region["region_id"]
                 if key not in outlines:
-                    raise DataError(f"{folder / 'outlines.jsonl'}: no outline of region {key}")
+                    raise DataError(f"{path}: no outline of region {key}")
                 mask, shape = fill_outline(outlines[key], (SIZE, SIZE)), region["mass_shape"]
                 sure = region["only_mass_findings"] == "True" and shape in SHAPES
                 row = _row(folder, image, key[1]) | dict(zip(BOX, box_of(mask), strict=True))
@@ -128,13 +131,6 @@ def _tables(folder: Path, modality: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     check(folder / "regions.csv", regions, dict.fromkeys((*BOX, "area_px"), r"-?\d+(\.\d+)?"))
     regions = regions.astype(dict.fromkeys((*BOX, "area_px"), float))
     return images[images["modality"] == modality], regions
-
-
-def _outlines(path: Path) -> dict[tuple[str, str], Any]:
-    """Return the points of every region, by image and number."""
-    with guarded(path, "not a line an outline (image, region_id, points); copy it anew"):
-        rows = [json.loads(line) for line in read_text(path).splitlines()]
-        return {(row["image"], str(row["region_id"])): row["points"] for row in rows}
 
 
 def _row(folder: Path, image: pd.Series, region: str) -> Row:

@@ -1,9 +1,7 @@
 """CDD-CESM as its archive publishes it: JPEGs of original size, contours, radiology tables.
 
-Reads (doi 10.7937/29kw-ae92) two folders of images, ``Radiology_hand_drawn_segmentations_v2.csv``,
-an export of the VGG image annotator, and ``Radiology-manual-annotations.xlsx``: its sheet ``all``
-gives the pathology of every image, each further one lists the images of a kind of finding. Contours
-mark every annotated region; the rule of the development part picks the masses.
+Reads (doi 10.7937/29kw-ae92) what ``data_manifests/cdd-cesm-archive.yaml`` lists. Contours mark
+every annotated region; the rule of the development part picks the masses.
 """
 
 from __future__ import annotations

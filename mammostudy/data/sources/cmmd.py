@@ -2,13 +2,7 @@
 
 Reads ``CMMD_clinicaldata_revision.xlsx`` (or that sheet as CSV) and the DICOM files in whatever
 layout the archive's downloaders give them. The set says which breast holds which disease and not
-where, so it serves subtypes alone. Known faults and what is done about them:
-
-- the table lists the diseased breasts, the files show others too: those are dropped;
-- some files are laid out by series alone: their patient is then read from the header;
-- the view stands in ViewCodeSequence and not in ViewPosition: both are read;
-- the triple-negative type is taken for Basal-like, as the paper's fourth type; the two overlap in
-  most tumours and not in all.
+where, so it serves subtypes alone. ``data_manifests/cmmd.yaml`` tells its faults.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """INbreast (Moreira et al. 2012): full-field digital mammograms, masses drawn by radiologists.
 
-Reads the published layout: ``AllDICOMs/<id>_<patient>_MG_<L|R>_<CC|ML>_ANON.dcm``,
-``AllXML/<id>.xml`` (an OsiriX property list a mammogram, points in its pixels) and the table
-``INbreast.csv``, whose cells are parted by semicolons. Only regions named "mass" (in any case) are
-masses; the set gives them no shape and no subtype.
+Reads the published layout (``data_manifests/inbreast.yaml``). Only regions named "mass" (in any
+case) are masses; the set gives them no shape and no subtype.
 """
 
 from __future__ import annotations
@@ -57,11 +55,6 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
             found.rows += _rows(found, path, listed.get(named[1]))
     found.dropped[f"row of {TABLE} without its image"] = len(listed.keys() - seen)
     return found.result()
-
-
-def official_part(manifest: pd.DataFrame) -> pd.Series:
-    """Return ``test`` for every row: the set is too small to train on; the paper tests on it."""
-    return pd.Series("test", index=manifest.index, dtype=object)
 
 
 def _rows(found: files.Gathered, path: Path, said: tuple[str, str, str] | None) -> list[files.Row]:

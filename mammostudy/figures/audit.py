@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from mammostudy.figures import primitives as style
 
-_MARKERS = {"private": "o", "INbreast": "D"}
-
 
 def overlap_bound(pairs: pd.DataFrame) -> Figure:
     """Printed Dice against printed IoU, and how far each pair is from the convexity bound."""
@@ -25,7 +23,7 @@ def overlap_bound(pairs: pd.DataFrame) -> Figure:
     right.axhline(0, color="black", lw=1)
     broken = pairs[pairs["status"] == "broken"]
     points: dict[str, Any] = {"hue": "framing", "style": "dataset", "s": 28}
-    points |= {"markers": _MARKERS, "palette": style.FRAMING_COLOURS}
+    points |= {"markers": {"private": "o", "INbreast": "D"}, "palette": style.FRAMING_COLOURS}
     rings: dict[str, Any] = {"s": 110, "facecolors": "none", "edgecolors": style.RED}
     for axes, column in ((left, "iou"), (right, "gap")):
         sns.scatterplot(pairs, x="dice", y=column, ax=axes, legend=axes is left, **points)

@@ -61,8 +61,7 @@ def splits(table: pd.DataFrame) -> Figure:
         axes.set(title=f"fold {fold}", xlabel="masses, %", xlim=(0, 100))
         axes.set_yticks(where, part["part"])
     grid[0][0].invert_yaxis()
-    named = grid[0][0].get_legend_handles_labels()
-    figure.legend(*named, loc="outside lower center", ncols=4, fontsize="small")
+    look.key_below(figure, grid[0][:1])
     return figure
 
 
@@ -118,6 +117,5 @@ def power(table: pd.DataFrame, patients: int) -> Figure:
     axes.axvline(patients, color="black", lw=1, ls=":")
     axes.set(xscale="log", yscale="log", xlabel="patients")
     axes.set_ylabel("difference that is seen, in margins of the claim")
-    named = axes.get_legend_handles_labels()
-    figure.legend(*named, loc="outside lower center", ncols=3, fontsize="x-small")
+    look.key_below(figure, [axes], 3, "x-small")
     return figure

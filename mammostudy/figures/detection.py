@@ -64,7 +64,7 @@ def froc(panels: Mapping[str, Mapping[str, Searched]], *, band: bool = True) -> 
         _by_rate(axes)
     for axes in grid[0, 1:]:
         axes.set_ylabel("")
-    _legend(figure, grid.flat)
+    look.key_below(figure, grid.flat)
     return figure
 
 
@@ -89,17 +89,6 @@ def _curve(axes: Axes, one: Searched, name: str, band: bool) -> None:
         axes.plot(false, found, color=colour, label=name, drawstyle="steps-post")
         axes.scatter(*point, color=colour, s=42, zorder=5, ec="white", lw=0.8)
     axes.plot([false[-1], froc_curves.RATES[-1]], [found[-1]] * 2, color=colour, lw=1, ls=":")
-
-
-def _legend(figure: Figure, grid: Iterable[Axes], columns: int = 4) -> None:
-    """One key below all panels; each name once."""
-    named: dict[str, Any] = {}
-    for axes in grid:
-        handles, labels = axes.get_legend_handles_labels()
-        named |= dict(zip(labels, handles, strict=True))
-    if named:
-        options: dict[str, Any] = {"ncols": columns, "fontsize": "small"}
-        figure.legend(named.values(), named, loc="outside lower center", **options)
 
 
 def detail(one: Searched) -> Figure:
@@ -173,7 +162,7 @@ def error_parts(table: pd.DataFrame) -> Figure | None:
     axes.axvline(0, color="black", lw=0.8)
     axes.invert_yaxis()
     axes.set(xlabel="mean 1 - Dice over masses", ylabel="")
-    _legend(figure, [axes], columns=3)
+    look.key_below(figure, [axes], 3)
     return figure
 
 

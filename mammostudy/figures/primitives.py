@@ -6,7 +6,7 @@ A chapter's own module draws what is special to it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import fill
 from typing import Any, cast
 
@@ -127,6 +127,22 @@ def name_rows(axes: Axes, names: Sequence[object], width: int = 44) -> None:
     axes.yaxis.grid(visible=False)
 
 
+def key_below(
+    figure: Figure,
+    named: Mapping[Any, str] | Iterable[Any],
+    columns: int = 4,
+    size: str = "small",
+) -> None:
+    """Put one key below all panels: of colours by name, of handles, or of what axes hold."""
+    if isinstance(named, Mapping):
+        named = [Line2D([], [], color=c, marker="o", label=str(n)) for n, c in named.items()]
+    held = [x.get_legend_handles_labels()[0] if isinstance(x, Axes) else [x] for x in named]
+    handles = {each.get_label(): each for some in held for each in some}  # each name once
+    if handles:
+        look: dict[str, Any] = {"ncols": columns, "fontsize": size}
+        figure.legend(handles=list(handles.values()), loc="outside lower center", **look)
+
+
 def forest(
     tests: pd.DataFrame,
     label: str = "difference in Dice",
@@ -145,11 +161,7 @@ def forest(
     name_rows(axes, names or [f"{row['a']} less {row['b']}" for row in rows])
     axes.set_xlabel(label)
     verdicts = dict.fromkeys(row["verdict"] for row in rows if row["verdict"] != "not judged")
-    handles = [
-        Line2D([], [], color=VERDICT_COLOURS[name], marker="o", label=name) for name in verdicts
-    ]
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small")
+    key_below(figure, {name: VERDICT_COLOURS[name] for name in verdicts})
     return figure
 
 
@@ -178,11 +190,7 @@ def dots(
         axes.set(xlim=limits, xlabel=label)
         name_rows(axes, names, 30)
     if hue:
-        handles = [
-            Line2D([], [], color=colours.get(kind, GREY), marker="o", label=str(kind))
-            for kind in kinds
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small")
+        key_below(figure, {kind: colours.get(kind, GREY) for kind in kinds})
     return figure
 
 
@@ -244,5 +252,5 @@ def montage(
         axes.set_title(title, fontsize="x-small", fontweight="normal")
     if key:
         patches = [Patch(fc=colour, ec="black", label=name) for name, colour in AGREEMENT.items()]
-        figure.legend(handles=patches, loc="outside lower center", ncols=3, fontsize="small")
+        key_below(figure, patches, 3)
     return figure

@@ -47,9 +47,7 @@ def loss_curves(curves: pd.DataFrame) -> Figure:
     validated = curves[curves["quantity"] == "validation_dice"]
     look.lines(right, validated, "iteration", "value", colours=LOSSES, marker=".")
     right.set(ylim=(-0.02, 1.02), xlabel="iteration", ylabel="validation Dice")
-    if right.get_lines():
-        named = right.get_legend_handles_labels()
-        figure.legend(*named, loc="outside lower center", ncols=3, fontsize="x-small")
+    look.key_below(figure, [right], 3, "x-small")
     return figure
 
 
@@ -142,8 +140,7 @@ def scales(summary: pd.DataFrame) -> Figure | None:
             look.lines(axes, band, "scale", "mean", colours=colours, band=True)
         axes.set(title=title, ylim=(-0.02, 1.02), xlabel="side of the frame / side of the box")
     panels[0].set_ylabel("Dice")
-    handles, names = (each[: len(rows)] for each in panels[0].get_legend_handles_labels())
-    figure.legend(handles, names, loc="outside lower center", ncols=5, fontsize="small")
+    look.key_below(figure, panels[0].get_legend_handles_labels()[0][: len(rows)], 5)
     return figure
 
 

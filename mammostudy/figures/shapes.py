@@ -109,8 +109,7 @@ def roc_curves(points: pd.DataFrame, rows: Sequence[str]) -> Figure:
         axes.set(xlabel="1 - specificity", ylabel="sensitivity")
         axes.set_title(row, fontsize="small")
         axes.label_outer()
-    handles, names = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize="x-small")
+    style.key_below(figure, panels[0, :1], 6, "x-small")
     return figure
 
 
@@ -142,8 +141,7 @@ def reliability(table: pd.DataFrame) -> Figure | None:
         for each in (axes, bars):
             each.label_outer()
             each.title.set_fontsize("small")
-    handles, labels = upper[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize="x-small")
+    style.key_below(figure, upper[:1], 2, "x-small")
     return figure
 
 

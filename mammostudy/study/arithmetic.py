@@ -149,27 +149,20 @@ def uniform_costs() -> pd.DataFrame:
 
 
 def parameter_count(
-    network: str,
-    in_channels: int,
-    out_channels: int | None = None,
-    *,
-    shared_norm: bool = False,
-    conv_bias: bool | None = None,
+    network: str, channels: int, out_channels: int, shared_norm: bool, conv_bias: bool
 ) -> int:
     """Trainable parameters of a published network, from kernel sizes and widths.
 
-    ``shared_norm``: all layers of one width share one batch norm. Channels of the last layer and
-    biases of convolutions are as published unless given.
+    ``shared_norm``: all layers of one width share one batch norm.
     """
     layers = published.architecture().query("network == @network").to_dict("records")
-    layers[-1]["filters"] = out_channels or layers[-1]["filters"]
-    channels, total = in_channels, 0
+    layers[-1]["filters"], total = out_channels, 0
     outputs: dict[str, int] = {}
     norms: list[int] = []
     for layer in layers:
         filters = int(layer["filters"])
-        bias = layer["bias"] if conv_bias is None or layer["kind"] == "dense" else conv_bias
-        total += int(layer["kernel"]) ** 2 * channels * filters + filters * bool(bias)
+        bias = conv_bias or layer["kind"] == "dense"
+        total += int(layer["kernel"]) ** 2 * channels * filters + filters * bias
         if layer["norm"]:
             norms.append(filters)
         outputs[layer["layer"]] = filters
@@ -181,10 +174,7 @@ def parameter_counts() -> pd.DataFrame:
     """Parameter counts of the networks under the readings that are possible."""
     table = published.read("readings")
     layers = table[["network", "in", "out"]].join(table[["shared_norm", "conv_bias"]] == "yes")
-    table["parameters"] = [
-        parameter_count(network, channels, out, shared_norm=shared, conv_bias=bias)
-        for network, channels, out, shared, bias in layers.itertuples(index=False)
-    ]
+    table["parameters"] = [parameter_count(*reading) for reading in layers.itertuples(index=False)]
     table["printed"] = table["network"].map(published.PARAMETER_COUNTS).astype("Int64")
     table["exact"] = (table["parameters"] == table["printed"]).fillna(False).astype(bool)
     return table[["network", "reading", "parameters", "printed", "exact"]]
@@ -196,7 +186,7 @@ def class_weights() -> pd.DataFrame:
     Columns shape, masses, weight (published), balanced (``N / (4 n)``), pull (masses x weight as a
     share of the sum: what the class weighs in the loss).
     """
-    table = published.shape_counts()[["shape", "masses"]]
+    table = published.read("shape_counts")[["shape", "masses"]]
     total = table["masses"].sum()
     table["weight"] = 1 - table["masses"] / total
     table["balanced"] = total / (len(table) * table["masses"])

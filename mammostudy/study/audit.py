@@ -34,11 +34,6 @@ def checks() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def deviations() -> pd.DataFrame:
-    """Paper, released code and this study side by side."""
-    return published.read("deviations")
-
-
 def _fact(name: str) -> float:
     return published.FACTS[name].value
 
@@ -100,7 +95,7 @@ def _training() -> Found:
     perfect, nothing = costs["perfect"], costs["middle grey (output 0)"]
     numbers = {"perfect": perfect, "nothing": nothing, "least": costs.min()}
     yield "released loss", perfect <= nothing, numbers
-    steps = math.ceil(_fact("training images") / _fact("batch")) * _fact("epochs")
+    steps = math.ceil(_fact("training images") / _fact("batch")) * int(_fact("epochs"))
     yield "iterations", steps == _fact("iterations"), {"steps": steps}
     scores = published.segmentation_table().query("dataset == 'INbreast' and framing == 'loose'")
     printed = scores.set_index("model")["dice"]
@@ -113,7 +108,7 @@ def _training() -> Found:
 
 
 def _folds() -> Found:
-    masses = int(published.shape_counts()["masses"].sum())
+    masses = int(published.read("shape_counts")["masses"].sum())
     fold = masses / _fact("shape folds")
     held_out = masses * (1 - _fact("shape train share"))
     numbers = {"ddsm": masses, "fold": fold, "held_out": held_out}

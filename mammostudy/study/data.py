@@ -107,12 +107,6 @@ def sharing_table(content: dict[str, Any]) -> pd.DataFrame:
     return table.set_axis(table.index.astype(int)).sort_index().reset_index(names="masses")
 
 
-def dropped_table(content: dict[str, Any]) -> pd.DataFrame:
-    """Return what the rule dropped: columns reason, dropped; most first."""
-    table = pd.DataFrame(list(content["dropped"].items()), columns=["reason", "dropped"])
-    return table.sort_values("dropped", ascending=False, ignore_index=True)
-
-
 def split_table(content: dict[str, Any], preset_name: str) -> pd.DataFrame:
     """Return patients and masses of each part, for the folds of a preset."""
     table = pd.DataFrame(content["splits"])

@@ -26,7 +26,11 @@ class Fact(NamedTuple):
 
 
 def read(name: str) -> pd.DataFrame:
-    """Return a table of ``mammostudy/study/tables``, empty cells as empty text."""
+    """Return a table of ``mammostudy/study/tables``, empty cells as empty text.
+
+    Beside those below: shape_counts (DDSM masses by shape), accuracies (of shapes, %, that the
+    paper compares), deviations (paper, released code and this study side by side).
+    """
     path = Path(__file__).with_name("tables") / f"{name}.csv"
     return pd.read_csv(path, encoding="utf-8", keep_default_na=False)
 
@@ -74,16 +78,6 @@ def box_plots() -> pd.DataFrame:
 def confusion_matrix() -> pd.DataFrame:
     """Shape classification of the DDSM test masses: rows truth, columns predicted, counts."""
     return read("confusion").set_index("truth").rename_axis(columns="predicted")
-
-
-def shape_counts() -> pd.DataFrame:
-    """DDSM masses by shape: columns shape, masses (all), test, source."""
-    return read("shape_counts").assign(source="P")
-
-
-def accuracy_table() -> pd.DataFrame:
-    """Shape accuracies the paper compares: columns method, accuracy (%), source."""
-    return read("accuracies").assign(source="P")
 
 
 def subtype_table() -> pd.DataFrame:

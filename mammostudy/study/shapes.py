@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from mammostudy.data.manifest import SHAPES
@@ -18,7 +17,7 @@ from mammostudy.evaluation.association import MISSED, patient_confusions
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.runs.kinds import SOURCES, TOOLS, ShapeSpec
 from mammostudy.runs.record import Record
-from mammostudy.study import published
+from mammostudy.study import comparing, published
 from mammostudy.study.comparing import Runs, compare, every_run, is_judged, judge, unsettled
 from mammostudy.study.shape_recipes import GROUPS, PAPER, STUDY, TOOL, rows_of
 
@@ -96,22 +95,17 @@ def summary(
     rows: pd.DataFrame, classes: Sequence[str], by: Sequence[str] = ("row",)
 ) -> pd.DataFrame:
     """Summarise classifiers by :data:`SCORES` and ``recall <class>``, intervals over patients."""
-    lines: list[dict[str, Any]] = []
-    names = [*SCORES, *(f"recall {name}" for name in classes)]
+    parts = [pd.DataFrame()]
     for group, part in rows.groupby(list(by), sort=False):
         flags = part["converged"].dropna()
         settled = "no training" if flags.empty else "yes" if flags.astype(bool).all() else "no"
-        beside: dict[str, Any] = {
-            "training_sd": np.nan,
-            "masses": len(part),
-            "patients": part["patient"].nunique(),
-        }
-        beside |= {"trainings": part["fold"].nunique(), "converged": settled}
+        counts = {"patients": part["patient"].nunique(), "trainings": part["fold"].nunique()}
         found = association.confusion_intervals(patient_confusions(part, classes))
-        for metric, (mean, low, high) in zip(names, found.values(), strict=True):
-            said = {"metric": metric, "mean": mean, "low": low, "high": high}
-            lines.append(dict(zip(by, group, strict=True)) | said | beside)
-    return pd.DataFrame(lines, columns=None if lines else [*by, "metric", "mean", "low", "high"])
+        table = pd.DataFrame(found.values(), columns=["mean", "low", "high"])
+        table["metric"] = [*SCORES, *(f"recall {name}" for name in classes)]
+        named: dict[str, Any] = dict(zip(by, group, strict=True)) | counts
+        parts.append(table.assign(masses=len(part), converged=settled, **named))
+    return pd.concat(parts, ignore_index=True).reindex(columns=[*by, *comparing.SUMMARY])
 
 
 def compare_recalls(

@@ -38,18 +38,16 @@ def tables() -> dict[str, pd.DataFrame]:
     return {PUBLISHED: published.subtype_table(), CMMD: theirs}
 
 
-def common(table: pd.DataFrame) -> pd.DataFrame:
-    """Bring a table to the classes that both have: irregular, lobular, round or oval.
+def with_common(named: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return both tables, and both in the classes that they share.
 
     Oval and round are added up; polygonal, which the paper does not have, is left out.
     """
-    merged = table.rename(columns=_MERGED).T.groupby(level=0, sort=False).sum().T
-    return merged[["irregular", "lobular", "round or oval"]].rename_axis(columns="shape")
-
-
-def with_common(named: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Return both tables, and both in the classes that they share."""
-    return named | {f"{name}{THREE}": common(table) for name, table in named.items()}
+    both = dict(named)
+    for name, table in named.items():
+        merged = table.rename(columns=_MERGED).T.groupby(level=0, sort=False).sum().T
+        both[f"{name}{THREE}"] = merged[["irregular", "lobular", "round or oval"]]
+    return both
 
 
 def luminal(named: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -59,8 +59,8 @@ def test_parameter_counts_are_those_of_the_networks_built():
         return sum(p.numel() for p in module.parameters())
 
     assert size(Generator(3, 3, 32, shared_batch_norm=True)) == 13_607_043
-    assert size(Generator()) == arithmetic.parameter_count("generator", 1, 1)
-    assert size(Discriminator()) == arithmetic.parameter_count("discriminator", 2)
+    assert size(Generator()) == arithmetic.parameter_count("generator", 1, 1, False, True)
+    assert size(Discriminator()) == arithmetic.parameter_count("discriminator", 2, 1, False, True)
 
 
 def test_weights_of_the_shapes():

@@ -17,8 +17,8 @@ def test_segmentation_table_holds_every_printed_pair_once():
 def test_tables_of_counts_have_the_printed_totals():
     matrix = published.confusion_matrix()
     assert matrix.to_numpy().sum() == 292
-    assert matrix.sum(axis=1).tolist() == published.shape_counts()["test"].tolist()
-    assert published.shape_counts()["masses"].sum() == 1168
+    assert matrix.sum(axis=1).tolist() == published.read("shape_counts")["test"].tolist()
+    assert published.read("shape_counts")["masses"].sum() == 1168
     table = published.subtype_table()
     assert table.to_numpy().sum() == 300
     pd.testing.assert_series_equal(table.sum(axis=1), published.subtype_counts(), check_names=False)

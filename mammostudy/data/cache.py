@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +45,14 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def bounded(path: Path, most: int = 1 << 30) -> Path:
+    """Return the path of a zip archive; ValueError where it unpacks to more bytes than that."""
+    with zipfile.ZipFile(path) as parts:
+        if sum(part.file_size for part in parts.infolist()) > most:
+            raise ValueError(f"it unpacks to more than {most >> 20} MiB")
+    return path
 
 
 def cached_arrays(room: str, content: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import csv
 import re
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
-from mammostudy.data.images import MAX_BYTES, bytes_of
+from mammostudy.data.cache import bounded
+from mammostudy.data.images import bytes_of
 from mammostudy.errors import DataError, first
 from mammostudy.paths import search
 
 MAX_COLUMNS: Final = 256
 MAX_CELLS: Final = 2_000_000
+MAX_CELL: Final = 1 << 20  # letters: an outline of a hundred thousand points
 MAX_UNPACKED: Final = 1 << 26  # bytes of a workbook's sheets
 _BLOCK: Final = 16  # rows; Excel leaves out the empty cells at the end of all rows of a block
 
@@ -72,10 +73,7 @@ def read_sheets(path: Path) -> dict[str, pd.DataFrame]:
     try:
         import openpyxl
 
-        with zipfile.ZipFile(path) as parts:
-            if sum(part.file_size for part in parts.infolist()) > MAX_UNPACKED:
-                raise ValueError("too large")
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        book = openpyxl.load_workbook(bounded(path, MAX_UNPACKED), read_only=True, data_only=True)
         sheets = {}
         for sheet in book.worksheets:
             sheet.reset_dimensions()  # some programs write wrong ones
@@ -95,7 +93,7 @@ def _read_csv(path: Path, separators: str) -> tuple[list[list[str]], str]:
     header = bytes_of(path, 1 << 16).decode("utf-8-sig", "replace").split("\n")[0]
     said = re.match('"?sep=(.)', header, re.IGNORECASE)
     separator = said[1] if said else next(filter(header.count, separators), separators[0])
-    csv.field_size_limit(MAX_BYTES)
+    csv.field_size_limit(MAX_CELL)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if said:

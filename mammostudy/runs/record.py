@@ -28,6 +28,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
+from mammostudy.data.cache import bounded
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.paths import results_root, store_root
@@ -122,12 +123,11 @@ class Record(Generic[S]):
         return self._archive("arrays.npz")
 
     def _archive(self, name: str, *needed: str) -> dict[str, NDArray[Any]]:
-        path = self.folder / name
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with np.load(bounded(self.folder / name), allow_pickle=False) as stored:
                 return {key: stored[key] for key in {*stored.files, *needed}}
         except Exception as error:  # damage shows itself in many ways
-            raise _damaged(path, error) from None
+            raise _damaged(self.folder / name, error) from None
 
     @property
     def temperature(self) -> float:

@@ -2,15 +2,18 @@
 
 import hashlib
 import os
+import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
 from writers import item, write_dicom
 
+from mammostudy.data.cache import bounded
 from mammostudy.data.sources.files import RejectedError, index_files, look, place
 from mammostudy.data.tables import check, find_table, read_sheets, read_table
 from mammostudy.errors import DataError
+from mammostudy.runs.record import Record
 
 PIXELS = np.arange(20 * 16, dtype=np.uint16).reshape(20, 16)
 
@@ -125,6 +128,33 @@ def test_tables_are_read_within_bounds(tmp_path, monkeypatch):
         with pytest.raises(DataError, match=name) as caught:
             read_table(tmp_path / name)
         assert len(str(caught.value)) < 400
+
+
+def test_a_long_cell_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1," + "x" * (1 << 20) + "\n")
+    assert len(read_table(tmp_path / "t.csv")) == 1  # control
+    (tmp_path / "t.csv").write_text("a,b\n1," + "x" * ((1 << 20) + 1) + "\n")
+    with pytest.raises(DataError, match=r"t\.csv: .*field limit"):
+        read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(("name", "read"), [
+    ("t.xlsx", lambda path: read_table(path)),
+    ("arrays.npz", lambda path: Record(path.parent, {}).arrays()),
+])  # fmt: skip
+def test_a_small_archive_of_more_than_a_gibibyte_is_refused_in_a_line(tmp_path, name, read):
+    path = tmp_path / name
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("bits.npy", "w", force_zip64=True) as part,
+    ):
+        for _ in range(65):
+            part.write(bytes(1 << 24))
+    assert path.stat().st_size < 1 << 23
+    assert bounded(path, 1 << 31) == path  # control
+    with pytest.raises(DataError, match=name) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("name", "content", "words"), [

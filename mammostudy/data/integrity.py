@@ -190,7 +190,7 @@ def alike(pictures: Sequence[Picture], *, every: bool = True) -> Iterator[tuple[
     """
     side = THUMBNAIL // COARSE
     blocks = (each.reshape(COARSE, side, COARSE, side).mean(axis=(1, 3)) for each in pictures)
-    coarse = np.array([side * block.ravel() for block in blocks], dtype=np.float32)
+    coarse = np.array([side * block for block in blocks], np.float32).reshape(-1, COARSE**2)
     half = (coarse**2).sum(axis=1) / 2
     for start in range(0, len(pictures), _BLOCK):
         stop = start + _BLOCK

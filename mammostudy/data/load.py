@@ -145,8 +145,8 @@ def _made_of(folder: Path, source: str) -> str:  # hashed: a folder's name may b
 
 
 def _tables(name: str, folder: Path) -> str:
-    kinds = ("*.csv", "*.xlsx", "*/*.csv", "*/*.xlsx", *describe(name).marks)  # of owners
-    kinds = kinds if describe(name).built else (PRIVATE_TABLE,)
+    of_owners = ("*.csv", "*.xlsx", "*/*.csv", "*/*.xlsx", *describe(name).marks)
+    kinds = of_owners if describe(name).built else (PRIVATE_TABLE,)
     found = {path for kind in kinds for path in search(folder, kind) if path.is_file()}
     return digest({str(path): path.read_bytes() for path in sorted(found)})
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from writers import link, noise, put, with_cells, write_dicom, write_picture
 
-from mammostudy.data import integrity
+from mammostudy.data import integrity, row_files
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.dicom import read_mammogram
 from mammostudy.data.integrity import CUT, clean_table, examine, why_no_mammogram
@@ -130,3 +130,19 @@ def test_what_is_no_mammogram(picture, modality, said, tmp_path):
     read = read_mammogram(path)
     why = why_no_mammogram(np.round(read.image * 65535).astype(np.uint16), read)
     assert why is None if said is None else said in str(why)
+
+
+def test_a_cohort_without_a_readable_image_has_faults_alone(tiny):
+    for path in (tiny.root / "images").iterdir():
+        path.unlink()
+    faults, _ = examine(tiny)
+    assert set(faults["check"]) == {"unreadable"}
+    assert set(faults["case"]) == set(tiny.manifest["case"])
+
+
+def test_a_mask_of_several_masses_is_decoded_once(tiny, monkeypatch):
+    decoded, decode = [], row_files.decode_whole
+    monkeypatch.setattr(row_files, "decode_whole", lambda *a: (decoded.append(a[0]), decode(*a))[1])
+    rows = tiny.manifest[tiny.manifest["mask"].notna()]
+    assert examine(tiny)[0].empty
+    assert len(decoded) <= rows["mask"].nunique() < len(rows)

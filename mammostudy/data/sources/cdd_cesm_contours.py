@@ -1,8 +1,7 @@
 """CDD-CESM's contours without their images (Khaled et al. 2022, CC BY 4.0), and their drawing.
 
-``contours.jsonl`` holds the radiologists' outlines of all mass images, benign ones too, in pixels
-of the original images, each with the shape that the report gives for its image. They were drawn
-with the VGG image annotator: as polygon, polyline, ellipse, circle or point.
+``data_manifests/cdd-cesm-contours.yaml`` tells what ``contours.jsonl`` holds; it was drawn with the
+VGG image annotator: as polygon, polyline, ellipse, circle or point.
 """
 
 from __future__ import annotations

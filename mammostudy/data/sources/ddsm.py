@@ -1,10 +1,8 @@
 """DDSM, the original films (Heath et al. 2000): digitised mammograms, masses as chain codes.
 
-Reads the published layout: a folder a study with ``B-3030-1.ics``, ``B_3030_1.LEFT_CC.OVERLAY`` and
-the films, as PNG or TIFF that somebody converted (``B_3030_1.LEFT_CC.png``, also with ``.LJPEG``
-before the ending, also in a folder ``PNGFiles``), which goes first, or raw (as
-``B_3030_1.LEFT_CC.LJPEG.1``): two bytes a pixel, the most significant first, no header. Scanners
-differ, so raw pixels are put on one scale of optical density.
+Reads the published layout (``data_manifests/ddsm.yaml``). Films that somebody converted (also with
+``.LJPEG`` before the ending, also in a folder ``PNGFiles``) go first, then raw ones: two bytes a
+pixel, the most significant first, no header, put on one scale of optical density for all scanners.
 """
 
 from __future__ import annotations

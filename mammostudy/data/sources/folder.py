@@ -124,12 +124,6 @@ def _truth(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:
         yield f"mask: {error}"
 
 
-def guide() -> str:
-    """Return the guide to ``cohort.csv``, Markdown."""
-    text = Path(__file__).with_name("cohort_guide.md").read_text(encoding="utf-8")
-    return text.format(**{name: ", ".join(words) for name, words in WORDS.items()})
-
-
 def write_template(folder: Path) -> tuple[Path, int, int]:
     """Write ``cohort.csv`` and its guide into a folder, a row for each image and mask found there.
 
@@ -155,7 +149,9 @@ def write_template(folder: Path) -> tuple[Path, int, int]:
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     try:
         table.to_csv(path, index=False)
-        (folder / GUIDE_FILE).write_text(guide(), encoding="utf-8")
+        guide = Path(__file__).with_name("cohort_guide.md").read_text(encoding="utf-8")
+        guide = guide.format(**{name: ", ".join(words) for name, words in WORDS.items()})
+        (folder / GUIDE_FILE).write_text(guide, encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}); check the disk") from None
     return path, len(masks), len(drawn) - int((table["mask"] != "").sum())

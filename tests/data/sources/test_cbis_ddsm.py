@@ -134,6 +134,21 @@ def test_every_layout_gives_the_same_masses(tmp_path, layout):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("layout", ["table", "client", "series", "cloud"])
+def test_what_a_mac_leaves_beside_the_files_loses_nothing(tmp_path, layout):
+    """A ``._`` file beside each, as unpacking on macOS makes them, and a whole folder of those."""
+    folder = write_all(tmp_path / "set", layout=layout)
+    before, dropped = build_manifest(folder)
+    for path in [*folder.rglob("*.dcm"), *folder.rglob("*.csv")]:
+        for left in (path.with_name(f"._{path.name}"), folder / "__MACOSX" / path.name):
+            left.parent.mkdir(exist_ok=True)
+            left.write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(4080))
+    after = build_manifest(folder)
+    assert len(before) == len(CASES)
+    assert after[0].equals(before)
+    assert after[1] == dropped
+
+
 def blank(path, size=SIZE, filled=0):
     pixels = np.zeros(size, np.uint8)
     pixels[:filled] = 255

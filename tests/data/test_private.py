@@ -226,7 +226,7 @@ def test_a_template_lists_the_images_and_pairs_the_masks(clinic):
     pairs = [[FILE, MASK], [MLO["image"], MLO["mask"]], [FREE["image"], ""]]
     assert cells(table, "image", "mask") == pairs
     guide = (clinic / "cohort-guide.md").read_text()
-    assert all(", ".join(words) in guide for words in manifest.WORDS.values())
+    assert ", ".join(manifest.SHAPES) in guide
     (told,) = faults_of(clinic)  # all that is left to do is to name the patients
     assert told.startswith("row 2, row 3, row 4, patient: ")
     with pytest.raises(DataError, match=r"cohort\.csv: exists"):

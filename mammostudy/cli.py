@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from io import TextIOWrapper
 from pathlib import Path
@@ -101,15 +102,16 @@ def run(
     """
     from mammostudy.publishing.leftovers import remove_leftovers
     from mammostudy.runs import record as records
-    from mammostudy.runs.execute import cannot_run, ensure, missing
+    from mammostudy.runs.execute import ensure, missing
 
     use_data_root(root)
     remove_leftovers()
     specs = _specs(chapters or [], cohort, preset)
     if fresh:
         _drop([spec for spec in specs if not spec.cannot_run], keep)
-    print(f"{cohort}, {preset}: {len(specs)} runs, {len(missing(specs))} of them to do")
-    for reason, count in Counter(cannot_run(specs).values()).items():
+    absent = missing(specs)
+    print(f"{cohort}, {preset}: {len(specs)} runs, {len(absent)} of them to do")
+    for reason, count in Counter(filter(None, (spec.cannot_run for spec in absent))).items():
         print(f"  not run ({count}): {reason}")
     made = ensure(specs, workers=workers, progress=True)
     for record in made:
@@ -233,7 +235,11 @@ def main() -> None:
             raise
         line, code = told(KeyboardInterrupt() if ended else error)
         print(f"mammostudy: {line}", file=sys.stderr)
-        raise SystemExit(ended or code) from None
+        if isinstance(ended, int):
+            with suppress(OSError):
+                sys.stdout.flush()
+            os._exit(ended)  # libraries take seconds to be taken down
+        raise SystemExit(code) from None
 
 
 if __name__ == "__main__":

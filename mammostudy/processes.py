@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from tqdm import tqdm
+
 GRACE: Final = 3.5  # seconds to keep what there is, and end; parents wait a little longer
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 STOPPED: Final = tuple(128 + each for each in SIGNALS)  # exit codes of those who were told to end
@@ -19,6 +21,7 @@ STOPPED: Final = tuple(128 + each for each in SIGNALS)  # exit codes of those wh
 
 def end_when_told(parent: int | None = None, grace: float = GRACE) -> None:
     """Raise SystemExit at a signal, or when the parent is gone; just end ``grace`` later."""
+    tqdm.set_lock(threading.RLock())  # its usual one is a semaphore, which os._exit leaves behind
     reader, writer = socket.socketpair()
     writer.setblocking(False)
 

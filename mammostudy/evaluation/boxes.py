@@ -36,10 +36,6 @@ from mammostudy.evaluation.statistics import Values, finite
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
 FALSE, HIT, REPEAT, ASIDE = 0, 1, 2, 3
-ERRORS = (
-    "iou", "centre_x_error", "centre_y_error", "centre_distance", "width_log_ratio",
-    "height_log_ratio",
-)  # fmt: skip
 OUTCOMES = ("false", "hit", "repeat", "aside")  # aside: a hit on a mass that only() set aside
 
 
@@ -194,26 +190,6 @@ def _judge(
             taken.add(int(t[pair]))
     missed = np.where(fits.any(axis=1), REPEAT, FALSE)
     return claimed, np.where(claimed >= 0, HIT, missed).astype(np.int64)
-
-
-def nearest(predicted: Values, true: ArrayLike) -> tuple[Numbers, Values]:
-    """The true box of highest IoU of each box, ``(k,)``, and how far off it is, ``(k, 6)``.
-
-    The columns are :data:`ERRORS`, in shares of the true box; without any overlap -1 and NaN.
-    """
-    known = np.asarray(true, np.float64)
-    near, errors = np.full(len(predicted), -1), np.full((len(predicted), len(ERRORS)), np.nan)
-    if not len(predicted) or not len(known):
-        return near, errors
-    overlap = pairwise_iou(predicted, known)
-    best, touched = overlap.argmax(axis=1), overlap.max(axis=1) > 0
-    near[touched], of = best[touched], known[best]
-    shift = box_centres(predicted) - box_centres(of)
-    distance = np.hypot(shift[:, 0], shift[:, 1]) / box_diameters(of)
-    ratio = np.log(box_sides(predicted) / box_sides(of))
-    found = np.column_stack([overlap.max(axis=1), shift / box_sides(of), distance, ratio])
-    errors[touched] = found[touched]
-    return near, errors
 
 
 def fixed_prior(

@@ -86,7 +86,7 @@ def _runs(needs: Needs) -> dict[str, str]:
     if needs.specs:
         facts["Runs"] = f"{len(records)} of {len(needs.specs)} on record"
         facts["Patients"] = _patients(found)
-    if leaky := sum(record.leaky for record in records):
+    if leaky := sum(record.spec.split.leaky for record in records):
         facts["LEAKY"] = f"{leaky} of these runs, split by image on purpose"
     versions: dict[str, int] = {}
     for spec in needs.specs:

@@ -1,19 +1,12 @@
 """A chain run from spec to record: boxes, masks and shapes of patients new to every stage.
 
-A row is a ``view``, a ``mass`` or a ``box`` (column ``row``); all have part (``test``), view,
-patient and site:
-
-- view: masses (how many), pixels (of the view), boxes (detected at the operating threshold),
-  false_boxes and repeats among them;
-- mass: a row a case and ``source`` of its mask: ``truth`` (the owners' mask itself), ``oracle``
-  (segmented from the known box), ``jittered`` (from that box shaken) and ``detected``; found
-  (whether there is a box to start from), score and iou (of the detected box; its IoU with the known
-  one), dice (in the image's grid, 0 if missed; pixels of other masses alone are not held against
-  the mask), truth_pixels, predicted_pixels, label (shape, where known), predicted (shape told from
-  the mask; ``none`` where there is no mask; empty where no classifier may tell) and probability (of
-  that shape, calibrated);
-- box: one that finds nothing new: kind (``false`` or ``repeat``), score, predicted_pixels and
-  painted (those of them outside every mass).
+A row (column ``row``: ``mass``; older records have rows of views and boxes, too) is a case and the
+``source`` of its mask: ``truth`` (the owners' mask itself), ``oracle`` (segmented from the known
+box), ``jittered`` (from that box shaken) or ``detected``; with part (``test``), view, patient,
+site, found (whether there is a box to start from), dice (in the image's grid, 0 if missed; pixels
+of other masses alone are not held against the mask), truth_pixels, predicted_pixels, label (shape,
+where known), predicted (shape told from the mask; ``none`` where there is no mask; empty where no
+classifier may tell) and probability (of that shape, calibrated).
 """
 
 from __future__ import annotations
@@ -27,18 +20,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.cohort import Cohort, Sample, box_of_row
+from mammostudy.data.cohort import Cohort, Sample
 from mammostudy.data.frames import FramedSet, frame_samples
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import SpecError
 from mammostudy.evaluation import overlap
-from mammostudy.evaluation.boxes import pairwise_iou
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.evaluation.froc_curves import froc_of
 from mammostudy.evaluation.splits import Split
 from mammostudy.imaging.framing import paste_back, whole_box
 from mammostudy.imaging.postprocessing import PUBLISHED, postprocess
-from mammostudy.runs.detection_rows import EDGES, NOTHING, matches_of, whole_numbers
+from mammostudy.runs.detection_rows import EDGES, NOTHING, matches_of
 from mammostudy.runs.kinds import ChainSpec, DetectSpec, ShapeSpec
 from mammostudy.runs.masks import Mask, labelled, placed_mask
 from mammostudy.runs.provenance import Result
@@ -97,15 +89,6 @@ class ChainRows:
         """Return the masks of found masses and their frames, by case."""
         return {case: self.marked[at] for case, at in sorted(self.hits.items())}
 
-    def view_rows(self) -> pd.DataFrame:
-        """Return a row a view."""
-        kinds = {"boxes": 1, "false_boxes": self.rule == NOTHING, "repeats": self.rule < NOTHING}
-        counts = self.boxes[["view"]].assign(**kinds).groupby("view").sum()
-        counts = counts.reindex(self.views.index, fill_value=0)
-        table = self.views[["view", "patient", "site", "masses"]].join(counts)
-        pixels = self.views["height"] * self.views["width"]
-        return table.assign(row="view", pixels=pixels.astype(np.int64)).reset_index(drop=True)
-
     def mass_rows(self, source: str, shapes: Shapes) -> pd.DataFrame:
         """Measure the masks of one source, a row a mass; ``shapes`` tell what they are."""
         base = self.masses[["row", "view", "patient", "site", "case"]]
@@ -118,14 +101,10 @@ class ChainRows:
         measured = [self._measure(*each) for each in zip(cases, views, whole, strict=True)]
         dice, truth, predicted = zip(*measured, strict=True)
         told, shares = shapes.tell(whole, patients.tolist())
-        at = (self._box_of(case) if source == "detected" else (np.nan, np.nan) for case in cases)
-        scores, overlaps = zip(*at, strict=True)
         return base.assign(
             label=cases.map(shapes.labels).astype(object),
             source=source,
             found=cases.isin(found),
-            score=scores,
-            iou=overlaps,
             dice=dice,
             truth_pixels=truth,
             predicted_pixels=predicted,
@@ -157,29 +136,6 @@ class ChainRows:
         spared = mask & (own | ~self.truth(view))
         return float(overlap.dice(spared[None], own[None])[0]), int(own.sum()), int(mask.sum())
 
-    def _box_of(self, case: str) -> tuple[float, float]:
-        """Return score of the box that finds a mass, and its IoU with the known box."""
-        if case not in self.hits:
-            return np.nan, np.nan
-        box = self.boxes.loc[self.hits[case]]
-        known = np.array([box_of_row(self.cohort.row(case))], np.float64)
-        iou = pairwise_iou(box[list(EDGES)].to_numpy(np.float64)[None], known)[0, 0]
-        return float(box["score"]), round(float(iou), 3)  # type: ignore[arg-type]
-
-    def box_rows(self) -> pd.DataFrame:
-        """Return a row a box that finds nothing new."""
-        out = []
-        for at in np.flatnonzero(self.rule <= NOTHING).tolist():
-            view = str(self.boxes.loc[at, "view"])
-            mask = self._whole(view, self.marked[at])
-            row = {"row": "box", **self.views.loc[view, ["view", "patient", "site"]]}
-            row["kind"] = "false" if self.rule[at] == NOTHING else "repeat"
-            row["score"] = self.boxes.loc[at, "score"]
-            row["predicted_pixels"] = int(mask.sum())
-            row["painted"] = int((mask & ~self.truth(view)).sum())
-            out.append(row)
-        return pd.DataFrame(out)
-
 
 def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Send the test views through the chain; found masses and their frames are kept."""
@@ -192,9 +148,7 @@ def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     tested = tested[(tested["row"] != "box") | (tested["score"] >= threshold)]
     work, told = ChainRows(segmenter, steps, cohort, tested, spec.rule), Shapes(shapes, cohort)
     masses = [work.mass_rows(source, told) for source in _SOURCES]
-    tables = [work.view_rows(), *masses, work.box_rows()]
-    rows = pd.concat([table for table in tables if len(table)], ignore_index=True)
-    rows.insert(0, "part", "test")
+    rows = pd.concat(masses, ignore_index=True).assign(part="test")
     ran = [{name: each.content[name] for name in _KEPT} for each in listed]
     content = {
         "threshold": threshold if math.isfinite(threshold) else None,
@@ -202,7 +156,7 @@ def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
         "stages": {"detector": ran[:1], "segmenter": ran[1:2], "shapes": ran[2:]},
     }
     parts = {name: tuple(cases) for name, cases in detector.content["split"].items()}
-    return Result(Split(**parts), whole_numbers(rows), None, work.kept(), content=content)
+    return Result(Split(**parts), rows, None, work.kept(), content=content)
 
 
 def check_patients(

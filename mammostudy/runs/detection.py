@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -26,7 +27,7 @@ from mammostudy.runs.provenance import Result
 from mammostudy.runs.trained import Training, train_or_read
 from mammostudy.runs.versions import versions_of
 from mammostudy.training.detection import DetectorBudget, fit_detector, predict_boxes
-from mammostudy.training.loop import Fitted, device
+from mammostudy.training.loop import device
 
 Found = tuple[list[Values], list[Values]]  # boxes (k, 4) and scores (k,) a view, best first
 _OF_SQUARES: Final = ("runs.detect", "data.dicom", "models.detectors.common")
@@ -116,21 +117,19 @@ def _trained(
         rows = judged_rows("validation", validation, *found)
         return {"validation_sensitivity": froc_of(matches_of(rows)).mean_sensitivity()}
 
-    def fitted(**course: Any) -> Fitted:
-        squares, places = squares_of(spec, cohort, train)
-        known = zip(train.boxes, places, strict=True)
-        boxes = [where.to_square(torch.from_numpy(each)) for each, where in known]
-        return fit_detector(
-            model,
-            squares,
-            [{"boxes": box, "labels": torch.ones(len(box)).long()} for box in boxes],
-            DetectorBudget(**spec.training.model_dump(exclude={"augment", "mass_free"})),
-            validate=validate,
-            augment=spec.training.augment,
-            **course,
-        )
-
-    return train_or_read(spec, cohort, model, fitted, progress)
+    squares, places = squares_of(spec, cohort, train)
+    known = zip(train.boxes, places, strict=True)
+    boxes = [where.to_square(torch.from_numpy(each)) for each, where in known]
+    fit = partial(
+        fit_detector,
+        model,
+        squares,
+        [{"boxes": box, "labels": torch.ones(len(box)).long()} for box in boxes],
+        DetectorBudget(**spec.training.model_dump(exclude={"augment", "mass_free"})),
+        validate=validate,
+        augment=spec.training.augment,
+    )
+    return train_or_read(spec, cohort, model, fit, progress)
 
 
 def boxes_on_views(model: Detector, squares: Tensor, places: Sequence[Placement]) -> Found:

@@ -1,7 +1,7 @@
 """The rows of a detection record: views, masses, and every box judged by every rule.
 
 The boxes of the masses themselves are not kept: they are the owners' data. What is kept of a box
-is which mass it fits by which rule, and how far it is off. That is enough for every curve.
+is which mass it fits by which rule. That is enough for every curve.
 
 A row is a ``view``, a ``mass`` or a ``box`` (column ``row``):
 
@@ -9,11 +9,10 @@ A row is a ``view``, a ``mass`` or a ``box`` (column ``row``):
 - view: height, width (pixels), masses (how many);
 - mass: case, mass (its number in the view, from 0), diameter (square root of width times height
   of its box, pixels) and share (that of the view's own square root of area);
-- box: score; x_min, y_min, x_max, y_max (pixels of the view); nearest (the mass of highest IoU, -1
-  without any overlap), and against that mass iou, centre_x_error, centre_y_error (shares of the
-  mass's width or height), centre_distance (share of its diameter), width_log_ratio,
-  height_log_ratio; and a column a rule of :data:`RULES`: the number of the mass that it finds,
-  -1 false, -2 a repeat on a mass found already.
+- box: score; x_min, y_min, x_max, y_max (pixels of the view); and a column a rule of :data:`RULES`:
+  the number of the mass that it finds, -1 false, -2 a repeat on a mass found already.
+
+Older records also tell how far a box is off the mass nearest to it.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from numpy.typing import NDArray
 from mammostudy.data.views import ViewSet
 from mammostudy.errors import DataError
 from mammostudy.evaluation import boxes as judging
-from mammostudy.evaluation.boxes import ERRORS, FALSE, HIT, REPEAT, Matches
+from mammostudy.evaluation.boxes import FALSE, HIT, REPEAT, Matches
 
 COCO: Final = tuple(f"iou{step}" for step in range(50, 100, 5))
 RULES: Final[dict[str, tuple[str, float]]] = {
@@ -59,12 +58,10 @@ def judged_rows(
     rows = pd.concat(tables).sort_index(kind="stable")
     of_view = views.table.iloc[rows.index]
     rows = rows.reset_index(drop=True)
-    rows.insert(0, "part", part)
-    rows.insert(2, "view", of_view.index.to_numpy(str))
     of_box = (rows["row"] == "box").to_numpy()
-    for at, name in enumerate(("patient", "site", "side")):
-        rows.insert(3 + at, name, of_view[name].where(~of_box, None).to_numpy(object))
-    return rows
+    for name in ("patient", "site", "side"):
+        rows[name] = of_view[name].where(~of_box, None).to_numpy(object)
+    return rows.assign(part=part, view=of_view.index.to_numpy(str))
 
 
 def whole_numbers(rows: pd.DataFrame) -> pd.DataFrame:
@@ -97,9 +94,6 @@ def _boxes(views: ViewSet, boxes: Sequence[Values], scores: Sequence[Values]) ->
     number = np.repeat(np.arange(len(views)), [len(each) for each in boxes])
     table = pd.DataFrame({"row": "box", "score": np.concatenate(scores)}, number)
     table[list(EDGES)] = np.concatenate(boxes)
-    near, errors = zip(*map(judging.nearest, boxes, views.boxes), strict=True)
-    table["nearest"] = np.concatenate(near)
-    table[list(ERRORS)] = np.round(np.concatenate(errors), 3)
     starts = np.cumsum([0, *(len(each) for each in views.boxes)])
     for name, (rule, threshold) in RULES.items():
         matches = judging.match_detections(boxes, scores, views.boxes, rule, threshold)

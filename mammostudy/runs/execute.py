@@ -55,16 +55,6 @@ def missing(specs: Iterable[KeyedSpec]) -> list[KeyedSpec]:
     return list(found)
 
 
-def cannot_run(specs: Iterable[KeyedSpec]) -> dict[KeyedSpec, str]:
-    """Return the specs without a record that this machine cannot make, each with the reason."""
-    return {spec: spec.cannot_run for spec in missing(specs) if spec.cannot_run}
-
-
-def _depth(spec: KeyedSpec) -> int:
-    """Return how many runs stand one behind the other below this one."""
-    return 1 + max((_depth(run) for run in spec.before), default=-1)
-
-
 def ensure(
     specs: Sequence[S], *, workers: int | None = None, progress: bool | None = None
 ) -> list[Record[S]]:
@@ -75,13 +65,14 @@ def ensure(
     four (about 1 GiB each). A DataError of a cohort that lacks something comes before any training;
     a run whose process was killed costs what works on it alone, and is named at the end.
     """
-    absent = [spec for spec in missing(specs) if not spec.cannot_run]
+    absent = dict.fromkeys(spec for spec in missing(specs) if not spec.cannot_run)
     for name, task in dict.fromkeys((spec.cohort, spec.task) for spec in absent):
         if task is not None:
             require(load_cohort(name), task)
     lost: dict[KeyedSpec, str] = {}
-    for depth in sorted({_depth(spec) for spec in absent}):
-        wave = [spec for spec in absent if _depth(spec) == depth]
+    while absent:
+        wave = [spec for spec in absent if absent.keys().isdisjoint(spec.before)]
+        absent = {spec: None for spec in absent if spec not in wave}
         above = [spec for spec in wave if not lost.keys().isdisjoint(spec.before)]
         lost |= dict.fromkeys(above, "not begun: it works on one of the others")
         lost |= _run_all([spec for spec in wave if spec not in lost], workers, progress)

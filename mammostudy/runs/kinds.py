@@ -130,7 +130,7 @@ class ShapeEvaluation(Frozen):
     """What is measured on validation and test masks; the first source gives the temperature."""
 
     sources: tuple[Source, ...] = Field(("truth",), min_length=1)
-    explain: bool = False  # keep embeddings, the walk from round to irregular
+    explain: bool = False  # keep the walk from round to irregular
 
 
 class ShapeSpec(KeyedSpec):

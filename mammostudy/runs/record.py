@@ -81,11 +81,6 @@ class Record(Generic[S]):
         """Commit, versions, machine, seconds."""
         return cast(Content, self.content["provenance"])
 
-    @property
-    def leaky(self) -> bool:
-        """Whether the run was split by image, so that patients stand in training and test."""
-        return bool(self.content["spec"].get("split", {}).get("unit", "patient") != "patient")
-
     @cached_property
     def curves(self) -> pd.DataFrame:
         """Losses and the validation metric by iteration."""
@@ -103,10 +98,6 @@ class Record(Generic[S]):
     def part(self, name: str) -> pd.DataFrame:
         """Return the rows of ``validation`` or ``test``."""
         return self.cases[self.cases["part"] == name]
-
-    def rows(self, kind: str) -> pd.DataFrame:
-        """Return the ``view``, ``mass`` or ``box`` rows of a detection or a chain."""
-        return self.cases[self.cases["row"] == kind]
 
     def predictions(self) -> dict[str, Any]:
         """Return the predicted masks by case, bool ``(s, s)``; of a chain, frames ``(4,)`` too."""

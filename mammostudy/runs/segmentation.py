@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -30,7 +31,7 @@ from mammostudy.runs.record import Record
 from mammostudy.runs.spec import COLUMNS, FITTED, Model, RunSpec, SplitSpec
 from mammostudy.runs.trained import Training, train_or_read, trained_model
 from mammostudy.training import segmentation as training
-from mammostudy.training.loop import Fitted, device
+from mammostudy.training.loop import device
 
 Masks = NDArray[np.bool_]
 Maps = NDArray[np.float32]
@@ -249,15 +250,13 @@ def _trained(
         masks = one_draw(trainer.generator, validation, spec) >= THRESHOLD
         return float(overlap.dice(masks, validation.masks).mean())
 
-    def fitted(**course: Any) -> Fitted:
-        return training.fit(
-            trainer,
-            as_tensor(shown.images, spec.model.channels),
-            as_tensor(shown.masks, spec.model.channels),
-            training.Budget(asked.iterations, asked.batch, asked.validations, asked.schedule),
-            validate=validate,
-            augment=asked.augment,
-            **course,
-        )
-
-    return trainer.generator, train_or_read(spec, cohort, trainer.generator, fitted, progress)
+    fit = partial(
+        training.fit,
+        trainer,
+        as_tensor(shown.images, spec.model.channels),
+        as_tensor(shown.masks, spec.model.channels),
+        training.Budget(asked.iterations, asked.batch, asked.validations, asked.schedule),
+        validate=validate,
+        augment=asked.augment,
+    )
+    return trainer.generator, train_or_read(spec, cohort, trainer.generator, fit, progress)

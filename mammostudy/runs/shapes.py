@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 from torch import Tensor, nn
 
 from mammostudy.data.cohort import Cohort
@@ -28,10 +27,9 @@ from mammostudy.runs.segmentation import as_tensor, checked_split
 from mammostudy.runs.trained import Training, train_or_read
 from mammostudy.training import shapes as training
 from mammostudy.training.classical import classical_probabilities, fit_classical
-from mammostudy.training.loop import Fitted, device
+from mammostudy.training.loop import device
 
 POSITIONS: Final = np.linspace(0, 3, 25)
-SEEDS: Final = (0, 1, 2, 3, 4)
 Values = NDArray[np.float64]
 _TOLD: Final = ("validation", "test")
 Logits = Callable[[str, Sequence[str]], Values]  # of cases by a source's masks, none of them missed
@@ -95,18 +93,6 @@ class Task:
         return as_tensor(np.stack([self.masks[source][case] for case in cases]), 1)
 
 
-def build_classifier(
-    task: Task, progress: bool | None
-) -> tuple[Logits, nn.Module | None, Training | None]:
-    """Make and train the classifier of a task; what is no network has no training."""
-    if task.spec.classifier in NETWORKS:
-        return _trained(task, progress)
-    if task.spec.classifier in ON_FEATURES:
-        return _on_features(task), None, None
-    known = np.log(task.shares)
-    return lambda _, cases: np.tile(known, (len(cases), 1)), None, None
-
-
 def _on_features(task: Task) -> Logits:
     """Fit a classifier of scikit-learn on the features of the masks, never on the grid of 64."""
     spec, cases = task.spec, task.training
@@ -145,52 +131,50 @@ def _trained(task: Task, progress: bool | None) -> tuple[Logits, nn.Module, Trai
         if not validation or not np.isfinite(found := logits(source, validation)).all():
             return {}
         right = found.argmax(axis=1) == numbers
-        surprise = -log_softmax(found, axis=1)[np.arange(len(numbers)), numbers]
         recalls = [right[numbers == k].mean() for k in np.unique(numbers)]
-        values = surprise.mean(), right.mean(), np.mean(recalls)
-        names = ("loss", "accuracy", "macro_recall")
-        return {f"validation_{name}": float(x) for name, x in zip(names, values, strict=True)}
+        found_of = {"accuracy": right.mean(), "macro_recall": np.mean(recalls)}
+        return {f"validation_{name}": float(value) for name, value in found_of.items()}
 
-    def fitted(**course: Any) -> Fitted:
-        rates = asked.learning_rate, asked.momentum, asked.smoothing
-        return training.fit_shapes(
-            model,
-            task.shown(source, task.training),
-            torch.from_numpy(task.numbers(task.training)).to(device()),
-            training.ShapeBudget(asked.epochs, asked.batch, *rates),
-            weights=training.shape_class_weights(task.counts, asked.weighting),
-            focal_gamma=asked.focal_gamma,
-            rotate=asked.rotate,
-            binary=spec.classifier != "grey-cnn",
-            validate=validate,
-            **course,
-        )
-
-    return logits, model, train_or_read(spec, task.cohort, model, fitted, progress)
+    rates = asked.learning_rate, asked.momentum, asked.smoothing
+    fit = partial(
+        training.fit_shapes,
+        model,
+        task.shown(source, task.training),
+        torch.from_numpy(task.numbers(task.training)).to(device()),
+        training.ShapeBudget(asked.epochs, asked.batch, *rates),
+        weights=training.shape_class_weights(task.counts, asked.weighting),
+        focal_gamma=asked.focal_gamma,
+        rotate=asked.rotate,
+        binary=spec.classifier != "grey-cnn",
+        validate=validate,
+    )
+    return logits, model, train_or_read(spec, task.cohort, model, fit, progress)
 
 
 def run(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train or fit a classifier, and test it on every source asked for."""
     labels = labelled(cohort, spec)
     task = Task(spec, cohort, labels, checked_split(cohort, labels, spec.split))
-    logits, model, trained = build_classifier(task, progress)
+    networks, trees = spec.classifier in NETWORKS, spec.classifier in ON_FEATURES
+    told, model, trained = _trained(task, progress) if networks else (None, None, None)
+    told = _on_features(task) if trees else told
     parts = [(source, part) for source in spec.evaluation.sources for part in _TOLD]
-    rows = pd.concat([_rows(task, logits, *each) for each in parts], ignore_index=True)
+    rows = pd.concat([_rows(task, told, *each) for each in parts], ignore_index=True)
     temperature, arrays = _temperature(task, rows), {}
     if spec.evaluation.explain and model and trained and not trained.diverged:
-        arrays = explanations(task, model, temperature)
+        arrays = explanations(spec, model, temperature)
     counts = dict(zip(spec.classes, task.counts.tolist(), strict=True))
     content = {"temperature": temperature, "classes_trained": counts}
     return Result(task.split, rows, trained, arrays=arrays, content=content)
 
 
-def _rows(task: Task, told: Logits, source: str, part: str) -> pd.DataFrame:
+def _rows(task: Task, told: Logits | None, source: str, part: str) -> pd.DataFrame:
     """Return the rows of a source and part; a ``missed`` mask is ``none``, with the shares."""
     spec, masks, known = task.spec, task.masks[source], np.log(task.shares)
     cases = [case for case in task.split.parts()[part] if case in masks]
     missed = np.array([not masks[case].any() for case in cases], dtype=np.bool_)
     logits = np.tile(known, (len(cases), 1))
-    if not missed.all():
+    if told and not missed.all():
         logits[~missed] = told(source, task.seen(source, cases))
     lost = ~np.isfinite(logits).all(axis=1)  # of a network that diverged
     logits[lost] = known
@@ -226,24 +210,13 @@ def _temperature(task: Task, rows: pd.DataFrame) -> float:
     )
 
 
-def explanations(task: Task, model: nn.Module, temperature: float) -> dict[str, NDArray[Any]]:
-    """Embed the masks of the first source ``(n, d)``, and walk from shape to shape."""
-    spec, source = task.spec, task.spec.evaluation.sources[0]
-    parts = task.split.parts()
-    part_of = {case: part for part in parts for case in task.seen(source, parts[part])}
-    shown = list(part_of)
+def explanations(spec: ShapeSpec, model: nn.Module, temperature: float) -> dict[str, Any]:
+    """Walk from shape to shape: the probabilities of drawn masks, ``(seeds, positions, k)``."""
 
     def walk(seed: int) -> Values:
         steps = (shape_between(float(at), 256, seed=seed) for at in POSITIONS)
         masks = np.stack([place_mask(mask, SIDE, spec.input.placement) for mask in steps])
         return apply_temperature(training.predict_logits(model, as_tensor(masks, 1)), temperature)
 
-    return {
-        "embedding": training.embed(model, task.shown(source, shown)).astype(np.float16),
-        "embedding_cases": np.array(shown, dtype=np.str_),
-        "embedding_labels": task.rows.loc[shown, "label"].to_numpy(np.str_),
-        "embedding_parts": np.array(list(part_of.values()), dtype=np.str_),
-        "between_positions": POSITIONS,
-        "between_seeds": np.array(SEEDS),
-        "between_probabilities": np.stack([walk(seed) for seed in SEEDS]).astype(np.float32),
-    }
+    chances = np.stack([walk(seed) for seed in range(5)]).astype(np.float32)
+    return {"between_positions": POSITIONS, "between_probabilities": chances}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Unpack
+from typing import Final, Unpack
 
 import numpy as np
 import torch
@@ -150,19 +150,10 @@ def fit_shapes(
 
 def predict_logits(model: nn.Module, inputs: Tensor) -> NDArray[np.float64]:
     """Score inputs, float32 ``(n, 1, 64, 64)``, with the dropout off: float64 ``(n, k)``."""
-    return _outputs(model, model, inputs).double().numpy()
-
-
-def embed(model: Any, inputs: Tensor) -> NDArray[np.float32]:
-    """What the last hidden layer makes of inputs: float32 ``(n, width of the embedding)``."""
-    return _outputs(model, model.embed, inputs).numpy()
-
-
-def _outputs(model: nn.Module, through: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
     model.eval()
     with torch.inference_mode():
-        parts = [through(_ready(part, model)).float().cpu() for part in torch.split(inputs, 64)]
-        return torch.cat(parts)
+        parts = [model(_ready(part, model)).float().cpu() for part in torch.split(inputs, 64)]
+        return torch.cat(parts).double().numpy()
 
 
 def _ready(batch: Tensor, model: nn.Module) -> Tensor:

@@ -70,7 +70,8 @@ def test_a_table_beside_the_reader_of_published_tables_moves_the_key(room, monke
 
 def spec(cohort, *patients, leaky=False):
     cases, provenance = pd.DataFrame({"patient": patients}), {"commit": "abc123"}
-    made = SimpleNamespace(cases=cases, leaky=leaky, provenance=provenance)
+    split = SimpleNamespace(leaky=leaky)
+    made = SimpleNamespace(cases=cases, spec=SimpleNamespace(split=split), provenance=provenance)
     record = made if patients else None
     return SimpleNamespace(cohort=cohort, recipe_versions=lambda: {"x.y": 1}, record=record)
 

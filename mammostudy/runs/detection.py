@@ -21,7 +21,7 @@ from mammostudy.evaluation.froc_curves import froc_of
 from mammostudy.evaluation.splits import split_views
 from mammostudy.models.detectors.common import Detector, Placement, box_side_quantiles, place
 from mammostudy.models.registry import build_detector
-from mammostudy.runs.detection_rows import Values, judged_rows, matches_of, whole_numbers
+from mammostudy.runs.detection_rows import Values, judged_rows, matches_of
 from mammostudy.runs.kinds import DetectSpec
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.trained import Training, train_or_read
@@ -57,7 +57,8 @@ def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
         return boxes_on_views(model, *squares_of(spec, cohort, views))
 
     tables = [judged_rows(part, views, *found(views)) for part, views in parts.items()]
-    rows = whole_numbers(pd.concat(tables, ignore_index=True))
+    rows = pd.concat(tables, ignore_index=True)  # where a count has gaps it has no decimal point
+    rows = rows.convert_dtypes(convert_string=False, convert_boolean=False, convert_floating=False)
     return Result(split, rows, training, content={"box_sides": list(sides)})
 
 

@@ -64,11 +64,6 @@ def judged_rows(
     return rows.assign(part=part, view=of_view.index.to_numpy(str))
 
 
-def whole_numbers(rows: pd.DataFrame) -> pd.DataFrame:
-    """Make integers of the columns of whole numbers with gaps: a count has no decimal point."""
-    return rows.convert_dtypes(convert_string=False, convert_boolean=False, convert_floating=False)
-
-
 def _views(views: ViewSet) -> pd.DataFrame:
     sizes = views.table[["height", "width"]].reset_index(drop=True).astype(np.int64)
     sizes.insert(0, "row", "view")

@@ -28,8 +28,7 @@ def execute(spec: S, *, progress: bool | None = None) -> Record[S]:
     from mammostudy.models.quick_layers import keep_freed_memory
 
     cohort = load_cohort(spec.cohort)
-    if spec.task is not None:
-        require(cohort, spec.task)
+    require(cohort, spec.needs)
     keep_freed_memory()
     with locked(spec.training_key(cohort.manifest_hash)):
         if record := find_record(spec, cohort.manifest_hash):
@@ -66,9 +65,8 @@ def ensure(
     a run whose process was killed costs what works on it alone, and is named at the end.
     """
     absent = dict.fromkeys(spec for spec in missing(specs) if not spec.cannot_run)
-    for name, task in dict.fromkeys((spec.cohort, spec.task) for spec in absent):
-        if task is not None:
-            require(load_cohort(name), task)
+    for name, task in dict.fromkeys((spec.cohort, spec.needs) for spec in absent):
+        require(load_cohort(name), task)
     lost: dict[KeyedSpec, str] = {}
     while absent:
         wave = [spec for spec in absent if absent.keys().isdisjoint(spec.before)]

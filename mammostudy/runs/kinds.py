@@ -171,11 +171,6 @@ class ShapeSpec(KeyedSpec):
         yield self.classifier in ON_MASKS or not asked.explain, "evaluation.explain: cnn or resnet"
 
     @property
-    def task(self) -> str | None:
-        """What the cohort must be fit for; who drew the outlines is no task."""
-        return self.needs if self.target == "shape" else None
-
-    @property
     def before(self) -> tuple[Any, ...]:
         """The segmenters whose masks it works on."""
         return self.segmenter

@@ -205,23 +205,10 @@ def read_record(folder: Path) -> Record:
     """Read a record's folder; a missing, damaged or foreign one is a DataError."""
     path = folder / "record.json"
     try:
-        content = _parsed(path, _state(path))
-        for name, known in content.get("sha256", {}).items():
-            if _sum(folder / name, _state(folder / name)) != known:
-                raise ValueError(f"{name} is not the file that was written")
-        return Record(folder, content)
+        states = (each.stat() for each in sorted(folder.iterdir()))
+        return Record(folder, _read(path, *((s.st_mtime_ns, s.st_ino, s.st_size) for s in states)))
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from None
-
-
-def _state(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
-    return found.st_mtime_ns, found.st_ino, found.st_size
-
-
-@cache
-def _sum(path: Path, state: object) -> str:
-    return checksum(path)
 
 
 def _sound(folder: Path) -> Record | None:
@@ -237,8 +224,8 @@ def _sound(folder: Path) -> Record | None:
 
 
 @cache
-def _parsed(path: Path, state: object) -> Content:
-    """Parse each state of a ``record.json`` once a process, and check what every record needs."""
+def _read(path: Path, *states: object) -> Content:
+    """Parse a ``record.json`` and check its folder, once a process for each state of its files."""
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"not a table of fields of record format {FORMAT}")
@@ -246,6 +233,9 @@ def _parsed(path: Path, state: object) -> Content:
         raise ValueError(f"without {', '.join(absent)}")
     if not isinstance(content["spec"], dict) or kind_of(content["spec"]) not in KINDS:
         raise ValueError("a run of unknown kind")
+    for name, known in content.get("sha256", {}).items():
+        if checksum(path.with_name(name)) != known:
+            raise ValueError(f"{name} is not the file that was written")
     return content
 
 
@@ -308,13 +298,23 @@ def record_of(spec: S) -> Record[S]:
 
 
 def keep(records: Iterable[Record]) -> list[Path]:
-    """Copy new records from the local store to ``results`` (no weights); return their folders."""
+    """Copy new records from the local store to ``results`` (no weights); return their folders.
+
+    Where a local and a committed one have one key but other numbers it is a DataError.
+    """
     written = []
     for record in records:
-        target = results_root() / record.content["spec"]["cohort"] / record.key
-        if not target.exists() and record.folder.is_relative_to(local_records()):
+        place = Path(record.content["spec"]["cohort"], record.key)
+        local, target = local_records() / place, results_root() / place
+        if local.is_dir() and target.is_dir():
+            mine, known = (read_record(each).cases for each in (local, target))
+            both = mine.columns.intersection(known.columns)  # of older records there are more
+            if not mine[both].equals(known[both]):
+                mend = "delete the wrong one, or make both anew by `run` with --fresh --keep"
+                raise DataError(f"{local} and {target} are one run with other rows; {mend}")
+        elif local.is_dir():
             partial = target.with_name(f".partial-{os.getpid()}-{target.name}")
-            shutil.copytree(record.folder, partial, dirs_exist_ok=True)
+            shutil.copytree(local, partial, dirs_exist_ok=True)
             partial.replace(target)
             written.append(target)
     return written

@@ -51,7 +51,7 @@ class KeyedSpec(Frozen, ABC):
     """What every kind of run shares: a cohort, and a key made of fields and versions."""
 
     cohort: str
-    needs: ClassVar[str] = ""  # what the cohort must be fit for
+    needs: ClassVar[str] = ""  # what the cohort must be fit for, of :data:`descriptors.TASKS`
     trained_as: ClassVar[str] = "spec"  # names the fields in the hash of the weights
     named: ClassVar[str] = "model.name"  # the field that names what is trained
     untrained: ClassVar[set[str]] = {"evaluation", "variant"}  # what weights do not depend on
@@ -63,11 +63,6 @@ class KeyedSpec(Frozen, ABC):
     def training_components(self) -> set[str]:
         """Return what makes the weights."""
         return self.components()
-
-    @property
-    def task(self) -> str | None:
-        """What the cohort must be fit for, a name of :data:`mammostudy.data.descriptors.TASKS`."""
-        return self.needs
 
     @property
     def before(self) -> tuple[Any, ...]:

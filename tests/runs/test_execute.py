@@ -152,7 +152,7 @@ def test_a_cohort_without_the_columns_is_refused(kind, gone, tiny, refuse, monke
     monkeypatch.setattr(module, "_run_all", refuse)
     spec = kind(cohort="tiny")
     for start in (execute, lambda one: ensure([one], workers=1, progress=False)):
-        with pytest.raises(DataError, match=f"cannot be used for {spec.task}: no mass has"):
+        with pytest.raises(DataError, match=f"cannot be used for {spec.needs}: no mass has"):
             start(spec)
     assert not local_records().exists()
     monkeypatch.setattr(module, "require", lambda *_: None)  # control

@@ -210,6 +210,18 @@ def test_what_is_kept_serves_without_store_and_data(tiny, tiny_spec, monkeypatch
     assert found.cases.equals(rows)
 
 
+def test_two_records_of_one_key_with_other_numbers_cannot_both_stand():
+    local, known = written(), written(results_root())
+    assert store.keep([local, known]) == []  # the control: they are alike
+    table = CASES.assign(dice=0.5).drop(columns="site")
+    known = write_record(content(), table, masks(), root=results_root())
+    for one in (local, known):
+        with pytest.raises(DataError, match="other rows") as told:
+            store.keep([one])
+        assert str(local.folder) in str(told.value)
+        assert str(known.folder) in str(told.value)
+
+
 def test_a_faulty_manifest_is_not_taken_for_missing_data(tiny):
     assert store.manifest_hash("elsewhere") is None
     assert store.manifest_hash("tiny") == tiny.manifest_hash

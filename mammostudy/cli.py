@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from difflib import get_close_matches
 from io import TextIOWrapper
 from pathlib import Path
@@ -235,11 +234,7 @@ def main() -> None:
             raise
         line, code = told(KeyboardInterrupt() if ended else error)
         print(f"mammostudy: {line}", file=sys.stderr)
-        if isinstance(ended, int):
-            with suppress(OSError):
-                sys.stdout.flush()
-            os._exit(ended)  # libraries take seconds to be taken down
-        raise SystemExit(code) from None
+        raise SystemExit(ended or code) from None
 
 
 if __name__ == "__main__":

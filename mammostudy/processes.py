@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from tqdm import tqdm
@@ -28,7 +30,13 @@ def end_when_told(parent: int | None = None, grace: float = GRACE) -> None:
     def told(number: int, _: object) -> None:
         for each in SIGNALS:
             signal.signal(each, lambda *_: None)  # once is enough
+        atexit.register(leave, 128 + number)
         raise SystemExit(128 + number)
+
+    def leave(code: int) -> None:  # libraries take seconds to be taken down
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
 
     def watch() -> None:  # a handler waits for the end of a long call, a thread does not
         while not select.select([reader], [], [], parent and 0.3)[0]:

@@ -151,8 +151,8 @@ def _of_rows(table: pd.DataFrame) -> Iterator[Fault]:
         differs = cells.notna() & said.notna() & (cells != said)
         rules[f"{column}: {{{column}}} is not what an earlier row says of the same image"] = differs
     for fault, failed in rules.items():
-        for row in failed.index[failed]:
-            yield int(row), fault.format_map(table.loc[row])
+        for row in table.loc[failed.index[failed]].reset_index().to_dict("records"):
+            yield int(row["index"]), fault.format_map(row)
 
 
 def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:

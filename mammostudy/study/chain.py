@@ -17,7 +17,7 @@ from mammostudy.data.cohort import Cohort, box_of_row
 from mammostudy.data.descriptors import describe
 from mammostudy.figures import pictures
 from mammostudy.figures.detection import MARKS, boxed
-from mammostudy.imaging.framing import crop_and_resize, paste_back
+from mammostudy.imaging.framing import Box, crop_and_resize, paste_back
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.runs.kinds import ChainSpec, DetectSpec
 from mammostudy.runs.record import Record
@@ -198,9 +198,8 @@ def examples(cohort: Cohort | None, runs: Runs, arm: str) -> list[tuple[str, NDA
             shown.append((rule, boxed(image, marks)))
             continue
         kept, edges = predictions[row["case"]]
-        x_min, y_min, x_max, y_max = edges.tolist()
-        window = (x_min, y_min, x_max, y_max)
-        mask = paste_back(kept, window, (image.shape[0], image.shape[1]))
+        window: Box = tuple(edges.tolist())
+        mask = paste_back(kept, window, sample.mask.shape)
         cut, truth, found = (crop_and_resize(x, window, SIDE) for x in (image, sample.mask, mask))
         overlay = agreement_overlay(np.clip(cut, 0, 1), truth, found, alpha=0.45)
         said = f"Dice {row['dice']:.3f}; told {row['predicted']}, is {row['label']}"

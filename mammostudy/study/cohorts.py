@@ -112,20 +112,18 @@ def further_counts() -> pd.DataFrame:
 
 def overview() -> pd.DataFrame:
     """Return a row a descriptor: data set, names, licence, how many of its counts are confirmed."""
-    lines = []
-    for name in descriptor_names():
-        sheet, verdicts = read_descriptor(name), counts_table(name)["verdict"]
-        lines.append(
-            {
-                "data set": sheet.title,
-                "name in this study": ", ".join(sheet.cohorts),
-                "licence": sheet.licence,
-                "split": sheet.split_rule,
-                "counts confirmed": f"{(verdicts == CONFIRMED).sum()} of {len(verdicts)}",
-                "counts that differ": int((verdicts == DIFFERS).sum()),
-            }
-        )
-    return pd.DataFrame(lines)
+    verdicts = {name: list(counts_table(name)["verdict"]) for name in descriptor_names()}
+    return pd.DataFrame(
+        {
+            "data set": sheet.title,
+            "name in this study": ", ".join(sheet.cohorts),
+            "licence": sheet.licence,
+            "split": sheet.split_rule,
+            "counts confirmed": f"{verdicts[name].count(CONFIRMED)} of {len(verdicts[name])}",
+            "counts that differ": verdicts[name].count(DIFFERS),
+        }
+        for name, sheet in zip(verdicts, map(read_descriptor, verdicts), strict=True)
+    )
 
 
 def sheets() -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Every number of Singh et al. (2020) that the study uses, each with where it was read.
 
-Nothing is computed here and nothing is added: what the sources do not say is listed by
-:func:`not_reported`. The numbers lie in ``mammostudy/study/tables``, their sources as short tags,
+Nothing is computed here and nothing is added: what the sources do not say is listed too, in
+``not_reported.csv``. The numbers lie in ``mammostudy/study/tables``, their sources as short tags,
 which :data:`SOURCES` spells out.
 """
 
@@ -102,8 +102,3 @@ def architecture() -> pd.DataFrame:
     table = read("layers").assign(source="P")
     table[["bias", "norm"]] = table[["bias", "norm"]] == "yes"
     return table
-
-
-def not_reported() -> list[str]:
-    """What none of the sources says; a table of the book prints "not reported" for it."""
-    return [str(what) for what in read("not_reported")["what"]]

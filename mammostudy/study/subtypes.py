@@ -67,9 +67,7 @@ def people(rows: pd.DataFrame, subtypes: pd.Series, classes: Sequence[str]) -> p
     typed = rows.assign(subtype=rows["case"].map(subtypes))
     for patient, mine in typed.groupby("patient", sort=True):
         subtype, truth = mine["subtype"].dropna().unique(), mine["label"].mode()
-        if (
-            len(subtype) != 1 or len(truth) != 1
-        ):  # no subtype or two, or as many masses of two shapes
+        if len(subtype) != 1 or len(truth) != 1:  # two subtypes, or as many masses of two shapes
             continue
         found = mine.loc[~mine["missed"], [f"p_{name}" for name in classes]]
         predicted = classes[int(np.argmax(found.mean()))] if len(found) else None

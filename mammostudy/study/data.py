@@ -54,10 +54,9 @@ def ablations(cohort: str, preset_name: str) -> dict[str, list[RunSpec]]:
     if preset_name in TRAINED_BY_PAGES:
         return {}
     main = headline(cohort, preset_name)[0]
-    changed = {name: changes for name, changes in CHANGES.items() if changes}
-    changed.pop(f"{main.frame.size} px", None)
-    runs = {name: [recipe(cohort, preset_name, **changed[name])] for name in changed}
-    return {PUBLISHED: [main]} | runs
+    runs = {name: [recipe(cohort, preset_name, **fields)] for name, fields in CHANGES.items()}
+    runs.pop(f"{main.frame.size} px", None)
+    return runs | {PUBLISHED: [main]}
 
 
 specs = every_run(ablations)

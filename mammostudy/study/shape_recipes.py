@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mammostudy.data.descriptors import TASKS, describe
-from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import SHAPES
-from mammostudy.errors import MissingDataError
+from mammostudy.figures.pictures import at_hand
 from mammostudy.runs.kinds import NETWORKS, SOURCES, TOOLS, ShapeSpec
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import recipes
@@ -75,11 +74,9 @@ def classes_of(cohort: str) -> tuple[str, ...]:
     """
     if known := describe(cohort).classes:
         return known
-    try:
-        masses = load_cohort(cohort).masses
-    except MissingDataError:
+    if (loaded := at_hand(cohort)) is None:
         return SHAPES
-    patients = masses.groupby("shape")["patient"].nunique()
+    patients = loaded.masses.groupby("shape")["patient"].nunique()
     found = tuple(shape for shape in SHAPES if patients.get(shape, 0) >= FOLDS)
     return found if len(found) > 1 else ()
 

@@ -17,11 +17,10 @@ import pandas as pd
 from scipy.stats import chi2_contingency
 
 from mammostudy.data.descriptors import describe
-from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import SUBTYPES
-from mammostudy.errors import MissingDataError
 from mammostudy.evaluation import association as tests
 from mammostudy.evaluation.statistics import limits, wilson_interval
+from mammostudy.figures.pictures import at_hand
 from mammostudy.figures.tables import cell, p_value
 from mammostudy.runs.kinds import ShapeSpec
 from mammostudy.study import published, roc
@@ -40,14 +39,11 @@ Tables = Mapping[str, pd.DataFrame]
 
 def subtypes_of(cohort: str) -> pd.Series:
     """Return the subtype of each mass of a page's cohort by case; empty where none is known."""
-    none, shapes = pd.Series(dtype=object, name="subtype"), describe(cohort).shapes
-    if "subtype" not in describe(shapes).tasks:
-        return none
-    try:
-        masses = load_cohort(shapes).masses
-    except MissingDataError:
-        return none
-    return masses["subtype"].dropna().astype(str) if "subtype" in masses else none
+    shapes = describe(cohort).shapes
+    loaded = at_hand(shapes) if "subtype" in describe(shapes).tasks else None
+    if loaded is None or "subtype" not in loaded.masses:
+        return pd.Series(dtype=object, name="subtype")
+    return loaded.masses["subtype"].dropna().astype(str)
 
 
 def grid(cohort: str, preset: str) -> dict[tuple[str, str], list[ShapeSpec]]:

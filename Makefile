@@ -1,5 +1,6 @@
 # make book [PRESET=quick] [COHORT=phantom] [DATA=/folder/of/cohorts]
 # make test | make trials | make check | make reference DATA=/folder/of/cohorts
+# make gpu DATA=/folder/of/cohorts [MINUTES=7]: a part of the paper's own setting, on a GPU
 # Every target makes .venv first, once; PYTHON names the interpreter it is made with.
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ ifdef DATA
 export MAMMOSTUDY_DATA := $(abspath $(DATA))
 endif
 
-.PHONY: book test trials check reference
+.PHONY: book test trials check reference gpu
 .DEFAULT_GOAL := book
 
 book: $(INSTALLED)
@@ -31,6 +32,10 @@ check: $(INSTALLED)
 
 reference: $(INSTALLED)
 	$(BIN)/mammostudy run --cohort cdd-cesm --preset reference --keep
+
+gpu: $(INSTALLED)
+	$(BIN)/python tools/gpu.py pack "$(DATA)"
+	$(BIN)/python tools/gpu.py run $(if $(MINUTES),--minutes "$(MINUTES)")
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -113,7 +113,7 @@ def arms(cohort: str, preset: str) -> dict[str, tuple[dict[str, list[RunSpec]], 
     models = {row: runs for (framing, row), runs in segmenters.named(cohort, preset).items()
               if framing == "loose"}  # fmt: skip
     known = {name: models[name] for name in segmenters.ALTERNATIVES if name in models}
-    sizes = {"cGAN, larger frame": loose} | {
+    sizes = {"cGAN": loose} | {
         name: models[name] for name in (segmenters.PROPOSED,) if name in models
     }
     plain = baselines_of(loose)

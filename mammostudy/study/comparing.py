@@ -22,6 +22,7 @@ from mammostudy.evaluation.statistics import CrossedTest, crossed_test, effect_s
 from mammostudy.figures.tables import NOT_RUN, cell
 from mammostudy.runs.record import find_record
 from mammostudy.runs.spec import COLUMNS
+from mammostudy.study.recipes import longer
 
 TRAINED_BY_PAGES: Final = ("smoke", "quick")
 GAIN, SEEDS = 0.005, 3
@@ -191,8 +192,7 @@ def gain_of_twice(listed: Sequence[Any]) -> CrossedTest | None:
     first, parts = min((record.spec.split.fold for record in listed), default=0), []
     for number, record in enumerate(listed):
         spec = record.spec
-        longer = spec.changed(optimiser__iterations=2 * spec.optimiser.iterations)
-        other = find_record(longer, record.content["manifest_hash"])
+        other = find_record(longer(spec), record.content["manifest_hash"])
         if other is not None and spec.split.fold == first:
             scores = [_validated(each) for each in (other, record)]
             parts.append((scores[0] - scores[1]).rename("gain").reset_index().assign(run=number))

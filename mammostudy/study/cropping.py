@@ -15,7 +15,7 @@ from mammostudy.imaging.overlays import outline_overlay
 from mammostudy.runs.spec import BASELINES, RunSpec
 from mammostudy.study.comparing import every_run
 from mammostudy.study.losses import published_cells
-from mammostudy.study.recipes import baselines, folds_for, folds_of, headline, recipe
+from mammostudy.study.recipes import baselines, doubled, folds_for, folds_of, headline, recipe
 
 STRATEGIES: Final = ("full", "loose", "tight")
 SCALES: Final = (1.5, 3.0, 4.0)
@@ -81,7 +81,7 @@ def truths(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     return {"target": [main], "all masses": [recipe(cohort, preset, frame__truth="all")]}
 
 
-specs = every_run(named, scaled, truths)
+specs = every_run(named, scaled, truths, lambda *asked: doubled(framings(*asked)))
 
 
 def beside_published(summary: pd.DataFrame) -> pd.DataFrame:

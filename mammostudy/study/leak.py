@@ -15,7 +15,7 @@ import pandas as pd
 from mammostudy.evaluation.statistics import paired_test, wilson_interval
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import losses, shape_recipes, shapes
-from mammostudy.study.comparing import Runs, compare, every_run, judge
+from mammostudy.study.comparing import TRAINED_BY_PAGES, Runs, compare, every_run, judge
 from mammostudy.study.recipes import baselines, headline, recipe
 
 PATIENT: Final = "by patient"
@@ -42,7 +42,7 @@ def by_image(spec: RunSpec) -> RunSpec:
 
 def named(cohort: str, preset: str) -> dict[tuple[str, str], list[Any]]:
     """Return the runs by row and kind of fold: two trainings a fold of the model."""
-    if preset not in ("reference", "paper"):
+    if preset in TRAINED_BY_PAGES:
         return {}
     main = headline(cohort, preset)
     folds = main[0].split.folds
@@ -63,7 +63,7 @@ def named(cohort: str, preset: str) -> dict[tuple[str, str], list[Any]]:
 
 def trained(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     """Return the recipes of the chapter on losses that have several trainings of a fold."""
-    grid = {} if preset not in ("reference", "paper") else losses.named(cohort, preset)
+    grid = {} if preset in TRAINED_BY_PAGES else losses.named(cohort, preset)
     folds = {name: [spec.split.fold for spec in runs] for name, runs in grid.items()}
     return {name: runs for name, runs in grid.items() if len(set(folds[name])) < len(runs)}
 

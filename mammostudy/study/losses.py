@@ -15,8 +15,16 @@ from numpy.typing import NDArray
 
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import published
-from mammostudy.study.comparing import Runs, compare
-from mammostudy.study.recipes import baselines_of, folds_for, folds_of, headline, recipe, replicates
+from mammostudy.study.comparing import TRAINED_BY_PAGES, Runs, compare, every_run
+from mammostudy.study.recipes import (
+    baselines_of,
+    doubled,
+    folds_for,
+    folds_of,
+    headline,
+    recipe,
+    replicates,
+)
 
 DICE: Final = "cGAN, Dice (paper)"
 L1: Final = "cGAN, L1"
@@ -77,7 +85,7 @@ def grid(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
 
 def weights(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     """Return the runs by lambda on the first fold with every seed, and those without adversary."""
-    if preset not in ("reference", "paper"):
+    if preset in TRAINED_BY_PAGES:
         return {}
     first = folds_for(cohort, preset)[0]
     paper = [spec for spec in headline(cohort, preset) if spec.split.fold == first]
@@ -92,7 +100,7 @@ def weights(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
 
 def ladder(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     """Return the rungs from ``released`` over ``paper`` to ``study``, one training a rung."""
-    if preset not in ("reference", "paper"):
+    if preset in TRAINED_BY_PAGES:
         return {}
     spec = recipe(cohort, preset, "released")
     out = {"as released": [spec]}
@@ -107,10 +115,7 @@ def ladder(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     return out | {"flips and quarter turns: as this study": [recipe(cohort, preset, "study")]}
 
 
-def specs(cohort: str, preset: str) -> list[RunSpec]:
-    """Return every run that the chapter shows, each once."""
-    grids = (grid(cohort, preset), weights(cohort, preset), ladder(cohort, preset))
-    return list(dict.fromkeys(spec for each in grids for runs in each.values() for spec in runs))
+specs = every_run(grid, weights, ladder, lambda *asked: doubled(named(*asked)))
 
 
 def published_cells(where: str, index: str = "model") -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from mammostudy.data.descriptors import describe
@@ -14,7 +14,9 @@ from mammostudy.runs.spec import BASELINES, RunSpec
 class Preset(NamedTuple):
     """How much a run may cost: of the generator its frame in pixels, filters and stride-2 levels.
 
-    Claims are judged on ``folds``, and rest on runs of ``seeds``.
+    Claims are judged on ``folds``, and rest on ``seeds`` trainings of each where those are
+    ``crossed``, else of the first. Where it is ``faded`` the learning rate falls to zero, and the
+    average of the weights predicts.
     """
 
     size: int
@@ -22,16 +24,22 @@ class Preset(NamedTuple):
     levels: int
     iterations: int
     folds: tuple[int, ...] = (0,)
-    seeds: tuple[int, ...] = (0,)
+    seeds: int = 1
+    crossed: bool = False
+    faded: bool = False
 
 
 PRESETS: Final = {
     "smoke": Preset(size=64, width=4, levels=6, iterations=6),
     "quick": Preset(size=64, width=16, levels=6, iterations=200),
-    "reference": Preset(128, width=16, levels=7, iterations=300, folds=(0, 1, 2), seeds=(0, 1, 2)),
-    "evidence": Preset(128, width=16, levels=7, iterations=1200, folds=(0, 1, 2), seeds=(0, 1, 2)),
-    "paper": Preset(256, width=32, levels=8, iterations=4200, folds=(0, 1, 2), seeds=(0, 1, 2)),
+    "reference": Preset(128, width=16, levels=7, iterations=300, folds=(0, 1, 2), seeds=3),
+    "evidence": Preset(
+        128, 16, 7, iterations=1200, folds=(0, 1, 2), seeds=3, crossed=True, faded=True
+    ),
+    "paper": Preset(256, 32, levels=8, iterations=2950, folds=(0, 1, 2), seeds=3, crossed=True),
 }
+"""The 150 epochs of the paper are 2,950 iterations of the 157 masses that a fold trains on here."""
+FADED: Final = {"schedule": "cosine", "averaging": 0.99}
 _VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "paper": {},
     "released": {
@@ -79,7 +87,7 @@ def recipe(cohort: str, preset_name: str, variant: str = "paper", **changes: Any
             "loss": parts.get("loss", {}),
             "optimiser": {
                 "iterations": spent.iterations,
-                **({"schedule": "cosine", "averaging": 0.99} if preset_name == "evidence" else {}),
+                **(FADED if spent.faded else {}),
                 **parts.get("optimiser", {}),
             },
         }
@@ -100,30 +108,39 @@ def baselines(spec: RunSpec) -> list[RunSpec]:
     return [RunSpec.model_validate(plain | {"model": {"name": name}}) for name in BASELINES]
 
 
-def folds_of(
-    cohort: str, preset_name: str, variant: str = "paper", **changes: Any
-) -> list[RunSpec]:
-    """Return a variant's runs over the folds of a preset, each fold with a seed of its own."""
-    return [
-        recipe(cohort, preset_name, variant, split__fold=fold, seed=fold, **changes)
-        for fold in folds_for(cohort, preset_name)
-    ]
-
-
 def replicates(
     cohort: str, preset_name: str, variant: str = "paper", **changes: Any
 ) -> list[RunSpec]:
-    """Return :func:`folds_of`, and the first fold again with the preset's further seeds."""
-    if preset_name == "evidence":
-        folds = folds_for(cohort, preset_name)
-        return [
-            recipe(cohort, preset_name, variant, split__fold=f, seed=f + 3 * k, **changes)
-            for k in (0, 1, 2)
-            for f in folds
-        ]
-    once = folds_of(cohort, preset_name, variant, **changes)
-    first, seeds = once[0], [seed for seed in preset(preset_name).seeds if seed > 0]
-    return once + [first.changed(seed=first.seed + seed * len(once)) for seed in seeds]
+    """Return a variant's runs: the folds of a preset once, then again for each further seed."""
+    folds, spent = folds_for(cohort, preset_name), preset(preset_name)
+    return [
+        recipe(cohort, preset_name, variant, split__fold=f, seed=f + k * len(folds), **changes)
+        for k in range(spent.seeds)
+        for f in (folds if spent.crossed or k == 0 else folds[:1])
+    ]
+
+
+def folds_of(
+    cohort: str, preset_name: str, variant: str = "paper", **changes: Any
+) -> list[RunSpec]:
+    """Return :func:`replicates`, but the folds once where seeds are not crossed with them."""
+    runs = replicates(cohort, preset_name, variant, **changes)
+    return runs if preset(preset_name).crossed else runs[: len(folds_for(cohort, preset_name))]
+
+
+def longer(spec: RunSpec) -> RunSpec:
+    """Return the training twice as long, which tells whether this one had converged."""
+    return spec.changed(optimiser__iterations=2 * spec.optimiser.iterations)
+
+
+def doubled(grid: Mapping[Any, Sequence[RunSpec]]) -> dict[Any, list[RunSpec]]:
+    """Return :func:`longer` runs of the first fold, of groups that have several seeds of it."""
+    out = {}
+    for group, runs in grid.items():
+        first = [run for run in runs if run.split.fold == runs[0].split.fold]
+        if len(first) > 1 and first[0].optimiser.schedule != "constant":
+            out[group] = [longer(run) for run in first]
+    return out
 
 
 def headline(cohort: str, preset_name: str) -> list[RunSpec]:

@@ -15,10 +15,19 @@ from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.models.registry import SEGMENTERS
 from mammostudy.runs.spec import BASELINES, Model, RunSpec
 from mammostudy.study import losses, published
-from mammostudy.study.comparing import Runs, every_run
-from mammostudy.study.recipes import baselines_of, preset, recipe
+from mammostudy.study.comparing import TRAINED_BY_PAGES, Runs, every_run
+from mammostudy.study.recipes import (
+    baselines_of,
+    doubled,
+    folds_for,
+    folds_of,
+    headline,
+    recipe,
+)
 
 PROPOSED: Final = "proposed cGAN"
+LARGER: Final = "proposed cGAN, 128 px"
+"""The runs of the other chapters, where those of the table see smaller frames."""
 UNET: Final = "UNet"
 UNET_RESNET: Final = "UNet-ResNet18 (not in the paper)"
 BEST: Final = "best found here (not in the paper)"
@@ -50,7 +59,7 @@ adversary and learns by Dice plus cross-entropy: the paper does not report their
 Dice alone those without batch norm learn to mark nothing."""
 ALTERNATIVES: Final = tuple(MODELS)[:10]
 """The paper's ten."""
-ROWS: Final = (*MODELS, *BASELINES)
+ROWS: Final = (*MODELS, LARGER, *BASELINES)
 SAME_AS_SEGNET: Final = "SegNet-VGG16"
 """Told from SegNet by downloaded weights alone; only the preset ``paper`` runs it."""
 PRETRAINED: Final = (
@@ -72,19 +81,23 @@ METRICS: Final = {"dice": "Dice", "iou": "IoU", "dice_image": "Dice, image's gri
     "boundary_iou": "boundary IoU"
 }
 PAIRS: Final = tuple((PROPOSED, other) for other in ROWS if other != PROPOSED)
-_STEPS: Final = {"smoke": 6, "reference": 100, "paper": 4200}
-_FOLDED: Final = (PROPOSED, UNET_RESNET, BEST)
-"""What is light enough for all folds of ``reference``, on loose frames."""
+LIGHT: Final = (PROPOSED, UNET, UNET_RESNET, BEST)
+"""Below 1 s a step: on loose frames these run over all folds, and seeds where they are crossed."""
+_STEPS: Final = {
+    "smoke": (6, 6), "reference": (100, 100), "evidence": (1000, 300), "paper": (2950, 2950),
+}  # fmt: skip
+"""Of light models and of others."""
 
 
 def model_run(
-    cohort: str, preset_name: str, row: str, framing: str = "loose", fold: int = 0
+    cohort: str, preset_name: str, row: str, framing: str = "loose", like: RunSpec | None = None
 ) -> RunSpec:
-    """Return the run of one of :data:`MODELS`; ``fold`` is also the seed."""
-    content = recipe(cohort, preset_name, split__fold=fold, seed=fold).model_dump()
+    """Return the run of one of :data:`MODELS`, of the fold and seed of another run."""
+    content = (like or recipe(cohort, preset_name)).model_dump()
     size = {"smoke": 64, "paper": 256}.get(preset_name, 128 if framing == "full" else 64)
     content["frame"] |= {"strategy": framing, "size": size}
-    content["optimiser"] |= {"iterations": _STEPS[preset_name], "validations": 10}
+    steps = _STEPS[preset_name][row not in LIGHT]
+    content["optimiser"] |= {"iterations": steps, "validations": 10}
     content["evaluation"] |= {"boundary": True}
     if row == PROPOSED:
         content["model"] |= {"levels": {64: 6, 128: 7, 256: 8}[size]}
@@ -103,43 +116,45 @@ def model_run(
 def named(cohort: str, preset_name: str) -> dict[tuple[str, str], list[RunSpec]]:
     """Return the runs by framing and row, the baselines last.
 
-    On loose frames the light models run over all folds, the others on the first. ``quick`` shows
-    the two models that the chapter on losses trains.
+    On loose frames the :data:`LIGHT` models run over all folds, the others once.
+    ``quick`` shows the two models that the chapter on losses trains.
     """
     if preset_name == "quick":
         grid = losses.grid(cohort, preset_name)
         shared = {PROPOSED: losses.DICE, UNET_RESNET: losses.UNET} | {b: b for b in BASELINES}
         return {("loose", row): grid[name] for row, name in shared.items()}
-    folds = preset(preset_name).folds
+    every = folds_of(cohort, preset_name)
+    folds = len(folds_for(cohort, preset_name))
     asked: dict[str, tuple[str, ...]] = {
         "smoke": (PROPOSED, UNET),
-        "reference": tuple(row for row in MODELS if row != SAME_AS_SEGNET),
         "paper": tuple(MODELS),
     }
-    loose = asked[preset_name]
-    others = {"smoke": (), "reference": _FOLDED}.get(preset_name, loose)
+    loose = asked.get(preset_name, tuple(row for row in MODELS if row != SAME_AS_SEGNET))
+    others = {"smoke": (), "paper": loose}.get(preset_name, LIGHT)
     out = {}
     for framing in FRAMINGS if others else FRAMINGS[:1]:
         for row in loose if framing == "loose" else others:
-            all_folds = framing == "loose" and (row in _FOLDED or preset_name == "paper")
-            used = folds if all_folds else folds[:1]
+            whole = preset_name == "paper" or (framing == "loose" and row in LIGHT)
+            used = every if whole else every[:1]
             out[framing, row] = [model_run(cohort, preset_name, row, framing, n) for n in used]
-        used = folds if framing == "loose" else folds[:1]
-        mine = [model_run(cohort, preset_name, PROPOSED, framing, fold) for fold in used]
+        if framing == "loose" and preset_name == "evidence":
+            out[framing, LARGER] = headline(cohort, preset_name)
+        used = every[: folds if framing == "loose" else 1]
+        mine = [model_run(cohort, preset_name, PROPOSED, framing, like) for like in used]
         out |= {(framing, row): runs for row, runs in baselines_of(mine).items()}
     return out
 
 
 def ablations(cohort: str, preset_name: str) -> dict[str, list[RunSpec]]:
     """Return the best recipe whole and with one field changed each, first fold."""
-    if preset_name not in ("reference", "paper"):
+    if preset_name in TRAINED_BY_PAGES:
         return {}
     best = model_run(cohort, preset_name, BEST)
-    names = [name for name in ABLATIONS if preset_name == "reference" or "128" not in name]
+    names = [name for name in ABLATIONS if preset_name != "paper" or "128" not in name]
     return {WHOLE: [best]} | {name: [best.changed(**ABLATIONS[name])] for name in names}
 
 
-specs = every_run(named, ablations)
+specs = every_run(named, ablations, lambda *asked: doubled(named(*asked)))
 
 
 def beside_paper(summary: pd.DataFrame, framing: str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from mammostudy.data.descriptors import describe
 from mammostudy.runs.spec import RunSpec
-from mammostudy.study.comparing import compare, every_run, judge
+from mammostudy.study.comparing import TRAINED_BY_PAGES, compare, every_run, judge
 from mammostudy.study.recipes import baselines, recipe
 
 COHORTS: Final = ("cdd-cesm", "cdd-cesm-cm", "phantom")
@@ -27,7 +27,7 @@ KEYS: Final = ("away", "home", "kind")
 def named(cohort: str, preset: str) -> dict[tuple[str, str, str], list[RunSpec]]:
     """Return the runs of the first fold by :data:`KEYS`; none for cohorts that are only learnt."""
     out: dict[tuple[str, str, str], list[RunSpec]] = {}
-    if cohort not in TESTED or preset not in ("reference", "paper"):
+    if cohort not in TESTED or preset in TRAINED_BY_PAGES:
         return out
     for away in TESTED:
         for home in COHORTS:

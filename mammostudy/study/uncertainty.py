@@ -15,9 +15,9 @@ import pandas as pd
 from mammostudy.evaluation.uncertainty import gain_interval, rank_correlation, risk_coverage
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study.comparing import compare, every_run
-from mammostudy.study.recipes import folds_for, folds_of, headline
+from mammostudy.study.recipes import folds_for, headline, replicates
 
-SAMPLES: Final = {"reference": 16, "paper": 32}
+SAMPLES: Final = {"reference": 16, "evidence": 16, "paper": 32}
 """Draws of the dropout that is left on at prediction; other presets have no room."""
 MEAN: Final = "mean of the draws"
 ONE: Final = "one draw"
@@ -35,8 +35,9 @@ def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     """Return the sampled runs, and the runs of the same trainings that draw once, by name."""
     if preset not in SAMPLES:
         return {}
-    drawn = folds_of(cohort, preset, evaluation__samples=SAMPLES[preset])
-    return {MEAN: drawn, ONE: headline(cohort, preset)[: len(folds_for(cohort, preset))]}
+    once = len(folds_for(cohort, preset))
+    drawn = replicates(cohort, preset, evaluation__samples=SAMPLES[preset])
+    return {MEAN: drawn[:once], ONE: headline(cohort, preset)[:once]}
 
 
 specs = every_run(named)

@@ -116,6 +116,6 @@ def test_what_had_converged_gains_little_by_twice_the_training(write, longer, pa
     runs = Runs.load({"a": specs}, PRESET)
     assert set(runs.rows["converged"]) == {expected}
     assert runs.trainings().loc[0, "converged"] == ("yes" if expected else "no")
-    plain = Runs.load({"a": [recipe(COHORT, PRESET)]}, PRESET)
+    plain = Runs.load({"a": [first.changed(optimiser__schedule="constant")]}, PRESET)
     write(plain.asked["a",][0], 0.8)
     assert Runs.load(plain.asked, PRESET).rows["converged"].all()

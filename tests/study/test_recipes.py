@@ -19,10 +19,15 @@ def test_unknown_words_are_refused(preset, variant, changes, named):
         recipes.recipe("phantom", preset, variant, **changes)
 
 
-def test_replicates_are_a_seed_a_fold_and_the_first_fold_again():
-    specs = recipes.replicates("cdd-cesm", "reference")
+def test_replicates_are_the_folds_once_and_again_with_other_seeds():
+    specs = recipes.replicates("cdd-cesm", "evidence")
     pairs = [(spec.split.fold, spec.seed) for spec in specs]
-    assert pairs == [(0, 0), (1, 1), (2, 2), (0, 3), (0, 6)]
+    assert pairs == [(seed % 3, seed) for seed in range(9)]
+    first = [(spec.split.fold, spec.seed) for spec in recipes.replicates("cdd-cesm", "reference")]
+    assert first == [(0, 0), (1, 1), (2, 2), (0, 3), (0, 6)]
+    twice = recipes.doubled({"a": specs, "once": specs[:3]})
+    assert {name: [spec.seed for spec in runs] for name, runs in twice.items()} == {"a": [0, 3, 6]}
+    assert {spec.optimiser.iterations for spec in twice["a"]} == {2400}
     assert len(recipes.replicates("phantom", "smoke")) == 1
 
 

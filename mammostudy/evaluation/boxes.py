@@ -195,7 +195,7 @@ def _judge(
 def fixed_prior(
     true_boxes: Sequence[ArrayLike], image_shapes: Sequence[tuple[int, int]], groups: Sequence[str]
 ) -> dict[str, Values]:
-    """The mean training box of each group, as shares of the image's width and height.
+    """The mean training box of each group, and of ``all``, as shares of the image's width, height.
 
     It is the detector that looks at no pixel. Every mass weighs the same. Left and right breasts
     face opposite ways: the mean over both lies between them, so give the side as the group unless
@@ -209,13 +209,15 @@ def fixed_prior(
     shapes = np.asarray(image_shapes, dtype=np.float64)
     relative = np.concatenate(boxes) / np.repeat(shapes[:, [1, 0, 1, 0]], counts, axis=0)
     group = np.repeat(np.asarray(groups), counts)
-    return {str(name): relative[group == name].mean(axis=0) for name in np.unique(group)}
+    means = {str(name): relative[group == name].mean(axis=0) for name in np.unique(group)}
+    return {"all": relative.mean(axis=0)} | means
 
 
 def prior_boxes(
     prior: dict[str, Values], image_shapes: Sequence[tuple[int, int]], groups: Sequence[str]
 ) -> tuple[list[Values], list[Values]]:
-    """The box of its group, and a score of 0.5, for each image of (height, width)."""
+    """The box of its group or else of all, and a score of 0.5, for images of (height, width)."""
     scale = np.asarray(image_shapes, dtype=np.float64)[:, [1, 0, 1, 0]]
-    boxes = [(prior[name] * size)[None] for name, size in zip(groups, scale, strict=True)]
+    means = [prior.get(name, prior["all"]) for name in groups]
+    boxes = [(mean * size)[None] for mean, size in zip(means, scale, strict=True)]
     return boxes, [np.full(1, 0.5) for _ in boxes]

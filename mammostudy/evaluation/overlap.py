@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from mammostudy.errors import DataError, SpecError
+from mammostudy.imaging.framing import Box, frame_box, paste_back
 
 Masks = NDArray[np.bool_]
 Scores = NDArray[np.float64]
@@ -188,3 +189,30 @@ def _eroded(masks: Masks, width: int) -> Masks:
         padded = np.pad(mask, 1).astype(np.uint8)
         inner[at] = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width)[1:-1, 1:-1]
     return inner
+
+
+def judge_in_image(
+    known: NDArray[np.bool_], box: Box
+) -> Callable[[NDArray[np.bool_], Box], tuple[float, float]]:
+    """Return what pastes a frame's mask into the image, and gives its Dice and IoU there.
+
+    They are measured where framings are compared: in the loose frame at scale 2 around the known
+    box, cut to the image.
+
+    Args:
+        known: the truth in the image, bool ``(h, w)``.
+        box: of the mass, half-open pixels.
+
+    Returns:
+        A function of a mask, bool ``(s, s)``, and its frame's box in the image.
+    """
+    shape = (known.shape[0], known.shape[1])
+    x_min, y_min, x_max, y_max = frame_box(box, shape, strategy="loose", scale=2.0)
+    window = slice(max(y_min, 0), y_max), slice(max(x_min, 0), x_max)
+    truth = known[window][None].copy()
+
+    def judge(mask: NDArray[np.bool_], frame: Box) -> tuple[float, float]:
+        cut = paste_back(mask, frame, shape)[window][None]
+        return float(dice(cut, truth)[0]), float(iou(cut, truth)[0])
+
+    return judge

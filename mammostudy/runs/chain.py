@@ -40,7 +40,6 @@ from mammostudy.runs.spec import RunSpec
 from mammostudy.runs.trained import trained_model
 from mammostudy.training.shapes import predict_logits
 
-_KEPT: Final = ("key", "status", "converged")  # of the record of a stage
 _SOURCES: Final = ("truth", "oracle", "jittered", "detected")
 Framed = tuple[Mask, NDArray[np.int64]]  # a mask in its frame, and the frame's box in the image
 
@@ -149,7 +148,7 @@ def run(spec: ChainSpec, cohort: Cohort, progress: bool | None) -> Result:
     work, told = ChainRows(segmenter, steps, cohort, tested, spec.rule), Shapes(shapes, cohort)
     masses = [work.mass_rows(source, told) for source in _SOURCES]
     rows = pd.concat(masses, ignore_index=True).assign(part="test")
-    ran = [{name: each.content[name] for name in _KEPT} for each in listed]
+    ran = [{name: each.content[name] for name in ("key", "status", "converged")} for each in listed]
     content = {
         "threshold": threshold if math.isfinite(threshold) else None,
         "postprocessing": list(steps),

@@ -24,8 +24,7 @@ def usable_records(kind: str) -> list[Record]:
             record = read_record(path.parent)
             there = weights_path(str(record.content["training_key"])).is_file()
             usable = record.kind == kind and record.status == "completed"
-            honest = usable and not record.spec.split.leaky
-            if there and honest and record.provenance["finished"]:
+            if there and usable and not record.spec.split.leaky and record.provenance["finished"]:
                 found.setdefault(record.key, record)
     made = {key: each.provenance for key, each in found.items()}  # older ones have no sequence
     last = sorted(found, key=lambda key: (made[key].get("sequence", 0), str(made[key]["finished"])))

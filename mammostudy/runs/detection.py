@@ -51,7 +51,8 @@ def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
 
     def found(views: ViewSet) -> Found:
         if training is None:
-            return _prior_boxes(train, views)
+            prior = fixed_prior(train.boxes, train.shapes, train.table["side"].tolist())
+            return prior_boxes(prior, views.shapes, views.table["side"].tolist())
         if training.diverged:
             return [np.zeros((0, 4)) for _ in views.boxes], [np.zeros(0) for _ in views.boxes]
         return boxes_on_views(model, *squares_of(spec, cohort, views))
@@ -60,14 +61,6 @@ def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
     rows = pd.concat(tables, ignore_index=True)  # where a count has gaps it has no decimal point
     rows = rows.convert_dtypes(convert_string=False, convert_boolean=False, convert_floating=False)
     return Result(split, rows, training, content={"box_sides": list(sides)})
-
-
-def _prior_boxes(train: ViewSet, views: ViewSet) -> Found:
-    """Lay the mean training box of its side on every view, the mean of all where it has none."""
-    prior = fixed_prior(train.boxes, train.shapes, ["all"] * len(train.boxes))
-    prior |= fixed_prior(train.boxes, train.shapes, train.table["side"].astype(str).tolist())
-    sides = views.table["side"].astype(str)
-    return prior_boxes(prior, views.shapes, sides.where(sides.isin(prior), "all").tolist())
 
 
 def _box_sides(spec: DetectSpec, train: ViewSet) -> tuple[float, ...]:

@@ -11,8 +11,6 @@ A row is a ``view``, a ``mass`` or a ``box`` (column ``row``):
   of its box, pixels) and share (that of the view's own square root of area);
 - box: score; x_min, y_min, x_max, y_max (pixels of the view); and a column a rule of :data:`RULES`:
   the number of the mass that it finds, -1 false, -2 a repeat on a mass found already.
-
-Older records also tell how far a box is off the mass nearest to it.
 """
 
 from __future__ import annotations
@@ -25,7 +23,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.views import ViewSet
-from mammostudy.errors import DataError
 from mammostudy.evaluation import boxes as judging
 from mammostudy.evaluation.boxes import FALSE, HIT, REPEAT, Matches
 
@@ -101,8 +98,6 @@ def _boxes(views: ViewSet, boxes: Sequence[Values], scores: Sequence[Values]) ->
 def matches_of(rows: pd.DataFrame, rule: str = HEADLINE, repeats: str = "ignore") -> Matches:
     """Rebuild the matches of views; boxes of masses are squares of their diameter at the origin."""
     views = rows.loc[rows["row"] == "view", "view"]
-    if (again := views.duplicated()).any():
-        raise DataError(f"view {views[again].iloc[0]!r} stands in the rows twice: judge each once")
     rows = rows.assign(image=rows["view"].map({name: i for i, name in enumerate(views)}))
     masses = rows[rows["row"] == "mass"].sort_values(["image", "mass"], kind="stable")
     boxes = rows[rows["row"] == "box"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 import subprocess
@@ -25,7 +24,6 @@ from mammostudy.runs.record import next_sequence
 if TYPE_CHECKING:
     from mammostudy.runs.trained import Training
 
-LEAKY: Final = "LEAKY: split by image, on purpose; patients stand in training and test"
 _PACKAGES: Final = (
     "mammostudy", "numpy", "opencv-python-headless", "scikit-image", "torch", "torchvision",
 )  # fmt: skip
@@ -56,12 +54,10 @@ def record_content(spec: Any, cohort: Cohort, result: Result, seconds: float) ->
         "training_key": spec.training_key(manifest),
         "manifest_hash": manifest,
         "status": "diverged" if bad else "completed",
-        # JSON has no number for what is not finite
-        "diverged_with": bad and {k: v if math.isfinite(v) else str(v) for k, v in bad.items()},
+        "diverged_with": bad and {name: str(value) for name, value in bad.items()},
         "converged": has_converged(training.curves, metric) if training else None,
         "curves": training.curves if training else [],
         "split": {name: list(cases) for name, cases in result.split.parts().items()},
-        **({"warning": LEAKY} if spec.split.leaky else {}),
         "provenance": provenance()
         | {
             "seconds": round(seconds, 1),
@@ -76,16 +72,11 @@ def record_content(spec: Any, cohort: Cohort, result: Result, seconds: float) ->
 
 @cache
 def commit() -> str:
-    """Return the git commit of the code, with ``+`` where the package differs from it."""
-
-    def git(*words: str) -> str:
-        package = Path(__file__).resolve().parents[1]
-        call = subprocess.run(["git", *words], cwd=package, capture_output=True, check=True)
-        return call.stdout.decode().strip()
-
+    """Return the git commit of the code, with ``+`` where a tracked file differs from it."""
+    words = ("git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+")
     try:
-        changed = "+" if git("status", "--porcelain", "--", ".") else ""
-        return git("rev-parse", "--short=12", "HEAD") + changed
+        call = subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, check=True)
+        return call.stdout.decode().strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
@@ -104,7 +95,6 @@ def provenance() -> dict[str, object]:
         "machine": {
             "system": platform.system(),
             "architecture": platform.machine(),
-            # records replay bit for bit on one kind of processor only
             "processor": next(named, platform.processor() or "unknown"),
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "cores": os.cpu_count(),

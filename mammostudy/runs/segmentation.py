@@ -20,7 +20,6 @@ from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
 from mammostudy.evaluation import overlap, uncertainty
 from mammostudy.evaluation.splits import Split, parted, split_cases
-from mammostudy.imaging.framing import Box, frame_box, paste_back
 from mammostudy.imaging.postprocessing import PUBLISHED, orderings, postprocess
 from mammostudy.models.baselines import Shown, baseline_masks
 from mammostudy.models.discriminator import Discriminator
@@ -40,26 +39,6 @@ METRICS: Final = ("dice", "iou", "precision", "recall", "hd95", "assd")  # in th
 Prediction = tuple[Masks, dict[str, NDArray[np.float64]]]  # masks, and scores of uncertainty
 
 
-def judge_of(cohort: Cohort, case: str, truth: str) -> Callable[[Masks, Box], tuple[float, float]]:
-    """Return what pastes a frame's mask into the image, and gives its Dice and IoU there.
-
-    They are measured where framings are compared: in the oracle loose frame at scale 2, cut to the
-    image, against every mass (``truth`` is ``all``) or the case alone (``target``).
-    """
-    row = cohort.row(case)
-    shape = int(row["height"]), int(row["width"])
-    x_min, y_min, x_max, y_max = frame_box(box_of_row(row), shape, strategy="loose", scale=2.0)
-    window = slice(max(y_min, 0), y_max), slice(max(x_min, 0), x_max)
-    whole = cohort.truth(str(row["image"])) if truth == "all" else cohort.mask(case)
-    known = whole[window][None].copy()
-
-    def judge(mask: Masks, frame: Box) -> tuple[float, float]:
-        cut = paste_back(mask, frame, shape)[window][None]
-        return float(overlap.dice(cut, known)[0]), float(overlap.iou(cut, known)[0])
-
-    return judge
-
-
 def evaluate(
     spec: RunSpec,
     cohort: Cohort,
@@ -68,7 +47,9 @@ def evaluate(
 ) -> tuple[pd.DataFrame, dict[str, Masks]]:
     """Predict and measure the cases of one part; the masks of the first box go with the rows."""
     asked = spec.evaluation
-    judges = [judge_of(cohort, case, spec.frame.truth) for case in cases]
+    named, every = list(map(cohort.row, cases)), spec.frame.truth == "all"  # masses of the image
+    known = (cohort.truth(str(at["image"])) if every else cohort.mask(at["case"]) for at in named)
+    judges = list(map(overlap.judge_in_image, known, map(box_of_row, named)))
     orders = orderings(PUBLISHED) if asked.postprocessing == "every" else [(), PUBLISHED]
     tables: list[pd.DataFrame] = []
     kept: dict[str, Masks] = {}

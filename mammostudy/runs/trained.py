@@ -76,6 +76,9 @@ def trained_model(record: Record) -> Any:
     path = weights_path(str(record.content["training_key"]))
     with torch.random.fork_rng(devices=[]):
         model = module_of(record.kind).network(record.spec, record.content)
+    if (kept := record.folder / "weights.safetensors").is_file():  # as float16
+        load_model(model, kept)
+        return model.to(device())
     known = (load_checkpoint(path.with_suffix(".history")) or {}).get("sha256")
     there = path.is_file()
     if fault := _read(model, path, known):

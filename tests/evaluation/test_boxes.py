@@ -133,6 +133,9 @@ def test_mean_box_by_hand():
     # relative: (.1, .1, .3, .3) in L; (.1, .1, .3, .3) and (.5, .5, .7, .7) in R
     assert prior["L"] == pytest.approx([0.1, 0.1, 0.3, 0.3])
     assert prior["R"] == pytest.approx([0.3, 0.3, 0.5, 0.5])
+    assert prior["all"] == pytest.approx([0.7 / 3, 0.7 / 3, 1.3 / 3, 1.3 / 3])
+    (unknown,), _ = ours.prior_boxes(prior, [(3, 3)], ["unknown"])
+    assert unknown == pytest.approx(np.array([[0.7, 0.7, 1.3, 1.3]]))
     boxes, scores = ours.prior_boxes(prior, [(300, 600), (30, 3)], ["R", "L"])
     assert boxes[0] == pytest.approx(np.array([[180, 90, 300, 150]]))
     assert boxes[1] == pytest.approx(np.array([[0.3, 3, 0.9, 9]]))

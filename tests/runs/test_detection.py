@@ -170,9 +170,6 @@ def test_matches_come_back_through_the_file(rule, repeats):
 
 
 def test_what_cannot_be_judged_is_refused():
-    rows = judged_rows("test", *random_case(5))
-    with pytest.raises(DataError, match=r"view 'v0' stands in the rows twice"):
-        matches_of(pd.concat([rows, rows], ignore_index=True))
     with pytest.raises(DataError, match="predicted_boxes"):
         judged_rows("test", views_of_boxes([[]]), [np.array([[5, 5, 5, 9.0]])], [np.array([0.5])])
 

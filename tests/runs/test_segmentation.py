@@ -1,7 +1,9 @@
 """What a spec becomes: baselines, trainer, predictions, rows by hand; whom a run is tested on."""
 
+import runpy
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +20,7 @@ from mammostudy.errors import DataError, MissingDataError
 from mammostudy.evaluation import boundary_iou, overlap
 from mammostudy.models.baselines import Shown, baseline_masks
 from mammostudy.runs import segmentation as module
+from mammostudy.runs.record import read_record
 from mammostudy.runs.spec import COLUMNS, FITTED, RunSpec
 from mammostudy.runs.trained import trained_model
 from mammostudy.training.segmentation import Adversarial, Supervised
@@ -142,7 +145,8 @@ PAIR = {"p": {"a1": (20, 20, 40, 40), "a2": (42, 42, 50, 50)}}
 
 def test_a_frames_mask_is_pasted_back_into_the_window(tmp_path, write_squares):
     cohort = write_squares(tmp_path / "pair", PAIR)
-    alone, both = module.judge_of(cohort, "a1", "target"), module.judge_of(cohort, "a1", "all")
+    known, box = (cohort.mask("a1"), cohort.truth(cohort.row("a1")["image"])), (20, 20, 40, 40)
+    alone, both = (overlap.judge_in_image(each, box) for each in known)
     whole, tight = np.ones((20, 20), bool), (20, 20, 40, 40)
     left = whole.copy()
     left[:, 10:] = False
@@ -233,3 +237,21 @@ def test_what_is_measured_beside_the_rows_is_of_the_kept_masks(tiny, tiny_spec, 
     assert (raw[["spread", "information", "disagreement"]] >= 0).all(axis=None)
     found = module.predict_framed(trained_model(record), frames, spec)[0]
     assert np.array_equal(found, np.stack(list(kept.values())))  # the kept weights give them
+
+
+def test_weights_kept_beside_a_record_are_found_without_a_store(trained, own_store, tmp_path):
+    keeper = runpy.run_path(str(Path(__file__).resolve().parents[2] / "tools/keep_weights.py"))
+    folder = shutil.copytree(trained.record.folder, tmp_path / "cohort" / trained.record.key)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAMMOSTUDY_STORE", str(trained.store))
+        whole = trained_model(trained.record).state_dict()
+        keeper["keep"](folder)
+    with pytest.raises(DataError, match="cannot be read"):  # the control
+        trained_model(trained.record)
+    kept = trained_model(read_record(folder)).state_dict()
+    assert kept.keys() == whole.keys()
+    for name, weights in whole.items():
+        torch.testing.assert_close(kept[name], weights, rtol=1e-3, atol=1e-5)
+    (folder / "weights.safetensors").write_bytes(b"other")
+    with pytest.raises(DataError, match=r"weights.safetensors is not the file"):
+        read_record(folder)

@@ -134,8 +134,7 @@ def _print_check(cohort: Cohort) -> NoReturn:
 
 def _split_checked(cohort: Cohort) -> str:
     """Check the first split for patients in two parts; say so, or why it cannot be made."""
-    from mammostudy.data.integrity import check_patients
-    from mammostudy.evaluation.splits import split_cases
+    from mammostudy.evaluation.splits import check_patients, split_cases
 
     try:
         patients = cohort.masses["patient"].nunique()

@@ -12,7 +12,6 @@ import pytest
 import mammostudy
 from mammostudy import inference
 from mammostudy.data.load import load_cohort
-from mammostudy.data.views import views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.figures.predictions import OUTPUTS, Findings, OperatingPoint, save_prediction
@@ -134,7 +133,7 @@ def test_the_boxes_are_those_of_the_records_rows(all_models):
     cohort, record = load_cohort("tiny"), all_models["detection"]
     rows = record.part("test").query("row == 'box'")
     model = trained_model(record)
-    names = [name for name in views_of(cohort).names if name in set(rows["view"])]
+    names = [name for name in cohort.views.index if name in set(rows["view"])]
     assert len(names) > 1
     for name in names:
         of = rows[rows["view"] == name]

@@ -23,6 +23,7 @@ from mammostudy.imaging.contours import inscribed_ellipse
 from mammostudy.imaging.framing import Box
 
 MARGIN: Final = 2  # px round an outline's box in its mask
+VIEW_COLUMNS: Final = ("patient", "site", "side", "height", "width", "image")
 OUTLINE_COLUMNS: Final = (
     "case", "patient", "site", "image", "view", "side", "modality", "x_min", "y_min", "x_max",
     "y_max", "shape", "pathology", "subtype", "tool",
@@ -68,6 +69,22 @@ class Cohort:
         """The rows with a box, indexed by case."""
         rows = self.manifest[self.manifest["x_min"].notna()]
         return rows.set_index("case", drop=False)
+
+    @cached_property
+    def views(self) -> pd.DataFrame:
+        """A row an image, in order, with or without a mass: what a detector searches.
+
+        Its name is the case of the image's first row, its columns are :data:`VIEW_COLUMNS`; of the
+        view's masses ``boxes`` holds float32 ``(k, 4)``, half-open pixels, and ``cases`` the names.
+        """
+        first = self.manifest.drop_duplicates("image").set_index("case", drop=False)
+        masses = dict(iter(self.masses.groupby("image", sort=False)))
+        parts = [masses.get(image, self.masses.iloc[:0]) for image in first["image"]]
+        boxes = [part[list(manifest.BOX)].to_numpy(np.float32).reshape(-1, 4) for part in parts]
+        cases = [tuple(part["case"].astype(str)) for part in parts]
+        held = {"boxes": boxes, "cases": cases}
+        columns = {name: pd.Series(each, first.index, dtype=object) for name, each in held.items()}
+        return first[list(VIEW_COLUMNS)].assign(**columns)
 
     def __len__(self) -> int:
         return len(self.masses)
@@ -202,15 +219,11 @@ def lacking(cohort: Cohort, task: str, *, study: bool = True) -> list[str]:
     return [f"{least} (there are: {', '.join(f'{n} {k}' for n, k in counts.items())})"]
 
 
-def tasks_of(cohort: Cohort, *, study: bool = False) -> list[str]:
-    """Return the tasks that a cohort can be used for."""
-    return [task for task in TASKS if not lacking(cohort, task, study=study)]
-
-
 def require(cohort: Cohort, task: str, *, study: bool = False) -> None:
     """Raise DataError, with cohort, task and columns, where :func:`lacking` names something."""
     if lacks := lacking(cohort, task, study=study):
-        fit = ", ".join(tasks_of(cohort, study=study)) or "no task"
+        fits = [other for other in TASKS if not lacking(cohort, other, study=study)]
+        fit = ", ".join(fits) or "no task"
         said = "no mass has" if lacking(cohort, task, study=False) else "the study needs"
         fault = f"cannot be used for {task}: {said} {'; '.join(lacks)}"
         mend = f"fill the columns of its manifest or choose another cohort (fit for: {fit})"

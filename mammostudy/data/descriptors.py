@@ -113,19 +113,14 @@ def folder() -> Path:
     return own if own.is_dir() else Path(__file__).resolve().parents[2] / "data_manifests"
 
 
-def descriptor_names() -> list[str]:
-    """Return the names of the descriptors in the order of pages: those of the paper first."""
-    return list(_read_all(folder()))
-
-
-def read_descriptor(name: str) -> Descriptor:
-    """Return one descriptor by the name of its file, without the ending."""
-    return _read_all(folder())[name]
+def data_sheets() -> dict[str, Descriptor]:
+    """Return the descriptors by file, without ending, as pages list them: the paper's first."""
+    return _read_all(folder())
 
 
 def cohort_names() -> list[str]:
     """Return the names of the cohorts that a descriptor tells of, those that need least first."""
-    facts = [one for sheet in _read_all(folder()).values() for one in sheet.cohorts.values()]
+    facts = [one for sheet in data_sheets().values() for one in sheet.cohorts.values()]
     return [one.name for one in sorted(facts, key=lambda one: (not one.phantom, one.built))]
 
 
@@ -133,7 +128,7 @@ def describe(name: Any) -> CohortFacts:
     """Return what is known of a cohort; of a name without a descriptor what holds for any."""
     if not isinstance(name, str):
         raise DataError(f"cohort {name!r}: a name is text; papermill's -r takes numbers as text")
-    for sheet in _read_all(folder()).values():
+    for sheet in data_sheets().values():
         if name in sheet.cohorts:
             return sheet.cohorts[name]
     return CohortFacts.model_validate({"name": name})
@@ -141,17 +136,17 @@ def describe(name: Any) -> CohortFacts:
 
 @lru_cache(maxsize=8)
 def _read_all(place: Path) -> dict[str, Descriptor]:
-    """Read the descriptors of a folder, once a process."""
-    read = {path.stem: _read(path) for path in place.glob("*.yaml")}
+    """Read the descriptors of a folder, once a process.
+
+    Cohorts know their names and, without one of their own, the title of their descriptor.
+    """
+    read: dict[str, Descriptor] = {}
+    for path in place.glob("*.yaml"):
+        try:
+            content: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+            for name, facts in content["cohorts"].items():
+                facts |= {"title": content["title"], "name": name, "descriptor": path.stem} | facts
+            read[path.stem] = Descriptor.model_validate(content)
+        except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+            raise DataError(f"{path}: not a descriptor of cohorts: {error}") from error
     return dict(sorted(read.items(), key=lambda item: (item[1].order, item[0])))
-
-
-def _read(path: Path) -> Descriptor:
-    """Read a descriptor; its cohorts know their names and, without one of their own, its title."""
-    try:
-        content: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-        for name, facts in content["cohorts"].items():
-            facts |= {"title": content["title"], "name": name, "descriptor": path.stem} | facts
-        return Descriptor.model_validate(content)
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: not a descriptor of cohorts: {error}") from error

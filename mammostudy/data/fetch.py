@@ -16,7 +16,7 @@ from typing import Any, Final
 import pandas as pd
 from tqdm.auto import tqdm
 
-from mammostudy.data.descriptors import cohort_names, describe, read_descriptor
+from mammostudy.data.descriptors import cohort_names, data_sheets, describe
 from mammostudy.data.load import find_folder
 from mammostudy.data.sources.files import look
 from mammostudy.data.tables import read_table
@@ -48,7 +48,7 @@ def fetch(
         folder = find_folder(cohort, base).resolve()
     except MissingDataError:
         folder = (base / cohort).resolve()
-    descriptor = read_descriptor(cohort)
+    descriptor = data_sheets()[cohort]
     further = descriptor.model_extra or {}
     print(f"{descriptor.title} -> {folder}\n  licence: {descriptor.licence}")
     for work in descriptor.citation:

@@ -66,13 +66,16 @@ def decode_picture(path: Path, content: bytes) -> tuple[NDArray[np.float32], tup
 
 
 def decode_whole(path: Path, content: bytes) -> tuple[NDArray[Any], Image.Image]:
-    """Decode a picture as :func:`decode` does, its header first; refuse one that is cut off."""
+    """Decode a picture as it is, ``(h, w)`` or with channels, blue first; refuse one cut off."""
     picture = open_picture(path, content)
     kind = str(picture.format)
     if kind == "TIFF" and getattr(picture, "n_frames", 1) > 1:
         raise DataError(f"{path}: the TIFF holds several pages; export one image a file")
     whole, rare = _jpeg(content) if kind in JPEGS else (b"IEND\xaeB`\x82" in content, "")
-    pixels = decode(content) if whole or kind not in ("PNG", *JPEGS) else None
+    pixels = None
+    if whole or kind not in ("PNG", *JPEGS):
+        with suppress(cv2.error):
+            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         fault = rare if whole and rare else f"the {kind} is truncated, or its pixels do not decode"
         raise DataError(f"{path}: {fault}; copy the file anew, or export it as 16-bit PNG")
@@ -109,13 +112,6 @@ def open_picture(path: Path, content: bytes) -> Image.Image:
     if pixels > MAX_PIXELS:
         raise DataError(f"{path}: holds more than {MAX_PIXELS:,} pixels; export the image smaller")
     return picture
-
-
-def decode(content: bytes) -> NDArray[Any] | None:
-    """Decode a picture as it is, (h, w) or (h, w, channels), blue first; None where it fails."""
-    with suppress(cv2.error):
-        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    return None
 
 
 def unit(pixels: NDArray[Any]) -> tuple[NDArray[np.float32], tuple[str, ...]]:

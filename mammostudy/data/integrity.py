@@ -1,13 +1,12 @@
-"""Whether a manifest is true of its files, images are the same picture, and a split leaks."""
+"""Whether a manifest is true of its files, and images are the same picture."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -16,20 +15,17 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from mammostudy.data import manifest, row_files
-from mammostudy.data.cache import Arrays, cached_arrays
-from mammostudy.data.cohort import Cohort, OutlineCohort, box_of_row
+from mammostudy.data.cohort import Cohort, box_of_row
 from mammostudy.data.dicom import Mammogram
 from mammostudy.data.dicom_file import quiet
 from mammostudy.data.images import COLOURED
-from mammostudy.data.private import doubted_patients, shown
-from mammostudy.errors import DataError, grouped
+from mammostudy.data.private import doubted_patients, named
+from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 from mammostudy.settings import workers
 
-if TYPE_CHECKING:
-    from mammostudy.evaluation.splits import Split
-
 CHECKS: Final = {
+    "dropped": "what the reader of the data set leaves out",
     "vocabulary": "a cell of another type, word or range than the manifest's, or a row twice",
     "path": "a path that leads out of the cohort's folder",
     "unreadable": "an image or mask that is missing, truncated, damaged or changed",
@@ -51,13 +47,12 @@ FITTING: Final = ("MG", "CR", "DX", "OT", "SC", "unknown")  # films digitised an
 LEVELS: Final = 16  # grey levels below which a picture is a mask or a drawing
 THUMBNAIL: Final = 64  # px
 CORRELATION: Final = 0.995  # of two thumbnails, from which on they count as one image
-COARSE: Final = 16  # px of a smaller thumbnail, which tells most pairs apart
 _BLOCK: Final = 512  # images compared at once
 Picture = NDArray[np.float32]  # (4096,), a thumbnail of zero mean and unit length
 
 
 def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the valid rows of a manifest, and a fault for each other; refuse one without any."""
+    """Return the valid rows of a manifest, perhaps none, and a fault for each other."""
     faults: list[tuple[str, str, str, str]] = []
     while not table.empty:
         table = table.reset_index(drop=True)
@@ -68,9 +63,6 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFr
         for row, (case, image) in table.loc[rows, ["case", "image"]].iterrows():
             faults.append((str(case), str(image), "vocabulary", found[int(str(row))]))
         table = table.drop(index=rows)
-    if table.empty:
-        listed = "\n  ".join(grouped((case, reason) for case, _, _, reason in faults))
-        raise DataError(f"{name}: no row of the manifest can be used; mend the cells:\n  {listed}")
     return manifest.validate(table, name), pd.DataFrame(faults, columns=list(FAULTS))
 
 
@@ -107,7 +99,7 @@ def _examined(
     try:
         pixels, read = row_files.read_pixels(root, first)
         noted += [*read.notes, *((MIRRORED,) if read.flipped else ())]
-        path = root / shown(root, str(first["image"]))
+        path = root / named(root, str(first["image"]))[1]
         row_files.check_size(path, first, pixels.shape)
         if why := why_no_mammogram(pixels, read):
             raise row_files.FileError(f"{path}: {why}", "not a mammogram")
@@ -141,7 +133,7 @@ def _of_mask(root: Path, row: pd.Series, notes: list[str]) -> Iterator[tuple[str
     except DataError as error:
         yield getattr(error, "check", "unreadable"), str(error)
         return
-    place = root / shown(root, str(row["mask"])) if pd.notna(row["mask"]) else root
+    place = root / named(root, str(row["mask"]))[1] if pd.notna(row["mask"]) else root
     x_min, y_min, x_max, y_max = drawn = box_of(mask)
     height, width = mask.shape
     if (x_min == 0 and x_max == width) or (y_min == 0 and y_max == height):
@@ -164,10 +156,10 @@ def _duplicates(
 ) -> dict[str, tuple[str, str]]:
     """Return the images that an earlier row shows under another name, each with its fault."""
     again: dict[str, tuple[str, str]] = {}
-    for one, other, correlation in alike(pictures, every=False):
-        first, row = rows[one], rows[other]
+    for other, earlier_ones, correlations in alike(pictures):
+        first, row, correlation = rows[earlier_ones[0]], rows[other], correlations[0]
         whose = f"of {' and '.join(dict.fromkeys([first['patient'], row['patient']]))}"
-        name, earlier = (shown(root, str(each["image"])) for each in (row, first))
+        name, earlier = (named(root, str(each["image"]))[1] for each in (row, first))
         check, what = "near-duplicate", f"looks like {earlier} ({correlation:.4f}"
         if first["image_sha256"] == row["image_sha256"]:
             check, what = "duplicate", f"the file is {earlier} again (the same bytes"
@@ -183,66 +175,12 @@ def thumbnail(image: NDArray[Any]) -> Picture:
     return np.asarray(centred / max(float(np.linalg.norm(centred)), 1e-9), dtype=np.float32)
 
 
-def alike(pictures: Sequence[Picture], *, every: bool = True) -> Iterator[tuple[int, int, float]]:
-    """Yield near-duplicates: earlier, later, correlation; with all earlier ones or the first alone.
-
-    Means of blocks times their side are a projection: apart as thumbnails at most.
-    """
-    side = THUMBNAIL // COARSE
-    blocks = (each.reshape(COARSE, side, COARSE, side).mean(axis=(1, 3)) for each in pictures)
-    coarse = np.array([side * block for block in blocks], np.float32).reshape(-1, COARSE**2)
-    half = (coarse**2).sum(axis=1) / 2
-    for start in range(0, len(pictures), _BLOCK):
-        stop = start + _BLOCK
-        near = half[:stop, None] + half[start:stop] - coarse[:stop] @ coarse[start:stop].T
-        near = near < 1 - CORRELATION + 1e-4  # half the squared distance
-        for later in np.flatnonzero(near.any(axis=0)).tolist():
-            for earlier in np.flatnonzero(near[: start + later, later]).tolist():
-                correlation = float(pictures[earlier] @ pictures[start + later])
-                if correlation > CORRELATION:
-                    yield earlier, start + later, correlation
-                    if not every:
-                        break
-
-
-def check_patients(
-    table: pd.DataFrame, parts: Mapping[str, Sequence[str]], unit: str = "patient"
-) -> None:
-    """Raise DataError where a patient, or an image, stands in two parts of a table's rows."""
-    units = {name: set(table.loc[list(cases), unit]) for name, cases in parts.items()}
-    for (one, ones), (other, others) in combinations(units.items(), 2):
-        if shared := sorted(ones & others):
-            fault = f"{unit} {', '.join(shared[:5])} stands in {one} and in {other}"
-            raise DataError(f"split: {fault}; split by the column `{unit}`")
-
-
-def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
-    """Raise DataError where two parts of images (paths) share one or hold near-duplicates."""
-    rows = cohort.manifest.drop_duplicates("image").set_index("image", drop=False)
-
-    def make() -> Arrays:
-        thumbnails = [thumbnail(cohort.image(row)) for _, row in rows.iterrows()]
-        return {"all": np.stack(thumbnails)}
-
-    stacked = cached_arrays("thumbnails", {"manifest": cohort.manifest_hash}, make)["all"]
-    pictures = dict(zip(rows.index, stacked, strict=True))
-    placed = sorted({(path, part) for part, paths in parts.items() for path in paths})
-    for one, other, correlation in alike([pictures[path] for path, _ in placed]):
-        (path, part), (twin, there) = placed[one], placed[other]
-        if part != there:
-            pair = f"{path} ({part}) and {twin} ({there}) are near-duplicates"
-            raise DataError(f"split: {pair} ({correlation:.4f}); give them one patient or drop one")
-
-
-def check_leakage(
-    cohort: Cohort, split: Split, *, unit: str = "patient", table: pd.DataFrame | None = None
-) -> None:
-    """Raise DataError where a unit or a near-duplicate image stands in two parts of a split.
-
-    The split is of the cohort's masses, or of another table's rows.
-    """
-    rows = cohort.masses if table is None else table
-    check_patients(rows, split.parts(), unit)
-    if not isinstance(cohort, OutlineCohort):  # it has no images to compare
-        images = {name: rows["image"][list(cases)] for name, cases in split.parts().items()}
-        check_images(cohort, images)
+def alike(pictures: Sequence[Picture]) -> Iterator[tuple[int, list[int], list[float]]]:
+    """Yield each picture that has earlier near-duplicates: its place, theirs, the correlations."""
+    stack = np.array(pictures, np.float32).reshape(-1, THUMBNAIL**2)
+    for start in range(0, len(stack), _BLOCK):
+        correlations = stack[start : start + _BLOCK] @ stack[: start + _BLOCK].T
+        for later, row in enumerate(correlations, start):
+            earlier = np.flatnonzero(row[:later] > CORRELATION)
+            if earlier.size:
+                yield later, earlier.tolist(), row[earlier].tolist()

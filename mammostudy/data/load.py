@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -16,7 +18,6 @@ from mammostudy.data.cache import digest, locked, write_atomically
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.descriptors import cohort_names, describe
 from mammostudy.data.private import PRIVATE_TABLE
-from mammostudy.data.sources import reader_module
 from mammostudy.errors import DataError, MissingDataError, grouped
 from mammostudy.paths import data_root, search, store_root
 
@@ -45,19 +46,32 @@ def load_cohort(name: str, root: str | Path | None = None) -> Cohort:
         with locked(folder.name):
             if not (folder / manifest.FILENAME).is_file():
                 reader_module("phantom").write(name, folder)
-        return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
-    folder = find_folder(name, root)
-    if (reader := module_of(name, folder)) is not None:
-        return _load_or_build(name, folder, reader)
-    if facts.reader is None:
-        return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
-    source = reader_module(facts.reader)  # of the development part of CDD-CESM, as it stands
+    else:
+        folder = find_folder(name, root)
+        if (reader := module_of(name, folder)) is not None:
+            return _load_or_build(name, folder, reader)
+        if facts.reader is not None:
+            states = ((path, path.stat()) for path in search(folder, "**/*"))
+            state = tuple((str(path), each.st_size, each.st_mtime_ns) for path, each in states)
+            return _as_it_stands(name, folder, state)
+    return Cohort(name, folder, manifest.read_manifest(folder / manifest.FILENAME))
+
+
+@lru_cache(maxsize=8)
+def _as_it_stands(name: str, folder: Path, _state: tuple[tuple[str, int, int], ...]) -> Cohort:
+    """Read the development part of CDD-CESM, once a process and state of its files."""
+    facts = describe(name)
+    source = reader_module(str(facts.reader))
     if not facts.images:
         outlined: Cohort = source.read_contours(name, folder, facts.modality)
         return outlined
-    read = source.build_views if facts.free_views else source.build_manifest
-    table, dropped = read(folder, facts.modality)
+    table, dropped = source.build_manifest(folder, facts.modality, facts.free_views)
     return Cohort(name, folder, manifest.validate(table, f"{folder} ({name})"), dropped)
+
+
+def reader_module(name: str) -> Any:
+    """Import a module of :mod:`mammostudy.data.sources` by its name."""
+    return import_module(f"mammostudy.data.sources.{name}")
 
 
 def module_of(name: str, folder: Path) -> str | None:
@@ -107,7 +121,8 @@ def place(name: str, kind: str) -> Path:
 def build(name: str, folder: Path, source: str, *, strict: bool = False) -> Cohort:
     """Read a layout, check every row and file, write the manifest; refuse what leaves no row."""
     tables = _tables(name, folder)  # before they are read
-    table, dropped = reader_module(source).build_manifest(folder, store_root() / "cohorts" / name)
+    table, dropped = reader_module(source).build_manifest(folder)
+    listed = pd.DataFrame(table.attrs.pop("dropped", ()), columns=list(integrity.FAULTS))
     clean, faults = integrity.clean_table(table, f"{folder} ({name})")
     found, notes = integrity.examine(Cohort(name, folder, clean))
     faults = pd.concat([faults, found], ignore_index=True)
@@ -117,7 +132,7 @@ def build(name: str, folder: Path, source: str, *, strict: bool = False) -> Coho
     built = Cohort(name, folder, kept, dropped)
     place(name, "build.json").unlink(missing_ok=True)  # an interrupted build is built again
     manifest.write_manifest(kept, place(name, "csv"))
-    write_rows(name, "quarantine", faults)
+    write_rows(name, "quarantine", pd.concat([listed, faults], ignore_index=True))
     write_rows(name, "notes", notes)
     text = json.dumps({"made_of": _made_of(folder, source), "owners": tables, "dropped": dropped})
     write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))

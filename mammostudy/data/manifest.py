@@ -172,11 +172,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     if not path.exists():
         raise DataError(f"{path}: missing; `mammostudy data template` begins a table of your own")
     table = read_table(path, separators=",;\t", numbers=NUMBERS)
-    table = table.where(table != "").astype(object)
-    for name in table.columns.intersection(list(NUMBERS)):
-        numbers = pd.to_numeric(table[name], errors="coerce")
-        table[name] = table[name].where(numbers.isna(), numbers)  # text that is none is a fault
-    return validate(table, str(path))
+    return validate(table.where(table != "").astype(object), str(path))
 
 
 def write_manifest(table: pd.DataFrame, path: Path) -> None:

@@ -80,14 +80,17 @@ def hidden_name(name: str) -> str:
     return f"file-{pseudonym(name)}{suffix if suffix in SUFFIXES else ''}"
 
 
-def real_name(root: Path, name: str) -> str:
-    """Return the file's name that a name of a manifest stands for; itself where it hides none."""
-    return _listed(root, name)[0]
+def named(root: Path, name: str) -> tuple[str, str]:
+    """Return the file that a name of a manifest stands for, and how a message names it.
 
-
-def shown(root: Path, name: str) -> str:
-    """Return how a message names a file of a manifest: of a hidden one, by the owner's row."""
-    return _listed(root, name)[1]
+    That is, of a hidden one, by its row of the owner's table; of any other by its name.
+    """
+    table = root / PRIVATE_TABLE
+    if not _HIDDEN.fullmatch(name) or not table.is_file():
+        return name, name
+    state = table.stat()
+    listed = _names(table, (state.st_mtime_ns, state.st_size, state.st_ino), store_root())
+    return listed.get(name, (name, name))
 
 
 def doubted_patients(root: Path, rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -95,7 +98,7 @@ def doubted_patients(root: Path, rows: pd.DataFrame) -> list[tuple[str, str]]:
 
     Of a private cohort they are read from the owner's table: pseudonyms are all alike.
     """
-    if len(rows) and real_name(root, name := str(rows["image"].iloc[0])) != name:
+    if len(rows) and named(root, name := str(rows["image"].iloc[0]))[0] != name:
         rows = read_table(root / PRIVATE_TABLE, ("image", "patient"), ",;\t")
         rows = rows.assign(image=rows["image"].map(hidden_name))
     ids = rows["patient"].astype(str)
@@ -110,7 +113,7 @@ def doubted_patients(root: Path, rows: pd.DataFrame) -> list[tuple[str, str]]:
 @contextmanager
 def hiding(root: Path, name: str) -> Iterator[None]:
     """Let every DataError of this block name the owner's row instead of a hidden file."""
-    real, row = _listed(root, name)
+    real, row = named(root, name)
     try:
         yield
     except DataError as error:
@@ -125,17 +128,6 @@ def without(text: str, name: str, shown: str) -> str:
     for part in filter(None, (name, PurePosixPath(name).name)):
         text = re.sub(rf"(?<![\w.-]){re.escape(part)}(?![\w-])", lambda _: shown, text)
     return text
-
-
-def _listed(root: Path, name: str) -> tuple[str, str]:
-    """Return the real name of a hidden file, and which row of the owner's table names it."""
-    table = root / PRIVATE_TABLE
-    if not _HIDDEN.fullmatch(name) or not table.is_file():
-        return name, name
-    state = table.stat()
-    return _names(table, (state.st_mtime_ns, state.st_size, state.st_ino), store_root()).get(
-        name, (name, name)
-    )
 
 
 @lru_cache(maxsize=8)

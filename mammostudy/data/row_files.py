@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mammostudy.data.dicom import Mammogram, read_dicom, read_mammogram
 from mammostudy.data.dicom_file import starts_as_dicom
 from mammostudy.data.images import JPEGS, bytes_of, decode_whole, same_aspect
-from mammostudy.data.private import hiding, real_name
+from mammostudy.data.private import hiding, named
 from mammostudy.data.sources.ddsm import is_raw, read_raw
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import fill_outline
@@ -40,7 +40,7 @@ class FileError(DataError):
 def inside(root: Path, name: str, what: str = "path") -> Path:
     """Return the place of a file that a manifest names; refuse what leads out of the folder."""
     try:
-        path = root / real_name(root, name)
+        path = root / named(root, name)[0]
         if os.path.realpath(path).startswith(os.path.join(_resolved(root), "")):
             path.exists()  # a name too long for the disk fails here
             return path

@@ -193,7 +193,7 @@ def _judge(
 
 
 def fixed_prior(
-    true_boxes: Sequence[ArrayLike], image_shapes: Sequence[tuple[int, int]], groups: Sequence[str]
+    true_boxes: Sequence[ArrayLike], image_shapes: ArrayLike, groups: Sequence[str]
 ) -> dict[str, Values]:
     """The mean training box of each group, and of ``all``, as shares of the image's width, height.
 
@@ -214,7 +214,7 @@ def fixed_prior(
 
 
 def prior_boxes(
-    prior: dict[str, Values], image_shapes: Sequence[tuple[int, int]], groups: Sequence[str]
+    prior: dict[str, Values], image_shapes: ArrayLike, groups: Sequence[str]
 ) -> tuple[list[Values], list[Values]]:
     """The box of its group or else of all, and a score of 0.5, for images of (height, width)."""
     scale = np.asarray(image_shapes, dtype=np.float64)[:, [1, 0, 1, 0]]

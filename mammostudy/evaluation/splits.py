@@ -7,8 +7,10 @@ for by name (``unit="image"``) in the split and again in the check.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -16,12 +18,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from mammostudy.data.cohort import Cohort
+from mammostudy.data.cache import Arrays, cached_arrays
+from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.descriptors import cohort_names, describe
-from mammostudy.data.integrity import check_leakage
-from mammostudy.data.sources import reader_module
-from mammostudy.data.views import views_of
-from mammostudy.errors import SpecError
+from mammostudy.data.integrity import alike, thumbnail
+from mammostudy.data.load import reader_module
+from mammostudy.errors import DataError, SpecError
 
 Unit = Literal["patient", "image"]
 Rule = Literal["folds", "official"]
@@ -129,7 +131,7 @@ def split_views(cohort: Cohort, **fields: Any) -> Split:
     Patients without a mass are dealt out by the seed, or stand where their owners say.
     """
     rule, site = fields.get("rule", "folds"), fields["train_site"]
-    masses, table = parted(cohort, cohort.masses, rule), views_of(cohort).table
+    masses, table = parted(cohort, cohort.masses, rule), cohort.views
     parts = split_cases(masses, **fields).parts()
     part_of = {
         patient: name for name, cases in parts.items() for patient in masses["patient"][list(cases)]
@@ -148,3 +150,50 @@ def split_views(cohort: Cohort, **fields: Any) -> Split:
     found = Split(*(tuple(table.index[part == name]) for name in parts))
     check_leakage(cohort, found, table=table)
     return found
+
+
+def check_patients(
+    table: pd.DataFrame, parts: Mapping[str, Sequence[str]], unit: str = "patient"
+) -> None:
+    """Raise DataError where a patient, or an image, stands in two parts of a table's rows."""
+    units = {name: set(table.loc[list(cases), unit]) for name, cases in parts.items()}
+    for (one, ones), (other, others) in combinations(units.items(), 2):
+        if shared := sorted(ones & others):
+            fault = f"{unit} {', '.join(shared[:5])} stands in {one} and in {other}"
+            raise DataError(f"split: {fault}; split by the column `{unit}`")
+
+
+def check_images(cohort: Cohort, parts: Mapping[str, Collection[str]]) -> None:
+    """Raise DataError where two parts of images (paths) share one or hold near-duplicates."""
+    rows = cohort.manifest.drop_duplicates("image").set_index("image", drop=False)
+
+    def make() -> Arrays:
+        thumbnails = [thumbnail(cohort.image(row)) for _, row in rows.iterrows()]
+        return {"all": np.stack(thumbnails)}
+
+    stacked = cached_arrays("thumbnails", {"manifest": cohort.manifest_hash}, make)["all"]
+    pictures = dict(zip(rows.index, stacked, strict=True))
+    placed = sorted({(path, part) for part, paths in parts.items() for path in paths})
+    for other, earlier, correlations in alike([pictures[path] for path, _ in placed]):
+        twin, there = placed[other]
+        for (path, part), correlation in zip(
+            [placed[i] for i in earlier], correlations, strict=True
+        ):
+            if part != there:
+                pair = f"{path} ({part}) and {twin} ({there}) are near-duplicates"
+                mend = "give them one patient or drop one"
+                raise DataError(f"split: {pair} ({correlation:.4f}); {mend}")
+
+
+def check_leakage(
+    cohort: Cohort, split: Split, *, unit: str = "patient", table: pd.DataFrame | None = None
+) -> None:
+    """Raise DataError where a unit or a near-duplicate image stands in two parts of a split.
+
+    The split is of the cohort's masses, or of another table's rows.
+    """
+    rows = cohort.masses if table is None else table
+    check_patients(rows, split.parts(), unit)
+    if not isinstance(cohort, OutlineCohort):  # it has no images to compare
+        images = {name: rows["image"][list(cases)] for name, cases in split.parts().items()}
+        check_images(cohort, images)

@@ -16,7 +16,6 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.views import views_of
 from mammostudy.evaluation import froc_curves
 from mammostudy.evaluation.boxes import FALSE, HIT, OUTCOMES, REPEAT, Matches
 from mammostudy.evaluation.classification import binned_shares
@@ -217,20 +216,20 @@ def examples(cohort: Cohort | None, one: Searched) -> dict[str, NDArray[np.uint8
     out: dict[str, NDArray[np.uint8]] = {}
     if cohort is None:
         return out
-    views, found, names = views_of(cohort), one.matches(laid=True), one.views["view"].tolist()
+    views, found, names = cohort.views, one.matches(laid=True), one.views["view"].tolist()
     for rule, (view, box, mass) in chosen(one).items():
-        if names[view] not in views.names:  # a cohort of another size
+        if names[view] not in views.index:  # a cohort of another size
             continue
-        at = views.names.index(names[view])
+        shown = views.loc[names[view]]
         first = int(np.searchsorted(found.true_image, view))
         marks: list[Mark] = [
             (MARKS["mass"], edges, number + first == mass, "")
-            for number, edges in enumerate(views.boxes[at].tolist())
+            for number, edges in enumerate(shown["boxes"].tolist())
         ]
         for number in np.flatnonzero(found.image == view):
             colour = MARKS[OUTCOMES[found.outcome[number]]]
             label = f"{found.scores[number]:.2f}"
             marks.append((colour, found.boxes[number].tolist(), number == box, label))
-        rows = cohort.manifest[cohort.manifest["image"] == views.table.iloc[at]["image"]]
+        rows = cohort.manifest[cohort.manifest["image"] == shown["image"]]
         out[rule] = boxed(cohort.image(rows.iloc[0]), marks)
     return out

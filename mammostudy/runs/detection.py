@@ -14,7 +14,6 @@ from torch import Tensor
 
 from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.views import ViewSet, views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import fixed_prior, prior_boxes
 from mammostudy.evaluation.froc_curves import froc_of
@@ -29,32 +28,34 @@ from mammostudy.runs.versions import versions_of
 from mammostudy.training.detection import DetectorBudget, fit_detector, predict_boxes
 from mammostudy.training.loop import device
 
+Views = pd.DataFrame  # rows of Cohort.views
 Found = tuple[list[Values], list[Values]]  # boxes (k, 4) and scores (k,) a view, best first
 _OF_SQUARES: Final = ("runs.detect", "data.dicom", "models.detectors.common")
 
 
 def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train a detector, or lay the prior box, find boxes in validation and test, and judge them."""
-    split, every = split_views(cohort, **spec.split.model_dump()), views_of(cohort)
-    parts = {name: every.take(names) for name, names in split.parts().items()}
+    split = split_views(cohort, **spec.split.model_dump())
+    parts = {name: cohort.views.loc[list(names)] for name, names in split.parts().items()}
     train = parts.pop("train")
-    with_mass = [name for name, each in zip(train.names, train.boxes, strict=True) if len(each)]
-    if not with_mass:
+    with_mass = train[train["boxes"].map(len) > 0]
+    if with_mass.empty:
         at = f"cohort {cohort.name!r}, fold {spec.split.fold}"
         raise DataError(f"{at}: no training view has a mass")
     sides = _box_sides(spec, train)
     training: Training | None = None
     if not spec.is_baseline:
         model = network(spec, {"box_sides": sides}).to(device())
-        shown = train if spec.training.mass_free else train.take(tuple(with_mass))
+        shown = train if spec.training.mass_free else with_mass
         training = _trained(spec, cohort, model, [shown, parts["validation"]], progress)
 
-    def found(views: ViewSet) -> Found:
+    def found(views: Views) -> Found:
         if training is None:
-            prior = fixed_prior(train.boxes, train.shapes, train.table["side"].tolist())
-            return prior_boxes(prior, views.shapes, views.table["side"].tolist())
+            of_train = train["boxes"].tolist(), train[["height", "width"]], train["side"].tolist()
+            prior, shapes = fixed_prior(*of_train), views[["height", "width"]]
+            return prior_boxes(prior, shapes, views["side"].tolist())
         if training.diverged:
-            return [np.zeros((0, 4)) for _ in views.boxes], [np.zeros(0) for _ in views.boxes]
+            return [np.zeros((0, 4))] * len(views), [np.zeros(0)] * len(views)
         return boxes_on_views(model, *squares_of(spec, cohort, views))
 
     tables = [judged_rows(part, views, *found(views)) for part, views in parts.items()]
@@ -63,12 +64,12 @@ def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
     return Result(split, rows, training, content={"box_sides": list(sides)})
 
 
-def _box_sides(spec: DetectSpec, train: ViewSet) -> tuple[float, ...]:
+def _box_sides(spec: DetectSpec, train: Views) -> tuple[float, ...]:
     """Measure the training masses for the anchors; nothing where none are made from them."""
     if "anchors" not in spec.detector.own or spec.detector.anchors == "default":
         return ()
-    sizes = np.repeat(np.asarray(train.shapes), [len(each) for each in train.boxes], axis=0)
-    return box_side_quantiles(np.concatenate(train.boxes), sizes, spec.detector.aspect)
+    sizes = np.repeat(train[["height", "width"]].to_numpy(), train["boxes"].map(len), axis=0)
+    return box_side_quantiles(np.concatenate(train["boxes"].tolist()), sizes, spec.detector.aspect)
 
 
 def network(spec: DetectSpec, content: Mapping[str, Any]) -> Detector:
@@ -78,7 +79,7 @@ def network(spec: DetectSpec, content: Mapping[str, Any]) -> Detector:
         return build_detector(spec.detector.name, **spec.fields(tuple(content["box_sides"])))
 
 
-def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor, list[Placement]]:
+def squares_of(spec: DetectSpec, cohort: Cohort, views: Views) -> tuple[Tensor, list[Placement]]:
     """Bring views to the detector's square, float32 ``(n, 1, s, s)`` in [0, 1], and place each."""
     size, aspect = spec.detector.size, spec.detector.aspect
 
@@ -96,13 +97,13 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: ViewSet) -> tuple[Tensor
     content["versions"] = versions_of(_OF_SQUARES)
     stored = cached_arrays("detection-squares", content, make)
     at = {name: i for i, name in enumerate(stored["names"].tolist())}
-    rows = [at[name] for name in views.names]
+    rows = [at[name] for name in views.index]
     squares = torch.from_numpy(stored["squares"][rows].astype(np.float32) / 65535)
     return squares.clamp_(0, 1), [Placement(*each) for each in stored["places"][rows].tolist()]
 
 
 def _trained(
-    spec: DetectSpec, cohort: Cohort, model: Detector, views: list[ViewSet], progress: bool | None
+    spec: DetectSpec, cohort: Cohort, model: Detector, views: list[Views], progress: bool | None
 ) -> Training:
     train, validation = views
 
@@ -112,7 +113,7 @@ def _trained(
         return {"validation_sensitivity": froc_of(matches_of(rows)).mean_sensitivity()}
 
     squares, places = squares_of(spec, cohort, train)
-    known = zip(train.boxes, places, strict=True)
+    known = zip(train["boxes"], places, strict=True)
     boxes = [where.to_square(torch.from_numpy(each)) for each, where in known]
     fit = partial(
         fit_detector,

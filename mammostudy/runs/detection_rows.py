@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.data.views import ViewSet
 from mammostudy.evaluation import boxes as judging
 from mammostudy.evaluation.boxes import FALSE, HIT, REPEAT, Matches
 
@@ -47,13 +46,13 @@ def rounded(boxes: Sequence[Values], scores: Sequence[Values]) -> tuple[list[Val
 
 
 def judged_rows(
-    part: str, views: ViewSet, boxes: Sequence[Values], scores: Sequence[Values]
+    part: str, views: pd.DataFrame, boxes: Sequence[Values], scores: Sequence[Values]
 ) -> pd.DataFrame:
     """Judge the boxes of one part, ``(k, 4)`` and scores ``(k,)`` a view, by every rule."""
     boxes, scores = rounded(boxes, scores)
     tables = _views(views), _masses(views), _boxes(views, boxes, scores)
     rows = pd.concat(tables).sort_index(kind="stable")
-    of_view = views.table.iloc[rows.index]
+    of_view = views.iloc[rows.index]
     rows = rows.reset_index(drop=True)
     of_box = (rows["row"] == "box").to_numpy()
     for name in ("patient", "site", "side"):
@@ -61,20 +60,20 @@ def judged_rows(
     return rows.assign(part=part, view=of_view.index.to_numpy(str))
 
 
-def _views(views: ViewSet) -> pd.DataFrame:
-    sizes = views.table[["height", "width"]].reset_index(drop=True).astype(np.int64)
+def _views(views: pd.DataFrame) -> pd.DataFrame:
+    sizes = views[["height", "width"]].reset_index(drop=True).astype(np.int64)
     sizes.insert(0, "row", "view")
-    return sizes.assign(masses=[len(each) for each in views.boxes])
+    return sizes.assign(masses=views["boxes"].map(len).tolist())
 
 
-def _masses(views: ViewSet) -> pd.DataFrame:
-    counts = [len(each) for each in views.boxes]
+def _masses(views: pd.DataFrame) -> pd.DataFrame:
+    counts = views["boxes"].map(len)
     number = np.repeat(np.arange(len(views)), counts)
-    diameter = judging.box_diameters(np.concatenate(views.boxes).astype(np.float64))
-    whole = np.sqrt([height * width for height, width in views.shapes])
+    diameter = judging.box_diameters(np.concatenate(views["boxes"].tolist()).astype(np.float64))
+    whole = np.sqrt((views["height"] * views["width"]).to_numpy(np.int64))
     columns = {
         "row": "mass",
-        "case": [case for cases in views.cases for case in cases],
+        "case": [case for cases in views["cases"] for case in cases],
         "mass": np.concatenate([np.arange(count) for count in counts]),
         "diameter": np.round(diameter, 1),
         "share": np.round(diameter / whole[number], 4),
@@ -82,13 +81,13 @@ def _masses(views: ViewSet) -> pd.DataFrame:
     return pd.DataFrame(columns, number)
 
 
-def _boxes(views: ViewSet, boxes: Sequence[Values], scores: Sequence[Values]) -> pd.DataFrame:
+def _boxes(views: pd.DataFrame, boxes: Sequence[Values], scores: Sequence[Values]) -> pd.DataFrame:
     number = np.repeat(np.arange(len(views)), [len(each) for each in boxes])
     table = pd.DataFrame({"row": "box", "score": np.concatenate(scores)}, number)
     table[list(EDGES)] = np.concatenate(boxes)
-    starts = np.cumsum([0, *(len(each) for each in views.boxes)])
+    starts = np.cumsum([0, *views["boxes"].map(len)])
     for name, (rule, threshold) in RULES.items():
-        matches = judging.match_detections(boxes, scores, views.boxes, rule, threshold)
+        matches = judging.match_detections(boxes, scores, views["boxes"].tolist(), rule, threshold)
         found = matches.mass - starts[matches.image]
         hit, again = matches.outcome == HIT, matches.outcome == REPEAT
         table[name] = np.select([hit, again], [found, AGAIN], NOTHING)

@@ -15,11 +15,10 @@ from torch import Tensor, nn, optim
 
 from mammostudy.data.cohort import Cohort, box_of_row, require
 from mammostudy.data.frames import Frame, FramedSet, frame_cohort
-from mammostudy.data.integrity import check_leakage
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
 from mammostudy.evaluation import overlap, uncertainty
-from mammostudy.evaluation.splits import Split, parted, split_cases
+from mammostudy.evaluation.splits import Split, check_leakage, parted, split_cases
 from mammostudy.imaging.postprocessing import PUBLISHED, orderings, postprocess
 from mammostudy.models.baselines import Shown, baseline_masks
 from mammostudy.models.discriminator import Discriminator

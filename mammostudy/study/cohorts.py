@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data import descriptors, dicom
-from mammostudy.data.descriptors import describe, descriptor_names, read_descriptor
+from mammostudy.data.descriptors import data_sheets, describe
 from mammostudy.evaluation.statistics import POWER, smallest_detectable
 from mammostudy.imaging.framing import crop_and_resize
 from mammostudy.imaging.preprocessing import preprocess
@@ -44,7 +44,7 @@ MOST: Final = 10_000_000  # patients beyond which a number is no plan
 
 def page_inputs() -> dict[str, str]:
     """Return what the pages stand on beside their code and records: a hash of files, films."""
-    names = descriptor_names()
+    names = list(data_sheets())
     paths = [descriptors.folder() / f"{name}.yaml" for name in names]
     paths += [counts_path(name) for name in names]
     paths += [fingerprint.committed(cohort) for cohort in fingerprint.STUDIED]
@@ -77,7 +77,7 @@ def counts_table(name: str) -> pd.DataFrame:
     """
     found = read_counts(name)["counts"]
     lines = []
-    for count, expected in read_descriptor(name).expected.items():
+    for count, expected in data_sheets()[name].expected.items():
         counted = found.get(count)
         verdict = OPEN if counted is None else CONFIRMED if counted == expected else DIFFERS
         lines.append((count.replace("_", " "), _value(expected), _value(counted), verdict))
@@ -93,15 +93,13 @@ def _value(value: int | Mapping[str, int] | None) -> str:
 
 def all_counts() -> pd.DataFrame:
     """Return the counts of every descriptor: data set, then :func:`counts_table`."""
-    named = {read_descriptor(name).title: counts_table(name) for name in descriptor_names()}
+    named = {sheet.title: counts_table(name) for name, sheet in data_sheets().items()}
     return pd.concat(named, names=["data set"]).reset_index(0).reset_index(drop=True)
 
 
 def further_counts() -> pd.DataFrame:
     """Return counts by value that no descriptor expects: data set, counted in, by, counts."""
-    further = {
-        read_descriptor(name).title: read_counts(name)["further"] for name in descriptor_names()
-    }
+    further = {sheet.title: read_counts(name)["further"] for name, sheet in data_sheets().items()}
     lines = [
         (title, each["counted in"], by, _value(values))
         for title, each in further.items()
@@ -112,7 +110,7 @@ def further_counts() -> pd.DataFrame:
 
 def overview() -> pd.DataFrame:
     """Return a row a descriptor: data set, names, licence, how many of its counts are confirmed."""
-    verdicts = {name: list(counts_table(name)["verdict"]) for name in descriptor_names()}
+    verdicts = {name: list(counts_table(name)["verdict"]) for name in data_sheets()}
     return pd.DataFrame(
         {
             "data set": sheet.title,
@@ -122,14 +120,14 @@ def overview() -> pd.DataFrame:
             "counts confirmed": f"{verdicts[name].count(CONFIRMED)} of {len(verdicts[name])}",
             "counts that differ": verdicts[name].count(DIFFERS),
         }
-        for name, sheet in zip(verdicts, map(read_descriptor, verdicts), strict=True)
+        for name, sheet in data_sheets().items()
     )
 
 
 def sheets() -> pd.DataFrame:
     """Return what the data sheets say in words: data set, field, text."""
     lines: list[tuple[str, str, str]] = []
-    for sheet in map(read_descriptor, descriptor_names()):
+    for sheet in data_sheets().values():
         named = {key: facts.reads for key, facts in sheet.cohorts.items()}
         said = [("source", sheet.source), ("licence", sheet.licence), ("how to get it", sheet.get)]
         for each in (named, sheet.layout, sheet.label_mapping, {"split": sheet.split_rule}):
@@ -150,7 +148,7 @@ def shapes_table() -> pd.DataFrame:
     lines = []
     for title, (name, count) in SHAPE_COUNTS.items():
         counted = read_counts(name)["counts"].get(count)
-        values: Any = counted or read_descriptor(name).expected[count]
+        values: Any = counted or data_sheets()[name].expected[count]
         total = sum(values.values())
         lines += [(title, shape, n, 100 * n / total, bool(counted)) for shape, n in values.items()]
     return pd.DataFrame(lines, columns=["data set", "shape", "masses", "share", "confirmed"])

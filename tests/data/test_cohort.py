@@ -12,7 +12,7 @@ from writers import link, put, remove, with_cells, write_dicom, write_picture
 from mammostudy.data import cohort as module
 from mammostudy.data import descriptors, manifest, row_files
 from mammostudy.data.cohort import OUTLINE_COLUMNS as COLUMNS
-from mammostudy.data.cohort import Cohort, Geometry, OutlineCohort, box_of_row, require, tasks_of
+from mammostudy.data.cohort import Cohort, Geometry, OutlineCohort, box_of_row, lacking, require
 from mammostudy.data.row_files import FileError, inside, read_mask
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of, fill_outline
@@ -99,6 +99,10 @@ def test_the_hash_follows_table_geometry_and_the_way_of_filling(outlined, monkey
     hashes = {c.manifest_hash for c in (outlined, moved, relabelled)}
     monkeypatch.setattr(module, "MARGIN", 3)
     assert len(hashes | {replace(outlined).manifest_hash}) == 4
+
+
+def tasks_of(cohort):
+    return [task for task in descriptors.TASKS if not lacking(cohort, task, study=False)]
 
 
 def test_what_a_cohort_can_be_used_for(tiny, outlined):

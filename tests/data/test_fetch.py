@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from writers import write_dicom
 
-from mammostudy.data.descriptors import read_descriptor
+from mammostudy.data.descriptors import data_sheets
 from mammostudy.data.fetch import LAYOUT, fetch, select
 from mammostudy.errors import DataError, MissingDataError
 
@@ -152,7 +152,7 @@ def test_the_installed_client_has_the_collections_that_descriptors_name(tmp_path
     idc_index = pytest.importorskip("idc_index")
     client = idc_index.IDCClient()
     for name, count in (("cmmd", 1775), ("cbis-ddsm", 2888)):
-        images = (read_descriptor(name).model_extra or {})["fetch"]["images"]
+        images = (data_sheets()[name].model_extra or {})["fetch"]["images"]
         series = select(client.index, images, None)
         assert len(series) >= count
         some = {"seriesInstanceUID": series["SeriesInstanceUID"].tolist()[:3]}

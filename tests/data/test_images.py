@@ -105,7 +105,7 @@ def test_truncated_files(tmp_path, monkeypatch, kind, share):
     assert read_mammogram(path).image.shape == noise.shape
     path.write_bytes(content[: int(len(content) * share)])
     if kind != ".tif":  # older decoders fill in grey
-        monkeypatch.setattr(images, "decode", lambda _: noise)
+        monkeypatch.setattr(images.cv2, "imdecode", lambda *_: noise)
     with pytest.raises(DataError, match=r"cut\.\w+: .*(truncated|cut off)"):
         read_mammogram(path)
 
@@ -131,7 +131,7 @@ def test_a_sound_jpeg_of_a_rare_kind_is_not_called_damaged(
     at = content.index(b"\xff\xc0")
     content[at + 1], content[at + 4] = marker, bits
     (tmp_path / "a.jpg").write_bytes(content)
-    monkeypatch.setattr(images, "decode", lambda _: None)
+    monkeypatch.setattr(images.cv2, "imdecode", lambda *_: None)
     with pytest.raises(DataError, match=rf"a\.jpg: .*{words}") as caught:
         read_mammogram(tmp_path / "a.jpg")
     assert not any(word in str(caught.value) for word in ("damaged", "truncated", "no image"))
@@ -141,7 +141,7 @@ def test_a_sound_jpeg_of_a_rare_kind_is_not_called_damaged(
 def test_the_size_is_asked_before_decoding(tmp_path, monkeypatch, kind):
     path = tmp_path / f"bomb{kind}"
     cv2.imwrite(str(path), np.zeros((7000, 7000), np.uint8))
-    monkeypatch.setattr(images, "decode", lambda _: pytest.fail("it was decoded"))
+    monkeypatch.setattr(images.cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(DataError, match=r"bomb\.\w+: .*pixels"):
         read_mammogram(path)
     assert images.MAX_PIXELS > 5517 * 6897  # the largest films pass: 24 x 30 cm at 43.5 um

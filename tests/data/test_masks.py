@@ -95,7 +95,7 @@ def test_labels_are_taken_as_they_stand(tmp_path, name, pixels, label, expected)
 ])  # fmt: skip
 def test_masks_that_are_refused(tmp_path, monkeypatch, name, pixels, label, words):
     if words == "pixels":
-        monkeypatch.setattr(images, "decode", lambda _: pytest.fail("it was decoded"))
+        monkeypatch.setattr(images.cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(DataError, match=rf"m\.\w+.*{words}"):
         read(tmp_path, name, pixels, label)
 

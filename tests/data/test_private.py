@@ -15,7 +15,7 @@ from writers import cells, noise, write_dicom, write_picture
 
 from mammostudy.data import manifest, private
 from mammostudy.data.load import build, load_cohort, read_rows
-from mammostudy.data.private import KEY_NAME, hidden_name, hiding, pseudonym, real_name
+from mammostudy.data.private import KEY_NAME, hidden_name, hiding, named, pseudonym
 from mammostudy.data.row_files import FileError
 from mammostudy.data.sources.folder import COLUMNS, build_manifest, write_template
 from mammostudy.errors import DataError
@@ -104,12 +104,12 @@ def test_the_owners_table_tells_which_file_a_hidden_name_is(clinic):
     assert re.fullmatch(r"file-p[0-9a-f]{12}\.png", hidden_name(FILE))
     assert "." not in hidden_name("1.2.Jane")
     assert len({hidden_name(name) for name in ("a.png", "b.png", "x/a.png")}) == 3
-    assert real_name(clinic, hidden_name(FILE)) == FILE
+    assert named(clinic, hidden_name(FILE))[0] == FILE
     for plain in ("images/a.png", hidden_name("not listed.png")):
-        assert real_name(clinic, plain) == plain
+        assert named(clinic, plain)[0] == plain
     table = clinic / "cohort.csv"
     table.write_text(table.read_text().replace(FILE, "away.png"))
-    assert real_name(clinic, hidden_name(FILE)) == hidden_name(FILE)  # read anew
+    assert named(clinic, hidden_name(FILE))[0] == hidden_name(FILE)  # read anew
 
 
 def test_an_error_keeps_its_type_and_names_the_row(clinic):
@@ -128,7 +128,7 @@ def test_an_error_keeps_its_type_and_names_the_row(clinic):
 def test_no_error_of_a_file_says_its_name(kind, damage, clinic, monkeypatch):
     cohort = load_cohort("clinic", clinic.parent)
     row = cohort.masses.iloc[0]
-    damage(clinic / real_name(clinic, str(row[kind])))
+    damage(clinic / named(clinic, str(row[kind]))[0])
     with pytest.raises(DataError, match=rf"cohort\.csv \({kind} of row 2\)") as caught:
         cohort.sample(str(row["case"]))
     assert "Jane" not in str(caught.value)

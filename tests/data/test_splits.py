@@ -15,14 +15,12 @@ from writers import with_cells
 from mammostudy.data import integrity
 from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.descriptors import TASKS
-from mammostudy.data.integrity import check_leakage
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import BOX
 from mammostudy.data.sources.cbis_ddsm import official_part, read_masses
-from mammostudy.data.views import views_of
 from mammostudy.errors import DataError, SpecError
 from mammostudy.evaluation import splits
-from mammostudy.evaluation.splits import Split, split_cases, split_views
+from mammostudy.evaluation.splits import Split, check_leakage, split_cases, split_views
 
 pytestmark = pytest.mark.usefixtures("own_store")
 FIELDS = {"folds": 3, "fold": 0, "seed": 0, "train_site": None, "validation_folds": 4}
@@ -59,7 +57,7 @@ def test_every_mass_stands_once_and_no_patient_crosses(counts, seed, folds, shap
     assert all(parts.values())
     groups = [patients_of(table, cases) for cases in parts.values()]
     assert sum(map(len, groups)) == len(set.union(*groups)) == len(counts)
-    integrity.check_patients(table, parts)
+    splits.check_patients(table, parts)
 
 
 def test_strata_are_thirds_of_area_where_a_shape_is_unknown():
@@ -90,7 +88,7 @@ def test_from_three_patients_on_every_fold_of_three_can_be_made(counts, shapes):
     found = [split_cases(table, folds=TASKS["segmentation"].patients, fold=k) for k in range(3)]
     assert sorted(case for split in found for case in split.test) == sorted(table.index)
     for split in found:
-        integrity.check_patients(table, split.parts())
+        splits.check_patients(table, split.parts())
 
 
 def test_a_patient_in_two_parts(tiny, monkeypatch):
@@ -100,7 +98,7 @@ def test_a_patient_in_two_parts(tiny, monkeypatch):
     moved = with_cells(tiny, "P1_MLO_1", site="south")  # a patient of two sites is one
     with pytest.raises(DataError, match="patient P1 stands in"):
         check_leakage(moved, split_cases(moved.masses, folds=2, fold=1, train_site="south"))
-    monkeypatch.setattr(integrity, "check_patients", lambda *_: None)
+    monkeypatch.setattr(splits, "check_patients", lambda *_: None)
     check_leakage(tiny, split)  # control: the images differ, so nothing else sees it
 
 
@@ -108,7 +106,7 @@ def test_patients_alone_are_checked_of_outlines(monkeypatch):
     table = masses([2] * 30).assign(image="none")
     outlines = OutlineCohort("outlines", Path("nowhere"), table.reset_index(drop=True))
     split = split_cases(table, folds=3)
-    monkeypatch.setattr(integrity, "check_images", lambda *_: pytest.fail("compared"))
+    monkeypatch.setattr(splits, "check_images", lambda *_: pytest.fail("compared"))
     check_leakage(outlines, split)
     with pytest.raises(DataError, match="stands in train and in test"):
         check_leakage(outlines, replace(split, test=(*split.test, split.train[0])))
@@ -160,7 +158,7 @@ def test_the_test_part_is_the_owners():
     assert len({split.validation for split in drawn}) > 1  # the seed moves it
     for split in drawn:
         assert sorted(sum(split.parts().values(), ())) == sorted(some.index)
-        integrity.check_patients(some, split.parts())
+        splits.check_patients(some, split.parts())
     for name in ("tiny", "inbreast"):  # without a split of its owners; all of it for testing
         with pytest.raises(SpecError, match=name):
             splits.parted(replace(owned, name=name), some, "official")
@@ -173,7 +171,7 @@ def test_the_published_tables_give_the_published_parts(real_data):
     cohort = Cohort("cbis-ddsm", real_data, rows.assign(shape="oval", site="cbis-ddsm", **box))
     split = split_cases(splits.parted(cohort, cohort.masses, "official"), rule="official")
     assert (len(split.test), len(split.train) + len(split.validation)) == (378, 1318)
-    integrity.check_patients(cohort.masses, split.parts())
+    splits.check_patients(cohort.masses, split.parts())
     assert len(patients_of(cohort.masses, split.test)) == 201
     assert len(patients_of(cohort.masses, split.validation)) == 691 // 6
 
@@ -186,21 +184,21 @@ def cohort(tmp_path, own_store, write_views):
 
 
 def test_every_view_once_with_all_its_masses(cohort):
-    views = views_of(cohort)
-    assert len(views) == len(set(views.names)) == 25
-    assert views.table["image"].tolist() == cohort.manifest["image"].unique().tolist()
-    assert sum(map(len, views.cases)) == len(cohort) == 8 * 2  # one lost in P1, one more in P0
-    assert set(views.shapes) == {(48, 64)}
-    some = views.take(("free", "P0_CC_1", "P1_MLO_1", "P9_CC_1"))
-    assert some.cases == ((), ("P0_CC_1", "P0_CC_2"), (), ())
-    assert [boxes.shape for boxes in some.boxes] == [(0, 4), (2, 4), (0, 4), (0, 4)]
-    expected = cohort.masses.loc[list(some.cases[1]), list(BOX)]
-    assert some.boxes[1].tolist() == expected.to_numpy(float).tolist()
+    views = cohort.views
+    assert len(views) == len(set(views.index)) == 25
+    assert views["image"].tolist() == cohort.manifest["image"].unique().tolist()
+    assert sum(map(len, views["cases"])) == len(cohort) == 8 * 2  # one lost in P1, one more in P0
+    assert (views[["height", "width"]] == (48, 64)).all(axis=None)
+    some = views.loc[["free", "P0_CC_1", "P1_MLO_1", "P9_CC_1"]]
+    assert some["cases"].tolist() == [(), ("P0_CC_1", "P0_CC_2"), (), ()]
+    assert [boxes.shape for boxes in some["boxes"]] == [(0, 4), (2, 4), (0, 4), (0, 4)]
+    expected = cohort.masses.loc[list(some["cases"].iloc[1]), list(BOX)]
+    assert some["boxes"].iloc[1].tolist() == expected.to_numpy(float).tolist()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_view_stands_once_and_no_patient_crosses(cohort, seed):
-    tested, dealt, table = [], [], views_of(cohort).table
+    tested, dealt, table = [], [], cohort.views
     for fold in range(3):
         fields = FIELDS | {"fold": fold, "seed": seed}
         split, of_masses = split_views(cohort, **fields), split_cases(cohort.masses, **fields)
@@ -211,12 +209,12 @@ def test_every_view_stands_once_and_no_patient_crosses(cohort, seed):
         dealt.append([len(group & FOR_TEST) for group in groups.values()])
         tested += split.test
     assert dealt == [[1, 1, 2], [2, 1, 1], [2, 1, 1]]
-    assert sorted(tested) == sorted(views_of(cohort).names)
+    assert sorted(tested) == sorted(cohort.views.index)
 
 
 def test_the_other_site_is_tested_whole(cohort):
     split = split_views(cohort, **(FIELDS | {"folds": 2, "train_site": "south"}))
-    table = views_of(cohort).table
+    table = cohort.views
     away = set(table.index[table["site"] == "north"])
     assert {"P9_CC_1", "P3_CC_1"} <= away <= set(split.test)
     home = set(split.train + split.validation)
@@ -225,7 +223,7 @@ def test_the_other_site_is_tested_whole(cohort):
 
 
 def test_patients_without_a_mass_stand_where_the_owners_say(cohort, monkeypatch):
-    rows, table = cohort.manifest.set_index("case", drop=False), views_of(cohort).table
+    rows, table = cohort.manifest.set_index("case", drop=False), cohort.views
     parts = rows["patient"].isin(("P0", "P9")).map({True: "test", False: "train"})
     monkeypatch.setattr(splits, "parted", lambda _, rows, __: rows.assign(part=parts[rows.index]))
     split = split_views(cohort, **FIELDS | {"validation_folds": 2}, rule="official")
@@ -240,11 +238,11 @@ def test_real_views_pass_and_hold_the_masses_and_folds_of_the_masses_alone(real_
     views, alone = load_cohort("cdd-cesm-views", real_data), load_cohort("cdd-cesm", real_data)
     assert integrity.examine(views)[0].empty
     pd.testing.assert_frame_equal(views.masses, alone.masses)
-    counts = [len(boxes) for boxes in views_of(views).boxes]
+    counts = [len(boxes) for boxes in views.views["boxes"]]
     assert (len(counts), sum(count > 0 for count in counts), sum(counts)) == (216, 117, 285)
     fields = FIELDS | {"fold": 1, "validation_folds": 6}
     split = split_views(views, **fields)
     for part, cases in split_cases(alone.masses, **fields).parts().items():
-        taken = views_of(views).take(split.parts()[part])
-        assert sorted(case for some in taken.cases for case in some) == sorted(cases)
-        assert any(not len(boxes) for boxes in taken.boxes)
+        taken = views.views.loc[list(split.parts()[part])]
+        assert sorted(case for some in taken["cases"] for case in some) == sorted(cases)
+        assert any(not len(boxes) for boxes in taken["boxes"])

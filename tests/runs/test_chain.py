@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data.views import views_of
 from mammostudy.errors import DataError, SpecError
 from mammostudy.evaluation.splits import split_views
 from mammostudy.runs import chain as module
@@ -33,7 +32,7 @@ def detect(cohort, lay, spec=SPEC):
     split = split_views(cohort, **spec.split.model_dump())
     tables = []
     for part in ("validation", "test"):
-        chosen = views_of(cohort).take(getattr(split, part))
+        chosen = cohort.views.loc[list(getattr(split, part))]
         found = [lay(each.astype(np.float64)) for each in chosen.boxes]
         boxes, scores = ([np.asarray(each[k], np.float64) for each in found] for k in (0, 1))
         tables.append(judged_rows(part, chosen, boxes, scores))

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 
-from mammostudy.data.views import VIEW_COLUMNS, ViewSet, views_of
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import match_detections
 from mammostudy.evaluation.splits import split_views
@@ -27,15 +26,17 @@ def test_rows_are_of_all_views_and_boxes_in_their_own_pixels(searched, one):
     for part in ("validation", "test"):
         rows = record.part(part)
         assert tuple(rows.loc[rows["row"] == "view", "view"]) == split.parts()[part]
-        taken = views_of(cohort).take(split.parts()[part])
-        assert [case for cases in taken.cases for case in cases] == rows["case"].dropna().tolist()
+        taken = cohort.views.loc[list(split.parts()[part])]
+        assert [case for cases in taken["cases"] for case in cases] == rows[
+            "case"
+        ].dropna().tolist()
     box = record.cases.query("row == 'box'")
     assert (box[["x_min", "y_min"]] >= 0).all(axis=None)
     assert (box[["x_max", "y_max"]] <= (64, 48)).all(axis=None)  # no mass in the padding
     assert (box["x_max"] - box["x_min"] >= 0.9).all()
     assert box["score"].between(0, 1).all()
     assert 0 < box.groupby("view").size().max() <= 20
-    boxes = np.concatenate(views_of(cohort).take(split.train).boxes)
+    boxes = np.concatenate(cohort.views.loc[list(split.train), "boxes"].tolist())
     sides = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])) / 64
     found = np.array(record.content["box_sides"])
     assert sides.min() - 1e-4 <= found.min() <= found.max() <= sides.max() + 1e-4
@@ -44,17 +45,17 @@ def test_rows_are_of_all_views_and_boxes_in_their_own_pixels(searched, one):
 @pytest.mark.parametrize("aspect", ["letterbox", "stretch"])
 def test_squares_are_the_views_made_once(aspect, searched, refuse, monkeypatch):
     cohort, spec = searched.cohort, searched.spec.changed(detector__aspect=aspect)
-    views = views_of(cohort).take(("P0_CC_1", "free", "P9_CC_1"))
+    views = cohort.views.loc[["P0_CC_1", "free", "P9_CC_1"]]
     squares, places = squares_of(spec, cohort, views)
     assert (squares.shape, squares.dtype) == ((3, 1, 64, 64), torch.float32)
     rows = cohort.manifest.set_index("case", drop=False)
-    for square, where, name in zip(squares, places, views.names, strict=True):
+    for square, where, name in zip(squares, places, views.index, strict=True):
         image = torch.from_numpy(cohort.image(rows.loc[name]))
         wanted, place = common.place(image[None], 64, aspect)
         assert where == place
         torch.testing.assert_close(square, wanted, atol=1e-5, rtol=0)
     monkeypatch.setattr(module, "place", refuse)
-    squares_of(spec, cohort, views.take(("free",)))
+    squares_of(spec, cohort, views.loc[["free"]])
     with pytest.raises(RuntimeError, match="ran"):  # control
         squares_of(spec.changed(detector__size=96), cohort, views)
 
@@ -64,7 +65,7 @@ def test_the_prior_box_by_hand(searched, one):
     cohort, prior = searched.cohort, searched.spec.changed(variant="baseline", **plain)
     record = one(prior)
     assert (record.status, record.converged, record.content["box_sides"]) == ("completed", None, [])
-    train = views_of(cohort).take(tuple(record.content["split"]["train"]))
+    train = cohort.views.loc[record.content["split"]["train"]]
     sides, boxes = (
         record.cases.query("row == 'view'").set_index("view")["side"],
         record.cases.query("row == 'box'"),
@@ -72,16 +73,16 @@ def test_the_prior_box_by_hand(searched, one):
     assert (boxes["score"] == 0.5).all()
     assert len(boxes) == len(sides)  # one a view, those without a mass included
     for side in ("L", "R"):
-        of = (train.table["side"] == side).to_numpy()
-        mean = np.concatenate([b for b, mine in zip(train.boxes, of, strict=True) if mine]).mean(0)
+        of = train["side"] == side
+        mean = np.concatenate(train.loc[of, "boxes"].tolist()).mean(0)
         mine = boxes[boxes["view"].map(sides) == side]
         np.testing.assert_allclose(mine[list(EDGES)].to_numpy(float), [mean] * len(mine), atol=0.06)
     rows = cohort.manifest.copy()
     odd = record.content["split"]["test"][0]
-    rows.loc[rows["image"] == views_of(cohort).table.loc[odd, "image"], "side"] = "unknown"
+    rows.loc[rows["image"] == cohort.views.loc[odd, "image"], "side"] = "unknown"
     found = module.run(prior, replace(cohort, manifest=rows), False).rows
     box = found[(found["row"] == "box") & (found["view"] == odd)][list(EDGES)]
-    mean = np.concatenate(train.boxes).mean(axis=0)  # of a side without a training mass
+    mean = np.concatenate(train["boxes"].tolist()).mean(axis=0)  # of a side without a training mass
     np.testing.assert_allclose(box.astype(float).to_numpy()[0], mean, atol=0.06)
 
 
@@ -90,11 +91,10 @@ def views_of_boxes(boxes, height=80, width=100):
     n = range(len(boxes))
     table = {"patient": [f"P{i // 2}" for i in n], "side": ["RL"[i % 2] for i in n]}
     table |= {"site": "one", "height": height, "width": width, "image": [f"{i}.png" for i in n]}
-    return ViewSet(
-        pd.DataFrame(table, [f"v{i}" for i in n])[list(VIEW_COLUMNS)],
-        tuple(np.array(each, np.float32).reshape(-1, 4) for each in boxes),
-        tuple(tuple(f"v{i}-{k}" for k in range(len(each))) for i, each in enumerate(boxes)),
-    )
+    cases = [tuple(f"v{i}-{k}" for k in range(len(each))) for i, each in enumerate(boxes)]
+    held = {"boxes": [np.array(each, np.float32).reshape(-1, 4) for each in boxes], "cases": cases}
+    table |= {name: pd.Series(each, n, dtype=object) for name, each in held.items()}
+    return pd.DataFrame(table, n).set_axis([f"v{i}" for i in n])
 
 
 def random_case(seed, views=30):
@@ -154,10 +154,12 @@ def test_matches_come_back_through_the_file(rule, repeats):
     views, boxes, scores = random_case(1)
     whole = judged_rows("test", views, boxes, scores)
     parts = [  # as of two records whose views differ
-        judged_rows("test", views.take(views.names[part]), boxes[part], scores[part])
+        judged_rows("test", views.iloc[part], boxes[part], scores[part])
         for part in (slice(0, 11), slice(11, 30))
     ]
-    wanted = match_detections(*rounded(boxes, scores), views.boxes, *RULES[rule], repeats)
+    wanted = match_detections(
+        *rounded(boxes, scores), views["boxes"].tolist(), *RULES[rule], repeats
+    )
     sides = np.sqrt(np.prod(wanted.true_boxes[:, 2:] - wanted.true_boxes[:, :2], axis=1))
     for rows in (whole, read_again(whole), pd.concat(parts)):
         found = matches_of(rows, rule, repeats)

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mammostudy.data import integrity
 from mammostudy.errors import DataError, StudyError
+from mammostudy.evaluation import splits
 from mammostudy.paths import store_root
 from mammostudy.runs import execute as module
 from mammostudy.runs import segmentation
@@ -276,10 +276,10 @@ def test_a_leak_is_refused_before_training(check, kind, one, refuse, monkeypatch
         raise DataError("a leak")
 
     monkeypatch.setattr(kind.fits, refuse)
-    monkeypatch.setattr(integrity, check, leak)
+    monkeypatch.setattr(splits, check, leak)
     with pytest.raises(DataError, match="a leak"):
         one(kind.spec.changed(seed=1))
-    monkeypatch.setattr(integrity, check, lambda *_, **__: None)
+    monkeypatch.setattr(splits, check, lambda *_, **__: None)
     with pytest.raises(RuntimeError, match="ran"):  # the control: without the check it trains
         one(kind.spec.changed(seed=1))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mammostudy.data.descriptors import descriptor_names, read_descriptor
+from mammostudy.data.descriptors import data_sheets
 from mammostudy.study import cohorts
 
 TOOL = Path(__file__).parents[2] / "tools" / "count_cohorts.py"
@@ -16,9 +16,9 @@ module = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(module)
 
 
-@pytest.mark.parametrize("name", descriptor_names())
+@pytest.mark.parametrize("name", list(data_sheets()))
 def test_what_a_descriptor_calls_confirmed_is_on_record_and_agrees(name):
-    descriptor = read_descriptor(name)
+    descriptor = data_sheets()[name]
     found = cohorts.read_counts(name)["counts"]
     assert {key: descriptor.expected[key] for key in found} == found
     if (said := (descriptor.model_extra or {}).get("confirmed_here")) is not None:

@@ -3,7 +3,7 @@ import math
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from mammostudy.data.descriptors import descriptor_names
+from mammostudy.data.descriptors import data_sheets
 from mammostudy.figures.primitives import page_table
 from mammostudy.study import cohorts
 
@@ -12,15 +12,15 @@ def test_counts_are_confirmed_or_open_never_guessed():
     assert set(cohorts.counts_table("cdd-cesm")["verdict"]) == {cohorts.CONFIRMED}
     assert set(cohorts.counts_table("inbreast")["verdict"]) == {cohorts.OPEN}
     assert cohorts.DIFFERS not in set(cohorts.all_counts()["verdict"])
-    assert len(cohorts.overview()) == len(descriptor_names())
+    assert len(cohorts.overview()) == len(data_sheets())
     shapes = cohorts.shapes_table()
     assert shapes.groupby("data set")["share"].sum().tolist() == pytest.approx([100] * 6)
     assert set(shapes.loc[~shapes["confirmed"], "data set"]) == {"DDSM, as the paper counts"}
 
 
 def test_what_comes_from_files_is_escaped(monkeypatch):
-    sheet = cohorts.read_descriptor("phantom").model_copy(update={"source": "<script>1</script>"})
-    monkeypatch.setattr(cohorts, "read_descriptor", lambda name: sheet)
+    sheet = data_sheets()["phantom"].model_copy(update={"source": "<script>1</script>"})
+    monkeypatch.setattr(cohorts, "data_sheets", lambda: {"phantom": sheet})
     assert "<script>" not in page_table(cohorts.sheets()).to_html()
 
 

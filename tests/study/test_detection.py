@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mammostudy.data.views import ViewSet
 from mammostudy.runs.detection_rows import judged_rows
 from mammostudy.study import detection
 from mammostudy.study.comparing import Runs
@@ -48,7 +47,7 @@ def judged(part, fold, found, false):
             boxes.append(np.reshape([*hits, *wrong], (-1, 4)))
             good = [0.9 - 0.1 * patient for _ in hits]
             scores.append(np.array([*good, *(0.5 - 0.05 * at for at in range(false))]))
-    views = ViewSet(pd.DataFrame(rows).set_index("name"), tuple(masses), tuple(cases))
+    views = pd.DataFrame(rows).set_index("name").assign(boxes=masses, cases=cases)
     return judged_rows(part, views, boxes, scores)
 
 

@@ -90,11 +90,11 @@ def official_part(manifest: pd.DataFrame) -> pd.Series:
     return most.map({True: "train", False: "test"}).rename("part")
 
 
-def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
+def build_manifest(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the masses; shapes left empty are counted as well."""
     masses = read_masses(folder)
     find = partial(_find, folder, index_files(folder))
-    found = Gathered(folder, store)
+    found = Gathered(folder)
     for case, mass in masses.iterrows():
         with found.sorting():
             images = find(mass["image"])

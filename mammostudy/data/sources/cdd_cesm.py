@@ -18,8 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.data.dicom_file import guarded
-from mammostudy.data.manifest import BOX, COLUMNS
-from mammostudy.data.sources.files import Gathered, RejectedError, Row, look, read_text
+from mammostudy.data.manifest import BOX
+from mammostudy.data.sources import files
+from mammostudy.data.sources.files import Row
 from mammostudy.data.tables import check, read_table
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of, fill_outline
@@ -50,7 +51,7 @@ def rule_fault(area: float, width: float, height: float, scale: float = 1.0) -> 
 
 
 def outermost(
-    found: Gathered, rows: list[Row], masks: list[NDArray[np.bool_]], *, equal: bool = False
+    found: files.Gathered, rows: list[Row], masks: list[NDArray[np.bool_]], *, equal: bool = False
 ) -> list[Row]:
     """Leave out the rows whose masks lie within a larger one or, if so asked, an equal earlier."""
     sizes = [(int(mask.sum()), -place * equal) for place, mask in enumerate(masks)]
@@ -64,23 +65,31 @@ def outermost(
     return kept
 
 
-def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Pick the masses of one modality, ``DM`` (low energy) or ``CM`` (subtracted), by the rule."""
+def build_manifest(
+    folder: Path, modality: str, free_views: bool = False
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Pick the masses of one modality, ``DM`` (low energy) or ``CM`` (subtracted), by the rule.
+
+    Views without a mass, what a detector sees, come behind them where asked for: the images of
+    annotated regions none of which is said to be a mass. Images whose masses were all dropped, or
+    whose regions are not told apart, are left out.
+    """
     images, regions = _tables(folder, modality)
     path = folder / "outlines.jsonl"
     with guarded(path, "not a line an outline (image, region_id, points); copy it anew"):
-        drawn = [json.loads(line) for line in read_text(path).splitlines()]
+        drawn = [json.loads(line) for line in files.read_text(path).splitlines()]
         outlines = {(one["image"], str(one["region_id"])): one["points"] for one in drawn}
-    found = Gathered(folder)
+    found, free = files.Gathered(folder), []
     for _, image in images.iterrows():
         rows, masks = [], []
-        for _, region in regions[regions["image"] == image["image"]].iterrows():
+        own = regions[regions["image"] == image["image"]]
+        for _, region in own.iterrows():
             with found.sorting():
                 if region["mass_image"] != "True":
-                    raise RejectedError(NO_MASS)
+                    raise files.RejectedError(NO_MASS)
                 x_min, y_min, x_max, y_max, area = region[[*BOX, "area_px"]]
                 if reason := rule_fault(area, x_max - x_min, y_max - y_min):
-                    raise RejectedError(reason)
+                    raise files.RejectedError(reason)
                 key = image["image"], region["region_id"]
                 if key not in outlines:
                     raise DataError(f"{path}: no outline of region {key}")
@@ -90,30 +99,17 @@ def build_manifest(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str,
                 row |= {"outline": json.dumps(outlines[key]), "shape": shape if sure else None}
                 rows.append(row)
                 masks.append(mask)
-        found.rows += outermost(found, rows, masks)
+        found.rows += (kept := outermost(found, rows, masks))
+        if free_views and not kept and image["mask_kind"] == "instances":
+            with found.sorting():
+                view, said = _row(folder, image, "view"), (own["mass_image"] == "True").sum()
+                free += files.masses_or_view(view, [], said)
+    found.rows += free
     together = int((images["mask_kind"] == "binary").sum())
     found.dropped["regions not told apart (counted in images)"] = together
+    if free_views:
+        del found.dropped[NO_MASS]
     return found.result()
-
-
-def build_views(folder: Path, modality: str) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Add the views without a mass to :func:`build_manifest`: what a detector sees.
-
-    Those are the images of annotated regions none of which is said to be a mass. Images whose
-    masses were all dropped, or whose regions are not told apart, are left out.
-    """
-    masses, dropped = build_manifest(folder, modality)
-    images, regions = _tables(folder, modality)
-    dropped.pop(NO_MASS, None)
-    holding = set(regions["image"][regions["mass_image"] == "True"])
-    images = images[images["mask_kind"] == "instances"]
-    free = images[~images["image"].isin(holding)]
-    rows = [_row(folder, image, "view") for _, image in free.iterrows()]
-    taken = set(masses["image"]) | {row["image"] for row in rows}
-    lost = sum(f"images/{name}.jpg" not in taken for name in images["image"])
-    dropped["images whose masses were all dropped"] = lost
-    both = [masses.astype(object), pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)]
-    return pd.concat(both, ignore_index=True), dropped
 
 
 def read_images(folder: Path) -> pd.DataFrame:
@@ -136,7 +132,7 @@ def _tables(folder: Path, modality: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _row(folder: Path, image: pd.Series, region: str) -> Row:
     """Return a row of the manifest without a mass."""
     path = folder / "images" / f"{image['image']}.jpg"
-    facts = look(folder, path)
+    facts = files.look(folder, path)
     if (facts["height"], facts["width"]) != (SIZE, SIZE):
         raise DataError(f"{path}: expected an image of {SIZE}x{SIZE} pixels; copy it anew")
     same = {name: image[name] for name in ("patient", "view", "side", "modality", "pathology")}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -30,15 +30,7 @@ SHAPES: Final = {"irregular": "irregular", "oval": "oval", "round": "round", "ro
 PATHOLOGY: Final = {"benign": "benign", "malignant": "malignant", "normal": "unknown"}
 
 
-class Findings(NamedTuple):
-    """What the tables say of an image."""
-
-    pathology: str
-    mass: bool  # whether it holds one
-    shape: str | None  # where it is a single one and the image has no other finding
-
-
-def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
+def build_manifest(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """Pick the masses of the low-energy images by the rule.
 
     Every other one that the tables describe and that holds no mass is a row without a box.
@@ -56,7 +48,7 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
                 raise files.RejectedError("contours of the other modality (never mixed)")
             if image not in images:
                 raise files.RejectedError("contours of images that are not there")
-            if image not in findings or not findings[image].mass:
+            if image not in findings or not findings[image]["mass"]:
                 raise files.RejectedError("contours of images without a mass in the tables")
             try:
                 points = outline_points(json.loads(row["region_shape_attributes"]))
@@ -88,7 +80,7 @@ def _image(cell: str) -> str:
 
 
 def _rows(
-    found: files.Gathered, path: Path, said: Findings, contours: list[tuple[str, files.Points]]
+    found: files.Gathered, path: Path, said: files.Row, contours: list[tuple[str, files.Points]]
 ) -> list[files.Row]:
     """Return the rows of an image: its masses by the rule, or one without; none if it lost all."""
     name = path.stem.strip()
@@ -96,7 +88,7 @@ def _rows(
     image = files.look(found.folder, path) | {
         "case": f"{name}_view", "patient": f"P{int(patient)}", "site": "cdd-cesm", "side": side,
         "view": view if view in VIEWS else "other", "modality": modality,
-        "pathology": said.pathology,
+        "pathology": said["pathology"],
     }  # fmt: skip
     size = image["height"], image["width"]
     scale = cdd_cesm.SIZE / max(size)
@@ -109,16 +101,20 @@ def _rows(
             area = cv2.contourArea(points.astype(np.float32))
             if reason := cdd_cesm.rule_fault(area, *sides, scale):
                 raise files.RejectedError(reason)
-            rows.append(image | mass | {"case": f"{name}_{region}", "shape": said.shape})
+            rows.append(image | mass | {"case": f"{name}_{region}", "shape": said["shape"]})
             body = np.zeros(np.ceil(np.multiply(size, smaller)).astype(int), np.uint8)
             cv2.fillPoly(body, [np.round(points * smaller).astype(np.int32)], 1)
             filled.append(body > 0)
     rows = cdd_cesm.outermost(found, rows, filled, equal=True)
-    return files.masses_or_view(image, rows, said.mass)
+    return files.masses_or_view(image, rows, said["mass"])
 
 
-def read_findings(folder: Path) -> dict[str, Findings]:
-    """Read the radiology tables of a folder, by name of the image."""
+def read_findings(folder: Path) -> dict[str, files.Row]:
+    """Read the radiology tables of a folder, by name of the image.
+
+    They say its pathology, whether it holds a mass, and the shape of a single one that is the
+    image's only finding.
+    """
     path = find_table(folder, WORKBOOK)
     sheets = {name: sheet for name, sheet in read_sheets(path).items() if not sheet.empty}
     if missing := [name for name in ("all", *MASSES) if name not in sheets]:
@@ -145,8 +141,7 @@ def read_findings(folder: Path) -> dict[str, Findings]:
     check(path, table, {"pathology": "|".join(PATHOLOGY)})
     findings = {}
     for image, word in table.itertuples(index=False):
-        given = shapes.get(image, set())
-        single = len(given) == 1 and image not in other
-        shape = next(iter(given)) if single else None
-        findings[image] = Findings(PATHOLOGY[word], image in shapes, shape)
+        given = [*shapes.get(image, ())]
+        shape = given[0] if len(given) == 1 and image not in other else None
+        findings[image] = {"pathology": PATHOLOGY[word], "mass": image in shapes, "shape": shape}
     return findings

@@ -53,10 +53,10 @@ def read_breasts(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(columns).set_index("breast")
 
 
-def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
+def build_manifest(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the mammograms whose breast the table lists; the set has no boxes, masks or shapes."""
     breasts = read_breasts(folder)
-    found = Gathered(folder, store)
+    found = Gathered(folder)
     cases: Counter[str] = Counter()
     for path in index_files(folder).get("", []):
         with found.sorting():

@@ -79,7 +79,7 @@ class Abnormality(NamedTuple):
     cores: int  # inner outlines
 
 
-def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
+def build_manifest(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the studies of a folder, at any depth; masses kept without a shape are counted, too."""
     found = files.Gathered(folder)
     studies: dict[str, Path] = {}

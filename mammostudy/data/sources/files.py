@@ -103,7 +103,8 @@ class RejectedError(Exception):
 
     def __init__(self, reason: str, case: str = "", file: str = "", message: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.listed = reason, (case, file, reason, message)
+        said = f"{reason}: {message}" if message else reason
+        self.listed = (case, file, "dropped", said)  # as a row of a quarantine
 
 
 def masses_or_view(image: Row, masses: list[Row], drawn: int) -> list[Row]:
@@ -116,12 +117,12 @@ def masses_or_view(image: Row, masses: list[Row], drawn: int) -> list[Row]:
 class Gathered:
     """The rows of a manifest as a reader finds them, and what it leaves out."""
 
-    def __init__(self, folder: Path, store: Path | None = None) -> None:
-        self.folder, self.store = folder, store
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.rows: list[Row] = []
         self.dropped: Counter[str] = Counter()
         self.faults: list[tuple[str, str]] = []  # file, and what is wrong with it
-        self._listed: list[tuple[str, str, str, str]] = []
+        self.listed: list[tuple[str, str, str, str]] = []  # what is dropped by a name
 
     @contextmanager
     def sorting(self) -> Iterator[None]:
@@ -129,23 +130,24 @@ class Gathered:
         try:
             yield
         except RejectedError as error:
-            self.dropped[error.reason] += 1
-            self._listed.append(error.listed)
+            self.dropped[str(error)] += 1
+            self.listed += [error.listed] * any(error.listed[:2])
         except DataError as error:
             place, _, words = str(error).partition(": ")
             self.faults.append((place, words))
 
     def result(self) -> tuple[pd.DataFrame, dict[str, int]]:
-        """Return the table, its missing columns empty, and what was left out by reason."""
-        dropped = {reason: count for reason, count in self.dropped.items() if count}
+        """Return the table, its missing columns empty, and what was left out by reason.
+
+        ``attrs["dropped"]`` of the table holds what has a name, as rows of a quarantine.
+        """
         if self.faults:
             raise DataError("; ".join(grouped(self.faults, then=": ")))
         if not self.rows:
-            hint = next((message for *_, message in self._listed if message), "copy the files anew")
-            why = "; ".join(f"{count} dropped: {reason}" for reason, count in dropped.items())
-            raise DataError(f"{self.folder}: nothing is left ({why or 'no file'}); {hint}")
-        if self.store is not None and self._listed:
-            self.store.mkdir(parents=True, exist_ok=True)
-            table = pd.DataFrame(self._listed, columns=["case", "file", "reason", "message"])
-            table.to_csv(self.store / "dropped.csv", index=False)
-        return pd.DataFrame(self.rows, columns=list(COLUMNS)), dropped
+            why = "; ".join(f"{count} dropped: {reason}" for reason, count in self.dropped.items())
+            told = [said for *_, said in self.listed if said not in self.dropped]
+            mend = [*told, "copy the files anew"][0]
+            raise DataError(f"{self.folder}: nothing is left ({why or 'no file'}); {mend}")
+        table = pd.DataFrame(self.rows, columns=list(COLUMNS))
+        table.attrs["dropped"] = self.listed
+        return table, dict(+self.dropped)

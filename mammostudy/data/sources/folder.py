@@ -7,7 +7,6 @@ Patients stand in the manifest by pseudonym only, and so do the names of files
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -35,7 +34,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
+def build_manifest(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read a private cohort; an error lists every fault of the table and its files at once."""
     needed = ("image", "mask", "patient")
     table = read_table(folder / PRIVATE_TABLE, needed, ",;\t", ("mask_label", "spacing_mm"))
@@ -61,12 +60,9 @@ def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFram
     if faults:
         listed = "\n  ".join([f"{len(faults):,} fault(s); mend them:", *grouped(faults)])
         raise DataError(f"{folder / PRIVATE_TABLE}: {listed}")
-    count: Counter[str] = Counter()
-    for row in rows:  # a case is pseudonym, side, view and a number
-        stem = f"{row['patient']}_{row['side']}_{row['view']}"
-        count[stem] += 1
-        row["case"] = f"{stem}_{count[stem]}"
-    return pd.DataFrame(rows, columns=list(manifest.COLUMNS)), {}
+    whole = pd.DataFrame(rows, columns=list(manifest.COLUMNS))
+    stem = whole["patient"] + "_" + whole["side"] + "_" + whole["view"]  # and a number: the case
+    return whole.assign(case=stem + "_" + (whole.groupby(stem).cumcount() + 1).astype(str)), {}
 
 
 def _image(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:

@@ -31,7 +31,7 @@ _WORDS: Final = {
 }  # fmt: skip
 
 
-def build_manifest(folder: Path, store: Path | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
+def build_manifest(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the folder ``INbreast Release 1.0``, or the folder that holds it."""
     homes = [*search(folder, "AllDICOMs"), *search(folder, "*/AllDICOMs")]
     if len(homes) != 1:

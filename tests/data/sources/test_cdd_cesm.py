@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from writers import cells, noise, put, refused, remove, swap, write_picture
 
 from mammostudy.data import manifest
 from mammostudy.data.load import load_cohort
-from mammostudy.data.sources.cdd_cesm import build_manifest, build_views
+from mammostudy.data.sources.cdd_cesm import build_manifest
 from mammostudy.data.sources.cdd_cesm_contours import outline_points, read_contours
 from mammostudy.data.sources.files import RejectedError
 from mammostudy.imaging.contours import fill_outline
@@ -112,13 +113,24 @@ def test_low_energy_and_subtracted_images_never_meet(layout, own_store):
     assert sample.truth_all.sum() == 61 * 41 + 51 * 51
 
 
+@pytest.mark.parametrize("file", ["regions.csv", "images/P1_L_DM_CC.jpg"])
+def test_a_set_as_it_stands_is_read_again_where_a_file_changes(file, layout):
+    root = layout.write().parent
+    first = load_cohort("cdd-cesm", root)
+    assert load_cohort("cdd-cesm", root) is first
+    os.utime(layout.folder / file, (1, 1))
+    again = load_cohort("cdd-cesm", root)
+    assert again is not first
+    assert again.manifest_hash == first.manifest_hash
+
+
 def test_views_without_a_mass_stand_beside_the_masses(layout):
     free, lost, unmarked = (layout.image(patient) for patient in (4, 5, 6))
     layout.region(free, square(50, 50, 60, 40), mass_image=False)
     layout.region(lost, square(50, 50, 8, 8))  # its only mass is too small to count
     layout.write()
     masses, dropped = build_manifest(layout.folder, "DM")
-    table, told = build_views(layout.folder, "DM")
+    table, told = build_manifest(layout.folder, "DM", free_views=True)
     checked = manifest.validate(table)
     with_box = checked[checked["x_min"].notna()].reset_index(drop=True)
     pd.testing.assert_frame_equal(with_box, manifest.validate(masses))
@@ -128,7 +140,7 @@ def test_views_without_a_mass_stand_beside_the_masses(layout):
         for name, patient in ((free, "P4"), (unmarked, "P6"))
     ]
     del dropped["image without a mass"]
-    assert told == dropped | {"images whose masses were all dropped": 1}
+    assert told == dropped | {"image whose masses were all dropped": 1}
     assert not checked["image"].str.contains("P3_").any()  # its regions are not told apart
 
 
@@ -155,13 +167,13 @@ def test_real_masses_and_views_by_the_rule_and_never_of_both_kinds_of_image(real
     low, subtracted = (load_cohort(name, real_data) for name in ("cdd-cesm", "cdd-cesm-cm"))
     assert (len(low), len(subtracted)) == (285, 447)
     assert not set(low.manifest["image_sha256"]) & set(subtracted.manifest["image_sha256"])
-    table, dropped = build_views(real_data / "cdd-cesm", "DM")
+    table, dropped = build_manifest(real_data / "cdd-cesm", "DM", free_views=True)
     free, shown = (table.loc[table["x_min"].isna() == empty, "image"] for empty in (True, False))
     assert (len(shown), len(free), free.nunique()) == (285, 99, 99)
     assert not set(free) & set(shown)
     images = pd.read_csv(real_data / "cdd-cesm" / "images.csv").query("modality == 'DM'")
     told_apart = (images["mask_kind"] == "instances").sum()
-    assert told_apart == table["image"].nunique() + dropped["images whose masses were all dropped"]
+    assert told_apart == table["image"].nunique() + dropped["image whose masses were all dropped"]
 
 
 def polygon(*points):

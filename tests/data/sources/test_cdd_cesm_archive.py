@@ -96,7 +96,7 @@ def test_masses_views_and_what_is_dropped(published):
 def test_words_of_the_shape(cell, shape, published):
     write_tables(published, IMAGES, SHEETS | {"mass_description": [["P1_L_DM_CC", cell]]})
     found = read_findings(published)["P1_L_DM_CC"]
-    assert (found.mass, found.shape, found.pathology) == (True, shape, "malignant")
+    assert found == {"mass": True, "shape": shape, "pathology": "malignant"}
 
 
 def test_a_mass_inside_another_and_other_slivers(published):

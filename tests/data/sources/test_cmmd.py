@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from writers import cells, item, refused, swap, write_dicom
 
-from mammostudy.data.cohort import tasks_of
-from mammostudy.data.load import load_cohort
+from mammostudy.data.cohort import lacking
+from mammostudy.data.descriptors import TASKS
+from mammostudy.data.load import load_cohort, read_rows
 from mammostudy.data.manifest import validate
 from mammostudy.data.sources import cmmd
 from mammostudy.data.sources.cmmd import build_manifest, read_breasts
@@ -54,8 +55,9 @@ def write_all(folder, layout="client"):
 def test_every_layout_gives_the_same_cohort(tmp_path, layout, own_store):
     write_all(tmp_path / "cmmd", layout)
     cohort = load_cohort("cmmd", tmp_path)
-    assert tasks_of(cohort) == ["subtype"]
+    assert [task for task in TASKS if not lacking(cohort, task, study=False)] == ["subtype"]
     assert cohort.dropped == {"breast without an image": 1}
+    assert read_rows("cmmd", "quarantine")["check"].tolist() == ["dropped"]
     assert cells(cohort.manifest, "spacing_mm", "x_min", "shape") == [[0.094, None, None]] * 6
     assert sorted(cells(cohort.manifest, "case", "subtype", "pathology")) == [
         ["D1-0001_R_CC", None, "benign"], ["D1-0001_R_MLO", None, "benign"],
@@ -74,12 +76,12 @@ def test_images_that_the_table_does_not_speak_of_are_dropped_by_reason(tmp_path)
     write_image(folder / "CMMD" / "D1-0999" / "1-1.dcm", "D1-0999", "L", "CC")
     write_image(folder / "other" / "1-1.dcm", "D1-0001", "L", "CC", PatientID="Doe^Jane")
     (inside / "1-7.dcm").write_bytes(b"DICM" * 100)
-    table, dropped = build_manifest(folder, tmp_path / "store")
+    table, dropped = build_manifest(folder)
     assert len(table) == len(IMAGES) + 2
     assert {"D1-0001_R_CC", "D1-0001_R_CC_2", "D1-0001_R_unknown"} <= set(validate(table)["case"])
     assert sorted(dropped.values()) == [1, 1, 1, 1, 2]
     assert dropped["file of no patient of the table"] == 2
-    text = (tmp_path / "store" / "dropped.csv").read_text()
+    text = str(table.attrs["dropped"])
     assert "Doe" not in text
     assert "CMMD/D1-0001/date/1-7.dcm" in text
 

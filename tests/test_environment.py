@@ -1,5 +1,7 @@
 """Where things lie, and the packages: ``environment.yml`` and ``constraints.txt`` as declared."""
 
+import pkgutil
+import re
 import tomllib
 from pathlib import Path
 
@@ -61,3 +63,10 @@ def test_places_by_the_environment(tmp_path, monkeypatch):
     for named, folder in (("~/data", Path.home() / "data"), ("", None)):
         monkeypatch.setenv("MAMMOSTUDY_DATA", named)
         assert paths.data_root() == folder
+
+
+def test_every_name_of_the_api_page_is_there():
+    text = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    names = re.findall(r"^\.\. auto(?:class|function):: (\S+)$", text, re.MULTILINE)
+    assert len(names) > 30
+    assert [name for name in names if not pkgutil.resolve_name(name)] == []

@@ -23,7 +23,6 @@ from mammostudy.imaging.contours import inscribed_ellipse
 from mammostudy.imaging.framing import Box
 
 MARGIN: Final = 2  # px round an outline's box in its mask
-VIEW_COLUMNS: Final = ("patient", "site", "side", "height", "width", "image")
 OUTLINE_COLUMNS: Final = (
     "case", "patient", "site", "image", "view", "side", "modality", "x_min", "y_min", "x_max",
     "y_max", "shape", "pathology", "subtype", "tool",
@@ -56,7 +55,8 @@ class Cohort:
     @cached_property
     def manifest_hash(self) -> str:
         """Hash of the manifest's content, of the images' hashes in it, and of the mask files."""
-        content, masks = manifest.content_hash(self.manifest), hashlib.sha256()
+        text = self.manifest.sort_values("case")[list(manifest.COLUMNS)].to_csv(index=False)
+        content, masks = hashlib.sha256(text.encode()).hexdigest()[:16], hashlib.sha256()
         names = sorted(set(self.masses["mask"].dropna()))
         for name in names:  # the manifest has their paths alone
             path = row_files.inside(self.root, str(name), "mask")
@@ -74,17 +74,17 @@ class Cohort:
     def views(self) -> pd.DataFrame:
         """A row an image, in order, with or without a mass: what a detector searches.
 
-        Its name is the case of the image's first row, its columns are :data:`VIEW_COLUMNS`; of the
-        view's masses ``boxes`` holds float32 ``(k, 4)``, half-open pixels, and ``cases`` the names.
+        Its name is the case of the image's first row, what it says of the image is that row's; of
+        its masses ``boxes`` holds float32 ``(k, 4)``, half-open pixels, and ``cases`` the names.
         """
         first = self.manifest.drop_duplicates("image").set_index("case", drop=False)
         masses = dict(iter(self.masses.groupby("image", sort=False)))
         parts = [masses.get(image, self.masses.iloc[:0]) for image in first["image"]]
         boxes = [part[list(manifest.BOX)].to_numpy(np.float32).reshape(-1, 4) for part in parts]
         cases = [tuple(part["case"].astype(str)) for part in parts]
-        held = {"boxes": boxes, "cases": cases}
-        columns = {name: pd.Series(each, first.index, dtype=object) for name, each in held.items()}
-        return first[list(VIEW_COLUMNS)].assign(**columns)
+        views = first[["patient", "site", "side", "height", "width", "image"]]
+        held = (pd.Series(each, first.index, dtype=object) for each in (boxes, cases))
+        return views.assign(**dict(zip(("boxes", "cases"), held, strict=True)))
 
     def __len__(self) -> int:
         return len(self.masses)
@@ -123,8 +123,7 @@ class Cohort:
         row, mask = self.row(case), self.mask(case)
         alone = (self.masses["image"] == row["image"]).sum() == 1
         truth = mask if alone else self.truth(str(row["image"]))
-        patient, box = str(row["patient"]), box_of_row(row)
-        return Sample(case, patient, self.image(row), mask, truth, box, row)
+        return Sample(case, str(row["patient"]), self.image(row), mask, truth, box_of_row(row), row)
 
 
 def box_of_row(row: pd.Series) -> Box:

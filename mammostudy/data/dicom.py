@@ -73,14 +73,13 @@ def read_array(array: NDArray[Any]) -> Mammogram:
     raise DataError(f"image: an array must be (h, w) of {told}")
 
 
-def read_dicom(path: str | Path, content: bytes | None = None) -> Mammogram:
+def read_dicom(path: Path, content: bytes | None = None) -> Mammogram:
     """Read one DICOM mammogram, with or without a preamble.
 
     Values are scaled to [0, 1] by the first VOI LUT or window where the file has one (a LUT before
     a window), otherwise by the range of the pixels that are not padding (DICOM PS3.3 C.7.6.3,
     C.8.11.3, C.11.1, C.11.2). A DataError names the file, the field at fault and the mend.
     """
-    path = Path(path)
     with guarded(path, _DAMAGED):
         header = dicom_file.read_header(path, content or images.bytes_of(path))
         facts = dicom_file.facts_of(header)
@@ -94,9 +93,8 @@ def read_dicom(path: str | Path, content: bytes | None = None) -> Mammogram:
     return judged(image, step=step, **facts)
 
 
-def read_stored_values(path: str | Path) -> NDArray[np.integer[Any]]:
+def read_stored_values(path: Path) -> NDArray[np.integer[Any]]:
     """Read the stored values (h, w) of a DICOM file as they are, as masks need them."""
-    path = Path(path)
     with guarded(path, _DAMAGED):
         return _mapped(*_stored(path, dicom_file.read_header(path, images.bytes_of(path)), []))
 
@@ -127,8 +125,9 @@ def _stored(path: Path, header: FileDataset, notes: list[str]) -> tuple[Integers
             notes.append("PixelData is longer than Rows and Columns say: the rest is left out")
         if not own and b"\xff\xd9" not in header.PixelData:  # decoders fill in what is cut off
             raise ValueError
-        seconds = 10 + size / 1e6
-        pixels = pixel_array(header, index=0) if own else decoded_apart(path, plugin, seconds)
+        pixels = (
+            pixel_array(header, index=0) if own else decoded_apart(path, plugin, 10 + size / 1e6)
+        )
         if pixels.shape != shape:
             raise ValueError
         del header.PixelData
@@ -219,7 +218,8 @@ def _voi(
 def judged(image: NDArray[np.float32], notes: Iterable[str], **facts: Any) -> Mammogram:
     """Set what is read against its pixels, and note what they contradict."""
     read = Mammogram(image, **facts)
-    bright = images.background_is_bright(image)
+    edges = (image[0], image[-1], image[:, 0], image[:, -1])  # two or more show the background
+    bright = float((np.concatenate(edges) > 0.9).mean()) > 0.5
     seen = "unknown" if bright else images.chest_wall_seen(image)
     other = read.modality not in ("MG", "unknown")
     doubts = {

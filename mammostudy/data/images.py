@@ -173,12 +173,3 @@ def chest_wall_seen(image: NDArray[np.float32]) -> str:
     if low > 0.7 or high < 2 * low:  # a crop of the inner breast, or no clear difference
         return "unknown"
     return "left" if left > right else "right"
-
-
-def background_is_bright(image: NDArray[np.float32]) -> bool:
-    """Whether an image looks inverted: more than half of its border is white.
-
-    Of a mammogram's four edges at least two show the background.
-    """
-    edges = (image[0], image[-1], image[:, 0], image[:, -1])
-    return float((np.concatenate(edges) > 0.9).mean()) > 0.5

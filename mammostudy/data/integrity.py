@@ -60,17 +60,16 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFr
         rows = sorted(row for row in found if row is not None)
         if not rows:
             break
-        for row, (case, image) in table.loc[rows, ["case", "image"]].iterrows():
-            faults.append((str(case), str(image), "vocabulary", found[int(str(row))]))
+        for row, case, image in table.loc[rows, ["case", "image"]].itertuples():
+            faults.append((str(case), str(image), "vocabulary", found[row]))
         table = table.drop(index=rows)
     return manifest.validate(table, name), pd.DataFrame(faults, columns=list(FAULTS))
 
 
 def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read every file of a cohort once, past the cache; return faults, and notes (image, note)."""
-    groups: dict[str, list[Any]] = {}  # rows as dicts, which are quick to take
-    for row in cohort.manifest.astype(object).to_dict("records"):
-        groups.setdefault(str(row["image"]), []).append(row)
+    rows = cohort.manifest.astype(object).groupby("image", sort=False)
+    groups = {str(image): group.to_dict("records") for image, group in rows}  # quick to take
     faults: list[tuple[str, str, str, str]] = []
     notes = doubted_patients(cohort.root, cohort.manifest)
     pictures: dict[str, Picture] = {}
@@ -152,7 +151,7 @@ def _of_mask(root: Path, row: pd.Series, notes: list[str]) -> Iterator[tuple[str
 
 
 def _duplicates(
-    root: Path, rows: list[pd.Series], pictures: list[Picture]
+    root: Path, rows: Sequence[Any], pictures: list[Picture]
 ) -> dict[str, tuple[str, str]]:
     """Return the images that an earlier row shows under another name, each with its fault."""
     again: dict[str, tuple[str, str]] = {}

@@ -129,14 +129,13 @@ def build(name: str, folder: Path, source: str, *, strict: bool = False) -> Coho
     kept = clean[~clean["case"].isin(faults["case"])].reset_index(drop=True)
     if strict or kept.empty:
         refuse(name, faults, dropped)
-    built = Cohort(name, folder, kept, dropped)
     place(name, "build.json").unlink(missing_ok=True)  # an interrupted build is built again
     manifest.write_manifest(kept, place(name, "csv"))
     write_rows(name, "quarantine", pd.concat([listed, faults], ignore_index=True))
     write_rows(name, "notes", notes)
     text = json.dumps({"made_of": _made_of(folder, source), "owners": tables, "dropped": dropped})
     write_atomically(place(name, "build.json"), lambda p: p.write_text(text, encoding="utf-8"))
-    return built
+    return Cohort(name, folder, kept, dropped)
 
 
 def _load_or_build(name: str, folder: Path, source: str) -> Cohort:
@@ -173,10 +172,8 @@ def read_rows(name: str, kind: str) -> pd.DataFrame:
 
 
 def write_rows(name: str, kind: str, rows: pd.DataFrame) -> None:
-    """Write the quarantine or the notes beside the manifest; no row removes what stands there."""
-    place(name, f"{kind}.csv").unlink(missing_ok=True)
-    if not rows.empty:
-        write_atomically(place(name, f"{kind}.csv"), lambda part: rows.to_csv(part, index=False))
+    """Write the quarantine or the notes beside the manifest."""
+    write_atomically(place(name, f"{kind}.csv"), lambda part: rows.to_csv(part, index=False))
 
 
 def refuse(name: str, faults: pd.DataFrame, dropped: Mapping[str, int] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Hashable, Iterator
 from pathlib import Path
@@ -31,7 +30,6 @@ WORDS: Final = {
 }
 BOX: Final = ("x_min", "y_min", "x_max", "y_max")
 FILENAME: Final = "manifest.csv"
-NUMBERS: Final = (*BOX, "height", "width", "mask_label", "spacing_mm")
 Fault = tuple[int | None, str]  # row (from 0; None: the whole table), `column: what is wrong`
 
 
@@ -171,7 +169,9 @@ def read_manifest(path: Path) -> pd.DataFrame:
     """Read and validate a manifest file."""
     if not path.exists():
         raise DataError(f"{path}: missing; `mammostudy data template` begins a table of your own")
-    table = read_table(path, separators=",;\t", numbers=NUMBERS)
+    table = read_table(
+        path, separators=",;\t", numbers=(*BOX, "height", "width", "mask_label", "spacing_mm")
+    )
     return validate(table.where(table != "").astype(object), str(path))
 
 
@@ -179,9 +179,3 @@ def write_manifest(table: pd.DataFrame, path: Path) -> None:
     """Validate a manifest and write it in one move, so that no half of it is ever seen."""
     checked = validate(table, str(path))
     write_atomically(path, lambda partial: checked.to_csv(partial, index=False))
-
-
-def content_hash(table: pd.DataFrame) -> str:
-    """Hash what a manifest says, images' content included (SHA-256, first 16 hex digits)."""
-    text = table.sort_values("case")[list(COLUMNS)].to_csv(index=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -69,14 +69,12 @@ def _read(folder: Path, part: str, word: str) -> pd.DataFrame:
     return pd.DataFrame(columns).set_index("case")
 
 
-def shape_of(cell: str) -> tuple[str | None, str | None]:
-    """Map a cell of ``mass shape``, if it is a single word, to one of the four, or None and why."""
-    if cell in ("", "N/A"):
-        return None, "shape left empty: not given"
-    if "-" in cell:
-        return None, "shape left empty: several words (compound)"
-    shape = ddsm.SHAPES.get(cell)
-    return shape, None if shape else "shape left empty: none of the four shapes"
+def shape_of(cell: str) -> tuple[str | None, str]:
+    """Map a cell of ``mass shape``, if it is one word, to one of the four; else None, and why."""
+    if cell in ddsm.SHAPES:
+        return ddsm.SHAPES[cell], ""
+    why = "several words (compound)" if "-" in cell else "none of the four shapes"
+    return None, f"shape left empty: {'not given' if cell in ('', 'N/A') else why}"
 
 
 def official_part(manifest: pd.DataFrame) -> pd.Series:
@@ -109,11 +107,10 @@ def build_manifest(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
             mask, box = _find_mask(str(case), image, [path for path in drawn if path != images[0]])
             row = {name: mass[name] for name in ("patient", "view", "side", "pathology")}
             row |= {"case": case, "site": "cbis-ddsm", "modality": "SFM"}
-            row |= {"shape": shape_of(mass["shape_words"])[0]}
+            row["shape"], unnamed = shape_of(mass["shape_words"])
             row |= {"mask": mask.relative_to(folder).as_posix(), **box}
             found.rows.append(image | row)
-    kept = masses.loc[[row["case"] for row in found.rows], "shape_words"]
-    found.dropped.update(reason for _, reason in map(shape_of, kept) if reason)
+            found.dropped[unnamed] += bool(unnamed)
     return found.result()
 
 

@@ -269,6 +269,5 @@ def read_raw(path: Path) -> NDArray[np.float32]:
         levels = np.arange(2**16, dtype=np.float64)
         if scanner[1] == "DBA":
             levels = np.log10(np.maximum(levels, 1))
-        density = start + slope * levels
-        shown = np.clip((HIGHEST - density) / (HIGHEST - LOWEST), 0, 1)
+        shown = np.clip((HIGHEST - (start + slope * levels)) / (HIGHEST - LOWEST), 0, 1)
         return np.asarray(shown.astype(np.float32)[grey])

@@ -103,8 +103,7 @@ class RejectedError(Exception):
 
     def __init__(self, reason: str, case: str = "", file: str = "", message: str = "") -> None:
         super().__init__(reason)
-        said = f"{reason}: {message}" if message else reason
-        self.listed = (case, file, "dropped", said)  # as a row of a quarantine
+        self.listed = (case, file, "dropped", ": ".join(filter(None, (reason, message))))
 
 
 def masses_or_view(image: Row, masses: list[Row], drawn: int) -> list[Row]:

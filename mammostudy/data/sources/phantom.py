@@ -140,7 +140,6 @@ class _Writer:
     def rows(self, patient: Patient) -> Iterator[dict[str, object]]:
         """Write a patient's views, or the crop of the first one, and yield their rows."""
         crops, other = self.cohort == "phantom-shapes", "R" if patient.side == "L" else "L"
-        views: list[tuple[str, str, tuple[Mass, ...]]]
         views = [(patient.side, view, patient.masses) for view in ("CC", "MLO")]
         views += [(other, view, ()) for view in patient.free_views]
         for number, (side, view, masses) in enumerate(views[:1] if crops else views):

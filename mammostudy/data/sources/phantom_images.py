@@ -55,10 +55,9 @@ def draw_outline(shape: str, diameter: float, rng: Random) -> Points:
 
 
 def _radius(shape: str, rng: Random) -> Points:
-    if shape == "round":
-        return ellipse_radius(rng.uniform(0.90, 1.0)) * gaussian_radius(rng, 0.02, 1.0, lowest=3)
-    if shape == "oval":
-        return ellipse_radius(rng.uniform(0.48, 0.70)) * gaussian_radius(rng, 0.03, 1.0, lowest=3)
+    if shape in ("round", "oval"):
+        low, high, sigma = (0.90, 1.0, 0.02) if shape == "round" else (0.48, 0.70, 0.03)
+        return ellipse_radius(rng.uniform(low, high)) * gaussian_radius(rng, sigma, 1.0, lowest=3)
     if shape == "lobular":
         lobes = int(rng.integers(3, 6))
         stretch = ellipse_radius(rng.uniform(0.75, 1.0))

@@ -125,9 +125,8 @@ def _stored(path: Path, header: FileDataset, notes: list[str]) -> tuple[Integers
             notes.append("PixelData is longer than Rows and Columns say: the rest is left out")
         if not own and b"\xff\xd9" not in header.PixelData:  # decoders fill in what is cut off
             raise ValueError
-        pixels = (
-            pixel_array(header, index=0) if own else decoded_apart(path, plugin, 10 + size / 1e6)
-        )
+        seconds = 10 + size / 1e6
+        pixels = pixel_array(header, index=0) if own else decoded_apart(path, plugin, seconds)
         if pixels.shape != shape:
             raise ValueError
         del header.PixelData

@@ -68,8 +68,9 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFr
 
 def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read every file of a cohort once, past the cache; return faults, and notes (image, note)."""
-    rows = cohort.manifest.astype(object).groupby("image", sort=False)
-    groups = {str(image): group.to_dict("records") for image, group in rows}  # quick to take
+    groups: dict[str, list[Any]] = {}
+    for row in cohort.manifest.astype(object).to_dict("records"):
+        groups.setdefault(str(row["image"]), []).append(row)
     faults: list[tuple[str, str, str, str]] = []
     notes = doubted_patients(cohort.root, cohort.manifest)
     pictures: dict[str, Picture] = {}
@@ -132,22 +133,28 @@ def _of_mask(root: Path, row: pd.Series, notes: list[str]) -> Iterator[tuple[str
     except DataError as error:
         yield getattr(error, "check", "unreadable"), str(error)
         return
-    place = root / named(root, str(row["mask"]))[1] if pd.notna(row["mask"]) else root
     x_min, y_min, x_max, y_max = drawn = box_of(mask)
     height, width = mask.shape
     if (x_min == 0 and x_max == width) or (y_min == 0 and y_max == height):
-        yield "border", f"{place}: the mask reaches across the {width}x{height} image"
+        yield "border", f"{_shown(root, row)}: the mask reaches across the {width}x{height} image"
     elif min(x_min, y_min, width - x_max, height - y_max) == 0:
         notes.append(CUT)
     body = mask[y_min:y_max, x_min:x_max].astype(np.uint8)
     areas = cv2.connectedComponentsWithStats(body, connectivity=8)[2][1:, cv2.CC_STAT_AREA]
     parts = int((areas >= SPECK * areas.max()).sum())
     if parts > 1:
-        yield "components", f"{place}: the mask has {parts} parts; a row is one mass"
+        yield "components", f"{_shown(root, row)}: the mask has {parts} parts; a row is one mass"
     said = box_of_row(row)
     allowed = max(1.0, TOLERANCE * max(x_max - x_min, y_max - y_min))
     if max(abs(a - b) for a, b in zip(said, drawn, strict=True)) > allowed:
-        yield "box", f"{place}: the box {said} of the row is not that of the mask, {drawn}"
+        yield (
+            "box",
+            f"{_shown(root, row)}: the box {said} of the row is not that of the mask, {drawn}",
+        )
+
+
+def _shown(root: Path, row: Any) -> Path:
+    return root / named(root, str(row["mask"]))[1] if pd.notna(row["mask"]) else root
 
 
 def _duplicates(

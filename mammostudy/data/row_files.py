@@ -39,14 +39,20 @@ class FileError(DataError):
 
 def inside(root: Path, name: str, what: str = "path") -> Path:
     """Return the place of a file that a manifest names; refuse what leads out of the folder."""
+    if (path := _inside(root, name)) is None:
+        raise FileError(f"{root}: {what}: {name[:200]!r} leads out of the cohort's folder", "path")
+    return path
+
+
+@lru_cache(maxsize=8)  # a file may hold the masses of many rows
+def _inside(root: Path, name: str) -> Path | None:
     try:
         path = root / named(root, name)[0]
-        if os.path.realpath(path).startswith(os.path.join(_resolved(root), "")):
-            path.exists()  # a name too long for the disk fails here
-            return path
+        path.exists()  # a name too long for the disk fails here
+        within = os.path.realpath(path).startswith(os.path.join(_resolved(root), ""))
     except (OSError, ValueError, RuntimeError):  # too long, a zero byte, links in a circle
-        pass
-    raise FileError(f"{root}: {what}: {name[:200]!r} leads out of the cohort's folder", "path")
+        return None
+    return path if within else None
 
 
 def read_pixels(root: Path, row: pd.Series) -> tuple[NDArray[np.uint16], Mammogram]:
@@ -97,7 +103,9 @@ def _mask_pixels(root: Path, row: pd.Series, shape: tuple[int, int]) -> tuple[ND
     """Return the values of a mask, resized to the image's grid, and whether they are no labels."""
     path = inside(root, str(row["mask"]), f"mask of case {row['case']}")
     try:
-        pixels, soft = _decoded(path, bytes_of(path))
+        found = path.stat() if path.is_file() else None
+        state = found and (found.st_mtime_ns, found.st_size, found.st_ino)
+        pixels, soft = _decoded(path, state)
     except (DataError, OSError, SyntaxError) as error:
         fault = str(error).removeprefix(f"{path}: ")
         raise FileError(f"{path}: the mask of case {row['case']}: {fault}") from None
@@ -109,8 +117,9 @@ def _mask_pixels(root: Path, row: pd.Series, shape: tuple[int, int]) -> tuple[ND
 
 
 @lru_cache(maxsize=4)  # a file may hold the masses of many rows
-def _decoded(path: Path, content: bytes) -> tuple[NDArray[Any], bool]:
+def _decoded(path: Path, state: object) -> tuple[NDArray[Any], bool]:
     """Return the values (h, w) of a mask's file, and whether they are no labels."""
+    content = bytes_of(path)
     if starts_as_dicom(content):
         pixels: NDArray[Any] = read_dicom(path, content).image
         soft = _is_soft(pixels)

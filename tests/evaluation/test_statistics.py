@@ -157,6 +157,7 @@ def test_one_training_is_students_test_over_patients():
     assert math.isnan(found.training_sd)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sds", "folds"), [((0.1, 0.03, 0.05), 3), ((0.05, 0.05, 0.02), 3), ((0.1, 0.0, 0.05), 1)]
 )

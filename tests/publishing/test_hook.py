@@ -175,6 +175,7 @@ def notice(book, name: str) -> str:
     return told["data"]["text/html"]
 
 
+@pytest.mark.slow
 def test_a_page_that_fails_says_so_and_the_others_are_as_ever(counting, capsys):
     app = SimpleNamespace(srcdir=str(counting.root))
     counting.page("three", "other", parameters={"nmae": "three"})

@@ -57,6 +57,7 @@ def test_a_dead_kernel_names_the_page(book):
         execute_page(book.root, _page(book), "key")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_page_is_told_of_whatever_became_of_the_others(counting, workers):
     counting.notebook("counted", FAILING)

@@ -89,6 +89,7 @@ def test_weights_of_another_network_are_one_clear_error(tiny, tiny_spec, one):
     assert [path.name[:16] for path in store_root().glob("quarantine/*")] == [mine.stem]
 
 
+@pytest.mark.slow
 def test_damaged_results_are_made_anew(tiny, tiny_spec, one, refuse, monkeypatch):
     """The table comes from the weights again; each flip of these is noticed, and trains anew."""
     first = one(tiny_spec)

@@ -41,6 +41,7 @@ execute(RunSpec.model_validate_json(sys.argv[1]), progress=False)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("write", "resumes_after"), [("beside and moved", 2), ("in place", 0)])
 def test_killed_in_the_middle_of_a_checkpoint(write, resumes_after, tiny, tiny_spec, monkeypatch):
     """The checkpoint before stays whole; the control writes in place and loses all of it."""

@@ -115,7 +115,9 @@ def power(table: pd.DataFrame, patients: int) -> Figure:
     look.lines(axes, curves, "patients", "seen", by="name")
     axes.axhline(1, color="black", lw=1)
     axes.axvline(patients, color="black", lw=1, ls=":")
-    axes.set(xscale="log", yscale="log", xlabel="patients")
+    for axis in (axes.xaxis, axes.yaxis):
+        look.logarithmic(axis)
+    axes.set_xlabel("patients")
     axes.set_ylabel("difference that is seen, in margins of the claim")
     look.key_below(figure, [axes], 3, "x-small")
     return figure

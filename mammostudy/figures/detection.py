@@ -126,7 +126,7 @@ def _scores(axes: Axes, found: Matches, free: NDArray[np.bool_]) -> None:
         axes.hist(values, np.linspace(0, 1, 21).tolist(), **options)
     axes.set(xlabel="score", ylabel="boxes", xlim=(0, 1))
     if len(found.scores):
-        axes.set_yscale("log")
+        look.logarithmic(axes.yaxis)
     axes.legend(fontsize="x-small", loc="upper right")
 
 

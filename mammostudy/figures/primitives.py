@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from numpy.typing import NDArray
 from pandas.io.formats.style import Styler
 
@@ -125,6 +127,20 @@ def name_rows(axes: Axes, names: Sequence[object], width: int = 44) -> None:
     axes.set_yticks(range(len(names)), [fill(str(name), width) for name in names], fontsize="small")
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.yaxis.grid(visible=False)
+
+
+def logarithmic(axis: Axis, threshold: float | None = None) -> None:
+    """Make an axis logarithmic, beyond a threshold where one is given; its ticks are plain numbers.
+
+    Those of matplotlib are formulas, which figures do not set (:func:`use_style`).
+    """
+    scale = {"value": "log"} if threshold is None else {"value": "symlog", "linthresh": threshold}
+    getattr(axis.axes, f"set_{axis.axis_name}scale")(**scale)
+    if threshold is not None:
+        ticks = [threshold * 10**power for power in range(5)]
+        axis.set_major_locator(FixedLocator([*(-tick for tick in ticks), 0, *ticks]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def key_below(

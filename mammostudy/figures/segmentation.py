@@ -42,7 +42,8 @@ def loss_curves(curves: pd.DataFrame) -> Figure:
     look.lines(left, descended, "iteration", "value", colours=LOSSES)
     for line in left.get_lines():
         line.set_label(_UNITS[str(line.get_label())])
-    left.set(yscale="log", xlabel="iteration", ylabel="loss of the generator, own units")
+    look.logarithmic(left.yaxis)
+    left.set(xlabel="iteration", ylabel="loss of the generator, own units")
     left.legend(fontsize="x-small")
     validated = curves[curves["quantity"] == "validation_dice"]
     look.lines(right, validated, "iteration", "value", colours=LOSSES, marker=".")
@@ -57,7 +58,7 @@ def adversaries(curves: pd.DataFrame) -> Figure:
     released = curves[(curves["row"] == "cGAN, as released") & (curves["quantity"] == "overlap")]
     look.lines(left, released, "iteration", "value", colours=LOSSES)
     left.axhline(0, color="black", ls="--", lw=1)
-    left.set_yscale("symlog", linthresh=1)
+    look.logarithmic(left.yaxis, 1)
     left.set(xlabel="iteration", ylabel="released Dice loss, no unit", title="as released")
     names = {
         "discriminator_real": "D on true masks",

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.collections import PathCollection
 
 from mammostudy.figures import primitives
@@ -62,3 +63,16 @@ def test_what_data_hold_is_shown_and_never_run():
     primitives.use_style()
     figure = primitives.montage([(sign, np.zeros((4, 4))) for sign in signs])
     figure.canvas.draw()  # mathematics in a name would stop here
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(None, "0.1"), (0.05, "-0.05")])
+def test_ticks_of_logarithmic_axes_are_plain_numbers(threshold, expected):
+    primitives.use_style()
+    figure, axes = plt.subplots()
+    axes.plot([0.01, 100], [0, 1])
+    primitives.logarithmic(axes.xaxis, threshold)
+    axes.set_xlim((-1, 100) if threshold else (0.01, 100))
+    figure.canvas.draw()
+    texts = [label.get_text() for label in axes.get_xticklabels()]
+    assert expected in texts
+    assert not [text for text in texts if "$" in text]

@@ -135,7 +135,8 @@ def logarithmic(axis: Axis, threshold: float | None = None) -> None:
     Those of matplotlib are formulas, which figures do not set (:func:`use_style`).
     """
     scale = {"value": "log"} if threshold is None else {"value": "symlog", "linthresh": threshold}
-    getattr(axis.axes, f"set_{axis.axis_name}scale")(**scale)
+    axes = axis.axes
+    (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)(**scale)
     if threshold is not None:
         ticks = [threshold * 10**power for power in range(5)]
         axis.set_major_locator(FixedLocator([*(-tick for tick in ticks), 0, *ticks]))

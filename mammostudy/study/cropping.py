@@ -12,7 +12,7 @@ from skimage.draw import rectangle_perimeter
 from mammostudy.data.frames import Frame, Preprocessing, frame_of, frame_sample
 from mammostudy.figures.pictures import at_hand, typical_case
 from mammostudy.imaging.overlays import outline_overlay
-from mammostudy.runs.spec import BASELINES, RunSpec
+from mammostudy.runs.spec import BASELINES, FITTED, RunSpec
 from mammostudy.study.comparing import every_run
 from mammostudy.study.losses import published_cells
 from mammostudy.study.recipes import baselines, doubled, folds_for, folds_of, headline, recipe
@@ -20,6 +20,7 @@ from mammostudy.study.recipes import baselines, doubled, folds_for, folds_of, he
 STRATEGIES: Final = ("full", "loose", "tight")
 SCALES: Final = (1.5, 3.0, 4.0)
 MODEL: Final = "cGAN"
+GEOMETRY: Final = ("ellipse", *FITTED)
 METRICS: Final = {
     "dice": "Dice, frame",
     "iou": "IoU, frame",
@@ -30,7 +31,7 @@ METRICS: Final = {
 PAIRS: Final = (
     ("loose, cGAN", "full, cGAN"),
     ("loose, cGAN", "tight, cGAN"),
-    *((f"{framing}, cGAN", f"{framing}, ellipse") for framing in STRATEGIES),
+    *((f"{framing}, cGAN", f"{framing}, {row}") for framing in STRATEGIES for row in GEOMETRY),
 )
 JITTERS: Final = tuple(
     (f"{framing}, {row}, jittered", f"{framing}, {row}, oracle")

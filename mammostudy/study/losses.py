@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammostudy.runs.spec import RunSpec
+from mammostudy.runs.spec import FITTED, RunSpec
 from mammostudy.study import published
 from mammostudy.study.comparing import TRAINED_BY_PAGES, Runs, compare, every_run
 from mammostudy.study.recipes import (
@@ -33,7 +33,7 @@ PLAIN: Final = "generator, no adversary"
 UNET: Final = "U-Net, ResNet-18 encoder"
 STUDY: Final = "study"
 TRAINED: Final = (DICE, L1, RELEASED, PLAIN, UNET, STUDY)
-PAIRS: Final = tuple((DICE, other) for other in (L1, RELEASED, PLAIN, UNET, STUDY, "ellipse"))
+PAIRS: Final = tuple((DICE, b) for b in (L1, RELEASED, PLAIN, UNET, STUDY, "ellipse", *FITTED))
 METRICS: Final = {"dice": "Dice", "iou": "IoU"} | {
     name: f"{name.upper()}, frame pixels" for name in ("hd95", "assd")
 }

@@ -157,6 +157,7 @@ def describe(cohort: CohortName, root: Root = None, as_json: Json = True) -> Non
 def _fingerprint(cohort: Cohort) -> dict[str, Any]:
     """Return the fingerprint; of outlines, or of a cohort too small for one, its counts."""
     from mammostudy.data.cohort import OutlineCohort, lacking
+    from mammostudy.data.manifest import OPTIONAL
     from mammostudy.study.fingerprint import measure
 
     outlines, rows = isinstance(cohort, OutlineCohort), cohort.manifest
@@ -175,8 +176,8 @@ def _fingerprint(cohort: Cohort) -> dict[str, Any]:
             numbers = {"masses": len(those), "patients": int(those["patient"].nunique())}
             shapes[str(shape)] = {**numbers, "tools": _counts(those["tool"])}
         return content | {"shapes": shapes}
-    columns = ("site", "view", "side", "shape", "pathology", "subtype", "modality")
-    counts = {column: _counts(rows[column]) for column in columns}
+    columns = ["site", "view", "side", "shape", "pathology", "subtype", "modality", *OPTIONAL]
+    counts = {column: _counts(rows[column]) for column in rows.columns.intersection(columns)}
     return content | {"images": int(rows["image"].nunique()), "counts": counts}
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 import pandas as pd
 
 from mammostudy.data.cache import write_atomically
+from mammostudy.data.manifest import FILENAME, read_manifest
 from mammostudy.data.sources import cbis_ddsm, cdd_cesm, cdd_cesm_contours, cmmd, phantom
 from mammostudy.errors import MissingDataError
 from mammostudy.paths import data_root
@@ -62,6 +63,20 @@ _CROSSING: Final = (
 )
 
 
+def _boxes(folder: Path) -> Read:
+    rows = read_manifest(folder / FILENAME)
+    breasts = rows.groupby(["patient", "side"])
+    pairs = breasts.filter(lambda one: sorted(one["view"]) == ["CC", "MLO"])
+    told = pairs.groupby(["patient", "side"])["shape"].agg(["count", "nunique"])
+    two = told[told["count"] == 2]
+    counts = {
+        "breasts_with_one_box_in_each_view": len(told),
+        "of_them_with_two_shapes": len(two),
+        "of_them_with_equal_shapes": int((two["nunique"] == 1).sum()),
+    }
+    return rows, counts
+
+
 def _cdd_cesm_contours(folder: Path) -> Read:
     kept, contours = [], 0
     for kind in ("DM", "CM"):
@@ -93,6 +108,7 @@ _TABLES: Final = tuple(
 )
 COUNTED: Final[dict[str, tuple[str | None, tuple[str, ...], Callable[[Path], Read]]]] = {
     "cbis-ddsm": ("cbis-ddsm-tables", _TABLES, _cbis_ddsm),
+    "cbis-ddsm-800": ("cbis-ddsm-800", (FILENAME,), _boxes),
     "cdd-cesm": ("cdd-cesm", ("images.csv",), lambda at: (cdd_cesm.read_images(at), {})),
     "cdd-cesm-archive": ("cdd-cesm", ("contours.jsonl",), _cdd_cesm_archive),
     "cdd-cesm-contours": ("cdd-cesm", ("contours.jsonl",), _cdd_cesm_contours),

@@ -55,7 +55,9 @@ class Cohort:
     @cached_property
     def manifest_hash(self) -> str:
         """Hash of the manifest's content, of the images' hashes in it, and of the mask files."""
-        text = self.manifest.sort_values("case")[list(manifest.COLUMNS)].to_csv(index=False)
+        optional = [name for name in manifest.OPTIONAL if name in self.manifest]
+        known = [*manifest.COLUMNS, *optional]
+        text = self.manifest.sort_values("case")[known].to_csv(index=False)
         content, masks = hashlib.sha256(text.encode()).hexdigest()[:16], hashlib.sha256()
         names = sorted(set(self.masses["mask"].dropna()))
         for name in names:  # the manifest has their paths alone
@@ -75,16 +77,19 @@ class Cohort:
         """A row an image, in order, with or without a mass: what a detector searches.
 
         Its name is the case of the image's first row, what it says of the image is that row's; of
-        its masses ``boxes`` holds float32 ``(k, 4)``, half-open pixels, and ``cases`` the names.
+        its masses ``boxes`` holds float32 ``(k, 4)``, half-open pixels, ``cases`` the names, and
+        ``shapes`` what is known of theirs; ``projection`` is the manifest's ``view``.
         """
         first = self.manifest.drop_duplicates("image").set_index("case", drop=False)
         masses = dict(iter(self.masses.groupby("image", sort=False)))
         parts = [masses.get(image, self.masses.iloc[:0]) for image in first["image"]]
         boxes = [part[list(manifest.BOX)].to_numpy(np.float32).reshape(-1, 4) for part in parts]
         cases = [tuple(part["case"].astype(str)) for part in parts]
-        views = first[["patient", "site", "side", "height", "width", "image"]]
-        held = (pd.Series(each, first.index, dtype=object) for each in (boxes, cases))
-        return views.assign(**dict(zip(("boxes", "cases"), held, strict=True)))
+        known = ["patient", "site", "side", "height", "width", "image", "view", "density"]
+        views = first[first.columns.intersection(known)].rename(columns={"view": "projection"})
+        shapes = [tuple(part["shape"]) for part in parts]
+        held = {"boxes": boxes, "cases": cases, "shapes": shapes}
+        return views.assign(**{k: pd.Series(v, first.index, dtype=object) for k, v in held.items()})
 
     def __len__(self) -> int:
         return len(self.masses)
@@ -207,6 +212,9 @@ def lacking(cohort: Cohort, task: str, *, study: bool = True) -> list[str]:
     rows = cohort.masses if of_masses and len(cohort) else cohort.manifest
     parts = [(name.replace("|", " or "), name.split("|")) for name in columns]
     filled = pd.DataFrame({n: rows.reindex(columns=p).notna().any(axis=1) for n, p in parts})
+    bare = int((~filled.get("mask or outline", pd.Series(True))).sum())
+    if 0 < bare < len(rows):  # what an image shows of masses must be drawn whole
+        return [f"mask or outline ({bare} of {len(rows)} masses have a box alone)"]
     whole, names = rows[filled.all(axis=1)], [name for name, _ in parts]
     if whole.empty:
         return [n for n in names if not filled[n].any()] or [f"a row with {', '.join(names)}"]
@@ -223,7 +231,6 @@ def require(cohort: Cohort, task: str, *, study: bool = False) -> None:
     if lacks := lacking(cohort, task, study=study):
         fits = [other for other in TASKS if not lacking(cohort, other, study=study)]
         fit = ", ".join(fits) or "no task"
-        said = "no mass has" if lacking(cohort, task, study=False) else "the study needs"
-        fault = f"cannot be used for {task}: {said} {'; '.join(lacks)}"
+        fault = f"cannot be used for {task}: it lacks {'; '.join(lacks)}"
         mend = f"fill the columns of its manifest or choose another cohort (fit for: {fit})"
         raise DataError(f"{cohort.name}: {fault}; {mend}")

@@ -66,7 +66,7 @@ class CohortFacts(BaseModel):
     modality: Literal["DM", "CM"] = "DM"  # full-field or low energy; contrast subtracted
     truth: Literal["all", "target"] = "all"  # of a frame: all masses that it shows, or its own
     split: dict[str, int | str] = Field(default={"folds": 3})  # fields of a run's split
-    owners_split: bool = False  # its owners say who trains and who tests
+    held_out: tuple[str, ...] = ()  # patients in no training and no validation part
     tasks: tuple[str, ...] = tuple(TASKS)  # that it serves at most; the manifest decides
     needs: dict[str, tuple[str, ...]] = {}  # columns for a task, where others than in TASKS
     classes: tuple[str, ...] = ()  # shapes that it tells apart; none where the manifest has to say

@@ -108,7 +108,8 @@ def _examined(
         found.append((getattr(error, "check", "unreadable"), str(error)))
     faults = []
     for row in rows:
-        drawn = _of_mask(root, row, noted) if pd.notna(row["x_min"]) else ()
+        given = pd.notna(row["mask"]) or pd.notna(row["outline"])
+        drawn = _of_mask(root, row, noted) if given else ()
         faults += [(row["case"], fault) for fault in (*found, *drawn)]
     return faults, noted, picture
 

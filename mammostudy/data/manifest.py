@@ -27,6 +27,8 @@ WORDS: Final = {
     "shape": SHAPES,
     "pathology": ("benign", "malignant", "unknown"),
     "subtype": SUBTYPES,
+    "part": ("train", "test", "other"),
+    "density": ("1", "2", "3", "4"),
 }
 BOX: Final = ("x_min", "y_min", "x_max", "y_max")
 FILENAME: Final = "manifest.csv"
@@ -42,9 +44,9 @@ def _is_polygon(text: object) -> bool:
     return len(points) >= 3 and points.shape[1:] == (2,) and bool(np.isfinite(points).all())
 
 
-def _words(column: str, nullable: bool = False) -> pa.Column:
+def _words(column: str, nullable: bool = False, required: bool = True) -> pa.Column:
     check = pa.Check.isin(WORDS[column], error=f"not one of {', '.join(WORDS[column])}")
-    return pa.Column(str, check, nullable=nullable)
+    return pa.Column(str, check, nullable=nullable, required=required)
 
 
 _GIVEN: Final = pa.Check.str_length(min_value=1, error="empty")
@@ -80,17 +82,22 @@ SCHEMA: Final = pa.DataFrameSchema(
         "pathology": _words("pathology"),
         "subtype": _words("subtype", nullable=True),
         "image_sha256": pa.Column(str, _SHA256),
+        "part": _words("part", nullable=True, required=False),  # of a split by the owners
+        "density": _words("density", nullable=True, required=False),  # BI-RADS a to d
     },
     strict=True,
     coerce=True,
 )
-COLUMNS: Final = tuple(SCHEMA.columns)
+COLUMNS: Final = tuple(name for name, column in SCHEMA.columns.items() if column.required)
+OPTIONAL: Final = ("part", "density")
+"""Columns that a manifest has only where they are filled, and their content in its hash."""
+_OF_IMAGE: Final = ("patient", "height", "width", "image_sha256", "density")
 
 
 def find_faults(table: pd.DataFrame) -> tuple[pd.DataFrame, list[Fault]]:
     """Return a manifest with the schema's types, and its faults."""
     table = table.reset_index(drop=True).copy()
-    for column in {"mask", "outline", "shape", "subtype"} & set(table.columns):
+    for column in {"mask", "outline", "shape", "subtype", *OPTIONAL} & set(table.columns):
         table[column] = table[column].astype(object).where(table[column].notna(), None)
     faults: list[Fault] = []
     try:
@@ -137,17 +144,18 @@ def _of_rows(table: pd.DataFrame) -> Iterator[Fault]:
         "case: {case!r} stands twice; give every mass its own": table["case"].dropna().duplicated(),
         "x_min: a mask or outline without a box": ~some & truth.any(axis=1),
         "x_min: the box is given in part": some & ~whole,
-        "mask: a mass needs a mask or an outline, and not both": whole
-        & (truth["mask"] == truth["outline"]),
+        "mask: give a mask or an outline, not both": truth["mask"] & truth["outline"],
+        "mask_label: a label without a mask": truth["mask_label"] & ~truth["mask"],
         f"x_max: {box} is empty": (x_min >= x_max) | (y_min >= y_max),
         f"x_max: {box} lies outside {size}": (x_max > width) | (y_max > height),
         f"height: {size} is larger than any mammogram": height * width > MAX_PIXELS,
     }
-    for column in ("patient", "height", "width", "image_sha256"):
+    for column in table.columns.intersection([*_OF_IMAGE, "part"]):
+        of = "patient" if column == "part" else "image"
         cells = numbers.get(column, table[column])
-        said = cells.groupby(table["image"]).transform("first")
+        said = cells.groupby(table[of]).transform("first")
         differs = cells.notna() & said.notna() & (cells != said)
-        rules[f"{column}: {{{column}}} is not what an earlier row says of the same image"] = differs
+        rules[f"{column}: {{{column}}} is not what an earlier row says of the same {of}"] = differs
     for fault, failed in rules.items():
         for row in table.loc[failed.index[failed]].reset_index().to_dict("records"):
             yield int(row["index"]), fault.format_map(row)
@@ -162,16 +170,16 @@ def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
         listed = "\n  ".join(grouped((f"row {rows[row]}", said) for row, said in faults))
         fault = f"{len(faults):,} fault(s) in the manifest; mend the cells"
         raise DataError(f"{name}: {fault}:\n  {listed}")
-    return table[list(COLUMNS)]
+    filled = [name for name in OPTIONAL if name in table and table[name].notna().any()]
+    return table[[*COLUMNS, *filled]]
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
     """Read and validate a manifest file."""
     if not path.exists():
         raise DataError(f"{path}: missing; `mammostudy data template` begins a table of your own")
-    table = read_table(
-        path, separators=",;\t", numbers=(*BOX, "height", "width", "mask_label", "spacing_mm")
-    )
+    numbers = (*BOX, "height", "width", "mask_label", "spacing_mm", "density")
+    table = read_table(path, separators=",;\t", numbers=numbers)
     return validate(table.where(table != "").astype(object), str(path))
 
 

@@ -80,6 +80,9 @@ def read_mask(
     """Read the mask of a row's mass, bool ``(h, w)``, from its file or its outline; note what."""
     shape = (int(row["height"]), int(row["width"]))
     label, place = row["mask_label"], "outline"
+    if pd.isna(row["mask"]) and pd.isna(row["outline"]):
+        fault = f"case {row['case']} has a box alone, no mask or outline: it serves detection only"
+        raise FileError(f"{root}: {fault}", "empty")
     if pd.isna(row["mask"]):
         mask = fill_outline(np.asarray(json.loads(row["outline"]), np.float64), shape)
     else:

@@ -20,9 +20,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort, OutlineCohort
-from mammostudy.data.descriptors import cohort_names, describe
+from mammostudy.data.descriptors import describe
 from mammostudy.data.integrity import alike, thumbnail
-from mammostudy.data.load import reader_module
 from mammostudy.errors import DataError, SpecError
 
 Unit = Literal["patient", "image"]
@@ -108,21 +107,18 @@ def split_cases(
 
 
 def parted(cohort: Cohort, rows: pd.DataFrame, rule: Rule) -> pd.DataFrame:
-    """Return rows of a cohort; by ``official`` with their owners' part, which its reader tells."""
+    """Return rows of a cohort as they may be split; by ``official`` with their owners' part.
+
+    Patients whom the cohort's descriptor holds out stand in no fold, and ``official`` tests them.
+    """
+    out = rows["patient"].isin(describe(cohort.name).held_out)
     if rule == "folds":
-        return rows
-    facts = describe(cohort.name)
-    if not facts.owners_split:
-        known = ", ".join(name for name in cohort_names() if describe(name).owners_split)
-        said = f"cohort {cohort.name!r} comes without a split of its owners ({known} have one)"
-        raise SpecError(f"split.rule 'official': {said}; use 'folds'")
-    every = cohort.manifest.set_index("case", drop=False)
-    parts = reader_module(str(facts.reader)).official_part(every)
-    if "train" not in set(parts):
-        said = f"all masses of {cohort.name} are for testing"
-        mend = "train on another cohort and test on it (evaluation.test_cohort), or use 'folds'"
-        raise SpecError(f"split.rule 'official': {said}; {mend}")
-    return rows.assign(part=parts.loc[rows.index])
+        return rows[~out]
+    parts = cohort.manifest.set_index("case").get("part", pd.Series(dtype=object))
+    if lacks := {"train", "test"} - set(parts):
+        said = f"no row of {cohort.name} has {min(lacks)} in the manifest's column `part`"
+        raise SpecError(f"split.rule 'official': {said}; fill it and build anew, or use 'folds'")
+    return rows.assign(part=parts[rows.index].mask(out, "test"))
 
 
 def split_views(cohort: Cohort, **fields: Any) -> Split:
@@ -136,10 +132,11 @@ def split_views(cohort: Cohort, **fields: Any) -> Split:
     part_of = {
         patient: name for name, cases in parts.items() for patient in masses["patient"][list(cases)]
     }
-    others = table[~table["patient"].isin(part_of)]
+    others = parted(cohort, table[~table["patient"].isin(part_of)], rule)
     away = (others["site"] != site) & (site is not None)
     if official := rule == "official":
-        away = parted(cohort, others, rule)["part"] == "test"
+        others = others[others["part"].isin(parts)]
+        away = others["part"] == "test"
     home = np.array(sorted(set(others["patient"][~away])), dtype=object)
     dealt = np.random.default_rng(fields["seed"]).permutation(home)
     tested = (np.arange(len(dealt)) % fields["folds"] == fields["fold"]) & (not official)

@@ -5,10 +5,10 @@ is which mass it fits by which rule. That is enough for every curve.
 
 A row is a ``view``, a ``mass`` or a ``box`` (column ``row``):
 
-- all: part, view; all but boxes: patient, site, side;
+- all: part, view; all but boxes: patient, site, side, projection (CC, MLO, ...), density if known;
 - view: height, width (pixels), masses (how many);
-- mass: case, mass (its number in the view, from 0), diameter (square root of width times height
-  of its box, pixels) and share (that of the view's own square root of area);
+- mass: case, shape if known, mass (its number in the view, from 0), diameter (square root of width
+  times height of its box, pixels) and share (that of the view's own square root of area);
 - box: score; x_min, y_min, x_max, y_max (pixels of the view); and a column a rule of :data:`RULES`:
   the number of the mass that it finds, -1 false, -2 a repeat on a mass found already.
 """
@@ -55,7 +55,7 @@ def judged_rows(
     of_view = views.iloc[rows.index]
     rows = rows.reset_index(drop=True)
     of_box = (rows["row"] == "box").to_numpy()
-    for name in ("patient", "site", "side"):
+    for name in views.columns.intersection(["patient", "site", "side", "projection", "density"]):
         rows[name] = of_view[name].where(~of_box, None).to_numpy(object)
     return rows.assign(part=part, view=of_view.index.to_numpy(str))
 
@@ -74,6 +74,7 @@ def _masses(views: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "row": "mass",
         "case": [case for cases in views["cases"] for case in cases],
+        "shape": [shape for shapes in views["shapes"] for shape in shapes],
         "mass": np.concatenate([np.arange(count) for count in counts]),
         "diameter": np.round(diameter, 1),
         "share": np.round(diameter / whole[number], 4),

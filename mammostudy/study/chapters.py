@@ -19,7 +19,8 @@ CHAPTERS: Final = (
 """In the order in which they are read."""
 CHAPTER_TASKS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     **dict.fromkeys(CHAPTERS, ("name", ("segmentation",))),
-    **dict.fromkeys(("detection", "chain"), ("views", ("detection",))),
+    "detection": ("views", ("detection",)),
+    "chain": ("views", ("detection", "segmentation")),
     **dict.fromkeys(("shapes", "roc"), ("shapes", ("shape",))),
     "subtypes": ("shapes", ("shape", "subtype")),
     "transfer": ("name", ()),

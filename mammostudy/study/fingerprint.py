@@ -135,6 +135,8 @@ def _counted(sizes: pd.Series) -> dict[str, int]:
 
 def _densities(cohort: Cohort) -> dict[str, dict[str, int]] | None:
     """Count images and patients by breast density; None for owners whose tables give none."""
+    if "density" in cohort.manifest:
+        return _grouped(cohort.manifest.drop_duplicates("image"), "density", "images")
     if describe(cohort.name).reader != "cdd_cesm":
         return None
     from mammostudy.data.sources.cdd_cesm import read_images

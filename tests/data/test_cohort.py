@@ -13,6 +13,7 @@ from mammostudy.data import cohort as module
 from mammostudy.data import descriptors, manifest, row_files
 from mammostudy.data.cohort import OUTLINE_COLUMNS as COLUMNS
 from mammostudy.data.cohort import Cohort, Geometry, OutlineCohort, box_of_row, lacking, require
+from mammostudy.data.integrity import examine
 from mammostudy.data.row_files import FileError, inside, read_mask
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of, fill_outline
@@ -121,7 +122,7 @@ def test_what_a_cohort_can_be_used_for(tiny, outlined):
 
 
 @pytest.mark.parametrize(("cells", "task", "words"), [
-    ({}, "subtype", "no mass has subtype;"), ({"shape": None}, "shape", "shape"),
+    ({}, "subtype", "lacks subtype;"), ({"shape": None}, "shape", "shape"),
     ({"shape": "round"}, "shape", "one value only"), ({"x_min": None}, "detection", "x_min"),
     ({"mask": None, "outline": None}, "segmentation", "mask or outline"),
     # of two patients, so never in one row
@@ -132,6 +133,29 @@ def test_a_column_that_is_missing(cells, task, words, tiny):
     cells = {k: patient.map(v) if isinstance(v, dict) else v for k, v in cells.items()}
     with pytest.raises(DataError, match=f"tiny: cannot be used for {task}: .*{words}"):
         require(replace(tiny, manifest=tiny.manifest.assign(**cells)), task)
+
+
+def test_boxes_alone_serve_detection_and_what_needs_no_mask(tiny):
+    gone = dict.fromkeys(("mask", "mask_label", "outline"))
+    bare = replace(tiny, manifest=manifest.validate(tiny.manifest.assign(**gone)))
+    assert tasks_of(bare) == ["detection"]
+    assert tiny.views.drop(columns="image").equals(bare.views.drop(columns="image"))
+    for call in (bare.mask, bare.sample):
+        with pytest.raises(DataError, match="case P1_CC_1 has a box alone"):
+            call("P1_CC_1")
+    with pytest.raises(DataError, match=r"tiny: .* segmentation: .*mask or outline"):
+        require(bare, "segmentation")
+    faults, notes = examine(bare)
+    assert faults.empty
+    assert notes.empty
+
+
+def test_masks_count_where_every_mass_has_one(tiny):
+    some = with_cells(tiny, "P1_CC_1", mask=None, mask_label=None)
+    assert tasks_of(some) == ["detection"]
+    with pytest.raises(DataError, match=r"segmentation: .*1 of 13 masses"):
+        require(some, "segmentation")
+    assert "segmentation" in tasks_of(tiny)  # control
 
 
 def row(**cells):

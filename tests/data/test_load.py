@@ -10,12 +10,14 @@ from writers import breast, noise, write_dicom, write_picture
 
 from mammostudy import data_commands
 from mammostudy.data import cache, load
-from mammostudy.data.descriptors import cohort_names, describe
+from mammostudy.data.cohort import lacking
+from mammostudy.data.descriptors import TASKS, cohort_names, describe
 from mammostudy.data.integrity import FAULTS, MIRRORED
 from mammostudy.data.load import build, find_folder, load_cohort, module_of, phantom_folder, place
 from mammostudy.data.manifest import read_manifest
 from mammostudy.data.sources import phantom
 from mammostudy.errors import DataError, MissingDataError
+from mammostudy.evaluation.splits import parted, split_cases
 
 pytestmark = pytest.mark.usefixtures("own_store")
 
@@ -114,6 +116,28 @@ def test_it_is_built_again_where_what_it_is_made_of_changes(what, reads, tmp_pat
         place("inbreast", "build.json").write_text("{")
     load_cohort("inbreast", root)
     assert len(reads) == 3
+
+
+def test_films_with_boxes_alone_load_as_their_table_says(real_data):
+    if not (real_data / "cbis-ddsm-800").is_dir():
+        pytest.skip("no cbis-ddsm-800 in MAMMOSTUDY_DATA")
+    cohort = load_cohort("cbis-ddsm-800")
+    masses, parts = cohort.masses, cohort.masses.groupby("part")
+    assert (len(cohort), masses["image"].nunique(), masses["patient"].nunique()) == (
+        1530,
+        1426,
+        793,
+    )
+    assert parts["patient"].nunique().to_dict() == {"train": 630, "test": 163}
+    assert masses["shape"].value_counts().to_dict() == {
+        "irregular": 419, "oval": 356, "lobular": 340, "round": 133,
+    }  # fmt: skip
+    assert {task for task in TASKS if not lacking(cohort, task)} == {"detection"}
+    split = split_cases(parted(cohort, masses, "official"), rule="official")
+    assert (len(split.test), len(split.train) + len(split.validation)) == (316, 1214)
+    held = set(describe("cbis-ddsm-800").held_out)
+    tested = set(masses.loc[list(split.test), "patient"])
+    assert held <= tested == set(masses.loc[masses["part"] == "test", "patient"])
 
 
 @pytest.mark.parametrize("command", [data_commands.build, data_commands.check])

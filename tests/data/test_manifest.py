@@ -52,7 +52,8 @@ def test_valid_tables_get_the_types_of_the_schema():
     ("height", "tall", None), ("height", "9" * 40, None), ("height", 1e300, None),
     ("x_min", float("inf"), None), ("width", 0, None), ("x_min", -1, None),
     ("x_max", 51, None), ("y_max", 41, "x_max"), ("x_max", 2, None), ("y_max", 1, "x_max"),
-    ("y_min", None, "x_min"), ("mask", None, None),
+    ("y_min", None, "x_min"), ("mask_label", {"mask": None, "mask_label": 3}, None),
+    ("part", "valid", None), ("density", "a", None),
     ("outline", "[[0, 0], [1, 0], [0, 1]]", "mask"), ("outline", "[[0, 0], [1, 0]]", None),
     ("outline", "[[0, 0], [1, NaN], [0, 1]]", None), ("outline", "no json", None),
     ("outline", DEEP, None), ("width", 2_000_000, "height"),
@@ -62,9 +63,10 @@ def test_valid_tables_get_the_types_of_the_schema():
     ("mask", "masks\\0.png", None), ("image_sha256", "abc", None),
 ])  # fmt: skip
 def test_each_fault_names_row_and_column(column, value, field):
-    bad = table()
+    bad = table(part="train", density="2")
     validate(bad)  # control: without the fault the table passes
-    bad.loc[1, column] = value
+    for name, cell in (value if isinstance(value, dict) else {column: value}).items():
+        bad.loc[1, name] = cell
     with pytest.raises(DataError, match=rf"^my\.csv: (.|\n)*row 3, {field or column}: ") as caught:
         validate(bad, "my.csv")
     assert len(str(caught.value)) < 1000
@@ -105,6 +107,43 @@ def test_rows_of_one_image_agree(column):
     validate(bad.assign(image=[f"{i}.png" for i in range(3)]))  # control
 
 
+def test_a_patient_stands_in_one_part_and_an_image_has_one_density():
+    good = table(patient="p", part=["train", "train", None], image=["a.png", "b.png", "b.png"])
+    validate(good)  # control
+    with pytest.raises(DataError, match=r"row 3, part: test .* patient"):
+        validate(good.assign(part=["train", "test", None]))
+    with pytest.raises(DataError, match="row 4, density: "):
+        validate(good.assign(density=["1", "2", "3"]))
+
+
+def test_faults_of_a_kind_are_one_line_with_their_number_and_three_rows():
+    boxes = table(60, mask=None, x_max=[60] * 50 + [12] * 10, y_max=[14] * 55 + [3] * 5)
+    with pytest.raises(DataError) as caught:
+        validate(boxes.assign(part="trian"))
+    lines = [line.strip() for line in str(caught.value).splitlines()]
+    assert "115 fault(s)" in lines[0]
+    kinds = {"outside": "2, row 3, row 4 and 47", "empty": "57, row 58, row 59 and 2", "part:": "2"}
+    for word, rows in kinds.items():
+        (told,) = [line for line in lines[1:] if word in line]
+        assert told.startswith(f"row {rows}")
+        assert " more, " in told
+    assert len(lines) == 4
+
+
+def test_optional_columns_are_kept_and_hashed_where_they_are_filled(tmp_path):
+    """A manifest without them, and one with them empty, have the hash that they always had."""
+    plain, empty = validate(table()), validate(table(part=None, density=None))
+    filled = validate(table(part=["train", "test", None], density=[4, "1", None]))
+    assert list(plain) == list(empty) == list(COLUMNS)
+    assert list(filled) == [*COLUMNS, "part", "density"]
+    assert filled["density"].tolist()[:2] == ["4", "1"]
+    hashes = [Cohort("c", tmp_path, each).manifest_hash for each in (plain, empty, filled)]
+    assert hashes[0] == hashes[1] == "fcd3724865532ac1"
+    assert hashes[2] != hashes[0]
+    manifest.write_manifest(filled, tmp_path / "manifest.csv")
+    pd.testing.assert_frame_equal(read_manifest(tmp_path / "manifest.csv"), filled)
+
+
 def test_text_comes_back_as_it_went(tmp_path):
     outline = json.dumps([[0.5, 1], [9, 1], [4, 8.25]])
     given = table(2, mask=[None, "m.png"], outline=[outline, None], mask_label=[None, 3])
@@ -138,6 +177,7 @@ def test_the_written_schema_is_the_one_in_use():
         name: {
             "type": kinds[str(column.dtype).lower()[0]],
             "may_be_empty": column.nullable,
+            **({} if column.required else {"may_be_missing": True}),
             "rules": [str(check.error) for check in column.checks if check.error != "empty"],
         }
         for name, column in manifest.SCHEMA.columns.items()

@@ -194,6 +194,42 @@ def test_each_fault_is_one_line(cells, fault, clinic):
     assert faults_of(clinic, BASE) == []  # control
 
 
+BOXED = BASE | {"mask": "", "mask_label": "", "part": "Train", "density": "2"}
+BOXED |= {"x_min": "30", "y_min": "10", "x_max": "45.0", "y_max": "20"}
+
+
+@pytest.mark.parametrize(("cells", "fault"), [
+    ({"x_max": "30"}, "x_max: "), ({"y_max": "49"}, "x_max: .*outside"), ({"x_min": ""}, "x_min: "),
+    ({"x_min": "left"}, "x_min: 'left'"), ({"y_min": "1.5"}, "y_min: '1.5'"),
+    ({"mask_label": "1"}, "mask_label: "), ({"part": "valid"}, "part: 'valid'"),
+    ({"shape": "blob"}, "shape: 'blob'"), ({"density": "b"}, "density: 'b'"),
+])  # fmt: skip
+def test_a_box_stands_for_a_mass_without_a_mask(cells, fault, clinic):
+    (told,) = faults_of(clinic, BASE | FREE, BOXED | cells)
+    assert re.match(f"row 3, {fault}", told)
+    second = BOXED | {"x_min": "2", "x_max": "9", "shape": "", "mask": "none"}
+    assert faults_of(clinic, BASE | FREE, BOXED, second) == []
+    built = build_manifest(clinic)[0]
+    assert built[list(manifest.BOX)].iloc[1:].to_numpy().tolist() == [
+        [30, 10, 45, 20], [2, 10, 9, 20],
+    ]  # fmt: skip
+    assert built[["part", "density"]].iloc[1].tolist() == ["train", "2"]
+    assert faults_of(clinic, BOXED, BOXED)[0].startswith("row 3, image: ")
+    moved = BOXED | MLO | {"mask": "", "part": "test"}
+    (told,) = faults_of(clinic, BOXED, moved)
+    assert told.startswith("row 3, part: test ")
+    assert "Doe" not in told
+
+
+def test_a_box_beside_a_mask_must_be_that_of_the_mask(clinic):
+    box = {name: BOXED[name] for name in manifest.BOX}
+    assert faults_of(clinic, BASE | box) == []
+    assert build("clinic", clinic, "folder").masses["x_max"].tolist() == [45]
+    assert faults_of(clinic, BASE | box | {"x_max": "40"}) == []
+    with pytest.raises(DataError, match=r"1 box"):
+        build("clinic", clinic, "folder")
+
+
 @pytest.mark.parametrize(("one", "other", "note"), [
     ("0017", "17", private.ALIKE), ("P1", "p1", private.ALIKE), ("17", "17.0", private.ALIKE),
     ("a 007", "A-7", private.ALIKE), ("1.23457E+15", "2", private.SPOILT),

@@ -17,7 +17,7 @@ from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.descriptors import TASKS
 from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import BOX
-from mammostudy.data.sources.cbis_ddsm import official_part, read_masses
+from mammostudy.data.sources.cbis_ddsm import read_masses
 from mammostudy.errors import DataError, SpecError
 from mammostudy.evaluation import splits
 from mammostudy.evaluation.splits import Split, check_leakage, split_cases, split_views
@@ -144,32 +144,61 @@ def test_near_duplicates_across_parts(tiny, ending, monkeypatch):
     check_leakage(twin, split)  # control
 
 
-def test_the_test_part_is_the_owners():
-    rows = masses([2] * 7 + [3] + [2] * 4, shapes=False)
-    part = rows["patient"].isin(FOR_TEST).map({True: "Test", False: "Training"})
-    part["c7_0"] = "Test"  # against two: their part is told from all masses of a patient
-    number = rows["patient"].str[1:].str.zfill(5)
-    rows["case"] = "Mass-" + part + "_P_" + number + "_LEFT_CC_" + rows["case"].str[-1:]
-    rows = rows.set_index("case", drop=False)
-    owned = Cohort("cbis-ddsm", Path("nowhere"), rows.reset_index(drop=True))
-    some = splits.parted(owned, rows.drop_duplicates("patient"), "official")
-    drawn = [split_cases(some, rule="official", seed=seed, validation_folds=3) for seed in range(6)]
-    assert {frozenset(patients_of(some, split.test)) for split in drawn} == {FOR_TEST}
+def owned(name, parts):
+    """Twelve patients of two masses, in the parts of their owners: P0 to P11."""
+    rows = masses([2] * 12, shapes=False)
+    parts = dict(enumerate(parts))
+    rows["part"] = [parts.get(int(patient[1:]), "train") for patient in rows["patient"]]
+    return Cohort(name, Path("nowhere"), rows.reset_index(drop=True))
+
+
+def split_of(cohort, rule="official", **fields):
+    return split_cases(splits.parted(cohort, cohort.masses, rule), rule=rule, **fields)
+
+
+def test_the_parts_are_the_owners_and_validation_is_drawn_out_of_train():
+    cohort = owned("clinic", ["test", "test", "other", None])
+    drawn = [split_of(cohort, seed=seed, validation_folds=3) for seed in range(6)]
+    assert {frozenset(patients_of(cohort.masses, split.test)) for split in drawn} == {
+        frozenset(["P0", "P1"])
+    }
     assert len({split.validation for split in drawn}) > 1  # the seed moves it
     for split in drawn:
-        assert sorted(sum(split.parts().values(), ())) == sorted(some.index)
-        splits.check_patients(some, split.parts())
-    for name in ("tiny", "inbreast"):  # without a split of its owners; all of it for testing
-        with pytest.raises(SpecError, match=name):
-            splits.parted(replace(owned, name=name), some, "official")
+        taught = patients_of(cohort.masses, split.train + split.validation)
+        assert taught == {f"P{n}" for n in range(4, 12)}
+        splits.check_patients(cohort.masses, split.parts())
+    for parts, lacking in ((["train"], "test"), (["test"] * 12, "train"), ([None] * 12, "test")):
+        with pytest.raises(SpecError, match=f"clinic has {lacking} in .* `part`"):
+            split_of(owned("clinic", parts))
+    bare = replace(cohort, manifest=cohort.manifest.drop(columns="part"))
+    with pytest.raises(SpecError, match="clinic has test"):
+        split_of(bare)
+
+
+@pytest.mark.parametrize("rule", ["official", "folds"])
+def test_patients_whose_films_are_examples_neither_train_nor_validate(rule):
+    """P0 and P1 get the names of the two, whatever the table says of their part."""
+    named = {"P0": "P_00173", "P1": "P_00820"}
+    for name, taught in (("cbis-ddsm-800", set()), ("clinic", set(named.values()))):  # control
+        cohort = owned(name, ["train", "train", "test"])
+        rows = cohort.manifest.assign(patient=cohort.manifest["patient"].replace(named))
+        cohort = replace(cohort, manifest=rows)
+        fields = {} if rule == "official" else {"folds": 3}
+        found = set()
+        for seed in range(3):
+            split = split_of(cohort, rule, seed=seed, **fields)
+            found |= patients_of(cohort.masses, split.train + split.validation)
+            if name != "clinic":
+                tested = patients_of(cohort.masses, split.test) & set(named.values())
+                assert tested == (set(named.values()) if rule == "official" else set())
+        assert found & set(named.values()) == taught
 
 
 def test_the_published_tables_give_the_published_parts(real_data):
     box = dict(zip(BOX, (0, 0, 9, 9), strict=True))
     rows = read_masses(real_data / "cbis-ddsm-tables").reset_index()
-    assert official_part(rows).tolist() == rows["part"].tolist()
     cohort = Cohort("cbis-ddsm", real_data, rows.assign(shape="oval", site="cbis-ddsm", **box))
-    split = split_cases(splits.parted(cohort, cohort.masses, "official"), rule="official")
+    split = split_of(cohort)
     assert (len(split.test), len(split.train) + len(split.validation)) == (378, 1318)
     splits.check_patients(cohort.masses, split.parts())
     assert len(patients_of(cohort.masses, split.test)) == 201
@@ -222,15 +251,18 @@ def test_the_other_site_is_tested_whole(cohort):
     assert len(patients_of(table, split.test) & {"P8", "P10"}) == 1  # and a fold of its own
 
 
-def test_patients_without_a_mass_stand_where_the_owners_say(cohort, monkeypatch):
+def test_patients_without_a_mass_stand_where_the_owners_say(cohort):
     rows, table = cohort.manifest.set_index("case", drop=False), cohort.views
-    parts = rows["patient"].isin(("P0", "P9")).map({True: "test", False: "train"})
-    monkeypatch.setattr(splits, "parted", lambda _, rows, __: rows.assign(part=parts[rows.index]))
+    parts = rows["patient"].map({"P0": "test", "P9": "test", "P7": "other", "P11": "other"})
+    cohort = replace(
+        cohort, manifest=rows.assign(part=parts.fillna("train")).reset_index(drop=True)
+    )
     split = split_views(cohort, **FIELDS | {"validation_folds": 2}, rule="official")
     assert patients_of(table, split.test) == {"P0", "P9"}
     for part in (split.train, split.validation):
-        assert {"P8", "P10", "P11"} & patients_of(table, part)
-        assert {f"P{n}" for n in range(1, 8)} & patients_of(table, part)
+        assert {"P8", "P10"} & patients_of(table, part)
+        assert {f"P{n}" for n in range(1, 7)} & patients_of(table, part)
+        assert not {"P7", "P11"} & patients_of(table, part)
 
 
 @pytest.mark.slow

@@ -42,6 +42,33 @@ def test_rows_are_of_all_views_and_boxes_in_their_own_pixels(searched, one):
     assert sides.min() - 1e-4 <= found.min() <= found.max() <= sides.max() + 1e-4
 
 
+def test_boxes_alone_train_on_the_owners_part_and_rows_tell_projection_density_shape(
+    searched, own_folders, write_views, one, monkeypatch
+):
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(own_folders / "data"))
+    path = write_views(own_folders / "data", "boxed") / "manifest.csv"
+    table = pd.read_csv(path, dtype=str).assign(mask=None, mask_label=None, outline=None)
+    number = table["patient"].str[1:].astype(int)
+    part = number.map({0: "test", 1: "test", 8: "test", 2: "other"}).fillna("train")
+    density = (1 + number % 4).astype(str)
+    table.assign(part=part, density=density).to_csv(path, index=False)
+    split = {"split": {"rule": "official", "validation_folds": 3}}
+    record = one(searched.spec.changed(cohort="boxed", **split))
+    test = record.part("test")
+    assert set(test["patient"].dropna()) == {"P0", "P1", "P8"}
+    assert "P2" not in set(record.cases["patient"])
+    view = test[test["row"] == "view"]
+    assert view["projection"].tolist() == [case.split("_")[1] for case in view["view"]]
+    assert dict(zip(view["patient"], view["density"], strict=True)) == {"P0": 1, "P1": 2, "P8": 1}
+    mass = test[test["row"] == "mass"]
+    assert dict(zip(mass["patient"], mass["shape"], strict=True)) == {
+        "P0": "irregular",
+        "P1": "round",
+    }
+    owners = [name for name in ("height", *EDGES) if mass[name].notna().any()]
+    assert owners == []
+
+
 @pytest.mark.parametrize("aspect", ["letterbox", "stretch"])
 def test_squares_are_the_views_made_once(aspect, searched, refuse, monkeypatch):
     cohort, spec = searched.cohort, searched.spec.changed(detector__aspect=aspect)
@@ -93,6 +120,7 @@ def views_of_boxes(boxes, height=80, width=100):
     table |= {"site": "one", "height": height, "width": width, "image": [f"{i}.png" for i in n]}
     cases = [tuple(f"v{i}-{k}" for k in range(len(each))) for i, each in enumerate(boxes)]
     held = {"boxes": [np.array(each, np.float32).reshape(-1, 4) for each in boxes], "cases": cases}
+    held["shapes"] = [("round",) * len(each) for each in boxes]
     table |= {name: pd.Series(each, n, dtype=object) for name, each in held.items()}
     return pd.DataFrame(table, n).set_axis([f"v{i}" for i in n])
 

@@ -153,7 +153,7 @@ def test_a_cohort_without_the_columns_is_refused(kind, gone, tiny, refuse, monke
     monkeypatch.setattr(module, "_run_all", refuse)
     spec = kind(cohort="tiny")
     for start in (execute, lambda one: ensure([one], workers=1, progress=False)):
-        with pytest.raises(DataError, match=f"cannot be used for {spec.needs}: no mass has"):
+        with pytest.raises(DataError, match=f"cannot be used for {spec.needs}: it lacks"):
             start(spec)
     assert not local_records().exists()
     monkeypatch.setattr(module, "require", lambda *_: None)  # control
@@ -164,7 +164,7 @@ def test_a_cohort_without_the_columns_is_refused(kind, gone, tiny, refuse, monke
 def test_runs_that_others_stand_on_wait_for_the_refusal(tiny, tiny_spec, refuse, monkeypatch):
     """``tiny`` has masses and no shapes: its segmenter is not trained for nothing."""
     monkeypatch.setattr(module, "module_of", refuse)
-    with pytest.raises(DataError, match="cannot be used for shape: no mass has shape"):
+    with pytest.raises(DataError, match="cannot be used for shape: it lacks shape"):
         ensure([ShapeSpec(cohort="tiny", segmenter=(tiny_spec,))], workers=1, progress=False)
     detector = DetectSpec(cohort="tiny", split=tiny_spec.split)
     chain = ChainSpec(cohort="tiny", detector=detector, segmenter=tiny_spec)

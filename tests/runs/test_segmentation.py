@@ -222,7 +222,7 @@ def test_a_cohort_that_cannot_be_tested_on_is_refused(
     gone = dict.fromkeys((*manifest.BOX, "mask", "mask_label", "outline"))
     lacking = replace(tiny, name="other", manifest=tiny.manifest.assign(**gone))
     monkeypatch.setattr(module, "load_cohort", lambda _: lacking)
-    with pytest.raises(DataError, match="other: cannot be used for segmentation: no mass has"):
+    with pytest.raises(DataError, match="other: cannot be used for segmentation: it lacks"):
         one(tiny_spec.changed(evaluation__test_cohort="other"))
 
 

@@ -13,10 +13,10 @@ BOX = ("x_min", "y_min", "x_max", "y_max", "mask", "mask_label", "outline")
 @pytest.mark.parametrize(
     ("chapter", "gone", "words"),
     [
-        ("subtypes", (), "subtype: no mass has subtype"),
-        ("shapes", ("shape",), "shape: no mass has shape"),
-        ("detection", BOX, "detection: no mass has x_min"),
-        ("losses", BOX, "segmentation: no mass has x_min"),
+        ("subtypes", (), "subtype: it lacks subtype"),
+        ("shapes", ("shape",), "shape: it lacks shape"),
+        ("detection", BOX, "detection: it lacks x_min"),
+        ("losses", BOX, "segmentation: it lacks x_min"),
     ],
 )
 def test_a_chapter_that_was_asked_for_is_refused_before_its_runs_are_listed(

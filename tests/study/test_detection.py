@@ -48,6 +48,7 @@ def judged(part, fold, found, false):
             good = [0.9 - 0.1 * patient for _ in hits]
             scores.append(np.array([*good, *(0.5 - 0.05 * at for at in range(false))]))
     views = pd.DataFrame(rows).set_index("name").assign(boxes=masses, cases=cases)
+    views["shapes"] = [(None,) * len(each) for each in cases]
     return judged_rows(part, views, boxes, scores)
 
 

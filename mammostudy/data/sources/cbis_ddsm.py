@@ -40,7 +40,6 @@ _PATHS: Final = {
     "image": "image_file_path", "crop": "cropped_image_file_path", "mask": "roi_mask_file_path",
 }  # fmt: skip
 _PATH: Final = r"\A([\w-]+)/\d+(?:\.\d+)+/\d+(?:\.\d+)+/\w+\.dcm\Z"
-_CASE: Final = r"\AMass-(Training|Test)_P_\d{5}_(?:LEFT|RIGHT)_(?:CC|MLO)_\d{1,2}\Z"
 
 
 def read_masses(folder: Path) -> pd.DataFrame:
@@ -77,17 +76,6 @@ def shape_of(cell: str) -> tuple[str | None, str]:
     return None, f"shape left empty: {'not given' if cell in ('', 'N/A') else why}"
 
 
-def official_part(manifest: pd.DataFrame) -> pd.Series:
-    """Return ``train`` or ``test`` for each row of a manifest, by its case and patient."""
-    named = manifest["case"].astype(str).str.extract(_CASE)[0]
-    if named.isna().any():
-        case = manifest["case"][named.isna()].iloc[0]
-        raise DataError(f"case {case!r}: not a mass of CBIS-DDSM, so without an official part")
-    trained = (named == "Training").astype(float)
-    most = trained.groupby(manifest["patient"]).transform("mean") > 0.5
-    return most.map({True: "train", False: "test"}).rename("part")
-
-
 def build_manifest(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the masses; shapes left empty are counted as well."""
     masses = read_masses(folder)
@@ -105,7 +93,8 @@ def build_manifest(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
                 raise RejectedError("image damaged", str(case), mass["image"], str(error)) from None
             drawn = dict.fromkeys([*find(mass["mask"]), *find(mass["crop"])])
             mask, box = _find_mask(str(case), image, [path for path in drawn if path != images[0]])
-            row = {name: mass[name] for name in ("patient", "view", "side", "pathology")}
+            row = {name: mass[name] for name in ("patient", "view", "side", "pathology", "part")}
+            row["density"] = mass["density"].strip("0") or None
             row |= {"case": case, "site": "cbis-ddsm", "modality": "SFM"}
             row["shape"], unnamed = shape_of(mass["shape_words"])
             row |= {"mask": mask.relative_to(folder).as_posix(), **box}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mammostudy.data.dicom_file import facts_of, guarded, read_header, starts_as_dicom
 from mammostudy.data.images import bytes_of, open_picture
-from mammostudy.data.manifest import BOX, COLUMNS
+from mammostudy.data.manifest import BOX, COLUMNS, OPTIONAL
 from mammostudy.errors import DataError, grouped
 from mammostudy.imaging.contours import box_of, fill_rows
 from mammostudy.paths import search
@@ -147,6 +147,6 @@ class Gathered:
             told = [said for *_, said in self.listed if said not in self.dropped]
             mend = [*told, "copy the files anew"][0]
             raise DataError(f"{self.folder}: nothing is left ({why or 'no file'}); {mend}")
-        table = pd.DataFrame(self.rows, columns=list(COLUMNS))
+        table = pd.DataFrame(self.rows, columns=[*COLUMNS, *OPTIONAL])
         table.attrs["dropped"] = self.listed
         return table, dict(+self.dropped)

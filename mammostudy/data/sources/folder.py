@@ -14,7 +14,7 @@ from typing import Final
 import pandas as pd
 
 from mammostudy.data import manifest, row_files
-from mammostudy.data.manifest import BOX, WORDS
+from mammostudy.data.manifest import BOX, OPTIONAL, WORDS
 from mammostudy.data.private import PRIVATE_TABLE, SUFFIXES, hidden_name, pseudonym, without
 from mammostudy.data.sources.files import Row, look
 from mammostudy.data.tables import read_table
@@ -23,25 +23,25 @@ from mammostudy.imaging.contours import box_of
 from mammostudy.paths import search
 
 GUIDE_FILE: Final = "cohort-guide.md"
-FREE: Final = ("", "none")  # of the column mask: a view without a mass
+FREE: Final = ("", "none")  # of the column mask: a box alone, or a view without a mass
 _WORD: Final = "(?:masks?|segm?|segmentations?|gt|rois?|labels?|annotations?)"
 _OF_MASK: Final = re.compile(
     rf"^{_WORD}(?:[ _.-]+|\d*$)|[ _.(-]+{_WORD}[ _.-]*\d{{0,3}}\)?$", re.IGNORECASE
 )
 COLUMNS: Final = (
-    "image", "mask", "mask_label", "patient", "site", "view", "side", "modality", "spacing_mm",
-    "shape", "pathology", "subtype",
+    "image", "mask", "mask_label", *BOX, "patient", "site", "view", "side", "modality",
+    "spacing_mm", "shape", "pathology", "subtype", *OPTIONAL,
 )  # fmt: skip
 
 
 def build_manifest(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read a private cohort; an error lists every fault of the table and its files at once."""
-    needed = ("image", "mask", "patient")
-    table = read_table(folder / PRIVATE_TABLE, needed, ",;\t", ("mask_label", "spacing_mm"))
+    path, numbers = folder / PRIVATE_TABLE, (*BOX, "mask_label", "spacing_mm", "density")
+    table = read_table(path, ("image", "patient"), ",;\t", numbers)
     known = f"no column of the table; use {', '.join(COLUMNS)}"
     faults = [("row 1", f"{name!r}: {known}") for name in table.columns.difference(list(COLUMNS))]
     table = table.reindex(columns=list(COLUMNS), fill_value="")
-    again = table.duplicated(["image", "mask", "mask_label"])
+    again = table.duplicated(["image", "mask", "mask_label", *BOX])
     rows: list[Row] = []
     for (number, cells), twice in zip(table.iterrows(), again, strict=True):
         row: Row = dict.fromkeys(("pathology", "view", "side"), "unknown")
@@ -51,7 +51,7 @@ def build_manifest(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
         if not odd:
             found = [*_image(folder, cells, row), *_words(cells, row), *_truth(folder, cells, row)]
         if twice:
-            found.append("image: the same image and mask as in a row above")
+            found.append("image: the same image, mask and box as in a row above")
         for fault in found:  # named by its row and column, not by its files
             for column in ("image", "mask"):
                 fault = without(fault, cells[column], f"(the {column} of this row)")
@@ -59,10 +59,11 @@ def build_manifest(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
         rows.append(row)
     if faults:
         listed = "\n  ".join([f"{len(faults):,} fault(s); mend them:", *grouped(faults)])
-        raise DataError(f"{folder / PRIVATE_TABLE}: {listed}")
-    whole = pd.DataFrame(rows, columns=list(manifest.COLUMNS))
+        raise DataError(f"{path}: {listed}")
+    whole = pd.DataFrame(rows, table.index, columns=[*manifest.COLUMNS, *OPTIONAL])
     stem = whole["patient"] + "_" + whole["side"] + "_" + whole["view"]  # and a number: the case
-    return whole.assign(case=stem + "_" + (whole.groupby(stem).cumcount() + 1).astype(str)), {}
+    whole["case"] = stem + "_" + (whole.groupby(stem).cumcount() + 1).astype(str)
+    return manifest.validate(whole, str(path)), {}
 
 
 def _image(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:
@@ -98,10 +99,12 @@ def _words(cells: pd.Series, row: Row) -> Iterator[str]:
 
 
 def _truth(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:
-    """Put mask, label and the box of the mask into a row; yield what is wrong with them."""
+    """Put mask, label and box, else that of the mask, into a row; yield what is wrong with them."""
     label = cells["mask_label"]
+    row |= {name: cells[name] or None for name in BOX}
+    boxed = any(row[name] for name in BOX)
     if cells["mask"].lower() in FREE:
-        for column in ("mask_label", "shape", "subtype"):
+        for column in ("mask_label", *(() if boxed else ("shape", "subtype"))):
             if cells[column]:
                 yield f"{column}: given, but the row has no mask; add the mask or empty it"
         return
@@ -115,7 +118,8 @@ def _truth(folder: Path, cells: pd.Series, row: Row) -> Iterator[str]:
         return  # the image is at fault, and told already
     said = row | {"mask": cells["mask"], "case": cells["image"]}
     try:
-        row |= dict(zip(BOX, box_of(row_files.read_mask(folder, pd.Series(said))), strict=True))
+        found = dict(zip(BOX, box_of(row_files.read_mask(folder, pd.Series(said))), strict=True))
+        row |= {} if boxed else found
     except DataError as error:
         yield f"mask: {error}"
 

@@ -1,7 +1,7 @@
 """CBIS-DDSM: the published tables; every layout of its downloaders with each known fault."""
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -12,9 +12,8 @@ from writers import cells, cut, refused, swap, write_dicom
 
 from mammostudy.data.manifest import BOX, validate
 from mammostudy.data.row_files import read_mask
-from mammostudy.data.sources.cbis_ddsm import build_manifest, official_part, read_masses
+from mammostudy.data.sources.cbis_ddsm import build_manifest, read_masses
 from mammostudy.data.sources.files import look
-from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
 
 SIZE = (80, 60)  # height, width
@@ -192,20 +191,7 @@ def test_real_mammograms_take_the_rows_of_the_real_tables(real_data, tmp_path):
     drawn = ["lobular", 300, 1000, 450, 1200]
     assert cells(table, "case", "shape", *BOX) == [[name, *drawn] for name in names]
     assert dropped["image not found"] == 1694
-    assert set(official_part(validate(table))) == {"test"}
-
-
-def test_patients_on_both_sides_are_kept_on_one(tmp_path):
-    one, three = Case("P_00001"), Case("P_00003")
-    other = replace(one, part="Test", side="RIGHT")
-    cases = [one, replace(one, view="MLO"), other, Case("P_00002", part="Test"), three]
-    write_tables(tmp_path, [*cases, replace(three, part="Test")])
-    masses = read_masses(tmp_path).reset_index()
-    parts = official_part(masses).groupby(masses["patient"]).agg(["nunique", "first"])
-    assert parts["nunique"].eq(1).all()
-    assert parts["first"].to_dict() == {"P_00001": "train", "P_00002": "test", "P_00003": "test"}
-    with pytest.raises(DataError, match="P1_L_CC_1"):
-        official_part(pd.DataFrame({"case": ["P1_L_CC_1"], "patient": ["P1"]}))
+    assert cells(validate(table), "part", "density") == [["test", "2"]] * 2
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [

@@ -7,12 +7,12 @@ import re
 import shlex
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mammostudy.errors import DataError, SpecError, StudyError, grouped
-from mammostudy.paths import use_data_root
+from mammostudy.paths import use_data_root, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,14 +38,14 @@ def build(
     What was dropped, and why, is said; which tasks it can serve, too.
     """
     from mammostudy.data import load
-    from mammostudy.data.cache import write_atomically
     from mammostudy.data.descriptors import describe as facts_of
+    from mammostudy.runs.workers import side_by_side
 
     use_data_root(root)
     folder = None if facts_of(cohort).phantom else load.find_folder(cohort)
     reader = load.module_of(cohort, folder) if folder else None
     if folder and reader:
-        built = load.build(cohort, folder, reader, strict=strict)
+        built = load.build(cohort, folder, reader, side_by_side, strict)
         notes = load.read_rows(cohort, "notes")
     else:
         built = load.load_cohort(cohort)
@@ -73,10 +73,11 @@ def _copy(cohort: Cohort, strict: bool) -> pd.DataFrame:
     from mammostudy.data import integrity, load
     from mammostudy.data.cohort import OutlineCohort
     from mammostudy.data.manifest import write_manifest
+    from mammostudy.runs.workers import side_by_side
 
     if isinstance(cohort, OutlineCohort):
         raise DataError(f"{cohort.name}: has outlines only, and a manifest lists images")
-    faults, notes = integrity.examine(cohort)
+    faults, notes = integrity.examine(cohort, side_by_side)
     if strict:
         load.refuse(cohort.name, faults)
     write_manifest(cohort.manifest, load.place(cohort.name, "csv"))
@@ -87,49 +88,40 @@ def _copy(cohort: Cohort, strict: bool) -> pd.DataFrame:
 @app.command()
 def check(cohort: CohortName, root: Root = None, as_json: Json = False) -> None:
     """Read every file of a cohort; check its splits for leaks."""
+    import pandas as pd
     from tqdm.auto import tqdm
 
     from mammostudy.data import integrity, load
-    from mammostudy.data.cohort import OutlineCohort
+    from mammostudy.data.cohort import OutlineCohort, lacking
+    from mammostudy.data.descriptors import TASKS
+    from mammostudy.runs.workers import side_by_side
 
     use_data_root(root)
-    loaded, notes = load.load_cohort(cohort), None
-    if as_json:
-        _print_check(loaded)
-    if isinstance(loaded, OutlineCohort):
+    loaded = load.load_cohort(cohort)
+    faults, notes = pd.DataFrame(), pd.DataFrame({"note": []})
+    if outlines := isinstance(loaded, OutlineCohort):
         for case in tqdm(loaded.masses.index, "reading", disable=None):
             loaded.mask(case)
+    else:
+        faults, notes = integrity.examine(loaded, side_by_side)
+    if as_json:
+        content = {
+            "cohort": loaded.name, "rows": len(loaded.manifest), "masses": len(loaded),
+            "faults": json.loads(faults.to_json(orient="records")), "notes": _counts(notes["note"]),
+            "split": _split_checked(loaded),
+            "lacks": {task: lacking(loaded, task) for task in TASKS},
+        }  # fmt: skip
+        print(json.dumps(content, indent=1))
+        raise typer.Exit(2 if content["faults"] else 0)
+    load.refuse(cohort, faults)
+    if outlines:
         print(f"{cohort}: {len(loaded)} outlines drawn, no images; {_split_checked(loaded)}")
     else:
-        faults, notes = integrity.examine(loaded)
-        load.refuse(cohort, faults)
         print(f"{cohort}: {len(loaded.manifest)} rows read, {len(loaded)} masses; no fault")
         print(f"  no image is there twice; {_split_checked(loaded)}")
     if load.module_of(cohort, loaded.root):
         _tell_quarantine(cohort)
     _tell_notes_and_tasks(loaded, notes)
-
-
-def _print_check(cohort: Cohort) -> NoReturn:
-    """Print all that a check finds as JSON, and end: with code 2 where there is a fault."""
-    import pandas as pd
-
-    from mammostudy.data import integrity
-    from mammostudy.data.cohort import OutlineCohort, lacking
-    from mammostudy.data.descriptors import TASKS
-
-    faults, notes = pd.DataFrame(), pd.DataFrame({"note": []})
-    if isinstance(cohort, OutlineCohort):
-        _ = [cohort.mask(case) for case in cohort.masses.index]
-    else:
-        faults, notes = integrity.examine(cohort)
-    content = {
-        "cohort": cohort.name, "rows": len(cohort.manifest), "masses": len(cohort),
-        "faults": json.loads(faults.to_json(orient="records")), "notes": _counts(notes["note"]),
-        "split": _split_checked(cohort), "lacks": {task: lacking(cohort, task) for task in TASKS},
-    }  # fmt: skip
-    print(json.dumps(content, indent=1))
-    raise typer.Exit(2 if content["faults"] else 0)
 
 
 def _split_checked(cohort: Cohort) -> str:
@@ -242,11 +234,11 @@ def _tell_quarantine(name: str) -> bool:
     return True
 
 
-def _tell_notes_and_tasks(cohort: Cohort, notes: pd.DataFrame | None) -> None:
+def _tell_notes_and_tasks(cohort: Cohort, notes: pd.DataFrame) -> None:
     from mammostudy.data.cohort import lacking
     from mammostudy.data.descriptors import TASKS
 
-    for note, count in Counter(() if notes is None else notes.get("note", ())).items():
+    for note, count in Counter(notes.get("note", ())).items():
         print(f"  noted of {count} image(s): {note}")
     for task in TASKS:
         lacks = lacking(cohort, task)

@@ -14,7 +14,7 @@ from typing import Final
 
 from mammostudy.errors import MissingDataError, StudyError
 from mammostudy.paths import data_root, project_root, results_root, search, store_root
-from mammostudy.settings import processors, workers
+from mammostudy.settings import cache_bytes, processors, workers
 
 NEEDED: Final = ("", "book")  # extras without which there is no book
 ROOM: Final = 1  # GB of disk that the book of phantoms takes in the store, and some
@@ -42,6 +42,7 @@ def examine() -> Iterator[Finding]:
     yield _tried("device", lambda: str(device()))
     yield _tried("project", lambda: f"study.yaml lists {len(read_pages(project_root()))} pages")
     yield _store()
+    yield _tried("cache in it", lambda: f"{cache_bytes() >> 30} GiB at most")
     root = data_root()
     there = root is None or root.is_dir()
     found = f"{root or 'not set: phantoms only'}{'' if there else ': no such folder'}"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from mammostudy.errors import StudyError
-from mammostudy.paths import data_root, project_root, store_root
+from mammostudy.paths import data_root, keep_newest, project_root, store_root
 
 CODES: Final = (
     "Exit codes: 0 well; 1 a page failed, or something unexpected; 2 something that you can mend; "
@@ -35,6 +35,7 @@ _MENDS: Final = {
     **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST), _KIND),
     errno.ENAMETOOLONG: "choose a shorter path",
 }
+_LOGS: Final = 1 << 24  # bytes that are kept, of the newest
 _SYSTEM: Final = {word for code in errno.errorcode for word in os.strerror(code).split()}
 _FRAME: Final = re.compile(r'File "[^"]*?([^"/\\]+[/\\][^"/\\]+\.py)", (line \d+, in [\w<>]+)')
 
@@ -100,6 +101,7 @@ def _logged(error: BaseException) -> str:
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
             path.write_text(text, encoding="utf-8", errors="replace")
+            keep_newest(folder, _LOGS)
             return str(path)
     return "could not be written"
 

@@ -1,4 +1,4 @@
-"""What a user sets beside the command line: how many processes work, and ``study.yaml``."""
+"""What a user sets beside the command line: processes, the cache, and ``study.yaml``."""
 
 from __future__ import annotations
 
@@ -33,11 +33,21 @@ def workers(alone: bool = False) -> int:
 
     Else one for each processor that this process may use, at most four: each takes about 1 GiB.
     """
-    if named := os.environ.get("MAMMOSTUDY_WORKERS"):
-        if not named.isdecimal() or not 1 <= int(named) <= 1024:
-            raise SpecError(f"MAMMOSTUDY_WORKERS={named}: give a whole number from 1 to 1024")
-        return int(named)
-    return 1 if alone else min(4, processors())
+    return _whole("MAMMOSTUDY_WORKERS", 1024) or (1 if alone else min(4, processors()))
+
+
+def cache_bytes() -> int:
+    """Return what the store's cache holds at most: ``MAMMOSTUDY_CACHE`` in GiB, else 32."""
+    return (_whole("MAMMOSTUDY_CACHE", 1 << 20) or 32) << 30
+
+
+def _whole(variable: str, most: int) -> int | None:
+    """Return the whole number above 0 that a variable names, None where it is not set."""
+    if not (named := os.environ.get(variable)):
+        return None
+    if not named.isdecimal() or not 1 <= int(named) <= most:
+        raise SpecError(f"{variable}={named}: give a whole number from 1 to {most}")
+    return int(named)
 
 
 def processors() -> int:

@@ -35,6 +35,7 @@ def test_a_machine_without_data_and_models(own_store):
         ("MAMMOSTUDY_DEVICE", "[/]", "device"),
         ("MAMMOSTUDY_WORKERS", "none", "processors"),
         ("MAMMOSTUDY_WORKERS", "0", "processors"),
+        ("MAMMOSTUDY_CACHE", "much", "cache in it"),
         ("MAMMOSTUDY_STORE", "/dev/null/[red]", "store"),
         ("MAMMOSTUDY_DATA", "/no/we[", "data folder"),
     ],

@@ -1,6 +1,7 @@
 """What ends a command: exit codes, one line, and a log in which nobody is named."""
 
 import errno
+import os
 import re
 import resource
 import subprocess
@@ -82,6 +83,16 @@ def test_what_is_foreign_is_one_line_and_a_log_without_names(
         assert "in predict" in text
         assert logged in text
         assert [word for word in WORDS if word in f"{line} {text}".lower()] == []
+
+
+def test_the_newest_logs_are_kept(own_store):
+    (own_store / "logs").mkdir(parents=True)
+    for hour in range(5):
+        (path := own_store / "logs" / f"20200101-{hour:06}-1.log").write_bytes(bytes(5 << 20))
+        os.utime(path, (hour, hour))
+    assert "log: " in faults.told(ValueError())[0]
+    kept = sorted(path.name[:15] for path in (own_store / "logs").iterdir())
+    assert kept[:-1] == ["20200101-000002", "20200101-000003", "20200101-000004"]
 
 
 def test_debug_shows_the_traceback_wherever_it_stands(own_store, monkeypatch, capsys):

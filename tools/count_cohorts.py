@@ -18,11 +18,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from mammostudy.data.cache import write_atomically
 from mammostudy.data.manifest import FILENAME, read_manifest
 from mammostudy.data.sources import cbis_ddsm, cdd_cesm, cdd_cesm_contours, cmmd, phantom
 from mammostudy.errors import MissingDataError
-from mammostudy.paths import data_root
+from mammostudy.paths import data_root, write_atomically
 from mammostudy.study.cohorts import counts_path
 
 VERSION: Final = 1

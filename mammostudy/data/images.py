@@ -26,6 +26,7 @@ DEPTHS: Final = (10, 12, 14, 16)  # bits that scanners and detectors fill
 JPEGS: Final = ("JPEG", "MPO")
 COLOURED: Final = "a picture in colour; a mammogram is grey"
 LABELLED: Final = "few pixels lie far above the rest, as a burnt-in label: the rest fills the range"
+NEGATIVE: Final = "the TIFF is min-is-white: its grey values were inverted"
 _COLOURS: Final = 4 / 255  # of the highest value, mean difference of the channels that is colour
 _DARK: Final = 0.05  # grey of the background at most
 _LABEL: Final = 0.1  # share of the pixels above 0 that a burnt-in label has at most
@@ -56,13 +57,9 @@ def decode_picture(path: Path, content: bytes) -> tuple[NDArray[np.float32], tup
         spread = np.ptp(cv2.blur(pixels, (4, 4))[::4, ::4], axis=2)
         coloured = bool(spread.mean() > _COLOURS * pixels.max())
         pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
-    image, notes = unit(pixels)
-    notes += (COLOURED,) * coloured
-    if getattr(picture, "tag_v2", {}).get(262) != 0:
-        return image, notes
-    if pixels.dtype != np.uint8:  # OpenCV inverts those of 8 bits
-        image = 1 - image
-    return image, (*notes, "the TIFF is min-is-white: its grey values were inverted")
+    negative = getattr(picture, "tag_v2", {}).get(262) == 0
+    image, notes = unit(pixels, negative and pixels.dtype != np.uint8)  # OpenCV inverts 8 bits
+    return image, (*notes, *(COLOURED,) * coloured, *(NEGATIVE,) * negative)
 
 
 def decode_whole(path: Path, content: bytes) -> tuple[NDArray[Any], Image.Image]:
@@ -114,8 +111,10 @@ def open_picture(path: Path, content: bytes) -> Image.Image:
     return picture
 
 
-def unit(pixels: NDArray[Any]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Scale grey values to float32 in [0, 1]; return notes, too.
+def unit(
+    pixels: NDArray[Any], negative: bool = False
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Scale grey values, of a negative inverted, to float32 in [0, 1]; return notes, too.
 
     Whole numbers are divided by the full range of their depth: 8 bits, or the smallest of 10, 12,
     14 and 16 bits that holds them (16-bit files of converted mammograms hold fewer), but a label.
@@ -125,13 +124,19 @@ def unit(pixels: NDArray[Any]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         return np.asarray(pixels, np.float32) / np.float32(255), ()
     if pixels.dtype.kind in "iu" and low >= 0 and high < 1 << 16:
         levels = pixels.astype(np.uint16, copy=False)
-        counts = cv2.calcHist([levels], [0], None, [1 << 16], [0, 1 << 16]).ravel()
-        highest = highest_but_label(np.flatnonzero(counts), counts[counts > 0])
-        depth = next(bits for bits in DEPTHS if highest < 2**bits)
-        image = pixels.astype(np.float32) / np.float32(2**depth - 1)
-        return np.minimum(image, 1, out=image), (LABELLED,) * (highest < high)
+        notes: tuple[str, ...] = ()
+        for inverted in (True, False) if negative else (False,):
+            counts = cv2.calcHist([levels], [0], None, [1 << 16], [0, 1 << 16]).ravel()
+            values = np.flatnonzero(counts)
+            highest = highest_but_label(values, counts[values])
+            notes = notes or (LABELLED,) * bool(highest < values[-1])
+            top = next(2**bits - 1 for bits in DEPTHS if highest < 2**bits)
+            levels = top - np.minimum(levels, top) if inverted else levels
+        image = levels.astype(np.float32) / np.float32(top)
+        return np.minimum(image, 1, out=image), notes
     low, high = min(low, 0.0), max(high, 1.0)
-    return ((np.asarray(pixels, np.float64) - low) / (high - low)).astype(np.float32), ()
+    image = ((np.asarray(pixels, np.float64) - low) / (high - low)).astype(np.float32)
+    return 1 - image if negative else image, ()
 
 
 def highest_but_label(values: NDArray[Any], counts: NDArray[Any]) -> float:

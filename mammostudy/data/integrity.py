@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,7 +48,14 @@ LEVELS: Final = 16  # grey levels below which a picture is a mask or a drawing
 THUMBNAIL: Final = 64  # px
 CORRELATION: Final = 0.995  # of two thumbnails, from which on they count as one image
 _BLOCK: Final = 512  # images compared at once
+_ROUNDING: Final = 1e-4  # of sums of products
+_COARSE: Final = 16  # squares a side by which most pairs are told apart
+_OPENED: Final = 1 << 16  # pixels that take as long to read as a file takes to open
+_ALONE: Final = 1 << 28  # pixels that are read before other processes would have begun
+_PART: Final = 8  # images that a process reads at once
 Picture = NDArray[np.float32]  # (4096,), a thumbnail of zero mean and unit length
+Examined = tuple[list[tuple[str, tuple[str, str]]], list[str], Picture | None]
+Share = Callable[[Any, Sequence[Any], int], Generator[tuple[Any, Any], None, None]]
 
 
 def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -66,32 +73,44 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFr
     return manifest.validate(table, name), pd.DataFrame(faults, columns=list(FAULTS))
 
 
-def examine(cohort: Cohort) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read every file of a cohort once, past the cache; return faults, and notes (image, note)."""
+def examine(cohort: Cohort, share: Share | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read every file of a cohort once, past the cache; return faults, and notes (image, note).
+
+    What takes long is shared by processes where ``share`` does that (as ``runs.workers`` does).
+    """
     groups: dict[str, list[Any]] = {}
     for row in cohort.manifest.astype(object).to_dict("records"):
         groups.setdefault(str(row["image"]), []).append(row)
-    faults: list[tuple[str, str, str, str]] = []
+    rows = list(groups.values())
+    parts = [(cohort.root, at, rows[at : at + _PART]) for at in range(0, len(rows), _PART)]
+    pixels = sum(_OPENED + first["height"] * first["width"] for first, *_ in rows)
+    done: Any = ((part, _examined(*part)) for part in parts)
+    if share is not None and pixels > _ALONE and workers() > 1:
+        done = share(_examined, parts, workers())
+    read: dict[int, list[Examined]] = {}
+    with closing(done):
+        for (_, at, _), result in tqdm(done, "checking", len(parts), disable=None):
+            if isinstance(result, Exception):
+                raise result
+            read[at] = result
+    found = dict(zip(groups, chain.from_iterable(read[at] for _, at, _ in parts), strict=True))
+    faults = [(case, image, *why) for image, (whys, _, _) in found.items() for case, why in whys]
     notes = doubted_patients(cohort.root, cohort.manifest)
-    pictures: dict[str, Picture] = {}
-    with quiet(), ThreadPoolExecutor(workers()) as pool:
-        read = pool.map(partial(_examined, cohort.root), groups.values())
-        told = tqdm(read, "checking", len(groups), disable=None)
-        for image, (found, noted, picture) in zip(groups, told, strict=True):
-            faults += [(case, image, *fault) for case, fault in found]
-            notes += [(image, note) for note in dict.fromkeys(noted)]
-            if picture is not None:
-                pictures[image] = picture
-    seen = [groups[image][0] for image in pictures]
-    for image, fault in _duplicates(cohort.root, seen, list(pictures.values())).items():
-        faults += [(row["case"], image, *fault) for row in groups[image]]
+    notes += [(image, note) for image, (_, noted, _) in found.items() for note in noted]
+    pictures = {image: picture for image, (*_, picture) in found.items() if picture is not None}
+    firsts = [groups[image][0] for image in pictures]
+    for image, why in _duplicates(cohort.root, firsts, list(pictures.values())).items():
+        faults += [(row["case"], image, *why) for row in groups[image]]
     table = pd.DataFrame(faults, columns=list(FAULTS))
     return table, pd.DataFrame(notes, columns=["image", "note"])
 
 
-def _examined(
-    root: Path, rows: list[Any]
-) -> tuple[list[tuple[str, tuple[str, str]]], list[str], Picture | None]:
+def _examined(root: Path, _: int, groups: Sequence[list[Any]]) -> list[Examined]:
+    with quiet():
+        return [_image(root, rows) for rows in groups]
+
+
+def _image(root: Path, rows: list[Any]) -> Examined:
     """Return the faults of an image and its masses, notes, and a thumbnail where it can be one."""
     first, picture = rows[0], None
     found: list[tuple[str, str]] = []
@@ -111,7 +130,7 @@ def _examined(
         given = pd.notna(row["mask"]) or pd.notna(row["outline"])
         drawn = _of_mask(root, row, noted) if given else ()
         faults += [(row["case"], fault) for fault in (*found, *drawn)]
-    return faults, noted, picture
+    return faults, list(dict.fromkeys(noted)), picture
 
 
 def why_no_mammogram(pixels: NDArray[np.uint16], read: Mammogram) -> str | None:
@@ -136,26 +155,20 @@ def _of_mask(root: Path, row: pd.Series, notes: list[str]) -> Iterator[tuple[str
         return
     x_min, y_min, x_max, y_max = drawn = box_of(mask)
     height, width = mask.shape
+    place = root / named(root, str(row["mask"]))[1] if pd.notna(row["mask"]) else root
     if (x_min == 0 and x_max == width) or (y_min == 0 and y_max == height):
-        yield "border", f"{_shown(root, row)}: the mask reaches across the {width}x{height} image"
+        yield "border", f"{place}: the mask reaches across the {width}x{height} image"
     elif min(x_min, y_min, width - x_max, height - y_max) == 0:
         notes.append(CUT)
     body = mask[y_min:y_max, x_min:x_max].astype(np.uint8)
     areas = cv2.connectedComponentsWithStats(body, connectivity=8)[2][1:, cv2.CC_STAT_AREA]
     parts = int((areas >= SPECK * areas.max()).sum())
     if parts > 1:
-        yield "components", f"{_shown(root, row)}: the mask has {parts} parts; a row is one mass"
+        yield "components", f"{place}: the mask has {parts} parts; a row is one mass"
     said = box_of_row(row)
     allowed = max(1.0, TOLERANCE * max(x_max - x_min, y_max - y_min))
     if max(abs(a - b) for a, b in zip(said, drawn, strict=True)) > allowed:
-        yield (
-            "box",
-            f"{_shown(root, row)}: the box {said} of the row is not that of the mask, {drawn}",
-        )
-
-
-def _shown(root: Path, row: Any) -> Path:
-    return root / named(root, str(row["mask"]))[1] if pd.notna(row["mask"]) else root
+        yield "box", f"{place}: the box {said} of the row is not that of the mask, {drawn}"
 
 
 def _duplicates(
@@ -183,11 +196,23 @@ def thumbnail(image: NDArray[Any]) -> Picture:
 
 
 def alike(pictures: Sequence[Picture]) -> Iterator[tuple[int, list[int], list[float]]]:
-    """Yield each picture that has earlier near-duplicates: its place, theirs, the correlations."""
-    stack = np.array(pictures, np.float32).reshape(-1, THUMBNAIL**2)
-    for start in range(0, len(stack), _BLOCK):
-        correlations = stack[start : start + _BLOCK] @ stack[: start + _BLOCK].T
-        for later, row in enumerate(correlations, start):
-            earlier = np.flatnonzero(row[:later] > CORRELATION)
-            if earlier.size:
-                yield later, earlier.tolist(), row[earlier].tolist()
+    """Yield each picture that has earlier near-duplicates: its place, theirs, the correlations.
+
+    They are ``sqrt(2 - 2 CORRELATION)`` apart at most, and so are their projections to sums of
+    squares: all other pairs are left out by those.
+    """
+    cell = THUMBNAIL // _COARSE
+    shape = _COARSE, cell, _COARSE, cell
+    coarse = np.array([each.reshape(shape).sum(axis=(1, 3)).ravel() / cell for each in pictures])
+    half = np.square(coarse).sum(axis=-1) / 2
+    for start in range(0, len(coarse), _BLOCK):
+        end = start + _BLOCK
+        apart = half[start:end, None] + half[:end] - coarse[start:end] @ coarse[:end].T
+        near = np.tril(apart < 1 - CORRELATION + _ROUNDING, start - 1)
+        others = np.flatnonzero(near.any(axis=0))
+        those = np.array([pictures[i] for i in others.tolist()])
+        for later in (start + np.flatnonzero(near.any(axis=1))).tolist():
+            correlations = those @ pictures[later]
+            earlier = (correlations > CORRELATION) & (others < later)
+            if earlier.any():
+                yield later, others[earlier].tolist(), correlations[earlier].tolist()

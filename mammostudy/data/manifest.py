@@ -12,10 +12,10 @@ import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
 
-from mammostudy.data.cache import write_atomically
 from mammostudy.data.images import MAX_PIXELS
 from mammostudy.data.tables import read_table
 from mammostudy.errors import DataError, first, grouped
+from mammostudy.paths import write_atomically
 
 SHAPES: Final = ("irregular", "lobular", "oval", "round")
 SUBTYPES: Final = ("Luminal-A", "Luminal-B", "HER-2", "Basal-like")

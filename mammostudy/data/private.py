@@ -22,10 +22,10 @@ from typing import Final
 
 import pandas as pd
 
-from mammostudy.data.cache import locked, write_atomically
+from mammostudy.data.cache import locked
 from mammostudy.data.tables import read_table
 from mammostudy.errors import DataError
-from mammostudy.paths import store_root
+from mammostudy.paths import store_root, write_atomically
 
 PRIVATE_TABLE: Final = "cohort.csv"
 SUFFIXES: Final = (".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff")

@@ -14,10 +14,9 @@ from typing import Final
 
 import pandas as pd
 
-from mammostudy.data.cache import bounded
 from mammostudy.data.images import bytes_of
 from mammostudy.errors import DataError, first
-from mammostudy.paths import search
+from mammostudy.paths import bounded, search
 
 MAX_COLUMNS: Final = 256
 MAX_CELLS: Final = 2_000_000

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import nbformat
 
-from mammostudy.data.cache import write_atomically
 from mammostudy.data.descriptors import describe
 from mammostudy.errors import BookError
+from mammostudy.paths import write_atomically
 from mammostudy.publishing.pages import Page
 from mammostudy.runs.workers import side_by_side
 

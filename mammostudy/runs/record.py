@@ -28,10 +28,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from typing_extensions import TypeVar
 
-from mammostudy.data.cache import bounded
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError, MissingDataError
-from mammostudy.paths import results_root, store_root
+from mammostudy.paths import bounded, results_root, store_root
 from mammostudy.runs.kinds import KINDS, kind_of
 from mammostudy.runs.spec import KeyedSpec
 

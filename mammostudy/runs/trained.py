@@ -14,10 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
 
-from mammostudy.data.cache import write_atomically
 from mammostudy.data.cohort import Cohort
 from mammostudy.errors import DataError
-from mammostudy.paths import store_root
+from mammostudy.paths import store_root, write_atomically
 from mammostudy.processes import held
 from mammostudy.runs.kinds import module_of
 from mammostudy.runs.record import Record, checksum, local_records, set_aside, weights_path

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mammostudy.data.cache import write_atomically
 from mammostudy.errors import DataError
 from mammostudy.models.device import device as device
+from mammostudy.paths import write_atomically
 from mammostudy.processes import held
 
 SEAL: Final = b"sha256:"  # before the checksum at the end of a checkpoint

@@ -1,14 +1,18 @@
 """Frames of a cohort against the imaging functions; the cache: made once, never half-written."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
 
-from mammostudy.data import row_files
-from mammostudy.data.cache import cached_arrays, write_atomically
+from mammostudy.data import cache, row_files
+from mammostudy.data.cache import cached_arrays
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.frames import Frame, Preprocessing, frame_cohort, frame_of, given_box
 from mammostudy.imaging import crop_and_resize, preprocess
+from mammostudy.paths import write_atomically
 
 PLAIN = Preprocessing(denoise_sigma=0.0, equalise=False)
 
@@ -117,6 +121,36 @@ def test_arrays_are_made_once_and_again_where_the_file_is_damaged(own_store, dam
     assert len(calls) == (2 if damage else 1)
     cached_arrays("room", {"of": "test", "more": 1}, make)
     assert len(files(own_store)) == 2
+
+
+@pytest.mark.parametrize("most", [30_000, 1 << 30])
+def test_what_was_used_longest_ago_leaves_the_cache(own_store, monkeypatch, most):
+    monkeypatch.setattr(cache, "cache_bytes", lambda: most)
+    kept, made = {"of": "always"}, []
+    make = lambda: made.append(1) or {"a": np.zeros(500)}  # noqa: E731
+    for number in range(20):
+        cached_arrays("room", kept, make)
+        cached_arrays(f"room-{number % 2}", {"of": number}, lambda: {"a": np.zeros(500)})
+    sizes = [path.stat().st_size for path in files(own_store)]
+    assert len(made) == 1  # what is used stays
+    assert 1 < len(sizes) <= 21
+    assert sum(sizes) <= most
+    assert (len(sizes) == 21) == (most == 1 << 30)  # control: nothing goes that has room
+
+
+def test_two_processes_bound_one_cache(own_store):
+    code = """
+import numpy as np
+from mammostudy.data import cache
+
+cache.cache_bytes = lambda: 20_000
+for number in range(150):
+    found = cache.cached_arrays("room", {"of": number % 9}, lambda: {"a": np.full(500, number % 9)})
+    assert (found["a"] == number % 9).all()
+"""
+    both = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
+    assert [each.wait() for each in both] == [0, 0]
+    assert 0 < sum(path.stat().st_size for path in files(own_store)) <= 30_000
 
 
 def test_a_killed_write_leaves_nothing(tmp_path):

@@ -95,6 +95,26 @@ def test_min_is_white_is_inverted(tmp_path, pixels, bigtiff):
     assert noted == [False, True]
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize(("label", "inverted_in", "notes"), [
+    ("", "its depth", (images.NEGATIVE,)), ("", "16 bits", (images.NEGATIVE,)),
+    ("box", "16 bits", (images.LABELLED, images.NEGATIVE)),
+    ("text", "16 bits", (images.LABELLED, images.NEGATIVE)),
+    ("black box", "its depth", (images.LABELLED, images.NEGATIVE)),
+])  # fmt: skip
+def test_a_negative_with_a_label_is_that_of_its_film(tmp_path, bits, label, inverted_in, notes):
+    drawn = film(bits, label)
+    stored = (2**bits if inverted_in == "its depth" else 1 << 16) - 1 - drawn
+    if label == "black box":
+        stored[10:30, 130:180] = 65535
+        drawn[10:30, 130:180] = 0
+    cv2.imwrite(str(tmp_path / "a.png"), drawn)
+    tifffile.imwrite(tmp_path / "a.tif", stored.astype(np.uint16), photometric="miniswhite")
+    read = read_mammogram(tmp_path / "a.tif")
+    np.testing.assert_allclose(read.image, read_mammogram(tmp_path / "a.png").image, atol=1e-6)
+    assert read.notes == notes
+
+
 @pytest.mark.parametrize("kind", [".png", ".jpg", ".tif"])
 @pytest.mark.parametrize("share", [0.02, 0.9])
 def test_truncated_files(tmp_path, monkeypatch, kind, share):

@@ -15,6 +15,7 @@ from mammostudy.data.integrity import CUT, clean_table, examine, why_no_mammogra
 from mammostudy.data.manifest import BOX
 from mammostudy.errors import DataError
 from mammostudy.imaging.contours import box_of
+from mammostudy.runs.workers import side_by_side
 
 SQUARE = np.ones((48, 48), np.uint8)
 
@@ -145,3 +146,60 @@ def test_a_mask_of_several_masses_is_decoded_once(tiny, monkeypatch):
     rows = tiny.manifest[tiny.manifest["mask"].notna()]
     assert examine(tiny)[0].empty
     assert len(decoded) <= rows["mask"].nunique() < len(rows)
+
+
+def every_pair(pictures):
+    """What `alike` finds, without the sums of squares that leave pairs out."""
+    products = np.tril(np.reshape(pictures, (len(pictures), -1)) @ np.transpose(pictures), -1)
+    near = [np.flatnonzero(row > integrity.CORRELATION) for row in products]
+    return {k: earlier.tolist() for k, earlier in enumerate(near) if earlier.size}
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.1, 3.0])
+def test_no_pair_is_lost_for_the_sake_of_time(spread, monkeypatch):
+    rng = np.random.default_rng(0)
+    base = cv2.GaussianBlur(rng.standard_normal((64, 64)), (0, 0), 4)
+    drawn = [base + spread * base.std() * rng.standard_normal((64, 64)) for _ in range(120)]
+    pictures = [integrity.thumbnail(each) for each in [*drawn, np.ones((64, 64)), *drawn[:9]]]
+    monkeypatch.setattr(integrity, "_BLOCK", 50)
+    found = {later: earlier for later, earlier, _ in integrity.alike(pictures)}
+    assert found == every_pair(pictures)
+    assert len(found) > 100 if spread < 0.1 else len(found) >= 9
+    monkeypatch.setattr(integrity, "_ROUNDING", -1.0)
+    assert list(integrity.alike(pictures)) == []  # control: it is by them that pairs are left out
+
+
+def spoilt(tiny):
+    """The small cohort with a fault of every kind that is found in files."""
+    files = {case: (tiny.root / row["image"]).read_bytes() for case, row in tiny.masses.iterrows()}
+    pixels = cv2.imdecode(np.frombuffer(files["P3_MLO_1"], np.uint8), cv2.IMREAD_UNCHANGED)
+    near = cv2.imencode(".png", np.clip(pixels, 0, 254) + np.uint8(1))[1].tobytes()
+    flat = cv2.imencode(".png", pixels // 99)[1].tobytes()
+    made = with_mask(tiny, (20, 20, 8), (45, 30, 4))
+    made = with_outline(made, (0, 9), (63, 9), (63, 20), (0, 20))
+    for case, content in {"P2_CC_1": flat, "P2_MLO_1": files["P3_CC_1"], "P4_MLO_1": near}.items():
+        made = with_image(made, case, content)
+    made = with_cells(made, "P4_CC_1", x_max=int(made.row("P4_CC_1")["x_max"]) + 5)
+    made = with_cells(made, "P5_CC_1", image="../x.png")
+    write_picture(made.root / "masks" / "P0_CC.png", np.zeros((48, 64), np.uint8))
+    put("images/P0_MLO.png", b"no picture")(made.root)
+    return with_cells(made, "P5_MLO_1", height=50)
+
+
+def test_processes_find_what_is_found_alone(tiny, monkeypatch):
+    made, shared = spoilt(tiny), []
+
+    def share(work, parts, count):
+        shared.extend(parts)
+        return side_by_side(work, parts, count)
+
+    alone = examine(made)
+    assert set(alone[0]["check"]) == set(integrity.CHECKS) - {"dropped", "vocabulary"}
+    monkeypatch.setenv("MAMMOSTUDY_WORKERS", "2")
+    assert examine(made, share)[0].equals(alone[0])
+    assert not shared  # so few are read sooner than processes begin
+    monkeypatch.setattr(integrity, "_ALONE", 0)
+    monkeypatch.setattr(integrity, "_PART", 3)
+    for found, expected in zip(examine(made, share), alone, strict=True):
+        assert found.equals(expected)
+    assert len(shared) > 2

@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from mammostudy.data.cache import write_atomically
-from mammostudy.paths import store_root
+from mammostudy.paths import store_root, write_atomically
 from mammostudy.publishing.leftovers import remove_leftovers
 
 

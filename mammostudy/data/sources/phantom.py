@@ -6,7 +6,6 @@ The same call writes the same bytes with the same versions of numpy, OpenCV and 
 from __future__ import annotations
 
 import hashlib
-import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from pydicom.filewriter import dcmwrite
 from mammostudy.data.manifest import BOX, COLUMNS, FILENAME, SHAPES, SUBTYPES, write_manifest
 from mammostudy.data.sources.phantom_images import Field, Mass, draw_view
 from mammostudy.imaging.contours import box_of
+from mammostudy.paths import write_atomically
 
 # Singh et al. 2020; rows are SUBTYPES, columns SHAPES
 SUBTYPE_BY_SHAPE: Final = np.array(
@@ -114,19 +114,17 @@ def write(name: str, folder: Path, *, patients: int | None = None, seed: int | N
     """
     usual = (375, 2021) if name == "phantom-shapes" else (64, 2020)
     count, seed = patients or usual[0], usual[1] if seed is None else seed
-    partial = folder.with_name(f".{folder.name}-{secrets.token_hex(8)}")
-    writer = _Writer(name.removesuffix("-null"), partial, seed)
-    try:
+    drawn = draw_patients(count, seed, association=name != "phantom-null")
+
+    def fill(partial: Path) -> None:
+        writer = _Writer(name.removesuffix("-null"), partial, seed)
         for part in ("images", "masks"):
             (partial / part).mkdir(parents=True)
-        drawn = draw_patients(count, seed, association=name != "phantom-null")
         rows = [row for patient in drawn for row in writer.rows(patient)]
         write_manifest(pd.DataFrame(rows, columns=list(COLUMNS)), partial / FILENAME)
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    write_atomically(folder, fill)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from writers import item, write_dicom
 
-from mammostudy.data.cache import bounded
 from mammostudy.data.sources.files import RejectedError, index_files, look, place
 from mammostudy.data.tables import check, find_table, read_sheets, read_table
 from mammostudy.errors import DataError
+from mammostudy.paths import bounded
 from mammostudy.runs.record import Record
 
 PIXELS = np.arange(20 * 16, dtype=np.uint16).reshape(20, 16)

@@ -15,12 +15,19 @@ import pytest
 import yaml
 
 from mammostudy.data.descriptors import TASKS
-from mammostudy.data.manifest import SHAPES, SUBTYPES
+from mammostudy.data.manifest import BOX, SHAPES, SUBTYPES
 from mammostudy.data.sources import phantom
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNS = ("<script>alert(1)</script>", "{{7*7}}", "{cite}`singh2020`", r"$\frac{$", "_x_ **y**")
 SHAPE_PAGES = {"study-shapes", "study-roc", "study-subtypes"}
+NO_MASK = SHAPE_PAGES | {
+    f"study-{chapter}"
+    for chapter in (
+        "data", "cropping", "segmenters", "losses", "postprocessing", "failures", "chain", "claims"
+    )
+}  # fmt: skip
+"""What boxes alone do not serve."""
 CHROMIUM = ("/usr/bin/chromium", "--headless", "--no-sandbox", "--disable-gpu")
 
 
@@ -69,16 +76,24 @@ def call(tmp_path, own_store):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("patients", "left_out"), [(12, SHAPE_PAGES), (24, set())])
-def test_from_files_to_the_book(call, tmp_path, own_store, patients, left_out):
+@pytest.mark.parametrize(
+    ("patients", "lacks", "left_out"),
+    [(12, "subtype", SHAPE_PAGES), (24, "", set()), (12, "mask", NO_MASK)],
+)
+def test_from_files_to_the_book(call, tmp_path, own_store, patients, lacks, left_out):
     pages = copy_project(tmp_path / "project")
     folder, root = tmp_path / "data" / "clinic", ("--root", str(tmp_path / "data"))
     known = write_clinic(folder, patients).set_index("image")
+    if lacks == "mask":  # a row a box, and one of each view without
+        shutil.rmtree(folder / "masks")
+        known = known.drop(columns="mask_label")
+    else:
+        known = known.drop(columns=list(BOX))
     assert call("data", "template", str(folder))[1] == 0
     table = pd.read_csv(folder / "cohort.csv", dtype=str, keep_default_na=False)
     told = [name for name in table if name in known and name != "mask"]
     table = table[["image", "mask"]].merge(known[told], on="image")
-    if patients == 12:
+    if lacks == "subtype":
         table = table.drop(columns=["subtype"])
     table.to_csv(folder / "cohort.csv", index=False)
     for command in ("build", "check", "describe"):
@@ -86,7 +101,8 @@ def test_from_files_to_the_book(call, tmp_path, own_store, patients, left_out):
         assert code == 0, said
         if command != "describe":
             assert ("  shape: yes" in said) == (not left_out)
-            assert "  segmentation: yes" in said
+            assert ("  segmentation: yes" in said) == (lacks != "mask")
+            assert "  detection: yes" in said
 
     table.assign(pathology="benign").to_csv(folder / "cohort.csv", index=False)
     said, code = call("data", "check", "clinic", *root)
@@ -98,7 +114,8 @@ def test_from_files_to_the_book(call, tmp_path, own_store, patients, left_out):
     shown = {name: copy_of(tmp_path / "project", name) for name in pages}
     assert {name for name, text in shown.items() if ">Left out<" in text} == left_out
     assert not [name for name, text in shown.items() if "This page failed" in text]
-    check_signs(shown["study-data"], tmp_path / "project" / "_build/html/book/pages")
+    if "study-data" not in left_out:
+        check_signs(shown["study-data"], tmp_path / "project" / "_build/html/book/pages")
 
 
 def copy_of(project: Path, name: str) -> str:

@@ -265,6 +265,22 @@ def test_patients_without_a_mass_stand_where_the_owners_say(cohort):
         assert not {"P7", "P11"} & patients_of(table, part)
 
 
+@pytest.mark.parametrize("rule", ["official", "folds"])
+def test_views_of_patients_held_out_neither_train_nor_validate(cohort, rule):
+    """P0 has masses, P9 none; the control is the same cohort by a name without a descriptor."""
+    named = {"P0": "P_00173", "P9": "P_00820"}
+    part = cohort.manifest["patient"].map({"P1": "test"}).fillna("train")
+    rows = cohort.manifest.assign(patient=cohort.manifest["patient"].replace(named), part=part)
+    met = {}
+    for name in ("cbis-ddsm-800", "clinic"):
+        one = replace(cohort, name=name, manifest=rows)
+        for fold in range(3 if rule == "folds" else 1):
+            split = split_views(one, **FIELDS | {"fold": fold}, rule=rule)
+            met.setdefault(name, set()).update(split.train + split.validation)
+        met[name] = patients_of(one.views, met[name]) & set(named.values())
+    assert met == {"cbis-ddsm-800": set(), "clinic": set(named.values())}
+
+
 @pytest.mark.slow
 def test_real_views_pass_and_hold_the_masses_and_folds_of_the_masses_alone(real_data):
     views, alone = load_cohort("cdd-cesm-views", real_data), load_cohort("cdd-cesm", real_data)

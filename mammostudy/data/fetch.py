@@ -39,7 +39,8 @@ def fetch(
     cohort = ARCHIVED.get(name, name)
     if not describe(cohort).built:
         known = ", ".join(other for other in cohort_names() if describe(other).built)
-        print(f"{name}: no public set, so there is nothing to fetch (sets: {known})")
+        sheet = data_sheets().get(describe(cohort).descriptor or "")
+        print(f"{name}: {sheet.get if sheet else 'no public set'} (sets to fetch: {known})")
         return
     base = root.expanduser() if root is not None else data_root()
     if base is None:

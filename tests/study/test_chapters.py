@@ -17,6 +17,9 @@ BOX = ("x_min", "y_min", "x_max", "y_max", "mask", "mask_label", "outline")
         ("shapes", ("shape",), "shape: it lacks shape"),
         ("detection", BOX, "detection: it lacks x_min"),
         ("losses", BOX, "segmentation: it lacks x_min"),
+        ("losses", BOX[4:], "segmentation: it lacks mask or outline"),
+        ("chain", BOX[4:], "segmentation: it lacks mask or outline"),
+        ("shapes", BOX[4:], "shape: it lacks mask or outline"),
     ],
 )
 def test_a_chapter_that_was_asked_for_is_refused_before_its_runs_are_listed(

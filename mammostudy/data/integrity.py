@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,15 +46,15 @@ FITTING: Final = ("MG", "CR", "DX", "OT", "SC", "unknown")  # films digitised an
 LEVELS: Final = 16  # grey levels below which a picture is a mask or a drawing
 THUMBNAIL: Final = 64  # px
 CORRELATION: Final = 0.995  # of two thumbnails, from which on they count as one image
-_BLOCK: Final = 512  # images compared at once
+_BLOCK: Final = 256  # images compared at once
 _ROUNDING: Final = 1e-4  # of sums of products
-_COARSE: Final = 16  # squares a side by which most pairs are told apart
-_OPENED: Final = 1 << 16  # pixels that take as long to read as a file takes to open
+_COARSE: Final = 8  # squares a side by which most pairs are told apart
+_ROW: Final = 1 << 16  # pixels that take as long to read as a row takes beside them
 _ALONE: Final = 1 << 28  # pixels that are read before other processes would have begun
-_PART: Final = 8  # images that a process reads at once
 Picture = NDArray[np.float32]  # (4096,), a thumbnail of zero mean and unit length
-Examined = tuple[list[tuple[str, tuple[str, str]]], list[str], Picture | None]
-Share = Callable[[Any, Sequence[Any], int], Generator[tuple[Any, Any], None, None]]
+Why = tuple[str, str]  # the check that fails, and the reason
+Examined = tuple[list[tuple[str, Why]], list[str], Picture | None]
+Pool = Callable[[Any, Sequence[Any], int], Generator[tuple[Any, Any], None, None]] | None
 
 
 def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -73,27 +72,26 @@ def clean_table(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFr
     return manifest.validate(table, name), pd.DataFrame(faults, columns=list(FAULTS))
 
 
-def examine(cohort: Cohort, share: Share | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def examine(cohort: Cohort, pool: Pool = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read every file of a cohort once, past the cache; return faults, and notes (image, note).
 
-    What takes long is shared by processes where ``share`` does that (as ``runs.workers`` does).
+    What takes long is shared by the processes of a pool (``runs.workers.side_by_side``).
     """
     groups: dict[str, list[Any]] = {}
     for row in cohort.manifest.astype(object).to_dict("records"):
         groups.setdefault(str(row["image"]), []).append(row)
-    rows = list(groups.values())
-    parts = [(cohort.root, at, rows[at : at + _PART]) for at in range(0, len(rows), _PART)]
-    pixels = sum(_OPENED + first["height"] * first["width"] for first, *_ in rows)
-    done: Any = ((part, _examined(*part)) for part in parts)
-    if share is not None and pixels > _ALONE and workers() > 1:
-        done = share(_examined, parts, workers())
-    read: dict[int, list[Examined]] = {}
+    items = [(cohort.root, rows) for rows in groups.values()]
+    pixels = sum(_ROW * len(rows) + rows[0]["height"] * rows[0]["width"] for _, rows in items)
+    done: Any = ((item, _examined(*item)) for item in items)
+    if pool is not None and pixels > _ALONE and workers() > 1:
+        done = pool(_examined, items, workers())
+    read: dict[str, Examined] = {}
     with closing(done):
-        for (_, at, _), result in tqdm(done, "checking", len(parts), disable=None):
+        for (_, rows), result in tqdm(done, "checking", len(items), disable=None):
             if isinstance(result, Exception):
                 raise result
-            read[at] = result
-    found = dict(zip(groups, chain.from_iterable(read[at] for _, at, _ in parts), strict=True))
+            read[str(rows[0]["image"])] = result
+    found = {image: read[image] for image in groups}
     faults = [(case, image, *why) for image, (whys, _, _) in found.items() for case, why in whys]
     notes = doubted_patients(cohort.root, cohort.manifest)
     notes += [(image, note) for image, (_, noted, _) in found.items() for note in noted]
@@ -105,15 +103,11 @@ def examine(cohort: Cohort, share: Share | None = None) -> tuple[pd.DataFrame, p
     return table, pd.DataFrame(notes, columns=["image", "note"])
 
 
-def _examined(root: Path, _: int, groups: Sequence[list[Any]]) -> list[Examined]:
-    with quiet():
-        return [_image(root, rows) for rows in groups]
-
-
-def _image(root: Path, rows: list[Any]) -> Examined:
+@quiet()
+def _examined(root: Path, rows: list[Any]) -> Examined:
     """Return the faults of an image and its masses, notes, and a thumbnail where it can be one."""
     first, picture = rows[0], None
-    found: list[tuple[str, str]] = []
+    found: list[Why] = []
     noted: list[str] = []
     try:
         pixels, read = row_files.read_pixels(root, first)
@@ -146,8 +140,8 @@ def why_no_mammogram(pixels: NDArray[np.uint16], read: Mammogram) -> str | None:
     return f"is {COLOURED}" if COLOURED in read.notes else None
 
 
-def _of_mask(root: Path, row: pd.Series, notes: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield check and reason of what is wrong with the truth of a mass; note what is not."""
+def _of_mask(root: Path, row: pd.Series, notes: list[str]) -> Iterator[Why]:
+    """Yield what is wrong with the truth of a mass; note what is not."""
     try:
         mask = row_files.read_mask(root, row, notes)
     except DataError as error:
@@ -155,7 +149,7 @@ def _of_mask(root: Path, row: pd.Series, notes: list[str]) -> Iterator[tuple[str
         return
     x_min, y_min, x_max, y_max = drawn = box_of(mask)
     height, width = mask.shape
-    place = root / named(root, str(row["mask"]))[1] if pd.notna(row["mask"]) else root
+    place = f"{root}/{named(root, row['mask'])[1]}" if pd.notna(row["mask"]) else root
     if (x_min == 0 and x_max == width) or (y_min == 0 and y_max == height):
         yield "border", f"{place}: the mask reaches across the {width}x{height} image"
     elif min(x_min, y_min, width - x_max, height - y_max) == 0:
@@ -171,11 +165,9 @@ def _of_mask(root: Path, row: pd.Series, notes: list[str]) -> Iterator[tuple[str
         yield "box", f"{place}: the box {said} of the row is not that of the mask, {drawn}"
 
 
-def _duplicates(
-    root: Path, rows: Sequence[Any], pictures: list[Picture]
-) -> dict[str, tuple[str, str]]:
+def _duplicates(root: Path, rows: Sequence[Any], pictures: list[Picture]) -> dict[str, Why]:
     """Return the images that an earlier row shows under another name, each with its fault."""
-    again: dict[str, tuple[str, str]] = {}
+    again: dict[str, Why] = {}
     for other, earlier_ones, correlations in alike(pictures):
         first, row, correlation = rows[earlier_ones[0]], rows[other], correlations[0]
         whose = f"of {' and '.join(dict.fromkeys([first['patient'], row['patient']]))}"

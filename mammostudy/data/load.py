@@ -17,6 +17,7 @@ from mammostudy.data import cache, integrity, manifest
 from mammostudy.data.cache import digest, locked
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.descriptors import cohort_names, describe
+from mammostudy.data.integrity import Pool
 from mammostudy.data.private import PRIVATE_TABLE
 from mammostudy.errors import DataError, MissingDataError, grouped
 from mammostudy.paths import data_root, search, store_root, write_atomically
@@ -118,15 +119,13 @@ def place(name: str, kind: str) -> Path:
     return store_root() / "manifests" / f"{name}.{kind}"
 
 
-def build(
-    name: str, folder: Path, source: str, share: integrity.Share | None = None, strict: bool = False
-) -> Cohort:
+def build(name: str, folder: Path, source: str, pool: Pool = None, strict: bool = False) -> Cohort:
     """Read a layout, check every row and file, write the manifest; refuse what leaves no row."""
     tables = _tables(name, folder)  # before they are read
     table, dropped = reader_module(source).build_manifest(folder)
     listed = pd.DataFrame(table.attrs.pop("dropped", ()), columns=list(integrity.FAULTS))
     clean, faults = integrity.clean_table(table, f"{folder} ({name})")
-    found, notes = integrity.examine(Cohort(name, folder, clean), share)
+    found, notes = integrity.examine(Cohort(name, folder, clean), pool)
     faults = pd.concat([faults, found], ignore_index=True)
     kept = clean[~clean["case"].isin(faults["case"])].reset_index(drop=True)
     if strict or kept.empty:

@@ -85,8 +85,7 @@ def named(root: Path, name: str) -> tuple[str, str]:
 
     That is, of a hidden one, by its row of the owner's table; of any other by its name.
     """
-    table = root / PRIVATE_TABLE
-    if not _HIDDEN.fullmatch(name) or not table.is_file():
+    if not _HIDDEN.fullmatch(name) or not (table := root / PRIVATE_TABLE).is_file():
         return name, name
     state = table.stat()
     listed = _names(table, (state.st_mtime_ns, state.st_size, state.st_ino), store_root())

@@ -101,7 +101,11 @@ class Cohort:
         """Return the manifest's row of a mass."""
         if case not in self.masses.index:
             raise DataError(f"{self.name}: no case {case!r}; its manifest lists them in `case`")
-        return self.masses.loc[[case]].iloc[0]
+        return pd.Series(self._rows.loc[case])
+
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        return self.masses.astype(object)  # one kind of column: a row is quick to take
 
     def image(self, row: pd.Series) -> NDArray[np.float32]:
         """Read a row's mammogram, float32 ``(h, w)`` in [0, 1], from the cache where possible."""

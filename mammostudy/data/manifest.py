@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -175,9 +176,15 @@ def validate(table: pd.DataFrame, name: str = "manifest") -> pd.DataFrame:
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """Read and validate a manifest file."""
+    """Read and validate a manifest file, once a process and state of the file."""
     if not path.exists():
         raise DataError(f"{path}: missing; `mammostudy data template` begins a table of your own")
+    found = path.stat()
+    return _read(path, (found.st_ino, found.st_size, found.st_mtime_ns)).copy()
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _state: tuple[int, int, int]) -> pd.DataFrame:
     numbers = (*BOX, "height", "width", "mask_label", "spacing_mm", "density")
     table = read_table(path, separators=",;\t", numbers=numbers)
     return validate(table.where(table != "").astype(object), str(path))

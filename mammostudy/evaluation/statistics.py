@@ -236,11 +236,11 @@ def holm(pvalues: ArrayLike) -> Values:
     if not ((raw >= 0) & (raw <= 1)).all():
         msg = f"pvalues: {raw.tolist()} holds one outside [0, 1]; leave untested pairs out"
         raise DataError(msg)
-    if not len(raw):
-        return raw
-    from statsmodels.stats.multitest import multipletests
-
-    return np.asarray(multipletests(raw, method="holm")[1], dtype=np.float64)
+    order = np.argsort(raw)  # statsmodels' own collects garbage: a quarter of a second a table
+    steps = raw[order] * np.arange(len(raw), 0, -1)
+    adjusted = np.empty_like(raw)
+    adjusted[order] = np.maximum.accumulate(steps).clip(max=1)
+    return adjusted
 
 
 def wilson_interval(successes: ArrayLike, totals: ArrayLike) -> tuple[Values, Values]:

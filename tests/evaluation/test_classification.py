@@ -40,6 +40,8 @@ def test_calibration_error_by_chance_is_that_of_labels_drawn_from_the_forecast()
     drawn = ours.calibration_errors_by_chance(scores, 10)
     assert len(drawn) == 300
     assert drawn.mean() == pytest.approx(np.sqrt(2 / np.pi * 0.7 * 0.3 / 200), rel=0.15)
+    labels = (np.random.default_rng(0).random((200, 1)) > [0.7, 1.0]).sum(axis=1)
+    assert drawn[0] == pytest.approx(ours.expected_calibration_error(scores, labels, 10))
     sure = np.tile([1.0, 0.0], (20, 1))
     assert not ours.calibration_errors_by_chance(sure, 10).any()
     assert ours.expected_calibration_error(sure, np.ones(20, int), 10) == 1

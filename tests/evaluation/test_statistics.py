@@ -8,6 +8,7 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from mammostudy.errors import DataError
 from mammostudy.evaluation import statistics as ours
@@ -82,6 +83,8 @@ def test_few_patients():
 )
 def test_holm_by_hand(raw, adjusted):
     np.testing.assert_allclose(ours.holm(raw), adjusted)
+    many = np.random.default_rng(0).beta(0.3, 2, 30)
+    np.testing.assert_allclose(ours.holm(many), multipletests(many, method="holm")[1])
 
 
 @pytest.mark.parametrize(("hits", "total"), [(0, 10), (3, 10), (96, 123), (33, 33)])

@@ -31,6 +31,31 @@ def counts(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def exclusions(table: pd.DataFrame) -> Figure | None:
+    """A flow diagram: what is left after each rule, and to the right what the rule took."""
+    if table.empty:
+        return None
+    rows = table.convert_dtypes().to_dict("records")[:-1]  # without the masses, the last that stay
+    figure, axes = plt.subplots(figsize=(look.WIDTH, 0.75 * len(rows)))
+    text: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": "small", "zorder": 3}
+    box: dict[str, Any] = {"boxstyle": "round,pad=0.4", "fc": "white", "lw": 1.4}
+    arrow: dict[str, Any] = {"arrowstyle": "->", "color": "black", "shrinkB": 9}
+    for at, row in enumerate(rows):
+        left = "" if pd.isna(row["left"]) else f"{row['left']} regions, "
+        if at == len(rows) - 1:
+            left = f"{row['left']} masses, "
+        said = f"{left}{row['images']} images, {row['patients']} patients"
+        axes.text(0.25, -at, said, bbox=box | {"ec": look.BLUE}, **text)
+        if at:
+            took = "" if pd.isna(row["regions"]) else f"{row['regions']} regions: "
+            axes.text(0.78, 0.5 - at, took + row["leaves"], bbox=box | {"ec": look.ORANGE}, **text)
+            axes.annotate("", (0.25, -at), (0.25, 1 - at), arrowprops=arrow)
+            axes.annotate("", (0.6, 0.5 - at), (0.25, 0.5 - at), arrowprops=arrow | {"shrinkB": 0})
+    axes.set(xlim=(0, 1), ylim=(0.5 - len(rows), 0.5))
+    axes.set_axis_off()
+    return figure
+
+
 def sizes(content: Mapping[str, Any]) -> Figure:
     """The histogram of diameters of a fingerprint, % of the image's longer side."""
     edges = 100 * np.array(content["diameter_share"]["edges"], dtype=float)

@@ -21,6 +21,7 @@ LOSSES: Final = {
     "generator, no adversary": look.GREEN,
     "U-Net, ResNet-18 encoder": look.PURPLE,
     "study": look.BROWN,
+    "paper's own setting": "black",
 }
 _UNITS: Final = {
     "cGAN, Dice (paper)": "λ (1 - Dice) + adversarial",

@@ -25,7 +25,7 @@ def cell(row: Mapping[str, Any] | pd.Series, digits: int = 3, sign: str = "") ->
     """Print a mean or difference with its interval, ``0.842 [0.810, 0.871]``."""
     value = row["mean"] if "mean" in row else row["difference"]
     if not np.isfinite([row["low"], row["high"]]).all():
-        return f"{number(value, digits, sign)} [one patient: no interval]"
+        return f"{number(value, digits, sign)} [too few: no interval]"
     ends = f"{row['low']:{sign}.{digits}f}, {row['high']:{sign}.{digits}f}"
     return f"{number(value, digits, sign)} [{ends}]"
 

@@ -62,6 +62,7 @@ class Segmenter(nn.Module):
     """A network of grey values to a score a pixel, and from that to [-1, 1] by ``tanh(x / 2)``."""
 
     halvings: ClassVar[int] = 5  # of the input's sides
+    range: tuple[float, float] | None = None  # mean and deviation of what the encoder learnt from
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -74,7 +75,11 @@ class Segmenter(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Segment a batch, float ``(n, in_channels, h, w)``: ``(n, out_channels, h, w)``."""
         check_sides(images, self.in_channels, self.halvings, type(self).__name__)
-        return torch.tanh(self.logits(images) / 2)
+        return torch.tanh(self.logits(self.ranged(images)) / 2)
+
+    def ranged(self, images: Tensor) -> Tensor:
+        """Bring images in [0, 1] to the :attr:`range` of pretrained weights, where one is set."""
+        return images if self.range is None else (images - self.range[0]) / self.range[1]
 
 
 def resized(values: Tensor, sides: tuple[int, ...]) -> Tensor:

@@ -1,7 +1,7 @@
 """Published classification networks as trunks, with ImageNet weights or without, and their blocks.
 
 A first layer trained on colours takes a grey image as if it were three equal channels: its weights
-are summed over the colours.
+are summed over the colours, and their ranges averaged.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ from mammostudy.models.common import he_initialise
 
 Weights = Literal["none", "imagenet"]
 Made = TypeVar("Made")
+RANGES: dict[str, tuple[float, float]] = {"imagenet": (0.449, 0.226), "packaged": (0.5, 0.5)}
+"""Mean and deviation of the images that published weights learnt from, by a run's ``weights``.
+
+Those of EfficientNet-lite0 saw [-1, 1]: the variances that its first batch norm keeps say so.
+"""
 
 
 def fetch(make: Callable[[], Made], weights: str) -> Made:

@@ -39,18 +39,23 @@ class Row:
         return getattr(import_module(f"mammostudy.models.{module}"), name)
 
 
+PRETRAINED: Final = ("weights", "standardised")
+"""What a segmenter takes whose encoder can start from published weights."""
+_CRF: Final = ("weights", "dense")  # a field that compares grey values as they come
+
+
 def _labels(room: str, *names: str) -> tuple[str, ...]:
     return tuple(f"mammostudy.models.{room}{name}" for name in names)
 
 
 def _unet(cost: int, made: str = "EncoderUnet", **given: Any) -> Row:
     labels = _labels("segmenters.", "encoder_unets", "unet")
-    return Row(f"segmenters.library_unets:{made}", ("weights",), labels, cost, given=given)
+    return Row(f"segmenters.library_unets:{made}", PRETRAINED, labels, cost, given=given)
 
 
-def _on_trunk(made: str, cost: int, *versions: str, fields: tuple[str, ...] = ()) -> Row:
+def _on_trunk(made: str, cost: int, *versions: str, fields: tuple[str, ...] = PRETRAINED) -> Row:
     labels = _labels("segmenters.", *versions, "trunks")
-    return Row(f"segmenters.{made}", ("weights", *fields), labels, cost)
+    return Row(f"segmenters.{made}", fields, labels, cost)
 
 
 def _pyramid(kind: str, fields: tuple[str, ...], **given: Any) -> Row:
@@ -72,8 +77,8 @@ SEGMENTERS: Final[Mapping[str, Row]] = {
         _labels("", "generator"),
     ),
     "cgan-resnet101": _unet(30, encoder="resnet101"),
-    "crfcnn": _on_trunk("crfcnn:CrfCnn", 40, "fcn", "crfcnn", "mean_field", fields=("dense",)),
-    "fcn": _on_trunk("fcn:FCN8", 30, "fcn", fields=("dense",)),
+    "crfcnn": _on_trunk("crfcnn:CrfCnn", 40, "fcn", "crfcnn", "mean_field", fields=_CRF),
+    "fcn": _on_trunk("fcn:FCN8", 30, "fcn", fields=(*PRETRAINED, "dense")),
     "fcn-resnet101": _on_trunk("fcn:ResidualFCN", 60, "fcn_resnet101"),
     "segnet": _on_trunk("segnet:SegNet", 60, "segnet"),
     "slsdeep": _on_trunk("slsdeep:SlsDeep", 60, "slsdeep"),
@@ -121,6 +126,7 @@ def build_segmenter(name: str, **fields: Any) -> nn.Module:
     Args:
         name: one of :func:`segmenter_names`.
         **fields: what its row builds from; ``in_channels`` and ``out_channels`` are in each.
+            ``standardised`` brings images to the range that the encoder's ``weights`` learnt from.
 
     Returns:
         A module that maps ``(n, in_channels, s, s)`` to t in [-1, 1], ``(n, out_channels, s, s)``;
@@ -130,7 +136,13 @@ def build_segmenter(name: str, **fields: Any) -> nn.Module:
         SpecError: unknown name, unknown field, or a value that the field cannot have.
         DataError: weights that cannot be downloaded.
     """
-    return cast("nn.Module", _built("segmenter", SEGMENTERS, name, fields))
+    from mammostudy.models.encoders import RANGES
+
+    known = name in SEGMENTERS and "standardised" in SEGMENTERS[name].fields
+    ranged = known and fields.pop("standardised", False)
+    made = _built("segmenter", SEGMENTERS, name, fields)
+    made.range = RANGES.get(fields.get("weights", "none")) if ranged else None
+    return cast("nn.Module", made)
 
 
 def build_detector(name: str, **fields: Any) -> Detector:

@@ -160,6 +160,7 @@ class Model(Frozen):
     shared_batch_norm: bool = False  # one for all layers of equal width (released code)
     dropout_at_prediction: bool = True  # the paper's z
     weights: Literal["none", "imagenet", "packaged"] = "none"  # of the encoder; or downloaded
+    standardised: bool = False  # images come in the range that the weights learnt from
     dense: int = Field(4096, ge=1)  # filters of the dense layers (fcn, crfcnn)
 
     def _rules(self) -> Rules:
@@ -168,6 +169,7 @@ class Model(Frozen):
         yield from rules_of_network(self, self.name, (*BASELINES, *SEGMENTERS), owned)
         takes = "packaged" if self.name == "unet-lite0" else "imagenet"
         yield self.weights in ("none", takes), f"weights of {self.name}: none or {takes}"
+        yield self.weights != "none" or not self.standardised, "standardised: no weights are given"
 
 
 def rules_of_network(model: Frozen, name: str, known: Sequence[str], owned: set[str]) -> Rules:

@@ -2,16 +2,7 @@
 
 A claim says which row should beat which, in which metric, and by how much a difference matters; one
 cohort decides it. Where a row stands for several candidates, the best of them on validation is
-judged. Verdicts exclude each other; the first that holds counts:
-
-- not testable here: with the reason;
-- undecided where a training behind it had not converged, or where fewer than :data:`TRAININGS`
-  trainings stand behind it;
-- contradicted: the interval's upper end lies below the margin (a difference that is there but too
-  small to matter is contradicted too); of a claim with a target, below minus the margin;
-- supported: its lower end lies above 0 (of a claim with a target: above minus the margin), and
-  Holm's p over the claims of the page is below 0.05;
-- undecided: anything else, with the smallest difference that could have been seen.
+judged. The page of the claims says in words how (:func:`verdict`).
 
 Nothing is judged on other cohorts than the one that decides, nor where
 :func:`mammostudy.study.comparing.is_judged` says so.
@@ -33,7 +24,7 @@ from mammostudy.paths import project_root
 from mammostudy.runs.spec import RunSpec
 from mammostudy.settings import read_yaml
 from mammostudy.study import cropping, detection, losses, segmenters, shapes, subtypes
-from mammostudy.study.comparing import Runs, compare, is_judged, judge
+from mammostudy.study.comparing import Runs, compare, every_run, is_judged, judge
 from mammostudy.study.recipes import baselines_of, headline
 from mammostudy.study.shape_recipes import PAPER, rows_of
 
@@ -110,29 +101,22 @@ def arms(cohort: str, preset: str) -> dict[str, tuple[dict[str, list[RunSpec]], 
     """Return what claims compare: candidates by row, and the post-processing of their masks."""
     framed = cropping.framings(cohort, preset)
     by_loss, loose = losses.grid(cohort, preset), headline(cohort, preset)
-    models = {row: runs for (framing, row), runs in segmenters.named(cohort, preset).items()
-              if framing == "loose"}  # fmt: skip
-    known = {name: models[name] for name in segmenters.ALTERNATIVES if name in models}
-    sizes = {"cGAN": loose} | {
-        name: models[name] for name in (segmenters.PROPOSED,) if name in models
+    models, plain = segmenters.named(cohort, preset), baselines_of(loose)
+    ranked = [row for _, row in segmenters.pairs(models) if row in segmenters.ALTERNATIVES]
+    strongest = models.get(("loose", segmenters.STRONGEST_DICE))
+    single = framed | {
+        "dice": by_loss[losses.DICE],
+        "l1": by_loss[losses.L1],
+        "no-adversary": by_loss[losses.PLAIN],
+        "unet": by_loss[losses.UNET],
+        "post-processed": loose,
+        "not post-processed": loose,
     }
-    plain = baselines_of(loose)
-    arms = {
-        "full": {"full": framed["full"]},
-        "loose": {"loose": loose},
-        "tight": {"tight": framed["tight"]},
-        "dice": {"dice": by_loss[losses.DICE]},
-        "l1": {"l1": by_loss[losses.L1]},
-        "no-adversary": {"no-adversary": by_loss[losses.PLAIN]},
-        "unet": {"unet": by_loss[losses.UNET]},
-        "post-processed": {"post-processed": loose},
-        "not post-processed": {"not post-processed": loose},
+    arms = {name: {name: runs} for name, runs in single.items()} | {
         "geometry": {name: plain[name] for name in GEOMETRY},
-        "cgan": sizes,
-        "alternative": known,
-        "cgan-resnet101": {
-            name: known[name] for name in (segmenters.STRONGEST_DICE,) if name in known
-        },
+        "cgan": {"cGAN": loose, segmenters.PROPOSED: models["loose", segmenters.PROPOSED]},
+        "alternative": {row: models["loose", row] for row in ranked},
+        "cgan-resnet101": {segmenters.STRONGEST_DICE: strongest} if strongest else {},
     }
     steps = {"post-processed": PUBLISHED_STEPS}
     return {name: (rows, steps.get(name, "none")) for name, rows in arms.items()}
@@ -154,6 +138,7 @@ def judgements(cohort: str, preset: str, claims: dict[str, Claim] | None = None)
     table = table.astype({"verdict": object})
     table = table.assign(
         reason=[x if isinstance(x, str) else x.get("reason", "") for x in found.values()],
+        unjudged=[not isinstance(x, str) and x.get("unjudged", False) for x in found.values()],
         margin=[claim.margin for claim in claims.values()],
         target=np.array([claim.target for claim in claims.values()], dtype=float),
         claim=[claim.text for claim in claims.values()],
@@ -173,14 +158,15 @@ def judgements(cohort: str, preset: str, claims: dict[str, Claim] | None = None)
 
 
 def verdict(row: pd.Series | Line) -> str:
-    """Judge one claim by the rule that stands at the top of this module."""
+    """Judge one claim that could be tested; the first verdict that holds counts."""
     if row["unsettled"] or row["trainings"] < TRAININGS:
         return "undecided"
     with_target = row["target"] is not None and not pd.isna(row["target"])
     if row["high"] < (-row["margin"] if with_target else row["margin"]):
         return "contradicted"
     least = -row["margin"] if with_target else 0.0
-    return "supported" if row["low"] > least and row["p_holm"] < 0.05 else "undecided"
+    higher = row["low"] > least and row["p_holm"] < 0.05
+    return "supported" if higher and not row.get("unjudged", False) else "undecided"
 
 
 def _measured(claim: Claim, cohort: str, preset: str) -> Line | str:
@@ -213,7 +199,11 @@ def _measured(claim: Claim, cohort: str, preset: str) -> Line | str:
     tests = compare(tested, [(named[0], named[1])], claim.metric)
     if tests.empty:
         return "no test mass has been predicted by both rows"
-    return dict(tests.iloc[0]) | {"reason": runs.note}
+    left = [n for n in segmenters.ALTERNATIVES if n not in known["alternative"][0]]
+    if claim.b != "alternative" or not left:
+        return dict(tests.iloc[0]) | {"reason": runs.note}
+    said = f"trained less often, and so not judged: {', '.join(left)}"
+    return dict(tests.iloc[0]) | {"reason": said, "unjudged": True}
 
 
 def _best(runs: Runs, names: list[str], metric: str, box: str) -> str | None:
@@ -229,16 +219,14 @@ def _or_reason(line: Line) -> Line | str:
     return line if "difference" in line else str(line["reason"])
 
 
-def specs(cohort: str, preset: str) -> list[Any]:
-    """Return every run that the chapter shows, each once."""
-    rows: list[Any] = [
-        spec
-        for candidates, _ in arms(cohort, preset).values()
-        for runs in candidates.values()
-        for spec in runs
-    ]
-    rows += rows_of(cohort, preset, "classifier").get(PAPER, [])
-    return list(dict.fromkeys([*rows, *detection.specs(cohort, preset)]))
+def behind(cohort: str, preset: str) -> dict[tuple[str, str], list[Any]]:
+    """Return the runs behind the claims, by arm and row; those of detectors are their chapter's."""
+    known = arms(cohort, preset).items()
+    found = {(arm, row): runs for arm, (rows, _) in known for row, runs in rows.items()}
+    return found | {("", PAPER): rows_of(cohort, preset, "classifier").get(PAPER, [])}
+
+
+specs = every_run(behind, detection.grid)
 
 
 def counts(judged: pd.DataFrame) -> pd.DataFrame:

@@ -238,9 +238,9 @@ def summarise(
 ) -> pd.DataFrame:
     """Summarise metrics by group: means over cases, 95 % intervals over patients and trainings.
 
-    A case counts as its mean over trainings. A row a group and metric with the columns
-    :data:`SUMMARY`; ``training_sd`` is between trainings of one fold, ``converged`` is yes, no, or
-    ``no training``.
+    A case counts as its mean over trainings. A row a group and metric, where any case has it, with
+    the columns :data:`SUMMARY`; ``training_sd`` is between trainings of one fold, ``converged`` is
+    yes, no, or ``no training``.
     """
     metrics, lines = list(metrics), []
     for group, part in rows.groupby(list(by), sort=False, dropna=False):
@@ -252,7 +252,7 @@ def summarise(
             "trainings": 0 if known.empty else len(part[["fold", "replicate"]].drop_duplicates()),
             "converged": settled,
         }
-        for metric in metrics:
+        for metric in [name for name in metrics if part[name].notna().any()]:
             cases = part.groupby(["fold", "case"])[metric].mean()
             beside = (part[name] for name in ("patient", "replicate", "fold"))
             test = crossed_test(_by_case(part, metric, cases.mean()), *beside)

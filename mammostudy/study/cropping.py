@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-import pandas as pd
 from numpy.typing import NDArray
 from skimage.draw import rectangle_perimeter
 
@@ -14,7 +13,6 @@ from mammostudy.figures.pictures import at_hand, typical_case
 from mammostudy.imaging.overlays import outline_overlay
 from mammostudy.runs.spec import BASELINES, FITTED, RunSpec
 from mammostudy.study.comparing import every_run
-from mammostudy.study.losses import published_cells
 from mammostudy.study.recipes import baselines, doubled, folds_for, folds_of, headline, recipe
 
 STRATEGIES: Final = ("full", "loose", "tight")
@@ -83,16 +81,6 @@ def truths(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
 
 
 specs = every_run(named, scaled, truths, lambda *asked: doubled(framings(*asked)))
-
-
-def beside_published(summary: pd.DataFrame) -> pd.DataFrame:
-    """Set the paper's cGAN cells beside ours on known boxes, in %, a row a framing."""
-    wide = published_cells("model == 'proposed cGAN'", "framing").add_suffix(" (paper)")
-    ours = summary[(summary["row"] == MODEL) & (summary["box"] == "oracle")]
-    for at, (metric, name) in enumerate({"dice": "Dice", "iou": "IoU"}.items()):
-        mine = ours[ours["metric"] == metric].set_index("framing")["mean"]
-        wide.insert(at, f"{name}, here", mine.astype(float) * 100)
-    return wide.loc[list(STRATEGIES)].reset_index()
 
 
 def frames(cohort: str) -> list[tuple[str, NDArray[Any]]]:

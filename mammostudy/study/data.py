@@ -12,6 +12,7 @@ from mammostudy.data.descriptors import describe
 from mammostudy.data.frames import Frame, frame_sample
 from mammostudy.figures.pictures import at_hand, typical_case
 from mammostudy.imaging.overlays import outline_overlay
+from mammostudy.paths import results_root
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study import published
 from mammostudy.study.comparing import TRAINED_BY_PAGES, every_run
@@ -104,6 +105,12 @@ def sharing_table(content: dict[str, Any]) -> pd.DataFrame:
     counts = {"images with so many": images, "patients with so many": patients}
     table = pd.DataFrame(counts).fillna(0).astype(int)
     return table.set_axis(table.index.astype(int)).sort_index().reset_index(names="masses")
+
+
+def exclusions(cohort: str) -> pd.DataFrame:
+    """Read what ``tools/count_exclusions.py`` found that each rule takes and leaves, in order."""
+    path = results_root() / "cohort-counts" / f"{cohort}-exclusions.csv"
+    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["leaves"])
 
 
 def split_table(content: dict[str, Any], preset_name: str) -> pd.DataFrame:

@@ -13,40 +13,55 @@ from mammostudy.figures.pictures import at_hand, framed, picked, seen
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study.comparing import Runs, every_run, summarise
-from mammostudy.study.recipes import folds_for, headline
+from mammostudy.study.fingerprint import image_facts
+from mammostudy.study.recipes import headline
 
 MODEL: Final = "cGAN"
 GOOD: Final = 0.7
 """Dice from which on a case counts as no failure."""
 SMALL, LARGE = 0.67, 1.5  # predicted over true pixels
 KINDS: Final = ("missed", "too small", "too large", "misplaced", "no failure")
-THIRDS: Final = ("smallest third", "middle third", "largest third")
+SUBGROUPS: Final = ("view", "density", "BI-RADS", "size", "age")
+FIXED: Final = "2026-12-01"
+"""The day on which the subgroups were fixed; they are shown once, by this chapter."""
 
 
 def named(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
-    """Return the runs of the chapter: the paper's model on loose frames, a seed a fold."""
-    return {MODEL: headline(cohort, preset)[: len(folds_for(cohort, preset))]}
+    """Return the runs of the chapter: the paper's model on loose frames."""
+    return {MODEL: headline(cohort, preset)}
 
 
 specs = every_run(named)
 
 
 def tested_rows(runs: Runs, cohort: str) -> pd.DataFrame:
-    """Return the test rows, worst Dice first, with the failure's kind, company and size.
+    """Return the test rows of the first training a fold, worst Dice first.
 
-    ``company``: another mass shows in the frame. ``size``: the longer side of the box in % of the
-    image's longer side; without the images it is the share of the frame that is mass, %.
+    With the failure's kind, ``company`` (another mass shows in the frame) and what :func:`told`
+    says of the mass.
     """
-    rows = runs.test()
-    side = rows["diagonal"].astype(float) / np.sqrt(2)
-    company, size = rows["company_pixels"] > 0, 100 * rows["truth_pixels"] / side**2
-    if (loaded := at_hand(cohort)) is not None:
-        masses = loaded.masses
-        width, height = (masses[f"{axis}_max"] - masses[f"{axis}_min"] for axis in "xy")
-        longer = np.maximum(width, height).astype(float)
-        size = rows["case"].map(100 * longer / masses[["height", "width"]].max(axis=1))
-    rows = rows.assign(company=company, kind=kinds_of(rows), size=size)
-    return rows.sort_values("dice", ignore_index=True)
+    rows = runs.test(replicate=0)
+    rows = rows.assign(company=rows["company_pixels"] > 0, kind=kinds_of(rows))
+    return rows.join(told(rows, cohort), on="case").sort_values("dice", ignore_index=True)
+
+
+def told(rows: pd.DataFrame, cohort: str) -> pd.DataFrame:
+    """Return what is known of each case: view, size and, where the data tell, the other subgroups.
+
+    ``size``: the longer side of the box in % of the image's longer side. Without the data, view is
+    what the case's name says, and size the share of the frame that is mass, %.
+    """
+    cases = rows.drop_duplicates("case").set_index("case")
+    if (loaded := at_hand(cohort)) is None:
+        size = 200 * cases["truth_pixels"] / cases["diagonal"].astype(float) ** 2
+        view = cases.index.to_series().str.extract("_(CC|MLO)_", expand=False)
+        return pd.DataFrame({"view": view, "size": size})
+    masses = loaded.masses.loc[cases.index]
+    width, height = (masses[f"{axis}_max"] - masses[f"{axis}_min"] for axis in "xy")
+    longer = np.maximum(width, height).astype(float)
+    size = 100 * longer / masses[["height", "width"]].max(axis=1)
+    facts = image_facts(loaded).loc[masses["image"]].set_axis(masses.index)
+    return facts.drop(columns="patient").assign(view=masses["view"], size=size)
 
 
 def kinds_of(rows: pd.DataFrame) -> NDArray[np.str_]:
@@ -88,17 +103,23 @@ def cut_masses(rows: pd.DataFrame, count: int = 4) -> pd.DataFrame:
     return out.assign(rule=[f"{int(n)} px of another mass" for n in out["company_pixels"]])
 
 
-def by_size(rows: pd.DataFrame) -> pd.DataFrame:
-    """Summarise Dice by thirds of the masses' size; ``from`` and ``to`` are the ends, %."""
-    if len(rows) < len(THIRDS):
-        return pd.DataFrame()
-    thirds = pd.qcut(rows["size"].rank(method="first"), 3, labels=list(THIRDS)).astype(str)
-    labelled = rows.assign(third=thirds)
-    ends = labelled.groupby("third")["size"].agg(["min", "max"])
-    summary = summarise(labelled, ("dice",), by=("third",)).set_index("third").loc[list(THIRDS)]
-    summary.insert(0, "from", ends["min"])
-    summary.insert(1, "to", ends["max"])
-    return summary.reset_index()
+def subgroups(runs: Runs, cohort: str) -> pd.DataFrame:
+    """Summarise the Dice of all trainings by :data:`SUBGROUPS`, of those that are told."""
+    rows, parts = runs.test(), []
+    known = told(rows, cohort)
+    for name in [name for name in SUBGROUPS if name in known]:
+        values = thirds(known[name]) if name in ("size", "age") else known[name].fillna("unknown")
+        named = rows.assign(subgroup=name, value=rows["case"].map(values))
+        parts.append(summarise(named, ("dice",), ("subgroup", "value")).sort_values("value"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def thirds(values: pd.Series) -> pd.Series:
+    """Name the third of each value and its ends; equal values stand in one."""
+    third = pd.qcut(values, 3, labels=False, duplicates="drop")
+    ends = values.groupby(third).agg(["min", "max"])
+    names = {n: f"third {n + 1:.0f}: {low:.3g} to {high:.3g}" for n, low, high in ends.itertuples()}
+    return third.map(names).fillna("unknown")
 
 
 def by_company(rows: pd.DataFrame) -> pd.DataFrame:

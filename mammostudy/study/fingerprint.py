@@ -72,7 +72,7 @@ def measure(cohort: Cohort) -> dict[str, Any]:
     if isinstance(cohort, OutlineCohort):
         msg = f"{cohort.name}: has outlines only; `mammostudy data describe` counts them"
         raise DataError(msg)
-    masses, manifest = cohort.masses, cohort.manifest
+    masses, manifest, facts = cohort.masses, cohort.manifest, image_facts(cohort)
     sizes = _sizes(cohort)
     heights, edges = np.histogram(sizes["share"], bins=BINS)
     known = sizes["mm"].dropna()
@@ -95,7 +95,7 @@ def measure(cohort: Cohort) -> dict[str, Any]:
         "diameter_px": _quartiles(sizes["px"], 1),
         "diameter_mm": _quartiles(known, 2) if len(known) else None,
         "spacing_known": int(masses["spacing_mm"].notna().sum()),
-        "density": _densities(cohort),
+        "density": _grouped(facts, "density", "images") if "density" in facts else None,
         "intensity": _intensity(cohort),
         "dropped": {reason: int(n) for reason, n in cohort.dropped.items()},
         "splits": _splits(cohort),
@@ -133,17 +133,21 @@ def _counted(sizes: pd.Series) -> dict[str, int]:
     return {str(size): int(n) for size, n in sizes.value_counts().sort_index().items()}
 
 
-def _densities(cohort: Cohort) -> dict[str, dict[str, int]] | None:
-    """Count images and patients by breast density; None for owners whose tables give none."""
-    if "density" in cohort.manifest:
-        return _grouped(cohort.manifest.drop_duplicates("image"), "density", "images")
+def image_facts(cohort: Cohort) -> pd.DataFrame:
+    """Return what is known of a cohort's images beside their masses, by their paths.
+
+    Columns patient and, where manifest or owners tell them, density, BI-RADS (the highest) and age.
+    """
+    images = cohort.manifest.drop_duplicates("image").set_index("image")
     if describe(cohort.name).reader != "cdd_cesm":
-        return None
+        return images[images.columns.intersection(["patient", "density"])]
     from mammostudy.data.sources.cdd_cesm import read_images
 
-    images = read_images(cohort.root)
-    names = cohort.manifest["image"].str.removeprefix("images/").str.removesuffix(".jpg")
-    return _grouped(images[images["image"].isin(set(names))], "density", "images")
+    table = read_images(cohort.root)
+    table = table.set_index("images/" + table["image"] + ".jpg").loc[images.index]
+    table["BI-RADS"] = table["birads"].str.split("$").map(max)
+    table["age"] = pd.to_numeric(table["age"], errors="coerce")
+    return table[["patient", "density", "BI-RADS", "age"]]
 
 
 def _intensity(cohort: Cohort) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammostudy.runs.spec import FITTED, RunSpec
-from mammostudy.study import published
+from mammostudy.study import published, recipes
 from mammostudy.study.comparing import TRAINED_BY_PAGES, Runs, compare, every_run
 from mammostudy.study.recipes import (
     baselines_of,
@@ -44,6 +44,8 @@ PAPER_WEIGHT: Final = 150.0
 WEIGHTS: Final = (1.0, 10.0, PAPER_WEIGHT, 1000.0)
 """The values of lambda, the weight of the overlap loss beside an adversary of weight 1."""
 ALONE: Final = "no adversary"
+FULL: Final = "paper's own setting"  # 256 px, 32 filters, 150 epochs; once, on one fold
+FULL_PAIRS: Final = tuple((FULL, b) for b in (DICE, *FITTED))
 LAMBDAS: Final = tuple(f"lambda {weight:g}" for weight in WEIGHTS)
 WEIGHT_PAIRS: Final = tuple((name, ALONE) for name in LAMBDAS)
 _TO_PAPER: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
@@ -115,15 +117,35 @@ def ladder(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     return out | {"flips and quarter turns: as this study": [recipe(cohort, preset, "study")]}
 
 
-specs = every_run(grid, weights, ladder, lambda *asked: doubled(named(*asked)))
+def published_setting(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
+    """Return the one run of :data:`FULL`, and what stands beside it on its fold."""
+    if not recipes.preset(preset).faded:
+        return {}
+    full = headline(cohort, "paper")[:1]
+    same = [run for run in headline(cohort, preset) if run.split.fold == full[0].split.fold]
+    plain = baselines_of(same[:1])
+    return {FULL: full, DICE: same} | {name: plain[name] for name in FITTED}
+
+
+specs = every_run(grid, weights, ladder, published_setting, lambda *asked: doubled(named(*asked)))
 
 
 def published_cells(where: str, index: str = "model") -> pd.DataFrame:
     """Return cells of the paper's table in %: ``Dice, private`` to ``IoU, INbreast`` by row."""
     cells = published.segmentation_table().query(where)
     wide = cells.pivot(index=index, columns="dataset", values=["dice", "iou"])
+    wide = wide.loc[cells[index].unique()]
     names = {"dice": "Dice", "iou": "IoU"}
     return wide.set_axis([f"{names[each[0]]}, {each[1]}" for each in wide.columns.tolist()], axis=1)
+
+
+def beside_published(summary: pd.DataFrame, where: str, index: str = "row") -> pd.DataFrame:
+    """Set cells of the paper's table beside ours of a summary, in %, a row a model or framing."""
+    wide = published_cells(where, {"row": "model"}.get(index, index)).add_suffix(" (paper)")
+    for at, (metric, name) in enumerate({"dice": "Dice", "iou": "IoU"}.items()):
+        mine = summary[summary["metric"] == metric].set_index(index)["mean"]
+        wide.insert(at, f"{name}, here", mine.astype(float) * 100)
+    return wide.reset_index()
 
 
 def published_scores() -> pd.DataFrame:
@@ -139,11 +161,10 @@ def published_scores() -> pd.DataFrame:
     return wide.reset_index()
 
 
-def curves(runs: Runs) -> pd.DataFrame:
+def curves(*listed: Runs) -> pd.DataFrame:
     """Return the first trainings' curves, long, with ``generator``, the sum that G descends."""
-    parts = []
-    for name in TRAINED:
-        record = runs.first(name)
+    parts, first = [], {name: runs.first(name) for runs in listed for (name,) in runs.asked}
+    for name, record in first.items():
         if record is not None and "overlap" in record.curves:
             table, loss = record.curves, record.spec.loss
             total = loss.overlap_weight * table["overlap"]

@@ -28,8 +28,9 @@ class Fact(NamedTuple):
 def read(name: str) -> pd.DataFrame:
     """Return a table of ``mammostudy/study/tables``, empty cells as empty text.
 
-    Beside those below: shape_counts (DDSM masses by shape), accuracies (of shapes, %, that the
-    paper compares), deviations (paper, released code and this study side by side).
+    Beside those below: facts (single numbers: fact, value, unit, source, what), shape_counts (DDSM
+    masses by shape), accuracies (of shapes, %, that the paper compares), deviations (paper,
+    released code and this study side by side).
     """
     path = Path(__file__).with_name("tables") / f"{name}.csv"
     return pd.read_csv(path, encoding="utf-8", keep_default_na=False)
@@ -38,14 +39,9 @@ def read(name: str) -> pd.DataFrame:
 SOURCES: Final = {str(tag): str(where) for tag, where in read("sources").itertuples(index=False)}
 
 
-def facts() -> pd.DataFrame:
-    """The single numbers: columns fact, value, unit, source, what."""
-    return read("facts")
-
-
 FACTS: Final = {
     str(row["fact"]): Fact(*(row[name] for name in Fact._fields))
-    for row in facts().to_dict("records")
+    for row in read("facts").to_dict("records")
 }
 
 

@@ -188,9 +188,7 @@ DETECTOR_STEPS: Final[dict[str, dict[str, dict[str, int]]]] = {
 }  # fmt: skip
 """Steps by preset, budget and row. Equal time is 150 s of one core, by the seconds of a step that
 ``benchmarks/detector_speed.py`` measures."""
-DETECTOR_SIDES: Final = {"smoke": 96, "quick": 256, "reference": 256, "paper": 512}
-"""Side of the square that a detector sees, pixels."""
-LIGHT_WIDTHS: Final = {"smoke": 8, "quick": 16, "reference": 32, "paper": 32}
+DETECTOR_STEPS["evidence"] = DETECTOR_STEPS["reference"]
 STRETCHED: Final = "stretched instead of letterboxed"
 DETECTOR_ABLATIONS: Final[dict[str, dict[str, Any]]] = {
     "library's loss: nothing learnt from mass-free views": {"detector__negatives_on_empty": False},
@@ -205,8 +203,9 @@ DETECTOR_ABLATIONS: Final[dict[str, dict[str, Any]]] = {
 def detect_recipe(
     cohort: str, preset_name: str, row: str = LIGHT, steps: int | None = None, **changes: Any
 ) -> DetectSpec:
-    """Return the run of a detector within a preset's budget, first fold, from scratch.
+    """Return the run of a detector within a preset's budget, first fold.
 
+    Only the preset ``paper`` starts from ImageNet weights, where a detector has a published trunk.
     The light SSD is this study's own, SSD300 the paper's: stretched, with the library's default
     boxes and loss. The others, and SSD300 with batch norm, are letterboxed, with default boxes of
     the sizes of training masses.
@@ -216,10 +215,13 @@ def detect_recipe(
     if row == PRIOR_ROW:
         spec |= {"variant": "baseline", "detector": {"name": PRIOR}, "training": {"iterations": 0}}
         return DetectSpec.parse(spec).changed(**changes)
-    detector = {"size": DETECTOR_SIDES[preset_name], "aspect": "letterbox"} | DETECTORS[row]
+    size = {"smoke": 96, "paper": 512}.get(preset_name, 256)  # of the square that it sees
+    detector = {"size": size, "aspect": "letterbox"} | DETECTORS[row]
     if row == LIGHT:
-        detector["width"] = LIGHT_WIDTHS[preset_name]
-    if detector["name"] in PYRAMIDS and preset_name != "paper":
+        detector["width"] = {"smoke": 8, "quick": 16}.get(preset_name, 32)
+    if row != LIGHT and preset_name == "paper":
+        detector["weights"] = "imagenet"
+    elif detector["name"] in PYRAMIDS:
         detector["trunk"] = "resnet18"
     training: dict[str, Any] = {
         "iterations": steps or DETECTOR_STEPS[preset_name][LONG][row],

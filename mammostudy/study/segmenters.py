@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from mammostudy.study.recipes import (
 )
 
 PROPOSED: Final = "proposed cGAN"
-LARGER: Final = "proposed cGAN, 128 px"
+LARGER: Final = "cGAN (paper), 128 px"
 """The runs of the other chapters, where those of the table see smaller frames."""
 UNET: Final = "UNet"
 UNET_RESNET: Final = "UNet-ResNet18 (not in the paper)"
@@ -59,7 +60,6 @@ adversary and learns by Dice plus cross-entropy: the paper does not report their
 Dice alone those without batch norm learn to mark nothing."""
 ALTERNATIVES: Final = tuple(MODELS)[:10]
 """The paper's ten."""
-ROWS: Final = (*MODELS, LARGER, *BASELINES)
 SAME_AS_SEGNET: Final = "SegNet-VGG16"
 """Told from SegNet by downloaded weights alone; only the preset ``paper`` runs it."""
 PRETRAINED: Final = (
@@ -67,7 +67,7 @@ PRETRAINED: Final = (
 )  # fmt: skip
 """What the paper starts from ImageNet weights, which only the preset ``paper`` downloads."""
 ABLATIONS: Final[dict[str, dict[str, Any]]] = {
-    "encoder from scratch": {"model__weights": "none"},
+    "encoder from scratch": {"model__weights": "none", "model__standardised": False},
     "Dice loss alone": {"loss__overlap": "dice"},
     "no flips and turns in training": {"optimiser__augment": False},
     "last weights instead of their average": {"optimiser__averaging": 0.0},
@@ -80,7 +80,6 @@ FRAMINGS: Final = ("loose", "full", "tight")
 METRICS: Final = {"dice": "Dice", "iou": "IoU", "dice_image": "Dice, image's grid"} | {
     "boundary_iou": "boundary IoU"
 }
-PAIRS: Final = tuple((PROPOSED, other) for other in ROWS if other != PROPOSED)
 LIGHT: Final = (PROPOSED, UNET, UNET_RESNET, BEST)
 """Below 1 s a step: on loose frames these run over all folds, and seeds where they are crossed."""
 _STEPS: Final = {
@@ -108,8 +107,11 @@ def model_run(
         content[name] = content[name] | part if isinstance(part, dict) else part
     if row == UNET:
         content["model"]["width"] = {"smoke": 4, "paper": 64}.get(preset_name, 16)
-    if row in PRETRAINED and preset_name == "paper":
-        content["model"]["weights"] = "imagenet"
+    if preset_name == "paper":
+        weights = {"weights": "imagenet"} if row in PRETRAINED else {}
+        content["model"] |= {"dense": 4096, **weights}
+    if preset_name not in ("smoke", "reference"):
+        content["model"]["standardised"] = content["model"].get("weights", "none") != "none"
     return RunSpec.parse(content)
 
 
@@ -137,12 +139,39 @@ def named(cohort: str, preset_name: str) -> dict[tuple[str, str], list[RunSpec]]
             whole = preset_name == "paper" or (framing == "loose" and row in LIGHT)
             used = every if whole else every[:1]
             out[framing, row] = [model_run(cohort, preset_name, row, framing, n) for n in used]
-        if framing == "loose" and preset_name == "evidence":
+        if framing == "loose" and preset_name not in ("smoke", "paper"):
             out[framing, LARGER] = headline(cohort, preset_name)
         used = every[: folds if framing == "loose" else 1]
         mine = [model_run(cohort, preset_name, PROPOSED, framing, like) for like in used]
         out |= {(framing, row): runs for row, runs in baselines_of(mine).items()}
     return out
+
+
+def pairs(grid: Mapping[tuple[str, str], Sequence[RunSpec]]) -> list[tuple[str, str]]:
+    """Pair the proposed cGAN with the rows on loose frames trained as often, or not at all."""
+    loose = {row: runs for (framing, row), runs in grid.items() if framing == "loose"}
+    often = len(loose.pop(PROPOSED))
+    return [(PROPOSED, row) for row in loose if row in BASELINES or len(loose[row]) >= often]
+
+
+def not_run(runs: Runs) -> str:
+    """Name the models of which no run is on record, by framing."""
+    left = {framing: [row for row in MODELS if not runs.of(framing, row)] for framing in FRAMINGS}
+    return "; ".join(
+        f"{framing} frames: {', '.join(rows)}" for framing, rows in left.items() if rows
+    )
+
+
+def marked(summary: pd.DataFrame, runs: Runs) -> pd.DataFrame:
+    """Say beside every training that had not converged how many epochs it took."""
+    listed = [runs.of(*group) for group in zip(summary["framing"], summary["row"], strict=True)]
+    took = [f"{_epochs(records[0]):.0f} epochs, not converged" for records in listed]
+    return summary.assign(converged=summary["converged"].mask(summary["converged"] == "no", took))
+
+
+def _epochs(record: Any) -> float:
+    asked = record.spec.optimiser
+    return float(asked.iterations * asked.batch / len(record.content["split"]["train"]))
 
 
 def ablations(cohort: str, preset_name: str) -> dict[str, list[RunSpec]]:
@@ -155,20 +184,6 @@ def ablations(cohort: str, preset_name: str) -> dict[str, list[RunSpec]]:
 
 
 specs = every_run(named, ablations, lambda *asked: doubled(named(*asked)))
-
-
-def beside_paper(summary: pd.DataFrame, framing: str) -> pd.DataFrame:
-    """Set our Dice and IoU on a framing beside the paper's, in %, private / INbreast."""
-    wide = losses.published_cells(f"framing == '{framing}'")
-    wide = wide.loc[list(MODELS)[: len(wide)]]
-    mine = summary[summary["framing"] == framing].set_index(["row", "metric"])["mean"].unstack()
-    out = pd.DataFrame({"model": wide.index})
-    for metric, name in (("dice", "Dice"), ("iou", "IoU")):
-        ours = mine[metric] if metric in mine else pd.Series(dtype=float)
-        out[f"{name} here, %"] = 100 * out["model"].map(ours)
-        both = zip(wide[f"{name}, private"], wide[f"{name}, INbreast"], strict=True)
-        out[f"paper's {name}, %"] = [f"{a:.2f} / {b:.2f}" for a, b in both]
-    return out
 
 
 def framing_pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -220,8 +235,7 @@ def models(runs: Runs) -> pd.DataFrame:
             "parameters": parameters(spec.model),
         }
         if record is not None:
-            epochs = spec.optimiser.iterations * spec.optimiser.batch
-            epochs /= len(record.content["split"]["train"])
+            epochs = _epochs(record)
             seconds = record.provenance.get("training_cpu_seconds", np.nan)
             line |= {"epochs": epochs, "processor seconds an epoch": seconds / epochs}
         lines.append(line)

@@ -13,7 +13,7 @@ from mammostudy.study import recipes
 from mammostudy.study.comparing import TRAINED_BY_PAGES
 
 FOLDS: Final = TASKS["shape"].patients  # of each shape, one a fold at least
-EPOCHS: Final = {"smoke": 1, "quick": 10, "reference": 50, "paper": 50}
+EPOCHS: Final = {"smoke": 1, "quick": 10, "reference": 50, "evidence": 50, "paper": 50}
 PAPER: Final = "paper's CNN"
 STUDY: Final = "study's CNN"
 FOREST: Final = "random forest on features"

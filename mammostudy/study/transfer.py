@@ -12,12 +12,15 @@ from typing import Final
 import pandas as pd
 
 from mammostudy.data.descriptors import describe
+from mammostudy.figures.pictures import at_hand
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study.comparing import TRAINED_BY_PAGES, compare, every_run, judge
 from mammostudy.study.recipes import baselines, recipe
 
 COHORTS: Final = ("cdd-cesm", "cdd-cesm-cm", "phantom")
 TESTED: Final = ("cdd-cesm", "cdd-cesm-cm")
+SECOND: Final = ("inbreast",)
+"""Tested on as well where they are at hand, as by the paper without training anew."""
 MODEL: Final = "model"
 ELLIPSE: Final = "ellipse"
 KEYS: Final = ("away", "home", "kind")
@@ -29,7 +32,7 @@ def named(cohort: str, preset: str) -> dict[tuple[str, str, str], list[RunSpec]]
     out: dict[tuple[str, str, str], list[RunSpec]] = {}
     if cohort not in TESTED or preset in TRAINED_BY_PAGES:
         return out
-    for away in TESTED:
+    for away in (*TESTED, *(name for name in SECOND if at_hand(name) is not None)):
         for home in COHORTS:
             test = "" if home == away else away
             spec = recipe(home, preset, frame__truth="target", evaluation__test_cohort=test)
@@ -48,7 +51,7 @@ def against(rows: pd.DataFrame, what: str, box: str = "oracle") -> pd.DataFrame:
     Masses in common. A page of real images is judged although one training is of phantoms.
     """
     pairs = []
-    for away in (describe(name).short for name in TESTED):
+    for away in rows["away"].unique():
         for home in (describe(name).short for name in COHORTS):
             other = f"{home}, {ELLIPSE}" if what == ELLIPSE else f"{away}, {MODEL}"
             if what == ELLIPSE or home != away:

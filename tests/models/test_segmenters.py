@@ -143,6 +143,30 @@ def test_packaged_weights_stand_in_the_encoder_in_order(monkeypatch):
         build_segmenter("unet-lite0")
 
 
+@pytest.mark.parametrize(
+    ("name", "weights", "mean", "deviation"),
+    [("unet-lite0", "packaged", 0.5, 0.5), ("segnet", "imagenet", 0.449, 0.226)],
+)
+def test_pretrained_encoders_get_the_range_that_their_weights_learnt_from(
+    name, weights, mean, deviation, monkeypatch
+):
+    monkeypatch.setattr(library_unets, "_load_in_order", lambda *_: None)  # no weights are needed
+    monkeypatch.setattr("mammostudy.models.encoders.load_vgg16", lambda layers, _: layers)
+    images, close = torch.rand(2, 1, 32, 32), {"atol": 1e-5, "rtol": 1e-4}
+    plain, ranged = (
+        build(name, weights=weights, standardised=flag).eval() for flag in (False, True)
+    )
+    with torch.no_grad():
+        for module in (plain, ranged):  # batch norm has seen nothing yet: its output must move
+            module.train()(images)
+            module.eval()
+        ranged.load_state_dict(plain.state_dict())
+        torch.testing.assert_close(ranged(images), plain((images - mean) / deviation), **close)
+        assert not torch.allclose(ranged(images), plain(images), atol=1e-4)  # control
+    with pytest.raises(SpecError, match="no field standardised"):
+        build("crfcnn", weights="none", standardised=True)
+
+
 def brute_force(logits, image, field):
     """All pixels with all others, both labels kept apart, as Krahenbuhl and Koltun write it."""
     height, width = image.shape

@@ -209,6 +209,20 @@ def test_another_cohort_lends_only_patients_that_are_new(own_folders, tiny, tiny
     assert record.content["training_key"] == tiny_spec.training_key(tiny.manifest_hash)
 
 
+def test_inbreast_as_published_is_a_test_set(own_folders, tiny, tiny_spec, one, monkeypatch):
+    folder = Path(__file__).resolve().parents[1] / "data"
+    monkeypatch.syspath_prepend(str(folder))  # of its writers
+    published = runpy.run_path(str(folder / "sources" / "test_inbreast.py"))
+    published["write_release"](own_folders / "data" / "inbreast")
+    record = one(tiny_spec.changed(evaluation__test_cohort="inbreast"))
+    tested = record.part("test")
+    assert set(tested["case"]) == {"20586908_1", "20586908_2", "20586934_1"}
+    assert set(tested["patient"]) == {published["PATIENTS"][0]}
+    assert tested["dice_image"].between(0, 1).all()
+    assert record.content["test_manifest_hash"] == load_cohort("inbreast").manifest_hash
+    assert record.content["training_key"] == tiny_spec.training_key(tiny.manifest_hash)
+
+
 def test_a_cohort_that_cannot_be_tested_on_is_refused(
     own_folders, tiny, tiny_spec, one, refuse, monkeypatch
 ):

@@ -37,6 +37,8 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     (RUN, {"model": {"name": "fcn", "width": 16}}, "width is no field of fcn"),
     (RUN, {"model": {"name": "fcn", "weights": "packaged"}}, "weights of fcn"),
     (RUN, {"model": {"name": "unet-lite0", "weights": "imagenet"}}, "weights of unet-lite0"),
+    (RUN, {"model": {"name": "segnet", "standardised": True}}, "standardised: no weights"),
+    (RUN, {"model": {"name": "cgan", "standardised": True}}, "standardised is no field of cgan"),
     (DETECTION, {"detector": {"name": "yolo"}}, "'yolo' is unknown; use one of .*fixed-prior"),
     (DETECTION, {"detector": {"name": "fcos", "anchors": "default"}}, "anchors is no field"),
     (DETECTION, {"detector": {"name": "fixed-prior"}}, r"training\.iterations"),

@@ -1,5 +1,7 @@
 """A chapter is refused for a cohort that lacks what its task needs, by name."""
 
+from importlib import import_module
+
 import pandas as pd
 import pytest
 
@@ -38,3 +40,13 @@ def test_a_chapter_that_was_asked_for_is_refused_before_its_runs_are_listed(
     monkeypatch.setattr(chapters, "CHAPTER_TASKS", {})  # control
     run_chapters([chapter], "tiny", "smoke", workers=1)
     assert asked
+
+
+@pytest.mark.parametrize("preset", ["reference", "evidence", "paper"])
+def test_every_chapter_lists_its_runs_in_every_preset_of_real_data(preset, monkeypatch):
+    monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)
+    none = {"subtypes"}  # CDD-CESM has none
+    for name in chapters.CHAPTERS:
+        specs = import_module(f"mammostudy.study.{name}").specs("cdd-cesm", preset)
+        assert len({spec.recipe_key() for spec in specs}) == len(specs), name
+        assert bool(specs) != (name in none), name

@@ -88,16 +88,30 @@ def test_what_was_not_run_is_not_testable(write):
 
 
 def test_the_best_alternative_on_validation_is_judged_and_control_not_the_best_on_test(write):
-    candidates = claims.arms(COHORT, PRESET)["alternative"][0]
-    write(claims.arms(COHORT, PRESET)["cgan"][0]["proposed cGAN"][0], [0.8, 0.8, 0.7, 0.9])
+    candidates = claims.arms(COHORT, "paper")["alternative"][0]
+    write(claims.arms(COHORT, "paper")["cgan"][0]["proposed cGAN"][0], [0.8, 0.8, 0.7, 0.9])
     write(candidates["FCN"][0], 0.5, validation=0.6)
     write(candidates["SegNet"][0], [0.9, 0.9, 0.8, 1.0], validation=0.4)
-    (row,) = judgements(COHORT, PRESET, claim("cgan-beats-all")).to_dict("records")
-    assert (row["a"], row["b"]) == ("proposed cGAN", "FCN")
+    (row,) = judgements(COHORT, "paper", claim("cgan-beats-all")).to_dict("records")
+    assert (row["a"], row["b"], row["unjudged"]) == ("proposed cGAN", "FCN", False)
     assert row["difference"] > 0
     write(candidates["SegNet"][0], [0.9, 0.9, 0.8, 1.0], validation=0.7)
-    (row,) = judgements(COHORT, PRESET, claim("cgan-beats-all")).to_dict("records")
+    (row,) = judgements(COHORT, "paper", claim("cgan-beats-all")).to_dict("records")
     assert row["b"] == "SegNet"
+
+
+def test_a_claim_against_the_best_of_all_is_not_supported_while_some_were_trained_less(write):
+    arms = claims.arms(COHORT, "evidence")
+    assert list(arms["alternative"][0]) == ["UNet"]
+    write(arms["cgan"][0]["proposed cGAN"][0], 0.8)
+    write(arms["alternative"][0]["UNet"][0], 0.5)
+    (row,) = judgements(COHORT, "evidence", claim("cgan-beats-all")).to_dict("records")
+    assert (row["b"], row["unjudged"]) == ("UNet", True)
+    assert "SLSDeep" in row["reason"]
+    line = LINE | {"low": 0.02, "high": 0.05}
+    assert verdict(line | {"unjudged": True}) == "undecided"
+    assert verdict(line | {"unjudged": False}) == "supported"
+    assert verdict(line | {"unjudged": True, "low": -0.05, "high": -0.02}) == "contradicted"
 
 
 def test_fewer_outliers_are_a_share_of_cases(write):

@@ -1,3 +1,6 @@
+import runpy
+from pathlib import Path
+
 import pytest
 
 from mammostudy.study import data, fingerprint
@@ -17,3 +20,28 @@ def test_a_fingerprint_counts_what_is_there(tmp_path, own_store, write_cohort, m
     assert data.counts_table(content).query("by == 'view'")["masses"].sum() == 13
     assert data.split_table(content, "quick")["masses"].sum() == 13
     assert data.sharing_table(content)["images with so many"].sum() == 12
+
+
+COUNTED = pytest.mark.parametrize("cohort", ["cdd-cesm", "cdd-cesm-cm"])
+
+
+@COUNTED
+def test_what_the_exclusions_leave_is_what_is_studied(cohort):
+    table, content = data.exclusions(cohort), fingerprint.read_committed(cohort)
+    left = [table.iloc[-1][name] for name in ("left", "images", "patients")]
+    assert left == [content[name] for name in ("masses", "images", "patients")]
+    named = table.set_index("leaves")["regions"].iloc[2:-1].astype(int)
+    assert {rule: content["dropped"][rule] for rule in named.index} == named.to_dict()
+    assert table["left"].iloc[1] - named.sum() == content["masses"]
+
+
+@pytest.mark.slow  # it draws every outline
+@COUNTED
+def test_the_committed_exclusions_are_those_of_the_data(cohort, real_data):
+    tool = runpy.run_path(str(Path(__file__).parents[2] / "tools" / "count_exclusions.py"))
+    counted, table = tool["count"](cohort), data.exclusions(cohort)
+    assert counted.to_csv(index=False) == table.convert_dtypes().to_csv(index=False)
+
+
+def test_no_exclusions_of_a_cohort_that_was_not_counted():
+    assert data.exclusions("phantom").empty

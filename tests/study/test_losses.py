@@ -26,3 +26,15 @@ def test_the_generator_descends_the_weighted_sum(write):
     table = losses.curves(Runs.load(losses.grid(COHORT, PRESET), PRESET))
     descended = table.query("quantity == 'generator'")["value"]
     assert descended.tolist() == pytest.approx([150 * 0.8 + 0.7, 150 * 0.4 + 1.0])
+
+
+def test_the_papers_own_setting_is_one_run_of_its_preset_beside_those_of_its_fold():
+    assert losses.published_setting(COHORT, "reference") == {}
+    listed = losses.published_setting(COHORT, "evidence")
+    (full,) = listed[losses.FULL]
+    asked = full.optimiser
+    assert (full.frame.size, full.model.width, asked.batch, asked.augment) == (256, 32, 8, False)
+    assert asked.iterations * asked.batch // 157 == 150  # epochs of the masses of a fold
+    beside = [spec for name, runs in listed.items() for spec in runs if name != losses.FULL]
+    assert {spec.split.fold for spec in beside} == {full.split.fold}
+    assert full in losses.specs(COHORT, "evidence")

@@ -39,3 +39,12 @@ def test_baselines_share_frames_and_split_and_train_nothing():
         assert (each.frame, each.split) == (spec.frame, spec.split)
         assert each.optimiser.iterations == 0
         assert each.seed == 0  # a run without chance is the same for every seed
+
+
+@pytest.mark.parametrize("preset", ["reference", "evidence", "paper"])
+def test_only_the_papers_preset_starts_detectors_from_published_weights(preset):
+    started = {
+        row for row in recipes.DETECTORS
+        if recipes.detect_recipe("cdd-cesm", preset, row).detector.weights == "imagenet"
+    }  # fmt: skip
+    assert started == (set(recipes.DETECTORS) - {recipes.LIGHT} if preset == "paper" else set())

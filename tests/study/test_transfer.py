@@ -18,3 +18,18 @@ def test_trainings_are_compared_on_the_same_masses(write):
     assert ellipse["difference"] == pytest.approx(0.05)
     assert ellipse["verdict"] != "not judged"
     assert len(transfer.against(rows, "ellipse", "jittered")) == 1
+
+
+def test_a_second_test_set_is_tested_on_where_it_is_at_hand(write, monkeypatch):
+    monkeypatch.delenv("MAMMOSTUDY_DATA", raising=False)
+    assert {away for away, _, _ in transfer.named(COHORT, PRESET)} == {"DM", "CM"}
+    monkeypatch.setattr(transfer, "at_hand", lambda _: "a cohort")
+    named = transfer.named(COHORT, PRESET)
+    (spec,) = named["INbreast", "DM", transfer.MODEL]
+    assert (spec.cohort, spec.evaluation.test_cohort) == ("cdd-cesm", "inbreast")
+    write(spec, 0.8)
+    write(named["INbreast", "DM", transfer.ELLIPSE][0], 0.7)
+    rows = Runs.load(named, PRESET, "away home kind").test(box=None)
+    (line,) = transfer.against(rows, "ellipse").to_dict("records")
+    assert (line["a"], line["difference"]) == ("INbreast, DM, model", pytest.approx(0.1))
+    assert transfer.against(rows, "own").empty

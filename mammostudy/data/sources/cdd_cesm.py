@@ -74,7 +74,7 @@ def build_manifest(
     annotated regions none of which is said to be a mass. Images whose masses were all dropped, or
     whose regions are not told apart, are left out.
     """
-    images, regions = _tables(folder, modality)
+    images, regions = read_tables(folder, modality)
     path = folder / "outlines.jsonl"
     with guarded(path, "not a line an outline (image, region_id, points); copy it anew"):
         drawn = [json.loads(line) for line in files.read_text(path).splitlines()]
@@ -120,7 +120,7 @@ def read_images(folder: Path) -> pd.DataFrame:
     return images.assign(patient="P" + images["patient_id"], density=density)
 
 
-def _tables(folder: Path, modality: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_tables(folder: Path, modality: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the images of a modality and all regions, their boxes and areas as numbers."""
     images = read_images(folder)
     regions = read_table(folder / "regions.csv", _REGIONS)

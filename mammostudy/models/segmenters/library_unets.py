@@ -49,7 +49,7 @@ class EncoderUnet(Segmenter):
             raise SpecError(
                 "one image of 32 x 32 pixels cannot train the U-Net: use two, or larger ones"
             )
-        result: Tensor = self.network(images)
+        result: Tensor = self.network(self.ranged(images))
         return result
 
 

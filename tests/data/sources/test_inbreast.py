@@ -61,10 +61,8 @@ def image(number, patient, view, shape=(80, 60)):
     return lambda root: write_dicom(root / name, pixels, 14, ImagerPixelSpacing=[0.07, 0.07])
 
 
-@pytest.fixture
-def release(tmp_path):
+def write_release(root):
     """Three mammograms of two sizes: two masses and more; one mass that leaves the edge; none."""
-    root = tmp_path / "INbreast Release 1.0"
     image(20586908, 0, "R_CC")(root)
     image(20586934, 0, "L_ML", (96, 72))(root)
     image(20586960, 1, "R_ML")(root)
@@ -73,6 +71,11 @@ def release(tmp_path):
     (root / "AllXML" / "20586934.xml").write_bytes(plist(roi("MASS", rectangle(60, 50, 11.6, 20))))
     (root / "INbreast.csv").write_bytes("\r\n".join([HEADER, *ROWS, ""]).encode())
     return root
+
+
+@pytest.fixture
+def release(tmp_path):
+    return write_release(tmp_path / "INbreast Release 1.0")
 
 
 def test_the_published_layout_becomes_a_cohort(release, own_store):

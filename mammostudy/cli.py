@@ -66,7 +66,7 @@ def list_cohorts(root: data_commands.Root = None, as_json: data_commands.Json = 
 @app.command()
 def book(
     preset: Annotated[
-        str | None, typer.Option(help="How much to spend: smoke, quick, reference or paper.")
+        str | None, typer.Option(help="smoke, quick, reference, evidence or paper: the cost.")
     ] = None,
     cohort: Annotated[
         str | None, typer.Option(help="Cohort of the pages that are not fixed to one.")
@@ -89,7 +89,7 @@ def book(
 def run(
     chapters: Annotated[list[str] | None, typer.Argument(help="Chapters; default all.")] = None,
     cohort: Annotated[str, typer.Option(help="The cohort.")] = "phantom",
-    preset: Annotated[str, typer.Option(help="smoke, quick, reference or paper.")] = "quick",
+    preset: Annotated[str, typer.Option(help="How much to spend, as for `book`.")] = "quick",
     root: data_commands.Root = None,
     workers: Annotated[int | None, typer.Option(help="Runs at once.", min=1)] = None,
     fresh: Annotated[bool, typer.Option(help="Train again what has a record.")] = False,

@@ -68,6 +68,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     partial = path.with_name(f".partial-{os.getpid()}-{secrets.token_hex(8)}{path.suffix}")
     try:
         write(partial)
+        if partial.is_dir():  # no folder takes the place of another one
+            shutil.rmtree(path, ignore_errors=True)
         partial.replace(path)
     finally:
         if partial.is_dir():

@@ -30,6 +30,7 @@ NEGATIVE: Final = "the TIFF is min-is-white: its grey values were inverted"
 _COLOURS: Final = 4 / 255  # of the highest value, mean difference of the channels that is colour
 _DARK: Final = 0.05  # grey of the background at most
 _LABEL: Final = 0.1  # share of the pixels above 0 that a burnt-in label has at most
+Noted = tuple[NDArray[np.float32], tuple[str, ...]]  # an image, and what was assumed of it
 _MARKER: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # of a JPEG, but those inside of data
 
 
@@ -46,7 +47,7 @@ def bytes_of(path: Path, count: int = -1) -> bytes:
     raise DataError(f"{path}: {fault}")
 
 
-def decode_picture(path: Path, content: bytes) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+def decode_picture(path: Path, content: bytes) -> Noted:
     """Decode the bytes of a PNG, JPEG or TIFF file to float32 (h, w) in [0, 1], and notes."""
     pixels, picture = decode_whole(path, content)
     if not np.isfinite(pixels).all():
@@ -111,9 +112,7 @@ def open_picture(path: Path, content: bytes) -> Image.Image:
     return picture
 
 
-def unit(
-    pixels: NDArray[Any], negative: bool = False
-) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+def unit(pixels: NDArray[Any], negative: bool = False) -> Noted:
     """Scale grey values, of a negative inverted, to float32 in [0, 1]; return notes, too.
 
     Whole numbers are divided by the full range of their depth: 8 bits, or the smallest of 10, 12,
@@ -123,17 +122,16 @@ def unit(
     if pixels.dtype == np.uint8:
         return np.asarray(pixels, np.float32) / np.float32(255), ()
     if pixels.dtype.kind in "iu" and low >= 0 and high < 1 << 16:
-        levels = pixels.astype(np.uint16, copy=False)
-        notes: tuple[str, ...] = ()
+        levels, labelled = pixels.astype(np.uint16, copy=False), False
         for inverted in (True, False) if negative else (False,):
             counts = cv2.calcHist([levels], [0], None, [1 << 16], [0, 1 << 16]).ravel()
             values = np.flatnonzero(counts)
             highest = highest_but_label(values, counts[values])
-            notes = notes or (LABELLED,) * bool(highest < values[-1])
+            labelled |= bool(highest < values[-1])
             top = next(2**bits - 1 for bits in DEPTHS if highest < 2**bits)
             levels = top - np.minimum(levels, top) if inverted else levels
         image = levels.astype(np.float32) / np.float32(top)
-        return np.minimum(image, 1, out=image), notes
+        return np.minimum(image, 1, out=image), (LABELLED,) * labelled
     low, high = min(low, 0.0), max(high, 1.0)
     image = ((np.asarray(pixels, np.float64) - low) / (high - low)).astype(np.float32)
     return 1 - image if negative else image, ()

@@ -48,9 +48,9 @@ THUMBNAIL: Final = 64  # px
 CORRELATION: Final = 0.995  # of two thumbnails, from which on they count as one image
 _BLOCK: Final = 256  # images compared at once
 _ROUNDING: Final = 1e-4  # of sums of products
-_COARSE: Final = 8  # squares a side by which most pairs are told apart
-_ROW: Final = 1 << 16  # pixels that take as long to read as a row takes beside them
-_ALONE: Final = 1 << 28  # pixels that are read before other processes would have begun
+_CELL: Final = 8  # px, side of the squares by which most pairs are told apart
+_ROW: Final = 1 << 15  # pixels that take as long to read as a row takes beside them
+_ALONE: Final = 1 << 29  # pixels that are read before other processes would have begun
 Picture = NDArray[np.float32]  # (4096,), a thumbnail of zero mean and unit length
 Why = tuple[str, str]  # the check that fails, and the reason
 Examined = tuple[list[tuple[str, Why]], list[str], Picture | None]
@@ -99,8 +99,7 @@ def examine(cohort: Cohort, pool: Pool = None) -> tuple[pd.DataFrame, pd.DataFra
     firsts = [groups[image][0] for image in pictures]
     for image, why in _duplicates(cohort.root, firsts, list(pictures.values())).items():
         faults += [(row["case"], image, *why) for row in groups[image]]
-    table = pd.DataFrame(faults, columns=list(FAULTS))
-    return table, pd.DataFrame(notes, columns=["image", "note"])
+    return pd.DataFrame(faults, columns=[*FAULTS]), pd.DataFrame(notes, columns=["image", "note"])
 
 
 @quiet()
@@ -193,9 +192,8 @@ def alike(pictures: Sequence[Picture]) -> Iterator[tuple[int, list[int], list[fl
     They are ``sqrt(2 - 2 CORRELATION)`` apart at most, and so are their projections to sums of
     squares: all other pairs are left out by those.
     """
-    cell = THUMBNAIL // _COARSE
-    shape = _COARSE, cell, _COARSE, cell
-    coarse = np.array([each.reshape(shape).sum(axis=(1, 3)).ravel() / cell for each in pictures])
+    shape = (THUMBNAIL // _CELL, _CELL) * 2
+    coarse = np.array([each.reshape(shape).sum(axis=(1, 3)).ravel() / _CELL for each in pictures])
     half = np.square(coarse).sum(axis=-1) / 2
     for start in range(0, len(coarse), _BLOCK):
         end = start + _BLOCK

@@ -106,7 +106,7 @@ def find_folder(name: str, root: str | Path | None = None) -> Path:
     spelled = "" if facts.descriptor else name.lower().replace("_", "-")
     near = [plain[other] for other in get_close_matches(spelled, plain)]
     told = f"did you mean {' or '.join(near)}?" if near else f"known are {known}."
-    raise MissingDataError(f"{fault}; {told} For one on this machine {where}")
+    raise MissingDataError(f"{fault}; {told} For one of your own {where}")
 
 
 def phantom_folder(name: str) -> Path:

@@ -86,8 +86,7 @@ def read_mask(
     if pd.isna(row["mask"]):
         mask = fill_outline(np.asarray(json.loads(row["outline"]), np.float64), shape)
     else:
-        of = "" if pd.isna(label) else f", mask_label {label}"
-        place = f"mask {root}/{row['mask']}{of}"
+        place = f"mask {root}/{row['mask']}" + f", mask_label {label}" * pd.notna(label)
         with hiding(root, str(row["mask"])):
             pixels, soft = _mask_pixels(root, row, shape)
             least = pixels.max() / 2 if soft else 0

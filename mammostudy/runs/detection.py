@@ -41,7 +41,7 @@ def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
     with_mass = train[train["boxes"].map(len) > 0]
     if with_mass.empty:
         at = f"cohort {cohort.name!r}, fold {spec.split.fold}"
-        raise DataError(f"{at}: no training view has a mass")
+        raise DataError(f"{at}: no training view has a mass; lower split.folds, or add masses")
     sides = _box_sides(spec, train)
     training: Training | None = None
     if not spec.is_baseline:

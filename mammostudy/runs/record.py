@@ -292,7 +292,7 @@ def record_of(spec: S) -> Record[S]:
     record = find_record(spec, manifest_hash(spec.cohort))
     if record is None:
         asked = f"cohort {spec.cohort!r}: a {kind_of(spec)} run that this run works on"
-        raise DataError(f"{asked} has no record; make the runs of the page first")
+        raise DataError(f"{asked} has no record; `mammostudy run` makes it")
     return record
 
 

@@ -214,7 +214,7 @@ def held_out(spec: RunSpec, cohort: Cohort, split: Split) -> tuple[Cohort, tuple
     met = set(cohort.masses.loc[[*split.train, *split.validation], "patient"])
     new = other.masses.index[~other.masses["patient"].isin(met)]
     if new.empty:
-        raise DataError(f"evaluation.test_cohort {other.name}: the run has met every patient of it")
+        raise DataError(f"evaluation.test_cohort {other.name}: no patient is new; name another")
     return other, tuple(new)
 
 

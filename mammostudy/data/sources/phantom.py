@@ -6,7 +6,6 @@ The same call writes the same bytes with the same versions of numpy, OpenCV and 
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,7 +121,6 @@ def write(name: str, folder: Path, *, patients: int | None = None, seed: int | N
             (partial / part).mkdir(parents=True)
         rows = [row for patient in drawn for row in writer.rows(patient)]
         write_manifest(pd.DataFrame(rows, columns=list(COLUMNS)), partial / FILENAME)
-        shutil.rmtree(folder, ignore_errors=True)
 
     write_atomically(folder, fill)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from writers import item, write_dicom
 
-from mammostudy.data.sources.files import RejectedError, index_files, look, place
+from mammostudy.data.sources.files import Gathered, RejectedError, index_files, look, place
 from mammostudy.data.tables import check, find_table, read_sheets, read_table
 from mammostudy.errors import DataError
 from mammostudy.paths import bounded
@@ -58,6 +58,17 @@ def test_files_stand_under_every_folder_above_them_and_links_lead_nowhere(tmp_pa
     assert index["P1"] == index["1.2.3"] == [deep]
     with pytest.raises(DataError, match="leads out"):
         look(folder, folder / "link.dcm")
+
+
+def test_a_set_of_which_nothing_is_left_says_why_with_counts(tmp_path):
+    found = Gathered(tmp_path)
+    for case in ("one", "two"):
+        with found.sorting():
+            raise RejectedError("mask not found", case, "a.dcm", "a.dcm: no mask; copy it")
+    with pytest.raises(DataError, match=r"2 dropped: mask not found.*copy it"):
+        found.result()
+    found.rows.append({"case": "three"})
+    assert found.result()[1] == {"mask not found": 2}  # control
 
 
 def test_an_outline_is_boxed_cut_at_the_edge_or_refused():

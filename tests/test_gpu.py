@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mammostudy.errors import DataError
 from mammostudy.runs.record import read_record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +39,17 @@ def test_a_run_is_begun_only_where_time_is_left_for_one_like_it(gpu, monkeypatch
 
     specs = [SimpleNamespace(model=SimpleNamespace(name="cgan"), label=n) for n in range(9)]
     assert gpu.part(specs, 420, run) == specs[:3]  # a fourth may need 125 s of the 120 left
+
+
+def test_a_run_without_its_weights_is_passed_over_and_named(gpu, capsys):
+    def run(spec):
+        if spec.label == "b":
+            raise DataError("weights = 'imagenet': no network")
+        return spec.label
+
+    specs = [SimpleNamespace(model=SimpleNamespace(name="cgan"), label=n) for n in "abc"]
+    assert gpu.part(specs, 60, run) == ["a", "c"]
+    assert "b: not run: weights = 'imagenet'" in capsys.readouterr().out
 
 
 def test_records_of_a_part_come_home_whole_and_once(gpu, trained, tmp_path):

@@ -65,13 +65,22 @@ def queue(preset: str = "paper") -> list[Any]:
 
 
 def part(specs: Iterable[Any], seconds: float, run: Callable[[Any], Any]) -> list[Any]:
-    """Run specs in order while time is left for another of the same model; return the records."""
+    """Run specs in order while time is left for another of the same model; return the records.
+
+    What lacks something, as weights that cannot be downloaded, is named and passed over.
+    """
+    from mammostudy.errors import DataError
+
     end, longest, made = time.monotonic() + seconds, dict[str, float](), []
     for spec in specs:
         started = time.monotonic()
         if started + SPARE * longest.get(spec.model.name, 0.0) > end:
             break
-        made.append(run(spec))
+        try:
+            made.append(run(spec))
+        except DataError as error:
+            print(f"{spec.label}: not run: {error}", flush=True)
+            continue
         spent = time.monotonic() - started
         longest[spec.model.name] = max(spent, longest.get(spec.model.name, 0.0))
         print(f"{spec.label}: {spent:.0f} s; {end - time.monotonic():.0f} s are left", flush=True)

@@ -48,9 +48,10 @@ def exclusions(table: pd.DataFrame) -> Figure | None:
         axes.text(0.25, -at, said, bbox=box | {"ec": look.BLUE}, **text)
         if at:
             took = "" if pd.isna(row["regions"]) else f"{row['regions']} regions: "
-            axes.text(0.78, 0.5 - at, took + row["leaves"], bbox=box | {"ec": look.ORANGE}, **text)
-            axes.annotate("", (0.25, -at), (0.25, 1 - at), arrowprops=arrow)
-            axes.annotate("", (0.6, 0.5 - at), (0.25, 0.5 - at), arrowprops=arrow | {"shrinkB": 0})
+            named = text | {"ha": "left"}
+            axes.text(0.6, 0.5 - at, took + row["leaves"], bbox=box | {"ec": look.ORANGE}, **named)
+            for end, start in (((0.25, -at), (0.25, 1 - at)), ((0.6, 0.5 - at), (0.25, 0.5 - at))):
+                axes.annotate("", end, start, arrowprops=arrow, zorder=1)
     axes.set(xlim=(0, 1), ylim=(0.5 - len(rows), 0.5))
     axes.set_axis_off()
     return figure

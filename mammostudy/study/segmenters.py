@@ -147,19 +147,22 @@ def named(cohort: str, preset_name: str) -> dict[tuple[str, str], list[RunSpec]]
     return out
 
 
-def pairs(grid: Mapping[tuple[str, str], Sequence[RunSpec]]) -> list[tuple[str, str]]:
-    """Pair the proposed cGAN with the rows on loose frames trained as often, or not at all."""
+def pairs(grid: Mapping[Any, Sequence[Any]]) -> list[tuple[str, str]]:
+    """Pair the proposed cGAN with the rows on loose frames trained as often, or not at all.
+
+    By the runs asked for, or by the records found, of each framing and row.
+    """
     loose = {row: runs for (framing, row), runs in grid.items() if framing == "loose"}
     often = len(loose.pop(PROPOSED))
     return [(PROPOSED, row) for row in loose if row in BASELINES or len(loose[row]) >= often]
 
 
 def not_run(runs: Runs) -> str:
-    """Name the models of which no run is on record, by framing."""
-    left = {framing: [row for row in MODELS if not runs.of(framing, row)] for framing in FRAMINGS}
-    return "; ".join(
-        f"{framing} frames: {', '.join(rows)}" for framing, rows in left.items() if rows
-    )
+    """Name the models, and the baselines asked for, that are not on record, by framing."""
+    every = dict.fromkeys([*((name, row) for name in FRAMINGS for row in MODELS), *runs.asked])
+    left = pd.DataFrame([each for each in every if not runs.of(*each)], columns=["framing", "row"])
+    named = left.groupby("framing", sort=False)["row"].agg(", ".join)
+    return "; ".join(f"{framing} frames: {rows}" for framing, rows in named.items())
 
 
 def marked(summary: pd.DataFrame, runs: Runs) -> pd.DataFrame:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from mammostudy.figures import data as figures
 from mammostudy.study import data, fingerprint
 
 
@@ -43,5 +44,9 @@ def test_the_committed_exclusions_are_those_of_the_data(cohort, real_data):
     assert counted.to_csv(index=False) == table.convert_dtypes().to_csv(index=False)
 
 
-def test_no_exclusions_of_a_cohort_that_was_not_counted():
-    assert data.exclusions("phantom").empty
+def test_the_diagram_says_what_is_left_after_each_rule():
+    table = data.exclusions("cdd-cesm")
+    said = [text.get_text() for text in figures.exclusions(table).axes[0].texts]
+    assert "285 masses, 117 images, 71 patients" in said
+    assert len([text for text in said if text]) == 2 * (len(table) - 1) - 1
+    assert figures.exclusions(data.exclusions("phantom")) is None  # it was not counted

@@ -59,6 +59,9 @@ def test_epochs_stand_beside_what_had_not_converged_and_what_was_not_run_is_name
     assert said == {PROPOSED: "400 epochs, not converged", "ellipse": "no training"}  # 100 x 8 / 2
     assert PROPOSED not in segmenters.not_run(runs).partition(";")[0]
     assert "full frames: FCN, " in segmenters.not_run(runs)
+    assert "otsu" in segmenters.not_run(runs)
+    one_fold = {("loose", PROPOSED): [0] * 3, ("loose", "UNet"): [0], ("loose", "otsu"): [0] * 3}
+    assert segmenters.pairs(one_fold) == [(PROPOSED, "otsu")]
 
 
 @pytest.mark.parametrize("preset", ["reference", "evidence", "paper"])

@@ -3,7 +3,7 @@
 import logging
 import traceback
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pydicom
@@ -49,6 +49,13 @@ def noise(bits=12, kind="u2", shape=(38, 34)):
     return pixels
 
 
+@pytest.fixture
+def decoded_once(monkeypatch):
+    """A file is decoded by a process of its own once a test, however often it is read."""
+    monkeypatch.setattr(dicom, "decoded_apart", lru_cache(dicom.decoded_apart))
+
+
+@pytest.mark.usefixtures("decoded_once")
 @pytest.mark.parametrize(("syntax", "bits", "kind"), [
     *[(syntax, 8, "u1") for syntax in (*NATIVE, RLELossless, *JPEGS)],
     *[(syntax, 12, "i2") for syntax in (*NATIVE, RLELossless, *JPEGS)],
@@ -89,6 +96,7 @@ def deeper(bits):
     return lambda ds: ds.update({"BitsStored": bits, "HighBit": bits - 1})
 
 
+@pytest.mark.usefixtures("decoded_once")
 @pytest.mark.parametrize(("bits", "kind", "syntax", "change", "noted"), [
     (12, "i2", ExplicitVRLittleEndian, overlaid, False),
     (8, "u1", ExplicitVRBigEndian, as_words, False),

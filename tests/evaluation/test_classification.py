@@ -5,7 +5,6 @@ import pytest
 import torch
 from scipy import stats
 from sklearn import metrics
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 from mammostudy.errors import DataError
 from mammostudy.evaluation import classification as ours
@@ -18,6 +17,8 @@ PROBABILITIES = ours.apply_temperature(LOGITS, 0.4)
 
 @pytest.mark.parametrize("bins", [5, 15])
 def test_calibration_error_agrees_with_torchmetrics(bins):
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
     oracle = multiclass_calibration_error(
         torch.tensor(PROBABILITIES), torch.tensor(LABELS), num_classes=4, n_bins=bins
     )

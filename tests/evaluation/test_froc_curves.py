@@ -5,8 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from monai.metrics import compute_fp_tp_probs_nd, compute_froc_curve_data
-from torchmetrics.detection import MeanAveragePrecision
 
 from mammostudy.errors import DataError
 from mammostudy.evaluation import froc_curves as ours
@@ -97,16 +95,18 @@ def on_a_grid(seed, tied):
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_as_monai_where_masses_do_not_touch(tied):
+    from monai import metrics as monai  # seconds: only where it is asked
+
     case, masks = on_a_grid(0, tied)
     false, found, targets = [], [], 0
     for boxes, scores, mask in zip(case[0], case[1], masks, strict=True):
         centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(int)[:, ::-1]
         if mask.max():
-            fp, tp, number = compute_fp_tp_probs_nd(scores, centres, mask)
+            fp, tp, number = monai.compute_fp_tp_probs_nd(scores, centres, mask)
             false, found, targets = [*false, *fp], [*found, *tp], targets + number
         else:
             false = [*false, *scores]
-    rates, sensitivity = compute_froc_curve_data(np.array(false), np.array(found), targets, 6)
+    rates, sensitivity = monai.compute_froc_curve_data(np.array(false), np.array(found), targets, 6)
     curve = ours.froc(*case, rule="centre")
     # MONAI leaves out the lowest threshold if every mass is found
     assert len(curve.sensitivity) - len(rates) == (0 if min(found) == 0 else 1)
@@ -214,6 +214,8 @@ def counted(case, thresholds=(0.5,)):
 
 def coco(case):
     """(mAP, AP50) of COCO's counting."""
+    from torchmetrics.detection import MeanAveragePrecision  # seconds: only where it is asked
+
     metric = MeanAveragePrecision(
         iou_thresholds=COCO,
         rec_thresholds=np.linspace(0, 1, 101).tolist(),  # its own are rounded to float32

@@ -5,7 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
-from monai import metrics as monai
 from scipy import ndimage
 
 from mammostudy.errors import DataError
@@ -22,6 +21,13 @@ def square(top, left, side, shape=(30, 40)):
 
 
 EMPTY = square(0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def monai():
+    from monai import metrics  # seconds: only where it is asked
+
+    return metrics
 
 
 @pytest.mark.parametrize(
@@ -46,7 +52,7 @@ def test_analytic_table(prediction, truth, expected):
 
 @settings(max_examples=40)
 @given(MASKS, MASKS)
-def test_overlaps_are_monais_where_it_has_a_number_and_imply_each_other(a, b):
+def test_overlaps_are_monais_where_it_has_a_number_and_imply_each_other(monai, a, b):
     pair = [torch.from_numpy(each[:, None].astype(np.float32)) for each in (a, b)]
     for metric, judge in ((dice, monai.compute_dice), (iou, monai.compute_iou)):
         found, oracle = metric(a, b), judge(*pair, include_background=True)[:, 0].numpy()
@@ -74,7 +80,7 @@ def test_distances_by_hand(prediction, truth, distance):
         assert metric(prediction, truth, 0.5) == pytest.approx([distance / 2])
 
 
-def monai_pair(a, b, spacing):
+def monai_pair(monai, a, b, spacing):
     p, t = (torch.from_numpy(each[None, None].astype(np.float32)) for each in (a, b))
     fields = {"include_background": True, "spacing": spacing}
     far = monai.compute_hausdorff_distance(p, t, percentile=95, **fields)
@@ -83,12 +89,12 @@ def monai_pair(a, b, spacing):
 
 @settings(deadline=None, max_examples=30)
 @given(hnp.arrays(bool, (9, 12)), hnp.arrays(bool, (9, 12)))
-def test_distances_are_monais(a, b):
+def test_distances_are_monais(monai, a, b):
     if not (a.any() and b.any()):
         return
     for spacing in ((1.0, 1.0), (0.5, 2.0)):
         found = hd95(a[None], b[None], spacing)[0], assd(a[None], b[None], spacing)[0]
-        assert found == pytest.approx(monai_pair(a, b, spacing), rel=1e-6, abs=1e-6)
+        assert found == pytest.approx(monai_pair(monai, a, b, spacing), rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -19,7 +19,7 @@ book: $(INSTALLED)
 	@echo 'Commands live in $(BIN): source $(BIN)/activate, then mammostudy --help'
 
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m 'not book and not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m 'not book and not slow'
 
 trials: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow

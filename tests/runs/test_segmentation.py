@@ -229,7 +229,7 @@ def test_a_cohort_that_cannot_be_tested_on_is_refused(
     monkeypatch.setattr(module, "_trained", refuse)
     split = module.checked_split(tiny, tiny.masses, tiny_spec.split)
     write_other(own_folders, [tiny.masses["patient"][split.train[0]]])
-    with pytest.raises(DataError, match="test_cohort other: the run has met every patient"):
+    with pytest.raises(DataError, match="test_cohort other: no patient"):
         one(tiny_spec.changed(evaluation__test_cohort="other"))
     with pytest.raises(MissingDataError, match="nowhere"):
         one(tiny_spec.changed(evaluation__test_cohort="nowhere"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from functools import partial
@@ -67,29 +67,39 @@ def _filled(notebook: nbformat.NotebookNode, page: Page) -> nbformat.NotebookNod
 
 def execute_page(root: Path, page: Page, key: str) -> float:
     """Run a page's notebook in ``root``, write the copy with its ``key``, return the seconds."""
-    import papermill
-
     began = time.perf_counter()
     notebook = read_template(root, page)
     check_parameters(root, page)
     notebook = _filled(notebook, page)
     try:
-        executed = papermill.execute_notebook(
-            notebook,
-            None,  # what is half done, with this machine's paths, is kept nowhere
-            dict(page.parameters),
-            cwd=str(root),
-            kernel_name="python3",
-            progress_bar=False,
-            execution_timeout=CELL_TIMEOUT,
-            extra_arguments=[
-                "--log-level=50"
-            ],  # a kernel that is stopped calls its interrupt an error
-        )
+        executed = _executed(root, page, notebook)
     except Exception as error:  # also dead kernels and timeouts, which papermill does not wrap
         raise BookError(_failure(page, notebook, error)) from error
     _write(root, page, _tidied(executed, page, key))
     return time.perf_counter() - began
+
+
+def _executed(root: Path, page: Page, notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    import papermill
+
+    run: Callable[[], nbformat.NotebookNode] = partial(
+        papermill.execute_notebook,
+        notebook,
+        None,  # what is half done, with this machine's paths, is kept nowhere
+        dict(page.parameters),
+        cwd=str(root),
+        kernel_name="python3",
+        progress_bar=False,
+        execution_timeout=CELL_TIMEOUT,
+        # a kernel that is stopped calls its interrupt an error
+        extra_arguments=["--log-level=50"],
+    )
+    try:
+        return run()
+    except RuntimeError as error:
+        if "before replying" not in str(error):
+            raise
+        return run()  # nothing ran: another kernel had taken its port
 
 
 def write_notice(root: Path, page: Page, headline: str, text: str) -> None:

@@ -57,6 +57,26 @@ def test_a_dead_kernel_names_the_page(book):
         execute_page(book.root, _page(book), "key")
 
 
+@pytest.mark.parametrize(("ends", "runs"), [(["before"], 2), (["before"] * 2, 0), (["x"], 0)])
+def test_a_kernel_that_never_began_is_begun_again_once(book, monkeypatch, ends, runs):
+    book.notebook("t", "1")
+    page, begun = _page(book), []
+
+    def execute(notebook, *_, **__):
+        begun.append(notebook)
+        if len(begun) <= len(ends):
+            raise RuntimeError(f"Kernel died {ends[0]} replying")
+        return notebook
+
+    monkeypatch.setattr("papermill.execute_notebook", execute)
+    if runs:
+        execute_page(book.root, page, "key")
+        assert len(begun) == runs
+    else:
+        with pytest.raises(BookError, match="page p"):
+            execute_page(book.root, page, "key")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_page_is_told_of_whatever_became_of_the_others(counting, workers):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from mammostudy.data.manifest import BOX, COLUMNS, FILENAME, SHAPES, SUBTYPES, w
 from mammostudy.data.sources.phantom_images import Field, Mass, draw_view
 from mammostudy.imaging.contours import box_of
 from mammostudy.paths import write_atomically
+from mammostudy.settings import workers
 
 # Singh et al. 2020; rows are SUBTYPES, columns SHAPES
 SUBTYPE_BY_SHAPE: Final = np.array(
@@ -119,7 +121,8 @@ def write(name: str, folder: Path, *, patients: int | None = None, seed: int | N
         writer = _Writer(name.removesuffix("-null"), partial, seed)
         for part in ("images", "masks"):
             (partial / part).mkdir(parents=True)
-        rows = [row for patient in drawn for row in writer.rows(patient)]
+        with ThreadPoolExecutor(workers()) as pool:  # each patient has random streams of its own
+            rows = [row for of in pool.map(lambda p: [*writer.rows(p)], drawn) for row in of]
         write_manifest(pd.DataFrame(rows, columns=list(COLUMNS)), partial / FILENAME)
 
     write_atomically(folder, fill)

@@ -22,6 +22,7 @@ test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m 'not book and not slow'
 
 trials: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pydicom-data==1.0.0
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m slow
 
 check: $(INSTALLED)

@@ -182,11 +182,10 @@ def predict(
     """
     from mammostudy import inference
     from mammostudy.figures import predictions
-    from mammostudy.runs.choice import detector_of_key
 
     predictions.refuse_to_replace(out, image, overwrite)  # before anything is computed
     given: Any = None if box is None else box.split(",")
-    named = None if detector is None else detector_of_key(detector)
+    named = None if detector is None else inference.detector_of_key(detector)
     found = inference.predict(image, given, detection_record=named, spacing_mm=spacing)
     paths = predictions.save_prediction(found, out, image, overwrite)
     print(*predictions.doubts(found), sep="\n", file=sys.stderr)

@@ -19,7 +19,7 @@ from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.framing import Box, check_box, paste_back, whole_box
 from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.runs.chain import boxed, frame_boxes
-from mammostudy.runs.choice import model_for, models
+from mammostudy.runs.choice import model_for, models, usable_records
 from mammostudy.runs.detection_rows import Values, matches_of, rounded
 from mammostudy.runs.kinds import DetectSpec
 from mammostudy.runs.masks import SIDE
@@ -216,3 +216,12 @@ def _four_whole(box: Any) -> Box:
         if [float(edge) for edge in box] == [x_min, y_min, x_max, y_max]:
             return x_min, y_min, x_max, y_max
     raise DataError(f"box {box!r}: give four whole numbers, x_min,y_min,x_max,y_max (pixels)")
+
+
+def detector_of_key(key: str) -> Record:
+    """Return a completed detection run of any variant by the first characters of its key."""
+    known = usable_records("detection")
+    if found := [each for each in known if key and each.key.startswith(key)]:
+        return found[0]
+    listed = ", ".join(each.key for each in known) or "none; `mammostudy run detection` makes one"
+    raise DataError(f"detector {key!r}: no run of that key is completed here; there are: {listed}")

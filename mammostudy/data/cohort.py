@@ -128,9 +128,11 @@ class Cohort:
         return np.asarray(np.logical_or.reduce([self.mask(case) for case in cases]))
 
     def sample(self, case: str) -> Sample:
-        """Read one mass with its mammogram."""
-        row, mask = self.row(case), self.mask(case)
-        alone = (self.masses["image"] == row["image"]).sum() == 1
+        """Read one mass with its mammogram; its masks are empty where its row has a box alone."""
+        row = self.row(case)
+        bare, size = row[["mask", "outline"]].isna().all(), (int(row["height"]), int(row["width"]))
+        mask = np.zeros(size, np.bool_) if bare else self.mask(case)
+        alone = bare or (self.masses["image"] == row["image"]).sum() == 1
         truth = mask if alone else self.truth(str(row["image"]))
         return Sample(case, str(row["patient"]), self.image(row), mask, truth, box_of_row(row), row)
 

@@ -74,6 +74,7 @@ class CohortFacts(BaseModel):
     shapes: str  # the cohort whose masks are classified by shape: by default itself
     pixels: str | None = None  # the cohort that has the images of these outlines
     segmenter: str | None = None  # the cohort that trains the segmenter of its masses
+    masks: str | None = None  # what draws its masses for shapes, where there are boxes alone
 
     @model_validator(mode="before")
     @classmethod

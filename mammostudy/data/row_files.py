@@ -81,7 +81,7 @@ def read_mask(
     shape = (int(row["height"]), int(row["width"]))
     label, place = row["mask_label"], "outline"
     if pd.isna(row["mask"]) and pd.isna(row["outline"]):
-        fault = f"case {row['case']} has a box alone, no mask or outline: it serves detection only"
+        fault = f"case {row['case']} has a box alone, no mask or outline; use what needs neither"
         raise FileError(f"{root}: {fault}", "empty")
     if pd.isna(row["mask"]):
         mask = fill_outline(np.asarray(json.loads(row["outline"]), np.float64), shape)

@@ -11,7 +11,7 @@ was left to classify: they count as wrong.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -110,6 +110,34 @@ def smallest_detectable_v(shape: tuple[int, int], cases: int, power: float = 0.8
     if chi_square_power(1.0, shape, cases) < power:
         return math.inf
     return float(optimize.brentq(lambda v: chi_square_power(v, shape, cases) - power, 0.0, 1.0))
+
+
+def errors_left(table: pd.DataFrame, confusions: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """V of a table of counts, and the test's power, where a classifier tells its columns.
+
+    Its errors are those of a confusion matrix (truth, told), whatever the row; others are left out.
+    """
+    names, cases, lines = list(table.columns), int(table.to_numpy().sum()), []
+    told = {"nobody errs": pd.DataFrame(np.eye(len(names)), names, names), **confusions}
+    for name, matrix in told.items():
+        if set(matrix.index) == set(names):
+            shares = matrix.loc[names, names].div(matrix.sum(axis=1)[names], axis=0)
+            v = float(v_of_tables((table.to_numpy() @ shares.to_numpy())[None])[0])
+            lines.append((name, v, chi_square_power(v, table.shape, cases)))
+    return pd.DataFrame(lines, columns=["shapes told by", "V", "power"])
+
+
+def between_views(rows: pd.DataFrame, masses: pd.DataFrame) -> pd.DataFrame:
+    """How often both views of a mass are called one shape, and labelled so, by ``row``.
+
+    Only breasts with exactly one mass in each of CC and MLO tell that both show the same one.
+    """
+    breast = ["patient", "side"]
+    alone = masses.groupby(breast).filter(lambda one: sorted(one["view"]) == ["CC", "MLO"])
+    shown = rows.merge(alone[["side"]], left_on="case", right_index=True)
+    both = shown.groupby(["row", *breast], sort=False)[["case", "label", "predicted"]].nunique()
+    same = both[both["case"] == 2][["label", "predicted"]] == 1
+    return same.groupby("row", sort=False).mean().assign(breasts=same.groupby("row").size())
 
 
 def null_redraws(columns: ArrayLike, margin: ArrayLike) -> pd.DataFrame:

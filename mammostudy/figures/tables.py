@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from mammostudy.evaluation.association import MISSED
 from mammostudy.figures import primitives
 
 MISSING: Final = "–"
@@ -124,3 +125,19 @@ def conclude(tests: pd.DataFrame, unit: str = "Dice") -> str:
             sentence += f" (not converged: {line['unsettled']})"
         sentences.append(f"{sentence}.")
     return "\n".join(sentences)
+
+
+def thirds(values: pd.Series) -> pd.Series:
+    """Name the third of each value and its ends; equal values stand in one."""
+    third = pd.qcut(values, 3, labels=False, duplicates="drop")
+    ends = values.groupby(third).agg(["min", "max"])
+    names = {n: f"third {n + 1:.0f}: {low:.3g} to {high:.3g}" for n, low, high in ends.itertuples()}
+    return third.map(names).fillna("unknown")
+
+
+def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Count truth (rows) against prediction; a last column ``none`` only where one was missed."""
+    counts = pd.crosstab(rows["label"], rows["predicted"])
+    columns = [*classes, *([MISSED] if (rows["predicted"] == MISSED).any() else [])]
+    full = counts.reindex(index=list(classes), columns=columns, fill_value=0).astype(int)
+    return full.rename_axis(index="truth", columns="predicted")

@@ -132,8 +132,8 @@ def inscribed_ellipse(box: Box, shape: tuple[int, int], factor: float = 1.0) -> 
     return mask
 
 
-def _nearest_part(mask: Mask) -> Mask:
-    """The 8-connected part of the mask that comes nearest to the centre of the frame."""
+def nearest_part(mask: Mask) -> Mask:
+    """The 8-connected part of a mask that comes nearest to the centre of the frame."""
     if not mask.any():
         return mask
     rows, columns = np.nonzero(mask)
@@ -146,7 +146,7 @@ def _nearest_part(mask: Mask) -> Mask:
 def otsu_mask(image: NDArray[np.floating[Any]]) -> Mask:
     """What is brighter than Otsu's threshold; only the part nearest the centre is kept."""
     threshold = image.max() if is_flat(image) else threshold_otsu(image)
-    return _nearest_part(np.asarray(image > threshold, dtype=np.bool_))
+    return nearest_part(np.asarray(image > threshold, dtype=np.bool_))
 
 
 def chan_vese_mask(image: NDArray[np.floating[Any]], *, box_fraction: float = 0.5) -> Mask:
@@ -160,4 +160,4 @@ def chan_vese_mask(image: NDArray[np.floating[Any]], *, box_fraction: float = 0.
     top, bottom = (round(height / 2 + side * box_fraction * height / 2) for side in (-1, 1))
     start = inscribed_ellipse((left, top, right, bottom), (height, width)).astype(np.int8)
     level = morphological_chan_vese(image.astype(np.float64), ITERATIONS, init_level_set=start)
-    return _nearest_part(np.asarray(level > 0, dtype=np.bool_))
+    return nearest_part(np.asarray(level > 0, dtype=np.bool_))

@@ -30,6 +30,15 @@ def largest_part(mask: Mask) -> Mask:
     return np.asarray(labels == first, dtype=np.bool_)
 
 
+def cut_out(mask: Mask) -> Mask:
+    """Cut a mask to the box of its largest part and two pixels around; an empty one to a pixel."""
+    if not mask.any():
+        return np.zeros((1, 1), np.bool_)
+    part = largest_part(mask)
+    x_min, y_min, x_max, y_max = box_of(part)
+    return np.pad(part[y_min:y_max, x_min:x_max], 2)
+
+
 def place_mask(
     mask: Mask,
     size: int = 64,

@@ -11,8 +11,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.segmentation import inverse_gaussian_gradient
+from skimage.segmentation import morphological_geodesic_active_contour as geodesic_contour
 
-from mammostudy.imaging.contours import chan_vese_mask, inscribed_ellipse, otsu_mask
+from mammostudy.imaging.contours import chan_vese_mask, inscribed_ellipse, nearest_part, otsu_mask
 from mammostudy.imaging.framing import Box, crop_and_resize, paste_back
 
 Masks = NDArray[np.bool_]
@@ -21,6 +23,8 @@ FACTORS: Final = tuple(round(0.70 + 0.01 * step, 2) for step in range(51))  # of
 LEVELS: Final = tuple(round(0.20 + 0.02 * step, 2) for step in range(31))  # of the mean mask
 GRID, REACH = 64, 1.5
 """Pixels and sides of a box, of the window around it in which masks are averaged."""
+CHOSEN: Final = (1.0, 3, 20)
+"""Of :func:`geodesic_mask`: ``tools/choose_contours.py`` says how and among what."""
 
 
 class Shown(NamedTuple):
@@ -48,11 +52,28 @@ def baseline_masks(
         return _pasted(share >= level, boxes, side)
     if name == "otsu":
         return np.stack([otsu_mask(image) for image in images])
+    if name == "geodesic":
+        each = zip(images, _whole(boxes), strict=True)
+        return np.stack([geodesic_mask(image, box, *CHOSEN) for image, box in each])
     if name != "chan-vese":
         raise ValueError(f"{name}: no baseline, or one that needs training masses")
     shares = np.clip((boxes[:, 2:] - boxes[:, :2]).mean(axis=1) / side, 0.05, 1.0)
     started = zip(images, shares.tolist(), strict=True)
     return np.stack([chan_vese_mask(image, box_fraction=share) for image, share in started])
+
+
+def geodesic_mask(
+    image: NDArray[np.float32], box: Box, sigma: float, smoothing: int, steps: int
+) -> Masks:
+    """Morphological geodesic contour, from the ellipse in a box; the part nearest the centre.
+
+    Edges are of the image blurred by ``sigma`` pixels. Source: Caselles et al. 1997; Marquez-Neila
+    et al. 2014, through scikit-image.
+    """
+    edges = inverse_gaussian_gradient(image.astype(np.float64), sigma=sigma)
+    start = inscribed_ellipse(box, (image.shape[0], image.shape[1])).astype(np.int8)
+    level = geodesic_contour(edges, steps, init_level_set=start, smoothing=smoothing)
+    return nearest_part(np.asarray(level > 0, dtype=np.bool_))
 
 
 def _best(choices: tuple[float, ...], draw: Callable[[float], Masks], truth: Masks) -> float:

@@ -23,7 +23,7 @@ from mammostudy.publishing.pages import Page, read_claims_text
 from mammostudy.runs.record import Record, find_record
 from mammostudy.runs.spec import KeyedSpec
 
-CLAIMS = "claims"  # the chapter that judges the claims of study.yaml
+CLAIMS = ("claims", "shapes")  # the chapters that judge claims of study.yaml
 RUNNER_VERSION = 1  # raise when execution changes what a copy holds
 TABLES: Final = "mammostudy.study.published"  # reads the tables beside it
 ROOMS: Final = ("mammostudy.study", "mammostudy.figures", "mammostudy.evaluation")
@@ -108,7 +108,7 @@ def page_key(root: Path, page: Page, needs: Needs) -> str:
         "records": needs.records_digest(),
         "inputs": sorted(needs.inputs.items()),
         "code": code_digest(code),
-        "claims": read_claims_text(root) if page.notebook == CLAIMS else None,
+        "claims": read_claims_text(root) if page.notebook in CLAIMS else None,
         "title": describe(page.cohort).title if page.cohort else None,
     }
     text = json.dumps(parts, sort_keys=True, default=str)

@@ -75,12 +75,3 @@ def model_for(kind: str, cohorts: Sequence[str] = ()) -> Record:
         f"no trained `study` {kind} model in the local store{more}; make one with "
         f"`{made} --preset quick` (phantom) or `{made} --preset quick --cohort cdd-cesm`"
     )
-
-
-def detector_of_key(key: str) -> Record:
-    """Return a completed detection run of any variant by the first characters of its key."""
-    known = usable_records("detection")
-    if found := [each for each in known if key and each.key.startswith(key)]:
-        return found[0]
-    listed = ", ".join(each.key for each in known) or "none; `mammostudy run detection` makes one"
-    raise DataError(f"detector {key!r}: no run of that key is completed here; there are: {listed}")

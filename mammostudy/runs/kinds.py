@@ -13,7 +13,7 @@ from mammostudy.data.manifest import SHAPES
 from mammostudy.models.registry import DETECTORS, SEGMENTERS
 from mammostudy.runs.detection_rows import HEADLINE, RULES
 from mammostudy.runs.spec import Frozen, KeyedSpec, Rules, RunSpec, SplitSpec, rules_of_network
-from mammostudy.runs.versions import components_of
+from mammostudy.runs.versions import PARTS, components_of
 
 PRIOR: Final = "fixed-prior"
 SSDS: Final = ("ssd-light", "ssd300-vgg16", "ssdlite-mobilenetv3")
@@ -22,10 +22,12 @@ DETECTIONS: Final = 20  # boxes kept an image: FROC is read up to 8 false positi
 NETWORKS: Final = ("cnn", "resnet", "grey-cnn")
 ON_MASKS: Final = ("cnn", "resnet")
 ON_FEATURES: Final = ("svm", "random-forest", "gradient-boosting")
+BESIDE: Final = ("grey-features", "box")
 UNTRAINED: Final = ("majority", "chance")
 TOOLS: Final = ("circle", "ellipse", "polygon")
 SOURCES: Final = ("truth", "active-contour", "segmenter")
-Source = Literal["truth", "active-contour", "segmenter"]
+BOTH: Final = ("contour", "segmenter")
+Source = Literal["truth", "active-contour", "contour", "segmenter"]
 
 
 class Detecting(Frozen):
@@ -107,10 +109,11 @@ class DetectSpec(KeyedSpec):
 class ShapeInput(Frozen):
     """The masks that a classifier learns from (paper, section 6)."""
 
-    source: Source = "truth"  # the owners' outlines; the paper made its own by Chan-Vese
+    source: Source | Literal["both"] = "truth"  # both: every mass by contour and by segmenter
     placement: Literal["stretch", "square"] = "stretch"  # each axis by itself (paper)
     keep_scale: bool = False  # a large mass stays larger than a small one
     tool: Literal["any", "polygon", "other"] = "any"  # other: circle and ellipse
+    share: float = Field(1.0, gt=0, le=1)  # of the training patients
 
 
 class ShapeTraining(Frozen):
@@ -149,9 +152,9 @@ class ShapeSpec(KeyedSpec):
     target: Literal["shape", "tool"] = "shape"  # the drawing tool is a control
     classes: tuple[str, ...] = SHAPES  # in the order of the outputs
     classifier: Literal[
-        "cnn", "resnet", "grey-cnn", "svm", "random-forest", "gradient-boosting", "majority",
-        "chance",
-    ] = "cnn"  # grey-cnn sees pixels instead of masks  # fmt: skip
+        "cnn", "resnet", "grey-cnn", "svm", "random-forest", "gradient-boosting", "grey-features",
+        "box", "majority", "chance",
+    ] = "cnn"  # the grey ones see pixels, the box its own sides, the others masks  # fmt: skip
     split: SplitSpec = SplitSpec()
     input: ShapeInput = ShapeInput()
     training: ShapeTraining = ShapeTraining()
@@ -166,9 +169,14 @@ class ShapeSpec(KeyedSpec):
         distinct = len(set(self.classes)) == len(self.classes) >= 2
         yield distinct, "classes: name two or more, each once"
         yield set(self.classes) <= set(known), f"classes: use some of {', '.join(known)}"
-        drawn = self.segmenter or "segmenter" not in (self.input.source, *asked.sources)
+        drawn = self.segmenter or "segmenter" not in (*self.learnt, *asked.sources)
         yield drawn, "segmenter: no run is named that draws the masks"
         yield self.classifier in ON_MASKS or not asked.explain, "evaluation.explain: cnn or resnet"
+
+    @property
+    def learnt(self) -> tuple[str, ...]:
+        """The sources of the masks that it learns from."""
+        return BOTH if self.input.source == "both" else (self.input.source,)
 
     @property
     def before(self) -> tuple[Any, ...]:
@@ -177,10 +185,11 @@ class ShapeSpec(KeyedSpec):
 
     def components(self) -> set[str]:
         """Return what makes this run's numbers, those of its segmenters too."""
-        own = ["features"] if self.classifier in ON_FEATURES else []
-        own += [self.classifier] if self.classifier in NETWORKS else []
-        own += ["segmented"] if self.segmenter else []
-        return components_of("shapes", *own).union(*(run.components() for run in self.segmenter))
+        asked: dict[str, Any] = {"features": self.classifier in ON_FEATURES}
+        asked |= {self.classifier: self.classifier in PARTS, "segmented": self.segmenter}
+        asked |= {"geodesic": "contour" in (*self.learnt, *self.evaluation.sources)}
+        own = components_of("shapes", *filter(asked.get, asked))
+        return own.union(*(run.components() for run in self.segmenter))
 
 
 class ChainSpec(KeyedSpec):

@@ -16,20 +16,23 @@ from mammostudy.data.descriptors import describe
 from mammostudy.data.frames import Frame, FramedSet, Preprocessing, frame_cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
-from mammostudy.imaging import contours, shape_features
+from mammostudy.imaging import shape_features
 from mammostudy.imaging.framing import paste_back
 from mammostudy.imaging.postprocessing import postprocess
-from mammostudy.imaging.shape_masks import largest_part, place_mask
+from mammostudy.imaging.shape_masks import cut_out, place_mask
 from mammostudy.models.baselines import baseline_masks
-from mammostudy.runs.kinds import ShapeSpec
+from mammostudy.models.beside_masks import beside_features
+from mammostudy.runs.kinds import BESIDE, ShapeSpec
 from mammostudy.runs.record import record_of
-from mammostudy.runs.segmentation import chosen_steps, marked
+from mammostudy.runs.segmentation import THRESHOLD, Maps, chosen_steps, marked, one_draw
 from mammostudy.runs.spec import RunSpec
+from mammostudy.runs.trained import trained_model
 from mammostudy.runs.versions import versions_of
 
 SIDE: Final = 64
 CONTOUR_FRAME: Final = Frame(aspect="square", size=128, truth="target")
-_OF_OUTLINES: Final = ("runs.mask_sets", "imaging.contours", "imaging.shape_masks")
+_OF_ALL: Final = ("runs.mask_sets", "imaging.contours", "imaging.shape_masks", "models.geodesic")
+_CONTOURS: Final = {"active-contour": "chan-vese", "contour": "geodesic"}
 _OF_FRAMES: Final = ("data.dicom", "imaging.framing", "imaging.preprocessing", "runs.segmenters")
 Mask = NDArray[np.bool_]
 
@@ -77,7 +80,9 @@ def placed_mask(mask: Mask, placement: str, window: int | None = None) -> Mask:
 
 
 def feature_table(spec: ShapeSpec, source: str, cohort: Cohort) -> pd.DataFrame:
-    """Return the 27 features of a source's labelled masks, by case; missed ones are left out."""
+    """Return what a classifier measures of labelled masses, by case; missed masks are left out."""
+    if spec.classifier in BESIDE:
+        return beside_features(pixels_of(cohort), spec.classifier, spec.input.placement)
     native = native_masks(cohort, source, spec.segmenter)
     cases = labelled(cohort, spec).index
     seen = tuple(case for case in cases if case in native and native[case].any())
@@ -94,7 +99,7 @@ def native_masks(cohort: Cohort, source: str, segmenter: Sequence[RunSpec] = ())
     """Return a source's masks by case, of the image's own scale, cut to their largest part."""
 
     def make() -> Arrays:
-        return {f"of {case}": _cut(mask) for case, mask in _drawn(cohort, source, segmenter)}
+        return {f"of {case}": cut_out(mask) for case, mask in _drawn(cohort, source, segmenter)}
 
     stored = cached_arrays("native-masks", _content(cohort, source, segmenter), make)
     return {name.removeprefix("of "): mask for name, mask in stored.items()}
@@ -108,17 +113,8 @@ def _content(cohort: Cohort, source: str, segmenter: Sequence[RunSpec]) -> dict[
         "pixels": (cohort if drawn else pixels_of(cohort)).manifest_hash,
         "source": source,
         "runs": [run.recipe_key() for run in segmenter] if source == "segmenter" else [],
-        "versions": versions_of((*_OF_OUTLINES, *(() if drawn else _OF_FRAMES))),
+        "versions": versions_of((*_OF_ALL, *(() if drawn else _OF_FRAMES))),
     }
-
-
-def _cut(mask: Mask) -> Mask:
-    """Cut a mask to the box of its largest part and a margin of two pixels."""
-    if not mask.any():
-        return np.zeros((1, 1), np.bool_)
-    part = largest_part(mask)
-    x_min, y_min, x_max, y_max = contours.box_of(part)
-    return np.pad(part[y_min:y_max, x_min:x_max], 2)
 
 
 def _drawn(cohort: Cohort, source: str, segmenter: Sequence[RunSpec]) -> Iterator[tuple[str, Mask]]:
@@ -128,23 +124,28 @@ def _drawn(cohort: Cohort, source: str, segmenter: Sequence[RunSpec]) -> Iterato
         return
     pixels = pixels_of(cohort)
     cases = [case for case in cohort.masses.index if case in pixels.masses.index]
-    for framed, masks in _framed(pixels, cases, source, segmenter):
+    for framed, masks in framed_masks(pixels, cases, source, segmenter):
         for case, mask, box in zip(framed.cases, masks, framed.boxes.tolist(), strict=True):
             row = pixels.row(case)
             yield case, paste_back(mask, box, (int(row["height"]), int(row["width"])))
 
 
-def _framed(
+def framed_masks(
     pixels: Cohort, cases: Sequence[str], source: str, segmenter: Sequence[RunSpec]
 ) -> Iterator[tuple[FramedSet, Mask]]:
     """Yield the masks of a source in their frames: of no mass that a run was trained on."""
-    if source == "active-contour":
+    if source in _CONTOURS:
         framed = frame_cohort(pixels, CONTOUR_FRAME, Preprocessing()).take(cases)
-        yield framed, baseline_masks("chan-vese", framed.images, framed.given)
-        return
-    for record in map(record_of, segmenter):
-        own = record.spec.cohort == pixels.name
-        known = set(record.content["split"]["test"] if own else cases)
-        if seen := [case for case in cases if case in known]:
-            framed, masks = marked(record, pixels, seen)
-            yield framed, postprocess(masks, chosen_steps(record))
+        yield framed, baseline_masks(_CONTOURS[source], framed.images, framed.given)
+    elif pixels.name not in {run.cohort for run in segmenter}:  # models of others: their mean
+        first, drawn = record_of(segmenter[0]), list[Maps]()
+        framed = frame_cohort(pixels, first.spec.frame, first.spec.preprocessing).take(cases)
+        for record in map(record_of, segmenter):
+            drawn.append(one_draw(trained_model(record), framed, record.spec))
+        yield framed, postprocess(np.mean(drawn, axis=0) >= THRESHOLD, chosen_steps(first))
+    else:
+        for record in map(record_of, segmenter):
+            known = set(record.content["split"]["test"])
+            if seen := [case for case in cases if case in known]:
+                framed, masks = marked(record, pixels, seen)
+                yield framed, postprocess(masks, chosen_steps(record))

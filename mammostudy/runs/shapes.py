@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mammostudy.data.cohort import Cohort
-from mammostudy.data.frames import Frame, Preprocessing, frame_cohort
 from mammostudy.errors import DataError
 from mammostudy.evaluation.classification import apply_temperature, fit_temperature
 from mammostudy.evaluation.splits import Split
-from mammostudy.imaging.shape_masks import place_mask, shape_between
+from mammostudy.models.beside_masks import grey_frames
 from mammostudy.models.shapes import ShapeCNN, ShapeResNet
-from mammostudy.runs.kinds import NETWORKS, ON_FEATURES, UNTRAINED, ShapeSpec
+from mammostudy.runs.kinds import BESIDE, NETWORKS, ON_FEATURES, UNTRAINED, ShapeSpec
 from mammostudy.runs.masks import SIDE, Mask, feature_table, labelled, pixels_of, placed_masks
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.segmentation import as_tensor, checked_split
@@ -47,7 +46,7 @@ class Task:
     @cached_property
     def masks(self) -> dict[str, dict[str, Mask]]:
         """The placed masks of every source asked for, by case."""
-        sources = {self.spec.input.source, *self.spec.evaluation.sources}
+        sources = {*self.spec.learnt, *self.spec.evaluation.sources}
         return {source: placed_masks(self.spec, source, self.cohort) for source in sources}
 
     def seen(self, source: str, cases: Sequence[str]) -> list[str]:
@@ -72,9 +71,14 @@ class Task:
 
     @cached_property
     def training(self) -> list[str]:
-        """The training cases: those with a mask of the source, of the drawing tool asked."""
-        asked = self.spec.input
-        cases = self.seen(asked.source, self.split.train)
+        """The training cases: with a mask of each source, of the tool and the patients asked."""
+        asked, cases = self.spec.input, list(self.split.train)
+        for source in self.spec.learnt:
+            cases = self.seen(source, cases)
+        patients = self.rows.loc[cases, "patient"]
+        dealt = np.random.default_rng(self.spec.seed).permutation(sorted(set(patients)))
+        kept = patients.isin(dealt[: round(asked.share * len(dealt))])  # the first of one order
+        cases = list(patients.index[kept])
         if asked.tool != "any":
             polygon = self.rows.loc[cases, "tool"] == "polygon"
             cases = list(polygon.index[polygon if asked.tool == "polygon" else ~polygon])
@@ -87,22 +91,22 @@ class Task:
     def shown(self, source: str, cases: Sequence[str]) -> Tensor:
         """Return what a network is shown of cases, float32 ``(n, 1, 64, 64)``."""
         if self.spec.classifier == "grey-cnn":
-            frame = Frame(aspect=self.spec.input.placement, size=SIDE, truth="target")
-            framed = frame_cohort(pixels_of(self.cohort), frame, Preprocessing())
+            framed = grey_frames(pixels_of(self.cohort), self.spec.input.placement, SIDE)
             return as_tensor(framed.take(cases).images, 1)
         return as_tensor(np.stack([self.masks[source][case] for case in cases]), 1)
 
 
-def _on_features(task: Task) -> Logits:
-    """Fit a classifier of scikit-learn on the features of the masks, never on the grid of 64."""
-    spec, cases = task.spec, task.training
+def _on_tables(task: Task) -> Logits:
+    """Fit a classifier of scikit-learn on what is measured of masks, never on the grid of 64."""
+    spec, cases, times = task.spec, task.training, len(task.spec.learnt)
 
     def features(source: str, cases: Sequence[str]) -> Values:
         return feature_table(spec, source, task.cohort).loc[list(cases)].to_numpy(np.float64)
 
-    shown, patients = features(spec.input.source, cases), task.rows.loc[cases, "patient"]
-    numbers = task.numbers(cases)
-    model = fit_classical(spec.classifier, shown, numbers, patients.to_numpy(str), seed=spec.seed)
+    shown = np.concatenate([features(source, cases) for source in spec.learnt])
+    patients = np.tile(task.rows.loc[cases, "patient"].to_numpy(str), times)
+    numbers = np.tile(task.numbers(cases), times)
+    model = fit_classical(spec.classifier, shown, numbers, patients, seed=spec.seed)
 
     def logits(source: str, cases: Sequence[str]) -> Values:
         shares = classical_probabilities(model, features(source, cases), len(spec.classes))
@@ -119,7 +123,7 @@ def network(spec: ShapeSpec, _: object = None) -> nn.Module:
 
 def _trained(task: Task, progress: bool | None) -> tuple[Logits, nn.Module, Training]:
     """Train a network by RMSProp on masks, or on the grey pixels of their frames."""
-    spec, asked, source = task.spec, task.spec.training, task.spec.input.source
+    spec, asked, source = task.spec, task.spec.training, task.spec.learnt[0]
     torch.manual_seed(spec.seed)
     model, validation = network(spec), task.seen(source, task.split.validation)
     numbers = task.numbers(validation)
@@ -139,8 +143,8 @@ def _trained(task: Task, progress: bool | None) -> tuple[Logits, nn.Module, Trai
     fit = partial(
         training.fit_shapes,
         model,
-        task.shown(source, task.training),
-        torch.from_numpy(task.numbers(task.training)).to(device()),
+        torch.cat([task.shown(each, task.training) for each in spec.learnt]),
+        torch.from_numpy(task.numbers(task.training)).to(device()).repeat(len(spec.learnt)),
         training.ShapeBudget(asked.epochs, asked.batch, *rates),
         weights=training.shape_class_weights(task.counts, asked.weighting),
         focal_gamma=asked.focal_gamma,
@@ -155,14 +159,16 @@ def run(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train or fit a classifier, and test it on every source asked for."""
     labels = labelled(cohort, spec)
     task = Task(spec, cohort, labels, checked_split(cohort, labels, spec.split))
-    networks, trees = spec.classifier in NETWORKS, spec.classifier in ON_FEATURES
+    networks, tables = (spec.classifier in kind for kind in (NETWORKS, (*ON_FEATURES, *BESIDE)))
     told, model, trained = _trained(task, progress) if networks else (None, None, None)
-    told = _on_features(task) if trees else told
+    told = _on_tables(task) if tables else told
     parts = [(source, part) for source in spec.evaluation.sources for part in _TOLD]
     rows = pd.concat([_rows(task, told, *each) for each in parts], ignore_index=True)
-    temperature, arrays = _temperature(task, rows), {}
+    temperature, arrays = _temperature(task, rows), dict[str, Any]()
     if spec.evaluation.explain and model and trained and not trained.diverged:
-        arrays = explanations(spec, model, temperature)
+        walked = training.walk(model, spec.input.placement, POSITIONS)
+        chances = np.array([apply_temperature(each, temperature) for each in walked], np.float32)
+        arrays |= {"between_positions": POSITIONS, "between_probabilities": chances}
     counts = dict(zip(spec.classes, task.counts.tolist(), strict=True))
     content = {"temperature": temperature, "classes_trained": counts}
     return Result(task.split, rows, trained, arrays=arrays, content=content)
@@ -208,15 +214,3 @@ def _temperature(task: Task, rows: pd.DataFrame) -> float:
     return fit_temperature(
         seen.filter(like="logit_").to_numpy(), task.numbers(seen["case"].tolist())
     )
-
-
-def explanations(spec: ShapeSpec, model: nn.Module, temperature: float) -> dict[str, Any]:
-    """Walk from shape to shape: the probabilities of drawn masks, ``(seeds, positions, k)``."""
-
-    def walk(seed: int) -> Values:
-        steps = (shape_between(float(at), 256, seed=seed) for at in POSITIONS)
-        masks = np.stack([place_mask(mask, SIDE, spec.input.placement) for mask in steps])
-        return apply_temperature(training.predict_logits(model, as_tensor(masks, 1)), temperature)
-
-    chances = np.stack([walk(seed) for seed in range(5)]).astype(np.float32)
-    return {"between_positions": POSITIONS, "between_probabilities": chances}

@@ -36,6 +36,9 @@ PARTS: Final = {
     "cnn": "training.shapes training.shape_weights models.shape_cnn",
     "grey-cnn": "training.shapes training.shape_weights models.shape_cnn data.frames",
     "resnet": "training.shapes training.shape_weights models.shape_resnet",
+    "geodesic": "models.geodesic",
+    "box": "training.logistic",
+    "grey-features": "data.frames models.grey_features training.logistic",
     "features": "imaging.shape_features training.shape_features",
     "chain": """data.frames evaluation.calibration evaluation.froc_curves evaluation.overlap
         imaging.framing imaging.postprocessing imaging.shape_masks runs.chain runs.chain_rows

@@ -16,7 +16,8 @@ from scipy.optimize import linprog
 
 from mammostudy.evaluation.overlap import dice, iou
 from mammostudy.imaging.contours import inscribed_ellipse
-from mammostudy.imaging.framing import crop_and_resize, frame_box
+from mammostudy.imaging.framing import crop_and_resize
+from mammostudy.imaging.shape_masks import place_mask
 from mammostudy.study import published
 
 BROKEN_BY = 0.1
@@ -208,8 +209,7 @@ def stretched_masks() -> dict[tuple[str, str], NDArray[np.bool_]]:
         mass = inscribed_ellipse(box, shape)
         masks[name, "image"] = crop_and_resize(mass, (80, 80, 400, 400), size)
         for aspect in ("stretch", "square"):
-            frame = frame_box(box, shape, strategy="loose", scale=2.0, aspect=aspect)
-            masks[name, aspect] = crop_and_resize(mass, frame, size)
+            masks[name, aspect] = place_mask(mass, size, aspect)
     return masks
 
 

@@ -26,7 +26,6 @@ from mammostudy.settings import read_yaml
 from mammostudy.study import cropping, detection, losses, segmenters, shapes, subtypes
 from mammostudy.study.comparing import Runs, compare, every_run, is_judged, judge
 from mammostudy.study.recipes import baselines_of, headline
-from mammostudy.study.shape_recipes import PAPER, rows_of
 
 PUBLISHED_STEPS: Final = "close3+erode2+dilate3"
 NOT_TESTABLE: Final = "not testable here"
@@ -223,7 +222,7 @@ def behind(cohort: str, preset: str) -> dict[tuple[str, str], list[Any]]:
     """Return the runs behind the claims, by arm and row; those of detectors are their chapter's."""
     known = arms(cohort, preset).items()
     found = {(arm, row): runs for arm, (rows, _) in known for row, runs in rows.items()}
-    return found | {("", PAPER): rows_of(cohort, preset, "classifier").get(PAPER, [])}
+    return found | {("", "shapes"): shapes.behind_claims(cohort, preset)}
 
 
 specs = every_run(behind, detection.grid)

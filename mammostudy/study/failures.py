@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
 from mammostudy.figures.pictures import at_hand, framed, picked, seen
+from mammostudy.figures.tables import thirds
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study.comparing import Runs, every_run, summarise
@@ -112,14 +113,6 @@ def subgroups(runs: Runs, cohort: str) -> pd.DataFrame:
         named = rows.assign(subgroup=name, value=rows["case"].map(values))
         parts.append(summarise(named, ("dice",), ("subgroup", "value")).sort_values("value"))
     return pd.concat(parts, ignore_index=True)
-
-
-def thirds(values: pd.Series) -> pd.Series:
-    """Name the third of each value and its ends; equal values stand in one."""
-    third = pd.qcut(values, 3, labels=False, duplicates="drop")
-    ends = values.groupby(third).agg(["min", "max"])
-    names = {n: f"third {n + 1:.0f}: {low:.3g} to {high:.3g}" for n, low, high in ends.itertuples()}
-    return third.map(names).fillna("unknown")
 
 
 def by_company(rows: pd.DataFrame) -> pd.DataFrame:

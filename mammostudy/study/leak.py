@@ -33,11 +33,8 @@ SUBSETS: Final = {
 
 def by_image(spec: RunSpec) -> RunSpec:
     """Return the same run under folds by image: LEAKY, for this page alone."""
-    return spec.changed(
-        split__unit="image",
-        evaluation__boxes=("oracle",),
-        evaluation__postprocessing="published",
-    )
+    least = {"evaluation__boxes": ("oracle",), "evaluation__postprocessing": "published"}
+    return spec.changed(split__unit="image", **least)
 
 
 def named(cohort: str, preset: str) -> dict[tuple[str, str], list[Any]]:
@@ -64,8 +61,7 @@ def named(cohort: str, preset: str) -> dict[tuple[str, str], list[Any]]:
 def trained(cohort: str, preset: str) -> dict[str, list[RunSpec]]:
     """Return the recipes of the chapter on losses that have several trainings of a fold."""
     grid = {} if preset in TRAINED_BY_PAGES else losses.named(cohort, preset)
-    folds = {name: [spec.split.fold for spec in runs] for name, runs in grid.items()}
-    return {name: runs for name, runs in grid.items() if len(set(folds[name])) < len(runs)}
+    return {n: runs for n, runs in grid.items() if len({r.split.fold for r in runs}) < len(runs)}
 
 
 specs = every_run(named, trained)
@@ -134,8 +130,7 @@ def alike(runs: Runs) -> pd.DataFrame:
         patients = scores.index.get_level_values("patient").to_numpy()
         for a, b in combinations(scores.columns, 2):
             test = paired_test(scores[a], scores[b], patients)
-            said = (row, fold, test.patients, abs(test.difference), test.p_permutation)
-            lines.append(said)
+            lines.append((row, fold, test.patients, abs(test.difference), test.p_permutation))
     return pd.DataFrame(lines, columns=["row", "fold", "patients", "difference", "p"])
 
 

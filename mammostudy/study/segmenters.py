@@ -17,14 +17,7 @@ from mammostudy.models.registry import SEGMENTERS
 from mammostudy.runs.spec import BASELINES, Model, RunSpec
 from mammostudy.study import losses, published
 from mammostudy.study.comparing import TRAINED_BY_PAGES, Runs, every_run
-from mammostudy.study.recipes import (
-    baselines_of,
-    doubled,
-    folds_for,
-    folds_of,
-    headline,
-    recipe,
-)
+from mammostudy.study.recipes import baselines_of, doubled, folds_for, folds_of, headline, recipe
 
 PROPOSED: Final = "proposed cGAN"
 LARGER: Final = "cGAN (paper), 128 px"
@@ -127,10 +120,7 @@ def named(cohort: str, preset_name: str) -> dict[tuple[str, str], list[RunSpec]]
         return {("loose", row): grid[name] for row, name in shared.items()}
     every = folds_of(cohort, preset_name)
     folds = len(folds_for(cohort, preset_name))
-    asked: dict[str, tuple[str, ...]] = {
-        "smoke": (PROPOSED, UNET),
-        "paper": tuple(MODELS),
-    }
+    asked: dict[str, tuple[str, ...]] = {"smoke": (PROPOSED, UNET), "paper": tuple(MODELS)}
     loose = asked.get(preset_name, tuple(row for row in MODELS if row != SAME_AS_SEGNET))
     others = {"smoke": (), "paper": loose}.get(preset_name, LIGHT)
     out = {}

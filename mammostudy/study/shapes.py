@@ -13,13 +13,14 @@ import pandas as pd
 
 from mammostudy.data.manifest import SHAPES
 from mammostudy.evaluation import association
-from mammostudy.evaluation.association import MISSED, patient_confusions
+from mammostudy.evaluation.association import patient_confusions
 from mammostudy.evaluation.classification import apply_temperature
-from mammostudy.runs.kinds import SOURCES, TOOLS, ShapeSpec
+from mammostudy.figures.tables import confusion
+from mammostudy.runs.kinds import TOOLS, ShapeSpec
 from mammostudy.runs.record import Record
 from mammostudy.study import comparing, published
 from mammostudy.study.comparing import Runs, compare, every_run, is_judged, judge, unsettled
-from mammostudy.study.shape_recipes import GROUPS, PAPER, STUDY, TOOL, rows_of
+from mammostudy.study.shape_recipes import AGAIN, FOLDS, GROUPS, PAPER, STUDY, TOOL, rows_of
 
 NETWORKS: Final = (PAPER, STUDY)
 SCORES: Final = ("accuracy", "macro recall", "macro F1", "kappa")
@@ -52,7 +53,8 @@ def pooled(records: Sequence[Record], source: str | None = None) -> pd.DataFrame
         for prefix, temperature in (("p", record.temperature or 1.0), ("raw", 1.0)):
             found = apply_temperature(record.logits(rows), temperature)
             rows[[f"{prefix}_{name}" for name in record.spec.classes]] = found
-        beside = {"fold": record.spec.split.fold, "replicate": 0, "converged": record.converged}
+        beside = {"fold": record.spec.split.fold, "replicate": record.spec.seed // FOLDS}
+        beside |= {"converged": record.converged}
         stacked.append(rows.assign(**beside, right=rows["label"] == rows["predicted"]))
     return pd.concat(stacked[1:] or stacked, ignore_index=True)
 
@@ -72,14 +74,6 @@ def tested(runs: Runs, *groups: str) -> pd.DataFrame:
     rows = pd.concat(parts, ignore_index=True) if parts else pooled([])
     cohorts = {spec.cohort for listed in runs.asked.values() for spec in listed}
     return rows.assign(judged=all(is_judged(cohort, runs.preset) for cohort in cohorts))
-
-
-def confusion(rows: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """Count truth (rows) against prediction; a last column ``none`` only where one was missed."""
-    counts = pd.crosstab(rows["label"], rows["predicted"])
-    columns = [*classes, *([MISSED] if (rows["predicted"] == MISSED).any() else [])]
-    full = counts.reindex(index=list(classes), columns=columns, fill_value=0).astype(int)
-    return full.rename_axis(index="truth", columns="predicted")
 
 
 def matrices(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -150,7 +144,7 @@ def crossed(runs: Runs, classes: Sequence[str]) -> pd.DataFrame:
         rows = pooled(listed)
         sets = {name: rows[rows["tool"].isin(tools)] for name, tools in SUBSETS.items()}
         if group == "source":
-            sets = {source: pooled(listed, source) for source in SOURCES}
+            sets = {name: pooled(listed, name) for name in listed[0].spec.evaluation.sources}
         parts += [part.assign(trained=row, tested=name) for name, part in sets.items()]
     return summary(pd.concat(parts[1:] or parts), classes, ("trained", "tested"))
 
@@ -192,6 +186,12 @@ def explained(runs: Runs) -> dict[str, Any]:
     return {}
 
 
+def behind_claims(cohort: str, preset: str) -> list[ShapeSpec]:
+    """Return the trainings of the paper's network that the claims rest on."""
+    groups = (rows_of(cohort, preset, group) for group in ("classifier", AGAIN))
+    return [run for named in groups for run in named.get(PAPER, ())]
+
+
 def claim_line(
     cohort: str, preset: str, metric: str, target: float, margin: float
 ) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def claim_line(
     (folds not run); ``p`` is that against the target less the margin, the least that still counts.
     Where it cannot be tested ``reason`` alone says why.
     """
-    asked = rows_of(cohort, preset, "classifier").get(PAPER, [])
+    asked = behind_claims(cohort, preset)
     if not asked or len(asked[0].classes) < len(SHAPES):
         return {"reason": f"its masses carry no {len(SHAPES)} shapes, as the paper's do"}
     found = Runs.load({PAPER: asked}, preset).of(PAPER)

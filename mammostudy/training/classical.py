@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,6 +19,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from mammostudy.errors import DataError
 
 PENALTIES: Final = (0.1, 1.0, 10.0, 100.0)  # the SVM's C is chosen among these
+RIDGE: Final = 0.01  # the logistic regression's C: features can be more than cases
 FOLDS: Final = 5
 Features = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -39,8 +41,10 @@ def fit_classical(
     if name == "svm":
         return _svm(features, labels, groups, seed)
     balanced: dict[str, Any] = {"class_weight": "balanced", "random_state": seed}
-    if name == "random-forest":
-        model: Any = RandomForestClassifier(500, n_jobs=1, **balanced)
+    if name in ("box", "grey-features"):
+        model: Any = LogisticRegression(C=RIDGE, max_iter=2_000, **balanced)
+    elif name == "random-forest":
+        model = RandomForestClassifier(500, n_jobs=1, **balanced)
     else:
         model = HistGradientBoostingClassifier(**balanced)
     return make_pipeline(StandardScaler(), model).fit(features, labels)

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mammostudy.errors import DataError
+from mammostudy.imaging.shape_masks import place_mask, shape_between
 from mammostudy.training import loop
 from mammostudy.training.loop import Curve, Fitted, Losses
 
 BETA: Final = 0.999  # of the effective number
+Logits = NDArray[np.float64]
 
 
 def shape_class_weights(counts: ArrayLike, weighting: str = "published") -> Tensor:
@@ -148,12 +150,22 @@ def fit_shapes(
     )
 
 
-def predict_logits(model: nn.Module, inputs: Tensor) -> NDArray[np.float64]:
+def predict_logits(model: nn.Module, inputs: Tensor) -> Logits:
     """Score inputs, float32 ``(n, 1, 64, 64)``, with the dropout off: float64 ``(n, k)``."""
     model.eval()
     with torch.inference_mode():
         parts = [model(_ready(part, model)).float().cpu() for part in torch.split(inputs, 64)]
         return torch.cat(parts).double().numpy()
+
+
+def walk(model: nn.Module, placement: str, positions: NDArray[np.float64]) -> list[Logits]:
+    """Walk from shape to shape: the logits of five drawn masks at each position (0 to 3)."""
+    found = []
+    for seed in range(5):
+        steps = (shape_between(float(at), 256, seed=seed) for at in positions)
+        masks = np.stack([place_mask(mask, 64, placement) for mask in steps]).astype(np.float32)
+        found.append(predict_logits(model, torch.from_numpy(masks)[:, None]))
+    return found
 
 
 def _ready(batch: Tensor, model: nn.Module) -> Tensor:

@@ -140,9 +140,14 @@ def test_boxes_alone_serve_detection_and_what_needs_no_mask(tiny):
     bare = replace(tiny, manifest=manifest.validate(tiny.manifest.assign(**gone)))
     assert tasks_of(bare) == ["detection"]
     assert tiny.views.drop(columns="image").equals(bare.views.drop(columns="image"))
-    for call in (bare.mask, bare.sample):
-        with pytest.raises(DataError, match="case P1_CC_1 has a box alone"):
-            call("P1_CC_1")
+    with pytest.raises(DataError, match="case P1_CC_1 has a box alone"):
+        bare.mask("P1_CC_1")
+    known, box = tiny.sample("P1_CC_1"), bare.sample("P1_CC_1")
+    assert np.array_equal(known.image, box.image)
+    assert (known.box, known.mask.any()) == (box.box, True)
+    assert not (box.mask.any())
+    assert not (box.truth_all.any())
+    assert box.mask.shape == box.truth_all.shape == box.image.shape
     with pytest.raises(DataError, match=r"tiny: .* segmentation: .*mask or outline"):
         require(bare, "segmentation")
     faults, notes = examine(bare)

@@ -160,3 +160,37 @@ def test_shares_of_two_groups():
     assert found["smallest_detectable"] == pytest.approx((1.959964 + 0.841621) * spread, rel=1e-5)
     small = ours.share_difference((6, 8), (3, 9))  # all deals by hand: hypergeometric, both tails
     assert small["p"] == pytest.approx(0.1534, abs=2e-4)
+
+
+def test_errors_take_from_an_association_by_hand():
+    """Half of each of two columns is told as the other: nothing is left; of a third class: none."""
+    table = pd.DataFrame([[10, 0], [0, 10]], columns=["oval", "round"])
+    half = pd.DataFrame([[5, 5, 0], [3, 3, 0]], ["oval", "round"], ["oval", "round", "none"])
+    other = pd.DataFrame(np.eye(3), list("abc"), list("abc"))
+    found = ours.errors_left(table, {"half": half, "other": other})
+    assert found["shapes told by"].tolist() == ["nobody errs", "half"]
+    assert found["V"].tolist() == pytest.approx([1, 0])
+    assert found["power"].tolist() == pytest.approx([1, 0.05], abs=0.01)
+    swapped = half[["round", "oval"]].set_axis(["oval", "round"], axis=1)
+    never = pd.DataFrame([[1, 0], [1, 0]], ["oval", "round"], ["oval", "round"])
+    more = ours.errors_left(table, {"swapped": swapped, "never": never})["V"]
+    assert more.tolist() == pytest.approx([1, 0, 0])
+
+
+def test_views_of_one_mass_by_hand():
+    masses = pd.DataFrame(
+        [
+            ("a1", "A", "L", "CC"), ("a2", "A", "L", "MLO"), ("a3", "A", "R", "CC"),
+            ("b1", "B", "L", "CC"), ("b2", "B", "L", "MLO"), ("b3", "B", "L", "MLO"),
+            ("c1", "C", "R", "CC"), ("c2", "C", "R", "MLO"),
+            ("d1", "D", "R", "CC"), ("d2", "D", "R", "MLO"),
+        ],
+        columns=["case", "patient", "side", "view"],
+    ).set_index("case", drop=False)  # fmt: skip
+    rows = masses.drop(columns="side").assign(row="x", label="oval", predicted="oval")
+    rows = rows.drop(index="d2").reset_index(drop=True)  # whose shape is not known
+    rows.loc[rows["case"] == "a2", "predicted"] = "round"
+    rows.loc[rows["case"].isin(["c1", "a1"]), "label"] = "round"
+    found = ours.between_views(rows, masses).loc["x"]  # of A's left breast and of C's
+    assert found.tolist() == [0, 0.5, 2]
+    assert ours.between_views(rows, masses[:0]).empty

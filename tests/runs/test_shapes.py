@@ -72,7 +72,7 @@ def test_true_masks_are_those_of_the_cohort_made_once(shaped, refuse, monkeypatc
     contoured = native_masks(shaped.cohort, "active-contour")
     assert set(contoured) == set(found)
     assert all(0.5 < mask.sum() / found[case].sum() < 3 for case, mask in contoured.items())
-    monkeypatch.setattr(masks_module, "_cut", refuse)
+    monkeypatch.setattr(masks_module, "cut_out", refuse)
     again = native_masks(shaped.cohort, "truth")
     assert all(np.array_equal(again[case], mask) for case, mask in found.items())
     others = replace(shaped.cohort, manifest=shaped.cohort.manifest[:9])
@@ -92,7 +92,7 @@ def test_a_segmenter_marks_no_mass_that_it_was_trained_on(shaped, monkeypatch):
             shape = sample.image.shape
             finished = postprocess(stored[case][None], chosen_steps(record))[0]
             whole = paste_back(finished, frame_box(sample.box, shape), shape)
-            assert np.array_equal(masks_module._cut(whole), mask)
+            assert np.array_equal(masks_module.cut_out(whole), mask)
     wide = {**split, "test": [*split["test"], *split["validation"]]}
     told = replace(record, content={**record.content, "split": wide})
     with monkeypatch.context() as patch:
@@ -135,6 +135,91 @@ def test_a_segmenter_of_others_marks_every_mass(shaped, tmp_path, write_cohort, 
     assert set(native_masks(fresh, "segmenter", shaped.runs[:1])) == set(fresh.masses.index)
     with pytest.raises(DataError, match="a segmentation run that this run works on has no record"):
         native_masks(fresh, "segmenter", (shaped.runs[0].changed(seed=9),))
+
+
+@pytest.fixture
+def boxed(shaped, tmp_path, write_cohort, monkeypatch):
+    """The masses of ``shaped`` under another name, as boxes alone."""
+    folder = write_cohort(tmp_path / "data", "boxed", patients=18)
+    table = pd.read_csv(folder / "manifest.csv", dtype=str)
+    table.assign(mask=None, mask_label=None, outline=None).to_csv(
+        folder / "manifest.csv", index=False
+    )
+    (tmp_path / "data" / "tiny").symlink_to(shaped.cohort.root)
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(tmp_path / "data"))
+    return load_cohort("boxed")
+
+
+def test_contours_are_drawn_where_there_are_boxes_alone(boxed, shaped):
+    found = native_masks(boxed, "contour")
+    assert list(found) == list(boxed.masses.index)
+    same = native_masks(shaped.cohort, "contour")
+    assert all(np.array_equal(found[case], mask) for case, mask in same.items())
+    assert all(0.5 < found[c].sum() / shaped.cohort.mask(c).sum() < 2 for c in found)
+    with pytest.raises(DataError, match="has a box alone"):
+        native_masks(boxed, "truth")
+
+
+@pytest.mark.parametrize(("chances", "seen"), [((0.9, 0.9, 0.0), True), ((0.9, 0.0, 0.0), False)])
+def test_segmenters_of_others_are_averaged(chances, seen, boxed, shaped, monkeypatch):
+    def drawn(_, framed, spec):
+        return np.full(framed.images.shape, chances[spec.split.fold], np.float32)
+
+    monkeypatch.setattr(masks_module, "one_draw", drawn)
+    found = native_masks(boxed, "segmenter", shaped.runs)
+    assert {bool(mask.any()) for mask in found.values()} == {seen}
+
+
+def test_fewer_patients_are_the_first_of_more(boxed, shaped):
+    def learnt(**changes):
+        contour = {"input__source": "contour", "evaluation__sources": ("contour",)}
+        spec = shaped.spec.changed(cohort="boxed", segmenter=(), **contour | changes)
+        rows = masks_module.labelled(boxed, spec)
+        task = module.Task(spec, boxed, rows, checked_split(boxed, rows, spec.split))
+        return task.training, set(rows.loc[task.training, "patient"])
+
+    (whole, every), (half, some) = learnt(), learnt(input__share=0.5)
+    assert (len(every), len(some)) == (8, 4)
+    assert half == [case for case in whole if case.partition("_")[0] in some]
+    assert learnt(input__share=0.75)[1] > some
+    assert learnt(seed=1, input__share=0.5)[1] != some
+
+
+def test_both_sources_show_every_mass_twice(boxed, shaped, monkeypatch):
+    def disc(_, framed, spec):
+        size = framed.images.shape[1]
+        y, x = np.mgrid[:size, :size] - size / 2
+        return np.broadcast_to(np.hypot(y, x) < size / 4, framed.images.shape)
+
+    def spied(_, inputs, labels, *rest, **more):
+        counted.extend((len(inputs), len(labels)))
+        raise RuntimeError("seen")
+
+    counted = []
+    monkeypatch.setattr(masks_module, "one_draw", disc)
+    monkeypatch.setattr(module.training, "fit_shapes", spied)
+    both = ("contour", "segmenter")
+    spec = shaped.spec.changed(
+        cohort="boxed", input__source="both", evaluation__sources=both, seed=77
+    )
+    with pytest.raises(RuntimeError, match="seen"):
+        module.run(spec, boxed, False)
+    rows = masks_module.labelled(boxed, spec)
+    train = checked_split(boxed, rows, spec.split).train
+    assert counted == [2 * len(train)] * 2
+
+
+@pytest.mark.parametrize("classifier", ["box", "grey-features"])
+def test_what_tells_a_shape_beside_its_mask(classifier, boxed, shaped, monkeypatch):
+    """Round masses are wider than others here; features of pixels are made to tell them."""
+    told = (boxed.masses["shape"] == "round").to_numpy(np.float32)[:, None]
+    where = "mammostudy.models.beside_masks.imagenet_features"
+    monkeypatch.setattr(where, lambda images: told)
+    contour = {"input__source": "contour", "evaluation__sources": ("contour",)}
+    spec = shaped.spec.changed(cohort="boxed", classifier=classifier, segmenter=(), **contour)
+    rows = module.run(spec, boxed, False).rows
+    assert list(rows.columns) == COLUMNS
+    assert rows["label"].tolist() == rows["predicted"].tolist()
 
 
 CLASSES = ("irregular", "round")

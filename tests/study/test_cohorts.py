@@ -14,8 +14,8 @@ def test_counts_are_confirmed_or_open_never_guessed():
     assert cohorts.DIFFERS not in set(cohorts.all_counts()["verdict"])
     assert len(cohorts.overview()) == len(data_sheets())
     shapes = cohorts.shapes_table()
-    assert shapes.groupby("data set")["share"].sum().tolist() == pytest.approx([100] * 6)
-    assert set(shapes.loc[~shapes["confirmed"], "data set"]) == {"DDSM, as the paper counts"}
+    assert shapes.groupby("data set")["share"].sum().tolist() == pytest.approx([100] * 8)
+    assert set(shapes.loc[~shapes["confirmed"], "data set"]) == {"DDSM: shapes in the paper"}
 
 
 def test_what_comes_from_files_is_escaped(monkeypatch):

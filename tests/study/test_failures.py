@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mammostudy.figures.tables import thirds
 from mammostudy.study import failures
 from mammostudy.study.comparing import Runs
 
@@ -42,10 +43,10 @@ def test_company(rows):
 
 def test_thirds_name_their_ends_and_part_no_equal_values():
     values = pd.Series([1.0, 2.0, 2.0, 2.0, 5.0, 6.5, np.nan])
-    found = failures.thirds(values).tolist()
+    found = thirds(values).tolist()
     assert found[0] == found[3]
     assert found[-1] == "unknown"
-    assert failures.thirds(pd.Series([1.0, 4.0, 6.0])).tolist() == [
+    assert thirds(pd.Series([1.0, 4.0, 6.0])).tolist() == [
         "third 1: 1 to 1", "third 2: 4 to 4", "third 3: 6 to 6",
     ]  # fmt: skip
 

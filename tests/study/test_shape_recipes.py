@@ -3,16 +3,24 @@
 import pandas as pd
 import pytest
 
+from mammostudy.data.descriptors import describe
 from mammostudy.data.load import load_cohort
-from mammostudy.evaluation.splits import split_cases
+from mammostudy.evaluation.splits import parted, split_cases
 from mammostudy.runs.kinds import SOURCES, TOOLS
+from mammostudy.runs.masks import labelled
+from mammostudy.study import losses
+from mammostudy.study.claims import TRAININGS
 from mammostudy.study.shape_recipes import (
+    AGAIN,
+    FOLDS,
     GROUPS,
+    PAPER,
     TOOL,
     classes_of,
     rows_of,
     shape_recipe,
 )  # fmt: skip
+from mammostudy.study.shapes import behind_claims
 
 
 @pytest.fixture
@@ -65,3 +73,45 @@ def test_every_mass_of_an_own_cohort_is_marked_by_a_segmenter_that_has_not_seen_
         assert not set(split.test) & {*split.train, *split.validation}
     assert sorted(tested) == sorted(masses.index)
     assert shape_recipe("tiny", "quick").segmenter == ()
+
+
+FILMS = "cbis-ddsm-800"
+
+
+def test_films_learn_from_contours_and_show_a_segmenter_of_others_beside_them():
+    first = [runs[0] for runs in rows_of(FILMS, "reference", "classifier").values()]
+    assert {(run.input.source, run.evaluation.sources, run.segmenter) for run in first} == {
+        ("contour", ("contour",), ())
+    }
+    beside = rows_of(FILMS, "reference", "source")
+    assert {row.split(", ")[0] for row in beside} == {"contour", "segmenter", "both"}
+    trained = losses.named("cdd-cesm", "evidence")[losses.STUDY]
+    for run in (run for runs in beside.values() for run in runs):
+        assert run.segmenter == tuple(trained[:3])
+        assert run.evaluation.sources == ("contour", "segmenter")
+    assert rows_of(FILMS, "smoke", "source") == {}
+    assert "grey-features" in {run.classifier for run in first}  # control
+    others = rows_of("phantom", "reference", "classifier")
+    assert "grey-features" not in {runs[0].classifier for runs in others.values()}
+
+
+def test_the_owners_split_and_second_trainings_are_for_films():
+    archive = rows_of(FILMS, "reference", "archive")
+    assert {(len(runs), runs[0].split.rule) for runs in archive.values()} == {(1, "official")}
+    trained = behind_claims(FILMS, "reference")
+    assert len({(run.split.fold, run.seed) for run in trained}) == len(trained) >= TRAININGS
+    assert {run.split.fold for run in trained[FOLDS:]} == set(range(FOLDS))
+    for group in ("archive", "patients", AGAIN):
+        assert rows_of("phantom", "reference", group) == {}
+
+
+def test_the_films_of_the_examples_never_train(real_data):
+    cohort = load_cohort(FILMS, real_data)
+    held = set(describe(FILMS).held_out)
+    assert held & set(labelled(cohort, shape_recipe(FILMS, "reference"))["patient"])  # control
+    for group in ("classifier", "archive"):
+        for run in rows_of(FILMS, "reference", group)[PAPER]:
+            rows = labelled(cohort, run)
+            split = split_cases(parted(cohort, rows, run.split.rule), **run.split.model_dump())
+            met = rows.loc[[*split.train, *split.validation], "patient"]
+            assert held.isdisjoint(met)

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from mammostudy.figures.tables import confusion
 from mammostudy.study import shapes
 from mammostudy.study.comparing import Runs, compare, judge
 from mammostudy.study.shape_recipes import FOREST, PAPER, STUDY, classes_of, rows_of
@@ -65,7 +66,7 @@ def test_missed_masks_are_wrong_and_stand_by_themselves(runs_of):
     rows = shapes.pooled(runs.of("source", "truth, random forest"), "segmenter")
     assert rows["missed"].sum() == 5
     assert not rows.loc[rows["missed"], "right"].any()
-    assert shapes.confusion(rows, CLASSES)["none"].tolist() == [0, 0, 0, 5]
+    assert confusion(rows, CLASSES)["none"].tolist() == [0, 0, 0, 5]
     crossed = shapes.crossed(runs, CLASSES).set_index(["trained", "tested", "metric"])["mean"]
     assert crossed["truth, random forest", "truth", "accuracy"] == pytest.approx(0.75)
     assert crossed["truth, random forest", "segmenter", "accuracy"] == pytest.approx(11 / 16)

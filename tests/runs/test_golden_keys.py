@@ -7,7 +7,7 @@ from mammostudy.paths import results_root
 from mammostudy.runs.record import records
 from mammostudy.runs.versions import versions_of
 
-COHORTS = ("cdd-cesm", "cdd-cesm-cm", "cdd-cesm-contours", "cdd-cesm-views")
+COHORTS = ("cbis-ddsm-800", "cdd-cesm", "cdd-cesm-cm", "cdd-cesm-contours", "cdd-cesm-views")
 
 
 @pytest.mark.parametrize("cohort", COHORTS)

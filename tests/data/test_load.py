@@ -132,7 +132,7 @@ def test_films_with_boxes_alone_load_as_their_table_says(real_data):
     assert masses["shape"].value_counts().to_dict() == {
         "irregular": 419, "oval": 356, "lobular": 340, "round": 133,
     }  # fmt: skip
-    assert {task for task in TASKS if not lacking(cohort, task)} == {"detection"}
+    assert {task for task in TASKS if not lacking(cohort, task)} == {"detection", "shape"}
     split = split_cases(parted(cohort, masses, "official"), rule="official")
     assert (len(split.test), len(split.train) + len(split.validation)) == (316, 1214)
     held = set(describe("cbis-ddsm-800").held_out)

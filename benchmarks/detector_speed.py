@@ -120,7 +120,8 @@ def measure(threads: int, name: str, views: int) -> None:
 
 def of_study(name: str) -> list[tuple[str, DetectSpec, float]]:
     """The detectors of the study by this name, and the seconds of a step in its recipes."""
-    rows = [row for row, made in recipes.DETECTORS.items() if made["name"] == name]
+    known = recipes.detector_steps("cdd-cesm", "reference")[recipes.LONG]
+    rows = [row for row in known if recipes.DETECTORS[row]["name"] == name]
     seconds = STEP_SECONDS[name]
     found = [(row, recipes.detect_recipe("cdd-cesm", "reference", row), seconds) for row in rows]
     if name == "ssd-light":

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from mammostudy.data.descriptors import describe
 from mammostudy.data.dicom import Mammogram, read_array, read_mammogram
 from mammostudy.errors import DataError
+from mammostudy.evaluation.matched_rows import matches_of
 from mammostudy.figures.predictions import Findings, OperatingPoint, Prediction, Shape
 from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.framing import Box, check_box, paste_back, whole_box
 from mammostudy.imaging.postprocessing import postprocess
 from mammostudy.runs.chain import boxed, frame_boxes
 from mammostudy.runs.choice import model_for, models, usable_records
-from mammostudy.runs.detection_rows import Values, matches_of, rounded
+from mammostudy.runs.detection_rows import Values, rounded
 from mammostudy.runs.kinds import DetectSpec
 from mammostudy.runs.masks import SIDE
 from mammostudy.runs.record import Record

@@ -63,6 +63,7 @@ class CohortFacts(BaseModel):
     images: bool = True  # else outlines alone
     free_views: bool = False  # its manifest lists views without a mass as well
     square: bool = False  # all images have equal sides
+    side: int = 256  # of the square that detectors see of an image, by the size of its masses
     modality: Literal["DM", "CM"] = "DM"  # full-field or low energy; contrast subtracted
     truth: Literal["all", "target"] = "all"  # of a frame: all masses that it shows, or its own
     split: dict[str, int | str] = Field(default={"folds": 3})  # fields of a run's split

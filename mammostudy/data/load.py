@@ -186,3 +186,17 @@ def refuse(name: str, faults: pd.DataFrame, dropped: Mapping[str, int] | None = 
         lines += [f"dropped before {count}: {reason}" for reason, count in (dropped or {}).items()]
         fault = f"{len(faults):,} fault(s) ({counts}); mend the files or drop the rows"
         raise DataError("\n  ".join([f"{name}: {fault}:", *lines]))
+
+
+def image_facts(cohort: Cohort) -> pd.DataFrame:
+    """Return patient and, where told, density, BI-RADS (the highest) and age of images by path."""
+    images = cohort.manifest.drop_duplicates("image").set_index("image")
+    if describe(cohort.name).reader != "cdd_cesm":
+        return images[images.columns.intersection(["patient", "density"])]
+    from mammostudy.data.sources.cdd_cesm import read_images
+
+    table = read_images(cohort.root)
+    table = table.set_index("images/" + table["image"] + ".jpg").loc[images.index]
+    table["BI-RADS"] = table["birads"].str.split("$").map(max)
+    table["age"] = pd.to_numeric(table["age"], errors="coerce")
+    return table[["patient", "density", "BI-RADS", "age"]]

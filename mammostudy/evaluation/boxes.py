@@ -24,7 +24,7 @@ Whether a mass is found at a score depends on predictions of that score and abov
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -35,8 +35,8 @@ from mammostudy.evaluation.statistics import Values, finite
 
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
-FALSE, HIT, REPEAT, ASIDE = 0, 1, 2, 3
-OUTCOMES = ("false", "hit", "repeat", "aside")  # aside: a hit on a mass that only() set aside
+FALSE, HIT, REPEAT = 0, 1, 2
+OUTCOMES = ("false", "hit", "repeat")
 
 
 def pairwise_iou(first: ArrayLike, second: ArrayLike) -> Values:
@@ -80,7 +80,7 @@ class Matches:
     boxes: Values  # of the predictions, (n, 4)
     scores: Values  # of the predictions, (n,)
     image: Numbers  # of the predictions, (n,)
-    outcome: Numbers  # FALSE, HIT, REPEAT or ASIDE of the predictions, (n,)
+    outcome: Numbers  # FALSE, HIT or REPEAT of the predictions, (n,)
     mass: Numbers  # that a hit finds, -1 for others, (n,)
     true_boxes: Values  # of the masses, (m, 4)
     true_image: Numbers  # of the masses, (m,)
@@ -101,22 +101,6 @@ class Matches:
         """Which predictions are false positives, repeats included where so chosen, ``(n,)``."""
         counted = [FALSE, REPEAT] if self.repeats == "false_positive" else [FALSE]
         return np.isin(self.outcome, counted)
-
-    def only(self, masses: Flags) -> Matches:
-        """The same matches with some of the masses ``(m,)`` kept and the others set aside.
-
-        A prediction that found one of those counts as nothing; false positives stay.
-        """
-        number = np.append(np.where(masses, np.cumsum(masses) - 1, -1), -1)
-        mass = number[self.mass]
-        aside = (self.outcome == HIT) & (mass < 0)
-        return replace(
-            self,
-            outcome=np.where(aside, ASIDE, self.outcome),
-            mass=mass,
-            true_boxes=self.true_boxes[masses],
-            true_image=self.true_image[masses],
-        )
 
 
 def match_detections(

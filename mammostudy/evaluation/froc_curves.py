@@ -129,12 +129,6 @@ def _from_above(scores: Values, steps: Values) -> Values:
     return np.concatenate([[0], reached]).astype(np.float64)
 
 
-def false_positives_by_image(matches: Matches) -> NDArray[np.int64]:
-    """False positives of each image, ``(images,)``; no mass is needed."""
-    images = matches.image[matches.is_false_positive]
-    return np.bincount(images, minlength=matches.images).astype(np.int64)
-
-
 @dataclass(frozen=True)
 class Ladder:
     """Counts of each patient from each score on that finds a mass, by falling score."""
@@ -204,12 +198,6 @@ def resample_ladders(
     return [found[:, at] for at in range(len(detectors))]
 
 
-def two_sided_p(found: Values) -> Values:
-    """Two-sided p of resampled differences ``(draws, k)`` against 0, ``(k,)``; never 0."""
-    sides = (found >= 0).sum(axis=0), (found <= 0).sum(axis=0)
-    return np.asarray(np.minimum(2 * (np.minimum(*sides) + 1) / (len(found) + 1), 1.0))
-
-
 def froc_band(curve: Froc, patients: Patients) -> pd.DataFrame:
     """Sensitivity over the rates of a band with its pointwise 95 % interval over patients.
 
@@ -222,70 +210,6 @@ def froc_band(curve: Froc, patients: Patients) -> pd.DataFrame:
     ends = {"sensitivity": curve.sensitivity_at(rates), "low": low, "high": high}
     reached = curve.false_positives_per_image[-1] >= rates
     return pd.DataFrame({"rate": rates, "reached": reached, **ends})
-
-
-def sensitivity_table(curve: Froc, patients: Patients, draws: int = 2_000) -> pd.DataFrame:
-    """Sensitivity at the seven rates and their mean (CPM), with 95 % intervals over patients.
-
-    Columns as of :func:`froc_band`; the rate of the last row, the mean, is NaN.
-    """
-    found = resample_ladders([[curve.matches]], patients, _at_seven, draws)[0]
-    return _at_rates(curve, *statistics.percentiles(found))
-
-
-def _at_seven(ladder: Ladder, times: Times) -> Values:
-    return _with_mean(ladder_sensitivities(ladder, times, np.array(RATES)))
-
-
-def _at_rates(curve: Froc, low: ArrayLike, high: ArrayLike) -> pd.DataFrame:
-    reached = curve.false_positives_per_image[-1] >= np.array(RATES)
-    columns = {"rate": [*RATES, np.nan], "reached": [*reached, reached.all()]}
-    sensitivity = _with_mean(curve.sensitivity_at(RATES)[None])[0]
-    return pd.DataFrame(columns | {"sensitivity": sensitivity, "low": low, "high": high})
-
-
-def _with_mean(values: Values) -> Values:
-    """Values ``(d, r)`` with their mean over rates as a last column."""
-    return np.column_stack([values, values.mean(axis=1)])
-
-
-def sensitivity_differences(a: Froc, b: Froc, patients: Patients) -> pd.DataFrame:
-    """Sensitivity of a less that of b, of the same images, on the same resamples of patients.
-
-    Rows as of :func:`sensitivity_table`: rate, difference, low, high, p (two-sided, of the
-    resamples; correct it where several rates or pairs are tested).
-    """
-    both = [[a.matches], [b.matches]]
-    first, second = resample_ladders(both, patients, _at_seven)
-    found = _with_mean((first - second)[:, :-1])
-    low, high = statistics.percentiles(found)
-    gap = _with_mean((a.sensitivity_at(RATES) - b.sensitivity_at(RATES))[None])[0]
-    ends = {"difference": gap, "low": low, "high": high, "p": two_sided_p(found)}
-    return pd.DataFrame({"rate": [*RATES, np.nan], **ends})
-
-
-def sensitivity_by_size(
-    matches: Matches, patients: Patients, diameters: ArrayLike, draws: int = 2_000
-) -> pd.DataFrame:
-    """Sensitivity of small, medium and large masses at equal false positives an image.
-
-    A false positive belongs to no mass and counts for every size; a hit on a mass of another size
-    counts as nothing. The sizes are the thirds of the masses' diameters ``(m,)``, in any unit.
-    Columns size and those of :func:`sensitivity_table`. A size whose masses come from a single
-    patient has no interval; one without a mass is left out.
-    """
-    thirds = np.quantile(np.asarray(diameters), [1 / 3, 2 / 3])
-    sizes = np.searchsorted(thirds, np.asarray(diameters), side="left")
-    codes = statistics.patient_codes(patients, matches.images)
-    parts = {}
-    for number, size in enumerate(("small", "medium", "large")):
-        part = matches.only(sizes == number)
-        holders = len(np.unique(codes[part.true_image]))
-        if holders > 1:
-            parts[size] = sensitivity_table(froc_of(part), patients, draws)
-        elif holders:
-            parts[size] = _at_rates(froc_of(part), np.nan, np.nan)
-    return pd.concat(parts, names=["size"]).reset_index("size").reset_index(drop=True)
 
 
 def precision_recall(matches: Matches) -> pd.DataFrame:
@@ -327,13 +251,3 @@ def average_precision_ci(
 ) -> tuple[float, float]:
     """95 % bootstrap interval of an average precision over the patients of the images."""
     return statistics.limits(resample_ladders([matches], patients, ladder_precisions, draws)[0])
-
-
-def average_precision_difference(
-    a: Sequence[Matches], b: Sequence[Matches], patients: Patients, draws: int = 2_000
-) -> pd.DataFrame:
-    """Average precision of a less b on the same resamples: difference, low, high, p (two-sided)."""
-    first, second = resample_ladders([a, b], patients, ladder_precisions, draws)
-    low, high = statistics.limits(first - second)
-    p, gap = two_sided_p((first - second)[:, None]), average_precision(a) - average_precision(b)
-    return pd.DataFrame({"difference": [gap], "low": low, "high": high, "p": p})

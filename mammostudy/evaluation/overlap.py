@@ -1,6 +1,7 @@
 """Agreement of two masks, case by case: overlap, distances of outlines, overlap of rims.
 
-Every function takes two stacks of boolean masks of shape ``(n, h, w)`` and gives ``n`` numbers.
+Functions of masks take two boolean stacks of shape ``(n, h, w)`` and give ``n`` numbers; the last
+two say what means of such numbers can be.
 Empty masks never give NaN: two empty masks agree, one empty mask is a missed or an invented mass
 and gets the worst value, so that a missed case cannot fall out of a mean.
 """
@@ -8,12 +9,13 @@ and gets the worst value, so that a missed case cannot fall out of a mean.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt
+from scipy.optimize import linprog
 
 from mammostudy.errors import DataError, SpecError
 from mammostudy.imaging.framing import Box, frame_box, paste_back
@@ -216,3 +218,39 @@ def judge_in_image(
         return float(dice(cut, truth)[0]), float(iou(cut, truth)[0])
 
     return judge
+
+
+def least_iou(mean_dice: float) -> float:
+    """Least mean IoU that a mean Dice allows, both in %.
+
+    The IoU of a case is ``d / (2 - d)``, a convex function of its Dice; by Jensen's inequality
+    the mean IoU is at least the function's value at the mean Dice.
+    """
+    d = mean_dice / 100
+    return 100 * d / (2 - d)
+
+
+def largest_mean(
+    quartiles: Sequence[float], count: int, outliers: Sequence[float] = (), reading: float = 0.0
+) -> float:
+    """Largest mean of ``count`` values in [0, 1] that a box plot allows.
+
+    A linear programme over the sorted values: the quartiles (linear interpolation, as the plotting
+    libraries draw them) and the lowest values, the outliers, may each be off by ``reading``.
+    Outliers that hide behind each other would only lower the mean.
+    """
+    order = np.eye(count)[:-1] - np.eye(count)[1:]
+    quartile_rows = np.zeros((3, count))
+    for row, share in zip(quartile_rows, (0.25, 0.5, 0.75), strict=True):
+        below, part = divmod(share * (count - 1), 1)
+        row[int(below)] += 1 - part
+        row[int(below) + 1] += part
+    middle = np.asarray(quartiles, dtype=np.float64)
+    limits = [(max(v - reading, 0.0), min(v + reading, 1.0)) for v in sorted(outliers)]
+    solved = linprog(
+        -np.ones(count) / count,
+        A_ub=np.vstack([order, quartile_rows, -quartile_rows]),
+        b_ub=np.concatenate([np.zeros(count - 1), middle + reading, reading - middle]),
+        bounds=limits + [(0.0, 1.0)] * (count - len(limits)),
+    )
+    return -float(solved.fun)

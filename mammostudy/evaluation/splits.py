@@ -22,6 +22,7 @@ from mammostudy.data.cache import Arrays, cached_arrays
 from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.descriptors import describe
 from mammostudy.data.integrity import alike, thumbnail
+from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError, SpecError
 
 Unit = Literal["patient", "image"]
@@ -147,6 +148,21 @@ def split_views(cohort: Cohort, **fields: Any) -> Split:
     found = Split(*(tuple(table.index[part == name]) for name in parts))
     check_leakage(cohort, found, table=table)
     return found
+
+
+def checked_split(cohort: Cohort, masses: pd.DataFrame, **fields: Any) -> Split:
+    """Split masses of a cohort, and check for leaks (of patients, unless it is by image)."""
+    found = split_cases(parted(cohort, masses, fields["rule"]), **fields)
+    check_leakage(cohort, found, unit=fields["unit"])
+    return found
+
+
+def views_elsewhere(name: str, part: str) -> tuple[Cohort, pd.DataFrame]:
+    """Return another cohort, and its views of one part as the study splits it."""
+    cohort = load_cohort(name)
+    usual = {"folds": 3, "fold": 0, "seed": 0, "validation_folds": 6}
+    parts = split_views(cohort, train_site=None, **usual | describe(name).split).parts()
+    return cohort, cohort.views.loc[list(parts[part])]
 
 
 def check_patients(

@@ -29,6 +29,8 @@ COLOURS: Final = {
     "Faster R-CNN": look.RED,
     "RetinaNet": look.ORANGE,
     "FCOS": look.PURPLE,
+    "RetinaNet, pretrained trunk": look.ORANGE,
+    "FCOS, pretrained trunk": look.PURPLE,
     "fixed prior box": "black",
 }
 PARTS: Final = {
@@ -91,24 +93,13 @@ def _curve(axes: Axes, one: Searched, name: str, band: bool) -> None:
 
 
 def detail(one: Searched) -> Figure:
-    """Behind one detector's curve: precision, scores, what a score means, sizes of masses."""
-    figure, grid = plt.subplots(2, 2, figsize=look.TALL)
-    (precision, scores), (meaning, sizes) = grid
+    """Behind one detector's curve: precision, scores, what a score means."""
+    figure, (precision, scores, meaning) = plt.subplots(1, 3, figsize=(look.WIDTH, 4.2))
     curve = froc_curves.precision_recall(one.matches("iou50", "false_positive"))
     precision.plot(curve.recall, curve.precision, drawstyle="steps-post", color=look.BLUE)
     precision.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="recall", ylabel="precision, IoU 0.5")
     _scores(scores, one.matches(), one.free)
     _meaning(meaning, one.matches())
-    masses = one.rows[one.rows["row"] == "mass"]
-    table = froc_curves.sensitivity_by_size(
-        one.matches(), one.patients, masses["share"].to_numpy(float)
-    )
-    colours = {"small": look.ORANGE, "medium": look.GREY, "large": look.BLUE}
-    known = table.dropna(subset=["rate", "sensitivity"])
-    look.lines(sizes, known, "rate", "sensitivity", "size", colours, band=True, marker="o", ms=4)
-    sizes.set(ylim=(-0.02, 1.02))
-    _by_rate(sizes)
-    sizes.legend(fontsize="x-small", loc="upper left", title="thirds by size")
     return figure
 
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammostudy.errors import DataError
+from mammostudy.evaluation.matched_rows import HEADLINE
 from mammostudy.imaging.framing import Box
 from mammostudy.imaging.overlays import findings_overlay
-from mammostudy.runs.detection_rows import HEADLINE
 from mammostudy.runs.record import Record
 
 NOT_CLINICAL: Final = "research only; not a medical device"

@@ -156,7 +156,7 @@ def build_detector(name: str, **fields: Any) -> Detector:
             ("default", or "cohort": from the next) and ``box_sides`` (see
             :func:`~mammostudy.models.detectors.common.box_side_quantiles`); the SSDs,
             ``negatives_on_empty``; those with a published trunk, ``weights`` ("none", or
-            "imagenet": downloaded on first use).
+            "imagenet": downloaded on first use; "packaged" with the trunk "efficientnet-lite0").
 
     Returns:
         The detector: in training mode ``model(images, targets)`` gives a dict of losses, in

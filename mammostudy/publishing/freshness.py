@@ -53,8 +53,8 @@ class Needs:
             record = self.record_of(spec)
             digest.update(b"missing" if record is None else b"record")
             if record is not None:
-                for name in ("record.json", "cases.csv"):
-                    digest.update((record.folder / name).read_bytes())
+                for path in (record.folder / "record.json", record.rows_path):
+                    digest.update(path.read_bytes())
         return digest.hexdigest()
 
 

@@ -27,12 +27,12 @@ from mammostudy.errors import SpecError
 from mammostudy.evaluation import overlap
 from mammostudy.evaluation.classification import apply_temperature
 from mammostudy.evaluation.froc_curves import froc_of
+from mammostudy.evaluation.matched_rows import EDGES, NOTHING, matches_of
 from mammostudy.evaluation.splits import Split
 from mammostudy.imaging.framing import paste_back, whole_box
 from mammostudy.imaging.postprocessing import PUBLISHED, postprocess
-from mammostudy.runs.detection_rows import EDGES, NOTHING, matches_of
 from mammostudy.runs.kinds import ChainSpec, DetectSpec, ShapeSpec
-from mammostudy.runs.masks import Mask, labelled, placed_mask
+from mammostudy.runs.masks import SIDE, Mask, labelled, placed_mask
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.record import Record, record_of
 from mammostudy.runs.segmentation import as_tensor, chosen_steps, marked, model_of, predict_framed
@@ -211,7 +211,7 @@ class Shapes:
 def _told_by(record: Record[ShapeSpec], masks: Sequence[Mask]) -> list[tuple[str, float]]:
     """Return the class that a classifier tells from each mask, and its probability."""
     spec = record.spec
-    grid = np.stack([placed_mask(mask, spec.input.placement) for mask in masks])
+    grid = np.stack([placed_mask(mask, SIDE, spec.input.placement) for mask in masks])
     logits = predict_logits(trained_model(record), as_tensor(grid, 1))
     sound = np.asarray(np.isfinite(logits).all(axis=1) & grid.any(axis=(1, 2)))
     shares = apply_temperature(np.where(sound[:, None], logits, 0.0), record.temperature)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from functools import partial
 from typing import Any, Final
 
@@ -17,39 +17,46 @@ from mammostudy.data.cohort import Cohort
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import fixed_prior, prior_boxes
 from mammostudy.evaluation.froc_curves import froc_of
-from mammostudy.evaluation.splits import split_views
+from mammostudy.evaluation.matched_rows import matches_of
+from mammostudy.evaluation.splits import split_views, views_elsewhere
 from mammostudy.models.detectors.common import Detector, Placement, box_side_quantiles, place
 from mammostudy.models.registry import build_detector
-from mammostudy.runs.detection_rows import Values, judged_rows, matches_of
+from mammostudy.runs.detection_rows import Values, judged_rows
 from mammostudy.runs.kinds import DetectSpec
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.trained import Training, train_or_read
 from mammostudy.runs.versions import versions_of
-from mammostudy.training.detection import DetectorBudget, fit_detector, predict_boxes
+from mammostudy.training.detection import Target, fit_detector, predict_boxes
 from mammostudy.training.loop import device
 
 Views = pd.DataFrame  # rows of Cohort.views
+Part = tuple[Cohort, Views]
 Found = tuple[list[Values], list[Values]]  # boxes (k, 4) and scores (k,) a view, best first
 _OF_SQUARES: Final = ("runs.detect", "data.dicom", "models.detectors.common")
 
 
 def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train a detector, or lay the prior box, find boxes in validation and test, and judge them."""
-    split = split_views(cohort, **spec.split.model_dump())
-    parts = {name: cohort.views.loc[list(names)] for name, names in split.parts().items()}
-    train = parts.pop("train")
-    with_mass = train[train["boxes"].map(len) > 0]
-    if with_mass.empty:
-        at = f"cohort {cohort.name!r}, fold {spec.split.fold}"
-        raise DataError(f"{at}: no training view has a mass; lower split.folds, or add masses")
+    split, tested = split_views(cohort, **spec.split.model_dump()), cohort
+    train, validation = (cohort.views.loc[list(part)] for part in (split.train, split.validation))
+    shown, hashes = [(cohort, train)], dict[str, str]()
+    test = cohort.views.loc[list(split.test)]
+    if spec.beside:
+        shown.append(views_elsewhere(spec.beside, "train"))
+        hashes["beside_manifest_hash"] = shown[1][0].manifest_hash
+    if spec.test_cohort:
+        tested, test = views_elsewhere(spec.test_cohort, "test")
+        hashes["test_manifest_hash"] = tested.manifest_hash
+    met = pd.concat([views["patient"] for _, views in [*shown, (cohort, validation)]])
+    if not set(met).isdisjoint(test["patient"]):
+        raise DataError(f"test_cohort {tested.name}: patients that train; name one of others")
     sides = _box_sides(spec, train)
     training: Training | None = None
     if not spec.is_baseline:
         model = network(spec, {"box_sides": sides}).to(device())
-        shown = train if spec.training.mass_free else with_mass
-        training = _trained(spec, cohort, model, [shown, parts["validation"]], progress)
+        training = _trained(spec, model, shown, (cohort, validation), progress)
 
-    def found(views: Views) -> Found:
+    def found(cohort: Cohort, views: Views) -> Found:
         if training is None:
             of_train = train["boxes"].tolist(), train[["height", "width"]], train["side"].tolist()
             prior, shapes = fixed_prior(*of_train), views[["height", "width"]]
@@ -58,10 +65,14 @@ def run(spec: DetectSpec, cohort: Cohort, progress: bool | None) -> Result:
             return [np.zeros((0, 4))] * len(views), [np.zeros(0)] * len(views)
         return boxes_on_views(model, *squares_of(spec, cohort, views))
 
-    tables = [judged_rows(part, views, *found(views)) for part, views in parts.items()]
+    tables = [
+        judged_rows("validation", validation, *found(cohort, validation)),
+        judged_rows("test", test, *found(tested, test)),
+    ]
     rows = pd.concat(tables, ignore_index=True)  # where a count has gaps it has no decimal point
     rows = rows.convert_dtypes(convert_string=False, convert_boolean=False, convert_floating=False)
-    return Result(split, rows, training, content={"box_sides": list(sides)})
+    split = replace(split, test=tuple(test.index))
+    return Result(split, rows, training, content={"box_sides": list(sides), **hashes})
 
 
 def _box_sides(spec: DetectSpec, train: Views) -> tuple[float, ...]:
@@ -102,29 +113,35 @@ def squares_of(spec: DetectSpec, cohort: Cohort, views: Views) -> tuple[Tensor, 
     return squares.clamp_(0, 1), [Placement(*each) for each in stored["places"][rows].tolist()]
 
 
-def _trained(
-    spec: DetectSpec, cohort: Cohort, model: Detector, views: list[Views], progress: bool | None
-) -> Training:
-    train, validation = views
+def _learnt(spec: DetectSpec, cohort: Cohort, views: Views) -> tuple[Tensor, list[Target]]:
+    """Return views as a detector learns from them: squares, and the boxes on each."""
+    if not spec.training.mass_free:
+        views = views[views["boxes"].map(len) > 0]
+    squares, places = squares_of(spec, cohort, views)
+    known = zip(views["boxes"], places, strict=True)
+    boxes = [where.to_square(torch.from_numpy(each)) for each, where in known]
+    return squares, [{"boxes": box, "labels": torch.ones(len(box)).long()} for box in boxes]
 
+
+def _trained(
+    spec: DetectSpec, model: Detector, shown: list[Part], validation: Part, progress: bool | None
+) -> Training:
     def validate() -> dict[str, float]:
-        found = boxes_on_views(model, *squares_of(spec, cohort, validation))
-        rows = judged_rows("validation", validation, *found)
+        found = boxes_on_views(model, *squares_of(spec, *validation))
+        rows = judged_rows("validation", validation[1], *found)
         return {"validation_sensitivity": froc_of(matches_of(rows)).mean_sensitivity()}
 
-    squares, places = squares_of(spec, cohort, train)
-    known = zip(train["boxes"], places, strict=True)
-    boxes = [where.to_square(torch.from_numpy(each)) for each, where in known]
+    squares, targets = zip(*(_learnt(spec, *part) for part in shown), strict=True)
     fit = partial(
         fit_detector,
         model,
-        squares,
-        [{"boxes": box, "labels": torch.ones(len(box)).long()} for box in boxes],
-        DetectorBudget(**spec.training.model_dump(exclude={"augment", "mass_free"})),
+        torch.cat(squares),
+        [target for part in targets for target in part],
+        spec.training,
         validate=validate,
         augment=spec.training.augment,
     )
-    return train_or_read(spec, cohort, model, fit, progress)
+    return train_or_read(spec, shown[0][0], model, fit, progress)
 
 
 def boxes_on_views(model: Detector, squares: Tensor, places: Sequence[Placement]) -> Found:

@@ -10,14 +10,15 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 from pydantic import Field
 
 from mammostudy.data.manifest import SHAPES
+from mammostudy.evaluation.matched_rows import HEADLINE, RULES
 from mammostudy.models.registry import DETECTORS, SEGMENTERS
-from mammostudy.runs.detection_rows import HEADLINE, RULES
 from mammostudy.runs.spec import Frozen, KeyedSpec, Rules, RunSpec, SplitSpec, rules_of_network
 from mammostudy.runs.versions import PARTS, components_of
 
 PRIOR: Final = "fixed-prior"
 SSDS: Final = ("ssd-light", "ssd300-vgg16", "ssdlite-mobilenetv3")
 PYRAMIDS: Final = ("faster-rcnn", "fcos", "retinanet")
+LITE0: Final = "efficientnet-lite0"
 DETECTIONS: Final = 20  # boxes kept an image: FROC is read up to 8 false positives
 NETWORKS: Final = ("cnn", "resnet", "grey-cnn")
 ON_MASKS: Final = ("cnn", "resnet")
@@ -39,8 +40,8 @@ class Detecting(Frozen):
     anchors: Literal["default", "cohort"] = "cohort"  # sizes of the library, or training masses
     negatives_on_empty: bool = True  # of an SSD: views without a mass teach it something
     width: int = Field(32, ge=8, multiple_of=2)  # filters of ``ssd-light``'s trunk
-    trunk: Literal["resnet50", "resnet18"] = "resnet50"
-    weights: Literal["none", "imagenet"] = "none"  # of the trunk; imagenet is downloaded
+    trunk: Literal["resnet50", "resnet18", "efficientnet-lite0"] = "resnet50"
+    weights: Literal["none", "imagenet", "packaged"] = "none"  # of the trunk; or downloaded
     batch_norm: bool = False  # in the trunk of ``ssd300-vgg16``, which was published without
 
     @property
@@ -50,7 +51,9 @@ class Detecting(Frozen):
 
     def _rules(self) -> Rules:
         owned = {"size", "aspect", *self.own}
-        return rules_of_network(self, self.name, (*DETECTORS, PRIOR), owned)
+        yield from rules_of_network(self, self.name, (*DETECTORS, PRIOR), owned)
+        lite = self.trunk == LITE0 and self.name != "faster-rcnn"
+        yield lite == (self.weights == "packaged"), f"weights packaged go with trunk {LITE0} alone"
 
 
 class DetectorTraining(Frozen):
@@ -63,15 +66,20 @@ class DetectorTraining(Frozen):
     validations: int = Field(10, ge=1)  # how often the validation views are predicted
     augment: bool = True  # flips, shifts, zoom and light (one recipe for all detectors)
     mass_free: bool = True  # learn from views without a mass, too
+    averaging: float = Field(0.0, ge=0, lt=1)  # decay of the average of the weights that predicts
 
 
 class DetectSpec(KeyedSpec):
-    """One detector, trained on the views of all folds of a cohort but one."""
+    """One detector, trained on the views of all folds of a cohort but one.
+
+    Other cohorts are split as the study splits them: it may learn ``beside`` from the training part
+    of one, and be tested on the test part of ``test_cohort`` in place of its own.
+    """
 
     needs: ClassVar[str] = "detection"
     trained_as: ClassVar[str] = "detector"
     named: ClassVar[str] = "detector.name"
-    untrained: ClassVar[set[str]] = {"variant"}
+    untrained: ClassVar[set[str]] = {"variant", "test_cohort"}
 
     kind: Literal["detection"] = "detection"
     variant: Literal["paper", "study", "alternative", "baseline"] = "paper"
@@ -79,9 +87,12 @@ class DetectSpec(KeyedSpec):
     detector: Detecting = Detecting()
     training: DetectorTraining = DetectorTraining()
     seed: int = Field(0, ge=0)  # of weights, batches and augmentation
+    beside: str = ""
+    test_cohort: str = ""
 
     def _rules(self) -> Rules:
         yield from self.split.by_patient("split")
+        yield self.cohort not in (self.beside, self.test_cohort), "beside, test_cohort: others"
         trained = self.training.iterations > 0
         yield trained != self.is_baseline, "training.iterations: 0 for fixed-prior, else above 0"
 
@@ -95,7 +106,8 @@ class DetectSpec(KeyedSpec):
         if self.is_baseline:
             return components_of("detection", "prior")
         network = DETECTORS[self.detector.name].versions
-        return components_of("detection", "detector").union(network)
+        asked = {"averaged": self.training.averaging, "frozen": self.detector.trunk == LITE0}
+        return components_of("detection", "detector", *filter(asked.get, asked)).union(network)
 
     def fields(self, box_sides: tuple[float, ...] = ()) -> dict[str, Any]:
         """Return the fields that the detector is built with; sides are of training masses."""
@@ -212,7 +224,7 @@ class ChainSpec(KeyedSpec):
     shapes: tuple[ShapeSpec, ...] = ()  # tell the shape of a mask
     postprocessing: Literal["published", "chosen"] = "chosen"  # on the segmenter's validation part
     operating: float = Field(1.0, gt=0, allow_inf_nan=False)  # false positives a validation view
-    rule: str = HEADLINE  # when a box finds a mass, of :data:`mammostudy.runs.detection_rows.RULES`
+    rule: str = HEADLINE  # of :data:`mammostudy.evaluation.matched_rows.RULES`: a box finds a mass
 
     def _rules(self) -> Rules:
         """Yield what must hold between the stages: above all, that none tests what one learnt."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -64,19 +64,17 @@ def placed_masks(spec: ShapeSpec, source: str, cohort: Cohort) -> dict[str, Mask
         longest = max((rows[f"{axis}_max"] - rows[f"{axis}_min"]).max() for axis in "xy")
         window = math.ceil(1.5 * float(longest))
     known = [case for case in rows.index if case in native]
-    return {case: placed_mask(native[case], spec.input.placement, window) for case in known}
+    return {case: placed_mask(native[case], SIDE, spec.input.placement, window) for case in known}
 
 
-def placed_mask(mask: Mask, placement: str, window: int | None = None) -> Mask:
+def placed_mask(mask: Mask, size: int, placement: str, window: int | None = None) -> Mask:
     """Place a mask on the grid, to scale in a window; empty where the grid cannot show it."""
-    fields: dict[str, Any] = {}
-    if window is not None:
-        fits = max(mask.shape) <= window
-        fields = {"keep_scale": True, "window": window} if fits else {"scale": 1.0}
+    fits = window is not None and max(mask.shape) <= window
+    scale = 2.0 if window is None else 1.0
     try:
-        return place_mask(mask, SIDE, placement, **fields)
+        return place_mask(mask, size, placement, keep_scale=fits, scale=scale, window=window)
     except DataError:  # it is empty, or vanishes
-        return np.zeros((SIDE, SIDE), np.bool_)
+        return np.zeros((size, size), np.bool_)
 
 
 def feature_table(spec: ShapeSpec, source: str, cohort: Cohort) -> pd.DataFrame:

@@ -35,6 +35,7 @@ from mammostudy.runs.kinds import KINDS, kind_of
 from mammostudy.runs.spec import KeyedSpec
 
 FORMAT: Final = 1
+PACKED_FROM: Final = 6_000  # rows: what is longer is kept as ``cases.csv.gz``
 _FIELDS: Final = {
     "spec", "key", "recipe_key", "manifest_hash", "status", "converged", "curves", "provenance",
 }  # fmt: skip
@@ -85,10 +86,16 @@ class Record(Generic[S]):
         """Losses and the validation metric by iteration."""
         return pd.DataFrame(self.content["curves"])
 
+    @property
+    def rows_path(self) -> Path:
+        """The file of the rows, packed where they are many."""
+        packed = self.folder / "cases.csv.gz"
+        return packed if packed.is_file() else self.folder / "cases.csv"
+
     @cached_property
     def cases(self) -> pd.DataFrame:
         """The rows: what they tell of is said where each kind of run is made."""
-        path = self.folder / "cases.csv"
+        path = self.rows_path
         try:
             return pd.read_csv(path, dtype=_TEXT, keep_default_na=False, na_values=[""])
         except (OSError, ValueError) as error:
@@ -171,7 +178,8 @@ def write_record(
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".partial-{os.getpid()}-"))
     try:
-        cases.to_csv(partial / "cases.csv", index=False, float_format="%.5g", encoding="utf-8")
+        path = partial / f"cases.csv{'.gz' * (len(cases) >= PACKED_FROM)}"
+        cases.to_csv(path, index=False, float_format="%.5g", encoding="utf-8")
         if predictions is not None:
             np.savez_compressed(partial / "predictions.npz", **_packed(predictions))
         if arrays:

@@ -18,18 +18,18 @@ from mammostudy.data.frames import Frame, FramedSet, frame_cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
 from mammostudy.evaluation import overlap, uncertainty
-from mammostudy.evaluation.splits import Split, check_leakage, parted, split_cases
+from mammostudy.evaluation.splits import Split, checked_split
 from mammostudy.imaging.postprocessing import PUBLISHED, orderings, postprocess
 from mammostudy.models.baselines import Shown, baseline_masks
+from mammostudy.models.device import device
 from mammostudy.models.discriminator import Discriminator
 from mammostudy.models.quick_layers import lay_channels_last
 from mammostudy.models.registry import SEGMENTERS, build_segmenter
 from mammostudy.runs.provenance import Result
 from mammostudy.runs.record import Record
-from mammostudy.runs.spec import COLUMNS, FITTED, Model, RunSpec, SplitSpec
+from mammostudy.runs.spec import COLUMNS, FITTED, Model, RunSpec
 from mammostudy.runs.trained import Training, train_or_read, trained_model
 from mammostudy.training import segmentation as training
-from mammostudy.training.loop import device
 
 Masks = NDArray[np.bool_]
 Maps = NDArray[np.float32]
@@ -176,16 +176,9 @@ def chosen_steps(record: Record[RunSpec]) -> tuple[str, ...]:
     return () if best == "none" or means["none"] >= means[best] else tuple(best.split("+"))
 
 
-def checked_split(cohort: Cohort, masses: pd.DataFrame, split: SplitSpec) -> Split:
-    """Split masses of a cohort, and check for leaks (of patients, unless it is by image)."""
-    found = split_cases(parted(cohort, masses, split.rule), **split.model_dump())
-    check_leakage(cohort, found, unit=split.unit)
-    return found
-
-
 def run(spec: RunSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train a segmenter, or take a baseline, and measure its masks of validation and test."""
-    split = checked_split(cohort, cohort.masses, spec.split)
+    split = checked_split(cohort, cohort.masses, **spec.split.model_dump())
     tested, cases = held_out(spec, cohort, split)
     baseline = spec.is_baseline
     model, left = (None, None) if baseline else _trained(spec, cohort, split, progress)

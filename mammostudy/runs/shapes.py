@@ -16,17 +16,17 @@ from torch import Tensor, nn
 from mammostudy.data.cohort import Cohort
 from mammostudy.errors import DataError
 from mammostudy.evaluation.classification import apply_temperature, fit_temperature
-from mammostudy.evaluation.splits import Split
+from mammostudy.evaluation.splits import Split, checked_split
 from mammostudy.models.beside_masks import grey_frames
+from mammostudy.models.device import device
 from mammostudy.models.shapes import ShapeCNN, ShapeResNet
 from mammostudy.runs.kinds import BESIDE, NETWORKS, ON_FEATURES, UNTRAINED, ShapeSpec
 from mammostudy.runs.masks import SIDE, Mask, feature_table, labelled, pixels_of, placed_masks
 from mammostudy.runs.provenance import Result
-from mammostudy.runs.segmentation import as_tensor, checked_split
+from mammostudy.runs.segmentation import as_tensor
 from mammostudy.runs.trained import Training, train_or_read
 from mammostudy.training import shapes as training
 from mammostudy.training.classical import classical_probabilities, fit_classical
-from mammostudy.training.loop import device
 
 POSITIONS: Final = np.linspace(0, 3, 25)
 Values = NDArray[np.float64]
@@ -158,7 +158,8 @@ def _trained(task: Task, progress: bool | None) -> tuple[Logits, nn.Module, Trai
 def run(spec: ShapeSpec, cohort: Cohort, progress: bool | None) -> Result:
     """Train or fit a classifier, and test it on every source asked for."""
     labels = labelled(cohort, spec)
-    task = Task(spec, cohort, labels, checked_split(cohort, labels, spec.split))
+    split = checked_split(cohort, labels, **spec.split.model_dump())
+    task = Task(spec, cohort, labels, split)
     networks, tables = (spec.classifier in kind for kind in (NETWORKS, (*ON_FEATURES, *BESIDE)))
     told, model, trained = _trained(task, progress) if networks else (None, None, None)
     told = _on_tables(task) if tables else told

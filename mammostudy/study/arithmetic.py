@@ -6,15 +6,13 @@ Every function takes its numbers from :mod:`mammostudy.study.published` and comp
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 
-from mammostudy.evaluation.overlap import dice, iou
+from mammostudy.evaluation.overlap import dice, iou, largest_mean, least_iou
 from mammostudy.imaging.contours import inscribed_ellipse
 from mammostudy.imaging.framing import crop_and_resize
 from mammostudy.imaging.shape_masks import place_mask
@@ -26,16 +24,6 @@ EQUAL_WITHIN = 0.03
 """A pair equals the bound if its IoU is within this many points of it."""
 MASS = 0.20
 """Share of a frame that is mass, where losses are compared."""
-
-
-def least_iou(mean_dice: float) -> float:
-    """Least mean IoU that a mean Dice allows, both in %.
-
-    The IoU of a case is ``d / (2 - d)``, a convex function of its Dice; by Jensen's inequality
-    the mean IoU is at least the function's value at the mean Dice.
-    """
-    d = mean_dice / 100
-    return 100 * d / (2 - d)
 
 
 def overlap_pairs() -> pd.DataFrame:
@@ -50,32 +38,6 @@ def overlap_pairs() -> pd.DataFrame:
     broken, equal = table["gap"] < -BROKEN_BY, table["gap"].abs() <= EQUAL_WITHIN
     table["status"] = np.select([broken, equal], ["broken", "equal"], "possible")
     return table
-
-
-def largest_mean(
-    quartiles: Sequence[float], count: int, outliers: Sequence[float] = (), reading: float = 0.0
-) -> float:
-    """Largest mean of ``count`` values in [0, 1] that a box plot allows.
-
-    A linear programme over the sorted values: the quartiles (linear interpolation, as the plotting
-    libraries draw them) and the lowest values, the outliers, may each be off by ``reading``.
-    Outliers that hide behind each other would only lower the mean.
-    """
-    order = np.eye(count)[:-1] - np.eye(count)[1:]
-    quartile_rows = np.zeros((3, count))
-    for row, share in zip(quartile_rows, (0.25, 0.5, 0.75), strict=True):
-        below, part = divmod(share * (count - 1), 1)
-        row[int(below)] += 1 - part
-        row[int(below) + 1] += part
-    middle = np.asarray(quartiles, dtype=np.float64)
-    limits = [(max(v - reading, 0.0), min(v + reading, 1.0)) for v in sorted(outliers)]
-    solved = linprog(
-        -np.ones(count) / count,
-        A_ub=np.vstack([order, quartile_rows, -quartile_rows]),
-        b_ub=np.concatenate([np.zeros(count - 1), middle + reading, reading - middle]),
-        bounds=limits + [(0.0, 1.0)] * (count - len(limits)),
-    )
-    return -float(solved.fun)
 
 
 def box_plot_means() -> pd.DataFrame:

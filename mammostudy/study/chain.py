@@ -23,7 +23,7 @@ from mammostudy.runs.kinds import ChainSpec, DetectSpec
 from mammostudy.runs.record import Record
 from mammostudy.study import shape_recipes
 from mammostudy.study.comparing import BESIDE, Runs, compare, summarise
-from mammostudy.study.detection import OPERATING
+from mammostudy.study.found import OPERATING
 from mammostudy.study.recipes import LIGHT, PRIOR_ROW, baselines, detect_folds, recipe
 
 PAPER, STUDY, ELLIPSE = "paper's chain", "study's chain", "ellipse in the box"

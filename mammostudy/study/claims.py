@@ -47,7 +47,7 @@ class Claim(BaseModel):
     The other metrics say themselves what is compared and take neither; ``target`` is the published
     score. ``decided_on`` is the cohort that decides, ``fixed`` the day on which the claim was last
     changed, and ``after_runs`` says that results of its runs had been seen by then. ``unknown``
-    says why a claim cannot be tested.
+    says why a claim cannot be tested, ``trainings`` how many must stand behind it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +67,7 @@ class Claim(BaseModel):
     margin: float = Field(0.01, gt=0)
     target: float | None = Field(None, gt=0, le=1)
     unknown: str | None = None
+    trainings: int = Field(TRAININGS, ge=3)
 
     @model_validator(mode="after")
     def _is_one_comparison(self) -> Self:
@@ -139,6 +140,7 @@ def judgements(cohort: str, preset: str, claims: dict[str, Claim] | None = None)
         reason=[x if isinstance(x, str) else x.get("reason", "") for x in found.values()],
         unjudged=[not isinstance(x, str) and x.get("unjudged", False) for x in found.values()],
         margin=[claim.margin for claim in claims.values()],
+        least=[claim.trainings for claim in claims.values()],
         target=np.array([claim.target for claim in claims.values()], dtype=float),
         claim=[claim.text for claim in claims.values()],
         **{
@@ -158,7 +160,7 @@ def judgements(cohort: str, preset: str, claims: dict[str, Claim] | None = None)
 
 def verdict(row: pd.Series | Line) -> str:
     """Judge one claim that could be tested; the first verdict that holds counts."""
-    if row["unsettled"] or row["trainings"] < TRAININGS:
+    if row["unsettled"] or row["trainings"] < row.get("least", TRAININGS):
         return "undecided"
     with_target = row["target"] is not None and not pd.isna(row["target"])
     if row["high"] < (-row["margin"] if with_target else row["margin"]):

@@ -20,13 +20,17 @@ import pandas as pd
 from mammostudy.data.descriptors import describe
 from mammostudy.evaluation.statistics import CrossedTest, crossed_test, effect_size, holm
 from mammostudy.figures.tables import NOT_RUN, cell
+from mammostudy.runs.kinds import kind_of
 from mammostudy.runs.record import find_record
 from mammostudy.runs.spec import COLUMNS
-from mammostudy.study.recipes import longer
+from mammostudy.study.found import AT_ONE, found_rows
+from mammostudy.study.recipes import fades, longer
 
 TRAINED_BY_PAGES: Final = ("smoke", "quick")
-GAIN, SEEDS = 0.005, 3
-"""Converged is what gains less Dice by twice the training, in the mean of so many seeds."""
+GAIN: Final = {"segmentation": 0.005, "detection": 0.02}
+SEEDS: Final = 3
+"""Converged is what gains less by twice the training, in the mean of so many seeds: of Dice, or of
+the sensitivity at 1 false positive a view, on validation."""
 MARGIN: Final = 0.01
 """The smallest difference that matters where a page names no other."""
 BESIDE: Final = ("cohort", "fold", "seed", "replicate", "status", "converged", "judged")
@@ -94,9 +98,13 @@ class Runs:
 
     @property
     def missing(self) -> list[str]:
-        """Groups with a run that has no record."""
-        short = [group for group, runs in self.asked.items() if len(self.found[group]) < len(runs)]
-        return [", ".join(map(str, group)) for group in short]
+        """Groups with a run that has no record, and how many of several have one."""
+        counts = {group: (len(self.found[group]), len(runs)) for group, runs in self.asked.items()}
+        return [
+            ", ".join(map(str, group)) + (f" ({found} of {asked} trainings)" if found else "")
+            for group, (found, asked) in counts.items()
+            if found < asked
+        ]
 
     @property
     def note(self) -> str:
@@ -117,8 +125,7 @@ class Runs:
     @cached_property
     def twice(self) -> dict[Group, CrossedTest | None]:
         """What trainings twice as long gain, of groups whose learning rate falls to zero."""
-        kinds = {g: getattr(runs[0], "optimiser", None) for g, runs in self.asked.items() if runs}
-        falling = [g for g, kind in kinds.items() if kind and kind.schedule != "constant"]
+        falling = [group for group, runs in self.asked.items() if runs and fades(runs[0])]
         return {group: gain_of_twice(self.of(*group)) for group in falling}
 
     def _converged(self, group: Group, record: Any) -> bool | None:
@@ -126,7 +133,7 @@ class Runs:
         if group not in self.twice or record.converged is None:
             return cast("bool | None", record.converged)
         test = self.twice[group]
-        return test is not None and test.difference < GAIN
+        return test is not None and test.difference < GAIN[kind_of(record.spec)]
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -179,13 +186,14 @@ class Runs:
                 if group in self.twice:
                     test = self.twice[group]
                     line["gain of twice as long"] = cell(vars(test), sign="+") if test else NOT_RUN
-                    line["converged"] = "yes" if test and test.difference < GAIN else "no"
+                    settled = test and test.difference < GAIN[kind_of(runs[0])]
+                    line["converged"] = "yes" if settled else "no"
                 lines.append(line)
         return pd.DataFrame(lines)
 
 
 def gain_of_twice(listed: Sequence[Any]) -> CrossedTest | None:
-    """Test what trainings twice as long gain in Dice on validation, the seeds of the first fold.
+    """Test what trainings twice as long gain on validation, the seeds of the first fold.
 
     None where fewer than :data:`SEEDS` such pairs are on record.
     """
@@ -203,7 +211,10 @@ def gain_of_twice(listed: Sequence[Any]) -> CrossedTest | None:
 
 
 def _validated(record: Any) -> pd.Series:
-    """Return the Dice of validation masses on known boxes, by case and patient."""
+    """Return the scores of validation masses by case and patient: see :data:`GAIN`."""
+    if kind_of(record.spec) == "detection":
+        masses = found_rows(record.cases, "validation").query("row == 'mass'")
+        return masses.set_index(["case", "patient"])[AT_ONE]
     rows = record.part("validation")
     rows = rows[(rows["box"] == "oracle") & (rows["postprocessing"] == "none")]
     return cast(pd.Series, rows.set_index(["case", "patient"])["dice"])

@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
+from mammostudy.data.load import image_facts
 from mammostudy.figures.pictures import at_hand, framed, picked, seen
 from mammostudy.figures.tables import thirds
 from mammostudy.imaging.overlays import agreement_overlay
 from mammostudy.runs.spec import RunSpec
 from mammostudy.study.comparing import Runs, every_run, summarise
-from mammostudy.study.fingerprint import image_facts
 from mammostudy.study.recipes import headline
 
 MODEL: Final = "cGAN"

@@ -17,7 +17,7 @@ import pandas as pd
 from mammostudy.data.cohort import Cohort, OutlineCohort
 from mammostudy.data.descriptors import describe
 from mammostudy.data.frames import Frame, Preprocessing, frame_sample
-from mammostudy.data.load import load_cohort
+from mammostudy.data.load import image_facts, load_cohort
 from mammostudy.errors import DataError
 from mammostudy.evaluation.splits import parted, split_cases, strata
 from mammostudy.figures.pictures import at_hand
@@ -131,23 +131,6 @@ def _grouped(rows: pd.DataFrame, column: str, what: str) -> dict[str, dict[str, 
 
 def _counted(sizes: pd.Series) -> dict[str, int]:
     return {str(size): int(n) for size, n in sizes.value_counts().sort_index().items()}
-
-
-def image_facts(cohort: Cohort) -> pd.DataFrame:
-    """Return what is known of a cohort's images beside their masses, by their paths.
-
-    Columns patient and, where manifest or owners tell them, density, BI-RADS (the highest) and age.
-    """
-    images = cohort.manifest.drop_duplicates("image").set_index("image")
-    if describe(cohort.name).reader != "cdd_cesm":
-        return images[images.columns.intersection(["patient", "density"])]
-    from mammostudy.data.sources.cdd_cesm import read_images
-
-    table = read_images(cohort.root)
-    table = table.set_index("images/" + table["image"] + ".jpg").loc[images.index]
-    table["BI-RADS"] = table["birads"].str.split("$").map(max)
-    table["age"] = pd.to_numeric(table["age"], errors="coerce")
-    return table[["patient", "density", "BI-RADS", "age"]]
 
 
 def _intensity(cohort: Cohort) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from mammostudy.data.descriptors import describe
 from mammostudy.errors import SpecError
-from mammostudy.runs.kinds import PRIOR, PYRAMIDS, SSDS, DetectSpec
+from mammostudy.runs.kinds import LITE0, PRIOR, PYRAMIDS, SSDS, DetectSpec, kind_of
+from mammostudy.runs.record import S
 from mammostudy.runs.spec import BASELINES, RunSpec
 
 
@@ -128,9 +129,17 @@ def folds_of(
     return runs if preset(preset_name).crossed else runs[: len(folds_for(cohort, preset_name))]
 
 
-def longer(spec: RunSpec) -> RunSpec:
+def fades(spec: Any) -> bool:
+    """Whether a training ends with a learning rate of zero: its own curve tells no convergence."""
+    if kind_of(spec) == "detection":
+        return not spec.is_baseline
+    return kind_of(spec) == "segmentation" and spec.optimiser.schedule != "constant"
+
+
+def longer(spec: S) -> S:
     """Return the training twice as long, which tells whether this one had converged."""
-    return spec.changed(optimiser__iterations=2 * spec.optimiser.iterations)
+    part = "training" if kind_of(spec) == "detection" else "optimiser"
+    return spec.changed(**{f"{part}__iterations": 2 * getattr(spec, part).iterations})
 
 
 def doubled(grid: Mapping[Any, Sequence[RunSpec]]) -> dict[Any, list[RunSpec]]:
@@ -138,7 +147,7 @@ def doubled(grid: Mapping[Any, Sequence[RunSpec]]) -> dict[Any, list[RunSpec]]:
     out = {}
     for group, runs in grid.items():
         first = [run for run in runs if run.split.fold == runs[0].split.fold]
-        if len(first) > 1 and first[0].optimiser.schedule != "constant":
+        if len(first) > 1 and fades(first[0]):
             out[group] = [longer(run) for run in first]
     return out
 
@@ -160,6 +169,7 @@ def baselines_of(specs: list[RunSpec]) -> dict[str, list[RunSpec]]:
 SSD300, LIGHT, LITE = "SSD300, VGG16", "SSD, light trunk", "SSDlite, MobileNetV3"
 FASTER, RETINA, FCOS = "Faster R-CNN", "RetinaNet", "FCOS"
 SSD300_NORM, PRIOR_ROW = "SSD300, batch norm", "fixed prior box"
+RETINA_LITE, FCOS_LITE = "RetinaNet, pretrained trunk", "FCOS, pretrained trunk"
 DETECTORS: Final[dict[str, dict[str, Any]]] = {
     SSD300: {
         "name": "ssd300-vgg16", "size": 300, "aspect": "stretch", "anchors": "default",
@@ -171,6 +181,8 @@ DETECTORS: Final[dict[str, dict[str, Any]]] = {
     RETINA: {"name": "retinanet"},
     FCOS: {"name": "fcos"},
     SSD300_NORM: {"name": "ssd300-vgg16", "size": 300, "batch_norm": True},
+    RETINA_LITE: {"name": "retinanet", "trunk": LITE0, "weights": "packaged"},
+    FCOS_LITE: {"name": "fcos", "trunk": LITE0, "weights": "packaged"},
 }  # fmt: skip
 BUDGETS = EQUAL, LONG, LONGER = "equal CPU time", "as long as affordable", "twice as long"
 DETECTOR_STEPS: Final[dict[str, dict[str, dict[str, int]]]] = {
@@ -184,11 +196,21 @@ DETECTOR_STEPS: Final[dict[str, dict[str, dict[str, int]]]] = {
         },
         LONGER: {LIGHT: 3600},
     },
-    "paper": {LONG: dict.fromkeys(DETECTORS, 20_000)},
+    "paper": {LONG: dict.fromkeys([*DETECTORS][:7], 20_000)},
+    "seeds": {
+        LONG: {LIGHT: 4000, LITE: 2400, FCOS_LITE: 2400, RETINA_LITE: 2300},
+        LONGER: {LIGHT: 8000, LITE: 4800, FCOS_LITE: 4800, RETINA_LITE: 4600},
+        EQUAL: {LIGHT: 4000, SSD300: 200, SSD300_NORM: 400, FASTER: 150},
+    },
 }  # fmt: skip
 """Steps by preset, budget and row. Equal time is 150 s of one core, by the seconds of a step that
-``benchmarks/detector_speed.py`` measures."""
+``benchmarks/detector_speed.py`` measures.
+
+``seeds`` is of cohorts that their owners split: one fold, and of what is ranked several trainings,
+by the average of the weights, each within an hour of one core at 384 pixels (0.6 s a step of the
+light SSD, 1.3 s of SSDlite and FCOS, 1.4 s of RetinaNet); equal time is the light SSD's there."""
 DETECTOR_STEPS["evidence"] = DETECTOR_STEPS["reference"]
+DETECTOR_SEEDS: Final = {LONG: 5, LONGER: 3}
 STRETCHED: Final = "stretched instead of letterboxed"
 DETECTOR_ABLATIONS: Final[dict[str, dict[str, Any]]] = {
     "library's loss: nothing learnt from mass-free views": {"detector__negatives_on_empty": False},
@@ -200,32 +222,61 @@ DETECTOR_ABLATIONS: Final[dict[str, dict[str, Any]]] = {
 """The light SSD with one field changed each."""
 
 
+def is_seeded(cohort: str, preset_name: str) -> bool:
+    """Whether detectors are trained with several seeds on the one split of a cohort's owners."""
+    return describe(cohort).official and preset_name in ("reference", "evidence")
+
+
+def detector_steps(cohort: str, preset_name: str) -> dict[str, dict[str, int]]:
+    """Return the steps of detectors by budget and row."""
+    return DETECTOR_STEPS["seeds" if is_seeded(cohort, preset_name) else preset_name]
+
+
+def detector_ablations(cohort: str, preset_name: str) -> dict[str, dict[str, Any]]:
+    """Return the fields of the ablations that a page runs."""
+    seeded, square = is_seeded(cohort, preset_name), describe(cohort).square
+    most = 0 if seeded else {"smoke": 1, "quick": 0}.get(preset_name)
+    rows = [row for row in DETECTOR_ABLATIONS if row != STRETCHED or not square][:most]
+    return {row: DETECTOR_ABLATIONS[row] for row in rows}
+
+
+def detect_seeds(
+    cohort: str, preset_name: str, row: str, steps: int, budget: str = LONG
+) -> list[DetectSpec]:
+    """Return a detector's trainings on the first fold: one, or several where they are seeded."""
+    seeded = is_seeded(cohort, preset_name)
+    seeds = range(DETECTOR_SEEDS.get(budget, 1) if seeded else 1)
+    return [detect_recipe(cohort, preset_name, row, steps, seed=seed) for seed in seeds]
+
+
 def detect_recipe(
     cohort: str, preset_name: str, row: str = LIGHT, steps: int | None = None, **changes: Any
 ) -> DetectSpec:
     """Return the run of a detector within a preset's budget, first fold.
 
     Only the preset ``paper`` starts from ImageNet weights, where a detector has a published trunk.
-    The light SSD is this study's own, SSD300 the paper's: stretched, with the library's default
-    boxes and loss. The others, and SSD300 with batch norm, are letterboxed, with default boxes of
-    the sizes of training masses.
+    Pretrained trunks come with a package. The light SSD is this study's own, SSD300 the paper's:
+    stretched, with the library's default boxes and loss. The others, and SSD300 with batch norm,
+    are letterboxed, with default boxes of the sizes of training masses.
     """
     split = recipe(cohort, preset_name).split.model_dump()
     spec: dict[str, Any] = {"cohort": describe(cohort).views, "split": split}
     if row == PRIOR_ROW:
         spec |= {"variant": "baseline", "detector": {"name": PRIOR}, "training": {"iterations": 0}}
         return DetectSpec.parse(spec).changed(**changes)
-    size = {"smoke": 96, "paper": 512}.get(preset_name, 256)  # of the square that it sees
+    size = {"smoke": 96, "paper": 512}.get(preset_name, describe(cohort).side)
     detector = {"size": size, "aspect": "letterbox"} | DETECTORS[row]
     if row == LIGHT:
         detector["width"] = {"smoke": 8, "quick": 16}.get(preset_name, 32)
+    packaged = "weights" in detector
     if row != LIGHT and preset_name == "paper":
-        detector["weights"] = "imagenet"
+        detector.setdefault("weights", "imagenet")
     elif detector["name"] in PYRAMIDS:
-        detector["trunk"] = "resnet18"
+        detector.setdefault("trunk", "resnet18")
     training: dict[str, Any] = {
-        "iterations": steps or DETECTOR_STEPS[preset_name][LONG][row],
-        "learning_rate": 1e-3 if detector["name"] in SSDS else 2e-4,
+        "iterations": steps or detector_steps(cohort, preset_name)[LONG][row],
+        "learning_rate": 1e-3 if detector["name"] in SSDS else 5e-4 if packaged else 2e-4,
+        "averaging": FADED["averaging"] if is_seeded(cohort, preset_name) else 0.0,
         "validations": 2 if preset_name == "smoke" else 10,
     }
     if row == SSD300_NORM and preset_name != "paper":  # more steps of fewer views, all with a mass

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Final, Unpack
+from typing import Any, Final, Unpack
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from mammostudy.errors import DataError
+from mammostudy.models.common import weight_average
 from mammostudy.training import loop
 from mammostudy.training.loop import Curve, Fitted, Losses
 
@@ -26,22 +26,11 @@ Target = dict[str, Tensor]
 Boxes = list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]
 
 
-@dataclass(frozen=True)
-class DetectorBudget:
-    """How long a detector is trained, and how fast."""
-
-    iterations: int
-    batch: int = 4  # views in a step, two or more: batch norm needs them
-    validations: int = 10
-    learning_rate: float = 1e-3  # the highest of its one cycle
-    weight_decay: float = 1e-4
-
-
 def fit_detector(
     model: nn.Module,
     squares: Tensor,
     targets: Sequence[Target],
-    budget: DetectorBudget,
+    budget: Any,
     *,
     seed: int,
     validate: Callable[[], Curve],
@@ -50,8 +39,9 @@ def fit_detector(
 ) -> Fitted:
     """Train a detector.
 
-    AdamW; the learning rate rises over the first 15 % of the steps and falls along a cosine; the
-    gradient's norm is cut at 5. What a step draws depends on seed and iteration alone.
+    ``budget`` is a run's: its iterations, batch, learning rate, decay, averaging and validations.
+    AdamW; the learning rate rises over the first 15 % of the steps and falls along a cosine to
+    nothing; the gradient's norm is cut at 5. What a step draws depends on seed and iteration alone.
     ``squares``, float32 ``(n, 1, s, s)`` in [0, 1], are the views as the network sees them;
     ``targets`` have ``boxes`` float32 ``(k, 4)`` in pixels of the square, and ``labels``.
     """
@@ -59,7 +49,10 @@ def fit_detector(
         msg = f"{len(squares)} training views: batch norm needs two or more"
         raise DataError(msg)
     rate, decay, total = budget.learning_rate, budget.weight_decay, budget.iterations
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+    learner, average = model, weight_average(model, budget.averaging) if budget.averaging else None
+    if average is not None:  # the model given becomes the average, and the copy of it learns
+        learner, average.module = average.module, model
+    optimiser = torch.optim.AdamW(learner.parameters(), lr=rate, weight_decay=decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, rate, total_steps=total + 1, pct_start=WARM_UP, cycle_momentum=False
     )
@@ -68,13 +61,16 @@ def fit_detector(
         batch = _batch(squares, targets, done, min(budget.batch, len(squares)), seed, augment)
         with torch.random.fork_rng():
             torch.manual_seed(seed * 1_000_003 + done + 750_019)
-            losses = _learn(model.train(), optimiser, batch)
+            losses = _learn(learner.train(), optimiser, batch)
+        if average is not None:
+            average.update_parameters(learner)
         schedule.step()
         return losses
 
     return loop.run_steps(
         step,
-        {"model": model, "optimiser": optimiser, "schedule": schedule},
+        {"model": learner, "optimiser": optimiser, "schedule": schedule}
+        | ({} if average is None else {"average": average}),
         total,
         head=lambda done, seconds: {"iteration": float(done), "seconds": round(seconds, 1)},
         validate=validate,

@@ -301,3 +301,25 @@ def test_boxes_of_a_cohort_reach_the_network():
     pyramid = build_detector("retinanet", size=64, anchors="cohort", box_sides=SIDES).network
     sizes = pyramid_sizes(SIDES, RETINA_STRIDES, 64, 3)
     assert pyramid.anchor_generator.sizes == sizes
+
+
+FROZEN = {"size": 64, "trunk": "efficientnet-lite0", "weights": "packaged"}
+
+
+@pytest.mark.parametrize("name", ["fcos", "retinanet"])
+def test_a_packaged_trunk_stays_as_published(name):
+    model = build_detector(name, **FROZEN)
+    trunk = model.network.backbone.trunk
+    before = {key: each.clone() for key, each in trunk.state_dict().items()}
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)
+    sum(losses_of(model).values()).backward()
+    optimiser.step()
+    assert all(torch.equal(each, before[key]) for key, each in trunk.state_dict().items())
+    learnt = {key.split(".")[1] for key, each in model.named_parameters() if each.grad is not None}
+    assert learnt == {"backbone", "head"}
+    assert model.network.transform.image_mean == [0.5] * 3
+    seen = []
+    trunk.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        model.eval()([torch.tensor([[[0.0, 1.0]]]).expand(1, 64, 2).repeat(1, 1, 32)])
+    assert (seen[0].min(), seen[0].max()) == (-1, 1)  # what its weights learnt from

@@ -7,14 +7,17 @@ import pandas as pd
 import pytest
 import torch
 
+from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
 from mammostudy.evaluation.boxes import match_detections
+from mammostudy.evaluation.matched_rows import EDGES, RULES, matches_of
 from mammostudy.evaluation.splits import split_views
 from mammostudy.models.detectors import common
 from mammostudy.runs import detection as module
 from mammostudy.runs.detection import squares_of
-from mammostudy.runs.detection_rows import EDGES, RULES, judged_rows, matches_of, rounded
+from mammostudy.runs.detection_rows import judged_rows, rounded
 from mammostudy.runs.record import write_record
+from mammostudy.runs.spec import SplitSpec
 
 
 def test_rows_are_of_all_views_and_boxes_in_their_own_pixels(searched, one):
@@ -67,6 +70,30 @@ def test_boxes_alone_train_on_the_owners_part_and_rows_tell_projection_density_s
     }
     owners = [name for name in ("height", *EDGES) if mass[name].notna().any()]
     assert owners == []
+
+
+def test_another_cohort_is_learnt_from_or_tested(
+    searched, own_folders, write_views, one, monkeypatch
+):
+    monkeypatch.setenv("MAMMOSTUDY_DATA", str(own_folders / "data"))
+    write_views(own_folders / "data")
+    path = write_views(own_folders / "data", "away") / "manifest.csv"
+    table = pd.read_csv(path, dtype=str)
+    table.assign(patient="Q" + table["patient"].str[1:]).to_csv(path, index=False)
+    home, away = load_cohort("views"), load_cohort("away")
+    theirs = split_views(away, **SplitSpec(folds=3).model_dump())
+    record = one(searched.spec.changed(beside="away"))
+    assert set(record.part("test")["patient"].dropna()) <= set(home.views["patient"])
+    assert record.content["beside_manifest_hash"] == away.manifest_hash
+    alone = one(searched.spec)
+    assert record.curves["loss"].tolist() != alone.curves["loss"].tolist()
+    moved = one(searched.spec.changed(test_cohort="away"))
+    assert moved.content["training_key"] == alone.content["training_key"]
+    assert tuple(moved.part("test").query("row == 'view'")["view"]) == theirs.test
+    assert moved.part("validation").equals(alone.part("validation"))
+    write_views(own_folders / "data", "twin")
+    with pytest.raises(DataError, match="test_cohort twin"):
+        one(searched.spec.changed(split__fold=1, test_cohort="twin"))
 
 
 @pytest.mark.parametrize("aspect", ["letterbox", "stretch"])

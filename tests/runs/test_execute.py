@@ -186,7 +186,7 @@ def test_a_run_that_cannot_be_made_holds_up_no_other(tiny, tiny_spec, refuse, mo
 
 def test_folds_by_image_are_named_in_the_record(tiny, tiny_spec, one, monkeypatch):
     told = []
-    monkeypatch.setattr(segmentation, "check_leakage", lambda *_, unit: told.append(unit))
+    monkeypatch.setattr(splits, "check_leakage", lambda *_, unit: told.append(unit))
     leaky, honest = one(tiny_spec.changed(split__unit="image")), one(tiny_spec)
     assert told == ["image", "patient"]
     assert (leaky.spec.split.leaky, honest.spec.split.leaky) == (True, False)

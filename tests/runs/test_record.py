@@ -138,6 +138,18 @@ READ = {
 }
 
 
+def test_many_rows_are_packed_and_come_back_the_same(monkeypatch):
+    plain = written()
+    rows, size = plain.cases, plain.rows_path.name
+    monkeypatch.setattr(store, "PACKED_FROM", len(CASES))
+    packed = written()
+    assert (size, packed.rows_path.name) == ("cases.csv", "cases.csv.gz")
+    assert packed.cases.equals(rows)
+    content = packed.rows_path.read_bytes()
+    packed.rows_path.write_bytes(content[:60])
+    assert find_record(SPEC, MANIFEST) is None
+
+
 @pytest.mark.parametrize("name", READ)
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "a line less", "a bit"])
 def test_damage_is_set_aside_or_refused(name, damage, caplog):

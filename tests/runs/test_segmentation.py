@@ -18,6 +18,7 @@ from mammostudy.data.load import load_cohort
 from mammostudy.data.manifest import write_manifest
 from mammostudy.errors import DataError, MissingDataError
 from mammostudy.evaluation import boundary_iou, overlap
+from mammostudy.evaluation.splits import checked_split
 from mammostudy.models.baselines import Shown, baseline_masks
 from mammostudy.runs import segmentation as module
 from mammostudy.runs.record import read_record
@@ -193,7 +194,7 @@ def write_other(folder, patients):
 
 
 def test_another_cohort_lends_only_patients_that_are_new(own_folders, tiny, tiny_spec, one):
-    split = module.checked_split(tiny, tiny.masses, tiny_spec.split)
+    split = checked_split(tiny, tiny.masses, **tiny_spec.split.model_dump())
     assert module.held_out(tiny_spec, tiny, split) == (tiny, split.test)
     patients = tiny.masses["patient"]
     met, new = patients[split.train[0]], patients[split.test[0]]
@@ -227,7 +228,7 @@ def test_a_cohort_that_cannot_be_tested_on_is_refused(
     own_folders, tiny, tiny_spec, one, refuse, monkeypatch
 ):
     monkeypatch.setattr(module, "_trained", refuse)
-    split = module.checked_split(tiny, tiny.masses, tiny_spec.split)
+    split = checked_split(tiny, tiny.masses, **tiny_spec.split.model_dump())
     write_other(own_folders, [tiny.masses["patient"][split.train[0]]])
     with pytest.raises(DataError, match="test_cohort other: no patient"):
         one(tiny_spec.changed(evaluation__test_cohort="other"))

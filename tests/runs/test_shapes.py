@@ -12,6 +12,7 @@ from scipy.special import softmax
 from mammostudy.data.cohort import Cohort
 from mammostudy.data.load import load_cohort
 from mammostudy.errors import DataError
+from mammostudy.evaluation.splits import checked_split
 from mammostudy.imaging.contours import box_of
 from mammostudy.imaging.framing import frame_box, paste_back
 from mammostudy.imaging.postprocessing import postprocess
@@ -22,7 +23,7 @@ from mammostudy.runs import shapes as module
 from mammostudy.runs.kinds import NETWORKS, ON_FEATURES, SOURCES, ShapeSpec
 from mammostudy.runs.masks import SIDE, native_masks, placed_mask, placed_masks
 from mammostudy.runs.record import find_record, local_records, weights_path
-from mammostudy.runs.segmentation import checked_split, chosen_steps
+from mammostudy.runs.segmentation import chosen_steps
 from mammostudy.runs.trained import trained_model
 from mammostudy.training.shapes import predict_logits
 
@@ -49,17 +50,18 @@ def spread(mask):
     ],
 )
 def test_masks_are_placed(mask, placement, window, seen):
-    placed = placed_mask(mask, placement, window)
+    placed = placed_mask(mask, SIDE, placement, window)
     assert placed.shape == (SIDE, SIDE)
     assert spread(placed) == pytest.approx(seen, abs=1.1)
 
 
 def test_a_mask_that_is_empty_or_vanishes_is_missed():
     lost = ((np.zeros((1, 1), bool), None), (block(600, 1, 590), None), (block(5, 1, 1), 900))
-    assert not any(placed_mask(mask, "square", window).any() for mask, window in lost)
+    assert not any(placed_mask(mask, SIDE, "square", window).any() for mask, window in lost)
     crumbs = block(60, 40, 40)
     crumbs[50:53, 50:53] = True
-    assert np.array_equal(placed_mask(crumbs, "square"), placed_mask(block(60, 40, 40), "square"))
+    whole = placed_mask(block(60, 40, 40), SIDE, "square")
+    assert np.array_equal(placed_mask(crumbs, SIDE, "square"), whole)
 
 
 def test_true_masks_are_those_of_the_cohort_made_once(shaped, refuse, monkeypatch):
@@ -175,7 +177,7 @@ def test_fewer_patients_are_the_first_of_more(boxed, shaped):
         contour = {"input__source": "contour", "evaluation__sources": ("contour",)}
         spec = shaped.spec.changed(cohort="boxed", segmenter=(), **contour | changes)
         rows = masks_module.labelled(boxed, spec)
-        task = module.Task(spec, boxed, rows, checked_split(boxed, rows, spec.split))
+        task = module.Task(spec, boxed, rows, checked_split(boxed, rows, **spec.split.model_dump()))
         return task.training, set(rows.loc[task.training, "patient"])
 
     (whole, every), (half, some) = learnt(), learnt(input__share=0.5)
@@ -205,7 +207,7 @@ def test_both_sources_show_every_mass_twice(boxed, shaped, monkeypatch):
     with pytest.raises(RuntimeError, match="seen"):
         module.run(spec, boxed, False)
     rows = masks_module.labelled(boxed, spec)
-    train = checked_split(boxed, rows, spec.split).train
+    train = checked_split(boxed, rows, **spec.split.model_dump()).train
     assert counted == [2 * len(train)] * 2
 
 
@@ -300,7 +302,7 @@ def test_every_classifier_gives_the_same_kind_of_rows(classifier, shaped, one):
 
 
 def test_a_missed_mask_is_none_with_the_training_shares(shaped, one, monkeypatch):
-    split = checked_split(shaped.cohort, shaped.cohort.masses, shaped.spec.split)
+    split = checked_split(shaped.cohort, shaped.cohort.masses, **shaped.spec.split.model_dump())
     gone = {split.test[0], split.validation[0]}
     miss(monkeypatch, "active-contour", gone)
     record = one(shaped.spec.changed(evaluation__sources=("truth", "active-contour")))
@@ -312,7 +314,7 @@ def test_a_missed_mask_is_none_with_the_training_shares(shaped, one, monkeypatch
 
 
 def test_missed_masks_neither_train_nor_give_the_temperature(shaped, one, monkeypatch):
-    split = checked_split(shaped.cohort, shaped.cohort.masses, shaped.spec.split)
+    split = checked_split(shaped.cohort, shaped.cohort.masses, **shaped.spec.split.model_dump())
     gone = {*split.train[:3], split.validation[0]}
     miss(monkeypatch, "truth", gone)
     fitted = []

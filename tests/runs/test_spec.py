@@ -43,6 +43,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     (DETECTION, {"detector": {"name": "fcos", "anchors": "default"}}, "anchors is no field"),
     (DETECTION, {"detector": {"name": "fixed-prior"}}, r"training\.iterations"),
     (DETECTION, IMAGES, r"split\.unit 'image'"),
+    (DETECTION, {"detector": {"name": "fcos", "trunk": "efficientnet-lite0"}}, "weights packaged"),
+    (DETECTION, {"detector": {"name": "fcos", "weights": "packaged"}}, "weights packaged"),
+    (DETECTION, {"test_cohort": "c"}, "test_cohort"),
     (SHAPE, {"classes": ["oval"]}, "classes"),
     (SHAPE, {"classes": ["oval", "oval"]}, "classes"),
     (SHAPE, {"classes": ["oval", "big"]}, "classes: use some of irregular"),
@@ -84,6 +87,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "detection": [
         {"seed": 1}, {"split__fold": 1}, {"detector__size": 300}, {"detector__batch_norm": True},
         {"detector__anchors": "default"}, {"training__mass_free": False}, {"training__batch": 2},
+        {"training__averaging": 0.9}, {"beside": "d"},
     ],
     "shape": [
         {"seed": 1}, {"split__fold": 1}, {"classes": ("oval", "round")}, {"classifier": "resnet"},
@@ -102,7 +106,7 @@ MEASURED: dict[str, list[dict[str, Any]]] = {
         {"variant": "study"}, {"evaluation__boundary": True}, {"evaluation__flips": True},
         {"evaluation__samples": 2}, {"evaluation__test_cohort": "d"},
     ],
-    "detection": [{"variant": "study"}],
+    "detection": [{"variant": "study"}, {"test_cohort": "d"}],
     "shape": [
         {"variant": "study"}, {"evaluation__sources": ("truth", "active-contour")},
         {"evaluation__sources": ("active-contour", "truth")}, {"evaluation__explain": True},

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mammostudy.evaluation.overlap import largest_mean, least_iou
 from mammostudy.models.discriminator import Discriminator
 from mammostudy.models.generator import Generator
 from mammostudy.study import arithmetic
@@ -12,21 +13,21 @@ from mammostudy.study import arithmetic
 def test_no_set_of_cases_can_break_the_bound(dices):
     d = np.array(dices)
     mean_iou = 100 * (d / (2 - d)).mean()
-    assert mean_iou >= arithmetic.least_iou(100 * d.mean()) - 1e-9
+    assert mean_iou >= least_iou(100 * d.mean()) - 1e-9
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=9, max_size=40))
 def test_largest_mean_holds_for_any_sample_with_the_box_plot(values):
     quartiles = np.percentile(values, [25, 50, 75])
-    bound = arithmetic.largest_mean(tuple(quartiles), len(values), reading=1e-7)
+    bound = largest_mean(tuple(quartiles), len(values), reading=1e-7)
     assert np.mean(values) <= bound + 1e-5
 
 
 def test_largest_mean_by_hand():
     # 5 values: the quartiles are the second, third and fourth one; the last may be 1
-    assert arithmetic.largest_mean((0.2, 0.4, 0.6), 5) == pytest.approx(2.4 / 5)
-    assert arithmetic.largest_mean((0.2, 0.4, 0.6), 5, [0.1]) == pytest.approx(2.3 / 5)
+    assert largest_mean((0.2, 0.4, 0.6), 5) == pytest.approx(2.4 / 5)
+    assert largest_mean((0.2, 0.4, 0.6), 5, [0.1]) == pytest.approx(2.3 / 5)
 
 
 def test_everything_in_a_tight_frame():

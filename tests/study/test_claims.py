@@ -18,6 +18,8 @@ LINE = {"unsettled": "", "margin": 0.01, "p_holm": 0.01, "trainings": 9, "target
         ({"low": -0.02, "high": 0.05}, "undecided"),
         ({"low": 0.02, "high": 0.05, "p_holm": 0.05}, "undecided"),
         ({"low": 0.02, "high": 0.05, "trainings": 8}, "undecided"),
+        ({"low": 0.02, "high": 0.05, "trainings": 5, "least": 5}, "supported"),
+        ({"low": 0.02, "high": 0.05, "trainings": 4, "least": 5}, "undecided"),
         ({"low": 0.02, "high": 0.05, "unsettled": "a"}, "undecided"),
         ({"low": -0.04, "high": 0.1, "target": 0.8, "margin": 0.05}, "supported"),
         ({"low": -0.06, "high": 0.1, "target": 0.8, "margin": 0.05}, "undecided"),
@@ -53,7 +55,7 @@ def claim(name):
     return {name: read_claims()[name]}
 
 
-def test_a_claim_is_measured_and_judged(write, monkeypatch):
+def test_a_claim_is_measured_and_judged(write):
     arms = claims.arms(COHORT, PRESET)
     for arm, score in (("loose", [0.9, 0.8, 0.8, 0.9]), ("full", 0.5)):
         for spec in arms[arm][0][arm]:
@@ -64,8 +66,11 @@ def test_a_claim_is_measured_and_judged(write, monkeypatch):
     assert row["verdict"] == "undecided"  # three trainings are no nine
     (gain,) = judgements(COHORT, PRESET, claim("post-processing-gains")).to_dict("records")
     assert gain["difference"] == pytest.approx(0.01)
-    monkeypatch.setattr(claims, "TRAININGS", 5)
-    (gain,) = judgements(COHORT, PRESET, claim("post-processing-gains")).to_dict("records")
+    assert gain["verdict"] == "undecided"
+    (fewer,) = (
+        c.model_copy(update={"trainings": 5}) for c in claim("post-processing-gains").values()
+    )
+    (gain,) = judgements(COHORT, PRESET, {"fewer": fewer}).to_dict("records")
     assert (gain["trainings"], gain["verdict"]) == (5, "supported")
 
 

@@ -44,7 +44,14 @@ def test_baselines_share_frames_and_split_and_train_nothing():
 @pytest.mark.parametrize("preset", ["reference", "evidence", "paper"])
 def test_only_the_papers_preset_starts_detectors_from_published_weights(preset):
     started = {
-        row for row in recipes.DETECTORS
+        row for row in recipes.detector_steps("cdd-cesm", preset)[recipes.LONG]
         if recipes.detect_recipe("cdd-cesm", preset, row).detector.weights == "imagenet"
     }  # fmt: skip
-    assert started == (set(recipes.DETECTORS) - {recipes.LIGHT} if preset == "paper" else set())
+    own = {recipes.LIGHT, recipes.FCOS_LITE, recipes.RETINA_LITE}
+    assert started == (set(recipes.DETECTORS) - own if preset == "paper" else set())
+
+
+def test_pretrained_trunks_of_detectors_come_with_a_package():
+    for row in (recipes.FCOS_LITE, recipes.RETINA_LITE):
+        spec = recipes.detect_recipe("cbis-ddsm-800", "reference", row)
+        assert (spec.detector.weights, spec.detector.trunk) == ("packaged", recipes.LITE0)

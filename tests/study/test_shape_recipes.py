@@ -6,8 +6,6 @@ import pytest
 from mammostudy.data.descriptors import describe
 from mammostudy.data.load import load_cohort
 from mammostudy.evaluation.splits import parted, split_cases
-from mammostudy.models.baselines import CHOSEN
-from mammostudy.paths import results_root
 from mammostudy.runs.kinds import SOURCES, TOOLS
 from mammostudy.runs.masks import labelled
 from mammostudy.study import losses
@@ -78,13 +76,6 @@ def test_every_mass_of_an_own_cohort_is_marked_by_a_segmenter_that_has_not_seen_
 
 
 FILMS = "cbis-ddsm-800"
-
-
-def test_the_contour_is_the_best_that_was_tried():
-    table = pd.read_csv(results_root() / "cohort-counts" / "contours.csv")
-    best = table[table["fit"]].sort_values("dice", ascending=False, kind="stable").iloc[0]
-    assert best["contour"] == "geodesic"
-    assert tuple(best[["number", "smoothing", "steps"]]) == CHOSEN
 
 
 def test_films_learn_from_contours_and_show_a_segmenter_of_others_beside_them():

@@ -1,6 +1,7 @@
 """The training of detectors: seeded steps, resuming, divergence, and what predictions may be."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,10 +61,15 @@ def drawing(seed=0):
     return model
 
 
+def budget_of(**fields):
+    usual = {"learning_rate": 1e-3, "weight_decay": 1e-4, "averaging": 0.0}
+    return SimpleNamespace(**usual | fields)
+
+
 def run(model, views, checkpoint, *, iterations=6, seed=0, **budget):
     fields = {"batch": 2, "validations": 3} | budget
     return ours.fit_detector(
-        model, *views, ours.DetectorBudget(iterations, **fields), seed=seed, checkpoint=checkpoint,
+        model, *views, budget_of(iterations=iterations, **fields), seed=seed, checkpoint=checkpoint,
         validate=lambda: {"metric": 0.5}, progress=False,
     )  # fmt: skip
 
@@ -83,6 +89,26 @@ def test_a_killed_run_resumes_bit_for_bit(made, after, views, killed, flat, tmp_
     assert torch.equal(resumed, weights)
     assert again == curves
     assert not torch.equal(trained("new.pt", seed=9)[0], weights)  # control: without the checkpoint
+
+
+def test_the_average_predicts_and_resumes_bit_for_bit(views, killed, flat, tmp_path):
+    def trained(name, decay=0.9):
+        model = light()
+        run(model, views, tmp_path / name, averaging=decay)
+        return flat(model)
+
+    whole, last = trained("whole.pt"), trained("last.pt", 0.0)
+    killed(lambda: trained("killed.pt"), 3)
+    assert torch.equal(trained("killed.pt"), whole)
+    assert not torch.equal(whole, last)  # control
+    model, seen = Told(lambda weight: weight), []
+    ours.fit_detector(
+        model, *views, budget_of(iterations=3, batch=2, validations=3, averaging=0.5),
+        seed=0, progress=False,
+        checkpoint=tmp_path / "told.pt",
+        validate=lambda: {"weight": seen.append(model.weight.item()) or 0.0},
+    )  # fmt: skip
+    assert seen[-1] == model.weight.item() < seen[0] < 1
 
 
 @pytest.mark.parametrize(

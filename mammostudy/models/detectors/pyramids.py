@@ -7,19 +7,22 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
-from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
 
 from mammostudy.models.common import Count
 from mammostudy.models.detectors import common
 from mammostudy.models.detectors.common import Anchors, Aspect, Detector, Threshold
-from mammostudy.models.encoders import Weights, fetch
+from mammostudy.models.encoders import RANGES, fetch
+from mammostudy.models.segmenters.library_unets import unet_lite0
 
-Trunk = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
+Trunk = Literal["resnet18", "resnet34", "resnet50", "resnet101", "efficientnet-lite0"]
+Weights = Literal["none", "imagenet", "packaged"]
+LITE_CHANNELS = 64  # of a frozen trunk's pyramid: with 256 the heads cost ten times the trunk
 RCNN_STRIDES = (4, 8, 16, 32, 64)
 RETINA_STRIDES = (8, 16, 32, 64, 128)
 SIDE_RATIOS = (0.5, 1.0, 2.0)
@@ -54,12 +57,14 @@ def pyramid_detector(
 
     With ResNet-50 they have 41,352,281, 32,201,069 and 32,115,270 parameters. From scratch all
     layers train, with batch norm; pretrained, batch norm and the first two stages stay as they are.
-    RetinaNet and FCOS have one class and no background; FCOS has no anchors.
+    Of EfficientNet-lite0 nothing trains: its pyramid, of 64 channels, does. RetinaNet and FCOS have
+    one class and no background, FCOS no anchors.
 
     Source: Ren et al. 2015; Lin et al. 2017 (pyramid, focal loss); Tian et al. 2019; torchvision.
     """
     common.check_fields(anchors, box_sides, size, 64)
-    mean, std = common.GREY if weights == "none" else common.IMAGENET
+    packaged = tuple([each] * 3 for each in RANGES["packaged"])
+    mean, std = {"none": common.GREY, "imagenet": common.IMAGENET}.get(weights, packaged)
     seen: dict[str, Any] = {"min_size": size, "max_size": size, "fixed_size": (size, size)}
     seen |= {"image_mean": mean, "image_std": std}
     if kind == "faster-rcnn":
@@ -80,8 +85,26 @@ def pyramid_detector(
     return Detector(network, size, aspect, mass_label=0)
 
 
+class FrozenPyramid(nn.Module):
+    """Levels 3-7 on EfficientNet-lite0 (Tan and Le 2019) as published: the pyramid alone learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = unet_lite0(3).network.encoder.requires_grad_(False)
+        self.out_channels = wide = LITE_CHANNELS
+        sizes = list(self.trunk.out_channels[-3:])
+        self.pyramid = FeaturePyramidNetwork(sizes, wide, LastLevelP6P7(wide, wide))
+
+    def forward(self, images: Tensor) -> Any:
+        """Map ``(n, 3, s, s)`` to feature maps by level, finest first."""
+        maps = self.trunk.eval()(images)[-3:]  # whatever the detector's mode is
+        return self.pyramid({str(level): each for level, each in enumerate(maps)})
+
+
 def _pyramid(trunk: Trunk, weights: Weights, *, coarse: bool) -> nn.Module:
-    """A ResNet with a feature pyramid of 256 channels: levels 2-5 and a pool, or 3-7 (coarse)."""
+    """A trunk with a feature pyramid: levels 2-5 and a pool, or 3-7 (coarse)."""
+    if weights == "packaged":
+        return FrozenPyramid()
     scratch = weights == "none"
     pyramid: nn.Module = fetch(
         lambda: resnet_fpn_backbone(

